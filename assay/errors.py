@@ -1,0 +1,95 @@
+"""Every error Assay raises on purpose, in one tree.
+
+    AssayError                  exit 2
+    ├── InputError              exit 2   a file, an option or a value that cannot be used
+    │   ├── StudyError                   ... in a study file
+    │   ├── DataError                    ... in a data set
+    │   └── ArtifactError                ... in something a run wrote earlier
+    ├── NotInstalledError       exit 3   a package or program that has to be installed first
+    └── FailedError             exit 1   the work was done or tried, and the answer is no
+        ├── ExportFailedError            an exporter gave no file, or one that may not be used
+        └── WorkerError                  a worker process crashed, hung or was killed
+
+An error says what it is about, what was expected, what was found and what to do about it, in that order.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class AssayError(Exception):
+    """Base of all errors raised on purpose; its text is complete and meant for a person.
+
+    Args:
+        what: the file, option or value concerned, and what is wrong with it.
+        expected: what would have been right.
+        found: what was there instead.
+        remedy: what the reader can do.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(
+        self, what: str, *, expected: str | None = None, found: str | None = None, remedy: str | None = None
+    ) -> None:
+        self.what, self.expected, self.found, self.remedy = what, expected, found, remedy
+        details = [f"expected {expected}"] if expected else []
+        details += [f"found {found}"] if found else []
+        text = what + (f": {', '.join(details)}" if details else "")
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+
+
+class InputError(AssayError):
+    """Something the user gave cannot be used."""
+
+
+class StudyError(InputError):
+    """A study file cannot be read, or asks for something that does not exist."""
+
+
+class DataError(InputError):
+    """A data set is missing, damaged or not what it says it is."""
+
+
+class ArtifactError(InputError):
+    """A stored artifact is missing, damaged, or of another kind or version."""
+
+
+class NotInstalledError(AssayError):
+    """A needed package or program is not installed; the message names what installs it."""
+
+    exit_code = 3
+
+
+class FailedError(AssayError):
+    """The work was tried and the answer is no."""
+
+    exit_code = 1
+
+
+class ExportFailedError(FailedError):
+    """An exporter gave no file, or a file that failed its checks."""
+
+
+class WorkerError(FailedError):
+    """A worker process crashed, exceeded its time limit or was killed."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None when nothing is close."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not registered: it offers the nearest one and lists all."""
+    known = sorted(known)
+    suggestion = nearest(name, known)
+    return InputError(
+        f"Unknown {kind} '{name}'",
+        expected=f"one of {', '.join(known)}",
+        remedy=f"Did you mean '{suggestion}'?" if suggestion else None,
+    )

@@ -1,0 +1,310 @@
+"""The results of a study: one versioned record, and the raw samples it was derived from.
+
+A study's folder holds `results.json` (a `Results`) and `samples.parquet` (see `SAMPLE_COLUMNS`). Statistics in
+the record are derived from the samples and can be derived again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import polars
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from assay.errors import ArtifactError
+
+SCHEMA_VERSION: Literal[1] = 1
+
+# One row a timed call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it,
+# `call` the calls of one burst. Times are nanoseconds of a monotonic clock; cpu_ns is the processor time
+# the whole burst used, divided by its calls.
+SAMPLE_COLUMNS = {
+    "cell": polars.String,
+    "process": polars.Int32,
+    "block": polars.Int32,
+    "call": polars.Int32,
+    "boundary": polars.String,
+    "wall_ns": polars.Int64,
+    "cpu_ns": polars.Int64,
+}
+
+
+class Record(BaseModel):
+    """Base of the records: unknown keys are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(Record):
+    """An estimate with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Metrics(Record):
+    """Classification on a test split; `count` images.
+
+    Attributes:
+        accuracy: share classified right (Wilson interval).
+        macro_auc: mean over classes of one-against-rest area under the ROC curve (bootstrap interval).
+        recall: per class name, share of its images classified right (Wilson interval).
+        confusion: row = true class, column = predicted class, counts.
+    """
+
+    count: int
+    accuracy: Interval
+    macro_auc: Interval
+    recall: dict[str, Interval]
+    confusion: list[list[int]]
+
+
+class Epoch(Record):
+    """One evaluation during training; `epoch` counts passes over the data and may be a fraction."""
+
+    epoch: float
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class Training(Record):
+    """One trained model. `weights` is the key of its weights artifact."""
+
+    architecture: str
+    size: int
+    framework: str
+    seed: int
+    weights: str
+    started_from: str | None
+    parameters: int
+    best_epoch: float
+    validation_accuracy: float
+    seconds: float
+    history: list[Epoch]
+    test: Metrics
+
+
+class Parity(Record):
+    """Loss curves of the frameworks from the same start over the same batches.
+
+    Attributes:
+        losses: per framework, the training loss of each step.
+        worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
+    """
+
+    architecture: str
+    size: int
+    steps: int
+    losses: dict[str, list[float]]
+    worst_relative_difference: float
+
+
+class Agreement(Record):
+    """How far one output is from the float64 reference on the same images, and whether that is tolerated.
+
+    Attributes:
+        subject: what was compared, a runtime or an export ("torch-dynamo at level 99, batch 3").
+        images: how many images.
+        max_absolute: largest |output - reference| over all logits.
+        max_relative: the same divided by the reference's largest magnitude.
+        tolerance: largest max_absolute that passes; `derivation` says where it comes from.
+        top1_flips: images whose predicted class differs from the reference's.
+        passed: whether it agrees; `reason` says why not.
+    """
+
+    subject: str
+    images: int
+    max_absolute: float
+    max_relative: float
+    tolerance: float
+    derivation: str
+    top1_flips: int
+    passed: bool
+    reason: str = ""
+
+
+class Export(Record):
+    """One ONNX file, or why there is none."""
+
+    architecture: str
+    size: int
+    exporter: str
+    status: Literal["ok", "failed"]
+    reason: str = ""
+    key: str = ""
+    weights: str
+    opset: int = 0
+    opset_asked: int
+    file_bytes: int = 0
+    parameters: int = 0
+    nodes: int = 0
+    operators: dict[str, int] = {}
+    transposes: int = 0
+    transposes_after_optimisation: int = 0
+    seconds: float
+    made_by: dict[str, str] = {}
+    agreement: list[Agreement] = []
+
+
+class Timing(Record):
+    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls."""
+
+    median_ms: Interval
+    p90_ms: Interval
+    p99_ms: Interval
+    samples: int
+    processes: int
+
+
+class ColdStart(Record):
+    """Seconds until a fresh process is ready, each a median over processes.
+
+    Attributes:
+        import_seconds: importing the framework.
+        load_seconds: building or opening the model.
+        first_call_seconds: the first call, compilation included.
+    """
+
+    import_seconds: float
+    load_seconds: float
+    first_call_seconds: float
+
+
+class Cell(Record):
+    """One runtime, on one model, at one batch size and thread count.
+
+    Attributes:
+        name: unique within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
+        runtime: a registered runtime.
+        exporter: the export it ran, for runtimes of ONNX files, else "".
+        label: runtime, and "@exporter" where there is one.
+        status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
+        host: preparing the input, running, and fetching the output.
+        device: running alone, input already in the runtime's own form.
+        throughput: images a second at the host boundary.
+        processor_use: processor time over wall time of the timed calls; about the threads asked for.
+        peak_memory_mib: highest resident memory of the process.
+        precision: "fp32" or what the runtime computes in.
+        provenance: versions and settings that the worker reported.
+    """
+
+    name: str
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+    device_kind: str
+    runtime: str
+    framework: str
+    exporter: str = ""
+    label: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str = ""
+    weights: str
+    host: Timing | None = None
+    device: Timing | None = None
+    throughput: Interval | None = None
+    cold: ColdStart | None = None
+    processor_use: float | None = None
+    peak_memory_mib: float | None = None
+    precision: str = ""
+    provenance: dict[str, str] = {}
+    agreement: Agreement | None = None
+
+
+class Comparison(Record):
+    """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
+
+    Attributes:
+        speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
+            above 1 ONNX is faster.
+        verdict: "faster", "slower" or "undecided", of ONNX, by whether the interval contains 1.
+        ratios: per cell label, its median over the fastest native one's.
+    """
+
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+    native: str
+    onnx: str
+    speedup: Interval
+    verdict: Literal["faster", "slower", "undecided"]
+    ratios: dict[str, Interval]
+
+
+class DataSummary(Record):
+    """Which images a study used. `notice` is shown with every result: unofficial split, synthetic images."""
+
+    name: str
+    content_hash: str
+    counts: dict[str, int]
+    classes: list[str]
+    attribution: str
+    licence: str
+    notice: str
+    synthetic: bool
+
+
+class Results(Record):
+    """All a study found."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    study: str
+    title: str
+    created: str
+    assay_version: str
+    settings: dict[str, JsonValue]
+    environment: dict[str, JsonValue]
+    data: DataSummary
+    trainings: list[Training]
+    parity: list[Parity]
+    exports: list[Export]
+    cells: list[Cell]
+    comparisons: list[Comparison]
+    seconds: dict[str, float]
+
+
+# Steps that turn a record of version N into one of version N + 1.
+UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {}
+
+
+def read_results(path: Path) -> Results:
+    """Read `results.json`, upgrading older versions.
+
+    Raises:
+        ArtifactError: missing, not JSON, of an unknown version, or not a record of results.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        version = record["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"Cannot read results from {path}",
+            expected="a results.json written by `assay run`",
+            found=str(error),
+        ) from error
+    while version in UPGRADES:
+        record = UPGRADES[version](record)
+        version = record["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path} has results of an unknown version",
+            expected=f"1 to {SCHEMA_VERSION}",
+            found=str(version),
+            remedy="Install the version of onnx-assay that wrote it, or a newer one",
+        )
+    try:
+        return Results.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ArtifactError(
+            f"{path} is not a record of results",
+            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+        ) from error

@@ -1,0 +1,67 @@
+"""What a model is and under which conditions it runs, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "logits"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """An architecture at one resolution: all that is needed to build it in any framework.
+
+    Attributes:
+        architecture: a name from `assay.registry.ARCHITECTURES`.
+        size: height and width of the square input image, in pixels.
+        classes: number of classes, the width of the output.
+        channels: 3 for colour, 1 for grey.
+    """
+
+    architecture: str
+    size: int
+    classes: int
+    channels: int = 3
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image: (height, width, channels)."""
+        return (self.size, self.size, self.channels)
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The one input and one output every model has, as a runtime presents them.
+
+    Attributes:
+        input_name: name of the input tensor.
+        input_layout: "NHWC" or "NCHW", the order the runtime wants; `Session.prepare` converts.
+        image_shape: (height, width, channels), whatever the layout.
+        classes: width of the (batch, classes) float32 output.
+        output_name: name of the output tensor.
+    """
+
+    image_shape: tuple[int, int, int]
+    classes: int
+    input_layout: str = "NHWC"
+    input_name: str = INPUT_NAME
+    output_name: str = OUTPUT_NAME
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Conditions under which a runtime works, the same for all that are compared.
+
+    Attributes:
+        threads: compute threads the runtime may use, at least 1.
+        cores: processor cores the process is pinned to; empty leaves it unpinned.
+        device: "cpu" or "cuda".
+    """
+
+    threads: int = 1
+    cores: tuple[int, ...] = ()
+    device: str = "cpu"

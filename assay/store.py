@@ -1,0 +1,208 @@
+"""Artifacts: folders that carry a manifest, are written atomically and verified when read.
+
+An artifact's key is a hash of everything that determines it, so a finished one is never made twice and a
+changed one always is. A folder appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from assay.errors import ArtifactError, InputError
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Manifest(BaseModel):
+    """What an artifact is, what made it and what it came from.
+
+    Attributes:
+        schema_version: version of this record.
+        kind: "weights", "onnx", "dataset", "reference", ...
+        key: `artifact_key` of kind and inputs.
+        inputs: everything that determines the content (settings, seeds, keys of what it came from).
+        made_by: versions of the software that made it; they do not enter the key.
+        facts: what is known of the result (metrics, operator counts, the reason of a failure).
+        files: sha256 of every file beside the manifest, by relative path.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: str
+    key: str
+    inputs: dict[str, JsonValue]
+    made_by: dict[str, str]
+    facts: dict[str, JsonValue]
+    files: dict[str, str]
+
+
+class Artifact(BaseModel):
+    """A verified artifact on disk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def key(self) -> str:
+        return self.manifest.key
+
+    def file(self, name: str) -> Path:
+        """Path of one of its files.
+
+        Raises:
+            ArtifactError: the manifest lists no such file.
+        """
+        if name not in self.manifest.files:
+            raise ArtifactError(
+                f"{self.folder} has no file '{name}'", expected=f"one of {', '.join(self.manifest.files)}"
+            )
+        return self.folder / name
+
+
+def artifact_key(kind: str, inputs: Mapping[str, JsonValue]) -> str:
+    """sha256 (hex) of the kind and the inputs, independent of the order of the inputs."""
+    text = json.dumps({"kind": kind, "inputs": inputs}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's content, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def reporting_disk_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write below `path` into an error a person can use."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {path}",
+            found=error.strerror or str(error),
+            remedy="Choose a writable folder with enough room (--out); everything finished before is kept",
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file or nothing: readers see the old content until the new one is complete.
+
+    Raises:
+        InputError: the folder is not writable or full; an existing file is untouched.
+    """
+    with reporting_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_artifact(
+    folder: Path,
+    kind: str,
+    inputs: Mapping[str, JsonValue],
+    *,
+    made_by: Mapping[str, str],
+    fill: Callable[[Path], Mapping[str, JsonValue]],
+) -> Artifact:
+    """Make an artifact: `fill` writes its files into an empty folder and returns its facts.
+
+    The folder takes its name only after all files and the manifest are on disk; an artifact already there
+    is replaced in one step.
+
+    Raises:
+        InputError: the place cannot be written.
+    """
+    with reporting_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        work.chmod(0o755)
+    try:
+        with reporting_disk_errors(folder):
+            facts = fill(work)
+            files = {str(p.relative_to(work)): file_sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
+        manifest = Manifest(
+            kind=kind,
+            key=artifact_key(kind, inputs),
+            inputs=dict(inputs),
+            made_by=dict(made_by),
+            facts=dict(facts),
+            files=files,
+        )
+        write_atomically(work / MANIFEST, manifest.model_dump_json(indent=2).encode())
+        with reporting_disk_errors(folder):
+            if folder.exists():
+                shutil.rmtree(folder)
+            work.rename(folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return Artifact(folder=folder, manifest=manifest)
+
+
+def read_artifact(folder: Path, kind: str) -> Artifact:
+    """Read an artifact and verify every file against its manifest.
+
+    Raises:
+        ArtifactError: it is missing, of another kind or version, or a file has changed.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{folder} is not an artifact", expected=f"a file {MANIFEST}", found="none")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ArtifactError(
+            f"{path} cannot be read",
+            expected=f"a manifest of version {SCHEMA_VERSION}",
+            found=f"{'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}",
+            remedy="Delete the folder to have it made again",
+        ) from error
+    if manifest.kind != kind:
+        raise ArtifactError(f"{folder} is of another kind", expected=kind, found=manifest.kind)
+    for name, expected in manifest.files.items():
+        file = folder / name
+        found = file_sha256(file) if file.is_file() else "no such file"
+        if found != expected:
+            raise ArtifactError(
+                f"{file} is not the file that was written",
+                expected=f"sha256 {expected[:12]}...",
+                found=found if found == "no such file" else f"sha256 {found[:12]}...",
+                remedy="Delete the folder to have it made again",
+            )
+    return Artifact(folder=folder, manifest=manifest)
+
+
+def find_artifact(folder: Path, kind: str, inputs: Mapping[str, JsonValue]) -> Artifact | None:
+    """The artifact in `folder` if it was made from exactly these inputs, else None.
+
+    Raises:
+        ArtifactError: something is there and it is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    artifact = read_artifact(folder, kind)
+    return artifact if artifact.key == artifact_key(kind, inputs) else None

@@ -1,0 +1,245 @@
+"""Study files: what to train, export, time and compare, read from TOML and checked completely.
+
+`studies/quick.toml` is a commented example. Every key has its meaning in the classes below.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from assay.errors import AssayError, StudyError, nearest
+from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, Registry
+
+Size = Annotated[int, Field(ge=8, le=1024)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+def _known(registry: Registry, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, after looking each up so that an unknown one is reported with the nearest."""
+    for name in names:
+        try:
+            registry[name]
+        except AssayError as error:
+            raise ValueError(str(error)) from error
+    return names
+
+
+class Section(BaseModel):
+    """Base of the sections: unknown keys are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """[data]
+
+    Attributes:
+        name: "auto", "bloodmnist", "medmnist:<name>", "pbc:<folder or zip>" or "synthetic".
+        root: folder of MedMNIST .npz files, or a PBC zip or folder for "auto".
+        limit: use at most this many images of each split (stratified); 0 uses all.
+        seed: seed of the split (pbc) or of the drawing (synthetic).
+    """
+
+    name: str = "auto"
+    root: Path | None = None
+    limit: int = Field(default=0, ge=0)
+    seed: int = 0
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_registered(cls, name: str) -> str:
+        _known(DATASETS, (name.partition(":")[0],))
+        return name
+
+
+class Model(Section):
+    """[[models]]: one architecture, trained and timed at several resolutions.
+
+    Attributes:
+        architecture: a registered architecture.
+        sizes: resolutions in pixels, ascending.
+        epochs: passes over the training split for each size; fractions are allowed.
+        frameworks: frameworks to train it in; empty takes those of [train].
+        seeds: seeds to train it with; empty takes those of [train].
+        batch_size, peak_learning_rate: where given, they take the place of those of [train].
+    """
+
+    architecture: str
+    sizes: tuple[Size, ...] = Field(min_length=1)
+    epochs: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    frameworks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    batch_size: Positive | None = None
+    peak_learning_rate: float | None = Field(default=None, gt=0)
+
+    _architecture = field_validator("architecture")(lambda name: _known(ARCHITECTURES, (name,))[0])
+    _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
+
+    @model_validator(mode="after")
+    def _one_epoch_count_per_size(self) -> Self:
+        if list(self.sizes) != sorted(set(self.sizes)):
+            raise ValueError(f"sizes must ascend without repeats, found {list(self.sizes)}")
+        if len(self.epochs) != len(self.sizes):
+            raise ValueError(
+                f"epochs needs one number for each of the {len(self.sizes)} sizes, found {len(self.epochs)}"
+            )
+        return self
+
+
+class Train(Section):
+    """[train]: the protocol every framework follows; see `train.recipe.Recipe` for its fixed parts.
+
+    Attributes:
+        frameworks: frameworks to train in.
+        seeds: one training for each seed; the first one's weights are exported and timed.
+        batch_size: images in one step.
+        peak_learning_rate: highest learning rate of the one-cycle schedule.
+        progressive: start each size from the weights of the size before it.
+        minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
+        parity_steps: steps over which training parity is measured; 0 leaves it out.
+    """
+
+    frameworks: tuple[str, ...] = ("torch", "tf", "jax")
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    batch_size: Positive = 64
+    peak_learning_rate: float = Field(default=4e-3, gt=0)
+    progressive: bool = True
+    minutes: float = Field(default=0, ge=0)
+    parity_steps: int = Field(default=20, ge=0)
+
+    _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
+
+
+class Export(Section):
+    """[export]
+
+    Attributes:
+        exporters: the routes to ONNX.
+        opset: the operator set asked for; a route that cannot give it records what it gave.
+    """
+
+    exporters: tuple[str, ...] = tuple(EXPORTERS)
+    opset: int = Field(default=18, ge=13, le=24)
+
+    _exporters = field_validator("exporters")(lambda names: _known(EXPORTERS, names))
+
+
+class Bench(Section):
+    """[bench]
+
+    Attributes:
+        runtimes: runtimes to time; those that run ONNX files are timed on every export.
+        weights: the framework whose trained weights all runtimes run, or "best" (validation accuracy).
+        batches: images in one call.
+        threads: compute threads given to every runtime, one set of cells for each number.
+        device: "cpu" or "cuda".
+        processes: fresh processes for each cell; they are the sample.
+        budget_minutes: wall time that timing may cost in all, start-up of the workers included.
+        call_limit_seconds: a single load or call that takes longer is given up.
+    """
+
+    runtimes: tuple[str, ...] = (
+        "torch.eager",
+        "torch.channels_last",
+        "torch.script",
+        "tf.predict",
+        "tf.eager",
+        "tf.function",
+        "tf.xla",
+        "jax.jit",
+        "jax.eager",
+        "ort.cpu",
+        "null",
+    )
+    weights: str = "best"
+    batches: tuple[Positive, ...] = Field(default=(1, 32), min_length=1)
+    threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
+    processes: Positive = 3
+    budget_minutes: float = Field(default=10, gt=0)
+    call_limit_seconds: float = Field(default=120, gt=0)
+
+    _runtimes = field_validator("runtimes")(lambda names: _known(RUNTIMES, names))
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_are_trained(cls, weights: str) -> str:
+        if weights != "best":
+            _known(FRAMEWORKS, (weights,))
+        return weights
+
+
+class Study(Section):
+    """A whole study file.
+
+    Attributes:
+        name: names the folder of its artifacts.
+        title: the report's heading.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str = ""
+    data: Data = Data()
+    models: tuple[Model, ...] = Field(min_length=1)
+    train: Train = Train()
+    export: Export = Export()
+    bench: Bench = Bench()
+
+    @model_validator(mode="after")
+    def _weights_come_from_a_training(self) -> Self:
+        for model in self.models:
+            trained = model.frameworks or self.train.frameworks
+            if self.bench.weights not in {"best", *trained}:
+                raise ValueError(
+                    f"bench.weights is '{self.bench.weights}', but {model.architecture} is trained in "
+                    f"{', '.join(trained)} only"
+                )
+        return self
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        StudyError: the file is missing, is not TOML, or has an unknown or wrong key; the message names
+            the key, what is wrong with it and the nearest valid name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Study.model_validate(tomllib.loads(text))
+    except OSError as error:
+        raise StudyError(
+            f"Cannot read study file {path}",
+            found=error.strerror,
+            remedy="studies/quick.toml in the repository is an example",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is not valid TOML", found=str(error)) from error
+    except ValidationError as error:
+        problems = "; ".join(_describe(detail) for detail in error.errors())
+        raise StudyError(f"{path} has {error.error_count()} problem(s): {problems}") from error
+
+
+def _describe(detail: ErrorDetails) -> str:
+    """One validation problem in words, with the nearest valid key for an unknown one."""
+    place = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] != "extra_forbidden":
+        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+    known = _keys_at(detail["loc"][:-1])
+    suggestion = nearest(str(detail["loc"][-1]), known)
+    hint = f" (did you mean '{suggestion}'?)" if suggestion else f" (known keys: {', '.join(known)})"
+    return f"{place}: unknown key{hint}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """The keys a study file may have at a place such as ("bench",) or ("models", 0)."""
+    sections: dict[str, type[Section]] = {
+        "data": Data, "models": Model, "train": Train, "export": Export, "bench": Bench,
+    }  # fmt: skip
+    section = sections[str(location[0])] if location else Study
+    return list(section.model_fields)
