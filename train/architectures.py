@@ -1,0 +1,188 @@
+"""The parameters of each architecture: canonical name, shape and role, and the same start for every framework.
+
+This table is the single description of what a set of weights holds. The models in `train/models/` follow its
+names, so converting weights needs no table of its own for each architecture.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.registry import ARCHITECTURES
+from assay.spec import ModelSpec
+
+Weights = dict[str, NDArray[np.float32]]
+"""Canonical name -> float32 array in the canonical layout (see `Parameter`)."""
+
+BLOODNET_WIDTHS = (32, 64, 128)
+RESNET18_WIDTHS = (64, 128, 256, 512)
+VIT_WIDTH, VIT_DEPTH, VIT_HEADS, VIT_HIDDEN = 192, 12, 3, 768
+VIT_MOST_TOKENS = 200
+
+CONVENTIONS = ("shared", "torch", "keras", "flax")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a model.
+
+    Attributes:
+        name: canonical name, module path and role joined by dots: "stage1.unit2.conv.kernel".
+        shape: canonical layout: convolution kernels are (height, width, in, out), dense kernels (in, out),
+            everything else as it is.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def module(self) -> str:
+        """Path of the module that holds it, "" for the model itself."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def role(self) -> str:
+        """"kernel", "bias", "scale", "offset", "mean", "variance" or "position"."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def trained(self) -> bool:
+        """False for BatchNorm's running statistics."""
+        return self.role not in {"mean", "variance"}
+
+    @property
+    def decayed(self) -> bool:
+        """Whether weight decay applies: to kernels only."""
+        return self.role == "kernel"
+
+
+def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
+    """The parameters of a model, in a fixed order.
+
+    Raises:
+        InputError: unknown architecture, or a size that it cannot take.
+    """
+    table = cast("Callable[[ModelSpec], tuple[Parameter, ...]]", ARCHITECTURES[spec.architecture].load())
+    return table(spec)
+
+
+def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
+    """Three stages of two 3x3 convolution units, 2x2 max-pooling between them, average pooling, dense."""
+    if spec.size < 4:
+        raise InputError("bloodnet pools twice", expected="a size of 4 or more", found=str(spec.size))
+    found: list[Parameter] = []
+    width_in = spec.channels
+    for stage, width in enumerate(BLOODNET_WIDTHS, start=1):
+        found += _unit(f"stage{stage}.unit1", 3, width_in, width)
+        found += _unit(f"stage{stage}.unit2", 3, width, width)
+        width_in = width
+    return (*found, *_dense("head", width_in, spec.classes))
+
+
+def resnet18(spec: ModelSpec) -> tuple[Parameter, ...]:
+    """ResNet-18 (He et al. 2016, arXiv:1512.03385) with its 7x7 stride-2 stem at every size."""
+    found = _unit("stem", 7, spec.channels, RESNET18_WIDTHS[0])
+    width_in = RESNET18_WIDTHS[0]
+    for stage, width in enumerate(RESNET18_WIDTHS, start=1):
+        for block in (1, 2):
+            path = f"stage{stage}.block{block}"
+            found += _unit(f"{path}.unit1", 3, width_in, width)
+            found += _unit(f"{path}.unit2", 3, width, width)
+            if width_in != width:
+                found += _unit(f"{path}.shortcut", 1, width_in, width)
+            width_in = width
+    return (*found, *_dense("head", width_in, spec.classes))
+
+
+def vit_tiny(spec: ModelSpec) -> tuple[Parameter, ...]:
+    """ViT-Ti (Touvron et al. 2021, arXiv:2012.12877): learned positions, average over tokens, no class token."""
+    patch = patch_size(spec)
+    tokens = (spec.size // patch) ** 2
+    found = [
+        Parameter("patch.kernel", (patch, patch, spec.channels, VIT_WIDTH)),
+        Parameter("patch.bias", (VIT_WIDTH,)),
+        Parameter("position", (tokens, VIT_WIDTH)),
+    ]
+    for layer in range(VIT_DEPTH):
+        path = f"layers.{layer}"
+        found += _norm(f"{path}.norm1", VIT_WIDTH)
+        for part in ("query", "key", "value", "out"):
+            found += _dense(f"{path}.attention.{part}", VIT_WIDTH, VIT_WIDTH)
+        found += _norm(f"{path}.norm2", VIT_WIDTH)
+        found += _dense(f"{path}.expand", VIT_WIDTH, VIT_HIDDEN)
+        found += _dense(f"{path}.contract", VIT_HIDDEN, VIT_WIDTH)
+    return (*found, *_norm("norm", VIT_WIDTH), *_dense("head", VIT_WIDTH, spec.classes))
+
+
+def patch_size(spec: ModelSpec) -> int:
+    """Edge of a ViT patch in pixels: the smallest of 4, 8, 16, 32 that gives at most 200 tokens.
+
+    Raises:
+        InputError: the size is not a multiple of it.
+    """
+    for patch in (4, 8, 16, 32):
+        if spec.size % patch == 0 and (spec.size // patch) ** 2 <= VIT_MOST_TOKENS:
+            return patch
+    raise InputError(
+        "vit-tiny cuts the image into patches of 4, 8, 16 or 32 pixels, at most 200 of them",
+        expected="a size such as 28, 64, 128 or 224",
+        found=str(spec.size),
+    )
+
+
+def _unit(path: str, kernel: int, width_in: int, width_out: int) -> list[Parameter]:
+    """A convolution without bias followed by BatchNorm."""
+    return [
+        Parameter(f"{path}.conv.kernel", (kernel, kernel, width_in, width_out)),
+        *_norm(f"{path}.norm", width_out),
+        Parameter(f"{path}.norm.mean", (width_out,)),
+        Parameter(f"{path}.norm.variance", (width_out,)),
+    ]
+
+
+def _norm(path: str, width: int) -> list[Parameter]:
+    return [Parameter(f"{path}.scale", (width,)), Parameter(f"{path}.offset", (width,))]
+
+
+def _dense(path: str, width_in: int, width_out: int) -> list[Parameter]:
+    return [Parameter(f"{path}.kernel", (width_in, width_out)), Parameter(f"{path}.bias", (width_out,))]
+
+
+def initial_weights(spec: ModelSpec, seed: int, convention: str = "shared") -> Weights:
+    """The weights every framework starts from.
+
+    Each array has its own random stream, so it does not depend on the others. Convolutions are He-normal
+    (He et al. 2015, arXiv:1502.01852), dense kernels and positions normal with deviation 0.02 in vit-tiny
+    and Glorot-uniform elsewhere. The other conventions are the defaults of one framework, for the experiment that
+    trains with them: "torch" (uniform within 1/sqrt(fan in)), "keras" (Glorot-uniform), "flax" (LeCun-normal).
+    """
+    return {p.name: _initial(p, spec, seed, convention).astype(np.float32) for p in parameters(spec)}
+
+
+def _initial(parameter: Parameter, spec: ModelSpec, seed: int, convention: str) -> NDArray[np.float64]:
+    if parameter.role in {"scale", "variance"}:
+        return np.ones(parameter.shape)
+    if parameter.role in {"offset", "mean", "bias"}:
+        return np.zeros(parameter.shape)
+    random = np.random.default_rng([seed, zlib.crc32(parameter.name.encode())])
+    *receptive, width_in, width_out = parameter.shape
+    fan_in, fan_out = math.prod(receptive) * width_in, math.prod(receptive) * width_out
+    if parameter.role == "position":
+        return random.normal(0, 0.02, parameter.shape)
+    if convention == "torch":
+        return random.uniform(-1, 1, parameter.shape) / math.sqrt(fan_in)
+    if convention == "flax":
+        return random.normal(0, 1 / math.sqrt(fan_in), parameter.shape)
+    if convention == "shared" and spec.architecture == "vit-tiny":
+        return random.normal(0, 0.02, parameter.shape)
+    if convention == "shared" and receptive:
+        return random.normal(0, math.sqrt(2 / fan_in), parameter.shape)
+    return random.uniform(-1, 1, parameter.shape) * math.sqrt(6 / (fan_in + fan_out))

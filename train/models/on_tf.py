@@ -1,0 +1,158 @@
+"""The architectures in Keras (functional API, TensorFlow backend), in NHWC.
+
+Layer names are the canonical module paths of `train.architectures`.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+from keras import KerasTensor, layers, ops
+
+from assay.errors import ArtifactError
+from assay.spec import INPUT_NAME, ModelSpec
+from train.architectures import (
+    BLOODNET_WIDTHS,
+    RESNET18_WIDTHS,
+    VIT_DEPTH,
+    VIT_HEADS,
+    VIT_HIDDEN,
+    VIT_WIDTH,
+    Parameter,
+    Weights,
+    parameters,
+    patch_size,
+)
+from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
+
+KERAS_ROLES = {"scale": "gamma", "offset": "beta", "mean": "moving_mean", "variance": "moving_variance"}
+
+
+def conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: int = 1) -> KerasTensor:
+    """Convolution without bias, symmetric padding (Keras's own "same" is not, with a stride), BatchNorm."""
+    if stride == 1:
+        x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}.conv")(x)
+    else:
+        x = layers.ZeroPadding2D(kernel // 2)(x)
+        x = layers.Conv2D(width, kernel, stride, padding="valid", use_bias=False, name=f"{name}.conv")(x)
+    return layers.BatchNormalization(epsilon=NORM_EPSILON, momentum=0.9, name=f"{name}.norm")(x)
+
+
+def bloodnet(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    for stage, width in enumerate(BLOODNET_WIDTHS, start=1):
+        if stage > 1:
+            x = layers.MaxPooling2D(2)(x)
+        for unit in (1, 2):
+            x = layers.ReLU()(conv_unit(x, width, f"stage{stage}.unit{unit}"))
+    return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling2D()(x))
+
+
+def residual_block(x: KerasTensor, width: int, stride: int, name: str) -> KerasTensor:
+    shortcut = x
+    if x.shape[-1] != width:
+        shortcut = conv_unit(x, width, f"{name}.shortcut", kernel=1, stride=stride)
+    x = layers.ReLU()(conv_unit(x, width, f"{name}.unit1", stride=stride))
+    x = conv_unit(x, width, f"{name}.unit2")
+    return layers.ReLU()(layers.Add()([x, shortcut]))
+
+
+def resnet18(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    x = layers.ReLU()(conv_unit(x, RESNET18_WIDTHS[0], "stem", kernel=7, stride=2))
+    # After a ReLU, padding with zeros is padding with minus infinity.
+    x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
+    for stage, width in enumerate(RESNET18_WIDTHS, start=1):
+        for block in (1, 2):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = residual_block(x, width, stride, f"stage{stage}.block{block}")
+    return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling2D()(x))
+
+
+@keras.saving.register_keras_serializable("assay")
+class Position(layers.Layer):
+    """Adds a learned vector to every token."""
+
+    def build(self, input_shape: tuple[int | None, int, int]) -> None:
+        self.position = self.add_weight(name="position", shape=input_shape[1:])
+
+    def call(self, tokens: KerasTensor) -> KerasTensor:
+        return tokens + self.position
+
+
+def encoder_layer(x: KerasTensor, name: str) -> KerasTensor:
+    normalised = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=f"{name}.norm1")(x)
+    attention = layers.MultiHeadAttention(VIT_HEADS, VIT_WIDTH // VIT_HEADS, name=f"{name}.attention")
+    x = layers.Add()([x, attention(normalised, normalised)])
+    normalised = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=f"{name}.norm2")(x)
+    hidden = ops.gelu(layers.Dense(VIT_HIDDEN, name=f"{name}.expand")(normalised), approximate=False)
+    return layers.Add()([x, layers.Dense(VIT_WIDTH, name=f"{name}.contract")(hidden)])
+
+
+def vit_tiny(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
+    edge = patch_size(spec)
+    x = layers.Conv2D(VIT_WIDTH, edge, edge, padding="valid", name="patch")(x)
+    x = Position(name="tokens")(layers.Reshape((-1, VIT_WIDTH))(x))
+    for layer in range(VIT_DEPTH):
+        x = encoder_layer(x, f"layers.{layer}")
+    x = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="norm")(x)
+    return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling1D()(x))
+
+
+MODELS = {"bloodnet": bloodnet, "resnet18": resnet18, "vit-tiny": vit_tiny}
+
+
+def build(spec: ModelSpec) -> keras.Model:
+    """The model with weights of no meaning; call `put_weights` next."""
+    image = keras.Input(spec.image_shape, name=INPUT_NAME)
+    return keras.Model(image, MODELS[spec.architecture](image, spec), name=spec.architecture)
+
+
+def load(spec: ModelSpec, weights: Weights) -> keras.Model:
+    """The model with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
+
+    Raises:
+        ArtifactError: the weights do not fit the model.
+    """
+    model = build(spec)
+    put_weights(model, spec, weights)
+    model.trainable = False
+    return model
+
+
+def variables_by_name(model: keras.Model) -> dict[str, keras.Variable]:
+    """A model's variables by "layer.variable", the attention's parts by "layer.part.variable"."""
+    names = ((variable.path.replace("/", "."), variable) for variable in model.variables)
+    return {name.replace("attention_output", "out").removeprefix("tokens."): v for name, v in names}
+
+
+def variable_name(parameter: Parameter) -> str:
+    """The name of a parameter in `variables_by_name`."""
+    return f"{parameter.module}.{KERAS_ROLES.get(parameter.role, parameter.role)}".lstrip(".")
+
+
+def put_weights(model: keras.Model, spec: ModelSpec, weights: Weights) -> None:
+    """Copy neutral weights into a model; attention kernels only change their shape.
+
+    Raises:
+        ArtifactError: they do not fit.
+    """
+    check_weights(spec, weights)
+    variables = variables_by_name(model)
+    for parameter in parameters(spec):
+        variable = variables[variable_name(parameter)]
+        variable.assign(weights[parameter.name].reshape(variable.shape))
+
+
+def get_weights(model: keras.Model, spec: ModelSpec) -> Weights:
+    """Copy a model's weights out as neutral ones."""
+    variables = variables_by_name(model)
+    missing = [p.name for p in parameters(spec) if variable_name(p) not in variables]
+    if missing:
+        raise ArtifactError(f"The Keras model has no variable for '{missing[0]}'")
+    return {
+        parameter.name: np.array(variables[variable_name(parameter)], np.float32).reshape(parameter.shape)
+        for parameter in parameters(spec)
+    }
