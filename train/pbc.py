@@ -1,0 +1,347 @@
+"""The original peripheral blood cell images (PBC), at any resolution: "pbc:<folder or zip>".
+
+Acevedo et al., "A dataset of microscopic peripheral blood cell images for development of automatic
+recognition systems", Data in Brief 30 (2020), doi 10.17632/snkd93bnjr.1. BloodMNIST is made from it: the
+centre 200 x 200 pixels of each image (the originals are 360 x 363), resized with cubic interpolation
+(Yang et al., "MedMNIST v2", Scientific Data 2023). Which image is in which split of BloodMNIST is not
+published, so every split made here is unofficial and its notice says so.
+
+The crops are decoded once and kept in the cache (2 GB for the complete set); each resolution is made from
+them with Pillow's bicubic filter, which is anti-aliased when it shrinks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import JsonValue
+
+from assay.errors import DataError
+from assay.store import Artifact, artifact_key, find_artifact, write_artifact
+from train.data import (
+    SPLITS,
+    DataRequest,
+    Positions,
+    Progress,
+    Records,
+    Source,
+    remembered_sha256,
+    write_array,
+)
+
+OFFICIAL_COUNTS = {
+    "basophil": (852, 122, 244),
+    "eosinophil": (2181, 312, 624),
+    "erythroblast": (1085, 155, 311),
+    "ig": (2026, 290, 579),
+    "lymphocyte": (849, 122, 243),
+    "monocyte": (993, 143, 284),
+    "neutrophil": (2330, 333, 666),
+    "platelet": (1643, 235, 470),
+}
+"""BloodMNIST's images of each class in train, validation and test; the order is its label order."""
+
+CLASSES = tuple(OFFICIAL_COUNTS)
+CROP = 200
+BATCH = 256
+LARGEST_SIDE = 4096
+LARGEST_FILE = 64 << 20
+ATTRIBUTION = (
+    "Acevedo et al., A dataset of microscopic peripheral blood cell images for development of automatic "
+    "recognition systems, Data in Brief 2020, doi 10.17632/snkd93bnjr.1"
+)
+NOTICE = (
+    "Unofficial split: made by Assay from the original PBC images with BloodMNIST's class counts, "
+    "not BloodMNIST's own (unpublished) split; accuracies are not comparable one to one."
+)
+REMEDY = "Restore the file from the original archive, or leave the image out"
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image of the archive: its path inside it, "class/file" as its lasting name, and its label."""
+
+    path: str
+    name: str
+    label: int
+
+
+def load(request: DataRequest, argument: str, progress: Progress) -> Source:
+    """The PBC images behind `argument`, a zip file or a folder with one folder for each class.
+
+    Raises:
+        DataError: nothing usable is there; the message names the file.
+    """
+    archive = Path(argument).expanduser()
+    if not argument or not archive.exists():
+        raise DataError(
+            f"No PBC images at '{argument}'",
+            expected="pbc:<folder or zip>, an existing path",
+            remedy="The images are published at https://data.mendeley.com/datasets/snkd93bnjr/1",
+        )
+    members = _list_members(archive)
+    files = [archive] if archive.is_file() else [archive / member.path for member in members]
+    content: dict[str, JsonValue] = {"sha256": remembered_sha256(request.cache, files)}
+
+    def open_records() -> dict[str, Records]:
+        crops = _store_crops(archive, members, content, request.cache, progress)
+        digests = [bytes(row) for row in np.load(crops.file("digests.npy"))]
+        splits = split_by_content(members, digests, request.seed)
+        labels = np.array([member.label for member in members], np.int64)
+        return {
+            name: Records(labels[chosen], partial(_resized, crops, request.size, chosen, progress))
+            for name, chosen in splits.items()
+        }
+
+    return Source(
+        name="pbc",
+        classes=CLASSES,
+        attribution=ATTRIBUTION,
+        licence="CC BY 4.0",
+        notice=NOTICE,
+        synthetic=False,
+        channels=3,
+        identity={**content, "seed": request.seed, "recipe": 1},
+        open=open_records,
+    )
+
+
+def split_by_content(members: Sequence[Member], digests: Sequence[bytes], seed: int) -> dict[str, Positions]:
+    """Split images 7:1:2 by class, with BloodMNIST's own counts where the class has as many images.
+
+    Images of the same content stay together. Those of one content with different labels all go to train,
+    where a wrong label is noise, and not to a test in which nobody could be right about both. The other
+    images are taken in an order drawn from seed and name (the same on every machine, whatever the archive),
+    single images first, for test, then validation, then train: so images that occur twice are in train too,
+    unless a class has too few others.
+
+    Returns:
+        For each of `SPLITS` the positions of its images, in drawn order.
+
+    Raises:
+        DataError: a class has too few different images for three splits.
+    """
+    groups = defaultdict(list)
+    for position, digest in enumerate(digests):
+        groups[digest].append(position)
+    drawn = [hashlib.sha256(f"{seed}/{member.name}".encode()).digest() for member in members]
+    by_class: dict[int, list[list[int]]] = defaultdict(list)
+    splits: dict[str, list[int]] = {name: [] for name in SPLITS}
+    for group in groups.values():
+        labels = {members[position].label for position in group}
+        if len(labels) > 1:
+            splits["train"] += group
+        else:
+            by_class[labels.pop()].append(group)
+    for label, name in enumerate(CLASSES):
+        total = sum(member.label == label for member in members)
+        ordered = sorted(by_class[label], key=lambda group: (len(group), min(drawn[i] for i in group)))
+        _deal(ordered, split_counts(name, total), splits)
+        for split in SPLITS:
+            if not any(members[position].label == label for position in splits[split]):
+                raise DataError(
+                    f"Too few different images of class '{name}'",
+                    expected="at least one for each of train, validation and test",
+                    found=f"{total} images, {len(ordered)} different ones",
+                )
+    return {
+        name: np.array(sorted(positions, key=lambda position: drawn[position]), np.intp)
+        for name, positions in splits.items()
+    }
+
+
+def split_counts(name: str, total: int) -> tuple[int, int, int]:
+    """Images of a class for train, validation and test: BloodMNIST's where the total is its, else 7:1:2."""
+    official = OFFICIAL_COUNTS[name]
+    if sum(official) == total:
+        return official
+    validation, test = max(1, round(total / 10)), max(1, round(total / 5))
+    return total - validation - test, validation, test
+
+
+def _deal(groups: list[list[int]], counts: tuple[int, int, int], splits: dict[str, list[int]]) -> None:
+    """Deal groups in order: each to test while it fits there, else to validation, else to train."""
+    room = {"test": counts[2], "validation": counts[1]}
+    for group in groups:
+        split = next((name for name in room if len(group) <= room[name]), "train")
+        splits[split] += group
+        if split in room:
+            room[split] -= len(group)
+
+
+def _list_members(archive: Path) -> list[Member]:
+    """The images of an archive, sorted by name; junk that desktops leave behind is passed over."""
+    paths = sorted(path for path in _list_paths(archive) if not _is_junk(path))
+    base = _find_base(archive, paths)
+    members = []
+    for path in paths:
+        inside = path.parts[len(base) :]
+        if path.parts[: len(base)] != base or len(inside) < 2:
+            continue
+        if inside[0] not in CLASSES or len(inside) > 2:
+            raise DataError(
+                f"{archive} has a file in an unknown place, {path}",
+                expected=f"<class>/<file>, class {_known()}",
+            )
+        members.append(Member(str(path), "/".join(inside), CLASSES.index(inside[0])))
+    absent = set(range(len(CLASSES))) - {member.label for member in members}
+    if absent:
+        missing = ", ".join(CLASSES[label] for label in sorted(absent))
+        raise DataError(f"{archive} lacks images", expected=f"folders {_known()}", found=f"none of {missing}")
+    return members
+
+
+def _find_base(archive: Path, paths: Sequence[PurePosixPath]) -> tuple[str, ...]:
+    """The path to the class folders: the top, or the one folder there, as in the original archive."""
+    tops = {path.parts[0] for path in paths if len(path.parts) > 1}
+    if tops & set(CLASSES):
+        return ()
+    if len(tops) == 1:
+        return (tops.pop(),)
+    raise DataError(
+        f"{archive} holds no folders of cell images",
+        expected=f"folders {_known()}",
+        found=", ".join(sorted(tops)[:5]) or "no folders",
+    )
+
+
+def _known() -> str:
+    return ", ".join(CLASSES)
+
+
+def _is_junk(path: PurePosixPath) -> bool:
+    """Whether a desktop system left this: hidden files, macOS resource forks, thumbnails."""
+    return (
+        any(part.startswith(".") and part != ".." for part in path.parts)
+        or "__MACOSX" in path.parts
+        or path.name in {"Thumbs.db", "desktop.ini"}
+    )
+
+
+def _list_paths(archive: Path) -> list[PurePosixPath]:
+    """All files of a zip or folder, to the depth where images are."""
+    if archive.is_file():
+        with _reporting_damage(archive), zipfile.ZipFile(archive) as bundle:
+            return [PurePosixPath(info.filename) for info in bundle.infolist() if not info.is_dir()]
+    paths = []
+    for folder, folders, files in os.walk(archive, followlinks=True):
+        relative = PurePosixPath(Path(folder).relative_to(archive).as_posix())
+        if len(relative.parts) >= 3:
+            folders.clear()
+        paths += [relative / file for file in files]
+    return paths
+
+
+@contextmanager
+def _reporting_damage(what: Path | str) -> Iterator[None]:
+    """Turn whatever zipfile and the decompressors raise on a damaged file into an error that names it."""
+    try:
+        yield
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{what} cannot be read", expected="an intact zip or image", found=str(error), remedy=REMEDY
+        ) from error
+
+
+@contextmanager
+def _reading(archive: Path) -> Iterator[Read]:
+    """A function that reads one file of the archive. Nothing is ever extracted to disk."""
+    if archive.is_dir():
+        yield lambda path: (archive / path).read_bytes()
+        return
+    with zipfile.ZipFile(archive) as bundle:
+        yield bundle.read
+
+
+def _store_crops(
+    archive: Path,
+    members: Sequence[Member],
+    content: Mapping[str, JsonValue],
+    cache: Path,
+    progress: Progress,
+) -> Artifact:
+    """The decoded centre crops of all images, in the order of the members, from the cache or made now."""
+    inputs = {**content, "crop": CROP, "members": hashlib.sha256(repr(members).encode()).hexdigest()}
+    folder = cache / f"pbc-crops-{artifact_key('crops', inputs)[:12]}"
+    found = find_artifact(folder, "crops", inputs)
+    if found:
+        return found
+    digests: list[bytes] = []
+
+    def decoded() -> Iterator[NDArray[np.uint8]]:
+        with _reading(archive) as read, ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(members), BATCH):
+                batch = members[start : start + BATCH]
+                crops = list(pool.map(partial(_decode, archive, read), batch))
+                digests.extend(pool.map(lambda crop: hashlib.sha256(crop.data).digest(), crops))
+                progress("decoding cell images", start + len(batch), len(members))
+                yield np.stack(crops)
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        write_array(work / "crops.npy", (len(members), CROP, CROP, 3), decoded())
+        np.save(work / "digests.npy", np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32))
+        return {"images": len(members)}
+
+    return write_artifact(folder, "crops", inputs, made_by={"pillow": PIL.__version__}, fill=fill)
+
+
+def _decode(archive: Path, read: Read, member: Member) -> NDArray[np.uint8]:
+    """The centre crop of one image: uint8, (200, 200, 3)."""
+    where = f"{archive}, {member.path}"
+    with _reporting_damage(where):
+        content = read(member.path)
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "BMP")) as image:
+            width, height = image.size
+            fits = min(width, height) >= CROP and max(width, height) <= LARGEST_SIDE
+            if not fits or image.mode != "RGB":
+                raise DataError(
+                    f"{where} is not a cell image",
+                    expected=f"RGB, at least {CROP} x {CROP} pixels",
+                    found=f"{image.mode}, {width} x {height}",
+                    remedy=REMEDY,
+                )
+            left, top = (width - CROP) // 2, (height - CROP) // 2
+            return np.asarray(image.crop((left, top, left + CROP, top + CROP)))
+
+
+def _resized(
+    crops: Artifact, size: int, chosen: Positions, progress: Progress, wanted: Positions
+) -> Iterator[NDArray[np.uint8]]:
+    """Crops at positions `chosen[wanted]`, resized, in pieces.
+
+    They are read with plain file reads: pages of a memory map would count as this process's memory.
+    """
+    stride = CROP * CROP * 3
+    path = crops.file("crops.npy")
+    header = path.stat().st_size - stride * int(str(crops.manifest.facts["images"]))
+    with path.open("rb") as stream, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(wanted), BATCH):
+            batch = []
+            for position in chosen[wanted[start : start + BATCH]].tolist():
+                stream.seek(header + position * stride)
+                batch.append(stream.read(stride))
+            progress(f"resizing to {size} x {size}", start + len(batch), len(wanted))
+            yield np.stack(list(pool.map(partial(_resize, size), batch)))
+
+
+def _resize(size: int, crop: bytes) -> NDArray[np.uint8]:
+    """One crop at another size: uint8, (size, size, 3)."""
+    image = Image.frombytes("RGB", (CROP, CROP), crop)
+    return np.asarray(image if size == CROP else image.resize((size, size), Image.Resampling.BICUBIC))
