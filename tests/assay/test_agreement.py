@@ -1,0 +1,147 @@
+"""Outputs agree when they differ by rounding, and fail for every other reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from assay.agreement import (
+    CEILING,
+    FACTOR,
+    FLOOR_ULPS,
+    NOT_COMPARED,
+    Tolerance,
+    compare,
+    derive_tolerance,
+)
+from assay.results import Agreement
+
+Float64 = NDArray[np.float64]
+
+shapes = st.tuples(st.integers(1, 40), st.integers(2, 12))
+
+
+@st.composite
+def logits(draw: st.DrawFn) -> Float64:
+    """Finite float64 logits of some scale, never all zero."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = 10.0 ** draw(st.integers(-3, 3))
+    return random.normal(0, scale, draw(shapes)) + scale * 1e-3
+
+
+def tolerance_of(reference: Float64) -> Tolerance:
+    return derive_tolerance(reference, {"torch": reference.astype(np.float32)})
+
+
+@given(logits())
+def test_rounding_to_fp32_agrees(reference: Float64) -> None:
+    agreement = compare("rounded", reference.astype(np.float32), reference, tolerance_of(reference))
+    assert agreement.passed
+    assert agreement.reason == ""
+    assert agreement.images == len(reference)
+
+
+@given(logits(), st.floats(0.0, 0.99))
+def test_a_difference_within_the_tolerance_passes(reference: Float64, share: float) -> None:
+    tolerance = tolerance_of(reference)
+    agreement = compare("near", reference + share * tolerance.value, reference, tolerance)
+    assert agreement.passed
+    assert agreement.max_absolute <= tolerance.value
+
+
+@given(logits(), st.floats(1.01, 1e6), st.data())
+def test_one_logit_beyond_the_tolerance_fails(reference: Float64, times: float, data: st.DataObject) -> None:
+    tolerance = tolerance_of(reference)
+    wrong = reference.copy()
+    wrong.flat[data.draw(st.integers(0, reference.size - 1))] += times * tolerance.value
+    agreement = compare("far", wrong, reference, tolerance)
+    assert not agreement.passed
+    assert "tolerated" in agreement.reason
+
+
+@given(logits(), st.sampled_from([np.nan, np.inf, -np.inf]), st.data())
+def test_a_value_that_is_not_finite_fails_on_either_side(
+    reference: Float64, value: float, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, reference.size - 1))
+    broken = reference.copy()
+    broken.flat[place] = value
+    tolerance = tolerance_of(reference)
+    assert not compare("candidate", broken, reference, tolerance).passed
+    assert not compare("reference", reference, broken, tolerance).passed
+    assert not compare("both", broken, broken, tolerance).passed
+    assert derive_tolerance(broken, {"torch": reference}).problem
+    assert derive_tolerance(reference, {"torch": broken}).problem
+
+
+@given(logits(), shapes)
+def test_another_shape_fails(reference: Float64, shape: tuple[int, int]) -> None:
+    candidate = np.ones(shape, np.float32)
+    if shape != reference.shape:
+        agreement = compare("shape", candidate, reference, tolerance_of(reference))
+        assert not agreement.passed
+        assert "shape" in agreement.reason
+
+
+@given(logits())
+def test_the_tolerance_lies_between_floor_and_ceiling(reference: Float64) -> None:
+    scale = np.abs(reference).max()
+    for error in (0.0, 1e-6, CEILING * 0.99):
+        tolerance = derive_tolerance(reference, {"torch": reference + error * scale})
+        assert tolerance.value >= FLOOR_ULPS * np.spacing(np.float32(scale))
+        assert tolerance.value <= max(CEILING * scale, FLOOR_ULPS * np.spacing(np.float32(scale)))
+
+
+@given(logits())
+@settings(max_examples=25)
+def test_lower_precision_is_refused(reference: Float64) -> None:
+    """fp16 is tolerated neither as a candidate, nor as the native run that sets the tolerance."""
+    scale = np.abs(reference).max()
+    coarse = reference + 2.0**-11 * scale
+    assert not compare("fp16", coarse, reference, tolerance_of(reference)).passed
+    problem = derive_tolerance(reference, {"torch": coarse}).problem
+    assert "did not compute this model in fp32" in problem
+    assert not compare("any", reference, reference, derive_tolerance(reference, {"torch": coarse})).passed
+
+
+def test_the_worst_native_run_sets_the_tolerance_and_is_named() -> None:
+    reference = np.array([[1.0, -2.0], [4.0, 0.5]])
+    tolerance = derive_tolerance(reference, {"torch": reference + 1e-6, "jax": reference + 3e-6})
+    assert tolerance.value == pytest.approx(FACTOR * 3e-6)
+    assert "jax" in tolerance.derivation
+    assert "2 images" in tolerance.derivation
+
+
+def test_top1_flips_are_counted() -> None:
+    reference = np.array([[1.0, 1.0 + 1e-9], [3.0, 0.0]])
+    candidate = np.array([[1.0, 1.0 - 1e-9], [3.0, 0.0]])
+    agreement = compare("tie", candidate, reference, tolerance_of(reference))
+    assert agreement.passed
+    assert agreement.top1_flips == 1
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "words"),
+    [
+        (np.zeros((0, 8)), np.ones((2, 8)), "no outputs"),
+        (np.zeros((0, 8)), np.zeros((0, 8)), "nothing to compare"),
+        (np.float64(1.0), np.float64(1.0), "nothing to compare"),
+        (np.ones((2, 8), np.int64), np.ones((2, 8)), "floating point"),
+        (np.ones((2, 8)), np.ones((2, 8), np.float32), "not float64"),
+        (np.zeros((2, 8)), np.zeros((2, 8)), "zero everywhere"),
+    ],
+)
+def test_comparing_nothing_is_a_failure(candidate: Float64, reference: Float64, words: str) -> None:
+    agreement = compare("nothing", np.asarray(candidate), np.asarray(reference), Tolerance(1.0, "given"))
+    assert not agreement.passed
+    assert words in agreement.reason
+    assert agreement.max_absolute == NOT_COMPARED
+    assert Agreement.model_validate_json(agreement.model_dump_json()) == agreement
+
+
+def test_no_native_run_is_a_failure() -> None:
+    reference = np.ones((2, 8))
+    assert not compare("alone", reference, reference, derive_tolerance(reference, {})).passed
