@@ -50,7 +50,7 @@ class Parameter:
 
     @property
     def role(self) -> str:
-        """"kernel", "bias", "scale", "offset", "mean", "variance" or "position"."""
+        """ "kernel", "bias", "scale", "offset", "mean", "variance" or "position"."""
         return self.name.rpartition(".")[2]
 
     @property

@@ -3,44 +3,32 @@
 A data set name is one of `assay.registry.DATASETS`, with its argument after a colon where it takes one:
 "bloodmnist", "medmnist:pathmnist", "pbc:<folder or zip>", "synthetic", "auto".
 
-A registered data set is a function `load(request, argument, progress) -> Source`. A source says cheaply what
-it is, so that a stored copy is found again without decoding anything, and gives its images in pieces, so that
-storing them never needs them all in memory.
+A registered data set is a function `load(request, argument, progress) -> train.sources.Source`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from assay.errors import ArtifactError, DataError
+from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
-from assay.store import (
-    MANIFEST,
-    Artifact,
-    Manifest,
-    artifact_key,
-    file_sha256,
-    find_artifact,
-    write_artifact,
-    write_atomically,
-)
+from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_artifact, write_artifact
+from train.sources import Source, UnavailableError, choose, write_array
 
 SPLITS = ("train", "validation", "test")
 
 Progress = Callable[[str, int, int], None]
 """Called with a label, the amount done and the total (0 when unknown)."""
-
-Positions = NDArray[np.intp]
-Digests = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -103,43 +91,45 @@ class Dataset:
     content_hash: str
 
 
-@dataclass(frozen=True)
-class Records:
-    """One split of a source, before its images are read.
+class Facts(BaseModel):
+    """What the manifest of a stored data set says of it; the fields are those of `Dataset`.
 
     Attributes:
-        labels: int64, (count,).
-        read: gives the images at ascending positions, in pieces: uint8, (some, height, width, channels).
+        counts: images of each class, by split.
     """
 
-    labels: NDArray[np.int64]
-    read: Callable[[Positions], Iterator[NDArray[np.uint8]]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a registered data set gives for a request: a description, and the images once opened.
-
-    Attributes:
-        name, classes, attribution, licence, notice, synthetic: as in `Dataset`.
-        channels: 3 or 1.
-        identity: all that determines the images: hash of the file they come from, seed, size.
-        open: does the costly part and gives the records of each of `SPLITS`.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    size: int
     classes: tuple[str, ...]
     attribution: str
     licence: str
     notice: str
     synthetic: bool
-    channels: int
-    identity: Mapping[str, JsonValue]
-    open: Callable[[], Mapping[str, Records]]
+    content_hash: str
+    counts: dict[str, list[int]]
 
+    @classmethod
+    def of(cls, source: Source | Dataset, content_hash: str, labels: Mapping[str, NDArray[np.int64]]) -> Self:
+        """The facts of a source whose images have been read."""
+        return cls(
+            name=source.name,
+            size=source.size,
+            classes=source.classes,
+            attribution=source.attribution,
+            licence=source.licence,
+            notice=source.notice,
+            synthetic=source.synthetic,
+            content_hash=content_hash,
+            counts={name: _count(some, len(source.classes)) for name, some in labels.items()},
+        )
 
-def silent(label: str, done: int, total: int) -> None:
-    """The progress of a caller who wants none."""
+    def dataset(self, splits: Mapping[str, Split]) -> Dataset:
+        """The data set with these facts and these images."""
+        train, validation, test = (splits[name] for name in SPLITS)
+        described = self.model_dump(exclude={"counts"})
+        return Dataset(train=train, validation=validation, test=test, **described)
 
 
 def load_dataset(request: DataRequest, progress: Progress | None = None) -> Dataset:
@@ -153,16 +143,17 @@ def load_dataset(request: DataRequest, progress: Progress | None = None) -> Data
     source = find_source(request, progress)
     digest = hashlib.sha256()
     splits = {}
-    for name, (records, chosen) in _chosen_records(source, request.limit).items():
-        images = np.empty((len(chosen), request.size, request.size, source.channels), np.uint8)
+    for name, chosen in choose(source, request.limit).items():
+        images = np.empty(chosen.shape, np.uint8)
         filled = 0
-        for piece in _checked_pieces(source, request.size, name, records, chosen):
+        for piece in chosen.pieces():
             images[filled : filled + len(piece)] = piece
             filled += len(piece)
             digest.update(piece.data)
-        splits[name] = Split(images, records.labels[chosen])
-        digest.update(splits[name].labels.astype("<i8").tobytes())
-    return _dataset(_facts(source, request.size, digest.hexdigest()), splits)
+        digest.update(chosen.labels.astype("<i8").tobytes())
+        splits[name] = Split(images, chosen.labels)
+    labels = {name: split.labels for name, split in splits.items()}
+    return Facts.of(source, digest.hexdigest(), labels).dataset(splits)
 
 
 def store_dataset(request: DataRequest, progress: Progress | None = None) -> Artifact:
@@ -171,8 +162,7 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
     The images pass through memory in pieces. A stored one is verified, and found without decoding anything.
 
     Returns:
-        A "dataset" artifact: `<split>_images.npy`, `<split>_labels.npy`, and facts that carry name, size,
-        classes, attribution, licence, notice, synthetic, content_hash and counts (images by split and class).
+        A "dataset" artifact: `<split>_images.npy`, `<split>_labels.npy`, and `Facts` in its manifest.
 
     Raises:
         InputError, DataError, NotInstalledError: as `load_dataset`; also when the cache cannot be written.
@@ -184,22 +174,17 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
     found = find_artifact(folder, "dataset", inputs)
     if found:
         return found
-    splits = _chosen_records(source, request.limit)
+    splits = choose(source, request.limit)
 
     def fill(work: Path) -> dict[str, JsonValue]:
         digest = hashlib.sha256()
-        for name, (records, chosen) in splits.items():
-            shape = (len(chosen), request.size, request.size, source.channels)
-            pieces = _checked_pieces(source, request.size, name, records, chosen)
-            write_array(work / f"{name}_images.npy", shape, pieces, digest.update)
-            labels = records.labels[chosen].astype("<i8")
+        for name, chosen in splits.items():
+            write_array(work / f"{name}_images.npy", chosen.shape, chosen.pieces(), digest.update)
+            labels = chosen.labels.astype("<i8")
             np.save(work / f"{name}_labels.npy", labels)
             digest.update(labels.tobytes())
-        counts = {
-            name: np.bincount(records.labels[chosen], minlength=len(source.classes)).tolist()
-            for name, (records, chosen) in splits.items()
-        }
-        return {**_facts(source, request.size, digest.hexdigest()), "counts": counts}
+        labels_of = {name: chosen.labels for name, chosen in splits.items()}
+        return Facts.of(source, digest.hexdigest(), labels_of).model_dump(mode="json")
 
     return write_artifact(folder, "dataset", inputs, made_by={"numpy": np.__version__}, fill=fill)
 
@@ -213,181 +198,112 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         ArtifactError: the folder is not a stored data set, or a file is missing or damaged.
     """
-    facts = _read_manifest(folder).facts
-    counts = cast(dict[str, list[int]], facts["counts"])
+    facts = _read_facts(folder)
     splits = {}
     for name in SPLITS:
         images = _read_array(folder / f"{name}_images.npy", "r")
         labels = _read_array(folder / f"{name}_labels.npy", None)
-        found = np.bincount(labels, minlength=len(counts[name])).tolist() if len(labels) else []
-        if found != counts[name] or len(images) != len(labels) or images.dtype != np.uint8:
+        found = _count(labels, len(facts.classes))
+        if found != facts.counts.get(name) or images.shape[:1] != labels.shape or images.dtype != np.uint8:
             raise ArtifactError(
                 f"{folder}, split {name}, is not what was written",
-                expected=f"uint8 images, {counts[name]} of each class",
-                found=f"{len(images)} images of type {images.dtype}, {found} labels of each class",
+                expected=f"uint8 images, by class {facts.counts.get(name)}",
+                found=f"{len(images)} images of type {images.dtype}, labels by class {found}",
                 remedy="Delete the folder to have it made again",
             )
         splits[name] = Split(images, labels)
-    return _dataset(facts, splits)
+    return facts.dataset(splits)
 
 
 def find_source(request: DataRequest, progress: Progress | None = None) -> Source:
     """The source behind a request's name; raises as `load_dataset`, but reads no images."""
     name, _, argument = request.name.partition(":")
     load = cast(Callable[[DataRequest, str, Progress], Source], DATASETS[name].load())
-    source = load(request, argument, progress or silent)
-    if len(source.classes) < 2:
-        raise DataError(
-            f"{request.name} has too few classes", expected="two or more", found=str(source.classes)
-        )
-    return source
+    return load(request, argument, progress or _silent)
 
 
-def stratified(labels: NDArray[np.int64], limit: int) -> Positions:
-    """Ascending positions of at most `limit` images (all for 0) in which every class keeps its share.
+def load_auto(request: DataRequest, argument: str, progress: Progress) -> Source:
+    """The source behind "auto": whatever `resolve_auto` finds for this one size."""
+    return find_source(resolve_auto(request, (request.size,), progress), progress)
 
-    Seats are given by Adams' method, which gives every class one before any has two; a larger limit only
-    adds images to those of a smaller one.
+
+def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress | None = None) -> DataRequest:
+    """The request with "auto" replaced by the data set that can be had at all of `sizes`.
+
+    In this order: what `request.root`, $ASSAY_PBC or $ASSAY_DATA_ROOT names; BloodMNIST from medmnist's own
+    folder or by download; synthetic images, with a banner on stderr that says why. A study resolves once, for
+    all its sizes, so that real and drawn images never mix. A request with another name is returned as it is.
+
+    Raises:
+        DataError: what was named does not exist or cannot be used; nothing takes its place.
     """
-    if limit == 0 or limit >= len(labels):
-        return np.arange(len(labels))
-    priority = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        priority[members] = np.arange(len(members)) / len(members)
-    return np.sort(np.argsort(priority, kind="stable")[:limit])
-
-
-def write_array(
-    path: Path,
-    shape: tuple[int, ...],
-    pieces: Iterator[NDArray[np.uint8]],
-    watch: Callable[[memoryview], None] = lambda piece: None,
-) -> None:
-    """Write a uint8 .npy file from pieces along its first axis; `watch` sees each piece."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        for piece in pieces:
-            stream.write(piece.data)
-            watch(piece.data)
-
-
-def remembered_sha256(cache: Path, files: Sequence[Path]) -> str:
-    """sha256 over the content of files, remembered in `cache` for as long as sizes and times stay the same.
-
-    Hashing 129 MB takes a third of a second, and 17,000 single files some seconds: too long for each start.
-    """
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    fingerprint = hashlib.sha256(json.dumps(stats).encode()).hexdigest()
-    memory = cache / "digests.json"
-    known = _read_digests(memory)
-    if fingerprint not in known:
-        hashes = [file_sha256(file) for file in files]
-        together = hashlib.sha256("".join(hashes).encode()).hexdigest()
-        known[fingerprint] = hashes[0] if len(files) == 1 else together
-        write_atomically(memory, json.dumps(known, indent=1).encode())
-    return known[fingerprint]
-
-
-def _read_digests(memory: Path) -> Digests:
-    """The remembered digests; a damaged memory is an empty one."""
+    if request.name != "auto":
+        return request
+    root = request.root or _path_in_environment("ASSAY_PBC") or _path_in_environment("ASSAY_DATA_ROOT")
+    if root:
+        return _resolve_root(request, root)
+    real = replace(request, name="bloodmnist")
     try:
-        known = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}
+        for size in sizes:
+            source = find_source(replace(real, size=size), progress)
+            source.open()
+    except (UnavailableError, NotInstalledError) as error:
+        sys.stderr.write(_banner(str(error)))
+        return replace(request, name="synthetic")
+    return real
 
 
-def _chosen_records(source: Source, limit: int) -> dict[str, tuple[Records, Positions]]:
-    """Open the source, check its labels, and choose positions from each split."""
-    opened = source.open()
-    chosen = {}
-    for name in SPLITS:
-        labels = opened[name].labels
-        where = f"{source.name}, split {name},"
-        if len(labels) == 0:
-            raise DataError(f"{where} is empty", expected="at least one image")
-        if labels.min() < 0 or labels.max() >= len(source.classes):
-            raise DataError(
-                f"{where} has a label out of range",
-                expected=f"0 to {len(source.classes) - 1} ({len(source.classes)} classes)",
-                found=f"{labels.min()} to {labels.max()}",
-            )
-        chosen[name] = (opened[name], stratified(labels, limit))
-    absent = set(range(len(source.classes))) - set(np.unique(opened["train"].labels).tolist())
-    if absent:
-        missing = ", ".join(source.classes[label] for label in sorted(absent))
+def _resolve_root(request: DataRequest, root: Path) -> DataRequest:
+    """A request for what is in a folder or file that the user named."""
+    if not root.exists():
         raise DataError(
-            f"{source.name}, split train, lacks a class", expected="every class", found=f"no {missing}"
+            f"No data at {root}",
+            expected="a PBC zip or folder, or a folder of MedMNIST .npz files",
+            remedy="Correct the path (--data-root, ASSAY_PBC or ASSAY_DATA_ROOT)",
         )
-    return chosen
+    if root.is_dir() and any(root.glob("bloodmnist*.npz")):
+        return replace(request, name="bloodmnist", root=root)
+    return replace(request, name=f"pbc:{root}", root=None)
 
 
-def _checked_pieces(
-    source: Source, size: int, split: str, records: Records, chosen: Positions
-) -> Iterator[NDArray[np.uint8]]:
-    """The chosen images in pieces, each of the right type and shape, and in all as many as promised."""
-    total = 0
-    for piece in records.read(chosen):
-        if piece.dtype != np.uint8 or piece.shape[1:] != (size, size, source.channels):
-            raise DataError(
-                f"{source.name}, split {split}, has images that cannot be used",
-                expected=f"uint8, {size} x {size} x {source.channels}",
-                found=f"{piece.dtype}, {' x '.join(map(str, piece.shape[1:]))}",
-            )
-        total += len(piece)
-        yield np.ascontiguousarray(piece)
-    if total != len(chosen):
-        raise DataError(
-            f"{source.name}, split {split}, is incomplete", expected=f"{len(chosen)} images", found=str(total)
-        )
+def _path_in_environment(name: str) -> Path | None:
+    value = os.environ.get(name)
+    return Path(value).expanduser() if value else None
 
 
-def _facts(source: Source, size: int, content_hash: str) -> dict[str, JsonValue]:
-    """What a manifest says of a data set, and what `_dataset` rebuilds it from."""
-    return {
-        "name": source.name,
-        "size": size,
-        "classes": list(source.classes),
-        "attribution": source.attribution,
-        "licence": source.licence,
-        "notice": source.notice,
-        "synthetic": source.synthetic,
-        "content_hash": content_hash,
-    }
-
-
-def _dataset(facts: Mapping[str, JsonValue], splits: Mapping[str, Split]) -> Dataset:
-    """The data set that facts describe."""
-    return Dataset(
-        name=str(facts["name"]),
-        size=int(cast(int, facts["size"])),
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        classes=tuple(cast(list[str], facts["classes"])),
-        attribution=str(facts["attribution"]),
-        licence=str(facts["licence"]),
-        notice=str(facts["notice"]),
-        synthetic=bool(facts["synthetic"]),
-        content_hash=str(facts["content_hash"]),
+def _banner(reason: str) -> str:
+    """What is shown when no real images can be had."""
+    line = "=" * 78
+    return (
+        f"{line}\nSYNTHETIC IMAGES: no real data could be had, so drawn cells take its place.\n{reason}\n"
+        "Name real data with --data-root, ASSAY_PBC or ASSAY_DATA_ROOT. Results are labelled synthetic.\n"
+        f"{line}\n"
     )
 
 
-def _read_manifest(folder: Path) -> Manifest:
-    """The manifest of a stored data set."""
+def _silent(label: str, done: int, total: int) -> None:
+    """The progress of a caller who wants none."""
+
+
+def _count(labels: NDArray[np.int64], classes: int) -> list[int]:
+    """Images of each class."""
+    return [int((labels == label).sum()) for label in range(classes)]
+
+
+def _read_facts(folder: Path) -> Facts:
+    """The facts of a stored data set."""
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        if manifest.kind != "dataset":
+            raise ArtifactError(f"{folder} is of another kind", expected="dataset", found=manifest.kind)
+        return Facts.model_validate(manifest.facts)
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             f"{folder} is not a stored data set",
             expected=f"a readable {MANIFEST}",
-            found=type(error).__name__,
+            found=str(error).splitlines()[0],
+            remedy="Delete the folder to have it made again",
         ) from error
-    if manifest.kind != "dataset":
-        raise ArtifactError(f"{folder} is of another kind", expected="dataset", found=manifest.kind)
-    return manifest
 
 
 def _read_array(path: Path, mode: Literal["r"] | None) -> np.ndarray:

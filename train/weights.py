@@ -75,8 +75,7 @@ def fold_batchnorm(spec: ModelSpec, weights: Weights) -> Weights:
         if parameter.role == "kernel" and parameter.module.endswith(".conv"):
             path = parameter.module.removesuffix(".conv")
             scale, offset, mean, variance = (
-                weights[f"{path}.norm.{role}"].astype(np.float64)
-                for role in ("scale", "offset", "mean", "variance")
+                weights[f"{path}.norm.{role}"].astype(np.float64) for role in ("scale", "offset", "mean", "variance")
             )
             factor = scale / np.sqrt(variance + NORM_EPSILON)
             folded[parameter.name] = (weights[parameter.name] * factor).astype(np.float32)

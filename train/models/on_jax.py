@@ -49,9 +49,7 @@ class ConvUnit(nnx.Module):
         )
         self.folded = folded
         if not folded:
-            self.norm = nnx.BatchNorm(
-                width_out, momentum=0.9, epsilon=NORM_EPSILON, use_fast_variance=False, rngs=rngs
-            )
+            self.norm = nnx.BatchNorm(width_out, momentum=0.9, epsilon=NORM_EPSILON, use_fast_variance=False, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.conv(x) if self.folded else self.norm(self.conv(x))
@@ -86,9 +84,7 @@ class ResidualBlock(nnx.Module):
         self.unit2 = ConvUnit(width_out, width_out, folded=folded, rngs=rngs)
         self.projected = width_in != width_out
         if self.projected:
-            self.shortcut = ConvUnit(
-                width_in, width_out, kernel=1, stride=stride, folded=folded, rngs=rngs
-            )
+            self.shortcut = ConvUnit(width_in, width_out, kernel=1, stride=stride, folded=folded, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         shortcut = self.shortcut(x) if self.projected else x
@@ -125,15 +121,11 @@ class ResNet18(nnx.Module):
 
 class EncoderLayer(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
-        self.norm1 = nnx.LayerNorm(
-            VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs
-        )
+        self.norm1 = nnx.LayerNorm(VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
         self.attention = nnx.MultiHeadAttention(
             num_heads=VIT_HEADS, in_features=VIT_WIDTH, qkv_features=VIT_WIDTH, decode=False, rngs=rngs
         )
-        self.norm2 = nnx.LayerNorm(
-            VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs
-        )
+        self.norm2 = nnx.LayerNorm(VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
         self.expand = nnx.Linear(VIT_WIDTH, VIT_HIDDEN, rngs=rngs)
         self.contract = nnx.Linear(VIT_HIDDEN, VIT_WIDTH, rngs=rngs)
 

@@ -40,10 +40,10 @@ class BatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         count = x.numel() / x.shape[1]
-        before = self.running_var * (1 - self.momentum)
-        normalised = super().forward(x)
-        with torch.no_grad():
-            self.running_var.sub_(before).mul_((count - 1) / count).add_(before)
+        kept = self.running_var * (1 - self.momentum)
+        unbiased = self.running_var.clone()
+        normalised = F.batch_norm(x, self.running_mean, unbiased, self.weight, self.bias, True, self.momentum, self.eps)
+        self.running_var.copy_(kept + (unbiased - kept) * (count - 1) / count)
         return normalised
 
 
@@ -218,9 +218,7 @@ def put_weights(model: nn.Module, spec: ModelSpec, weights: Weights) -> None:
     with torch.no_grad():
         for parameter in parameters(spec):
             array = torch.from_numpy(weights[parameter.name])
-            tensors[tensor_name(parameter)].copy_(
-                to_torch_layout(array) if parameter.role == "kernel" else array
-            )
+            tensors[tensor_name(parameter)].copy_(to_torch_layout(array) if parameter.role == "kernel" else array)
 
 
 def get_weights(model: nn.Module, spec: ModelSpec) -> Weights:

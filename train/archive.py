@@ -1,0 +1,150 @@
+"""A folder or zip of images, one folder for each class: what is in it, and how one file is read.
+
+Nothing is ever extracted to disk, so a path inside a zip can lead nowhere.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from assay.errors import DataError
+
+LARGEST_FILE = 64 << 20
+"""Bytes; an image that claims to be larger is refused before it is unpacked."""
+
+JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image of an archive.
+
+    Attributes:
+        path: where it is in the archive.
+        name: "class/file", the same in every copy of the data set.
+        label: position of its class.
+    """
+
+    path: str
+    name: str
+    label: int
+
+
+def list_members(archive: Path, classes: Sequence[str]) -> list[Member]:
+    """The images of an archive, sorted by path.
+
+    The class folders are at the top or inside one top folder. Hidden files and what desktop systems leave
+    behind are passed over, and so are files beside the class folders; every other file has to be an image in
+    the folder of a known class.
+
+    Raises:
+        DataError: the archive is damaged, a class is missing, or a file is in an unknown place.
+    """
+    known = ", ".join(classes)
+    paths = sorted(path for path in _list_paths(archive) if not _is_junk(path))
+    base = _find_base(archive, paths, classes)
+    members = []
+    for path in paths:
+        inside = path.parts[len(base) :]
+        if path.parts[: len(base)] != base or len(inside) < 2:
+            continue
+        if inside[0] not in classes or len(inside) > 2:
+            raise DataError(
+                f"{archive} has a file in an unknown place, {path}",
+                expected=f"<class>/<file>, class one of {known}",
+                remedy="Take the file out of the archive",
+            )
+        members.append(Member(str(path), "/".join(inside), classes.index(inside[0])))
+    absent = set(range(len(classes))) - {member.label for member in members}
+    if absent:
+        missing = ", ".join(classes[label] for label in sorted(absent))
+        raise DataError(f"{archive} lacks images", expected=f"images in folders {known}", found=f"none of {missing}")
+    return members
+
+
+@contextmanager
+def reading(archive: Path) -> Iterator[Read]:
+    """A function that gives the bytes of the file at a path of the archive; threads may share it."""
+    if archive.is_dir():
+        yield lambda path: (archive / path).read_bytes()
+        return
+    with zipfile.ZipFile(archive) as bundle:
+        yield bundle.read
+
+
+@contextmanager
+def reporting_damage(what: object, expected: str, remedy: str) -> Iterator[None]:
+    """Turn whatever reading and decompressing raise on a damaged file into an error that names it."""
+    try:
+        yield
+    except (
+        OSError,  # also Pillow's for a truncated or unknown image
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        RuntimeError,  # an encrypted zip, an unknown compression, Pillow's warning of an enormous image
+        ValueError,
+        SyntaxError,  # Pillow's for a broken PNG
+    ) as error:
+        raise DataError(
+            f"{what} cannot be read", expected=expected, found=str(error) or type(error).__name__, remedy=remedy
+        ) from error
+
+
+def _find_base(archive: Path, paths: Sequence[PurePosixPath], classes: Sequence[str]) -> tuple[str, ...]:
+    """The path to the class folders: the top, or the one folder there, as in the original archive."""
+    tops = {path.parts[0] for path in paths if len(path.parts) > 1}
+    if tops & set(classes):
+        return ()
+    if len(tops) == 1:
+        return (tops.pop(),)
+    raise DataError(
+        f"{archive} holds no folders of images",
+        expected=f"folders {', '.join(classes)}",
+        found=", ".join(sorted(tops)[:5]) or "no folder with files",
+    )
+
+
+def _is_junk(path: PurePosixPath) -> bool:
+    """Whether a desktop system left this: hidden files, macOS resource forks, thumbnails."""
+    return any(part in JUNK or (part.startswith(".") and part != "..") for part in path.parts)
+
+
+def _list_paths(archive: Path) -> list[PurePosixPath]:
+    """All files of a zip or folder, to the depth where images are."""
+    if archive.is_dir():
+        return list(_walk(archive))
+    with (
+        reporting_damage(archive, "an intact zip file", "Get the file again"),
+        zipfile.ZipFile(archive) as bundle,
+    ):
+        files = [info for info in bundle.infolist() if not info.is_dir()]
+    copies = Counter(info.filename for info in files)
+    for info in files:
+        if info.file_size > LARGEST_FILE or copies[info.filename] > 1:
+            raise DataError(
+                f"{archive} has an unusable entry, {info.filename}",
+                expected=f"one file of that name, of at most {LARGEST_FILE >> 20} MiB",
+                found=f"{copies[info.filename]} of {info.file_size >> 20} MiB",
+            )
+    return [PurePosixPath(info.filename) for info in files]
+
+
+def _walk(folder: Path) -> Iterator[PurePosixPath]:
+    """Files of a folder, three folders deep at most: links may lead in a circle."""
+    for place, folders, files in os.walk(folder, followlinks=True):
+        relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        if len(relative.parts) >= 3:
+            folders.clear()
+        yield from (relative / file for file in files)

@@ -1,0 +1,143 @@
+"""One training in a process of its own: `python -P -m train.job`, started by `train.run`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from assay.jobs import Channel, Message, serve_job
+from assay.registry import FRAMEWORKS
+from assay.results import Training
+from assay.spec import ModelSpec
+from assay.store import artifact_key, write_artifact
+from train.architectures import parameters
+from train.batches import Batches
+from train.data import open_dataset
+from train.loop import Checkpoint, Progress, all_logits, train
+from train.metrics import classification_metrics
+from train.recipe import Recipe
+from train.trainer import Trainer
+from train.weights import NORM_EPSILON, Weights, initial_weights, load_weights, save_weights
+
+WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
+
+
+class TrainingRequest(BaseModel):
+    """One training, completely.
+
+    Attributes:
+        dataset: folder of a stored data set.
+        data_hash: its content hash.
+        start: weights file to begin with; None begins with `initial_weights`.
+        start_key: key of the training those come from.
+        parity_steps: above 0, do only this many steps and give back their losses.
+        out: folder the weights artifact goes to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    framework: str
+    spec: ModelSpec
+    recipe: Recipe
+    epochs: float
+    minutes: float = 0
+    seed: int
+    dataset: Path
+    data_hash: str
+    start: Path | None = None
+    start_key: str | None = None
+    parity_steps: int = 0
+    out: Path
+
+    def inputs(self) -> dict[str, JsonValue]:
+        """What determines the weights."""
+        fields = self.model_dump(mode="json")
+        return {name: fields[name] for name in sorted(set(fields) - {"dataset", "start", "out"})}
+
+    def first_weights(self) -> Weights:
+        if self.start:
+            return load_weights(self.start)
+        return initial_weights(self.spec, self.seed, self.recipe.convention)
+
+
+def work(message: Message, channel: Channel) -> Message:
+    """Train as requested; the answer is the Training record, or the losses of a parity run."""
+    request = TrainingRequest.model_validate(message)
+    dataset = open_dataset(request.dataset)
+    trainer_class = cast("type[Trainer]", FRAMEWORKS[request.framework].load())
+    make_trainer = partial(trainer_class, request.spec, request.recipe, request.first_weights())
+    batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
+    if request.parity_steps:
+        return {"losses": cast("JsonValue", first_losses(make_trainer(), batches, request))}
+    key = artifact_key("weights", request.inputs())
+    checkpoint = Checkpoint(request.out.parent / f".{request.out.name}.training", key)
+    progress, best = train(
+        make_trainer,
+        batches,
+        dataset,
+        request.recipe,
+        epochs=request.epochs,
+        minutes=request.minutes,
+        checkpoint=checkpoint,
+        report=lambda event: channel.send(cast("Message", event)),
+    )
+    logits = all_logits(trainer_class(request.spec, request.recipe, best), dataset.test.images)
+    metrics = classification_metrics(logits, np.asarray(dataset.test.labels), dataset.classes)
+    record = Training(
+        architecture=request.spec.architecture,
+        size=request.spec.size,
+        framework=request.framework,
+        seed=request.seed,
+        weights=key,
+        started_from=request.start_key,
+        parameters=sum(int(np.prod(p.shape)) for p in parameters(request.spec) if p.trained),
+        best_epoch=progress.history[progress.best].epoch,
+        validation_accuracy=progress.history[progress.best].validation_accuracy,
+        seconds=progress.seconds,
+        history=progress.history,
+        test=metrics,
+    )
+    keep(request, record, best, progress)
+    shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    return cast("Message", record.model_dump(mode="json"))
+
+
+def keep(request: TrainingRequest, record: Training, best: Weights, progress: Progress) -> None:
+    """Write the weights artifact. BatchNorm's epsilon becomes the common one by moving the rest into the variance."""
+    moved = np.float32(request.recipe.norm_epsilon - NORM_EPSILON)
+    best = {name: a + moved if name.endswith(".norm.variance") else a for name, a in best.items()}
+
+    def fill(folder: Path) -> dict[str, JsonValue]:
+        save_weights(folder / WEIGHTS_FILE, best)
+        (folder / TRAINING_FILE).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        return {"test_accuracy": record.test.accuracy.value, "steps": progress.steps}
+
+    packages = FRAMEWORKS[request.framework].packages
+    made_by = {name: importlib.metadata.version(_distribution(name)) for name in packages}
+    write_artifact(request.out, "weights", request.inputs(), made_by=made_by, fill=fill)
+
+
+def _distribution(package: str) -> str:
+    """The distribution that provides an import package (tensorflow-cpu provides tensorflow)."""
+    return importlib.metadata.packages_distributions()[package][0]
+
+
+def first_losses(trainer: Trainer, batches: Batches, request: TrainingRequest) -> list[float]:
+    """The losses of the first steps of the schedule a whole training would have."""
+    steps = max(round(request.epochs * batches.in_epoch), request.parity_steps)
+    return [
+        trainer.step(*batches.batch(step), request.recipe.learning_rate(step, steps))
+        for step in range(request.parity_steps)
+    ]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(work)

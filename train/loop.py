@@ -1,0 +1,208 @@
+"""The training loop, one for all frameworks: order, schedule, evaluation, best epoch, stop and resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from assay.errors import ArtifactError
+from assay.results import Epoch
+from assay.store import write_atomically
+from train.batches import Batches, in_order
+from train.data import Dataset, Split
+from train.recipe import Recipe
+from train.trainer import State, Trainer
+from train.weights import Weights, load_weights
+
+EVALUATION_BATCH = 128
+SECONDS_BETWEEN_REPORTS = 0.5
+PROBED_STEPS, PROBE_WARMUP = 5, 3
+
+Report = Callable[[dict[str, float | str]], None]
+
+
+@dataclass
+class Progress:
+    """Where a training stands; kept in its checkpoint.
+
+    Attributes:
+        steps: all steps planned.
+        step: steps done.
+        seconds: training time so far, over all sittings.
+        history: one entry an evaluation.
+        best: index into history of the best evaluation, -1 before the first.
+    """
+
+    steps: int
+    step: int = 0
+    seconds: float = 0.0
+    history: list[Epoch] = field(default_factory=list)
+    best: int = -1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's state on disk, replaced whole after every evaluation.
+
+    Attributes:
+        folder: where it is kept until the training is finished.
+        key: of the training; a checkpoint of another one is not used.
+    """
+
+    folder: Path
+    key: str
+
+    def write(self, progress: Progress, state: State, best: Weights) -> None:
+        """Keep everything needed to go on from here."""
+        arrays = state | {f"best.{name}": array for name, array in best.items()}
+        name = f"state-{progress.step}.safetensors"
+        write_atomically(self.folder / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+        record = {
+            "key": self.key,
+            "arrays": name,
+            "steps": progress.steps,
+            "step": progress.step,
+            "seconds": progress.seconds,
+            "best": progress.best,
+            "history": [epoch.model_dump() for epoch in progress.history],
+        }
+        write_atomically(self.folder / "progress.json", json.dumps(record).encode())
+        for old in self.folder.glob("state-*.safetensors"):
+            if old.name != name:
+                old.unlink()
+
+    def read(self) -> tuple[Progress, State, Weights] | None:
+        """The training kept here, or None when there is none of this key.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+        path = self.folder / "progress.json"
+        if not path.is_file():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["key"] != self.key:
+                return None
+            arrays = load_weights(self.folder / record["arrays"])
+            history = [Epoch.model_validate(epoch) for epoch in record["history"]]
+            progress = Progress(record["steps"], record["step"], record["seconds"], history, record["best"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"The checkpoint in {self.folder} is damaged",
+                found=str(error),
+                remedy="Delete that folder to begin this training again",
+            ) from error
+        best = {n.removeprefix("best."): a for n, a in arrays.items() if n.startswith("best.")}
+        return progress, {n: a for n, a in arrays.items() if not n.startswith("best.")}, best
+
+
+def train(
+    make_trainer: Callable[[], Trainer],
+    batches: Batches,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    epochs: float,
+    minutes: float,
+    checkpoint: Checkpoint,
+    report: Report,
+) -> tuple[Progress, Weights]:
+    """Train to the end of the schedule, from the checkpoint where there is one.
+
+    Args:
+        epochs: passes over the training split; the schedule covers exactly these.
+        minutes: where above 0, the passes are cut beforehand to what this machine does in that time.
+        report: called with {"step", "steps", "loss", "seconds_left"} now and then, and with every evaluation.
+
+    Returns:
+        How it went, and the weights of the evaluation with the best validation accuracy (of several equal ones,
+        the one with the lowest validation loss).
+    """
+    kept = checkpoint.read()
+    trainer = make_trainer()
+    if kept:
+        progress, state, best = kept
+        trainer.restore(state)
+    else:
+        steps = max(round(epochs * batches.in_epoch), 1)
+        if minutes > 0:
+            steps = min(steps, max(int(minutes * 60 / probe_step_seconds(make_trainer(), batches)), 1))
+        progress, best = Progress(steps), {}
+    while progress.step < progress.steps:
+        epoch = _one_epoch(trainer, batches, dataset, recipe, progress, report)
+        progress.history.append(epoch)
+        if progress.best < 0 or _better(epoch, progress.history[progress.best]):
+            progress.best, best = len(progress.history) - 1, trainer.weights()
+        checkpoint.write(progress, trainer.state(), best)
+        report({"event": "epoch", **epoch.model_dump()})
+    return progress, best
+
+
+def probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
+    """Seconds of one step on this machine, from a few steps whose effect is thrown away."""
+    for step in range(PROBE_WARMUP):
+        trainer.step(*batches.batch(step), 0.0)
+    start = time.monotonic()
+    for step in range(PROBED_STEPS):
+        trainer.step(*batches.batch(step), 0.0)
+    return (time.monotonic() - start) / PROBED_STEPS
+
+
+def _one_epoch(
+    trainer: Trainer,
+    batches: Batches,
+    dataset: Dataset,
+    recipe: Recipe,
+    progress: Progress,
+    report: Report,
+) -> Epoch:
+    """Train to the end of the epoch, or of the schedule, and evaluate."""
+    begun = reported = time.monotonic()
+    first = progress.step
+    last = min((first // batches.in_epoch + 1) * batches.in_epoch, progress.steps)
+    total = 0.0
+    for step in range(first, last):
+        loss = trainer.step(*batches.batch(step), recipe.learning_rate(step, progress.steps))
+        total += loss
+        now = time.monotonic()
+        if now - reported > SECONDS_BETWEEN_REPORTS:
+            reported = now
+            left = (now - begun) / (step + 1 - first) * (progress.steps - step - 1)
+            report({"event": "step", "step": step + 1, "steps": progress.steps, "loss": loss, "left": left})
+    progress.step = last
+    validation_loss, accuracy = evaluate(trainer, dataset.validation)
+    progress.seconds += time.monotonic() - begun
+    return Epoch(
+        epoch=last / batches.in_epoch,
+        training_loss=total / (last - first),
+        validation_loss=validation_loss,
+        validation_accuracy=accuracy,
+        seconds=progress.seconds,
+    )
+
+
+def _better(new: Epoch, old: Epoch) -> bool:
+    return (new.validation_accuracy, -new.validation_loss) > (old.validation_accuracy, -old.validation_loss)
+
+
+def all_logits(trainer: Trainer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits (count, classes) of all images, in order."""
+    return np.concatenate([trainer.logits(batch) for batch in in_order(images, EVALUATION_BATCH)])
+
+
+def evaluate(trainer: Trainer, split: Split) -> tuple[float, float]:
+    """Cross-entropy without smoothing, and accuracy."""
+    logits = all_logits(trainer, split.images).astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    labels = np.asarray(split.labels)
+    loss = -float(log_probabilities[np.arange(len(labels)), labels].mean())
+    return loss, float((logits.argmax(axis=1) == labels).mean())

@@ -1,0 +1,63 @@
+"""The training protocol, as numbers every framework reads, and nothing a framework decides by itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from pydantic import JsonValue
+
+from train.weights import NORM_EPSILON
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with a one-cycle schedule (Smith & Topin 2017,
+    arXiv:1708.07120) and label smoothing.
+
+    Attributes:
+        batch_size: images in a step; the last, incomplete batch of an epoch is left out.
+        peak_learning_rate: reached after `warmup` of all steps, from 1/25 of it; ends at 1e-5 of it.
+        weight_decay: decoupled, on kernels only.
+        beta1, beta2, adam_epsilon: Adam's.
+        label_smoothing: share of the target spread over all classes.
+        norm_momentum: share of BatchNorm's running statistics kept in a step.
+        norm_epsilon: added to BatchNorm's variance while training.
+        convention: where the initial weights come from, see `train.architectures.initial_weights`.
+    """
+
+    batch_size: int = 64
+    peak_learning_rate: float = 4e-3
+    warmup: float = 0.3
+    weight_decay: float = 0.05
+    beta1: float = 0.9
+    beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    label_smoothing: float = 0.05
+    norm_momentum: float = 0.9
+    norm_epsilon: float = NORM_EPSILON
+    convention: str = "shared"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        return asdict(self)
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """The learning rate of a step (from 0) of a training of `steps` steps."""
+        peak_at = max(self.warmup * steps - 1, 1)
+        if step <= peak_at:
+            return _cosine(self.peak_learning_rate / 25, self.peak_learning_rate, step / peak_at)
+        along = (step - peak_at) / max(steps - 1 - peak_at, 1)
+        return _cosine(self.peak_learning_rate, self.peak_learning_rate * 1e-5, min(along, 1))
+
+
+def _cosine(start: float, end: float, along: float) -> float:
+    """Half a cosine from start (along 0) to end (along 1)."""
+    return end + (start - end) * (1 + math.cos(math.pi * along)) / 2
+
+
+FRAMEWORK_DEFAULTS: dict[str, Recipe] = {
+    "torch": Recipe(norm_momentum=0.9, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="torch"),
+    "keras": Recipe(norm_momentum=0.99, norm_epsilon=1e-3, adam_epsilon=1e-7, convention="keras"),
+    "flax": Recipe(norm_momentum=0.99, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="flax"),
+}
+"""What each framework does when nobody says otherwise: initialiser, BatchNorm and Adam constants."""

@@ -1,0 +1,62 @@
+"""Trainings as the conductor sees them: started as jobs, found again when they are finished."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from assay.jobs import Message, run_job
+from assay.results import Parity, Training
+from assay.store import Artifact, find_artifact
+from train.job import TRAINING_FILE, TrainingRequest
+
+OnEvent = Callable[[Message], None]
+
+
+def train_model(request: TrainingRequest, log: Path, on_event: OnEvent | None = None) -> Training:
+    """The training asked for, done now or found finished.
+
+    Raises:
+        AssayError: the training's own error.
+        WorkerError: its process crashed or was killed; what it had evaluated is kept and used by the next try.
+    """
+    finished = find_artifact(request.out, "weights", request.inputs())
+    if finished:
+        return training_record(finished)
+    message = run_job("train.job", request.model_dump(mode="json"), log, on_event=on_event)
+    return Training.model_validate(message)
+
+
+def training_record(artifact: Artifact) -> Training:
+    """The record kept in a weights artifact."""
+    return Training.model_validate_json(artifact.file(TRAINING_FILE).read_bytes())
+
+
+def measure_parity(request: TrainingRequest, frameworks: tuple[str, ...], steps: int, log_folder: Path) -> Parity:
+    """Train the same first steps in several frameworks and compare the losses, step by step."""
+    losses: dict[str, list[float]] = {}
+    for framework in frameworks:
+        changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
+        answer = run_job("train.job", changed.model_dump(mode="json"), log_folder / f"parity-{framework}.log")
+        losses[framework] = cast("list[float]", answer["losses"])
+    return Parity(
+        architecture=request.spec.architecture,
+        size=request.spec.size,
+        steps=steps,
+        losses=losses,
+        worst_relative_difference=worst_relative_difference(losses),
+    )
+
+
+def worst_relative_difference(losses: dict[str, list[float]]) -> float:
+    """Largest |a - b| / max(|a|, |b|) over all steps and pairs of frameworks; 0 for a single one."""
+    return max(
+        (
+            abs(a - b) / max(abs(a), abs(b), 1e-30)
+            for one, other in itertools.combinations(losses.values(), 2)
+            for a, b in zip(one, other, strict=True)
+        ),
+        default=0.0,
+    )
