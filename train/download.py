@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from assay.store import reporting_disk_errors
 from train.data import Progress
@@ -45,7 +45,7 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             work = Path(stream.name)
             try:
-                found = _receive(url, path, stream.file, progress, start_limit_s)
+                found = _receive(url, path, stream, progress, start_limit_s)
                 if found != md5:
                     raise _failure(url, path, f"md5 {md5}", f"md5 {found}: incomplete, or another file")
                 work.chmod(0o644)
@@ -54,7 +54,7 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
                 work.unlink(missing_ok=True)
 
 
-def _receive(url: str, path: Path, stream: BinaryIO, progress: Progress, start_limit_s: float) -> str:
+def _receive(url: str, path: Path, stream: IO[bytes], progress: Progress, start_limit_s: float) -> str:
     """Write what the server sends; the md5 of it."""
     with _answer(url, path, start_limit_s) as response:
         length = response.getheader("Content-Length") or ""
