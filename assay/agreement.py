@@ -133,9 +133,7 @@ def _reference_problem(reference: Logits) -> str:
     if reference.dtype != np.float64:
         return f"the reference is {reference.dtype}, not float64"
     if reference.ndim != 2 or reference.size == 0:
-        return (
-            f"the reference has shape {reference.shape}, not (images, classes): there is nothing to compare"
-        )
+        return f"the reference has shape {reference.shape}, not (images, classes): there is nothing to compare"
     if not np.isfinite(reference).all():
         return "the reference has values that are not finite"
     if not reference.any():

@@ -86,9 +86,7 @@ FRAMEWORKS = Registry(
 ARCHITECTURES = Registry(
     "architecture",
     [
-        Entry(
-            "bloodnet", "train.architectures:bloodnet", "compact CNN: three stages of two 3x3 convolutions"
-        ),
+        Entry("bloodnet", "train.architectures:bloodnet", "compact CNN: three stages of two 3x3 convolutions"),
         Entry("resnet18", "train.architectures:resnet18", "ResNet-18 with the ImageNet stem at every size"),
         Entry("vit-tiny", "train.architectures:vit_tiny", "ViT-Tiny: 12 layers, width 192, average-pooled"),
     ],
@@ -97,24 +95,16 @@ ARCHITECTURES = Registry(
 DATASETS = Registry(
     "data set",
     [
-        Entry(
-            "bloodmnist", "train.medmnist_sets:load", "BloodMNIST through the medmnist package", extra="cpu"
-        ),
+        Entry("bloodmnist", "train.medmnist_sets:load", "BloodMNIST through the medmnist package", extra="cpu"),
         Entry(
             "medmnist",
             "train.medmnist_sets:load",
             "medmnist:<name>, any 2-D single-label MedMNIST set",
             extra="cpu",
         ),
-        Entry(
-            "pbc", "train.pbc:load", "pbc:<folder or zip>, the original blood-cell images at any resolution"
-        ),
-        Entry(
-            "synthetic", "train.synthetic:load", "procedurally drawn cells of eight kinds, at any resolution"
-        ),
-        Entry(
-            "auto", "train.data:load_auto", "local PBC or npz, else BloodMNIST by download, else synthetic"
-        ),
+        Entry("pbc", "train.pbc:load", "pbc:<folder or zip>, the original blood-cell images at any resolution"),
+        Entry("synthetic", "train.synthetic:load", "procedurally drawn cells of eight kinds, at any resolution"),
+        Entry("auto", "train.data:load_auto", "local PBC or npz, else BloodMNIST by download, else synthetic"),
     ],
 )
 
@@ -145,9 +135,7 @@ EXPORTERS = Registry(
             "cpu",
             ("tensorflow", "tf2onnx"),
         ),
-        Entry(
-            "jax2onnx", "export.from_jax:export", "jax2onnx from Flax NNX", "jax", "cpu", ("jax", "jax2onnx")
-        ),
+        Entry("jax2onnx", "export.from_jax:export", "jax2onnx from Flax NNX", "jax", "cpu", ("jax", "jax2onnx")),
         Entry(
             "jax2tf",
             "export.from_jax2tf:export",

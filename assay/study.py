@@ -65,7 +65,7 @@ class Model(Section):
         sizes: resolutions in pixels, ascending.
         epochs: passes over the training split for each size; fractions are allowed.
         frameworks: frameworks to train it in; empty takes those of [train].
-        seeds: seeds to train it with; empty takes those of [train].
+        repeat_seeds: further seeds; empty takes those of [train].
         batch_size, peak_learning_rate: where given, they take the place of those of [train].
     """
 
@@ -73,7 +73,7 @@ class Model(Section):
     sizes: tuple[Size, ...] = Field(min_length=1)
     epochs: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     frameworks: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
+    repeat_seeds: tuple[int, ...] = ()
     batch_size: Positive | None = None
     peak_learning_rate: float | None = Field(default=None, gt=0)
 
@@ -96,16 +96,18 @@ class Train(Section):
 
     Attributes:
         frameworks: frameworks to train in.
-        seeds: one training for each seed; the first one's weights are exported and timed.
+        seed: of initial weights, order and augmentation; what it gives is exported and timed.
+        repeat_seeds: further seeds, trained at each model's smallest size only: how far seeds differ.
         batch_size: images in one step.
         peak_learning_rate: highest learning rate of the one-cycle schedule.
-        progressive: start each size from the weights of the size before it.
+        progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
     """
 
     frameworks: tuple[str, ...] = ("torch", "tf", "jax")
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seed: int = 0
+    repeat_seeds: tuple[int, ...] = ()
     batch_size: Positive = 64
     peak_learning_rate: float = Field(default=4e-3, gt=0)
     progressive: bool = True

@@ -1,0 +1,1 @@
+"""Run any model in any runtime, one way: load, prepare, run, fetch."""

@@ -1,0 +1,251 @@
+"""Timing: fresh processes, pinned cores, blocks of calls interleaved in random order over all that is compared.
+
+The design is the randomised multiple interleaved trials of Abedi & Brecht 2017 ("Conducting repeatable experiments in
+highly variable cloud computing environments"). One *unit* is one fresh process for every candidate of a group; while
+one is timed, the others are frozen. Repeating units with new processes gives the sample.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars
+from pydantic import Field
+
+from assay.errors import AssayError
+from assay.results import SAMPLE_COLUMNS, Record
+from assay.spec import Settings
+from bench.workers import Burst, Candidate, Loaded, Warmed, Worker
+
+BURST_SECONDS = 0.06
+MOST_CALLS = 1000
+SLOW_CALL_SECONDS = 0.25
+WARM_SECONDS = 2.0
+LEAST_BLOCKS, MOST_BLOCKS = 2, 60
+
+AUDITED_IMAGES = 32
+BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
+
+Row = tuple[str, int, int, int, str, int, int]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is compared with each other: all candidates on one model, at one thread count.
+
+    Attributes:
+        name: "bloodnet/28/t1", the beginning of its cells' names.
+        candidates: what is timed.
+        batches: batch sizes, ascending; a process does one after the other.
+        settings: the same for every candidate.
+        images: .npy file of float32 (count, H, W, C) images that calls take turns with.
+    """
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    batches: tuple[int, ...]
+    settings: Settings
+    images: Path
+
+    def cell_name(self, batch: int, label: str) -> str:
+        model, _, threads = self.name.rpartition("/")
+        return f"{model}/b{batch}/{threads}/{label}"
+
+
+class CellFacts(Record):
+    """What one process of one cell told beside its samples; `reason` says why there are none."""
+
+    cell: str
+    process: int
+    reason: str = ""
+    skipped: bool = False
+    import_seconds: float = math.nan
+    load_seconds: float = math.nan
+    first_call_seconds: float = math.nan
+    warmup_calls: int = 0
+    processor_use: float = math.nan
+    peak_mib: float = math.nan
+    precision: str = ""
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+def logits_name(cell: str) -> str:
+    """File name under which the first process of a cell leaves the logits of the audited images."""
+    return f"{cell.replace('/', '~')}.npy"
+
+
+@dataclass
+class _Cell:
+    """A cell of the unit under way."""
+
+    worker: Worker
+    name: str
+    loaded: Loaded
+    warmed: Warmed
+    wall_ns: int = 0
+    processor_ns: int = 0
+
+    @property
+    def calls(self) -> int:
+        return max(1, min(MOST_CALLS, round(BURST_SECONDS * 1e9 / max(self.warmed.median_ns, 1))))
+
+    @property
+    def drop(self) -> int:
+        """Untimed calls after thawing; none where a call is long against what it would correct."""
+        return 0 if self.warmed.median_ns > SLOW_CALL_SECONDS * 1e9 else min(3, self.calls)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Until when a unit may take, on the clock of `time.monotonic`, in seconds.
+
+    Attributes:
+        share: when its part of the budget ends; it still times the least that makes a sample.
+        end: when the whole budget ends; what is not warm by then is skipped.
+        call: longest single command of a worker.
+    """
+
+    share: float
+    end: float
+    call: float
+
+
+@dataclass
+class Unit:
+    """One fresh process for every candidate of a group, and what they gave.
+
+    Attributes:
+        process: which process of its cells this is, from 0.
+        folder: takes logs and the logits of the first process.
+        compile_cache: folder shared by the processes of a run.
+    """
+
+    group: Group
+    process: int
+    limits: Limits
+    folder: Path
+    compile_cache: Path
+    rows: list[Row] = field(default_factory=list)
+    facts: list[CellFacts] = field(default_factory=list)
+    _workers: list[tuple[Worker, Loaded]] = field(default_factory=list)
+    _further_seconds: float = 0.0
+
+    def run(self, tell: Tell) -> float:
+        """Start, warm and time everything until the deadline; a failure costs its own cells.
+
+        Returns:
+            The seconds it took without the blocks beyond the least number.
+        """
+        begun = time.monotonic()
+        with ExitStack() as stack:
+            for candidate in self.group.candidates:
+                tell(f"{self.group.name}: starting {candidate.label}")
+                self._start(candidate, stack)
+            for place, batch in enumerate(self.group.batches):
+                left = self.limits.share - time.monotonic()
+                deadline = time.monotonic() + left / (len(self.group.batches) - place)
+                self._time_batch(batch, deadline, tell)
+        return time.monotonic() - begun - self._further_seconds
+
+    def samples(self) -> polars.DataFrame:
+        return polars.DataFrame(self.rows, schema=SAMPLE_COLUMNS, orient="row")
+
+    def _start(self, candidate: Candidate, stack: ExitStack) -> None:
+        log = self.folder / "logs" / f"{self.group.name.replace('/', '-')}-{candidate.label}-p{self.process}.log"
+        worker = Worker(
+            candidate,
+            limit_seconds=self.limits.call,
+            log=log,
+            compile_cache=self.compile_cache,
+        )
+        stack.callback(worker.kill)
+        try:
+            with worker.awake():
+                loaded = worker.load(self.group.settings)
+        except AssayError as error:
+            self._fail(candidate.label, self.group.batches, error)
+        else:
+            self._workers.append((worker, loaded))
+
+    def _fail(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
+        self.facts += [
+            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, reason=str(error))
+            for batch in batches
+        ]
+
+    @contextmanager
+    def _costing_its_own_cell(self, worker: Worker, batch: int) -> Iterator[None]:
+        """Take a worker that fails out of the unit: this batch and the ones after it have no samples from it."""
+        try:
+            with worker.awake():
+                yield
+        except AssayError as error:
+            worker.kill()
+            self._workers = [(other, loaded) for other, loaded in self._workers if other is not worker]
+            later = tuple(other for other in self.group.batches if other >= batch)
+            self._fail(worker.candidate.label, later, error)
+
+    def _time_batch(self, batch: int, deadline: float, tell: Tell) -> None:
+        cells = self._warmed_cells(batch, tell)
+        order = random.Random(f"{self.group.name}/{batch}/{self.process}")  # noqa: S311  an order, not a secret
+        for block in range(MOST_BLOCKS):
+            if time.monotonic() >= (deadline if block >= LEAST_BLOCKS else self.limits.end):
+                break
+            tell(f"{self.group.name}: batch {batch}, block {block + 1}, {len(cells)} runtimes")
+            begun = time.monotonic()
+            for cell in order.sample(list(cells.values()), len(cells)):
+                with self._costing_its_own_cell(cell.worker, batch):
+                    self._keep(cell, block, cell.worker.burst(cell.calls, cell.drop))
+            cells = {worker: cells[worker] for worker, _ in self._workers if worker in cells}
+            self._further_seconds += time.monotonic() - begun if block >= LEAST_BLOCKS else 0
+        for cell in cells.values():
+            self._finish(cell, batch)
+
+    def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, _Cell]:
+        cells = {}
+        for worker, loaded in list(self._workers):
+            name = self.group.cell_name(batch, worker.candidate.label)
+            if time.monotonic() > self.limits.end:
+                self.facts.append(CellFacts(cell=name, process=self.process, skipped=True, reason=BUDGET_SPENT))
+                continue
+            tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
+            with self._costing_its_own_cell(worker, batch):
+                cells[worker] = _Cell(worker, name, loaded, worker.warm(self.group.images, batch, WARM_SECONDS))
+        return cells
+
+    def _keep(self, cell: _Cell, block: int, burst: Burst) -> None:
+        cell.wall_ns += burst.wall_ns
+        cell.processor_ns += burst.processor_ns
+        each = burst.processor_ns // (2 * cell.calls)
+        for boundary, times in (("host", burst.host_ns), ("device", burst.device_ns)):
+            self.rows += [
+                (cell.name, self.process, block, call, boundary, time_ns, each) for call, time_ns in enumerate(times)
+            ]
+
+    def _finish(self, cell: _Cell, batch: int) -> None:
+        """Ask for memory, and in the first process for the outputs that the audit compares."""
+        with self._costing_its_own_cell(cell.worker, batch):
+            peak = cell.worker.peak_memory_mib()
+            if self.process == 0:
+                cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
+            self.facts.append(
+                CellFacts(
+                    cell=cell.name,
+                    process=self.process,
+                    import_seconds=cell.loaded.import_seconds,
+                    load_seconds=cell.loaded.load_seconds,
+                    first_call_seconds=cell.warmed.first_call_seconds,
+                    warmup_calls=cell.warmed.warmup_calls,
+                    processor_use=cell.processor_ns / max(cell.wall_ns, 1),
+                    peak_mib=peak,
+                    precision=cell.loaded.precision,
+                    facts=cell.loaded.facts,
+                )
+            )

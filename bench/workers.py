@@ -1,0 +1,131 @@
+"""Workers as the conductor sees them: a runtime in a process, commanded, frozen while others are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+from assay.jobs import Message, Process, error_from
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from infer.runtime import ModelFiles
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that can be timed: a runtime, with the model files it runs.
+
+    Attributes:
+        runtime: a registered runtime.
+        exporter: where its ONNX file came from, "" for native runtimes.
+    """
+
+    runtime: str
+    exporter: str
+    model: ModelFiles
+
+    @property
+    def label(self) -> str:
+        """ "ort.cpu@tf2onnx", or the runtime's name alone."""
+        return f"{self.runtime}@{self.exporter}" if self.exporter else self.runtime
+
+    @property
+    def framework(self) -> str:
+        return RUNTIMES[self.runtime].framework
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a worker told when it had loaded."""
+
+    import_seconds: float
+    load_seconds: float
+    precision: str
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What a worker told when it was warm."""
+
+    first_call_seconds: float
+    warmup_calls: int
+    median_ns: int
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Nanoseconds of every call at both boundaries, and of wall and processor over all of them."""
+
+    host_ns: list[int]
+    device_ns: list[int]
+    wall_ns: int
+    processor_ns: int
+
+
+class Worker:
+    """One candidate in one process. Between commands it can be frozen: it then uses no processor.
+
+    Args:
+        limit_seconds: time limit of one command.
+        log: file for everything it prints.
+        compile_cache: folder for compilers that keep one, fresh for every study run.
+    """
+
+    def __init__(self, candidate: Candidate, *, limit_seconds: float, log: Path, compile_cache: Path) -> None:
+        self.candidate = candidate
+        self._limit_seconds = limit_seconds
+        folder = compile_cache / candidate.label
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        self._process = Process("infer.worker", log, environment=environment)
+
+    def load(self, settings: Settings) -> Loaded:
+        answer = self._ask(
+            {
+                "do": "load",
+                "runtime": self.candidate.runtime,
+                "model": self.candidate.model.model_dump(mode="json"),
+                "settings": cast("Message", asdict(settings)),
+            }
+        )
+        return Loaded(**answer)  # type: ignore[arg-type]  # the worker answers exactly these fields
+
+    def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
+        answer = self._ask({"do": "warm", "images": str(images), "batch": batch, "limit_seconds": limit_seconds})
+        return Warmed(**answer)  # type: ignore[arg-type]
+
+    def burst(self, calls: int, drop: int) -> Burst:
+        return Burst(**self._ask({"do": "burst", "calls": calls, "drop": drop}))  # type: ignore[arg-type]
+
+    def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
+        self._ask({"do": "logits", "images": str(images), "count": count, "batch": batch, "out": str(out)})
+
+    def peak_memory_mib(self) -> float:
+        return cast("float", self._ask({"do": "memory"})["peak_mib"])
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Thawed inside the block, frozen after it."""
+        self._process.thaw()
+        try:
+            yield
+        finally:
+            self._process.freeze()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def _ask(self, message: Message) -> Message:
+        """
+        Raises:
+            AssayError: the worker's own error.
+            WorkerError: it crashed, or did not answer in time.
+        """
+        self._process.send(message)
+        answer = self._process.receive(self._limit_seconds)
+        if "error" in answer:
+            raise error_from(answer)
+        return answer

@@ -1,0 +1,65 @@
+"""OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+
+from assay.errors import ArtifactError, InputError
+from assay.spec import Settings
+from infer.runtime import Images, Logits, ModelFiles, signature_of
+
+PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+
+
+class OpenVinoSession:
+    """An infer request of a compiled model. fp32 is asked for: left alone, OpenVINO may compute in bf16."""
+
+    def __init__(self, model: ModelFiles, compiled: ov.CompiledModel) -> None:
+        self.signature = signature_of(model, model.onnx_layout)
+        told = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.precision = PRECISIONS.get(told, told)
+        self.facts = {
+            "inference precision": told,
+            "threads": str(compiled.get_property("INFERENCE_NUM_THREADS")),
+            "streams": str(compiled.get_property("NUM_STREAMS")),
+        }
+        self._request = compiled.create_infer_request()
+        self._channels_first = model.onnx_layout == "NCHW"
+
+    def prepare(self, images: Images) -> ov.Tensor:
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
+        return ov.Tensor(images, shared_memory=True)
+
+    def run(self, native: ov.Tensor) -> ov.Tensor:
+        self._request.infer([native], share_inputs=True, share_outputs=True)
+        return self._request.get_output_tensor(0)
+
+    def fetch(self, native: ov.Tensor) -> Logits:
+        return native.data.copy()
+
+    def close(self) -> None:
+        del self._request
+
+
+def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
+    """
+    Raises:
+        InputError: there is no ONNX file, or a device other than the CPU is asked for.
+        ArtifactError: OpenVINO refuses the file.
+    """
+    if model.onnx is None:
+        raise InputError("OpenVINO needs an ONNX file", found="neutral weights alone")
+    if settings.device != "cpu":
+        raise InputError("The openvino runtime runs on the CPU only", found=settings.device)
+    wanted = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": settings.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    try:
+        compiled = ov.Core().compile_model(model.onnx, "CPU", wanted)
+    except RuntimeError as error:
+        raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
+    return OpenVinoSession(model, compiled)

@@ -1,0 +1,85 @@
+"""The one thing the rest of Assay knows of a runtime.
+
+A runtime is a function `load(model, settings) -> Session`, registered in `assay.registry.RUNTIMES`. Timing, profiling
+and audit are functions over a session. To add a runtime: one file in this folder, one line in the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from assay.spec import ModelSpec, Settings, Signature
+
+Native = TypeVar("Native")
+Images = NDArray[np.float32]
+Logits = NDArray[np.float32]
+
+
+class ModelFiles(BaseModel):
+    """A model on disk: what it is, and where its weights or its ONNX file are.
+
+    Attributes:
+        weights: neutral weights (.safetensors), for the frameworks' own runtimes.
+        onnx: an ONNX file, for the runtimes that run those.
+        onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: ModelSpec
+    weights: Path | None = None
+    onnx: Path | None = None
+    onnx_layout: str = "NHWC"
+
+
+class Session(Protocol[Native]):
+    """A loaded model. Between `prepare` and `fetch` values stay in the runtime's own form.
+
+    Attributes:
+        signature: the model's input and output as this runtime has them.
+        precision: what it computes in, "fp32" unless it says otherwise.
+        facts: settings worth recording with a measurement.
+    """
+
+    signature: Signature
+    precision: str
+    facts: dict[str, str]
+
+    def prepare(self, images: Images) -> Native:
+        """From float32 (batch, H, W, C), contiguous, to the runtime's own form, on its device."""
+
+    def run(self, native: Native) -> Native:
+        """The model's output in the runtime's own form; returns only when it is ready."""
+
+    def fetch(self, native: Native) -> Logits:
+        """From the runtime's own form to float32 logits (batch, classes)."""
+
+    def close(self) -> None:
+        """Give back what the session holds."""
+
+
+Load = Callable[[ModelFiles, Settings], Session[object]]
+
+
+def signature_of(model: ModelFiles, layout: str) -> Signature:
+    """The signature every runtime of a model has, in the layout it wants."""
+    return Signature(model.spec.image_shape, model.spec.classes, layout)
+
+
+def predict(session: Session[object], images: Images, batch: int) -> Logits:
+    """Logits (count, classes) of all images, `batch` at a time; the last batch is filled up by repeating.
+
+    Every call has the full batch, so that runtimes that compile for a shape compile once.
+    """
+    found = []
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        whole = np.ascontiguousarray(np.resize(part, (batch, *part.shape[1:])))
+        found.append(session.fetch(session.run(session.prepare(whole)))[: len(part)])
+    return np.concatenate(found)

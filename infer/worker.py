@@ -1,0 +1,188 @@
+"""One runtime in a process of its own: `python -P -m infer.worker`, commanded in JSON lines by `bench.workers`.
+
+The commands are the methods of `Worker`, by name. The process pins itself to its cores before it imports a framework.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import JsonValue, TypeAdapter
+
+from assay.errors import AssayError, InputError
+from assay.jobs import Channel, Message, open_channel
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from infer.runtime import Images, Load, ModelFiles, Session, predict
+
+ROTATED_INPUTS = 4
+WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
+SLOW_CALL_SECONDS = 0.25
+
+
+class Worker:
+    """The state of the process: one session, and the inputs of the present batch size."""
+
+    def __init__(self) -> None:
+        self._session: Session[object] | None = None
+        self._inputs: list[Images] = []
+
+    @property
+    def session(self) -> Session[object]:
+        if self._session is None:
+            raise InputError("The worker has no model yet", expected="the command 'load' first")
+        return self._session
+
+    def load(self, message: Message) -> Message:
+        """Pin, import, load. Answers the seconds of each, versions and facts."""
+        settings = TypeAdapter(Settings).validate_python(message["settings"])
+        model = ModelFiles.model_validate(message["model"])
+        if settings.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, settings.cores)
+        entry = RUNTIMES[str(message["runtime"])]
+        begun = time.perf_counter()
+        load = cast("Load", entry.load())
+        imported = time.perf_counter()
+        self._session = load(model, settings)
+        loaded = time.perf_counter()
+        distributions = importlib.metadata.packages_distributions()
+        versions = {name: importlib.metadata.version(distributions[name][0]) for name in entry.packages}
+        return {
+            "import_seconds": imported - begun,
+            "load_seconds": loaded - imported,
+            "precision": self._session.precision,
+            "facts": cast("Message", self._session.facts | versions),
+        }
+
+    def warm(self, message: Message) -> Message:
+        """Take up a batch size and call until steady, or for `limit_seconds`.
+
+        Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the first call's
+        seconds, how many calls warmed up, and the median of the last window in nanoseconds.
+        """
+        images = np.load(str(message["images"]), mmap_mode="r")
+        self._inputs = rotated(images, cast("int", message["batch"]))
+        deadline = time.perf_counter() + cast("float", message["limit_seconds"])
+        first = self._host_calls(1)[0] / 1e9
+        calls, last = 1, self._window()
+        while last[-1] / 1e9 < SLOW_CALL_SECONDS and time.perf_counter() < deadline:
+            calls += len(last)
+            before, last = statistics.median(last), self._window()
+            if statistics.median(last) > before * (1 - STEADY_CHANGE):
+                break
+        calls += len(last)
+        return {"first_call_seconds": first, "warmup_calls": calls, "median_ns": int(statistics.median(last))}
+
+    def burst(self, message: Message) -> Message:
+        """Time `calls` calls at each boundary after `drop` untimed ones.
+
+        Garbage collection is off meanwhile, as in the standard library's timeit. Answers nanoseconds of each call,
+        and wall and processor time of all of them together.
+        """
+        calls, drop = cast("int", message["calls"]), cast("int", message["drop"])
+        native = [self.session.prepare(images) for images in self._inputs]
+        gc.collect()
+        gc.disable()
+        try:
+            self._host_calls(drop)
+            wall, processor = time.perf_counter_ns(), time.process_time_ns()
+            host = self._host_calls(calls)
+            device = self._device_calls(native, calls)
+            processor = time.process_time_ns() - processor
+            wall = time.perf_counter_ns() - wall
+        finally:
+            gc.enable()
+        return {
+            "host_ns": cast("JsonValue", host),
+            "device_ns": cast("JsonValue", device),
+            "wall_ns": wall,
+            "processor_ns": processor,
+        }
+
+    def logits(self, message: Message) -> Message:
+        """Compute the logits of the first `count` images, `batch` at a time, and write them to `out` (.npy)."""
+        images = np.load(str(message["images"]), mmap_mode="r")[: cast("int", message["count"])]
+        np.save(str(message["out"]), predict(self.session, images, cast("int", message["batch"])))
+        return {}
+
+    def memory(self, message: Message) -> Message:
+        """Answers the highest resident memory so far in MiB."""
+        del message
+        return {"peak_mib": peak_memory_mib()}
+
+    def _window(self) -> list[int]:
+        """Calls for 50 ms, at least one, at most 200; nanoseconds of each."""
+        found = self._host_calls(1)
+        while sum(found) < WINDOW_SECONDS * 1e9 and len(found) < 200:
+            found += self._host_calls(1)
+        return found
+
+    def _host_calls(self, calls: int) -> list[int]:
+        session, inputs, clock = self.session, self._inputs, time.perf_counter_ns
+        found = []
+        for call in range(calls):
+            images = inputs[call % len(inputs)]
+            start = clock()
+            session.fetch(session.run(session.prepare(images)))
+            found.append(clock() - start)
+        return found
+
+    def _device_calls(self, native: list[object], calls: int) -> list[int]:
+        session, clock = self.session, time.perf_counter_ns
+        found = []
+        for call in range(calls):
+            value = native[call % len(native)]
+            start = clock()
+            session.run(value)
+            found.append(clock() - start)
+        return found
+
+
+def rotated(images: Images, batch: int) -> list[Images]:
+    """Different batches of real images to take turns with; images repeat only when there are too few."""
+    count = min(ROTATED_INPUTS, max(len(images) // batch, 1))
+    places = np.arange(count * batch).reshape(count, batch) % len(images)
+    return [np.ascontiguousarray(images[place]) for place in places]
+
+
+def peak_memory_mib() -> float:
+    """The process's own peak resident memory. On Linux ru_maxrss would include the parent's at the fork."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def serve(channel: Channel) -> None:
+    """Answer commands until standard input ends. An unforeseen exception ends the process; its traceback is logged."""
+    worker = Worker()
+    commands = {
+        "load": worker.load,
+        "warm": worker.warm,
+        "burst": worker.burst,
+        "logits": worker.logits,
+        "memory": worker.memory,
+    }
+    for line in sys.stdin:
+        message = json.loads(line)
+        try:
+            channel.send(commands[message["do"]](message))
+        except AssayError as error:
+            channel.send({"error": str(error), "exit_code": error.exit_code})
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve(open_channel())
