@@ -1,0 +1,37 @@
+"""PyTorch's own forward pass: in float64 the reference, in float32 the native run of exports from PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.spec import ModelSpec
+from export.request import Forward, Images
+from train.models import on_torch
+from train.weights import load_weights
+
+DTYPES = ("float32", "float64")
+
+
+def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
+    """The forward pass in "float32" or "float64".
+
+    Raises:
+        ArtifactError: the weights cannot be read or do not fit.
+        InputError: another dtype.
+    """
+    if dtype not in DTYPES:
+        raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)
+    model = on_torch.load(spec, load_weights(weights_file), dtype)
+
+    def run(images: Images) -> NDArray[np.floating]:
+        channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype)
+        with torch.inference_mode():
+            logits: NDArray[np.floating] = model(torch.from_numpy(channels_first)).numpy()
+        return logits
+
+    return run

@@ -1,0 +1,178 @@
+"""The outputs every export is compared with: the float64 reference, and a framework's own fp32 forward pass.
+
+Each is computed once for the same weights and images, in a process of its own, and kept as an artifact of kind
+"reference". They are computed on the CPU: a GPU's TF32 is not fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from assay.errors import ArtifactError, InputError
+from assay.jobs import Channel, Message, run_job, serve_job
+from assay.registry import FRAMEWORKS
+from assay.spec import ModelSpec
+from assay.store import Artifact, file_sha256, find_artifact, read_artifact, write_artifact
+from export.request import Forward, Images
+
+Progress = Callable[[str, int, int], None]
+
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+LOGITS = "logits.npy"
+IMAGES_IN_ONE_CALL = 32
+LIMIT_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """Which outputs are wanted.
+
+    Attributes:
+        weights: folder of a weights artifact.
+        images: .npy file of normalised float32 images, (images, height, width, channels).
+        framework: "torch", "tf" or "jax".
+        dtype: "float32", or "float64" with torch.
+    """
+
+    weights: Path
+    images: Path
+    framework: str = "torch"
+    dtype: str = "float64"
+
+
+def ensure_reference(request: ReferenceRequest, folder: Path, progress: Progress) -> NDArray[np.floating]:
+    """The logits (images, classes) in the dtype asked for, computed first if they are not there.
+
+    Args:
+        folder: where references are kept.
+
+    Raises:
+        InputError: weights or images cannot be used, or the folder cannot be written.
+        NotInstalledError: the framework is missing.
+        WorkerError: the framework crashed or took too long.
+    """
+    file = reference_artifact(request, folder, progress).file(LOGITS)
+    return cast("NDArray[np.floating]", np.load(file, allow_pickle=False))
+
+
+def reference_artifact(request: ReferenceRequest, folder: Path, progress: Progress) -> Artifact:
+    """The artifact behind `ensure_reference`; same arguments and errors."""
+    weights = read_artifact(request.weights, "weights")
+    inputs = {
+        "weights": weights.key,
+        "images": file_sha256_of_images(request.images),
+        "framework": FRAMEWORKS[request.framework].name,
+        "dtype": request.dtype,
+    }
+    name = hashlib.sha256("/".join(inputs.values()).encode()).hexdigest()[:16]
+    place = folder / f"{request.framework}-{request.dtype}-{name}"
+    return find_artifact(place, "reference", inputs) or _make(request, place, inputs, progress)
+
+
+def _make(request: ReferenceRequest, place: Path, inputs: Mapping[str, JsonValue], progress: Progress) -> Artifact:
+    label = f"{request.framework} {request.dtype} forward pass"
+    progress(label, 0, 1)
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        message: Message = {
+            "weights": str(request.weights),
+            "images": str(request.images),
+            "framework": request.framework,
+            "dtype": request.dtype,
+            "output": str(work / LOGITS),
+        }
+        log = work / "job.log"
+        run_job("export.reference", message, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+        return {}
+
+    artifact = write_artifact(place, "reference", inputs, made_by={}, fill=fill)
+    progress(label, 1, 1)
+    return artifact
+
+
+def file_sha256_of_images(path: Path) -> str:
+    """Hash of an images file.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file of images {path}", expected="an .npy file")
+    return file_sha256(path)
+
+
+def read_images(path: Path, spec: ModelSpec, at_least: int = 1) -> Images:
+    """Read images and make sure that they fit a model.
+
+    Returns:
+        Normalised float32 images, (images, height, width, channels).
+
+    Raises:
+        InputError: the file is missing or damaged, or the images are too few, of another shape or type, or
+            not finite.
+    """
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"Cannot read images from {path}", expected="an .npy file", found=str(error)) from error
+    if images.dtype != np.float32 or images.shape[1:] != spec.image_shape or len(images) < at_least:
+        raise InputError(
+            f"The images in {path} do not fit {spec.architecture} at {spec.size} pixels",
+            expected=f"float32, at least {at_least} of shape {spec.image_shape}",
+            found=f"{images.dtype}, {images.shape}",
+        )
+    if not np.isfinite(images).all():
+        raise InputError(f"The images in {path} have values that are not finite")
+    return cast("Images", images)
+
+
+def spec_of(weights: Artifact) -> ModelSpec:
+    """The model that a weights artifact was made for.
+
+    Raises:
+        ArtifactError: its manifest does not say.
+    """
+    try:
+        return ModelSpec(**cast("dict[str, object]", weights.manifest.inputs["spec"]))  # type: ignore[arg-type]
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{weights.folder} does not say for which model its weights are",
+            expected="a specification under inputs.spec of its manifest",
+            found=str(error),
+        ) from error
+
+
+def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
+    """A framework's own forward pass over NHWC images, from `export/on_<framework>.py`.
+
+    Raises:
+        InputError: unknown framework, or one that has no such dtype.
+        NotInstalledError: the framework is missing.
+    """
+    entry = replace(FRAMEWORKS[framework], target=f"export.on_{framework}:forward")
+    make = cast("Callable[[ModelSpec, Path, str], Forward]", entry.load())
+    return make(spec, weights_file, dtype)
+
+
+def _work(request: Message, channel: Channel) -> Message:
+    del channel
+    text = cast("dict[str, str]", request)
+    weights = read_artifact(Path(text["weights"]), "weights")
+    spec = spec_of(weights)
+    images = read_images(Path(text["images"]), spec)
+    run = load_forward(text["framework"], spec, weights.file("weights.safetensors"), text["dtype"])
+    pieces = [images[start : start + IMAGES_IN_ONE_CALL] for start in range(0, len(images), IMAGES_IN_ONE_CALL)]
+    np.save(Path(text["output"]), np.concatenate([run(piece) for piece in pieces]))
+    return {}
+
+
+if __name__ == "__main__":
+    serve_job(_work)

@@ -1,0 +1,56 @@
+"""TensorFlow functions to ONNX by tf2onnx; shared by the routes from TensorFlow and from JAX through jax2tf.
+
+It also runs in the tool environment of jax2tf, so it imports nothing that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+
+if TYPE_CHECKING:
+    import tensorflow
+    from tf2onnx.graph import Graph, Node
+
+NEWEST_OPSET = 18
+"""The newest that tf2onnx 1.17 writes."""
+ERFC_TRANSFORM = "erfc(x), which ONNX lacks, written as 1 - erf(x)"
+
+
+def write_onnx(
+    function: Callable[[tensorflow.Tensor], tensorflow.Tensor], spec: ModelSpec, output: Path, opset: int
+) -> tuple[str, ...]:
+    """Convert a function of an NHWC float32 batch to an ONNX file with a dynamic batch dimension.
+
+    Returns:
+        The transforms that were needed.
+    """
+    import tensorflow as tf  # noqa: PLC0415  only the process that converts loads it
+    import tf2onnx  # noqa: PLC0415
+
+    signature = [tf.TensorSpec((None, *spec.image_shape), tf.float32, name=INPUT_NAME)]
+    named = tf.function(lambda image: {OUTPUT_NAME: function(image)}, signature, autograph=False)
+    operators = {node.type for node in named.get_concrete_function().graph.get_operations()}
+    tf2onnx.convert.from_function(
+        named,
+        input_signature=signature,
+        opset=min(opset, NEWEST_OPSET),
+        custom_op_handlers={"Erfc": (_write_erfc, [])},
+        output_path=str(output),
+    )
+    return (ERFC_TRANSFORM,) if "Erfc" in operators else ()
+
+
+def _write_erfc(graph: Graph, node: Node, name: str, arguments: list[str]) -> None:
+    """Exact GELU is x/2 erfc(-x/sqrt 2) in Keras and JAX; tf2onnx has no rule for erfc and writes it as it is."""
+    del arguments
+    shapes, types = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32))
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=types)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output, shapes=shapes, dtypes=types)
