@@ -1,0 +1,43 @@
+# Everything from an empty checkout: `make study` runs the main job, `make test` passes the tests.
+PYTHON ?= python3
+EXTRAS ?= cpu,openvino,dev
+STUDY ?= studies/quick.toml
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test test-slow lint browser clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(VENV)/.installed ## make .venv with pinned versions (EXTRAS=gpu,openvino,dev on a machine with a GPU)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Assay needs Python 3.11 or newer, found %d.%d. Name one: make PYTHON=python3.11" % sys.version_info[:2])'
+	@command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "Assay needs a C++ compiler for torch.compile, found neither g++ nor clang++. Debian and Ubuntu: apt-get install g++"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+study: install ## run the main job: studies/quick.toml, or STUDY=file
+	$(BIN)/assay run $(STUDY)
+
+lint: install ## linter, formatter and type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browser: ## make sure there is a Chromium for the report's tests
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	{ command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	echo "No Chromium found: the report's browser tests will be skipped. Debian and Ubuntu: apt-get install chromium"
+
+test: install browser lint ## linter, type checker and every test that is not slow
+	$(BIN)/pytest
+
+test-slow: install browser ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+clean: ## remove the virtual environment and caches, not the artifacts
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

@@ -1,0 +1,26 @@
+"""Whether what was timed computed the right numbers: the logits of every timed cell against float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from assay.agreement import compare, derive_tolerance
+from assay.results import Agreement
+from bench.trials import AUDITED_IMAGES
+
+
+def audit_cells(logits: Mapping[str, Path], reference: Path, natives: Mapping[str, Path]) -> dict[str, Agreement]:
+    """Compare the logits that each timed process left with the float64 reference, by cell name.
+
+    Args:
+        logits: by cell name, .npy of the logits of the first images.
+        reference: .npy of the float64 logits of the same images, or more.
+        natives: by framework, .npy of the fp32 logits of its own forward pass; the tolerance is derived from them.
+    """
+    count = AUDITED_IMAGES
+    exact = np.load(reference)[:count]
+    tolerance = derive_tolerance(exact, {name: np.load(file)[:count] for name, file in natives.items()})
+    return {cell: compare(cell, np.load(file), exact[: len(np.load(file))], tolerance) for cell, file in logits.items()}

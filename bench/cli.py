@@ -1,0 +1,262 @@
+"""The command `assay`. Each command imports what it needs when it runs, so that `assay --help` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.errors import AssayError
+
+if TYPE_CHECKING:
+    import polars
+
+    from assay.study import Study
+    from bench.run import Run
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="assay",
+    help="Times native and ONNX inference side by side, and proves that the numbers still agree.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+ARTIFACTS = Path("artifacts")
+
+
+@app.callback()
+def assay(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options before the command; `--debug` is read by `main`."""
+    del debug
+    if version:
+        print_line(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+    """Train, export, time and report: the whole study, or what is left of it."""
+    from bench.conductor import run_study
+    from bench.progress import Narrator
+    from bench.report import write_report
+    from bench.report.verdict import verdicts
+
+    loaded = _study(study, data_root)
+    folder = out / loaded.name
+    results = run_study(loaded, folder, out / "data", Narrator())
+    files = write_report(results, _samples(folder), folder / "report")
+    if as_json:
+        print_line(results.model_dump_json(indent=1))
+        return
+    for found in verdicts(results):
+        print_line(found.sentence)
+    print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
+
+
+@app.command()
+def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+    """Train a study's models in its frameworks, and measure training parity."""
+    from bench.stage_train import train_all
+
+    current = _run(study, out, data_root)
+    with current.narrator.showing():
+        trainings, parity = train_all(current)
+    if as_json:
+        print_json(
+            {
+                "trainings": [one.model_dump(mode="json") for one in trainings],
+                "parity": [one.model_dump(mode="json") for one in parity],
+            }
+        )
+
+
+@app.command()
+def export(
+    study: Annotated[Path | None, typer.Argument(metavar="[STUDY]", help="A study file.")] = None,
+    inspect: Annotated[Path | None, typer.Option("--inspect", help="Describe this ONNX file instead.")] = None,
+    out: Out = ARTIFACTS,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Export a study's trained models to ONNX by every route and check each, or inspect an ONNX file."""
+    if inspect is not None:
+        _inspect(inspect, as_json=as_json)
+        return
+    if study is None:
+        raise typer.BadParameter("name a study file, or an ONNX file with --inspect")
+    from bench.stage_time import export_all
+    from bench.stage_train import choose_subjects, train_all
+
+    current = _run(study, out, data_root)
+    with current.narrator.showing():
+        trainings, _ = train_all(current)
+        exports = export_all(current, choose_subjects(current, trainings))
+    if as_json:
+        print_json({"exports": [one.model_dump(mode="json") for one in exports]})
+    if any(one.status == "failed" for one in exports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+    """Time a study's runtimes and write its results, without a report."""
+    from bench.conductor import run_study
+    from bench.progress import Narrator
+
+    loaded = _study(study, data_root)
+    results = run_study(loaded, out / loaded.name, out / "data", Narrator())
+    if as_json:
+        print_line(results.model_dump_json(indent=1))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with results.json.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write it; FOLDER/report by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a finished study: HTML, Markdown, tables and figures."""
+    from assay.results import read_results
+    from bench.conductor import RESULTS_FILE
+    from bench.report import write_report
+
+    results = read_results(folder / RESULTS_FILE)
+    files = write_report(results, _samples(folder), out or folder / "report")
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        print_line(str(file))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """List frameworks, devices, providers and threads, what is missing, and what installs it."""
+    from bench.doctor import diagnose, render
+
+    found = diagnose()
+    if as_json:
+        print_json(found)
+    else:
+        render(found)
+
+
+@data_app.command("build")
+def data_build(
+    source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
+    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
+    out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")] = Path("bloodmnist.npz"),
+    seed: Annotated[int, typer.Option("--seed", help="Of the split, or of the drawing.")] = 0,
+) -> None:
+    """Write a data set as a MedMNIST-format .npz file."""
+    from bench.progress import Narrator
+    from train.data import DataRequest, load_dataset
+    from train.npz import write_medmnist_npz
+
+    narrator = Narrator()
+    with narrator.showing():
+        dataset = load_dataset(DataRequest(source, size, seed=seed, cache=ARTIFACTS / "data"), narrator.bar)
+    write_medmnist_npz(dataset, out)
+    print_line(
+        f"{out}: {len(dataset.train.labels)} + {len(dataset.validation.labels)} + {len(dataset.test.labels)} "
+        f"images of {size} pixels. {dataset.notice}"
+    )
+
+
+@data_app.command("show")
+def data_show(
+    source: Annotated[str, typer.Argument(help="A data set name, such as bloodmnist or auto.")] = "auto",
+    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in a data set: counts, classes, licence, attribution."""
+    from bench.progress import Narrator
+    from train.data import DataRequest, Facts, store_dataset
+
+    narrator = Narrator()
+    with narrator.showing():
+        request = DataRequest(source, size, root=data_root, cache=ARTIFACTS / "data")
+        facts = Facts.model_validate(store_dataset(request, narrator.bar).manifest.facts)
+    if as_json:
+        print_line(facts.model_dump_json(indent=1))
+        return
+    for name, value in facts.model_dump().items():
+        print_line(f"{name:13} {value}")
+
+
+def _study(path: Path, data_root: Path | None) -> Study:
+    from assay.study import load_study
+
+    study = load_study(path)
+    if data_root is None:
+        return study
+    return study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
+
+
+def _run(path: Path, out: Path, data_root: Path | None) -> Run:
+    from bench.progress import Narrator
+    from bench.run import Run
+
+    study = _study(path, data_root)
+    return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
+
+
+def _samples(folder: Path) -> polars.DataFrame | None:
+    """The samples beside results.json, or None when they were not kept."""
+    import polars
+
+    from bench.conductor import SAMPLES_FILE
+
+    path = folder / SAMPLES_FILE
+    return polars.read_parquet(path) if path.is_file() else None
+
+
+def _inspect(path: Path, *, as_json: bool) -> None:
+    from export.inspect import inspect_file, render
+
+    found = inspect_file(path)
+    print_line(found.model_dump_json(indent=1) if as_json else render(found))
+
+
+def print_line(text: str) -> None:
+    """The program's own output; everything else goes to standard error."""
+    sys.stdout.write(f"{text}\n")
+
+
+def print_json(value: JsonValue) -> None:
+    print_line(json.dumps(value, indent=1))
+
+
+def main() -> None:
+    """Run a command: errors in one message on standard error, with their exit code."""
+    try:
+        app(standalone_mode=True)
+    except AssayError as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.stderr.write(f"assay: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("assay: stopped. The same command goes on from here.\n")
+        sys.exit(INTERRUPTED)

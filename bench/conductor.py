@@ -1,0 +1,110 @@
+"""A study from images to results. Imports no framework: everything heavy happens in jobs and workers.
+
+Every stage finds what an earlier run finished and does only the rest, so a study stopped anywhere goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import polars
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.errors import InputError
+from assay.results import DataSummary, Results
+from assay.store import write_atomically
+from assay.study import Study
+from bench.machine import environment, probe_frameworks, usable_cores
+from bench.progress import Narrator
+from bench.run import Run
+from bench.stage_time import export_all, time_all
+from bench.stage_train import choose_subjects, train_all
+from bench.summary import comparisons_of
+
+RESULTS_FILE, SAMPLES_FILE = "results.json", "samples.parquet"
+
+
+def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Results:
+    """Do a whole study, or what is left of it, and write results.json and samples.parquet into its folder.
+
+    Raises:
+        AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
+            own record only.
+    """
+    run = Run(study, folder.resolve(), cache.resolve(), narrator)
+    check_machine(study)
+    with narrator.showing():
+        trainings, parity = train_all(run)
+        subjects = choose_subjects(run, trainings)
+        exports = export_all(run, subjects)
+        measured, cells = time_all(run, subjects, exports)
+        with run.stage("results", "Results"):
+            results = Results(
+                study=study.name,
+                title=study.title or study.name,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                assay_version=__version__,
+                settings=_settings(run),
+                environment=environment() | {"frameworks": cast("JsonValue", probe_frameworks())},
+                data=_data_summary(run),
+                trainings=trainings,
+                parity=parity,
+                exports=exports,
+                cells=cells,
+                comparisons=comparisons_of(cells, measured.samples),
+                seconds=run.seconds | {"timing, all sittings": measured.seconds},
+            )
+            write_results(results, measured.samples, run.folder)
+    return results
+
+
+def check_machine(study: Study) -> None:
+    """
+    Raises:
+        InputError: the study asks for more threads than there are cores.
+    """
+    most = len(usable_cores())
+    if max(study.bench.threads) > most:
+        raise InputError(
+            "bench.threads asks for more threads than this process has cores",
+            expected=f"at most {most}",
+            found=str(max(study.bench.threads)),
+        )
+
+
+def _settings(run: Run) -> dict[str, JsonValue]:
+    """The study file's content, without the paths of this machine."""
+    settings = run.study.model_dump(mode="json")
+    settings["data"] |= {"name": run.study.data.name.partition(":")[0], "root": None}
+    return cast("dict[str, JsonValue]", settings)
+
+
+def _data_summary(run: Run) -> DataSummary:
+    """What the images of the smallest size say of themselves; the other sizes are the same pictures."""
+    dataset = run.data(min(size for model in run.study.models for size in model.sizes))[1]
+    return DataSummary(
+        name=dataset.name,
+        content_hash=dataset.content_hash,
+        counts={
+            "train": len(dataset.train.labels),
+            "validation": len(dataset.validation.labels),
+            "test": len(dataset.test.labels),
+        },
+        classes=list(dataset.classes),
+        attribution=dataset.attribution,
+        licence=dataset.licence,
+        notice=dataset.notice,
+        synthetic=dataset.synthetic,
+    )
+
+
+def write_results(results: Results, samples: polars.DataFrame, folder: Path) -> None:
+    """Write results.json and samples.parquet, each whole or not at all."""
+    partial_samples = folder / f".{SAMPLES_FILE}"
+    samples.write_parquet(partial_samples)
+    os.replace(partial_samples, folder / SAMPLES_FILE)
+    write_atomically(folder / RESULTS_FILE, results.model_dump_json(indent=1).encode())

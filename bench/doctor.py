@@ -1,0 +1,73 @@
+"""`assay doctor`: what this machine has, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import cast
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.table import Table
+
+from bench.machine import environment, probe_frameworks, usable_cores
+
+NEEDED_FOR = {
+    "torch": "training, torch.* runtimes, the torch exporters",
+    "tf": "training, tf.* runtimes, tf2onnx",
+    "jax": "training, jax.* runtimes, jax2onnx, jax2tf",
+    "onnxruntime": "ort.* runtimes and the check of every export",
+    "openvino": "the openvino runtime (optional)",
+}
+PROGRAMS = {
+    "g++": ("torch.compile on the CPU", "Debian and Ubuntu: apt-get install g++"),
+    "chromium": ("the report's browser tests", "Debian and Ubuntu: apt-get install chromium"),
+    "nvidia-smi": ("GPU runtimes (optional)", "comes with NVIDIA's driver; then pip install 'onnx-assay[gpu]'"),
+}
+
+
+def diagnose() -> dict[str, JsonValue]:
+    """Everything doctor shows, as one document: machine, frameworks, programs."""
+    programs = {
+        name: {"found": shutil.which(name) or "", "needed_for": what, "install": how}
+        for name, (what, how) in PROGRAMS.items()
+    }
+    return {
+        "machine": environment(),
+        "threads": f"{len(usable_cores())} usable cores; bench.threads in the study file sets every runtime's",
+        "interpreter": sys.version.split()[0],
+        "frameworks": cast("JsonValue", probe_frameworks()),
+        "programs": cast("JsonValue", programs),
+    }
+
+
+def render(found: dict[str, JsonValue]) -> None:
+    """Print a diagnosis as tables on standard output."""
+    console = Console(highlight=False)
+    console.print(_machine(cast("dict[str, JsonValue]", found["machine"])))
+    console.print(_frameworks(cast("dict[str, dict[str, str]]", found["frameworks"])))
+    console.print(_programs(cast("dict[str, dict[str, str]]", found["programs"])))
+
+
+def _machine(machine: dict[str, JsonValue]) -> Table:
+    table = Table(title="Machine", show_header=False, title_justify="left")
+    for name, value in machine.items():
+        if name != "packages":
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), shown or "none")
+    return table
+
+
+def _frameworks(frameworks: dict[str, dict[str, str]]) -> Table:
+    table = Table("framework", "needed for", "found", title="Frameworks", title_justify="left")
+    for name, facts in frameworks.items():
+        shown = "\n".join(f"{key}: {value}" for key, value in facts.items())
+        table.add_row(name, NEEDED_FOR[name], shown, style="red" if "missing" in facts else "")
+    return table
+
+
+def _programs(programs: dict[str, dict[str, str]]) -> Table:
+    table = Table("program", "needed for", "found, or how to get it", title="Programs", title_justify="left")
+    for name, facts in programs.items():
+        table.add_row(name, facts["needed_for"], facts["found"] or f"not found. {facts['install']}")
+    return table

@@ -1,0 +1,98 @@
+"""One study under way: where its things are, and its images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from assay.errors import DataError
+from assay.spec import ModelSpec
+from assay.store import Artifact, find_artifact, write_artifact
+from assay.study import Model, Study
+from bench.progress import Narrator
+from train.batches import normalise
+from train.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
+
+SAMPLED_IMAGES = 64
+
+
+@dataclass
+class Run:
+    """One study under way.
+
+    Attributes:
+        study: what is asked for.
+        folder: takes everything the study makes.
+        cache: decoded images, shared by studies.
+        narrator: tells how it goes.
+        seconds: what each stage took in this sitting.
+    """
+
+    study: Study
+    folder: Path
+    cache: Path
+    narrator: Narrator
+    seconds: dict[str, float] = field(default_factory=dict)
+    _request: DataRequest | None = None
+
+    def data(self, size: int) -> tuple[Artifact, Dataset]:
+        """The study's images at one size, stored and opened."""
+        if self._request is None:
+            wanted = self.study.data
+            request = DataRequest(
+                name=wanted.name, size=size, root=wanted.root, limit=wanted.limit, seed=wanted.seed, cache=self.cache
+            )
+            sizes = sorted({size for model in self.study.models for size in model.sizes})
+            self._request = resolve_auto(request, sizes, self.narrator.bar)
+        artifact = store_dataset(replace(self._request, size=size), self.narrator.bar)
+        return artifact, open_dataset(artifact.folder)
+
+    def spec(self, model: Model, size: int) -> ModelSpec:
+        """The model at one size, for the study's images."""
+        dataset = self.data(size)[1]
+        return ModelSpec(model.architecture, size, len(dataset.classes), dataset.train.images.shape[-1])
+
+    def images(self, size: int) -> Path:
+        """.npy of the test images that exports are checked with and calls take turns with, normalised."""
+        artifact, dataset = self.data(size)
+        images = dataset.test.images
+        chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLED_IMAGES]
+        if len(chosen) < 32:
+            raise DataError("The test split is too small to check with", expected="32 images", found=str(len(chosen)))
+        folder = self.folder / "images" / f"{artifact.folder.name}"
+        inputs: dict[str, JsonValue] = {"data": dataset.content_hash, "count": len(chosen)}
+
+        def fill(work: Path) -> dict[str, JsonValue]:
+            np.save(work / "images.npy", normalise(images[chosen]))
+            return {}
+
+        found = find_artifact(folder, "images", inputs)
+        return (found or write_artifact(folder, "images", inputs, made_by={}, fill=fill)).file("images.npy")
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time and announce a stage."""
+        self.narrator.stage(title)
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The weights that every runtime and exporter is given for one model and size.
+
+    Attributes:
+        weights: folder of the weights artifact.
+        key: its key.
+    """
+
+    spec: ModelSpec
+    weights: Path
+    key: str

@@ -1,0 +1,118 @@
+"""The export, timing and audit stages: the same weights through every route and every runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.results import Agreement, Cell, Export
+from assay.spec import Settings
+from bench.audit import audit_cells
+from bench.machine import usable_cores
+from bench.run import Run, Subject
+from bench.schedule import Budget, Measured, measure
+from bench.summary import blank_cell, cells_of
+from bench.trials import Group
+from bench.workers import Candidate
+from export.reference import LOGITS, ReferenceRequest, reference_artifact
+from export.run import ExportJob, export_model, usable_model
+from infer.runtime import ModelFiles
+from train.job import WEIGHTS_FILE
+
+
+def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
+    """Every subject by every route; a route that fails leaves its reason."""
+    found = []
+    with run.stage("export", "Exporting to ONNX"):
+        for subject in subjects:
+            for exporter in run.study.export.exporters:
+                job = ExportJob(
+                    exporter=exporter,
+                    weights=subject.weights,
+                    images=run.images(subject.spec.size),
+                    exports=run.folder / "onnx",
+                    references=run.folder / "references",
+                    opset=run.study.export.opset,
+                )
+                export = export_model(job, run.narrator.bar)
+                run.narrator.exported(export)
+                found.append(export)
+    return found
+
+
+def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
+    """Time every runtime on every subject, and compare what it computed."""
+    bench = run.study.bench
+    groups = [_group(run, subject, exports, threads) for threads in bench.threads for subject in subjects]
+    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds)
+    with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
+        measured = measure(groups, budget, run.folder / "units", run.narrator.tell)
+    with run.stage("audit", "Comparing numbers"):
+        agreements: dict[str, Agreement] = {}
+        for subject in subjects:
+            agreements |= _audit(run, subject, measured)
+    weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
+    cells = cells_of(groups, measured.facts, measured.samples, agreements, weights)
+    missing = [
+        cell
+        for group in groups
+        for export in exports
+        if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
+        for cell in _cells_without_export(group, export, bench.runtimes)
+    ]
+    return measured, cells + missing
+
+
+def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:
+    """All runtimes of the study on one subject."""
+    spec = subject.spec
+    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    candidates = []
+    for runtime in run.study.bench.runtimes:
+        if RUNTIMES[runtime].framework != "onnx":
+            candidates.append(Candidate(runtime, "", native))
+            continue
+        for export in exports:
+            if (export.architecture, export.size) == (spec.architecture, spec.size) and export.status == "ok":
+                onnx = usable_model(export, run.folder / "onnx")
+                model = ModelFiles(spec=spec, onnx=onnx, onnx_layout=export.made_by["layout"])
+                candidates.append(Candidate(runtime, export.exporter, model))
+    return Group(
+        name=f"{spec.architecture}/{spec.size}/t{threads}",
+        candidates=tuple(candidates),
+        batches=tuple(sorted(run.study.bench.batches)),
+        settings=Settings(threads, usable_cores()[-threads:], run.study.bench.device),
+        images=run.images(spec.size),
+    )
+
+
+def _audit(run: Run, subject: Subject, measured: Measured) -> dict[str, Agreement]:
+    """The agreement of every cell of one subject."""
+    images = run.images(subject.spec.size)
+
+    def logits(framework: str, dtype: str) -> Path:
+        request = ReferenceRequest(subject.weights, images, framework, dtype)
+        return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)
+
+    prefix = f"{subject.spec.architecture}/{subject.spec.size}/"
+    ours = {cell: file for cell, file in measured.logits.items() if cell.startswith(prefix)}
+    timed = {cell: file for cell, file in ours.items() if not cell.endswith("/null")}
+    frameworks = {RUNTIMES[runtime].framework for runtime in run.study.bench.runtimes} & set(FRAMEWORKS)
+    natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
+    return audit_cells(timed, logits("torch", "float64"), natives)
+
+
+def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...]) -> list[Cell]:
+    """The cells that would have run a failed export."""
+    spec = group.candidates[0].model.spec
+    candidates = [
+        Candidate(runtime, export.exporter, ModelFiles(spec=spec))
+        for runtime in runtimes
+        if RUNTIMES[runtime].framework == "onnx"
+    ]
+    reason = f"the export failed: {export.reason}"
+    return [
+        blank_cell(group, batch, candidate, export.weights).model_copy(update={"reason": reason})
+        for batch in group.batches
+        for candidate in candidates
+    ]

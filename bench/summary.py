@@ -1,0 +1,179 @@
+"""From samples to the cells and comparisons of a study's results: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import polars
+
+from assay.results import Agreement, Cell, ColdStart, Comparison, Interval, Timing
+from bench.stats import Samples, paired_ratio, quantile_intervals
+from bench.trials import CellFacts, Group
+from bench.workers import Candidate
+
+NANOSECONDS_IN_MS = 1e6
+GroupKey = tuple[str, int, int, int]
+
+
+def cells_of(
+    groups: Sequence[Group],
+    facts: Sequence[CellFacts],
+    samples: polars.DataFrame,
+    agreements: dict[str, Agreement],
+    weights: dict[str, str],
+) -> list[Cell]:
+    """One record for each candidate and batch of each group.
+
+    Args:
+        agreements: by cell name, the comparison of its outputs.
+        weights: by group name, the key of the weights all its candidates run.
+    """
+    told: dict[str, list[CellFacts]] = defaultdict(list)
+    for fact in facts:
+        told[fact.cell].append(fact)
+    timed = by_cell(samples)
+    found = []
+    for group in groups:
+        for batch in group.batches:
+            for candidate in group.candidates:
+                blank = blank_cell(group, batch, candidate, weights[group.name])
+                found.append(_cell(blank, told[blank.name], timed.get(blank.name), agreements.get(blank.name)))
+    return found
+
+
+def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> Cell:
+    """A cell of which nothing is known yet."""
+    spec = candidate.model.spec
+    return Cell(
+        name=group.cell_name(batch, candidate.label),
+        architecture=spec.architecture,
+        size=spec.size,
+        batch=batch,
+        threads=group.settings.threads,
+        device_kind=group.settings.device,
+        runtime=candidate.runtime,
+        framework=candidate.framework,
+        exporter=candidate.exporter,
+        label=candidate.label,
+        status="skipped",
+        reason="nothing was measured",
+        weights=weights,
+    )
+
+
+def by_cell(samples: polars.DataFrame) -> dict[str, dict[str, Samples]]:
+    """Samples by cell name and boundary, in milliseconds."""
+    found: dict[str, dict[str, Samples]] = defaultdict(dict)
+    for (cell, boundary), part in samples.group_by("cell", "boundary"):
+        found[str(cell)][str(boundary)] = Samples(
+            part["process"].to_numpy().astype(np.int64),
+            part["block"].to_numpy().astype(np.int64),
+            part["wall_ns"].to_numpy() / NANOSECONDS_IN_MS,
+        )
+    return found
+
+
+def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None, agreement: Agreement | None) -> Cell:
+    failed = [fact for fact in facts if fact.reason and not fact.skipped]
+    good = [fact for fact in facts if not fact.reason]
+    if failed:
+        return blank.model_copy(update={"status": "failed", "reason": failed[0].reason})
+    if not good or not timed:
+        reason = facts[0].reason if facts else blank.reason
+        return blank.model_copy(update={"reason": reason})
+    host = timing(timed["host"])
+    first = min(good, key=lambda fact: fact.process)
+    update = {
+        "status": "ok",
+        "reason": "",
+        "host": host,
+        "device": timing(timed["device"]),
+        "throughput": _throughput(host.median_ms, blank.batch),
+        "cold": ColdStart(
+            import_seconds=float(np.median([fact.import_seconds for fact in good])),
+            load_seconds=float(np.median([fact.load_seconds for fact in good])),
+            first_call_seconds=first.first_call_seconds,
+        ),
+        "processor_use": float(np.median([fact.processor_use for fact in good])),
+        "peak_memory_mib": max(fact.peak_mib for fact in good),
+        "precision": first.precision,
+        "provenance": first.facts,
+        "agreement": agreement,
+    }
+    return blank.model_copy(update=update)
+
+
+def timing(samples: Samples) -> Timing:
+    """Median, 90th and 99th percentile with their intervals."""
+    median, p90, p99 = quantile_intervals(samples, (0.5, 0.9, 0.99))
+    return Timing(
+        median_ms=median,
+        p90_ms=p90,
+        p99_ms=p99,
+        samples=len(samples.values),
+        processes=len(np.unique(samples.process)),
+    )
+
+
+def _throughput(median_ms: Interval, batch: int) -> Interval:
+    """Images a second when calls follow each other; low and high change places."""
+    return Interval(
+        value=batch * 1e3 / median_ms.value, low=batch * 1e3 / median_ms.high, high=batch * 1e3 / median_ms.low
+    )
+
+
+def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Comparison]:
+    """For every group of cells that were timed together, the best ONNX cell against the best native one.
+
+    A cell whose outputs do not agree with the reference is not ranked.
+    """
+    timed = by_cell(samples)
+    groups: dict[GroupKey, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if ranked(cell):
+            groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
+    found = []
+    for (architecture, size, batch, threads), members in groups.items():
+        native = _fastest([cell for cell in members if cell.framework in {"torch", "tf", "jax"}])
+        onnx = _fastest([cell for cell in members if cell.framework == "onnx"])
+        if native is None or onnx is None:
+            continue
+        base = timed[native.name]["host"]
+        ratios = {cell.label: paired_ratio(timed[cell.name]["host"], base) for cell in members}
+        speedup = paired_ratio(base, timed[onnx.name]["host"])
+        if speedup is None:
+            continue
+        found.append(
+            Comparison(
+                architecture=architecture,
+                size=size,
+                batch=batch,
+                threads=threads,
+                native=native.label,
+                onnx=onnx.label,
+                speedup=speedup,
+                verdict=_verdict(speedup),
+                ratios={label: ratio for label, ratio in ratios.items() if ratio is not None},
+            )
+        )
+    return found
+
+
+def ranked(cell: Cell) -> bool:
+    """Whether a cell may be ranked: measured, of a framework, and not shown to be wrong."""
+    agrees = cell.agreement is None or cell.agreement.passed
+    return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees
+
+
+def _fastest(cells: Sequence[Cell]) -> Cell | None:
+    return min(cells, key=lambda cell: cell.host.median_ms.value if cell.host else math.inf, default=None)
+
+
+def _verdict(speedup: Interval) -> Literal["faster", "slower", "undecided"]:
+    if speedup.low > 1:
+        return "faster"
+    return "slower" if speedup.high < 1 else "undecided"
