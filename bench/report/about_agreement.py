@@ -1,0 +1,162 @@
+"""Section on agreement: how far every export and every runtime is from the float64 reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from assay.results import Agreement
+from bench.report.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
+from bench.report.charts import Plot, Row, Scale, dots, notes
+from bench.report.evidence import Evidence, chart_notice
+from bench.report.numbers import count, counted, pixels, scientific
+from bench.report.palette import Series, ordered, series_of
+
+COLUMNS = (
+    Column("Subject"),
+    Column("Architecture"),
+    Column("Image size, px", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Agrees"),
+    Column("Largest error", numeric=True),
+    Column("Tolerated", numeric=True),
+    Column("Relative error", numeric=True),
+    Column("Classes changed", numeric=True),
+    Column("Images", numeric=True),
+    Column("Reason"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One comparison with the reference, where it belongs, and where it stands in results.json."""
+
+    agreement: Agreement
+    architecture: str
+    size: int
+    batch: int | None
+    series: Series
+    path: str
+
+
+def agreement(evidence: Evidence) -> Section | None:
+    """Largest error of each export and runtime against its tolerance, and every comparison in a table."""
+    subjects = list(_subjects(evidence))
+    if not subjects:
+        return None
+    compared = [subject for subject in subjects if subject.agreement.max_absolute >= 0]
+    architectures = sorted({subject.architecture for subject in compared})
+    panels = tuple(
+        _panel(evidence, [s for s in compared if s.architecture == name], f"agreement-{number}")
+        for number, name in enumerate(architectures, start=1)
+    )
+    caption = (
+        "Largest difference of any logit from the float64 reference, on a logarithmic axis: the worst comparison of "
+        "each export (by its name) and each runtime at each size, larger marks for larger images. "
+        "Red ticks: what is tolerated there."
+    )
+    figures = (Figure("agreement", caption, panels, ordered(s.series for s in compared)),) if panels else ()
+    lead = f"{_outcome(subjects)} A tolerance is derived from what correct native runs differ by, not chosen."
+    return Section("agreement", "Agreement", lead, (*figures, _table(subjects), _derivations(subjects)))
+
+
+def _subjects(evidence: Evidence) -> Iterator[Subject]:
+    for index, export in enumerate(evidence.results.exports):
+        series = series_of(f"ort.cpu@{export.exporter}", "onnx")
+        shown = Series(export.exporter, series.family, series.token, series.shape, series.dash)
+        for number, agreement in enumerate(export.agreement):
+            path = f"/exports/{index}/agreement/{number}"
+            yield Subject(agreement, export.architecture, export.size, None, shown, path)
+    for index, cell in enumerate(evidence.results.cells):
+        if cell.agreement is not None:
+            series = series_of(cell.label, cell.framework)
+            path = f"/cells/{index}/agreement"
+            yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path)
+
+
+def _outcome(subjects: list[Subject]) -> str:
+    failed = [subject for subject in subjects if not subject.agreement.passed]
+    flips = sum(subject.agreement.top1_flips for subject in subjects)
+    changed = "no predicted class changed" if not flips else f"{counted(flips, 'prediction')} changed class"
+    if failed:
+        return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED; {changed}."
+    return f"All {counted(len(subjects), 'comparison')} with the reference agree; {changed}."
+
+
+def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Panel:
+    worst: dict[tuple[str, int], Subject] = {}
+    for subject in subjects:
+        key = (subject.series.label, subject.size)
+        if key not in worst or _excess(subject) > _excess(worst[key]):
+            worst[key] = subject
+    positive = [s.agreement.max_absolute for s in worst.values() if s.agreement.max_absolute > 0]
+    least_shown = min(positive, default=1e-9) / 3
+    series = ordered(subject.series for subject in subjects)
+    rows = [_row(subject, least_shown) for subject in worst.values()]
+    title = subjects[0].architecture
+    plot = Plot(title, "Largest error of a logit", chart_notice(evidence.results), rows, series)
+    most = max(worst.values(), key=_excess)
+    description = (
+        f"{title}: largest error against tolerance for {counted(len(series), 'export')} and runtimes. Closest to its "
+        f"limit is {most.series.label} at {pixels(most.size)}, {scientific(most.agreement.max_absolute)} of "
+        f"{scientific(most.agreement.tolerance)}."
+    )
+    x = Scale("error", log=True, format=".0e")
+    return Panel(identifier, dots(plot, [entry.label for entry in series], x, size_field="size"), description)
+
+
+def _excess(subject: Subject) -> float:
+    """The error in units of what is tolerated."""
+    return subject.agreement.max_absolute / max(subject.agreement.tolerance, 1e-300)
+
+
+def _row(subject: Subject, least_shown: float) -> Row:
+    found = subject.agreement
+    row: Row = {
+        "name": subject.series.label,
+        "label": subject.series.label,
+        "family": subject.series.family,
+        "size": subject.size,
+        "error": max(found.max_absolute, least_shown),
+        "notes": notes(
+            ("", found.subject),
+            ("largest error", scientific(found.max_absolute)),
+            ("tolerated", scientific(found.tolerance)),
+            ("classes changed", f"{found.top1_flips} of {count(found.images)}"),
+            ("at", pixels(subject.size)),
+        ),
+    }
+    return row | {"limit": found.tolerance} if found.tolerance > 0 else row
+
+
+def _table(subjects: list[Subject]) -> Table:
+    rows = tuple(_table_row(subject) for subject in subjects)
+    caption = "Every comparison with the float64 reference"
+    return Table("agreements", caption, COLUMNS, rows, summary=f"All {counted(len(rows), 'comparison')}")
+
+
+def _table_row(subject: Subject) -> tuple[Value, ...]:
+    found, path = subject.agreement, subject.path
+    return (
+        Value(found.subject),
+        Value(subject.architecture),
+        Value(str(subject.size), subject.size),
+        Value("" if subject.batch is None else str(subject.batch), subject.batch),
+        Value("yes", tone="good") if found.passed else Value("NO", tone="bad"),
+        _error(found.max_absolute, f"{path}/max_absolute"),
+        Value(scientific(found.tolerance), found.tolerance, f"{path}/tolerance"),
+        _error(found.max_relative, f"{path}/max_relative"),
+        Value(str(found.top1_flips), found.top1_flips, f"{path}/top1_flips"),
+        Value(count(found.images), found.images, f"{path}/images"),
+        Value(found.reason),
+    )
+
+
+def _error(value: float, path: str) -> Value:
+    """An error, or that nothing could be compared, which the record writes as -1."""
+    return Value("not compared", tone="muted") if value < 0 else Value(scientific(value), value, path)
+
+
+def _derivations(subjects: list[Subject]) -> Listing:
+    texts = dict.fromkeys(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
+    return Listing("How the tolerances were derived", tuple(Item(text) for text in texts))

@@ -1,0 +1,197 @@
+"""Sections on steady-state time: latency by resolution, throughput by batch, native against ONNX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import altair as alt
+
+from assay.results import Cell, Comparison, Interval
+from bench.report.blocks import Figure, Panel, Section, Spec
+from bench.report.charts import Plot, Row, Scale, dots, heat, lines, notes
+from bench.report.evidence import (
+    Evidence,
+    Group,
+    chart_notice,
+    conditions,
+    group_of,
+    is_timed,
+    legend_of,
+    median_of,
+    split_by,
+)
+from bench.report.numbers import TIMES, counted, interval, pixels, ratio, significant
+from bench.report.palette import ordered, series_of
+
+MILLISECONDS = " ms"
+IMAGES_A_SECOND = " images/s"
+RATIO_LIMIT_LOG2 = 3.0
+HEAT_LABELS_PX, HEAT_COLUMN_PX = 170, 58
+
+
+def latency(evidence: Evidence) -> Section | None:
+    """Median time of a call against image size, one panel for each architecture, batch and thread count."""
+    timed = evidence.timed
+    if not timed:
+        return None
+    groups = split_by(timed, lambda cell: (cell.architecture, cell.batch, cell.threads))
+    panels = tuple(_latency_panel(evidence, cells, f"latency-{n}") for n, cells in enumerate(groups, start=1))
+    caption = (
+        "Median time of one call at the host boundary (input prepared, run, output fetched), "
+        "with its 95 % interval. On logarithmic axes equal distances are equal ratios."
+    )
+    figure = Figure("latency", caption, panels, legend_of(timed))
+    lead = f"Lower is faster. {_ruler_zero(evidence)}".rstrip()
+    return Section("latency", "Latency by resolution", lead, (figure,))
+
+
+def throughput(evidence: Evidence) -> Section | None:
+    """Images a second against batch size, one panel for each architecture, resolution and thread count."""
+    timed = [cell for cell in evidence.timed if cell.throughput is not None]
+    if not timed:
+        return None
+    groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
+    panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
+    caption = "Images a second at the host boundary, with 95 % intervals."
+    figure = Figure("throughput", caption, panels, legend_of(timed))
+    return Section("throughput", "Throughput by batch", "Higher is faster.", (figure,))
+
+
+def ratios(evidence: Evidence) -> Section | None:
+    """Every runtime's median over the fastest native runtime's, as a heat map."""
+    comparisons = [comparison for comparison in evidence.results.comparisons if comparison.ratios]
+    if not comparisons:
+        return None
+    keys = sorted({(comparison.architecture, comparison.threads) for comparison in comparisons})
+    panels = tuple(
+        _ratio_panel(evidence, [c for c in comparisons if (c.architecture, c.threads) == key], f"ratios-{number}")
+        for number, key in enumerate(keys, start=1)
+    )
+    caption = (
+        f"Median time over that of the fastest native runtime of the same column. Below 1{TIMES}, in blue, is "
+        f"faster than every native runtime; above, in orange, slower. Colours are fullest from 8{TIMES} on."
+    )
+    lead = f"In each column the fastest native runtime is 1{TIMES}."
+    return Section("ratios", "Native against ONNX", lead, (Figure("ratios", caption, panels),))
+
+
+def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:
+    plot = Plot(
+        title=conditions(cells[0], batch=True, threads=evidence.threads_vary),
+        measure="Median latency, ms",
+        notice=chart_notice(evidence.results),
+        rows=[_row(cell, median_of(cell), MILLISECONDS) for cell in cells],
+        series=legend_of(cells),
+    )
+    best = min(cells, key=lambda cell: (-cell.size, median_of(cell).value))
+    description = (
+        f"{plot.title}: median latency in milliseconds by image size, for {counted(len(plot.series), 'runtime')}. "
+        f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), MILLISECONDS)}."
+    )
+    return Panel(identifier, _over(plot, "size", "image size, pixels", {cell.size for cell in cells}), description)
+
+
+def _throughput_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:
+    found = {cell.name: cell.throughput for cell in cells if cell.throughput is not None}
+    plot = Plot(
+        title=conditions(cells[0], size=True, threads=evidence.threads_vary),
+        measure="Throughput, images a second",
+        notice=chart_notice(evidence.results),
+        rows=[_row(cell, found[cell.name], IMAGES_A_SECOND) for cell in cells],
+        series=legend_of(cells),
+    )
+    best = max(cells, key=lambda cell: found[cell.name].value)
+    description = (
+        f"{plot.title}: images a second by batch size, for {counted(len(plot.series), 'runtime')}. The most is "
+        f"{interval(found[best.name])} with {best.label} at batch {best.batch}."
+    )
+    return Panel(identifier, _over(plot, "batch", "batch, images", {cell.batch for cell in cells}), description)
+
+
+def _over(plot: Plot, field: str, title: str, values: set[int]) -> Spec:
+    """Lines over several values of the field; with a single one, names in order of their value say more."""
+    if len(values) > 1:
+        x = Scale(field, title, log=True, ticks=tuple(float(value) for value in sorted(values)))
+        return lines(plot, x, Scale("value", log=True))
+    ranked = sorted(plot.rows, key=lambda row: float(str(row["value"])))
+    return dots(plot, [str(row["name"]) for row in ranked], Scale("value", log=True))
+
+
+def _row(cell: Cell, estimate: Interval, unit: str) -> Row:
+    return {
+        "cell": cell.name,
+        "name": cell.label,
+        "label": cell.label,
+        "line": cell.label,
+        "family": series_of(cell.label, cell.framework).family,
+        "size": cell.size,
+        "batch": cell.batch,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "notes": notes(
+            ("", cell.label),
+            ("estimate", interval(estimate, unit)),
+            ("at", f"{pixels(cell.size)}, batch {cell.batch}"),
+        ),
+    }
+
+
+def _ruler_zero(evidence: Evidence) -> str:
+    """What the instrument itself adds to every time: the runtime that does nothing."""
+    medians = [median_of(cell).value for cell in evidence.results.cells if is_timed(cell) and not cell.framework]
+    if not medians:
+        return ""
+    return (
+        f"The ruler's own zero, a runtime that does nothing, takes up to {significant(max(medians))} ms a call "
+        "in the same loop; it is not subtracted."
+    )
+
+
+def _ratio_panel(evidence: Evidence, comparisons: Sequence[Comparison], identifier: str) -> Panel:
+    across = {_group(c): _column(_group(c)) for c in sorted(comparisons, key=lambda c: (c.size, c.batch))}
+    cells = [cell for cell in evidence.results.cells if group_of(cell) in across and cell.framework]
+    down = [entry.label for entry in ordered(series_of(cell.label, cell.framework) for cell in cells)]
+    rows = [_ratio_row(label, c, across[_group(c)]) for c in comparisons for label in c.ratios]
+    rows += [_missing_row(cell, across[group_of(cell)]) for cell in cells if not is_timed(cell)]
+    first = comparisons[0]
+    threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
+    title = f"{first.architecture}{threads}"
+    plot = Plot(title, "Median over the fastest native median", chart_notice(evidence.results), rows)
+    limit = [-RATIO_LIMIT_LOG2, 0.0, RATIO_LIMIT_LOG2]
+    tokens = ["@heat-low", "@heat-middle", "@heat-high"]
+    colour = alt.Scale(type="linear", domain=limit, range=tokens, clamp=True, interpolate="lab")
+    spec = heat(plot, down, list(across.values()), colour, strong="abs(datum.colour) > 1.7")
+    best = min(comparisons, key=lambda c: min(estimate.value for estimate in c.ratios.values()))
+    label, least = min(best.ratios.items(), key=lambda pair: pair[1].value)
+    description = (
+        f"{title}: heat map of each runtime's median over the fastest native one's. The least is {ratio(least)}, "
+        f"{label} at {pixels(best.size)} and batch {best.batch}."
+    )
+    return Panel(identifier, spec, description, HEAT_LABELS_PX + HEAT_COLUMN_PX * len(across))
+
+
+def _ratio_row(label: str, comparison: Comparison, column: str) -> Row:
+    estimate = comparison.ratios[label]
+    return {
+        "row": label,
+        "column": column,
+        "colour": math.log2(estimate.value) if estimate.value > 0 else None,
+        "ratio": estimate.value,
+        "text": f"{significant(estimate.value, 2)}{TIMES}",
+        "notes": notes(("", label), (f"over {comparison.native}", ratio(estimate)), ("at", column)),
+    }
+
+
+def _missing_row(cell: Cell, column: str) -> Row:
+    why = notes(("", cell.label), (cell.status, cell.reason))
+    return {"row": cell.label, "column": column, "colour": None, "text": cell.status, "notes": why}
+
+
+def _column(group: Group) -> str:
+    return f"{pixels(group.size)}, batch {group.batch}"
+
+
+def _group(comparison: Comparison) -> Group:
+    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

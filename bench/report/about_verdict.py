@@ -1,0 +1,29 @@
+"""The first section: the verdict in words."""
+
+from __future__ import annotations
+
+from bench.report.blocks import Item, Listing, Section, Tone
+from bench.report.evidence import Evidence
+from bench.report.verdict import Outcome, Verdict, headline, verdicts
+
+SIGNS: dict[Outcome, tuple[str, Tone]] = {
+    "faster": ("faster", "good"),
+    "slower": ("slower", "bad"),
+    "undecided": ("undecided", "notice"),
+    "invalid": ("invalid", "bad"),
+    "missing": ("no verdict", "muted"),
+}
+
+
+def verdict(evidence: Evidence) -> Section:
+    """All verdicts in one sentence, then one sentence for each group, architecture by architecture."""
+    by_architecture: dict[str, list[Item]] = {}
+    for found in verdicts(evidence.results):
+        by_architecture.setdefault(found.group.architecture, []).append(_item(found))
+    listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
+    return Section("verdict", "Verdict", headline(evidence.results), listings)
+
+
+def _item(found: Verdict) -> Item:
+    sign, tone = SIGNS[found.outcome]
+    return Item(f"{found.place}, {found.finding}", sign, tone)

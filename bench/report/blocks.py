@@ -1,0 +1,133 @@
+"""What a report is made of, as plain values: sections, and in them paragraphs, figures and tables.
+
+The page (page.html) and the Markdown (page.md) each draw every kind of block; nothing here knows of either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from bench.report.palette import Series
+
+Spec = dict[str, JsonValue]
+Tone = Literal["", "good", "bad", "notice", "muted"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One table cell.
+
+    Attributes:
+        text: what the reader sees.
+        number: the number behind it, in the unit shown, by which the column sorts.
+        path: JSON pointer to that number in results.json, or "" where it is derived.
+        factor: number in the unit shown over the number in results.json.
+        tone: how it is coloured; never the only sign of what it means.
+    """
+
+    text: str
+    number: float | None = None
+    path: str = ""
+    factor: float = 1
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column; numeric ones align right."""
+
+    heading: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; the first column names the row. `summary` folds it behind that line."""
+
+    kind: ClassVar[str] = "table"
+    identifier: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    summary: str = ""
+    filterable: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart: a Vega-Lite view without width and theme, and the words that stand for it.
+
+    Attributes:
+        identifier: unique in the report.
+        spec: Vega-Lite, its colours as tokens (see `bench.report.palette`).
+        description: what a reader who cannot see it is told.
+        min_width_px: narrower places scroll instead of squeezing it.
+    """
+
+    identifier: str
+    spec: Spec
+    description: str
+    min_width_px: int = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that share a caption, a legend and an image file."""
+
+    kind: ClassVar[str] = "figure"
+    identifier: str
+    caption: str
+    panels: tuple[Panel, ...]
+    legend: tuple[Series, ...] = ()
+
+
+@dataclass(frozen=True)
+class Paragraphs:
+    """Running text."""
+
+    kind: ClassVar[str] = "paragraphs"
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a list, with a sign that says at a glance how it turned out."""
+
+    text: str
+    sign: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Items under a small heading."""
+
+    kind: ClassVar[str] = "listing"
+    heading: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy as it is."""
+
+    kind: ClassVar[str] = "code"
+    caption: str
+    text: str
+    language: str = ""
+
+
+Block = Table | Figure | Paragraphs | Listing | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under one heading; `lead` says what it shows and how to read it."""
+
+    identifier: str
+    title: str
+    lead: str
+    blocks: tuple[Block, ...] = field(default=())

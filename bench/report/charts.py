@@ -1,0 +1,197 @@
+"""The few forms of chart the report uses, in Altair: lines, dots by name, heat maps, stacked bars.
+
+Rows are plain dicts. Wherever a chart tells series apart, its rows have `label` and `family`; `notes`, pairs of
+a name and a text, are what the tooltip says. A chart has no width and no theme: the page and the figure
+files add theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import altair as alt
+from pydantic import JsonValue
+
+from bench.report.blocks import Spec
+from bench.report.palette import Series
+
+Row = dict[str, JsonValue]
+
+ROW_HEIGHT_PX = 21
+PANEL_HEIGHT_PX = 270
+FOCUS = "focus === '' || focus === datum.label || focus === datum.family"
+FAINT = 0.1
+PLAIN_NUMBER = ",~r"
+TOOLTIP = {"content": "data"}
+
+
+def notes(*pairs: tuple[str, str]) -> JsonValue:
+    """What a tooltip says: names and texts; a line without a name stands alone."""
+    return [[name, text] for name, text in pairs]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What every chart has.
+
+    Attributes:
+        title: what the panel is about.
+        measure: what its marks stand for, with the unit.
+        notice: the label that every chart of a study carries, or "".
+        rows: the data.
+        series: the legend's entries, in order.
+    """
+
+    title: str
+    measure: str
+    notice: str
+    rows: Sequence[Row]
+    series: Sequence[Series] = ()
+
+    def has(self, field: str) -> bool:
+        return any(field in row for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A field on an axis: its title, whether it is logarithmic, and ticks where they are fixed."""
+
+    field: str
+    title: str = ""
+    log: bool = False
+    from_zero: bool = False
+    ticks: tuple[float, ...] = ()
+    format: str = PLAIN_NUMBER
+
+    def x(self) -> alt.X:
+        return alt.X(f"{self.field}:Q", axis=self._axis(), scale=self._scale())
+
+    def y(self) -> alt.Y:
+        return alt.Y(f"{self.field}:Q", axis=self._axis(), scale=self._scale())
+
+    def _axis(self) -> alt.Axis:
+        ticks = {"values": list(self.ticks)} if self.ticks else {"tickCount": 5}
+        return alt.Axis(title=self.title or None, format=self.format, **ticks)
+
+    def _scale(self) -> alt.Scale:
+        if self.log:
+            return alt.Scale(type="log", nice=False, padding=14)
+        return alt.Scale(zero=self.from_zero, nice=True)
+
+
+def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True) -> Spec:
+    """A line for each `line` of the rows; `low` and `high` draw an interval at each point."""
+    base = alt.Chart().encode(x=x.x(), color=_colour(plot), opacity=_focus())
+    line = base.mark_line(strokeWidth=1.8).encode(y=y.y(), strokeDash=_dash(plot), detail="line:N")
+    intervals = [base.mark_rule(strokeWidth=1.4).encode(y="low:Q", y2="high:Q")] if plot.has("low") else []
+    marks = base.mark_point(filled=True, size=52 if points else 14, tooltip=TOOLTIP)
+    return _spec(plot, [line, *intervals, marks.encode(y=y.y(), shape=_shape(plot))], PANEL_HEIGHT_PX)
+
+
+def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") -> Spec:
+    """Names down the side, a mark for each row; `low` and `high` draw an interval, `limit` a tick."""
+    base = alt.Chart().encode(y=_names(names), opacity=_focus())
+    layers = []
+    if plot.has("low"):
+        layers.append(base.mark_rule(strokeWidth=1.4).encode(x="low:Q", x2="high:Q", color=_colour(plot)))
+    if plot.has("limit"):
+        tick = base.mark_tick(thickness=2, size=14, color="@bad", tooltip=TOOLTIP)
+        layers.append(tick.encode(x="limit:Q"))
+    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP)
+    mark = mark.encode(x=x.x(), color=_colour(plot), shape=_shape(plot))
+    if size_field:
+        mark = mark.encode(size=alt.Size(f"{size_field}:O", scale=alt.Scale(range=[20, 130]), legend=None))
+    return _spec(plot, [*layers, mark], ROW_HEIGHT_PX * max(len(names), 2))
+
+
+def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
+    """Marks with intervals over the values of `group`, side by side in it by their `place`."""
+    x = alt.X("group:O", axis=alt.Axis(title=x_title, labelAngle=0, grid=False), sort=None)
+    base = alt.Chart().encode(x=x, xOffset=alt.XOffset("place:N", sort=None), opacity=_focus())
+    base = base.encode(color=_colour(plot))
+    interval = base.mark_rule(strokeWidth=1.6).encode(y="low:Q", y2="high:Q")
+    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP).encode(y=y.y(), shape=_shape(plot))
+    return _spec(plot, [interval, mark], PANEL_HEIGHT_PX)
+
+
+def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Scale, strong: str) -> Spec:
+    """A grid of `row` by `column`, coloured by `colour`, each cell with its `text`.
+
+    Where the expression `strong` holds, the ground is deep and the text takes the other ink.
+    """
+    two_lines = "split(datum.label, ', ')"
+    x_axis = alt.Axis(
+        title=None, labelAngle=0, orient="top", labelLimit=90, domain=False, ticks=False, labelExpr=two_lines
+    )
+    y_axis = alt.Axis(title=None, labelLimit=170, domain=False, ticks=False)
+    gap = alt.Scale(padding=0.04)
+    base = alt.Chart().encode(
+        x=alt.X("column:O", sort=list(across), axis=x_axis, scale=gap),
+        y=alt.Y("row:O", sort=list(down), axis=y_axis, scale=gap),
+    )
+    ground = alt.condition(
+        "isValid(datum.colour)", alt.Color("colour:Q", scale=colour, legend=None), alt.value("@raised")
+    )
+    cells = base.mark_rect(cornerRadius=2, tooltip=TOOLTIP).encode(color=ground)
+    ink = alt.condition(strong, alt.value("@heat-ink"), alt.value("@ink"))
+    text = base.mark_text(fontSize=11).encode(text="text:N", color=ink)
+    return _spec(plot, [cells, text], (ROW_HEIGHT_PX + 5) * max(len(down), 2))
+
+
+def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
+    """Names down the side, bars stacked from the rows of a name in the order of `order`."""
+    amount = x.x().stack("zero")
+    bar = alt.Chart().mark_bar(height={"band": 0.72}, tooltip=TOOLTIP).encode(y=_names(names), x=amount)
+    bar = bar.encode(color=_colour(plot), order="order:Q", opacity=_focus())
+    return _spec(plot, [bar], ROW_HEIGHT_PX * max(len(names), 2))
+
+
+def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
+    """Marks in the plane, and over them a stepped line through those that have `front`, each ringed."""
+    line = alt.Chart().encode(x=x.x(), y=y.y()).transform_filter("datum.front")
+    step = line.mark_line(interpolate="step-after", strokeWidth=1.2, strokeDash=[3, 3], color="@muted")
+    rings = line.mark_point(filled=False, size=190, strokeWidth=1.4, color="@ink")
+    marks = alt.Chart().mark_point(filled=True, size=62, tooltip=TOOLTIP).encode(x=x.x(), y=y.y())
+    marks = marks.encode(color=_colour(plot), shape=_shape(plot), opacity=_focus(0.85))
+    return _spec(plot, [step, rings, marks], PANEL_HEIGHT_PX + 40)
+
+
+def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
+    """The layers as one Vega-Lite view; the tests validate it, which takes as long as all the rest."""
+    subtitle = [line for line in (plot.measure, plot.notice) if line]
+    title = alt.TitleParams(plot.title, subtitle=subtitle, anchor="start", frame="bounds")
+    chart = alt.layer(*layers, data=alt.NamedData("rows")).properties(title=title, height=height_px)
+    spec: Spec = chart.to_dict(validate=False)
+    for key in ("$schema", "config"):
+        spec.pop(key, None)
+    return spec | {"data": {"values": list(plot.rows)}}
+
+
+def _names(names: Sequence[str]) -> alt.Y:
+    axis = alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=True)
+    return alt.Y("name:N", sort=list(names), axis=axis)
+
+
+def _focus(full: float = 1) -> alt.Opacity:
+    """Full strength for what the legend has chosen, or for all when nothing is."""
+    return alt.condition(FOCUS, alt.value(full), alt.value(FAINT))
+
+
+def _colour(plot: Plot) -> alt.Color:
+    scale = alt.Scale(domain=_labels(plot), range=[entry.token for entry in plot.series])
+    return alt.Color("label:N", scale=scale, legend=alt.Legend(title=None))
+
+
+def _dash(plot: Plot) -> alt.StrokeDash:
+    scale = alt.Scale(domain=_labels(plot), range=[list(entry.dash) for entry in plot.series])
+    return alt.StrokeDash("label:N", scale=scale, legend=alt.Legend(title=None))
+
+
+def _shape(plot: Plot) -> alt.Shape:
+    scale = alt.Scale(domain=_labels(plot), range=[entry.shape for entry in plot.series])
+    return alt.Shape("label:N", scale=scale, legend=alt.Legend(title=None))
+
+
+def _labels(plot: Plot) -> list[str]:
+    return [entry.label for entry in plot.series]

@@ -1,0 +1,110 @@
+"""What a report is made from, and the questions that several of its sections ask of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import polars
+
+from assay.results import Agreement, Cell, Interval, Results, Training
+from bench.report.numbers import pixels, shortened
+from bench.report.palette import Series, ordered, series_of
+
+NATIVE_FRAMEWORKS = ("torch", "tf", "jax")
+SYNTHETIC_LABEL = "SYNTHETIC images"
+
+
+@dataclass(frozen=True, order=True)
+class Group:
+    """Cells that may be compared with one another: the same model under the same conditions."""
+
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study's record and, where they were kept, the raw samples behind it."""
+
+    results: Results
+    samples: polars.DataFrame | None = None
+
+    @property
+    def timed(self) -> list[Cell]:
+        """The cells that have times, the ruler's own zero left out."""
+        return [cell for cell in self.results.cells if is_timed(cell) and cell.framework]
+
+    def place_of(self, cell: Cell) -> int:
+        """The cell's index in the record."""
+        return next(index for index, other in enumerate(self.results.cells) if other is cell)
+
+    @property
+    def threads_vary(self) -> bool:
+        return len({cell.threads for cell in self.results.cells}) > 1
+
+
+def group_of(cell: Cell) -> Group:
+    return Group(cell.architecture, cell.size, cell.batch, cell.threads)
+
+
+def is_timed(cell: Cell) -> bool:
+    return cell.status == "ok" and cell.host is not None
+
+
+def chart_notice(results: Results) -> str:
+    """The few words that label every chart: that images are synthetic, or the split unofficial."""
+    if results.data.synthetic:
+        return SYNTHETIC_LABEL
+    first_clause = re.split(r"[.:;]", " ".join(results.data.notice.split()))[0]
+    return shortened(first_clause, 60)
+
+
+def legend_of(cells: Iterable[Cell]) -> tuple[Series, ...]:
+    """The series of the cells' labels, in the order of legends."""
+    return ordered(series_of(cell.label, cell.framework) for cell in cells)
+
+
+def split_by(cells: Iterable[Cell], key: Callable[[Cell], tuple[str | int, ...]]) -> list[list[Cell]]:
+    """The cells in groups of equal key, groups in the order of their keys."""
+    groups: dict[tuple[str | int, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    return [groups[name] for name in sorted(groups)]
+
+
+def conditions(cell: Cell, *, size: bool = False, batch: bool = False, threads: bool = False) -> str:
+    """The words that head a panel: "bloodnet, 64x64, batch 1, 2 threads", as far as they are asked for."""
+    parts = [cell.architecture]
+    parts += [pixels(cell.size)] if size else []
+    parts += [f"batch {cell.batch}"] if batch else []
+    parts += [f"{cell.threads} thread{'s' if cell.threads != 1 else ''}"] if threads else []
+    return ", ".join(parts)
+
+
+def training_of(results: Results, weights: str) -> Training | None:
+    """The training that made these weights."""
+    return next((training for training in results.trainings if training.weights == weights), None)
+
+
+def agreement_fails(cell: Cell, results: Results) -> bool:
+    """Whether the cell's own output, or the file it ran, was measured not to agree."""
+    if cell.agreement is not None and not cell.agreement.passed:
+        return True
+    return any(not agreement.passed for agreement in agreements_of_export(cell, results))
+
+
+def agreements_of_export(cell: Cell, results: Results) -> list[Agreement]:
+    """Every comparison with the reference of the file the cell ran; none for a native cell."""
+    wanted = (cell.architecture, cell.size, cell.exporter)
+    exports = [e for e in results.exports if (e.architecture, e.size, e.exporter) == wanted]
+    return [agreement for export in exports for agreement in export.agreement]
+
+
+def median_of(cell: Cell) -> Interval:
+    """The median host time of a timed cell, in milliseconds."""
+    assert cell.host is not None
+    return cell.host.median_ms

@@ -1,0 +1,85 @@
+"""How charts look, and the image files of a report: one SVG and one PNG for each figure, on a light ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import vl_convert
+from pydantic import JsonValue
+
+from assay.store import write_atomically
+from bench.report.blocks import Figure, Panel, Section, Spec
+from bench.report.palette import colours, resolved
+
+PANEL_WIDTH_PX = 340
+LABELS_PX = 170
+COLUMNS = 2
+PNG_SCALE = 2.0
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+FOCUS_PARAMETER: JsonValue = {"name": "focus", "value": ""}
+
+VEGA_CONFIG: Spec = {
+    "background": "transparent",
+    "font": FONT,
+    "view": {"stroke": None},
+    "aria": False,
+    "title": {
+        "fontSize": 13, "fontWeight": 600, "color": "@ink", "offset": 12,
+        "subtitleFontSize": 11.5, "subtitleColor": "@muted", "subtitlePadding": 4,
+    },
+    "axis": {
+        "labelFontSize": 11, "labelColor": "@muted", "labelPadding": 6,
+        "titleFontSize": 11.5, "titleFontWeight": "normal", "titleColor": "@muted", "titlePadding": 8,
+        "gridColor": "@rule", "gridWidth": 1, "domain": False, "tickColor": "@rule", "tickSize": 4,
+    },
+    "axisX": {"domain": True, "domainColor": "@rule", "grid": False},
+    "axisY": {"ticks": False},
+    "legend": {"labelFontSize": 11, "labelColor": "@ink", "symbolSize": 70, "rowPadding": 4},
+}  # fmt: skip
+
+
+def write_figures(sections: Iterable[Section], out: Path) -> list[Path]:
+    """Write `<figure>.svg` and `<figure>.png` for every figure into `out`.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    written = []
+    for figure in (block for section in sections for block in section.blocks if isinstance(block, Figure)):
+        svg = vl_convert.vegalite_to_svg(figure_spec(figure))
+        png = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
+        for suffix, content in (("svg", svg.encode()), ("png", png)):
+            path = out / f"{figure.identifier}.{suffix}"
+            write_atomically(path, content)
+            written.append(path)
+    return written
+
+
+def figure_spec(figure: Figure) -> Spec:
+    """All panels of a figure in one Vega-Lite chart with a legend, in light colours on white."""
+    panels: list[JsonValue] = [_placed(panel) for panel in figure.panels]
+    legend = VEGA_CONFIG["legend"]
+    assert isinstance(legend, dict)
+    config = VEGA_CONFIG | {
+        "background": "white",
+        "font": "Liberation Sans, Arial, sans-serif",
+        "legend": legend | {"disable": not figure.legend},
+    }
+    spec: Spec = {
+        "$schema": SCHEMA,
+        "concat": panels,
+        "columns": 1 if any(panel.min_width_px > PANEL_WIDTH_PX for panel in figure.panels) else COLUMNS,
+        "spacing": 36,
+        "params": [FOCUS_PARAMETER],
+        "config": config,
+    }
+    painted = resolved(spec, colours())
+    assert isinstance(painted, dict)
+    return painted
+
+
+def _placed(panel: Panel) -> Spec:
+    """A panel with a width; one that asks for room gets it beside its labels."""
+    return panel.spec | {"width": max(PANEL_WIDTH_PX, panel.min_width_px - LABELS_PX)}

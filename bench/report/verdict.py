@@ -1,0 +1,196 @@
+"""The verdict in words: one honest sentence for each group of comparable cells.
+
+Pure functions of a `Results`; the report, the command line and the README quote the same sentences.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from assay.results import Agreement, Cell, Comparison, Results
+from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreements_of_export, group_of, is_timed
+from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
+
+Outcome = Literal["faster", "slower", "undecided", "invalid", "missing"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one group says about ONNX against native.
+
+    Attributes:
+        group: architecture, size, batch and threads.
+        outcome: of ONNX: "faster", "slower" or "undecided" against the fastest native runtime; "invalid"
+            where an output does not agree, so that no time counts; "missing" where nothing was compared.
+        place: "At 64x64 and batch 1".
+        finding: the rest of the sentence.
+    """
+
+    group: Group
+    outcome: Outcome
+    place: str
+    finding: str
+
+    @property
+    def sentence(self) -> str:
+        """The sentence where it stands alone, with machine and architecture."""
+        place = self.place[0].lower() + self.place[1:]
+        return f"On this machine, with {self.group.architecture} {place}, {self.finding}"
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """One verdict for each group that has cells or a comparison, in the order of the groups."""
+    comparisons = {_group_of_comparison(comparison): comparison for comparison in results.comparisons}
+    cells = {group_of(cell) for cell in results.cells if cell.framework}
+    groups = sorted(cells | set(comparisons))
+    threads_vary = len({group.threads for group in groups}) > 1
+    return [_verdict(group, comparisons.get(group), results, threads_vary) for group in groups]
+
+
+def headline(results: Results) -> str:
+    """All verdicts in one sentence."""
+    found = verdicts(results)
+    if not found:
+        return "This study timed nothing, so there is no verdict on speed."
+    if len(found) == 1:
+        return found[0].sentence
+    counts = Counter(verdict.outcome for verdict in found)
+    if counts["missing"] == len(found):
+        return f"On this machine nothing could be compared: {found[0].finding}"
+    parts = [_faster_part(results, counts["faster"], len(found))]
+    parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
+    parts += [f"not told apart in {counts['undecided']}"] if counts["undecided"] else []
+    text = f"On this machine, ONNX is {listed(parts)}."
+    if counts["invalid"]:
+        text += f" {counted(counts['invalid'], 'comparison')} must not be used: agreement fails."
+    if counts["missing"]:
+        text += f" In {counted(counts['missing'], 'case')} there was nothing to compare."
+    return text
+
+
+def runtime_in_words(label: str) -> str:
+    """A cell's label as a reader knows it: "ort.cpu@tf2onnx" is "ONNX Runtime (tf2onnx export)"."""
+    runtime, _, exporter = label.partition("@")
+    known = {"ort.cpu": "ONNX Runtime", "ort.cuda": "ONNX Runtime on CUDA", "openvino": "OpenVINO"}
+    name = known.get(runtime, runtime)
+    return f"{name} ({exporter} export)" if exporter else name
+
+
+def _faster_part(results: Results, wins: int, groups: int) -> str:
+    """ "faster than the fastest native runtime in 13 of 16 cases (1.2x to 9.6x)"."""
+    text = f"faster than the fastest native runtime in {wins} of {groups} cases"
+    valid = {verdict.group for verdict in verdicts(results) if verdict.outcome == "faster"}
+    speedups = [c.speedup.value for c in results.comparisons if _group_of_comparison(c) in valid]
+    if not speedups:
+        return text
+    least, most = significant(min(speedups), 2), significant(max(speedups), 2)
+    span = f"{least}{TIMES}" if least == most else f"{least}{TIMES} to {most}{TIMES}"
+    return f"{text} ({span})"
+
+
+def _verdict(group: Group, comparison: Comparison | None, results: Results, threads_vary: bool) -> Verdict:
+    place = f"At {pixels(group.size)} and batch {group.batch}"
+    if threads_vary:
+        place += f" with {counted(group.threads, 'thread')}"
+    if comparison is None:
+        return Verdict(group, "missing", place, _why_nothing_compared(group, results))
+    disagreement = _disagreement(comparison, results)
+    if disagreement:
+        return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
+    finding = f"{_speed(comparison)}; {_agreement_clause(comparison, results)}."
+    return Verdict(group, comparison.verdict, place, finding)
+
+
+def _speed(comparison: Comparison) -> str:
+    """Who is faster than whom, by how much, how surely."""
+    onnx, native = _labels(comparison)
+    if comparison.verdict == "undecided":
+        return (
+            f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
+            f"medians is {ratio(comparison.speedup)}, an interval that contains 1"
+        )
+    faster = comparison.verdict == "faster"
+    factor = comparison.speedup if faster else inverse(comparison.speedup)
+    return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
+
+
+def _invalid(comparison: Comparison, disagreement: str) -> str:
+    onnx, native = _labels(comparison)
+    return (
+        f"the time of {onnx} against {native} ({ratio(comparison.speedup)}) must not be used: "
+        f"agreement FAILS, {disagreement}."
+    )
+
+
+def _disagreement(comparison: Comparison, results: Results) -> str:
+    """Which output differs too much from the reference, and by how much; "" where none does."""
+    for label, agreements in _agreements(comparison, results).items():
+        for agreement in agreements:
+            if not agreement.passed:
+                detail = agreement.reason or (
+                    f"error {scientific(agreement.max_absolute)} where {scientific(agreement.tolerance)} is tolerated"
+                )
+                return f"{runtime_in_words(label)} differs from the reference ({detail.rstrip('.')})"
+    return ""
+
+
+def _agreement_clause(comparison: Comparison, results: Results) -> str:
+    by_label = _agreements(comparison, results)
+    silent = [runtime_in_words(label) for label, agreements in by_label.items() if not agreements]
+    if silent:
+        return f"agreement was not measured for {listed(silent)}"
+    flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
+    if flips:
+        worst = max(flips, key=lambda agreement: agreement.top1_flips)
+        return f"agreement holds, though {worst.top1_flips} of {counted(worst.images, 'image')} changed class"
+    return "agreement holds"
+
+
+def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agreement]]:
+    """All comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
+    found: dict[str, list[Agreement]] = {}
+    for name in (comparison.onnx, comparison.native):
+        cell = _cell(name, comparison, results)
+        label = cell.label if cell else name
+        found[label] = [cell.agreement] if cell and cell.agreement else []
+        found[label] += agreements_of_export(cell, results) if cell else []
+    return found
+
+
+def _cell(name: str, comparison: Comparison, results: Results) -> Cell | None:
+    """The cell a comparison names, by its label or its full name."""
+    group = _group_of_comparison(comparison)
+    matches = (c for c in results.cells if group_of(c) == group and name in {c.label, c.name})
+    return next(matches, None)
+
+
+def _why_nothing_compared(group: Group, results: Results) -> str:
+    cells = [cell for cell in results.cells if group_of(cell) == group]
+    sides = {
+        "ONNX": [cell for cell in cells if cell.framework == "onnx"],
+        "native": [cell for cell in cells if cell.framework in NATIVE_FRAMEWORKS],
+    }
+    missing = [_nothing_ran(kind, side) for kind, side in sides.items() if not any(map(is_timed, side))]
+    if not missing:
+        return "both sides were timed, but no comparison was recorded."
+    return f"nothing is compared: {'; '.join(missing)}."
+
+
+def _nothing_ran(kind: str, cells: list[Cell]) -> str:
+    """ "no ONNX runtime finished (5 failed or skipped; ort.cpu@jax2onnx: does not load)"."""
+    if not cells:
+        return f"no {kind} runtime was asked for"
+    reason = next((f"; {cell.label}: {cell.reason.rstrip('.')}" for cell in cells if cell.reason), "")
+    return f"no {kind} runtime finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
+
+
+def _labels(comparison: Comparison) -> tuple[str, str]:
+    """The ONNX and the native runtime in words, whether given by label or by cell name."""
+    onnx, native = (name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native))
+    return runtime_in_words(onnx), runtime_in_words(native)
+
+
+def _group_of_comparison(comparison: Comparison) -> Group:
+    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

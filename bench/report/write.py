@@ -1,0 +1,55 @@
+"""Write everything a report consists of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars
+
+from assay.errors import ArtifactError
+from assay.results import Results, read_results
+from assay.store import reporting_disk_errors, write_atomically
+from bench.report.cells_table import write_cells
+from bench.report.evidence import Evidence
+from bench.report.figures import write_figures
+from bench.report.page import render_markdown, render_page
+from bench.report.sections import sections_of
+
+
+def write_report(results: Results, samples: polars.DataFrame | None, out: Path) -> list[Path]:
+    """Write the report of a study into the folder `out`, and return the files written.
+
+    These are report.html (self-contained), report.md, results.json (left as it is where it holds the same
+    record), cells.csv, cells.parquet, and figures/*.svg and *.png. Nothing is measured and no framework is
+    imported.
+
+    Args:
+        results: the record.
+        samples: the raw samples (`assay.results.SAMPLE_COLUMNS`), or None where they were not kept.
+        out: the folder; made where it is missing.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    with reporting_disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    sections = sections_of(Evidence(results, samples))
+    page, markdown = out / "report.html", out / "report.md"
+    write_atomically(page, render_page(results, sections).encode())
+    write_atomically(markdown, render_markdown(results, sections).encode())
+    record = _write_record(results, out / "results.json")
+    return [page, markdown, record, *write_cells(results, out), *write_figures(sections, out / "figures")]
+
+
+def _write_record(results: Results, path: Path) -> Path:
+    """The record beside the report; a file that already holds it keeps its bytes."""
+    if not _holds(path, results):
+        write_atomically(path, results.model_dump_json(indent=2).encode())
+    return path
+
+
+def _holds(path: Path, results: Results) -> bool:
+    try:
+        return read_results(path) == results
+    except ArtifactError:
+        return False
