@@ -95,7 +95,8 @@ class Process:
                 start_new_session=True,
             )
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -144,16 +145,26 @@ class Process:
         """End the process and what it started, at once."""
         self._signal(signal.SIGKILL)
         self._popen.wait()
+        self._close_pipes()
 
     def close(self, limit_seconds: float = 10) -> None:
         """Let the process end by itself, or kill it after the limit."""
-        with contextlib.suppress(OSError):
-            cast("IO[str]", self._popen.stdin).close()
+        self._close_stdin()
         self.thaw()
         try:
             self._popen.wait(limit_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._close_pipes()
+
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(OSError):  # what was not sent yet has no reader any more
+            cast("IO[str]", self._popen.stdin).close()
+
+    def _close_pipes(self) -> None:
+        self._close_stdin()
+        self._reader.join(timeout=5)
+        cast("IO[str]", self._popen.stdout).close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -63,9 +63,7 @@ def test_one_logit_beyond_the_tolerance_fails(reference: Float64, times: float, 
 
 
 @given(logits(), st.sampled_from([np.nan, np.inf, -np.inf]), st.data())
-def test_a_value_that_is_not_finite_fails_on_either_side(
-    reference: Float64, value: float, data: st.DataObject
-) -> None:
+def test_a_value_that_is_not_finite_fails_on_either_side(reference: Float64, value: float, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, reference.size - 1))
     broken = reference.copy()
     broken.flat[place] = value

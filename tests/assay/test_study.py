@@ -1,0 +1,75 @@
+"""Study files: the shipped ones are right, and every mistake is named with what would have been right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.errors import StudyError
+from assay.study import load_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
+GOOD = """
+name = "tiny"
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [1]
+"""
+
+
+def load(tmp_path: Path, text: str) -> str:
+    """The error a study file gives."""
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda path: path.name)
+def test_the_shipped_studies_are_valid(path: Path) -> None:
+    assert load_study(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('[bench]\nruntimes = ["torch.eagre"]', "Did you mean 'torch.eager'"),
+        ('[export]\nexporters = ["tf2onx"]', "Did you mean 'tf2onnx'"),
+        ('[data]\nname = "bloodmist"', "Did you mean 'bloodmnist'"),
+        ("[bench]\nbatchs = [1]", "did you mean 'batches'"),
+        ("[benhc]\nbatches = [1]", "did you mean 'bench'"),
+        ("[bench]\nbatches = [0]", "bench.batches.0"),
+        ('[bench]\ndevice = "tpu"', "bench.device"),
+        ('[train]\nframeworks = ["torch"]\n[bench]\nweights = "jax"', "trained in torch only"),
+        ("[train]\npeak_learning_rate = -1", "train.peak_learning_rate"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, change: str, message: str) -> None:
+    assert message in load(tmp_path, GOOD + change)
+
+
+def test_an_unknown_architecture_names_the_nearest(tmp_path: Path) -> None:
+    assert "Did you mean 'resnet18'" in load(tmp_path, GOOD.replace("bloodnet", "resnet-18"))
+
+
+def test_epochs_have_to_match_sizes(tmp_path: Path) -> None:
+    assert "one number for each of the 2 sizes" in load(tmp_path, GOOD.replace("[28]", "[28, 64]"))
+
+
+def test_sizes_have_to_ascend(tmp_path: Path) -> None:
+    text = GOOD.replace("[28]", "[64, 28]").replace("[1]", "[1, 1]")
+    assert "sizes must ascend" in load(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["name = ", "\x00", ""])
+def test_what_is_no_study_is_one_message(tmp_path: Path, text: str) -> None:
+    load(tmp_path, text)
+
+
+def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="Cannot read study file"):
+        load_study(tmp_path / "none.toml")

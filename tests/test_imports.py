@@ -1,0 +1,71 @@
+"""The direction in which things flow, held by reading every import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("assay", "train", "export", "infer", "bench")
+MAY_IMPORT = {
+    "assay": {"assay"},
+    "train": {"assay", "train"},
+    "export": {"assay", "train", "export"},
+    "infer": {"assay", "train", "infer"},
+    "bench": set(PACKAGES),
+}
+FRAMEWORKS = {
+    "torch", "tensorflow", "keras", "jax", "flax", "optax", "onnx", "onnxruntime", "onnxscript", "tf2onnx",
+    "jax2onnx", "openvino", "torchvision", "medmnist",
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports(path: Path, *, at_import_time: bool) -> Iterator[str]:
+    """First names of the modules a file imports, those of type checking left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if at_import_time else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def may_import_frameworks(path: Path) -> bool:
+    return path.name.startswith(("on_", "from_")) or path.parent.name == "models" or "script" in path.name
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_design(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    ours = set(imports(path, at_import_time=False)) & set(PACKAGES)
+    assert ours <= MAY_IMPORT[package]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_imports_torchvision(path: Path) -> None:
+    assert "torchvision" not in set(imports(path, at_import_time=False))
+
+
+@pytest.mark.parametrize("module", ["bench.cli", "bench.conductor", "bench.report", "export.run", "train.run"])
+def test_the_conductor_loads_no_framework(module: str) -> None:
+    code = f"import {module}, sys; print(sorted(set(sys.modules) & {FRAMEWORKS!r}))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", sorted({".".join(p.relative_to(ROOT).with_suffix("").parts) for p in modules()}))
+def test_only_framework_files_load_a_framework_when_imported(module: str) -> None:
+    path = ROOT / (module.replace(".", "/") + ".py")
+    if may_import_frameworks(path):
+        return
+    assert not set(imports(path, at_import_time=True)) & FRAMEWORKS
