@@ -107,7 +107,7 @@ def _find_base(archive: Path, paths: Sequence[PurePosixPath], classes: Sequence[
     tops = {path.parts[0] for path in paths if len(path.parts) > 1}
     if tops & set(classes):
         return ()
-    if len(tops) == 1:
+    if len(tops) == 1 and any(len(path.parts) > 2 and path.parts[1] in classes for path in paths):
         return (tops.pop(),)
     raise DataError(
         f"{archive} holds no folders of images",

@@ -1,0 +1,124 @@
+"""The training loop with a small real trainer in numpy: stop, resume, best epoch, budget."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from assay.errors import ArtifactError
+from assay.spec import ModelSpec
+from train.batches import Batches
+from train.data import Dataset, Split
+from train.loop import Checkpoint, Progress, train
+from train.recipe import Recipe
+from train.trainer import STEPS, State
+from train.weights import Weights
+
+CLASSES = 3
+
+
+class Softmax:
+    """Softmax regression by gradient descent."""
+
+    def __init__(self, spec: ModelSpec, recipe: Recipe, weights: Weights) -> None:
+        del spec, recipe
+        self._kernel = weights["kernel"].copy()
+        self._steps = 0
+
+    def step(self, images: NDArray[np.float32], labels: NDArray[np.int64], learning_rate: float) -> float:
+        pixels = images.reshape(len(images), -1)
+        scores = pixels @ self._kernel
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        gradient = pixels.T @ (shares - np.eye(CLASSES)[labels]) / len(images)
+        self._kernel -= (100 * learning_rate * gradient).astype(np.float32)
+        self._steps += 1
+        return float(-np.log(shares[np.arange(len(labels)), labels]).mean())
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return images.reshape(len(images), -1) @ self._kernel
+
+    def weights(self) -> Weights:
+        return {"kernel": self._kernel.copy()}
+
+    def state(self) -> State:
+        return self.weights() | {STEPS: np.array([self._steps], np.float32)}
+
+    def restore(self, state: State) -> None:
+        self._kernel, self._steps = state["kernel"].copy(), int(state[STEPS][0])
+
+
+def dataset() -> Dataset:
+    random = np.random.default_rng(0)
+
+    def split(count: int) -> Split:
+        labels = random.integers(0, CLASSES, count)
+        noise = random.integers(0, 160, (count, 4, 4, 1))
+        return Split((noise + 45 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+    return Dataset("drawn", 4, split(96), split(30), split(30), ("a", "b", "c"), "", "", "", True, "")
+
+
+def run(folder: Path, *, epochs: float = 4, minutes: float = 0, stop_after: int = 0) -> tuple[Progress, Weights]:
+    images, recipe = dataset(), Recipe(batch_size=8)
+    start = {"kernel": np.zeros((16, CLASSES), np.float32)}
+    seen: list[object] = []
+
+    def report(event: dict[str, float | str]) -> None:
+        seen.append(event)
+        if stop_after and len([e for e in seen if event["event"] == "epoch"]) == stop_after:
+            raise KeyboardInterrupt
+
+    return train(
+        partial(Softmax, ModelSpec("drawn", 4, CLASSES, 1), recipe, start),
+        Batches(images.train, 8, 0),
+        images,
+        recipe,
+        epochs=epochs,
+        minutes=minutes,
+        checkpoint=Checkpoint(folder, "key"),
+        report=report,
+    )
+
+
+def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
+    progress, best = run(tmp_path)
+    accuracies = [epoch.validation_accuracy for epoch in progress.history]
+    assert progress.step == progress.steps == 48
+    assert accuracies[progress.best] == max(accuracies) > 0.8
+    assert best["kernel"].any()
+
+
+def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path) -> None:
+    whole, whole_best = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", stop_after=2)
+    parts, parts_best = run(tmp_path / "parts")
+    np.testing.assert_array_equal(whole_best["kernel"], parts_best["kernel"])
+    assert [e.training_loss for e in whole.history] == [e.training_loss for e in parts.history]
+
+
+def test_epochs_may_be_a_fraction(tmp_path: Path) -> None:
+    progress, _ = run(tmp_path, epochs=1.5)
+    assert [epoch.epoch for epoch in progress.history] == [1, 1.5]
+
+
+def test_minutes_cut_the_schedule_beforehand(tmp_path: Path) -> None:
+    progress, _ = run(tmp_path, epochs=1e6, minutes=1e-5)
+    assert 1 <= progress.step == progress.steps < 1e6
+
+
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert Checkpoint(tmp_path, "other").read() is None
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "progress.json").write_text('{"key": "key"')
+    with pytest.raises(ArtifactError, match="checkpoint in .* is damaged"):
+        Checkpoint(tmp_path, "key").read()
