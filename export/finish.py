@@ -33,8 +33,8 @@ def finish(path: Path, opset: int, metadata: Mapping[str, str]) -> tuple[int, tu
     model, notes = _convert_opset(model, opset)
     for value in (*model.graph.input, *model.graph.output):
         _name_batch(value)
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+    written = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**written, **metadata})
     onnx.save(model, path)
     return opset_of(model), notes
 

@@ -134,7 +134,7 @@ def inspect(path: Path) -> Inspection:
     except ArtifactError as error:
         optimised, refusal = None, error.found or str(error)
     return Inspection(
-        file_bytes=_size_in_bytes(path, model),
+        file_bytes=_size_in_bytes(path),
         opsets={entry.domain: entry.version for entry in model.opset_import},
         producer=f"{model.producer_name} {model.producer_version}".strip(),
         metadata={entry.key: entry.value for entry in model.metadata_props},
@@ -155,6 +155,7 @@ def optimise(path: Path) -> Optimised:
     Raises:
         ArtifactError: ONNX Runtime refuses the file.
     """
+    import onnx  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="assay-inspect-") as folder:
@@ -167,7 +168,7 @@ def optimise(path: Path) -> Optimised:
             onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base
             raise ArtifactError(f"ONNX Runtime refuses {path}", found=one_line(error), remedy=REMEDY) from error
-        nodes = list(_all_nodes(read_model(optimised).graph))
+        nodes = list(_all_nodes(onnx.load(optimised, load_external_data=False).graph))
     return Optimised(
         nodes=len(nodes),
         operators=_by_count(node.op_type for node in nodes),
@@ -242,7 +243,11 @@ def _parameters(model: onnx.ModelProto) -> int:
     return sum(math.prod(tensor.dims) for tensor in tensors)
 
 
-def _size_in_bytes(path: Path, model: onnx.ModelProto) -> int:
+def _size_in_bytes(path: Path) -> int:
+    """Size of a file that was read, and of the files its external data lies in."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load(path, format="protobuf", load_external_data=False)
     entries = (entry for tensor in model.graph.initializer for entry in tensor.external_data)
     beside: set[Path] = {path.parent / entry.value for entry in entries if entry.key == "location"}
     return path.stat().st_size + sum(file.stat().st_size for file in beside)

@@ -7,6 +7,7 @@ Each is computed once for the same weights and images, in a process of its own, 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 LOGITS = "logits.npy"
-IMAGES_IN_ONE_CALL = 32
+MOST_IMAGES_IN_ONE_CALL = 32
 LIMIT_SECONDS = 900
 
 
@@ -169,7 +170,7 @@ def _work(request: Message, channel: Channel) -> Message:
     spec = spec_of(weights)
     images = read_images(Path(text["images"]), spec)
     run = load_forward(text["framework"], spec, weights.file("weights.safetensors"), text["dtype"])
-    pieces = [images[start : start + IMAGES_IN_ONE_CALL] for start in range(0, len(images), IMAGES_IN_ONE_CALL)]
+    pieces = np.array_split(images, math.ceil(len(images) / MOST_IMAGES_IN_ONE_CALL))
     np.save(Path(text["output"]), np.concatenate([run(piece) for piece in pieces]))
     return {}
 

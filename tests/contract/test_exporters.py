@@ -1,0 +1,96 @@
+"""What every registered exporter must do, for every architecture: the right numbers in a file of the agreed form.
+
+All of them run on bloodnet by default; of the larger models, those that have needed a workaround.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import onnx
+import pytest
+
+from assay.registry import ARCHITECTURES, EXPORTERS
+from assay.results import Export
+from assay.spec import INPUT_NAME, OUTPUT_NAME
+from export import run
+from export.check import BATCHES
+from export.inspect import Inspection
+from export.run import artifact_folder, export_model, usable_exports, usable_model
+from tests.export.models import Workspace, silent, workspace
+
+ALWAYS = {("resnet18", "jax2onnx"), ("vit-tiny", "torch-script")}
+LEVELS = 5
+
+
+def cases() -> list[object]:
+    """Every architecture by every exporter; what takes long and has not been troublesome is marked slow."""
+    return [
+        pytest.param(
+            (architecture, exporter),
+            id=f"{architecture}-{exporter}",
+            marks=[] if architecture == "bloodnet" or (architecture, exporter) in ALWAYS else [pytest.mark.slow],
+        )
+        for architecture, exporter in product(ARCHITECTURES, EXPORTERS)
+    ]
+
+
+@pytest.fixture(scope="module", params=cases())
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Export]:
+    architecture, exporter = request.param
+    place = workspace(architecture, tmp_path_factory)
+    return place, place.export(exporter)
+
+
+def test_it_passes_every_check(exported: tuple[Workspace, Export]) -> None:
+    _, record = exported
+    assert (record.status, record.reason) == ("ok", "")
+    assert len(record.agreement) == LEVELS * len(BATCHES)
+    for agreement in record.agreement:
+        assert agreement.passed
+        assert agreement.top1_flips == 0
+        assert (
+            agreement.max_absolute
+            <= agreement.tolerance
+            < 1e-4 * agreement.max_absolute / max(agreement.max_relative, 1e-12)
+        ), "the tolerance stays far below 1e-4 of the largest logit"
+
+
+def test_its_file_has_the_agreed_form(exported: tuple[Workspace, Export]) -> None:
+    place, record = exported
+    model = onnx.load(usable_model(record, place.exports))
+    assert [value.name for value in model.graph.input] == [INPUT_NAME]
+    assert [value.name for value in model.graph.output] == [OUTPUT_NAME]
+    assert record.opset == record.opset_asked == 18
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata["assay.exporter"] == record.exporter
+    assert metadata["assay.architecture"] == record.architecture
+    assert metadata["assay.weights"] == record.weights
+    channels_first = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value == place.spec.channels
+    assert metadata["assay.layout"] == ("NCHW" if channels_first else "NHWC")
+    assert metadata["assay.versions"]
+
+
+def test_what_it_made_is_described(exported: tuple[Workspace, Export]) -> None:
+    place, record = exported
+    folder = artifact_folder(record, place.exports)
+    inspection = Inspection.model_validate(json.loads((folder / "inspection.json").read_text()))
+    assert inspection.operators == record.operators
+    assert inspection.optimised is not None
+    assert inspection.optimised.transposes == record.transposes_after_optimisation
+    assert record.nodes == sum(record.operators.values())
+    assert record.parameters > 100_000
+    assert record.file_bytes == (folder / "model.onnx").stat().st_size
+    assert str(place.folder) not in (folder / "manifest.json").read_text()
+
+
+def test_it_is_not_made_twice(exported: tuple[Workspace, Export], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, record = exported
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a finished export was started again")
+
+    monkeypatch.setattr(run, "run_job", refuse)
+    assert export_model(place.job(record.exporter), silent) == record
+    assert record in [found for found, _ in usable_exports(place.exports)]

@@ -1,0 +1,91 @@
+"""What the tests of exports share: weights that leave nothing trivial, images, and one folder a session.
+
+Exports are found again by their key, so whoever asks second for the same one waits for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import JsonValue
+
+from assay.results import Export
+from assay.spec import ModelSpec
+from assay.store import write_artifact
+from export.reference import ReferenceRequest, reference_artifact
+from export.run import ExportJob, artifact_folder, export_model
+from train.weights import initial_weights, save_weights
+
+SIZE, CLASSES, IMAGES = 28, 8, 32
+_workspaces: dict[str, Workspace] = {}
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One model's weights artifact and images, and where its exports go."""
+
+    spec: ModelSpec
+    folder: Path
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "exports"
+
+    def job(self, exporter: str, opset: int = 18, limit_seconds: float = 300) -> ExportJob:
+        return ExportJob(
+            exporter=exporter,
+            weights=self.folder / "weights",
+            images=self.folder / "images.npy",
+            exports=self.exports,
+            references=self.folder / "references",
+            opset=opset,
+            limit_seconds=limit_seconds,
+        )
+
+    def export(self, exporter: str) -> Export:
+        return export_model(self.job(exporter), silent)
+
+    def model(self, exporter: str) -> Path:
+        return artifact_folder(self.export(exporter), self.exports) / "model.onnx"
+
+    def logits(self, framework: str, dtype: str) -> np.ndarray:
+        job = self.job("torch-script")
+        request = ReferenceRequest(job.weights, job.images, framework, dtype)
+        return np.load(reference_artifact(request, job.references, silent).file("logits.npy"))
+
+
+def workspace(architecture: str, temporary: pytest.TempPathFactory) -> Workspace:
+    """The session's workspace of an architecture."""
+    if architecture not in _workspaces:
+        spec = ModelSpec(architecture, SIZE, CLASSES)
+        made = Workspace(spec, temporary.mktemp(architecture))
+        write_weights(made.folder / "weights", spec)
+        random = np.random.default_rng(0)
+        np.save(made.folder / "images.npy", random.normal(size=(IMAGES, *spec.image_shape)).astype(np.float32))
+        _workspaces[architecture] = made
+    return _workspaces[architecture]
+
+
+def write_weights(folder: Path, spec: ModelSpec) -> None:
+    """A weights artifact whose norms and biases are as far from their first values as training leaves them."""
+    weights = initial_weights(spec, seed=0)
+    random = np.random.default_rng(1)
+    for name, array in weights.items():
+        role = name.rpartition(".")[2]
+        if role in {"mean", "offset", "bias"}:
+            weights[name] = random.normal(0, 0.2, array.shape).astype(np.float32)
+        if role in {"variance", "scale"}:
+            weights[name] = random.uniform(0.5, 1.5, array.shape).astype(np.float32)
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        save_weights(work / "weights.safetensors", weights)
+        return {}
+
+    write_artifact(folder, "weights", {"spec": dict(spec.to_dict())}, made_by={}, fill=fill)
