@@ -239,7 +239,8 @@ def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress 
     """
     if request.name != "auto":
         return request
-    root = request.root or _path_in_environment("ASSAY_PBC") or _path_in_environment("ASSAY_DATA_ROOT")
+    named = request.root.expanduser() if request.root else None
+    root = named or _path_in_environment("ASSAY_PBC") or _path_in_environment("ASSAY_DATA_ROOT")
     if root:
         return _resolve_root(request, root)
     real = replace(request, name="bloodmnist")
