@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assay.results import Agreement
-from bench.report.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
+from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, dots, notes
 from bench.report.evidence import Evidence, chart_notice
 from bench.report.numbers import count, counted, pixels, scientific
-from bench.report.palette import Series, ordered, series_of
+from bench.report.palette import Series, families_of, ordered, series_of
 
 COLUMNS = (
     Column("Subject"),
@@ -52,10 +53,11 @@ def agreement(evidence: Evidence) -> Section | None:
     )
     caption = (
         "Largest difference of any logit from the float64 reference, on a logarithmic axis: the worst comparison of "
-        "each export (by its name) and each runtime at each size, larger marks for larger images. "
+        "each file and each runtime at each size, larger marks for larger images. "
         "Red ticks: what is tolerated there."
     )
-    figures = (Figure("agreement", caption, panels, ordered(s.series for s in compared)),) if panels else ()
+    legend = families_of(subject.series for subject in compared)
+    figures = (Figure("agreement", caption, panels, legend, named=True),) if panels else ()
     lead = f"{_outcome(subjects)} A tolerance is derived from what correct native runs differ by, not chosen."
     return Section("agreement", "Agreement", lead, (*figures, _table(subjects), _derivations(subjects)))
 
@@ -63,7 +65,7 @@ def agreement(evidence: Evidence) -> Section | None:
 def _subjects(evidence: Evidence) -> Iterator[Subject]:
     for index, export in enumerate(evidence.results.exports):
         series = series_of(f"ort.cpu@{export.exporter}", "onnx")
-        shown = Series(export.exporter, series.family, series.token, series.shape, series.dash)
+        shown = replace(series, label=f"{export.exporter} file")
         for number, agreement in enumerate(export.agreement):
             path = f"/exports/{index}/agreement/{number}"
             yield Subject(agreement, export.architecture, export.size, None, shown, path)
@@ -91,18 +93,25 @@ def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Pane
             worst[key] = subject
     positive = [s.agreement.max_absolute for s in worst.values() if s.agreement.max_absolute > 0]
     least_shown = min(positive, default=1e-9) / 3
-    series = ordered(subject.series for subject in subjects)
+    series = _in_order(subjects)
     rows = [_row(subject, least_shown) for subject in worst.values()]
     title = subjects[0].architecture
     plot = Plot(title, "Largest error of a logit", chart_notice(evidence.results), rows, series)
     most = max(worst.values(), key=_excess)
     description = (
-        f"{title}: largest error against tolerance for {counted(len(series), 'export')} and runtimes. Closest to its "
+        f"{title}: largest error against tolerance for {len(series)} runtimes and files. Closest to its "
         f"limit is {most.series.label} at {pixels(most.size)}, {scientific(most.agreement.max_absolute)} of "
         f"{scientific(most.agreement.tolerance)}."
     )
     x = Scale("error", log=True, format=".0e")
     return Panel(identifier, dots(plot, [entry.label for entry in series], x, size_field="size"), description)
+
+
+def _in_order(subjects: list[Subject]) -> tuple[Series, ...]:
+    """Runtimes in the order of legends, then files."""
+    runtimes = ordered(subject.series for subject in subjects if subject.batch is not None)
+    files = {subject.series.label: subject.series for subject in subjects if subject.batch is None}
+    return (*runtimes, *files.values())
 
 
 def _excess(subject: Subject) -> float:
@@ -157,6 +166,9 @@ def _error(value: float, path: str) -> Value:
     return Value("not compared", tone="muted") if value < 0 else Value(scientific(value), value, path)
 
 
-def _derivations(subjects: list[Subject]) -> Listing:
-    texts = dict.fromkeys(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
-    return Listing("How the tolerances were derived", tuple(Item(text) for text in texts))
+def _derivations(subjects: list[Subject]) -> Table:
+    texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
+    rows = tuple((Value(text), Value(str(uses), uses)) for text, uses in texts.items())
+    columns = (Column("Derivation"), Column("Comparisons", numeric=True))
+    caption = "Where the tolerances come from"
+    return Table("derivations", caption, columns, rows, summary="How the tolerances were derived")

@@ -7,7 +7,7 @@ from bench.report.blocks import Figure, Panel, Section
 from bench.report.charts import Plot, Row, Scale, bars, dots, notes
 from bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by
 from bench.report.numbers import duration, pixels, significant
-from bench.report.palette import Series, series_of
+from bench.report.palette import Series, families_of, series_of
 
 STAGES = (
     Series("import", "import", "@stage-import", "square", (1, 0)),
@@ -39,7 +39,7 @@ def memory(evidence: Evidence) -> Section | None:
     groups = split_by(measured, lambda cell: (cell.architecture, cell.batch, cell.threads))
     panels = tuple(_memory_panel(evidence, cells, f"memory-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Highest resident memory of the worker process, framework included. Larger marks are larger images."
-    figure = Figure("memory", caption, panels, legend_of(measured))
+    figure = Figure("memory", caption, panels, families_of(legend_of(measured)), named=True)
     return Section("memory", "Peak memory", "Further left is leaner.", (figure,))
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 from assay.study import Study
 from bench.report.blocks import Code, Column, Paragraphs, Section, Table, Value
 from bench.report.evidence import Evidence
-from bench.report.numbers import count, counted, duration, listed
+from bench.report.numbers import count, counted, duration, listed, moment
 
 TWO_COLUMNS = (Column("What"), Column("Value"))
 SHORT_HASH = 12
@@ -27,7 +27,7 @@ def environment(evidence: Evidence) -> Section | None:
         _facts("settings", "Settings of the study", results.settings, folded="All settings"),
         _phases(results.seconds),
     ]
-    lead = f"Made by Assay {results.assay_version} on {results.created}."
+    lead = f"Made by Assay {results.assay_version}, {moment(results.created, time=True)}."
     return Section("environment", "Environment and provenance", lead, tuple(t for t in tables if t.rows))
 
 
@@ -44,7 +44,7 @@ def data(evidence: Evidence) -> Section | None:
     }
     rows = tuple((Value(name), Value(text)) for name, text in pairs.items() if text)
     texts = tuple(text for text in (summary.attribution, summary.notice) if text)
-    table = Table("data-facts", "The images", TWO_COLUMNS, rows)
+    table = Table("data-facts", "The images", TWO_COLUMNS, rows, sortable=False)
     return Section("data", "Data", "", (Paragraphs(texts), table) if texts else (table,))
 
 
@@ -56,9 +56,9 @@ def repeat(evidence: Evidence) -> Section | None:
         "of the batches will not."
     )
     name = _file_name(results.study)
-    command = f"assay run {name}"
+    command = f"assay run {name}\n# images in a file or folder of yours:\nassay run {name} --data-root IMAGES"
     blocks = (
-        Code(f"With Assay {results.assay_version}, and the study file as {name}", command, "sh"),
+        Code(f"With Assay {results.assay_version} and the study file as {name}", command, "sh"),
         *_study_file(results.settings, results.study),
     )
     return Section("repeat", "How to repeat this", lead, blocks)
@@ -75,28 +75,28 @@ def study_toml(settings: Mapping[str, JsonValue]) -> str | None:
 
 
 def flattened(record: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as lines: ("machine, cores", "2")."""
+    """Nested settings as lines: ("machine / cores", "2")."""
     for key, value in record.items():
         name = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, dict):
-            yield from flattened(value, f"{name}, ")
+            yield from flattened(value, f"{name} / ")
         elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
             numbered = {str(number): part for number, part in enumerate(value, start=1)}
-            yield from flattened(numbered, f"{name} ")
+            yield from flattened(numbered, f"{name} / ")
         else:
             yield name, _in_words(value)
 
 
 def _in_words(value: JsonValue) -> str:
     if isinstance(value, list):
-        return ", ".join(_in_words(part) for part in value)
+        return ", ".join(_in_words(part) for part in value) or "none"
     words = {None: "none", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _facts(identifier: str, caption: str, record: Mapping[str, JsonValue], folded: str = "") -> Table:
     rows = tuple((Value(name), Value(text)) for name, text in flattened(record))
-    return Table(identifier, caption, TWO_COLUMNS, rows, summary=folded)
+    return Table(identifier, caption, TWO_COLUMNS, rows, summary=folded, sortable=False)
 
 
 def _runtimes(evidence: Evidence) -> Table:
@@ -129,7 +129,14 @@ def _keys(evidence: Evidence) -> Table:
         if e.key
     ]
     summary = f"Keys of {counted(len(rows), 'artifact')}"
-    return Table("keys", "Keys of the weights and files that were timed", TWO_COLUMNS, tuple(rows), summary=summary)
+    return Table(
+        "keys",
+        "Keys of the weights and files that were timed",
+        TWO_COLUMNS,
+        tuple(rows),
+        summary=summary,
+        sortable=False,
+    )
 
 
 def _phases(seconds: Mapping[str, float]) -> Table:
@@ -138,7 +145,7 @@ def _phases(seconds: Mapping[str, float]) -> Table:
         for name, spent in seconds.items()
     )
     columns = (Column("Phase"), Column("Time", numeric=True))
-    return Table("phases", "Time the study took", columns, rows)
+    return Table("phases", "Time the study took", columns, rows, sortable=False)
 
 
 def _study_file(settings: Mapping[str, JsonValue], name: str) -> tuple[Code, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.results import Export
 from bench.report.blocks import Column, Item, Listing, Section, Table, Value
 from bench.report.evidence import Evidence
-from bench.report.numbers import MEBIBYTE, count, pixels, significant
+from bench.report.numbers import MEBIBYTE, count, listed, pixels, significant
 
 COLUMNS = (
     Column("Export"),
@@ -18,7 +18,7 @@ COLUMNS = (
     Column("Parameters", numeric=True),
     Column("Nodes", numeric=True),
     Column("Transposes", numeric=True),
-    Column("after optimisation", numeric=True),
+    Column("Transposes after optimisation", numeric=True),
     Column("Time, s", numeric=True),
     Column("Made by"),
     Column("Operators"),
@@ -38,10 +38,14 @@ def exports(evidence: Evidence) -> Section | None:
 
 
 def _failures(found: list[Export]) -> tuple[Listing, ...]:
+    sizes: dict[tuple[str, str, str], list[str]] = {}
+    for export in found:
+        if export.status == "failed":
+            key = (export.exporter, export.architecture, export.reason)
+            sizes.setdefault(key, []).append(pixels(export.size))
     items = tuple(
-        Item(f"{export.exporter}, {export.architecture} at {pixels(export.size)}: {export.reason}", "failed", "bad")
-        for export in found
-        if export.status == "failed"
+        Item(f"{exporter}, {architecture} at {listed(at)}: {reason}", "failed", "bad")
+        for (exporter, architecture, reason), at in sizes.items()
     )
     return (Listing("Why exports failed", items),) if items else ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.results import Parity, Training
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
-from bench.report.charts import Plot, Row, Scale, lines, notes
+from bench.report.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, lines, notes
 from bench.report.evidence import Evidence, chart_notice
 from bench.report.numbers import counted, pixels, scientific, significant
 from bench.report.palette import family_of, framework_series
@@ -12,7 +12,7 @@ from bench.report.palette import family_of, framework_series
 
 def curves(evidence: Evidence) -> Section | None:
     """Validation accuracy over the epochs, one panel for each architecture and size."""
-    trainings = [training for training in evidence.results.trainings if training.history]
+    trainings = [training for training in evidence.results.trainings if len(training.history) > 1]
     if not trainings:
         return None
     keys = sorted({(training.architecture, training.size) for training in trainings})
@@ -21,7 +21,7 @@ def curves(evidence: Evidence) -> Section | None:
         for number, key in enumerate(keys, start=1)
     )
     caption = "Validation accuracy after each evaluation; one line for each framework and seed."
-    figure = Figure("curves", caption, panels, framework_series(t.framework for t in trainings))
+    figure = Figure("curves", caption, panels, framework_series(t.framework for t in trainings), small=True)
     return Section("curves", "Training curves", "How the accuracy above was reached.", (figure,))
 
 
@@ -32,8 +32,8 @@ def parity(evidence: Evidence) -> Section | None:
         return None
     panels = tuple(_parity_panel(evidence, record, f"parity-{n}") for n, record in enumerate(records, start=1))
     frameworks = [name for record in records for name in record.losses]
-    caption = "Training loss of each step. Lines that cover one another are the same training."
-    figure = Figure("parity", caption, panels, framework_series(frameworks))
+    caption = "Training loss of each step. The lines are drawn one inside the other: where all show, they coincide."
+    figure = Figure("parity", caption, panels, framework_series(frameworks), small=True)
     worst = max(record.worst_relative_difference for record in records)
     lead = (
         "The same initial weights and the same batches in each framework: the losses should agree to rounding. "
@@ -55,7 +55,8 @@ def _curve_panel(evidence: Evidence, trainings: list[Training], identifier: str)
     title = f"{first.architecture}, {pixels(first.size)}"
     rows = [row for training in trainings for row in _curve_rows(training)]
     series = framework_series(training.framework for training in trainings)
-    plot = Plot(title, "Validation accuracy, %", chart_notice(evidence.results), rows, series)
+    notice = chart_notice(evidence.results)
+    plot = Plot(title, "Validation accuracy, %", notice, rows, series, SMALL_PANEL_HEIGHT_PX)
     best = max(trainings, key=lambda training: training.validation_accuracy)
     description = (
         f"{title}: validation accuracy by epoch. The best is {significant(best.validation_accuracy * 100, 4)} % in "
@@ -98,12 +99,13 @@ def _parity_panel(evidence: Evidence, record: Parity, identifier: str) -> Panel:
         for name, losses in record.losses.items()
         for step, loss in enumerate(losses, start=1)
     ]
-    plot = Plot(title, "Training loss", chart_notice(evidence.results), rows, framework_series(record.losses))
+    series = framework_series(record.losses)
+    plot = Plot(title, "Training loss", chart_notice(evidence.results), rows, series, SMALL_PANEL_HEIGHT_PX)
     description = (
         f"{title}: training loss of {counted(len(record.losses), 'framework')} over {counted(record.steps, 'step')}; "
         f"their worst relative difference is {scientific(record.worst_relative_difference)}."
     )
-    return Panel(identifier, lines(plot, Scale("step", "step"), Scale("value"), points=False), description)
+    return Panel(identifier, lines(plot, Scale("step", "step"), Scale("value"), points=False, nested=True), description)
 
 
 def _parity_table_row(index: int, record: Parity) -> tuple[Value, ...]:

@@ -16,7 +16,7 @@ from bench.report.evidence import (
     split_by,
     training_of,
 )
-from bench.report.numbers import counted, interval, percent, pixels, scaled
+from bench.report.numbers import counted, interval, percent, pixels, points
 from bench.report.palette import series_of
 
 COLUMNS = (
@@ -105,7 +105,7 @@ def _table_row(evidence: Evidence, cell: Cell) -> tuple[Value, ...]:
         Value(str(cell.batch), cell.batch, f"/cells/{index}/batch"),
         Value(str(cell.threads), cell.threads, f"/cells/{index}/threads"),
         Value(interval(median_of(cell)), median_of(cell).value, f"/cells/{index}/host/median_ms/value"),
-        Value(interval(scaled(accuracy, 100)), accuracy.value * 100),
+        Value(points(accuracy), accuracy.value * 100),
     )
 
 

@@ -9,10 +9,11 @@ import altair as alt
 
 from assay.results import Cell, Comparison, Interval
 from bench.report.blocks import Figure, Panel, Section, Spec
-from bench.report.charts import Plot, Row, Scale, dots, heat, lines, notes
+from bench.report.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, dots, heat, lines, notes
 from bench.report.evidence import (
     Evidence,
     Group,
+    agreement_fails,
     chart_notice,
     conditions,
     group_of,
@@ -24,8 +25,8 @@ from bench.report.evidence import (
 from bench.report.numbers import TIMES, counted, interval, pixels, ratio, significant
 from bench.report.palette import ordered, series_of
 
-MILLISECONDS = " ms"
-IMAGES_A_SECOND = " images/s"
+MILLISECONDS = ("median", " ms")
+IMAGES_A_SECOND = ("throughput", " images/s")
 RATIO_LIMIT_LOG2 = 3.0
 HEAT_LABELS_PX, HEAT_COLUMN_PX = 170, 58
 
@@ -54,7 +55,7 @@ def throughput(evidence: Evidence) -> Section | None:
     groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
     panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Images a second at the host boundary, with 95 % intervals."
-    figure = Figure("throughput", caption, panels, legend_of(timed))
+    figure = Figure("throughput", caption, panels, legend_of(timed), small=True)
     return Section("throughput", "Throughput by batch", "Higher is faster.", (figure,))
 
 
@@ -87,7 +88,7 @@ def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Pa
     best = min(cells, key=lambda cell: (-cell.size, median_of(cell).value))
     description = (
         f"{plot.title}: median latency in milliseconds by image size, for {counted(len(plot.series), 'runtime')}. "
-        f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), MILLISECONDS)}."
+        f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), " ms")}."
     )
     return Panel(identifier, _over(plot, "size", "image size, pixels", {cell.size for cell in cells}), description)
 
@@ -100,25 +101,28 @@ def _throughput_panel(evidence: Evidence, cells: list[Cell], identifier: str) ->
         notice=chart_notice(evidence.results),
         rows=[_row(cell, found[cell.name], IMAGES_A_SECOND) for cell in cells],
         series=legend_of(cells),
+        height_px=SMALL_PANEL_HEIGHT_PX,
     )
     best = max(cells, key=lambda cell: found[cell.name].value)
     description = (
         f"{plot.title}: images a second by batch size, for {counted(len(plot.series), 'runtime')}. The most is "
         f"{interval(found[best.name])} with {best.label} at batch {best.batch}."
     )
-    return Panel(identifier, _over(plot, "batch", "batch, images", {cell.batch for cell in cells}), description)
+    batches = {cell.batch for cell in cells}
+    return Panel(identifier, _over(plot, "batch", "batch, images", batches, more_is_better=True), description)
 
 
-def _over(plot: Plot, field: str, title: str, values: set[int]) -> Spec:
+def _over(plot: Plot, field: str, title: str, values: set[int], *, more_is_better: bool = False) -> Spec:
     """Lines over several values of the field; with a single one, names in order of their value say more."""
     if len(values) > 1:
         x = Scale(field, title, log=True, ticks=tuple(float(value) for value in sorted(values)))
         return lines(plot, x, Scale("value", log=True))
-    ranked = sorted(plot.rows, key=lambda row: float(str(row["value"])))
+    ranked = sorted(plot.rows, key=lambda row: float(str(row["value"])), reverse=more_is_better)
     return dots(plot, [str(row["name"]) for row in ranked], Scale("value", log=True))
 
 
-def _row(cell: Cell, estimate: Interval, unit: str) -> Row:
+def _row(cell: Cell, estimate: Interval, quantity: tuple[str, str]) -> Row:
+    name, unit = quantity
     return {
         "cell": cell.name,
         "name": cell.label,
@@ -132,7 +136,7 @@ def _row(cell: Cell, estimate: Interval, unit: str) -> Row:
         "high": estimate.high,
         "notes": notes(
             ("", cell.label),
-            ("estimate", interval(estimate, unit)),
+            (name, interval(estimate, unit)),
             ("at", f"{pixels(cell.size)}, batch {cell.batch}"),
         ),
     }
@@ -144,7 +148,7 @@ def _ruler_zero(evidence: Evidence) -> str:
     if not medians:
         return ""
     return (
-        f"The ruler's own zero, a runtime that does nothing, takes up to {significant(max(medians))} ms a call "
+        f"The ruler's own zero, a runtime that does nothing, takes up to {significant(max(medians), 2)} ms a call "
         "in the same loop; it is not subtracted."
     )
 
@@ -154,7 +158,12 @@ def _ratio_panel(evidence: Evidence, comparisons: Sequence[Comparison], identifi
     cells = [cell for cell in evidence.results.cells if group_of(cell) in across and cell.framework]
     down = [entry.label for entry in ordered(series_of(cell.label, cell.framework) for cell in cells)]
     rows = [_ratio_row(label, c, across[_group(c)]) for c in comparisons for label in c.ratios]
-    rows += [_missing_row(cell, across[group_of(cell)]) for cell in cells if not is_timed(cell)]
+    ranked = {(_group(c), label) for c in comparisons for label in c.ratios}
+    rows += [
+        _unranked_row(cell, evidence, across[group_of(cell)])
+        for cell in cells
+        if (group_of(cell), cell.label) not in ranked
+    ]
     first = comparisons[0]
     threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
     title = f"{first.architecture}{threads}"
@@ -180,17 +189,21 @@ def _ratio_row(label: str, comparison: Comparison, column: str) -> Row:
         "colour": math.log2(estimate.value) if estimate.value > 0 else None,
         "ratio": estimate.value,
         "text": f"{significant(estimate.value, 2)}{TIMES}",
-        "notes": notes(("", label), (f"over {comparison.native}", ratio(estimate)), ("at", column)),
+        "notes": notes(("", label), (f"over {comparison.native}", ratio(estimate)), ("at", column.replace("\n", ", "))),
     }
 
 
-def _missing_row(cell: Cell, column: str) -> Row:
-    why = notes(("", cell.label), (cell.status, cell.reason))
-    return {"row": cell.label, "column": column, "colour": None, "text": cell.status, "notes": why}
+def _unranked_row(cell: Cell, evidence: Evidence, column: str) -> Row:
+    """A cell without a ratio: it did not run, or its output does not agree."""
+    text, reason = (cell.status, cell.reason) if not is_timed(cell) else ("not ranked", "no ratio was recorded")
+    if is_timed(cell) and agreement_fails(cell, evidence.results):
+        text, reason = "wrong", "its output does not agree with the reference"
+    why = notes(("", cell.label), (text, reason))
+    return {"row": cell.label, "column": column, "colour": None, "text": text, "notes": why}
 
 
 def _column(group: Group) -> str:
-    return f"{pixels(group.size)}, batch {group.batch}"
+    return f"{pixels(group.size)}\nbatch {group.batch}"
 
 
 def _group(comparison: Comparison) -> Group:

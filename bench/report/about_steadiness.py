@@ -9,7 +9,7 @@ from bench.report.blocks import Figure, Panel, Section
 from bench.report.charts import Plot, Row, Scale, dots, notes
 from bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by
 from bench.report.numbers import pixels, significant
-from bench.report.palette import series_of
+from bench.report.palette import families_of, series_of
 
 
 def steadiness(evidence: Evidence) -> Section | None:
@@ -24,7 +24,7 @@ def steadiness(evidence: Evidence) -> Section | None:
     panels = tuple(_panel(evidence, cells, deviations, f"steadiness-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Each mark is the median of one fresh process, relative to the median over the processes of its cell."
     lead = "Processes are the sample, not calls: a number is worth what fresh processes make of it again."
-    figure = Figure("steadiness", caption, panels, legend_of(timed))
+    figure = Figure("steadiness", caption, panels, families_of(legend_of(timed)), named=True)
     return Section("steadiness", "Steadiness", lead, (figure,))
 
 

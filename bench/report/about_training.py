@@ -12,8 +12,8 @@ from assay.results import Interval, Training
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from bench.report.evidence import Evidence, chart_notice
-from bench.report.numbers import count, counted, interval, listed, percent, pixels, scaled, significant
-from bench.report.palette import family_of, framework_series
+from bench.report.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
+from bench.report.palette import FAMILIES, family_of, framework_series
 
 CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 
@@ -68,7 +68,7 @@ def mean_over_seeds(values: Sequence[float]) -> Interval | None:
 
 
 def _accuracy_panel(evidence: Evidence, trainings: list[Training], identifier: str) -> Panel:
-    rows = [_accuracy_row(training) for training in sorted(trainings, key=lambda t: (t.size, t.framework, t.seed))]
+    rows = [_accuracy_row(training) for training in sorted(trainings, key=_place)]
     architecture = trainings[0].architecture
     series = framework_series(training.framework for training in trainings)
     plot = Plot(architecture, "Test accuracy, %", chart_notice(evidence.results), rows, series)
@@ -78,6 +78,10 @@ def _accuracy_panel(evidence: Evidence, trainings: list[Training], identifier: s
         f"at {pixels(best.size)} in {_framework(best)}."
     )
     return Panel(identifier, grouped_dots(plot, Scale("accuracy"), "image size, pixels"), description)
+
+
+def _place(training: Training) -> tuple[int, int, int]:
+    return training.size, FAMILIES.index(family_of(training.framework)), training.seed
 
 
 def _accuracy_row(training: Training) -> Row:
@@ -139,7 +143,9 @@ def _mean_value(values: list[float]) -> Value:
         return Value("")
     mean = sum(values) / len(values)
     estimate = mean_over_seeds(values)
-    return Value(interval(estimate) if estimate else significant(mean, 4), mean)
+    if estimate:
+        estimate = estimate.model_copy(update={"high": min(estimate.high, 100.0)})
+    return Value(interval(estimate, least_digits=3) if estimate else significant(mean, 3), mean)
 
 
 def _within(by_framework: dict[str, list[float]], means: dict[str, float]) -> Value:
@@ -181,7 +187,7 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
         Value(_framework(training)),
         Value(str(training.size), training.size, f"{path}/size"),
         Value(str(training.seed), training.seed, f"{path}/seed"),
-        Value(interval(shown), shown.value, f"{path}/test/accuracy/value", 100),
+        Value(points(training.test.accuracy), shown.value, f"{path}/test/accuracy/value", 100),
         Value(interval(auc), auc.value, f"{path}/test/macro_auc/value"),
         Value(significant(validation, 4), validation, f"{path}/validation_accuracy", 100),
         Value(significant(training.best_epoch), training.best_epoch, f"{path}/best_epoch"),
@@ -243,7 +249,7 @@ def _recall_value(index: int, estimate: Interval | None, name: str) -> Value:
         return Value("")
     pointer = name.replace("~", "~0").replace("/", "~1")
     shown = scaled(estimate, 100)
-    return Value(interval(shown), shown.value, f"/trainings/{index}/test/recall/{pointer}/value", 100)
+    return Value(points(estimate), shown.value, f"/trainings/{index}/test/recall/{pointer}/value", 100)
 
 
 def _class_names(evidence: Evidence, training: Training) -> list[str]:

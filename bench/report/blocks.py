@@ -54,6 +54,7 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     summary: str = ""
     filterable: bool = False
+    sortable: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,21 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that share a caption, a legend and an image file."""
+    """Panels that share a caption, a legend and an image file.
+
+    Attributes:
+        legend: what the reader can highlight.
+        named: the charts name their series themselves, so that the image file needs no legend.
+        small: many panels of few marks, drawn small and side by side.
+    """
 
     kind: ClassVar[str] = "figure"
     identifier: str
     caption: str
     panels: tuple[Panel, ...]
     legend: tuple[Series, ...] = ()
+    named: bool = False
+    small: bool = False
 
 
 @dataclass(frozen=True)

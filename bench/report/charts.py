@@ -7,6 +7,7 @@ files add theirs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from bench.report.palette import Series
 Row = dict[str, JsonValue]
 
 ROW_HEIGHT_PX = 21
-PANEL_HEIGHT_PX = 270
+PANEL_HEIGHT_PX, SMALL_PANEL_HEIGHT_PX = 270, 190
 FOCUS = "focus === '' || focus === datum.label || focus === datum.family"
 FAINT = 0.1
 PLAIN_NUMBER = ",~r"
@@ -48,9 +49,14 @@ class Plot:
     notice: str
     rows: Sequence[Row]
     series: Sequence[Series] = ()
+    height_px: int = PANEL_HEIGHT_PX
 
     def has(self, field: str) -> bool:
         return any(field in row for row in self.rows)
+
+    def numbers(self, *fields: str) -> list[float]:
+        found = (row.get(field) for row in self.rows for field in fields)
+        return [float(value) for value in found if isinstance(value, int | float)]
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,15 @@ class Scale:
     ticks: tuple[float, ...] = ()
     format: str = PLAIN_NUMBER
 
-    def x(self) -> alt.X:
-        return alt.X(f"{self.field}:Q", axis=self._axis(), scale=self._scale())
+    def x(self, plot: Plot) -> alt.X:
+        return alt.X(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
 
-    def y(self) -> alt.Y:
-        return alt.Y(f"{self.field}:Q", axis=self._axis(), scale=self._scale())
+    def y(self, plot: Plot) -> alt.Y:
+        return alt.Y(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
 
-    def _axis(self) -> alt.Axis:
-        ticks = {"values": list(self.ticks)} if self.ticks else {"tickCount": 5}
+    def _axis(self, plot: Plot) -> alt.Axis:
+        values = self.ticks or (log_ticks(plot.numbers(self.field, "limit")) if self.log else ())
+        ticks = {"values": list(values)} if values else {"tickCount": 5}
         return alt.Axis(title=self.title or None, format=self.format, **ticks)
 
     def _scale(self) -> alt.Scale:
@@ -80,13 +87,33 @@ class Scale:
         return alt.Scale(zero=self.from_zero, nice=True)
 
 
-def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True) -> Spec:
-    """A line for each `line` of the rows; `low` and `high` draw an interval at each point."""
-    base = alt.Chart().encode(x=x.x(), color=_colour(plot), opacity=_focus())
-    line = base.mark_line(strokeWidth=1.8).encode(y=y.y(), strokeDash=_dash(plot), detail="line:N")
+def log_ticks(values: Sequence[float]) -> tuple[float, ...]:
+    """Round numbers within the values' range, three to eight of them where the range has so many."""
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    if not positive:
+        return ()
+    low, high = min(positive) / 1.05, max(positive) * 1.05
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        every = max(1, (last - first) // 6)
+        ticks = [m * 10.0**e for e in range(first, last + 1, every) for m in mantissas if low <= m * 10.0**e <= high]
+        if len(ticks) >= 3:
+            return tuple(ticks)
+    return ()
+
+
+def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True, nested: bool = False) -> Spec:
+    """A line for each `line` of the rows; `low` and `high` draw an interval at each point.
+
+    Nested lines are drawn each thinner than the one before, so that lines that coincide are all seen.
+    """
+    base = alt.Chart().encode(x=x.x(plot), color=_colour(plot), opacity=_focus())
+    line = base.mark_line(strokeWidth=1.8).encode(y=y.y(plot), strokeDash=_dash(plot), detail="line:N")
+    if nested:
+        line = base.mark_line(strokeCap="round").encode(y=y.y(plot), strokeWidth=_widths(plot), detail="line:N")
     intervals = [base.mark_rule(strokeWidth=1.4).encode(y="low:Q", y2="high:Q")] if plot.has("low") else []
-    marks = base.mark_point(filled=True, size=52 if points else 14, tooltip=TOOLTIP)
-    return _spec(plot, [line, *intervals, marks.encode(y=y.y(), shape=_shape(plot))], PANEL_HEIGHT_PX)
+    marks = base.mark_point(filled=True, size=52 if points else 12, tooltip=TOOLTIP)
+    return _spec(plot, [line, *intervals, marks.encode(y=y.y(plot), shape=_shape(plot))], plot.height_px)
 
 
 def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") -> Spec:
@@ -99,7 +126,7 @@ def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") ->
         tick = base.mark_tick(thickness=2, size=14, color="@bad", tooltip=TOOLTIP)
         layers.append(tick.encode(x="limit:Q"))
     mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP)
-    mark = mark.encode(x=x.x(), color=_colour(plot), shape=_shape(plot))
+    mark = mark.encode(x=x.x(plot), color=_colour(plot), shape=_shape(plot))
     if size_field:
         mark = mark.encode(size=alt.Size(f"{size_field}:O", scale=alt.Scale(range=[20, 130]), legend=None))
     return _spec(plot, [*layers, mark], ROW_HEIGHT_PX * max(len(names), 2))
@@ -111,8 +138,8 @@ def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
     base = alt.Chart().encode(x=x, xOffset=alt.XOffset("place:N", sort=None), opacity=_focus())
     base = base.encode(color=_colour(plot))
     interval = base.mark_rule(strokeWidth=1.6).encode(y="low:Q", y2="high:Q")
-    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP).encode(y=y.y(), shape=_shape(plot))
-    return _spec(plot, [interval, mark], PANEL_HEIGHT_PX)
+    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP).encode(y=y.y(plot), shape=_shape(plot))
+    return _spec(plot, [interval, mark], plot.height_px)
 
 
 def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Scale, strong: str) -> Spec:
@@ -120,10 +147,8 @@ def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Sca
 
     Where the expression `strong` holds, the ground is deep and the text takes the other ink.
     """
-    two_lines = "split(datum.label, ', ')"
-    x_axis = alt.Axis(
-        title=None, labelAngle=0, orient="top", labelLimit=90, domain=False, ticks=False, labelExpr=two_lines
-    )
+    lines_apart = {"labelExpr": "split(datum.label, '\\n')", "labelPadding": 20} if _wrap(across) else {}
+    x_axis = alt.Axis(title=None, labelAngle=0, orient="top", labelLimit=90, domain=False, ticks=False, **lines_apart)
     y_axis = alt.Axis(title=None, labelLimit=170, domain=False, ticks=False)
     gap = alt.Scale(padding=0.04)
     base = alt.Chart().encode(
@@ -141,7 +166,7 @@ def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Sca
 
 def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
     """Names down the side, bars stacked from the rows of a name in the order of `order`."""
-    amount = x.x().stack("zero")
+    amount = x.x(plot).stack("zero")
     bar = alt.Chart().mark_bar(height={"band": 0.72}, tooltip=TOOLTIP).encode(y=_names(names), x=amount)
     bar = bar.encode(color=_colour(plot), order="order:Q", opacity=_focus())
     return _spec(plot, [bar], ROW_HEIGHT_PX * max(len(names), 2))
@@ -149,12 +174,17 @@ def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
 
 def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
     """Marks in the plane, and over them a stepped line through those that have `front`, each ringed."""
-    line = alt.Chart().encode(x=x.x(), y=y.y()).transform_filter("datum.front")
+    line = alt.Chart().encode(x=x.x(plot), y=y.y(plot)).transform_filter("datum.front")
     step = line.mark_line(interpolate="step-after", strokeWidth=1.2, strokeDash=[3, 3], color="@muted")
     rings = line.mark_point(filled=False, size=190, strokeWidth=1.4, color="@ink")
-    marks = alt.Chart().mark_point(filled=True, size=62, tooltip=TOOLTIP).encode(x=x.x(), y=y.y())
+    marks = alt.Chart().mark_point(filled=True, size=62, tooltip=TOOLTIP).encode(x=x.x(plot), y=y.y(plot))
     marks = marks.encode(color=_colour(plot), shape=_shape(plot), opacity=_focus(0.85))
-    return _spec(plot, [step, rings, marks], PANEL_HEIGHT_PX + 40)
+    return _spec(plot, [step, rings, marks], plot.height_px + 40)
+
+
+def _wrap(names: Sequence[str]) -> bool:
+    """Whether names are written on two lines."""
+    return any("\n" in name for name in names)
 
 
 def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
@@ -180,17 +210,23 @@ def _focus(full: float = 1) -> alt.Opacity:
 
 def _colour(plot: Plot) -> alt.Color:
     scale = alt.Scale(domain=_labels(plot), range=[entry.token for entry in plot.series])
-    return alt.Color("label:N", scale=scale, legend=alt.Legend(title=None))
+    return alt.Color("label:N", scale=scale, title=None)
 
 
 def _dash(plot: Plot) -> alt.StrokeDash:
     scale = alt.Scale(domain=_labels(plot), range=[list(entry.dash) for entry in plot.series])
-    return alt.StrokeDash("label:N", scale=scale, legend=alt.Legend(title=None))
+    return alt.StrokeDash("label:N", scale=scale, title=None)
+
+
+def _widths(plot: Plot) -> alt.StrokeWidth:
+    widths = [1.4 + 2.6 * place for place in reversed(range(len(plot.series)))]
+    scale = alt.Scale(domain=_labels(plot), range=widths)
+    return alt.StrokeWidth("label:N", scale=scale, title=None)
 
 
 def _shape(plot: Plot) -> alt.Shape:
     scale = alt.Scale(domain=_labels(plot), range=[entry.shape for entry in plot.series])
-    return alt.Shape("label:N", scale=scale, legend=alt.Legend(title=None))
+    return alt.Shape("label:N", scale=scale, title=None)
 
 
 def _labels(plot: Plot) -> list[str]:

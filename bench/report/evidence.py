@@ -60,7 +60,7 @@ def chart_notice(results: Results) -> str:
     if results.data.synthetic:
         return SYNTHETIC_LABEL
     first_clause = re.split(r"[.:;]", " ".join(results.data.notice.split()))[0]
-    return shortened(first_clause, 60)
+    return shortened(first_clause, 48)
 
 
 def legend_of(cells: Iterable[Cell]) -> tuple[Series, ...]:

@@ -12,12 +12,12 @@ from assay.store import write_atomically
 from bench.report.blocks import Figure, Panel, Section, Spec
 from bench.report.palette import colours, resolved
 
-PANEL_WIDTH_PX = 340
+PANEL_WIDTH_PX, SMALL_WIDTH_PX = 340, 200
 LABELS_PX = 170
-COLUMNS = 2
+COLUMNS, SMALL_COLUMNS = 2, 4
 PNG_SCALE = 2.0
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 FOCUS_PARAMETER: JsonValue = {"name": "focus", "value": ""}
 
 VEGA_CONFIG: Spec = {
@@ -59,18 +59,18 @@ def write_figures(sections: Iterable[Section], out: Path) -> list[Path]:
 
 def figure_spec(figure: Figure) -> Spec:
     """All panels of a figure in one Vega-Lite chart with a legend, in light colours on white."""
-    panels: list[JsonValue] = [_placed(panel) for panel in figure.panels]
+    panels: list[JsonValue] = [_placed(panel, figure.small) for panel in figure.panels]
     legend = VEGA_CONFIG["legend"]
     assert isinstance(legend, dict)
     config = VEGA_CONFIG | {
         "background": "white",
         "font": "Liberation Sans, Arial, sans-serif",
-        "legend": legend | {"disable": not figure.legend},
+        "legend": legend | {"disable": figure.named or not figure.legend},
     }
     spec: Spec = {
         "$schema": SCHEMA,
         "concat": panels,
-        "columns": 1 if any(panel.min_width_px > PANEL_WIDTH_PX for panel in figure.panels) else COLUMNS,
+        "columns": _columns(figure),
         "spacing": 36,
         "params": [FOCUS_PARAMETER],
         "config": config,
@@ -80,6 +80,13 @@ def figure_spec(figure: Figure) -> Spec:
     return painted
 
 
-def _placed(panel: Panel) -> Spec:
+def _columns(figure: Figure) -> int:
+    if any(panel.min_width_px > PANEL_WIDTH_PX for panel in figure.panels):
+        return 1
+    return SMALL_COLUMNS if figure.small else COLUMNS
+
+
+def _placed(panel: Panel, small: bool) -> Spec:
     """A panel with a width; one that asks for room gets it beside its labels."""
-    return panel.spec | {"width": max(PANEL_WIDTH_PX, panel.min_width_px - LABELS_PX)}
+    usual = SMALL_WIDTH_PX if small else PANEL_WIDTH_PX
+    return panel.spec | {"width": max(usual, panel.min_width_px - LABELS_PX)}

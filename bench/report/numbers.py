@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from assay.results import Interval
 
@@ -33,11 +34,11 @@ def scientific(value: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def interval(estimate: Interval, unit: str = "") -> str:
-    """ "3.1x (3.0-3.2)" in its proper signs, with two to four significant digits, as the width supports."""
+def interval(estimate: Interval, unit: str = "", least_digits: int = 2) -> str:
+    """ "3.1x (3.0-3.2)" in its proper signs, with as many digits as the width supports, up to four."""
     if not all(math.isfinite(number) for number in (estimate.value, estimate.low, estimate.high)):
         return f"{significant(estimate.value)}{unit} (no finite interval)"
-    decimals = _decimals_of_interval(estimate)
+    decimals = _decimals_of_interval(estimate, least_digits)
     value, low, high = (_fixed(n, decimals) for n in (estimate.value, estimate.low, estimate.high))
     return f"{value}{unit} ({low}{DASH}{high})"
 
@@ -49,7 +50,12 @@ def ratio(estimate: Interval) -> str:
 
 def percent(estimate: Interval) -> str:
     """A share between 0 and 1 as a percentage with its interval, "98.4 % (97.9-98.8)"."""
-    return interval(scaled(estimate, 100), f"{SPACE}%")
+    return interval(scaled(estimate, 100), f"{SPACE}%", least_digits=3)
+
+
+def points(estimate: Interval) -> str:
+    """The same without the sign, for columns headed "%"."""
+    return interval(scaled(estimate, 100), least_digits=3)
 
 
 def scaled(estimate: Interval, factor: float) -> Interval:
@@ -86,6 +92,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}{SPACE}h {minutes % 60}{SPACE}min"
 
 
+def moment(created: str, *, time: bool = False) -> str:
+    """ "14 March 2026", with "09:26 UTC" where asked for; the text itself where it is no date."""
+    try:
+        when = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    day = f"{when.day} {when:%B %Y}"
+    return f"{day}, {when:%H:%M} {when.tzname() or ''}".rstrip() if time else day
+
+
 def pixels(size: int) -> str:
     """A square image's size, "64x64"."""
     return f"{size}{TIMES}{size}"
@@ -109,10 +125,10 @@ def _decimals_for(value: float, digits: int) -> int:
     return max(0, digits - 1 - exponent)
 
 
-def _decimals_of_interval(estimate: Interval) -> int:
+def _decimals_of_interval(estimate: Interval, least_digits: int) -> int:
     """Decimals at which the half-width of the interval has its first significant digit, within limits."""
     largest = max(abs(estimate.value), 1e-12)
-    least, most = _decimals_for(largest, 2), _decimals_for(largest, 4)
+    least, most = _decimals_for(largest, least_digits), _decimals_for(largest, 4)
     half_width = abs(estimate.high - estimate.low) / 2
     if half_width == 0:
         return _decimals_for(largest, 3)

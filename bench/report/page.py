@@ -11,7 +11,6 @@ import functools
 import hashlib
 import json
 import re
-from datetime import datetime
 from importlib import resources
 
 import jinja2
@@ -22,8 +21,8 @@ from assay.results import Results
 from bench.report.blocks import Figure, Panel, Section
 from bench.report.evidence import SYNTHETIC_LABEL
 from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG
-from bench.report.numbers import counted
-from bench.report.palette import FAMILIES, Series, colours
+from bench.report.numbers import counted, moment
+from bench.report.palette import Series, colours
 
 TEMPLATES = ("page.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
@@ -69,12 +68,10 @@ def escaped_markdown(text: str) -> str:
     return re.sub(r"([\\`*\[\]<>|#~!]|(?<!\w)_|_(?!\w))", r"\\\1", text)
 
 
-def legend_groups(figure: Figure) -> list[tuple[str, list[Series]]]:
-    """The legend family by family; a family of one that bears its name needs no heading."""
-    names = [family.name for family in FAMILIES]
-    present = list(dict.fromkeys(series.family for series in figure.legend))
-    present.sort(key=lambda name: names.index(name) if name in names else len(names))
-    return [(name, [series for series in figure.legend if series.family == name]) for name in present]
+def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
+    """A legend's entries, family by family."""
+    names = dict.fromkeys(series.family for series in legend)
+    return [(name, [series for series in legend if series.family == name]) for name in names]
 
 
 def _common(results: Results, sections: list[Section]) -> dict[str, object]:
@@ -82,7 +79,8 @@ def _common(results: Results, sections: list[Section]) -> dict[str, object]:
     return {
         "results": results,
         "title": results.title or results.study,
-        "date": _date(results.created),
+        "date": moment(results.created),
+        "machine": _machine(results),
         "extent": ", ".join(_extent(results)),
         "banner": SYNTHETIC_LABEL if results.data.synthetic else "",
         "notice": results.data.notice,
@@ -91,17 +89,16 @@ def _common(results: Results, sections: list[Section]) -> dict[str, object]:
 
 
 def _extent(results: Results) -> list[str]:
-    numbers = {"training": len(results.trainings), "export": len(results.exports), "timed cell": len(results.cells)}
+    numbers = {"training": len(results.trainings), "export": len(results.exports), "cell": len(results.cells)}
     return [counted(number, noun) for noun, number in numbers.items() if number]
 
 
-def _date(created: str) -> str:
-    """ "14 March 2026", or the text itself where it is no date."""
-    try:
-        moment = datetime.fromisoformat(created)
-    except ValueError:
-        return created
-    return f"{moment.day} {moment:%B %Y}"
+def _machine(results: Results) -> str:
+    """The processor and how many cores it has, where the record says so."""
+    processor, cores = results.environment.get("processor"), results.environment.get("cores")
+    if not isinstance(processor, str):
+        return ""
+    return f"{processor}, {counted(cores, 'core')}" if isinstance(cores, int) else processor
 
 
 def _charts(sections: list[Section]) -> JsonValue:

@@ -124,6 +124,16 @@ def framework_series(frameworks: Iterable[str]) -> tuple[Series, ...]:
     )
 
 
+def families_of(series: Iterable[Series]) -> tuple[Series, ...]:
+    """One entry for each family among the series, for charts that name the single ones themselves."""
+    present = {entry.family for entry in series}
+    return tuple(
+        Series(family.name, family.name, f"@{family.token}-0", family.shape, (1, 0))
+        for family in FAMILIES
+        if family.name in present
+    )
+
+
 def ordered(series: Iterable[Series]) -> tuple[Series, ...]:
     """Without repeats, family by family, each in the order of the registries."""
     names = [family.name for family in FAMILIES]

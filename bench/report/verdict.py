@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.results import Agreement, Cell, Comparison, Results
-from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreements_of_export, group_of, is_timed
+from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreement_fails, agreements_of_export, group_of, is_timed
 from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
 
 Outcome = Literal["faster", "slower", "undecided", "invalid", "missing"]
@@ -99,7 +99,7 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
     disagreement = _disagreement(comparison, results)
     if disagreement:
         return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
-    finding = f"{_speed(comparison)}; {_agreement_clause(comparison, results)}."
+    finding = f"{_speed(comparison)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
     return Verdict(group, comparison.verdict, place, finding)
 
 
@@ -148,6 +148,14 @@ def _agreement_clause(comparison: Comparison, results: Results) -> str:
     return "agreement holds"
 
 
+def _left_out(comparison: Comparison, results: Results) -> str:
+    """Which cells of the group were timed but not ranked, because their outputs do not agree."""
+    group = _group_of_comparison(comparison)
+    wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
+    labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
+    return f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
+
+
 def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agreement]]:
     """All comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
     found: dict[str, list[Agreement]] = {}
@@ -172,16 +180,23 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
         "ONNX": [cell for cell in cells if cell.framework == "onnx"],
         "native": [cell for cell in cells if cell.framework in NATIVE_FRAMEWORKS],
     }
-    missing = [_nothing_ran(kind, side) for kind, side in sides.items() if not any(map(is_timed, side))]
+    missing = [
+        _nothing_ran(kind, side, results)
+        for kind, side in sides.items()
+        if not any(is_timed(cell) and not agreement_fails(cell, results) for cell in side)
+    ]
     if not missing:
         return "both sides were timed, but no comparison was recorded."
     return f"nothing is compared: {'; '.join(missing)}."
 
 
-def _nothing_ran(kind: str, cells: list[Cell]) -> str:
-    """ "no ONNX runtime finished (5 failed or skipped; ort.cpu@jax2onnx: does not load)"."""
+def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
+    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)"."""
     if not cells:
         return f"no {kind} runtime was asked for"
+    wrong = [cell.label for cell in cells if is_timed(cell) and agreement_fails(cell, results)]
+    if wrong:
+        return f"no {kind} runtime gave outputs that agree (agreement FAILS for {listed(wrong)})"
     reason = next((f"; {cell.label}: {cell.reason.rstrip('.')}" for cell in cells if cell.reason), "")
     return f"no {kind} runtime finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
 
