@@ -60,7 +60,7 @@ def _curve_panel(evidence: Evidence, trainings: list[Training], identifier: str)
     best = max(trainings, key=lambda training: training.validation_accuracy)
     description = (
         f"{title}: validation accuracy by epoch. The best is {significant(best.validation_accuracy * 100, 4)} % in "
-        f"{family_of(best.framework).name} at epoch {significant(best.best_epoch)}."
+        f"{family_of(best.framework).name} at epoch {best.best_epoch:g}."
     )
     return Panel(identifier, lines(plot, Scale("epoch", "epoch"), Scale("value"), points=False), description)
 
@@ -75,7 +75,7 @@ def _curve_rows(training: Training) -> list[Row]:
             "epoch": epoch.epoch,
             "value": epoch.validation_accuracy * 100,
             "notes": notes(
-                ("", f"{framework}, seed {training.seed}, epoch {significant(epoch.epoch)}"),
+                ("", f"{framework}, seed {training.seed}, epoch {epoch.epoch:g}"),
                 ("validation accuracy", f"{significant(epoch.validation_accuracy * 100, 4)} %"),
                 ("validation loss", significant(epoch.validation_loss)),
                 ("training loss", significant(epoch.training_loss)),

@@ -88,7 +88,7 @@ def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Pa
     best = min(cells, key=lambda cell: (-cell.size, median_of(cell).value))
     description = (
         f"{plot.title}: median latency in milliseconds by image size, for {counted(len(plot.series), 'runtime')}. "
-        f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), " ms")}."
+        f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), ' ms')}."
     )
     return Panel(identifier, _over(plot, "size", "image size, pixels", {cell.size for cell in cells}), description)
 

@@ -190,7 +190,7 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
         Value(points(training.test.accuracy), shown.value, f"{path}/test/accuracy/value", 100),
         Value(interval(auc), auc.value, f"{path}/test/macro_auc/value"),
         Value(significant(validation, 4), validation, f"{path}/validation_accuracy", 100),
-        Value(significant(training.best_epoch), training.best_epoch, f"{path}/best_epoch"),
+        Value(f"{training.best_epoch:g}", training.best_epoch, f"{path}/best_epoch"),
         Value(count(training.parameters), training.parameters, f"{path}/parameters"),
         Value(significant(training.seconds), training.seconds, f"{path}/seconds"),
     )

@@ -36,7 +36,7 @@ VEGA_CONFIG: Spec = {
     },
     "axisX": {"domain": True, "domainColor": "@rule", "grid": False},
     "axisY": {"ticks": False},
-    "legend": {"labelFontSize": 11, "labelColor": "@ink", "symbolSize": 70, "rowPadding": 4},
+    "legend": {"labelFontSize": 11, "labelColor": "@ink", "symbolSize": 80, "symbolStrokeWidth": 0, "rowPadding": 4},
 }  # fmt: skip
 
 
@@ -71,7 +71,8 @@ def figure_spec(figure: Figure) -> Spec:
         "$schema": SCHEMA,
         "concat": panels,
         "columns": _columns(figure),
-        "spacing": 36,
+        "bounds": "flush",
+        "spacing": {"row": 120, "column": LABELS_PX if figure.named else 70},
         "params": [FOCUS_PARAMETER],
         "config": config,
     }
