@@ -172,17 +172,17 @@ def _initial(parameter: Parameter, spec: ModelSpec, seed: int, convention: str) 
         return np.ones(parameter.shape)
     if parameter.role in {"offset", "mean", "bias"}:
         return np.zeros(parameter.shape)
-    random = np.random.default_rng([seed, zlib.crc32(parameter.name.encode())])
+    stream = [seed, zlib.crc32(parameter.name.encode())]
     *receptive, width_in, width_out = parameter.shape
     fan_in, fan_out = math.prod(receptive) * width_in, math.prod(receptive) * width_out
-    if parameter.role == "position":
-        return random.normal(0, 0.02, parameter.shape)
-    if convention == "torch":
-        return random.uniform(-1, 1, parameter.shape) / math.sqrt(fan_in)
-    if convention == "flax":
-        return random.normal(0, 1 / math.sqrt(fan_in), parameter.shape)
-    if convention == "shared" and spec.architecture == "vit-tiny":
-        return random.normal(0, 0.02, parameter.shape)
-    if convention == "shared" and receptive:
-        return random.normal(0, math.sqrt(2 / fan_in), parameter.shape)
-    return random.uniform(-1, 1, parameter.shape) * math.sqrt(6 / (fan_in + fan_out))
+    uniform = np.random.default_rng(stream).uniform(-1, 1, parameter.shape)
+    normal = np.random.default_rng(stream).standard_normal(parameter.shape)
+    if parameter.role == "position" or (convention == "shared" and spec.architecture == "vit-tiny"):
+        return 0.02 * normal
+    he = normal * math.sqrt(2 / fan_in) if receptive else uniform * math.sqrt(6 / (fan_in + fan_out))
+    return {
+        "shared": he,
+        "torch": uniform / math.sqrt(fan_in),
+        "keras": uniform * math.sqrt(6 / (fan_in + fan_out)),
+        "flax": normal / math.sqrt(fan_in),
+    }[convention]

@@ -1,6 +1,6 @@
 """The same batches in the same order with the same augmentation, for every framework.
 
-A batch is a pure function of (data, seed, step): a resumed training continues with exactly the batch it would have seen.
+A batch is a pure function of (data, seed, step): a resumed training goes on with exactly the batch it would have had.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ def share(hits: int, count: int) -> Interval:
     rate, z = hits / count, Z95
     centre = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * math.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return Interval(value=rate, low=max(centre - half, 0), high=min(centre + half, 1))
+    low, high = max(centre - half, 0), min(centre + half, 1)
+    return Interval(value=rate, low=min(low, rate), high=max(high, rate))
 
 
 def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64], seed: int = 0) -> Interval:

@@ -36,7 +36,7 @@ class FlaxTrainer:
         )
         self._graph, self._params, self._rest = nnx.split(self._model, nnx.Param, ...)
         self._optimizer_state = self._adamw.init(self._params)
-        self._compiled_step = jax.jit(self._train_step, donate_argnums=(0, 1, 2))
+        self._compiled_step = jax.jit(self._train_step)
         self._compiled_logits = jax.jit(self._forward)
 
     def step(self, images: NDArray[np.float32], labels: NDArray[np.int64], learning_rate: float) -> float:
