@@ -57,7 +57,7 @@ def agreement(evidence: Evidence) -> Section | None:
         "Red ticks: what is tolerated there."
     )
     legend = families_of(subject.series for subject in compared)
-    figures = (Figure("agreement", caption, panels, legend, named=True),) if panels else ()
+    figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
     lead = f"{_outcome(subjects)} A tolerance is derived from what correct native runs differ by, not chosen."
     return Section("agreement", "Agreement", lead, (*figures, _table(subjects), _derivations(subjects)))
 

@@ -28,7 +28,7 @@ def cold_start(evidence: Evidence) -> Section | None:
         "What a process pays once: importing the framework, building or opening the model, and the first call "
         "with any compilation in it. The table of all cells has the other sizes and batches."
     )
-    return Section("cold-start", "Cold start", lead, (Figure("cold-start", caption, panels, STAGES),))
+    return Section("cold-start", "Cold start", lead, (Figure("cold-start", caption, panels, STAGES, named=True),))
 
 
 def memory(evidence: Evidence) -> Section | None:
@@ -39,7 +39,7 @@ def memory(evidence: Evidence) -> Section | None:
     groups = split_by(measured, lambda cell: (cell.architecture, cell.batch, cell.threads))
     panels = tuple(_memory_panel(evidence, cells, f"memory-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Highest resident memory of the worker process, framework included. Larger marks are larger images."
-    figure = Figure("memory", caption, panels, families_of(legend_of(measured)), named=True)
+    figure = Figure("memory", caption, panels, families_of(legend_of(measured)), named=True, legend_in_file=False)
     return Section("memory", "Peak memory", "Further left is leaner.", (figure,))
 
 

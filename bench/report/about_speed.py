@@ -42,7 +42,8 @@ def latency(evidence: Evidence) -> Section | None:
         "Median time of one call at the host boundary (input prepared, run, output fetched), "
         "with its 95 % interval. On logarithmic axes equal distances are equal ratios."
     )
-    figure = Figure("latency", caption, panels, legend_of(timed))
+    ranked = any(len({cell.size for cell in cells}) == 1 for cells in groups)
+    figure = Figure("latency", caption, panels, legend_of(timed), named=ranked, legend_in_file=not ranked)
     lead = f"Lower is faster. {_ruler_zero(evidence)}".rstrip()
     return Section("latency", "Latency by resolution", lead, (figure,))
 
@@ -55,7 +56,9 @@ def throughput(evidence: Evidence) -> Section | None:
     groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
     panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
     caption = "Images a second at the host boundary, with 95 % intervals."
-    figure = Figure("throughput", caption, panels, legend_of(timed), small=True)
+    ranked = any(len({cell.batch for cell in cells}) == 1 for cells in groups)
+    legend = legend_of(timed)
+    figure = Figure("throughput", caption, panels, legend, named=ranked, legend_in_file=not ranked, small=not ranked)
     return Section("throughput", "Throughput by batch", "Higher is faster.", (figure,))
 
 

@@ -80,7 +80,8 @@ class Figure:
 
     Attributes:
         legend: what the reader can highlight.
-        named: the charts name their series themselves, so that the image file needs no legend.
+        named: names stand down the side of each panel, which takes room.
+        legend_in_file: the image file shows the legend; not needed where the names say it.
         small: many panels of few marks, drawn small and side by side.
     """
 
@@ -90,6 +91,7 @@ class Figure:
     panels: tuple[Panel, ...]
     legend: tuple[Series, ...] = ()
     named: bool = False
+    legend_in_file: bool = True
     small: bool = False
 
 

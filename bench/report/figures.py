@@ -65,7 +65,7 @@ def figure_spec(figure: Figure) -> Spec:
     config = VEGA_CONFIG | {
         "background": "white",
         "font": "Liberation Sans, Arial, sans-serif",
-        "legend": legend | {"disable": figure.named or not figure.legend},
+        "legend": legend | {"disable": not (figure.legend and figure.legend_in_file)},
     }
     spec: Spec = {
         "$schema": SCHEMA,

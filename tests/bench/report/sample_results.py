@@ -27,6 +27,7 @@ from assay.results import (
     Timing,
     Training,
 )
+from bench.report.numbers import DASH, SPACE, TIMES
 
 CLASSES = [
     "basophil",
@@ -163,6 +164,11 @@ def agreement(subject: str, error: float = 4e-6, tolerance: float = 6.4e-5, flip
 def spread(value: float, relative: float = 0.02) -> Interval:
     """An estimate with an interval of that relative half-width."""
     return Interval(value=value, low=value * (1 - relative), high=value * (1 + relative))
+
+
+def plain(text: str) -> str:
+    """The report's typography in ASCII."""
+    return text.replace(TIMES, "x").replace(DASH, "-").replace(SPACE, " ")
 
 
 def _data(synthetic: bool) -> DataSummary:

@@ -1,0 +1,50 @@
+"""What the report's tests share: one written report, one browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from assay.results import Results
+from bench.report import write_report
+from tests.bench.report.sample_results import sample_results, sample_samples
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return sample_results()
+
+
+@pytest.fixture(scope="session")
+def written(results: Results, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of a whole report, written once."""
+    return write_report(results, sample_samples(results), tmp_path_factory.mktemp("study") / "report")
+
+
+@pytest.fixture(scope="session")
+def report(written: list[Path]) -> Path:
+    """The report's folder."""
+    return written[0].parent
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real headless Chromium; without one the tests are skipped, except where CI is set, where they fail."""
+    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if executable is None:
+        reason = f"no browser was found; install one of {', '.join(BROWSERS)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield running
+        running.close()

@@ -1,0 +1,139 @@
+"""Timing with real worker processes: interleaving, failures that cost their own cell, budget, resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from assay.results import SAMPLE_COLUMNS
+from assay.spec import ModelSpec, Settings
+from bench.schedule import Budget, measure
+from bench.summary import cells_of, comparisons_of
+from bench.trials import BUDGET_SPENT, CellFacts, Group, Limits, Unit
+from bench.workers import Candidate
+from infer.runtime import ModelFiles
+from train.weights import initial_weights, save_weights
+
+SPEC = ModelSpec("bloodnet", 12, 3)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Group:
+    """null twice and PyTorch once, on a small model."""
+    save_weights(tmp_path / "w.safetensors", initial_weights(SPEC, 0))
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).normal(size=(8, 12, 12, 3)).astype(np.float32))
+    files = ModelFiles(spec=SPEC, weights=tmp_path / "w.safetensors")
+    candidates = (Candidate("null", "", files), Candidate("null", "again", files), Candidate("torch.eager", "", files))
+    return Group("bloodnet/12/t1", candidates, (1, 2), Settings(), tmp_path / "images.npy")
+
+
+def unit(group: Group, folder: Path, seconds: float = 60, call: float = 60) -> Unit:
+    now = time.monotonic()
+    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call), folder, folder / "cache")
+
+
+def silent(text: str) -> None:
+    """Nobody listens."""
+
+
+def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) -> None:
+    one = unit(group, tmp_path)
+    one.run(silent)
+    samples = one.samples()
+    assert [fact.reason for fact in one.facts] == [""] * 6
+    assert samples["cell"].n_unique() == 6
+    per_block = samples.group_by("cell", "block", "boundary").len()
+    assert len(per_block) == 6 * 2 * 2, "six cells, the least number of blocks, two boundaries"
+    assert samples["wall_ns"].min() > 0  # type: ignore[operator]
+    assert len(list(tmp_path.glob("*.npy"))) == 6 + 1, "each cell's logits, and the images"
+
+
+def killing(one: Unit, when: str, which: int) -> Callable[[str], None]:
+    """Kill one worker when the unit tells of something."""
+
+    def tell(text: str) -> None:
+        if when in text and len(one._workers) == 3:
+            one._workers[which][0].kill()
+
+    return tell
+
+
+def test_a_killed_worker_costs_its_own_cells_only(group: Group, tmp_path: Path) -> None:
+    one = unit(group, tmp_path)
+    one.run(killing(one, "batch 1, block 2", which=2))
+    reasons = {fact.cell: fact.reason for fact in one.facts}
+    broken = {cell for cell, reason in reasons.items() if reason}
+    assert broken == {"bloodnet/12/b1/t1/torch.eager", "bloodnet/12/b2/t1/torch.eager"}
+    assert all("killed by SIGKILL" in reasons[cell] for cell in broken)
+    assert len(reasons) == 6
+
+
+def test_a_worker_that_is_too_slow_is_given_up(group: Group, tmp_path: Path) -> None:
+    one = unit(group, tmp_path, call=0.2)
+    one.run(silent)
+    reasons = {fact.cell: fact.reason for fact in one.facts}
+    assert "did not answer within" in reasons["bloodnet/12/b1/t1/torch.eager"]
+
+
+def test_a_model_that_cannot_load_costs_its_own_cells_only(group: Group, tmp_path: Path) -> None:
+    (tmp_path / "broken.safetensors").write_bytes(b"broken")
+    broken = Candidate("torch.eager", "", ModelFiles(spec=SPEC, weights=tmp_path / "broken.safetensors"))
+    one = unit(Group(group.name, (*group.candidates[:1], broken), (1,), group.settings, group.images), tmp_path)
+    one.run(silent)
+    assert {fact.cell.split("/")[-1]: bool(fact.reason) for fact in one.facts} == {"null": False, "torch.eager": True}
+
+
+def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> None:
+    told: list[str] = []
+    budget = Budget(seconds=60, processes=2, call_seconds=60)
+    small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
+    first = measure([small], budget, tmp_path / "units", told.append)
+    assert first.samples["process"].unique().sort().to_list() == [0, 1]
+    told.clear()
+    again = measure([small], budget, tmp_path / "units", told.append)
+    assert told == []
+    assert again.samples.equals(first.samples)
+    assert again.seconds == first.seconds
+
+
+def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
+    small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
+    found = measure([small], Budget(0.0, 3, 60), tmp_path / "units", silent)
+    assert found.samples.is_empty()
+    assert {fact.reason for fact in found.facts} == {BUDGET_SPENT}
+    cells = cells_of([small], found.facts, found.samples, {}, {small.name: "key"})
+    assert [(cell.status, cell.reason) for cell in cells] == [("skipped", BUDGET_SPENT)] * 2
+
+
+def test_cells_and_comparisons_from_samples(group: Group) -> None:
+    files = group.candidates[0].model
+    candidates = (Candidate("torch.eager", "", files), Candidate("ort.cpu", "tf2onnx", files))
+    made = Group(group.name, candidates, (1,), group.settings, group.images)
+    names = [made.cell_name(1, candidate.label) for candidate in candidates]
+    rows = [
+        (name, process, block, call, boundary, (place + 1) * 1_000_000 + 1000 * (process + block + call), 500)
+        for place, name in enumerate(reversed(names))
+        for process in range(4)
+        for block in range(3)
+        for call in range(5)
+        for boundary in ("host", "device")
+    ]
+    samples = polars.DataFrame(rows, schema=SAMPLE_COLUMNS, orient="row")
+    facts = [
+        CellFacts(cell=name, process=process, import_seconds=1, load_seconds=1, first_call_seconds=1, peak_mib=1)
+        for name in names
+        for process in range(4)
+    ]
+    cells = cells_of([made], facts, samples, {}, {made.name: "key"})
+    assert [cell.status for cell in cells] == ["ok", "ok"]
+    assert json.loads(cells[0].model_dump_json())["host"]["median_ms"]["value"] == pytest.approx(2.005, abs=1e-3)
+    (comparison,) = comparisons_of(cells, samples)
+    assert (comparison.native, comparison.onnx, comparison.verdict) == ("torch.eager", "ort.cpu@tf2onnx", "faster")
+    assert comparison.speedup.value == pytest.approx(2, rel=0.01)
+    assert comparison.ratios["torch.eager"].value == 1
