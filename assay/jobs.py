@@ -112,7 +112,7 @@ class Process:
         try:
             stdin.write(json.dumps(message) + "\n")
             stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a pipe that broke, or that `kill` closed
             raise self._ended() from error
 
     def receive(self, limit_seconds: float | None = None) -> Message:

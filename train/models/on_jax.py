@@ -175,7 +175,7 @@ def load(spec: ModelSpec, weights: Weights, *, folded: bool = False) -> nnx.Modu
         ArtifactError: the weights do not fit the model.
     """
     check_weights(spec, weights)
-    model = build(spec, folded=folded)
+    model = nnx.eval_shape(lambda: build(spec, folded=folded))  # without drawing initial weights
     put_weights(model, spec, fold_batchnorm(spec, weights) if folded else weights)
     model.eval()
     return model
@@ -198,7 +198,11 @@ def flax_name(parameter: Parameter) -> str:
 def put_weights(model: nnx.Module, spec: ModelSpec, weights: Weights) -> None:
     """Copy neutral weights into a model; attention kernels only change their shape."""
     for name, variable in variables_by_name(model, spec):
-        variable[...] = jnp.asarray(weights[name].reshape(variable.shape))
+        array = jnp.asarray(weights[name].reshape(variable.shape))
+        if hasattr(variable, "set_value"):
+            variable.set_value(array)
+        else:  # Flax 0.11, in the tool environment
+            variable.value = array
 
 
 def get_weights(model: nnx.Module, spec: ModelSpec) -> Weights:

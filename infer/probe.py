@@ -1,0 +1,97 @@
+"""What one framework finds on this machine, asked in a process of its own: `python -P -m infer.probe`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+
+from assay.errors import InputError, NotInstalledError
+from assay.jobs import Channel, Message, serve_job
+
+Found = dict[str, str]
+
+
+def torch() -> Found:
+    module = importlib.import_module("torch")
+    devices = [module.cuda.get_device_name(i) for i in range(module.cuda.device_count())]
+    return {
+        "version": module.__version__,
+        "devices": ", ".join(["cpu", *devices]),
+        "threads": f"{module.get_num_threads()} intra-op, {module.get_num_interop_threads()} inter-op",
+        "build": f"oneDNN {module.backends.mkldnn.is_available()}, MKL {module.backends.mkl.is_available()}",
+        "matmul precision": module.get_float32_matmul_precision(),
+    }
+
+
+def tf() -> Found:
+    module = importlib.import_module("tensorflow")
+    threading = module.config.threading
+    return {
+        "version": module.__version__,
+        "devices": ", ".join(device.name for device in module.config.list_physical_devices()),
+        "threads": f"{threading.get_intra_op_parallelism_threads() or 'all'} intra-op, "
+        f"{threading.get_inter_op_parallelism_threads() or 'all'} inter-op",
+        "keras": importlib.import_module("keras").__version__,
+        "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    }
+
+
+def jax() -> Found:
+    module = importlib.import_module("jax")
+    return {
+        "version": module.__version__,
+        "devices": ", ".join(str(device) for device in module.devices()),
+        "threads": "limited by the process's cores alone",
+        "flax": importlib.import_module("flax").__version__,
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", "not set"),
+    }
+
+
+def onnxruntime() -> Found:
+    module = importlib.import_module("onnxruntime")
+    return {
+        "version": module.__version__,
+        "devices": module.get_device(),
+        "execution providers": ", ".join(module.get_available_providers()),
+        "onnx": importlib.import_module("onnx").__version__,
+    }
+
+
+def openvino() -> Found:
+    module = importlib.import_module("openvino")
+    core = module.Core()
+    return {
+        "version": module.__version__,
+        "devices": ", ".join(core.available_devices),
+        "cpu capabilities": ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+    }
+
+
+PROBES: dict[str, Callable[[], Found]] = {
+    "torch": torch,
+    "tf": tf,
+    "jax": jax,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+}
+EXTRAS = {"openvino": "openvino"}
+
+
+def work(request: Message, channel: Channel) -> Message:
+    """Probe the framework named in the request."""
+    del channel
+    name = str(request["framework"])
+    if name not in PROBES:
+        raise InputError(f"There is no probe for '{name}'", expected=", ".join(PROBES))
+    try:
+        return dict(PROBES[name]())
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            f"{error.name} is not installed", remedy=f"pip install 'onnx-assay[{EXTRAS.get(name, 'cpu')}]'"
+        ) from error
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(work)

@@ -1,0 +1,104 @@
+"""Every registered runtime, as the conductor uses it: in a process of its own, right numbers, clean refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.agreement import compare, derive_tolerance
+from assay.errors import AssayError
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from bench.machine import gpus, usable_cores
+from bench.workers import Candidate, Worker
+from export.run import usable_model
+from infer.runtime import ModelFiles
+from tests.export.models import CLASSES, Workspace, workspace
+
+BATCHES = (1, 5, 32)
+AGREEING = [name for name in RUNTIMES if name != "null"]
+LIMIT_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return workspace("bloodnet", tmp_path_factory)
+
+
+def candidate(runtime: str, place: Workspace) -> Candidate:
+    """The runtime on bloodnet: neutral weights, or an export in either layout."""
+    if RUNTIMES[runtime].framework != "onnx":
+        return Candidate(runtime, "", ModelFiles(spec=place.spec, weights=place.folder / "weights/weights.safetensors"))
+    record = place.export("torch-script")
+    onnx = usable_model(record, place.exports)
+    return Candidate(
+        runtime, "torch-script", ModelFiles(spec=place.spec, onnx=onnx, onnx_layout=record.made_by["layout"])
+    )
+
+
+def start(one: Candidate, folder: Path) -> Worker:
+    return Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", compile_cache=folder / "cache")
+
+
+@pytest.mark.parametrize("runtime", AGREEING)
+def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path: Path) -> None:
+    if runtime == "ort.cuda" and not gpus():
+        pytest.skip("ort.cuda needs an NVIDIA GPU, and this machine has none")
+    reference = place.logits("torch", "float64")
+    tolerance = derive_tolerance(reference, {"torch": place.logits("torch", "float32")})
+    worker = start(candidate(runtime, place), tmp_path)
+    try:
+        loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
+        assert loaded.precision == "fp32"
+        for batch in BATCHES:
+            worker.write_logits(place.folder / "images.npy", 32, batch, tmp_path / "logits.npy")
+            agreement = compare(runtime, np.load(tmp_path / "logits.npy"), reference[:32], tolerance)
+            assert agreement.passed, agreement.reason
+            assert agreement.top1_flips == 0
+        warmed = worker.warm(place.folder / "images.npy", 2, limit_seconds=1)
+        burst = worker.burst(calls=3, drop=1)
+        assert warmed.first_call_seconds > 0
+        assert len(burst.host_ns) == len(burst.device_ns) == 3
+        assert min(burst.host_ns + burst.device_ns) > 0
+        assert sum(burst.host_ns + burst.device_ns) <= burst.wall_ns
+        assert worker.peak_memory_mib() > 50
+    finally:
+        worker.kill()
+
+
+def test_null_answers_zeros_of_the_right_shape(place: Workspace, tmp_path: Path) -> None:
+    worker = start(candidate("null", place), tmp_path)
+    try:
+        worker.load(Settings())
+        worker.write_logits(place.folder / "images.npy", 10, 4, tmp_path / "logits.npy")
+        np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), np.zeros((10, CLASSES), np.float32))
+    finally:
+        worker.kill()
+
+
+@pytest.mark.parametrize("runtime", ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "openvino"])
+def test_a_model_it_cannot_run_is_refused_in_words(runtime: str, place: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    files = ModelFiles(spec=place.spec, weights=tmp_path / "broken.safetensors", onnx=tmp_path / "broken.onnx")
+    worker = start(Candidate(runtime, "", files), tmp_path)
+    try:
+        with pytest.raises(AssayError, match="broken"):
+            worker.load(Settings())
+    finally:
+        worker.kill()
+
+
+@pytest.mark.parametrize("runtime", ["torch.eager", "jax.jit", "tf.function", "ort.cuda"])
+def test_a_gpu_that_is_not_there_is_one_line(runtime: str, place: Workspace, tmp_path: Path) -> None:
+    if gpus():
+        pytest.skip("this machine has a GPU, so asking for one is no error")
+    worker = start(candidate(runtime, place), tmp_path)
+    try:
+        with pytest.raises(AssayError, match=r"CUDA|cuda") as caught:
+            worker.load(Settings(device="cuda"))
+        assert "\n" not in str(caught.value).strip()
+    finally:
+        worker.kill()

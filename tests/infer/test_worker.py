@@ -1,0 +1,35 @@
+"""The parts of a worker that can be tested where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.spec import ModelSpec, Settings
+from infer import null
+from infer.runtime import ModelFiles, predict
+from infer.worker import peak_memory_mib, rotated
+
+
+@given(count=st.integers(1, 20), batch=st.integers(1, 9))
+def test_rotated_inputs_are_full_batches_of_real_images(count: int, batch: int) -> None:
+    images = np.arange(count, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 2, 3), np.float32)
+    batches = rotated(images, batch)
+    assert 1 <= len(batches) <= 4
+    assert all(one.shape == (batch, 2, 2, 3) and one.flags.c_contiguous for one in batches)
+    firsts = [tuple(one[:, 0, 0, 0]) for one in batches]
+    assert len(set(firsts)) == len(firsts) or count < 2 * batch
+
+
+@given(count=st.integers(1, 10), batch=st.integers(1, 12))
+def test_predict_answers_every_image_once(count: int, batch: int) -> None:
+    session = null.load(ModelFiles(spec=ModelSpec("bloodnet", 4, 5)), Settings())
+    assert predict(session, np.zeros((count, 4, 4, 3), np.float32), batch).shape == (count, 5)
+
+
+def test_peak_memory_counts_what_was_given_back() -> None:
+    before = peak_memory_mib()
+    block = np.ones((64, 2**20), np.uint8)
+    del block
+    assert peak_memory_mib() >= before + 32
