@@ -141,6 +141,7 @@ class Bench(Section):
         threads: compute threads given to every runtime, one set of cells for each number.
         device: "cpu" or "cuda".
         processes: fresh processes for each cell; they are the sample.
+        blocks: most interleaved blocks in one process; fewer where the budget does not suffice.
         budget_minutes: wall time that timing may cost in all, start-up of the workers included.
         call_limit_seconds: a single load or call that takes longer is given up.
     """
@@ -163,6 +164,7 @@ class Bench(Section):
     threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)
     device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
     processes: Positive = 3
+    blocks: Positive = 60
     budget_minutes: float = Field(default=10, gt=0)
     call_limit_seconds: float = Field(default=120, gt=0)
 

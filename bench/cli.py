@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -248,15 +250,24 @@ def print_json(value: JsonValue) -> None:
     print_line(json.dumps(value, indent=1))
 
 
+class Stopped(BaseException):
+    """Ctrl-C. Typer would answer KeyboardInterrupt by itself, and what handles errors must not handle this."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
 def main() -> None:
     """Run a command: errors in one message on standard error, with their exit code."""
+    signal.signal(signal.SIGINT, _stop)
     try:
-        app(standalone_mode=True)
+        app()
     except AssayError as error:
         if "--debug" in sys.argv:
             raise
         sys.stderr.write(f"assay: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except Stopped:
         sys.stderr.write("assay: stopped. The same command goes on from here.\n")
         sys.exit(INTERRUPTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 from rich.console import Console
@@ -31,8 +31,8 @@ class Narrator:
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Bars move inside this block."""
-        with self._progress:
+        """Bars move inside this block, on a terminal."""
+        with self._progress if self.console.is_terminal else nullcontext():
             yield
 
     def stage(self, title: str) -> None:

@@ -33,11 +33,13 @@ class Budget:
         seconds: in all, start-up of the workers included, over all sittings.
         processes: fresh processes for each cell, fewer where the seconds do not suffice.
         call_seconds: for one load or one call.
+        blocks: most blocks in one process.
     """
 
     seconds: float
     processes: int
     call_seconds: float
+    blocks: int
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Me
                 later = sum(_least_seconds(units, other) for _, other in plan[place:])
                 share = least + max(left - later, 0) / (len(plan) - place)
                 now = time.monotonic()
-                limits = Limits(share=now + share, end=now + left, call=budget.call_seconds)
+                limits = Limits(share=now + share, end=now + left, call=budget.call_seconds, blocks=budget.blocks)
                 fill = partial(_fill, group, process, limits, compile_cache, tell)
                 units.append(write_artifact(where, "unit", inputs, made_by={}, fill=fill))
     return _gathered(units)

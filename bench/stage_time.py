@@ -44,7 +44,7 @@ def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[
     """Time every runtime on every subject, and compare what it computed."""
     bench = run.study.bench
     groups = [_group(run, subject, exports, threads) for threads in bench.threads for subject in subjects]
-    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds)
+    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks)
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
         measured = measure(groups, budget, run.folder / "units", run.narrator.tell)
     with run.stage("audit", "Comparing numbers"):

@@ -27,7 +27,7 @@ BURST_SECONDS = 0.06
 MOST_CALLS = 1000
 SLOW_CALL_SECONDS = 0.25
 WARM_SECONDS = 2.0
-LEAST_BLOCKS, MOST_BLOCKS = 2, 60
+LEAST_BLOCKS = 2
 
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
@@ -104,17 +104,19 @@ class _Cell:
 
 @dataclass(frozen=True)
 class Limits:
-    """Until when a unit may take, on the clock of `time.monotonic`, in seconds.
+    """How far a unit may go; times are on the clock of `time.monotonic`, in seconds.
 
     Attributes:
         share: when its part of the budget ends; it still times the least that makes a sample.
         end: when the whole budget ends; what is not warm by then is skipped.
         call: longest single command of a worker.
+        blocks: most blocks.
     """
 
     share: float
     end: float
     call: float
+    blocks: int
 
 
 @dataclass
@@ -195,7 +197,7 @@ class Unit:
     def _time_batch(self, batch: int, deadline: float, tell: Tell) -> None:
         cells = self._warmed_cells(batch, tell)
         order = random.Random(f"{self.group.name}/{batch}/{self.process}")  # noqa: S311  an order, not a secret
-        for block in range(MOST_BLOCKS):
+        for block in range(self.limits.blocks):
             if time.monotonic() >= (deadline if block >= LEAST_BLOCKS else self.limits.end):
                 break
             tell(f"{self.group.name}: batch {batch}, block {block + 1}, {len(cells)} runtimes")
@@ -231,6 +233,9 @@ class Unit:
 
     def _finish(self, cell: _Cell, batch: int) -> None:
         """Ask for memory, and in the first process for the outputs that the audit compares."""
+        if cell.wall_ns == 0:
+            self.facts.append(CellFacts(cell=cell.name, process=self.process, skipped=True, reason=BUDGET_SPENT))
+            return
         with self._costing_its_own_cell(cell.worker, batch):
             peak = cell.worker.peak_memory_mib()
             if self.process == 0:

@@ -63,14 +63,17 @@ REMEDY = "Restore the file from the original archive, or leave the image out"
 def load(request: DataRequest, argument: str, progress: Progress) -> Source:
     """The PBC images behind `argument`, a zip file or a folder with one folder for each class.
 
+    Without an argument they are where `request.root` or $ASSAY_PBC says.
+
     Raises:
         DataError: nothing usable is there; the message names the file.
     """
-    archive = Path(argument).expanduser()
-    if not argument or not archive.exists():
+    named = argument or request.root or os.environ.get("ASSAY_PBC", "")
+    archive = Path(named).expanduser()
+    if not named or not archive.exists():
         raise DataError(
-            f"No PBC images at '{argument}'",
-            expected="pbc:<folder or zip>, an existing path",
+            f"No PBC images at '{named}'",
+            expected="pbc:<folder or zip>, --data-root or ASSAY_PBC with an existing path",
             remedy="The images are published at https://data.mendeley.com/datasets/snkd93bnjr/1",
         )
     members = list_members(archive, CLASSES)

@@ -35,7 +35,7 @@ def group(tmp_path: Path) -> Group:
 
 def unit(group: Group, folder: Path, seconds: float = 60, call: float = 60) -> Unit:
     now = time.monotonic()
-    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call), folder, folder / "cache")
+    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call, blocks=5), folder, folder / "cache")
 
 
 def silent(text: str) -> None:
@@ -91,7 +91,7 @@ def test_a_model_that_cannot_load_costs_its_own_cells_only(group: Group, tmp_pat
 
 def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> None:
     told: list[str] = []
-    budget = Budget(seconds=60, processes=2, call_seconds=60)
+    budget = Budget(seconds=60, processes=2, call_seconds=60, blocks=3)
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
     first = measure([small], budget, tmp_path / "units", told.append)
     assert first.samples["process"].unique().sort().to_list() == [0, 1]
@@ -104,7 +104,7 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
 
 def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
-    found = measure([small], Budget(0.0, 3, 60), tmp_path / "units", silent)
+    found = measure([small], Budget(0.0, 3, 60, 3), tmp_path / "units", silent)
     assert found.samples.is_empty()
     assert {fact.reason for fact in found.facts} == {BUDGET_SPENT}
     cells = cells_of([small], found.facts, found.samples, {}, {small.name: "key"})

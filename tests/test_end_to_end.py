@@ -1,0 +1,152 @@
+"""A whole study through the installed command, on drawn images always and on real ones where they are at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import polars
+import pytest
+
+from assay.results import Results, read_results
+from tests.bench.test_cli import ASSAY, assay
+
+STUDY = """
+name = "small"
+[data]
+name = "auto"
+limit = 320
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [1]
+[train]
+batch_size = 32
+parity_steps = 5
+[export]
+exporters = ["torch-script", "tf2onnx"]
+[bench]
+runtimes = ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "null"]
+batches = [1, 4]
+processes = 1
+blocks = 3
+budget_minutes = 5
+"""
+PBC = Path(__file__).parents[2] / "shared" / "data" / "pbc_center_crops.zip"
+
+
+def source(name: str) -> dict[str, str]:
+    """Variables that make "auto" find the images of a case."""
+    real = os.environ.get("ASSAY_PBC", str(PBC))
+    if name == "real" and not Path(real).exists():
+        pytest.skip("no PBC images: name them with ASSAY_PBC")
+    return {"ASSAY_PBC": real} if name == "real" else {}
+
+
+@pytest.fixture(scope="module", params=["synthetic", "real"])
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The folder of a finished study, and the variables it was run with; drawn images are named outright, since
+    trying a download first is not what is tested here."""
+    folder = tmp_path_factory.mktemp(request.param)
+    variables = source(request.param) | {"HOME": str(folder)}
+    variables["ASSAY_CACHE"] = os.environ.get("ASSAY_CACHE", str(Path.home() / ".cache" / "assay"))
+    text = STUDY if request.param == "real" else STUDY.replace('"auto"', '"synthetic"')
+    (folder / "small.toml").write_text(text)
+    done = assay("run", "small.toml", folder=folder, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "On this machine" in done.stdout
+    return folder, variables
+
+
+@pytest.fixture(scope="module")
+def results(finished: tuple[Path, dict[str, str]]) -> Results:
+    return read_results(finished[0] / "artifacts" / "small" / "results.json")
+
+
+def test_every_part_is_there(results: Results) -> None:
+    assert {training.framework for training in results.trainings} == {"torch", "tf", "jax"}
+    assert [export.status for export in results.exports] == ["ok", "ok"]
+    labels = {"torch.eager", "tf.function", "jax.jit", "ort.cpu@torch-script", "ort.cpu@tf2onnx", "null"}
+    assert {cell.label for cell in results.cells} == labels
+    assert {cell.status for cell in results.cells} == {"ok"}
+    assert len(results.comparisons) == 2
+    assert results.data.synthetic == (results.data.name == "synthetic")
+    assert ("synthetic" if results.data.synthetic else "unofficial") in results.data.notice.lower()
+
+
+def test_frameworks_train_alike(results: Results) -> None:
+    (parity,) = results.parity
+    assert parity.worst_relative_difference < 5e-3
+
+
+def test_every_timed_output_agrees_with_float64(results: Results) -> None:
+    for cell in results.cells:
+        if cell.runtime != "null":
+            assert cell.agreement is not None
+            assert cell.agreement.passed, cell.agreement.reason
+
+
+def test_statistics_come_from_the_kept_samples(results: Results, finished: tuple[Path, dict[str, str]]) -> None:
+    samples = polars.read_parquet(finished[0] / "artifacts" / "small" / "samples.parquet")
+    for cell in results.cells:
+        kept = samples.filter((polars.col("cell") == cell.name) & (polars.col("boundary") == "host"))["wall_ns"]
+        assert cell.host is not None
+        assert cell.host.samples == len(kept)
+        assert cell.host.median_ms.value == pytest.approx(float(kept.median()) / 1e6, rel=0.02)  # type: ignore[arg-type]
+
+
+def test_one_thread_is_one_thread(results: Results) -> None:
+    for cell in results.cells:
+        assert cell.processor_use is not None
+        assert cell.processor_use < 1.1, cell.label
+
+
+def test_paths_of_the_machine_stay_out(finished: tuple[Path, dict[str, str]]) -> None:
+    folder, variables = finished
+    text = (folder / "artifacts" / "small" / "results.json").read_text()
+    assert str(folder) not in text
+    assert variables.get("ASSAY_PBC", "no path") not in text
+
+
+def test_running_again_repeats_nothing(finished: tuple[Path, dict[str, str]]) -> None:
+    folder, variables = finished
+    made = folder / "artifacts" / "small"
+    kept = {
+        path: path.stat().st_mtime_ns for kind in ("weights", "onnx", "units") for path in (made / kind).rglob("*.*")
+    }
+    done = assay("run", "small.toml", "--json", folder=folder, **variables)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_inspect_describes_an_export(finished: tuple[Path, dict[str, str]]) -> None:
+    folder, variables = finished
+    model = next((folder / "artifacts/small/onnx").glob("*tf2onnx*/model.onnx"))
+    done = assay("export", "--inspect", str(model), folder=folder, **variables)
+    assert done.returncode == 0, done.stderr
+    for word in ("Conv", "image", "logits", "Transpose"):
+        assert word in done.stdout
+
+
+def test_interrupting_keeps_what_is_finished(tmp_path: Path) -> None:
+    text = STUDY.replace('"auto"', '"synthetic"').replace("epochs = [1]", "epochs = [400]")
+    (tmp_path / "small.toml").write_text(text)
+    environment = os.environ | {"HOME": str(tmp_path)}
+    running = subprocess.Popen(
+        [str(ASSAY), "train", "small.toml"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    checkpoint = tmp_path / "artifacts/small/weights/.bloodnet-28-torch-s0.training/progress.json"
+    limit = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < limit and running.poll() is None:
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "goes on from here" in told
+    assert "Traceback" not in told
+    assert json.loads(checkpoint.read_text())["step"] >= 10
