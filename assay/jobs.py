@@ -238,15 +238,3 @@ def error_from(message: Message) -> AssayError:
     """The error a job reported, as an error of the same exit code."""
     kinds: dict[int, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
     return kinds[cast("int", message.get("exit_code", 1))](str(message["error"]))
-
-
-@contextlib.contextmanager
-def pause(processes: list[Process]) -> Iterator[None]:
-    """Freeze processes for the length of a block."""
-    for process in processes:
-        process.freeze()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.thaw()

@@ -163,12 +163,12 @@ class Timing(Record):
 
 
 class ColdStart(Record):
-    """Seconds until a fresh process is ready, each a median over processes.
+    """Seconds until a fresh process is ready.
 
     Attributes:
-        import_seconds: importing the framework.
-        load_seconds: building or opening the model.
-        first_call_seconds: the first call, compilation included.
+        import_seconds: importing the framework; median over processes.
+        load_seconds: building or opening the model; median over processes.
+        first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
     """
 
     import_seconds: float

@@ -100,6 +100,8 @@ class Train(Section):
         repeat_seeds: further seeds, trained at each model's smallest size only: how far seeds differ.
         batch_size: images in one step.
         peak_learning_rate: highest learning rate of the one-cycle schedule.
+        own_defaults: give every framework its own initialiser, BatchNorm and Adam constants in place of the shared
+            ones, to see what they do to accuracy; parity then has no meaning and is not measured.
         progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
@@ -110,6 +112,7 @@ class Train(Section):
     repeat_seeds: tuple[int, ...] = ()
     batch_size: Positive = 64
     peak_learning_rate: float = Field(default=4e-3, gt=0)
+    own_defaults: bool = False
     progressive: bool = True
     minutes: float = Field(default=0, ge=0)
     parity_steps: int = Field(default=20, ge=0)

@@ -41,7 +41,7 @@ class Narrator:
 
     def note(self, text: str) -> None:
         """Something finished that stays on the screen."""
-        self.console.print(f"  {text}", markup=False)
+        self.console.print(f"  {text}", markup=False, soft_wrap=True)
 
     def bar(self, label: str, done: int, total: int) -> None:
         """How far something is; total 0 when that is not known."""

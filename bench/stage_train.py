@@ -13,7 +13,7 @@ from assay.store import find_artifact, write_artifact
 from assay.study import Model
 from bench.run import Run, Subject
 from train.job import WEIGHTS_FILE, TrainingRequest
-from train.recipe import Recipe
+from train.recipe import OWN_DEFAULTS, Recipe
 from train.run import measure_parity, train_model
 
 
@@ -23,7 +23,7 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     for model in run.study.models:
         frameworks = model.frameworks or run.study.train.frameworks
         with run.stage("training", f"Training {model.architecture}"):
-            if run.study.train.parity_steps and len(frameworks) > 1:
+            if run.study.train.parity_steps and len(frameworks) > 1 and not run.study.train.own_defaults:
                 parity.append(_parity(run, model, frameworks))
             for framework in frameworks:
                 repeats = model.repeat_seeds or run.study.train.repeat_seeds
@@ -58,7 +58,8 @@ def _training_request(run: Run, model: Model, framework: str, seed: int, size: i
     return TrainingRequest(
         framework=framework,
         spec=run.spec(model, size),
-        recipe=Recipe(
+        recipe=replace(
+            OWN_DEFAULTS[framework] if wanted.own_defaults else Recipe(),
             batch_size=model.batch_size or wanted.batch_size,
             peak_learning_rate=model.peak_learning_rate or wanted.peak_learning_rate,
         ),

@@ -19,6 +19,7 @@ from scipy.stats import t as student
 from assay.results import Interval
 
 RESAMPLES = 500
+LEAST_PROCESSES = 3
 CONFIDENCE = 0.95
 
 
@@ -83,9 +84,9 @@ def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArra
 def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:
     """Ratio of two cells measured in the same interleaved blocks, with its 95 % interval.
 
-    Each block gives the logarithm of the ratio of its two medians; each process, the median of its blocks. With two
-    or more processes the interval is Student's over processes; with one it is over its blocks, and says nothing of
-    how processes differ. None when no block has both.
+    Each block gives the logarithm of the ratio of its two medians; each process, the median of its blocks. With three
+    or more processes the interval is Student's over processes; with fewer it is over all blocks, and leaves out how
+    processes differ. None when no block has both.
     """
     logs = _block_logs(numerator, denominator)
     if not logs:
@@ -94,7 +95,7 @@ def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:
     for (process, _), value in logs.items():
         by_process.setdefault(process, []).append(value)
     units = [float(np.median(values)) for values in by_process.values()]
-    if len(units) == 1:
+    if len(units) < LEAST_PROCESSES:
         units = list(logs.values())
     centre, half = float(np.mean(units)), student_half_width(units)
     return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))

@@ -55,9 +55,9 @@ def _cosine(start: float, end: float, along: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * along)) / 2
 
 
-FRAMEWORK_DEFAULTS: dict[str, Recipe] = {
+OWN_DEFAULTS: dict[str, Recipe] = {
     "torch": Recipe(norm_momentum=0.9, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="torch"),
-    "keras": Recipe(norm_momentum=0.99, norm_epsilon=1e-3, adam_epsilon=1e-7, convention="keras"),
-    "flax": Recipe(norm_momentum=0.99, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="flax"),
+    "tf": Recipe(norm_momentum=0.99, norm_epsilon=1e-3, adam_epsilon=1e-7, convention="keras"),
+    "jax": Recipe(norm_momentum=0.99, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="flax"),
 }
 """What each framework does when nobody says otherwise: initialiser, BatchNorm and Adam constants."""

@@ -1,0 +1,41 @@
+"""README: every command in it runs, every make target in it exists, every file it points to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.bench.test_cli import assay
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONSOLE = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
+COMMANDS = re.findall(r"^\$ assay (.*)$", CONSOLE, re.MULTILINE)
+TARGETS = set(re.findall(r"make ([a-z-]+)", README))
+
+
+def test_there_are_commands_to_test() -> None:
+    assert len(COMMANDS) >= 4
+    assert {"study", "test"} <= TARGETS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(command: str, tmp_path: Path) -> None:
+    for name in ("studies", "artifacts/reference"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    done = assay(*shlex.split(command, comments=True), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_make_target_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
