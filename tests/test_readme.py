@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^\$ assay (.*)$", CONSOLE, re.MULTILINE)
-TARGETS = set(re.findall(r"make ([a-z-]+)", README))
+TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
 
 
 def test_there_are_commands_to_test() -> None:
