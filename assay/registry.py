@@ -7,11 +7,25 @@ knowing a name never imports a framework.
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Iterator, Mapping
+import importlib.metadata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from assay.errors import NotInstalledError, unknown_name
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Distributions by import package; the scan takes a while, so it is done once in a process."""
+    return importlib.metadata.packages_distributions()
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of import packages (tensorflow-cpu provides tensorflow); one that is not installed is left out."""
+    known = _distributions()
+    return {name: importlib.metadata.version(known[name][0]) for name in packages if name in known}
 
 
 @dataclass(frozen=True)

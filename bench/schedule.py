@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import cast
 
 import polars
 from pydantic import JsonValue
 
-from assay.registry import RUNTIMES
+from assay.registry import RUNTIMES, installed_versions
 from assay.results import SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, write_artifact
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name
@@ -102,7 +101,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
             {
                 "label": candidate.label,
                 "file": file_sha256(file) if file else "",
-                "versions": versions(candidate.runtime),
+                "versions": dict(installed_versions(RUNTIMES[candidate.runtime].packages)),
             }
         )
     return {
@@ -112,14 +111,6 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         "settings": cast("JsonValue", json.loads(json.dumps(asdict(group.settings)))),
         "images": file_sha256(group.images),
         "process": process,
-    }
-
-
-def versions(runtime: str) -> dict[str, JsonValue]:
-    """Installed versions of the packages a runtime runs on; one that is not installed is left out."""
-    distributions = metadata.packages_distributions()
-    return {
-        name: metadata.version(distributions[name][0]) for name in RUNTIMES[runtime].packages if name in distributions
     }
 
 

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +19,7 @@ from pydantic import JsonValue
 from assay import __version__, toolenv
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
 from assay.jobs import Message, run_job
-from assay.registry import EXPORTERS, Entry
+from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.results import Export
 from assay.spec import ModelSpec
 from assay.store import (
@@ -235,9 +234,7 @@ def _inputs(job: ExportJob, entry: Entry, weights: Artifact, spec: ModelSpec) ->
 
 def _versions(entry: Entry) -> dict[str, str]:
     """Versions of the packages of a route; of a tool environment, the hash of its list."""
-    distributions = metadata.packages_distributions()
-    packages = sorted({*entry.packages, "onnx", "onnxruntime"} & set(distributions))
-    found = {name: metadata.version(distributions[name][0]) for name in packages}
+    found = installed_versions(sorted({*entry.packages, "onnx", "onnxruntime"}))
     environment = ENVIRONMENTS / f"{entry.name}.txt"
     if environment.is_file():
         found["environment"] = toolenv.requirements_hash(environment)

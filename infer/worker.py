@@ -6,7 +6,6 @@ The commands are the methods of `Worker`, by name. The process pins itself to it
 from __future__ import annotations
 
 import gc
-import importlib.metadata
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from assay.errors import AssayError, InputError
 from assay.jobs import Channel, Message, open_channel
-from assay.registry import RUNTIMES
+from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
 from infer.runtime import Images, Load, ModelFiles, Session, predict
 
@@ -55,13 +54,11 @@ class Worker:
         imported = time.perf_counter()
         self._session = load(model, settings)
         loaded = time.perf_counter()
-        distributions = importlib.metadata.packages_distributions()
-        versions = {name: importlib.metadata.version(distributions[name][0]) for name in entry.packages}
         return {
             "import_seconds": imported - begun,
             "load_seconds": loaded - imported,
             "precision": self._session.precision,
-            "facts": cast("Message", self._session.facts | versions),
+            "facts": cast("Message", self._session.facts | installed_versions(entry.packages)),
         }
 
     def warm(self, message: Message) -> Message:

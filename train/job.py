@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay.jobs import Channel, Message, serve_job
-from assay.registry import FRAMEWORKS
+from assay.registry import FRAMEWORKS, installed_versions
 from assay.results import Training
 from assay.spec import ModelSpec
 from assay.store import artifact_key, write_artifact
@@ -119,14 +118,8 @@ def keep(request: TrainingRequest, record: Training, best: Weights, progress: Pr
         (folder / TRAINING_FILE).write_text(record.model_dump_json(indent=1), encoding="utf-8")
         return {"test_accuracy": record.test.accuracy.value, "steps": progress.steps}
 
-    packages = FRAMEWORKS[request.framework].packages
-    made_by = {name: importlib.metadata.version(_distribution(name)) for name in packages}
+    made_by = installed_versions(FRAMEWORKS[request.framework].packages)
     write_artifact(request.out, "weights", request.inputs(), made_by=made_by, fill=fill)
-
-
-def _distribution(package: str) -> str:
-    """The distribution that provides an import package (tensorflow-cpu provides tensorflow)."""
-    return importlib.metadata.packages_distributions()[package][0]
 
 
 def first_losses(trainer: Trainer, batches: Batches, request: TrainingRequest) -> list[float]:

@@ -17,7 +17,8 @@ from assay.spec import ModelSpec
 from assay.store import write_artifact
 from export.reference import ReferenceRequest, reference_artifact
 from export.run import ExportJob, artifact_folder, export_model
-from train.weights import initial_weights, save_weights
+from tests.contract.training_steps import moved_weights
+from train.weights import save_weights
 
 SIZE, CLASSES, IMAGES = 28, 8, 32
 _workspaces: dict[str, Workspace] = {}
@@ -75,14 +76,7 @@ def workspace(architecture: str, temporary: pytest.TempPathFactory) -> Workspace
 
 def write_weights(folder: Path, spec: ModelSpec) -> None:
     """A weights artifact whose norms and biases are as far from their first values as training leaves them."""
-    weights = initial_weights(spec, seed=0)
-    random = np.random.default_rng(1)
-    for name, array in weights.items():
-        role = name.rpartition(".")[2]
-        if role in {"mean", "offset", "bias"}:
-            weights[name] = random.normal(0, 0.2, array.shape).astype(np.float32)
-        if role in {"variance", "scale"}:
-            weights[name] = random.uniform(0.5, 1.5, array.shape).astype(np.float32)
+    weights = moved_weights(spec)
 
     def fill(work: Path) -> dict[str, JsonValue]:
         save_weights(work / "weights.safetensors", weights)
