@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import polars
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
+from assay.records import Interval, Record
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -30,20 +31,6 @@ SAMPLE_COLUMNS = {
     "wall_ns": polars.Int64,
     "cpu_ns": polars.Int64,
 }
-
-
-class Record(BaseModel):
-    """Base of the records: unknown keys are errors, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Interval(Record):
-    """An estimate with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Metrics(Record):
@@ -144,12 +131,12 @@ class Export(Record):
     file_bytes: int = 0
     parameters: int = 0
     nodes: int = 0
-    operators: dict[str, int] = {}
+    operators: dict[str, int] = Field(default_factory=dict)
     transposes: int = 0
     transposes_after_optimisation: int = 0
     seconds: float
-    made_by: dict[str, str] = {}
-    agreement: list[Agreement] = []
+    made_by: dict[str, str] = Field(default_factory=dict)
+    agreement: list[Agreement] = Field(default_factory=list)
 
 
 class Timing(Record):
@@ -214,7 +201,7 @@ class Cell(Record):
     processor_use: float | None = None
     peak_memory_mib: float | None = None
     precision: str = ""
-    provenance: dict[str, str] = {}
+    provenance: dict[str, str] = Field(default_factory=dict)
     agreement: Agreement | None = None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from assay.results import Interval
+from assay.records import Interval
 
 RESAMPLES = 500
 LEAST_PROCESSES = 3

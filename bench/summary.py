@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import polars
 
-from assay.results import Agreement, Cell, ColdStart, Comparison, Interval, Timing
+from assay.records import Interval
+from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
 from bench.stats import Samples, paired_ratio, quantile_intervals
 from bench.trials import CellFacts, Group
 from bench.workers import Candidate

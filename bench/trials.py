@@ -19,7 +19,8 @@ import polars
 from pydantic import Field
 
 from assay.errors import AssayError
-from assay.results import SAMPLE_COLUMNS, Record
+from assay.records import Record
+from assay.results import SAMPLE_COLUMNS
 from assay.spec import Settings
 from bench.workers import Burst, Candidate, Loaded, Warmed, Worker
 

@@ -46,7 +46,7 @@ class TrainingRequest(BaseModel):
     spec: ModelSpec
     recipe: Recipe
     epochs: float
-    minutes: float = 0
+    minutes: float = 0.0
     seed: int
     dataset: Path
     data_hash: str

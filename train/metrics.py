@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from assay.results import Interval, Metrics
+from assay.records import Interval
+from assay.results import Metrics
 
 Z95 = float(norm.ppf(0.975))
 RESAMPLES = 500

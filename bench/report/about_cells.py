@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from assay.results import Cell, ColdStart, Comparison, Interval, Timing
+from assay.records import Interval
+from assay.results import Cell, ColdStart, Comparison, Timing
 from bench.report.blocks import Column, Section, Table, Tone, Value
 from bench.report.evidence import Evidence, Group, group_of
 from bench.report.numbers import TIMES, counted, interval, significant

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.results import Cell, Interval
+from assay.records import Interval
+from assay.results import Cell
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, notes, scatter_with_front
 from bench.report.evidence import (

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from assay.results import Cell, Comparison, Interval
+from assay.records import Interval
+from assay.results import Cell, Comparison
 from bench.report.blocks import Figure, Panel, Section, Spec
 from bench.report.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, dots, heat, lines, notes
 from bench.report.evidence import (

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import altair as alt
 from scipy.special import stdtrit
 
-from assay.results import Interval, Training
+from assay.records import Interval
+from assay.results import Training
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from bench.report.evidence import Evidence, chart_notice

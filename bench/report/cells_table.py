@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars
 
-from assay.results import Cell, Interval, Results, Timing
+from assay.records import Interval
+from assay.results import Cell, Results, Timing
 from assay.store import reporting_disk_errors
 
 Plain = str | int | float | bool | None

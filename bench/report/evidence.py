@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import polars
 
-from assay.results import Agreement, Cell, Interval, Results, Training
+from assay.records import Interval
+from assay.results import Agreement, Cell, Results, Training
 from bench.report.numbers import pixels, shortened
 from bench.report.palette import Series, ordered, series_of
 

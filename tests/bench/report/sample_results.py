@@ -11,6 +11,7 @@ import random
 
 import polars
 
+from assay.records import Interval
 from assay.results import (
     SAMPLE_COLUMNS,
     Agreement,
@@ -20,7 +21,6 @@ from assay.results import (
     DataSummary,
     Epoch,
     Export,
-    Interval,
     Metrics,
     Parity,
     Results,

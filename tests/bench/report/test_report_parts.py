@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from assay.records import Interval
 from assay.registry import EXPORTERS, RUNTIMES
-from assay.results import Interval
 from bench.report import numbers
 from bench.report.about_environment import flattened
 from bench.report.about_pareto import pareto_front

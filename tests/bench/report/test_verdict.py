@@ -6,7 +6,8 @@ from typing import Literal
 
 import pytest
 
-from assay.results import Agreement, Cell, Comparison, Interval, Results
+from assay.records import Interval
+from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.about_verdict import verdict as section
 from bench.report.blocks import Listing
 from bench.report.evidence import Evidence
