@@ -21,16 +21,21 @@ class Candidate:
     Attributes:
         runtime: a registered runtime.
         exporter: where its ONNX file came from, "" for native runtimes.
+        variant: tells two apart that run the same in different environments, else "".
+        python: the interpreter of its environment; None is this one.
     """
 
     runtime: str
     exporter: str
     model: ModelFiles
+    variant: str = ""
+    python: Path | None = None
 
     @property
     def label(self) -> str:
-        """ "ort.cpu@tf2onnx", or the runtime's name alone."""
-        return f"{self.runtime}@{self.exporter}" if self.exporter else self.runtime
+        """ "ort.cpu@tf2onnx", or the runtime's name alone; "ort.cpu@tf2onnx[old]" with a variant."""
+        base = f"{self.runtime}@{self.exporter}" if self.exporter else self.runtime
+        return f"{base}[{self.variant}]" if self.variant else base
 
     @property
     def framework(self) -> str:
@@ -80,7 +85,7 @@ class Worker:
         self._limit_seconds = limit_seconds
         folder = compile_cache / candidate.label
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        self._process = Process("infer.worker", log, environment=environment)
+        self._process = Process("infer.worker", log, environment=environment, python=candidate.python)
 
     def load(self, settings: Settings) -> Loaded:
         answer = self._ask(
