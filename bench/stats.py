@@ -3,7 +3,8 @@
 The structure of the data is nested: calls in blocks (bursts), blocks in processes. Processes are the sample, since
 what differs between two processes (memory layout, address randomisation) does not average out inside one
 (Georges et al. 2007, "Statistically rigorous Java performance evaluation"; Kalibera & Jones 2013, "Rigorous
-benchmarking in reasonable time").
+benchmarking in reasonable time"). Verdicts over ratios are in `bench.verdicts`, checks of steadiness in
+`bench.steadiness`.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from assay.records import Interval
 
 RESAMPLES = 500
 LEAST_PROCESSES = 3
 CONFIDENCE = 0.95
+# What the ratio of two runtimes differs by between fresh processes, as a standard deviation of its logarithm:
+# measured on the development machine (1.4 %). It stands in where there are too few processes to see it.
+ASSUMED_PROCESS_SPREAD = 0.014
+SAYS_NOTHING = 700.0  # exp(700) is about the largest double
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Timed calls of one cell at one boundary.
+    """Timed calls of one cell at one boundary, in the order in which they were made.
 
     Attributes:
         process, block: int, (calls,): where each call belongs.
-        values: float, (calls,): the measurement.
+        values: float, (calls,): the measurement, above zero.
     """
 
     process: NDArray[np.int64]
@@ -37,56 +42,59 @@ class Samples:
     values: NDArray[np.float64]
 
 
-def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
-    """Quantiles over all calls, each with a 95 % hierarchical bootstrap interval.
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one cell takes as another, on the scale of natural logarithms.
 
-    Processes are drawn with replacement, then blocks within each (Davison & Hinkley 1997, section 3.8); the calls of a
-    block stay together, since neighbours resemble each other. A draw is kept as weights on the sorted calls, so that
-    its quantiles need no sorting. A single process is all there is to draw from: the interval then only covers what
-    varies within it.
+    Attributes:
+        log_mean: logarithm of the estimate.
+        log_standard_error: its standard error.
+        degrees: degrees of freedom of Student's distribution that the standard error has; 0 when nothing is known
+            about the spread, and infinite when it is known exactly.
+        processes, blocks: how many of each it was taken from.
     """
-    order = np.argsort(samples.values, kind="stable")
-    values = samples.values[order]
-    cluster, cluster_of = _clusters(samples)
-    cluster_of = cluster_of[order]
-    weights = np.ones((1, len(cluster)))
-    weights = np.concatenate([weights, _draws(cluster, np.random.default_rng(seed))])
-    found = np.empty((len(weights), len(quantiles)))
-    for row, weight in enumerate(weights):
-        reached = np.cumsum(weight[cluster_of])
-        places = np.searchsorted(reached, np.asarray(quantiles) * reached[-1])
-        found[row] = values[np.minimum(places, len(values) - 1)]
-    low, high = np.percentile(found[1:], [2.5, 97.5], axis=0)
-    return [
-        Interval(value=float(found[0, i]), low=float(min(low[i], found[0, i])), high=float(max(high[i], found[0, i])))
-        for i in range(len(quantiles))
-    ]
 
+    log_mean: float
+    log_standard_error: float
+    degrees: float
+    processes: int
+    blocks: int
 
-def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct (process, block) pairs as an array of process numbers, and each call's index into it."""
-    pairs = np.stack([samples.process, samples.block], axis=1)
-    distinct, place = np.unique(pairs, axis=0, return_inverse=True)
-    return distinct[:, 0], place.reshape(-1)
+    @property
+    def interval(self) -> Interval:
+        """The ratio with its 95 % interval; from a single block it says nothing."""
+        half = self.half_width()
+        return Interval(
+            value=math.exp(self.log_mean), low=math.exp(self.log_mean - half), high=math.exp(self.log_mean + half)
+        )
 
+    @property
+    def inverse(self) -> Ratio:
+        """The same the other way round: how many times as long the other takes."""
+        return Ratio(-self.log_mean, self.log_standard_error, self.degrees, self.processes, self.blocks)
 
-def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
-    """How often each block occurs in each of the resamples: (RESAMPLES, blocks)."""
-    processes = np.unique(process_of)
-    weights = np.zeros((RESAMPLES, len(process_of)))
-    for row in weights:
-        for process in random.choice(processes, len(processes)):
-            blocks = np.flatnonzero(process_of == process)
-            np.add.at(row, random.choice(blocks, len(blocks)), 1)
-    return weights
+    def half_width(self, confidence: float = CONFIDENCE) -> float:
+        """Half the width of the two-sided interval of the logarithm: about the relative uncertainty of the ratio."""
+        if self.degrees <= 0:
+            return SAYS_NOTHING
+        return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.log_standard_error
 
 
 def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:
-    """Ratio of two cells measured in the same interleaved blocks, with its 95 % interval.
+    """Ratio of two cells with its 95 % interval; see `ratio_estimate`."""
+    estimate = ratio_estimate(numerator, denominator)
+    return estimate.interval if estimate else None
+
+
+def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
+    """Ratio of two cells measured in the same interleaved blocks; None when no block has both.
 
     Each block gives the logarithm of the ratio of its two medians; each process, the median of its blocks. With three
-    or more processes the interval is Student's over processes; with fewer it is over all blocks, and leaves out how
-    processes differ. None when no block has both.
+    or more processes the standard error is that of a mean over processes. For a balanced design this is what a model
+    with a random effect of the process gives, and its interval is exact for normal effects whatever the shares of
+    the variance between and within processes (Searle, Casella & McCulloch 1992, "Variance components", chapter 3).
+    With fewer, the spread over blocks is measured and that between processes assumed (`ASSUMED_PROCESS_SPREAD`);
+    degrees of freedom after Satterthwaite 1946. A cell against itself is exactly one.
     """
     logs = _block_logs(numerator, denominator)
     if not logs:
@@ -94,28 +102,102 @@ def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:
     by_process: dict[int, list[float]] = {}
     for (process, _), value in logs.items():
         by_process.setdefault(process, []).append(value)
-    units = [float(np.median(values)) for values in by_process.values()]
-    if len(units) < LEAST_PROCESSES:
-        units = list(logs.values())
-    centre, half = float(np.mean(units)), student_half_width(units)
-    return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
+    processes = [float(np.median(values)) for values in by_process.values()]
+    if numerator is denominator:
+        return Ratio(0.0, 0.0, math.inf, len(processes), len(logs))
+    if len(processes) >= LEAST_PROCESSES:
+        error = float(np.std(processes, ddof=1)) / math.sqrt(len(processes))
+        return Ratio(float(np.mean(processes)), error, len(processes) - 1, len(processes), len(logs))
+    return _ratio_of_few(list(by_process.values()))
 
 
-def student_half_width(values: Sequence[float]) -> float:
-    """Half the width of Student's 95 % interval of a mean; infinite for fewer than two values."""
-    if len(values) < 2:
-        return 700.0  # exp(700) is about the largest double: an interval that says nothing
-    deviation = float(np.std(values, ddof=1))
-    return float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation / math.sqrt(len(values))
+def _ratio_of_few(by_process: list[list[float]]) -> Ratio:
+    """The ratio from one or two processes, given the logarithms of each one's blocks."""
+    blocks = sum(len(values) for values in by_process)
+    mean = float(np.mean([np.median(values) for values in by_process]))
+    degrees = blocks - len(by_process)
+    if degrees < 1:
+        return Ratio(mean, 0.0, 0, len(by_process), blocks)
+    within = sum(float(np.var(values)) * len(values) for values in by_process) / degrees / blocks
+    between = ASSUMED_PROCESS_SPREAD**2 / len(by_process)
+    freedom = degrees * ((within + between) / within) ** 2 if within else math.inf
+    return Ratio(mean, math.sqrt(within + between), freedom, len(by_process), blocks)
+
+
+def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
+    """Quantiles over all calls, each with a 95 % interval from a hierarchical bootstrap.
+
+    Processes are drawn with replacement, then blocks within each, then calls (Davison & Hinkley 1997, "Bootstrap
+    methods and their application", section 3.8). The first two are kept as weights on the sorted calls, so that
+    quantiles need no sorting. The calls need no drawing either: the rank of a quantile among calls drawn from those
+    weights is Beta distributed (David & Nagaraja 2003, "Order statistics", section 2.1).
+
+    Percentiles of so few processes would be too narrow, so the interval is Student's with the bootstrap's standard
+    error on a logarithmic scale, widened by the root of n/(n-1) that drawing from n processes loses (Hesterberg 2015,
+    "What teachers should know about the bootstrap", section 3.2). A single process is all there is to draw from: the
+    interval then covers only what varies within it.
+    """
+    order = np.argsort(samples.values, kind="stable")
+    values = samples.values[order]
+    process_of, cluster_of = _clusters(samples)
+    cluster_of = cluster_of[order]
+    random = np.random.default_rng(seed)
+    calls = len(values)
+    wanted = np.asarray(quantiles)
+    estimates = values[_places(np.arange(1.0, calls + 1), wanted)]
+    ranks = np.clip(np.ceil(wanted * calls), 1, calls)
+    reached_share = random.beta(ranks, calls + 1 - ranks, (RESAMPLES, len(wanted)))
+    logs = np.empty((RESAMPLES, len(wanted)))
+    for row, weight in enumerate(_draws(process_of, random)):
+        logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), reached_share[row])])
+    half = _student_factor(process_of, calls) * np.std(logs, axis=0, ddof=1)
+    return [
+        Interval(value=float(value), low=float(value * math.exp(-width)), high=float(value * math.exp(width)))
+        for value, width in zip(estimates, np.minimum(half, SAYS_NOTHING / 2), strict=True)
+    ]
+
+
+def _places(reached: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the first of the sorted calls at which the cumulated weight reaches each share."""
+    places: NDArray[np.intp] = np.searchsorted(reached, shares * reached[-1] * (1 - 1e-12))
+    return np.minimum(places, len(reached) - 1)
+
+
+def _student_factor(process_of: NDArray[np.int64], calls: int) -> float:
+    """What the bootstrap's standard error is multiplied by, from the number of the largest things drawn."""
+    processes, blocks = len(np.unique(process_of)), len(process_of)
+    units = processes if processes > 1 else blocks if blocks > 1 else calls
+    if units < 2:
+        return 0.0
+    return float(stdtrit(units - 1, (1 + CONFIDENCE) / 2)) * math.sqrt(units / (units - 1))
+
+
+def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The process of each distinct (process, block) pair, and each call's index into the pairs."""
+    pairs = np.stack([samples.process, samples.block], axis=1)
+    distinct, place = np.unique(pairs, axis=0, return_inverse=True)
+    return distinct[:, 0], place.reshape(-1)
+
+
+def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
+    """How often each block occurs in each of the resamples: (RESAMPLES, blocks)."""
+    processes, sizes = np.unique(process_of, return_counts=True)
+    weights = np.zeros((RESAMPLES, len(process_of)))
+    times = random.multinomial(len(processes), np.full(len(processes), 1 / len(processes)), RESAMPLES)
+    for place, (process, size) in enumerate(zip(processes, sizes, strict=True)):
+        blocks = np.flatnonzero(process_of == process)
+        weights[:, blocks] = random.multinomial(times[:, place] * size, np.full(size, 1 / size))
+    return weights
 
 
 def _block_logs(numerator: Samples, denominator: Samples) -> dict[tuple[int, int], float]:
     """Logarithm of the ratio of medians for every block that both have."""
-    above, below = _block_medians(numerator), _block_medians(denominator)
+    above, below = block_medians(numerator), block_medians(denominator)
     return {block: math.log(above[block] / below[block]) for block in above.keys() & below.keys()}
 
 
-def _block_medians(samples: Samples) -> dict[tuple[int, int], float]:
+def block_medians(samples: Samples) -> dict[tuple[int, int], float]:
+    """The median of each block's calls, by (process, block), in ascending order of both."""
     process_of, place = _clusters(samples)
     order = np.argsort(place, kind="stable")
     parts = np.split(samples.values[order], np.flatnonzero(np.diff(place[order])) + 1)

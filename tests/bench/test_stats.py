@@ -70,7 +70,7 @@ def test_nothing_in_common_is_no_ratio() -> None:
 
 def test_a_single_block_says_nothing_about_its_spread() -> None:
     one = Samples(np.zeros(3, np.int64), np.zeros(3, np.int64), np.array([1.0, 2.0, 3.0]))
-    ratio = paired_ratio(one, one)
+    ratio = paired_ratio(one, Samples(one.process, one.block, one.values))
     assert ratio is not None
     assert ratio.low < 1e-100
     assert ratio.high > 1e100

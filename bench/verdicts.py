@@ -1,0 +1,83 @@
+"""Verdicts over ratios of times: faster, slower, the same within a margin, or not enough evidence.
+
+Two questions are asked of every comparison. Is there a difference: Student's test of the logarithm of the ratio
+against zero. Is there none that matters: two one-sided tests that it lies within the margin (Schuirmann 1987, "A
+comparison of the two one-sided tests procedure and the power approach for assessing the equivalence of average
+bioavailability"). Comparisons that are read together are a family, and each question is corrected over the family by
+Holm's method (1979, "A simple sequentially rejective multiple test procedure"): the chance of a single false "faster"
+or "slower" in the family is at most 1 - confidence, and so is that of a single false "same".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtr
+
+from assay.results import Verdict
+from bench.stats import CONFIDENCE, Ratio
+
+MARGIN = 0.02
+
+
+def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float = CONFIDENCE) -> list[Verdict]:
+    """One verdict for each ratio of a family; each is the time of a subject over the time of its reference.
+
+    What lies within the margin is "same", even if it differs measurably: a difference of 0.5 % that is beyond doubt
+    is still the same within 2 %. What does not, and differs, is "faster" (below one) or "slower". All else is
+    "undecided".
+
+    Args:
+        margin: the largest difference that does not matter, 0.02 for 2 %.
+        confidence: of the whole family.
+    """
+    level = 1 - confidence
+    different = holm([difference_p_value(ratio) for ratio in ratios])
+    equal = holm([equivalence_p_value(ratio, margin) for ratio in ratios])
+    return [
+        _verdict(ratio, differs=differs <= level, same=same <= level)
+        for ratio, differs, same in zip(ratios, different, equal, strict=True)
+    ]
+
+
+def _verdict(ratio: Ratio, *, differs: bool, same: bool) -> Verdict:
+    if same:
+        return "same"
+    if differs:
+        return "faster" if ratio.log_mean < 0 else "slower"
+    return "undecided"
+
+
+def difference_p_value(ratio: Ratio) -> float:
+    """Chance of an estimate at least so far from one, on either side, if the two were equally fast."""
+    return min(1.0, 2 * _upper_tail(abs(ratio.log_mean), ratio))
+
+
+def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
+    """Largest chance of an estimate so well within the margin if the truth were outside it.
+
+    The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin.
+    """
+    return _upper_tail(math.log1p(margin) - abs(ratio.log_mean), ratio)
+
+
+def _upper_tail(distance: float, ratio: Ratio) -> float:
+    """Chance that an estimate exceeds the truth by `distance`, which may be negative."""
+    if ratio.degrees <= 0:  # nothing is known of the spread
+        return 1.0
+    if ratio.log_standard_error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(stdtr(ratio.degrees, -distance / ratio.log_standard_error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values: to be compared with the level wanted for the whole family."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,112 @@
+"""Verdicts: known p-values, and error rates by simulation with the spread that was measured on real workers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.stats import Ratio
+from bench.verdicts import difference_p_value, equivalence_p_value, holm, judge
+
+PROCESS_SPREAD = 0.014
+LEVEL = 0.05
+FAMILIES = 2000
+# Of 2000 families the number with an error is binomial. Where the true rate is the level, its standard deviation is
+# 0.5 %, so a rate 4 of those above the level (7 %) has a chance of 1 in 10,000 or less.
+MOST_ERRORS = LEVEL + 4 * math.sqrt(LEVEL * (1 - LEVEL) / FAMILIES)
+
+
+def ratio(percent: float, error_percent: float, degrees: float = 9) -> Ratio:
+    return Ratio(math.log1p(percent / 100), error_percent / 100, degrees, int(min(degrees, 99)) + 1, 50)
+
+
+def simulated(random: np.random.Generator, truths: list[float], processes: int) -> list[Ratio]:
+    """Ratios as they come from so many processes that differ by 1.4 %, of logarithms whose truth is given."""
+    logs = np.asarray(truths)[:, None] + random.normal(0, PROCESS_SPREAD, (len(truths), processes))
+    errors = logs.std(axis=1, ddof=1) / math.sqrt(processes)
+    return [
+        Ratio(float(mean), float(error), processes - 1, processes, processes)
+        for mean, error in zip(logs.mean(axis=1), errors, strict=True)
+    ]
+
+
+def test_the_four_verdicts() -> None:
+    """Each alone: a family of one."""
+    found = [judge([one])[0] for one in (ratio(-5, 0.5), ratio(5, 0.5), ratio(0.1, 0.5), ratio(2, 1.5))]
+    assert found == ["faster", "slower", "same", "undecided"]
+
+
+def test_a_certain_difference_that_does_not_matter_is_the_same() -> None:
+    tiny = ratio(0.5, 0.05)
+    assert difference_p_value(tiny) < 1e-5
+    assert judge([tiny]) == ["same"]
+    assert judge([tiny], margin=0.001) == ["slower"]
+
+
+def test_p_values_are_students() -> None:
+    """t = 2.262 is the 97.5 % point of Student's distribution with 9 degrees of freedom, 1.833 the 95 % point."""
+    assert difference_p_value(Ratio(0.02262, 0.01, 9, 10, 50)) == pytest.approx(0.05, abs=1e-4)
+    assert equivalence_p_value(Ratio(math.log(1.02) - 0.01833, 0.01, 9, 10, 50)) == pytest.approx(0.05, abs=1e-4)
+
+
+def test_holms_own_example_of_the_steps() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_keeps_the_order_and_corrects_upwards(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(plain <= corrected <= 1 for plain, corrected in zip(p_values, adjusted, strict=True))
+    assert min(adjusted) == min(1.0, min(p_values) * len(p_values))
+    order = np.argsort(p_values, kind="stable")
+    assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+def test_a_family_needs_stronger_evidence_than_one_comparison() -> None:
+    one = ratio(3, 1.2)
+    assert judge([one]) == ["slower"]
+    assert judge([one] + [ratio(0, 1.2)] * 9)[0] == "undecided"
+
+
+def test_without_knowledge_of_the_spread_nothing_is_decided() -> None:
+    assert judge([Ratio(1.0, 0.0, 0, 1, 1), Ratio(0.0, 0.0, 0, 1, 1)]) == ["undecided", "undecided"]
+
+
+def test_a_cell_against_itself_is_the_same() -> None:
+    assert judge([Ratio(0.0, 0.0, math.inf, 3, 9)]) == ["same"]
+
+
+def test_the_other_way_round_the_verdict_turns() -> None:
+    assert judge([ratio(-5, 0.5).inverse, ratio(5, 0.5).inverse]) == ["slower", "faster"]
+
+
+@pytest.mark.parametrize("processes", [3, 5, 10])
+def test_false_differences_in_a_family_of_identical_ones(processes: int) -> None:
+    """Ten that are all the same: at least one judged different in at most 5 % of the families."""
+    random = np.random.default_rng(processes)
+    wrong = [bool({"faster", "slower"} & set(judge(simulated(random, [0.0] * 10, processes)))) for _ in range(FAMILIES)]
+    assert np.mean(wrong) <= MOST_ERRORS
+
+
+@pytest.mark.parametrize("processes", [5, 10, 30])
+def test_false_sameness_in_a_family_at_the_margin(processes: int) -> None:
+    """Ten that differ by just the margin: at least one judged the same in at most 5 % of the families."""
+    random = np.random.default_rng(processes)
+    edge = [math.log(1.02), -math.log(1.02)] * 5
+    wrong = ["same" in judge(simulated(random, edge, processes)) for _ in range(FAMILIES)]
+    assert np.mean(wrong) <= MOST_ERRORS
+
+
+def test_power_of_ten_processes() -> None:
+    """Alone, 3 % is found in 19 of 20 and identity in most. 400 repeats: three deviations of 95 % are 3.3 %."""
+    random = np.random.default_rng(0)
+    slower = [judge(simulated(random, [math.log(1.03)], 10))[0] for _ in range(400)]
+    same = [judge(simulated(random, [0.0], 10))[0] for _ in range(400)]
+    assert slower.count("slower") / 400 >= 0.95
+    assert same.count("same") / 400 >= 0.9
