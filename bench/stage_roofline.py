@@ -1,0 +1,82 @@
+"""The roofline stage: count every exported graph's work, measure the machine's ceilings, and bound every cell."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.errors import AssayError
+from assay.jobs import run_job
+from assay.registry import installed_versions
+from assay.results import Cell, Export
+from assay.roofline import Bound, Ceilings, GraphWork
+from assay.store import find_artifact, write_artifact
+from bench.machine import processor_name, usable_cores
+from bench.roofline import bounds_of
+from bench.run import Run
+from export.count import count_file
+from export.run import usable_model
+
+LIMIT_SECONDS = 300
+CEILINGS_FILE = "ceilings.json"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[GraphWork], list[Ceilings], list[Bound]]:
+    """Works, ceilings and bounds; what cannot be had is told, and costs only itself."""
+    with run.stage("roofline", "Roofline: work and ceilings"):
+        works = []
+        for export in exports:
+            if export.status == "ok":
+                run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
+                works += count_file(usable_model(export, run.folder / "onnx"), export, run.study.bench.batches)
+        ceilings = []
+        if run.study.bench.device == "cpu":
+            for threads in run.study.bench.threads:
+                try:
+                    ceilings.append(ceilings_of(run, threads))
+                except AssayError as error:
+                    run.narrator.tell(f"the machine's ceilings could not be measured: {error}")
+        return works, ceilings, bounds_of(cells, works, ceilings)
+
+
+def ceilings_of(run: Run, threads: int) -> Ceilings:
+    """What this machine can do on the cores that cells with so many threads are timed on; measured once a study.
+
+    Raises:
+        AssayError: the measurement failed.
+    """
+    cores = usable_cores()[-threads:]
+    inputs: dict[str, JsonValue] = {
+        "processor": processor_name(),
+        "threads": threads,
+        "cores": list(cores),
+        "versions": dict(installed_versions(["numpy", "torch", "onnxruntime"])),
+    }
+    folder = run.folder / "ceilings" / f"t{threads}"
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        found = measure(threads, cores, run)
+        (work / CEILINGS_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")
+        return {}
+
+    artifact = find_artifact(folder, "ceilings", inputs)
+    artifact = artifact or write_artifact(folder, "ceilings", inputs, made_by={}, fill=fill)
+    return Ceilings.model_validate(json.loads(artifact.file(CEILINGS_FILE).read_text(encoding="utf-8")))
+
+
+def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
+    """Measure the ceilings in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="assay-ceilings-") as folder:
+        answer = run_job(
+            "infer.ceilings",
+            {"threads": threads, "cores": list(cores)},
+            Path(folder) / "log",
+            on_event=lambda event: run.narrator.tell(f"ceilings, {threads} thread(s): {event['doing']}"),
+            limit_seconds=LIMIT_SECONDS,
+            environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        )
+    return Ceilings.model_validate(answer)
