@@ -24,8 +24,9 @@ def _distributions() -> Mapping[str, list[str]]:
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of import packages (tensorflow-cpu provides tensorflow); one that is not installed is left out."""
-    known = _distributions()
-    return {name: importlib.metadata.version(known[name][0]) for name in packages if name in known}
+    wanted = list(packages)
+    known = _distributions() if wanted else {}
+    return {name: importlib.metadata.version(known[name][0]) for name in wanted if name in known}
 
 
 @dataclass(frozen=True)
@@ -241,5 +242,10 @@ RUNTIMES = Registry(
             ("openvino",),
         ),
         Entry("null", "infer.null:load", "does nothing: the ruler's own zero"),
+        Entry("calibrated", "infer.calibrated:load", "does work of known length, for assay selfcheck"),
+        Entry("calibrated.slower3", "infer.calibrated:load_slower_3", "the same and 3 % more of it"),
+        Entry("calibrated.slower10", "infer.calibrated:load_slower_10", "the same and 10 % more of it"),
+        Entry("calibrated.split", "infer.calibrated:load_split", "known overhead, then a known kernel"),
+        Entry("calibrated.skeleton", "infer.calibrated:load_skeleton", "the same overhead without the kernel"),
     ],
 )
