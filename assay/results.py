@@ -16,12 +16,14 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
+from assay.roofline import Bound, Ceilings, GraphWork
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
-# One row a timed call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it,
-# `call` the calls of one burst. Times are nanoseconds of a monotonic clock; cpu_ns is the processor time
-# the whole burst used, divided by its calls.
+# One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
+# first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
+# calls, at the host boundary, are kept and enter no statistics. Times are nanoseconds of a monotonic clock; cpu_ns is
+# the processor time the whole burst used, divided by its calls.
 SAMPLE_COLUMNS = {
     "cell": polars.String,
     "process": polars.Int32,
@@ -30,6 +32,21 @@ SAMPLE_COLUMNS = {
     "boundary": polars.String,
     "wall_ns": polars.Int64,
     "cpu_ns": polars.Int64,
+}
+
+# One row a burst, in the order of time: when it began on the conductor's monotonic clock, what its timed calls took,
+# how often the system took the processor away from the worker, the time a hypervisor kept from its cores, and how
+# often they were throttled (the last two null where the system does not show them).
+BURST_COLUMNS = {
+    "cell": polars.String,
+    "process": polars.Int32,
+    "block": polars.Int32,
+    "begun_ns": polars.Int64,
+    "wall_ns": polars.Int64,
+    "processor_ns": polars.Int64,
+    "involuntary_switches": polars.Int64,
+    "stolen_seconds": polars.Float64,
+    "throttle_events": polars.Int64,
 }
 
 
@@ -163,6 +180,28 @@ class ColdStart(Record):
     first_call_seconds: float
 
 
+class Steadiness(Record):
+    """What happened while one cell was timed. None where the system does not show it or there was too little of it.
+
+    Attributes:
+        drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
+        drift_p_value: chance of such a trend where there is none.
+        autocorrelation: of the calls of a burst with the next one; calls that resemble their neighbours tell less.
+        involuntary_switches_per_second: how often the system took the processor away.
+        stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
+        throttle_events: how often the cores were slowed down for heat or power.
+        floor_share: the median of the runtime that does nothing, over this one's.
+    """
+
+    drift: float | None = None
+    drift_p_value: float | None = None
+    autocorrelation: float | None = None
+    involuntary_switches_per_second: float | None = None
+    stolen_share: float | None = None
+    throttle_events: int | None = None
+    floor_share: float | None = None
+
+
 class Cell(Record):
     """One runtime, on one model, at one batch size and thread count.
 
@@ -175,10 +214,13 @@ class Cell(Record):
         host: preparing the input, running, and fetching the output.
         device: running alone, input already in the runtime's own form.
         throughput: images a second at the host boundary.
+        invalid: why the times of an "ok" cell are not to be believed; it is shown and never ranked. Empty: VALID.
         processor_use: processor time over wall time of the timed calls; about the threads asked for.
         peak_memory_mib: highest resident memory of the process.
         precision: "fp32" or what the runtime computes in.
         provenance: versions and settings that the worker reported.
+        agreement: of its outputs on the audited images with the float64 reference.
+        timed_agreement: the same of outputs sampled from the timed calls themselves.
     """
 
     name: str
@@ -203,6 +245,12 @@ class Cell(Record):
     precision: str = ""
     provenance: dict[str, str] = Field(default_factory=dict)
     agreement: Agreement | None = None
+    timed_agreement: Agreement | None = None
+    invalid: list[str] = Field(default_factory=list)
+    steadiness: Steadiness | None = None
+
+
+Verdict = Literal["faster", "slower", "same", "undecided"]
 
 
 class Comparison(Record):
@@ -211,8 +259,9 @@ class Comparison(Record):
     Attributes:
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
             above 1 ONNX is faster.
-        verdict: "faster", "slower" or "undecided", of ONNX, by whether the interval contains 1.
+        verdict: of ONNX against native, see `bench.verdicts`; all verdicts of a study are one family.
         ratios: per cell label, its median over the fastest native one's.
+        verdicts: per cell label, of it against the fastest native one.
     """
 
     architecture: str
@@ -222,8 +271,9 @@ class Comparison(Record):
     native: str
     onnx: str
     speedup: Interval
-    verdict: Literal["faster", "slower", "undecided"]
+    verdict: Verdict
     ratios: dict[str, Interval]
+    verdicts: dict[str, Verdict] = Field(default_factory=dict)
 
 
 class DataSummary(Record):
@@ -242,7 +292,7 @@ class DataSummary(Record):
 class Results(Record):
     """All a study found."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     study: str
     title: str
     created: str
@@ -255,11 +305,22 @@ class Results(Record):
     exports: list[Export]
     cells: list[Cell]
     comparisons: list[Comparison]
+    works: list[GraphWork] = Field(default_factory=list)
+    ceilings: list[Ceilings] = Field(default_factory=list)
+    bounds: list[Bound] = Field(default_factory=list)
     seconds: dict[str, float]
 
 
+def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 2 added validity, steadiness, a verdict for every label, and what explains the times; all may be missing.
+
+    Version 1 called ONNX faster or slower without correcting for many comparisons, which stays as it was said.
+    """
+    return record | {"schema_version": 2}
+
+
 # Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2}
 
 
 def read_results(path: Path) -> Results:

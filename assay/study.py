@@ -143,8 +143,12 @@ class Bench(Section):
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.
         device: "cpu" or "cuda".
-        processes: fresh processes for each cell; they are the sample.
-        blocks: most interleaved blocks in one process; fewer where the budget does not suffice.
+        processes: least fresh processes for each cell; they are the sample.
+        precision: processes are added, where they are needed most, until the 95 % interval of each ratio to the
+            fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none.
+        blocks: most interleaved blocks in one process; fewer where the budget does not suffice. Starting a process
+            costs about 30 times a block and varies about as much, so that more than ten are better spent on another
+            process (Kalibera & Jones 2013, section 7).
         budget_minutes: wall time that timing may cost in all, start-up of the workers included.
         call_limit_seconds: a single load or call that takes longer is given up.
     """
@@ -167,7 +171,8 @@ class Bench(Section):
     threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)
     device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
     processes: Positive = 3
-    blocks: Positive = 60
+    precision: float = Field(default=0.02, ge=0, lt=1)
+    blocks: Positive = 10
     budget_minutes: float = Field(default=10, gt=0)
     call_limit_seconds: float = Field(default=120, gt=0)
 

@@ -228,7 +228,7 @@ def _samples(folder: Path) -> polars.DataFrame | None:
     """The samples beside results.json, or None when they were not kept."""
     import polars
 
-    from bench.conductor import SAMPLES_FILE
+    from bench.schedule import SAMPLES_FILE
 
     path = folder / SAMPLES_FILE
     return polars.read_parquet(path) if path.is_file() else None

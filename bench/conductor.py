@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-import polars
 from pydantic import JsonValue
 
 from assay import __version__
@@ -21,15 +20,17 @@ from assay.study import Study
 from bench.machine import environment, probe_frameworks, usable_cores
 from bench.progress import Narrator
 from bench.run import Run
+from bench.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
+from bench.stage_roofline import roofline
 from bench.stage_time import export_all, time_all
 from bench.stage_train import choose_subjects, train_all
 from bench.summary import comparisons_of
 
-RESULTS_FILE, SAMPLES_FILE = "results.json", "samples.parquet"
+RESULTS_FILE = "results.json"
 
 
 def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Results:
-    """Do a whole study, or what is left of it, and write results.json and samples.parquet into its folder.
+    """Do a whole study, or what is left of it, and write its results and samples into its folder.
 
     Raises:
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
@@ -42,6 +43,7 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
         subjects = choose_subjects(run, trainings)
         exports = export_all(run, subjects)
         measured, cells = time_all(run, subjects, exports)
+        works, ceilings, bounds = roofline(run, exports, cells)
         with run.stage("results", "Results"):
             results = Results(
                 study=study.name,
@@ -56,9 +58,12 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
                 exports=exports,
                 cells=cells,
                 comparisons=comparisons_of(cells, measured.samples),
+                works=works,
+                ceilings=ceilings,
+                bounds=bounds,
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
             )
-            write_results(results, measured.samples, run.folder)
+            write_results(results, measured, run.folder)
     return results
 
 
@@ -102,9 +107,10 @@ def _data_summary(run: Run) -> DataSummary:
     )
 
 
-def write_results(results: Results, samples: polars.DataFrame, folder: Path) -> None:
-    """Write results.json and samples.parquet, each whole or not at all."""
-    partial_samples = folder / f".{SAMPLES_FILE}"
-    samples.write_parquet(partial_samples)
-    os.replace(partial_samples, folder / SAMPLES_FILE)
+def write_results(results: Results, measured: Measured, folder: Path) -> None:
+    """Write results.json, samples.parquet and bursts.parquet, each whole or not at all."""
+    for name, table in ((SAMPLES_FILE, measured.samples), (BURSTS_FILE, measured.bursts)):
+        partial_file = folder / f".{name}"
+        table.write_parquet(partial_file)
+        os.replace(partial_file, folder / name)
     write_atomically(folder / RESULTS_FILE, results.model_dump_json(indent=1).encode())

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -17,11 +17,15 @@ import polars
 from pydantic import JsonValue
 
 from assay.registry import RUNTIMES, installed_versions
-from assay.results import SAMPLE_COLUMNS
+from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, write_artifact
-from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name
+from bench.precision import unsettled
+from bench.summary import by_cell
+from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
 
-SAMPLES_FILE, FACTS_FILE = "samples.parquet", "facts.json"
+SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
+MOST_PROCESSES = 40
+RECORDS = 2  # raised when a unit records more than before, so that older ones are measured again
 
 
 @dataclass(frozen=True)
@@ -30,53 +34,128 @@ class Budget:
 
     Attributes:
         seconds: in all, start-up of the workers included, over all sittings.
-        processes: fresh processes for each cell, fewer where the seconds do not suffice.
+        processes: least fresh processes for each cell, fewer where the seconds do not suffice.
         call_seconds: for one load or one call.
         blocks: most blocks in one process.
+        precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
+            0 adds none.
     """
 
     seconds: float
     processes: int
     call_seconds: float
     blocks: int
+    precision: float = 0.0
 
 
 @dataclass(frozen=True)
 class Measured:
-    """All units of a study: the samples, what each process told, and the seconds they took."""
+    """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took."""
 
     samples: polars.DataFrame
+    bursts: polars.DataFrame
     facts: list[CellFacts]
     logits: dict[str, Path]
+    timed: dict[str, list[Path]]
     seconds: float
 
 
 def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Measured:
     """Run every unit that is not finished, all groups once before any for the second time.
 
-    A unit gets the seconds that its own least work took the first time, and an equal share of what is left beyond
-    that. When the budget ends, what has no process yet is recorded as skipped.
+    Up to the least number of processes, a unit gets the seconds that its own least work took the first time, and an
+    equal share of what is left beyond that. What is left then goes where an interval is widest, process after process,
+    until all are as narrow as asked or the budget ends. What had no process until then is recorded as skipped.
     """
-    units: list[Artifact] = []
-    plan = [(process, group) for process in range(budget.processes) for group in groups]
     with _fresh_folder(folder) as compile_cache:
+        sitting = _Sitting(budget, folder, compile_cache, tell)
+        plan = [(process, group) for process in range(budget.processes) for group in groups]
         for place, (process, group) in enumerate(plan):
-            spent = sum(_seconds(unit) for unit in units)
-            left = budget.seconds - spent
+            least = sitting.least_seconds(group)
+            later = sum(sitting.least_seconds(other) for _, other in plan[place:])
+            share = least + max(sitting.left - later, 0) / (len(plan) - place)
+            if sitting.kept(group, process) or process == 0 or sitting.left > least:
+                sitting.run(group, process, share)
+        if budget.precision:
+            _refine(groups, sitting)
+    return _gathered(sitting.units)
+
+
+def _refine(groups: list[Group], sitting: _Sitting) -> None:
+    """Add processes where they are needed most, as long as they fit."""
+    names = {group.name: group for group in groups}
+    while True:
+        timed = by_cell(_gathered(sitting.units).samples)
+        wanted = []
+        for name, group in names.items():
+            part, width = unsettled(group, timed, sitting.budget.precision)
+            if (
+                part
+                and sitting.processes(name) < MOST_PROCESSES
+                and sitting.expected_seconds(group, part) < sitting.left
+            ):
+                wanted.append((width, name, part))
+        if not wanted:
+            return
+        width, name, part = max(wanted, key=lambda one: one[:2])
+        sitting.tell(f"{name}: one more process of {len(part.candidates)} runtimes, widest interval {width:.1%}")
+        sitting.run(part, sitting.processes(name), sitting.expected_seconds(names[name], part))
+
+
+@dataclass
+class _Sitting:
+    """The units run so far, and what may still be spent."""
+
+    budget: Budget
+    folder: Path
+    compile_cache: Path
+    tell: Tell
+    units: list[Artifact] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
+
+    def kept(self, group: Group, process: int) -> Artifact | None:
+        """The finished unit, if there is one."""
+        inputs = _inputs(group, process)
+        return find_artifact(self._where(group, process, inputs), "unit", inputs)
+
+    def run(self, group: Group, process: int, share: float) -> None:
+        """Run a unit within its share of the seconds left, or take it as it is."""
+        found = self.kept(group, process)
+        if found is None:
             inputs = _inputs(group, process)
-            where = folder / f"{group.name.replace('/', '-')}-p{process}-{artifact_key('unit', inputs)[:12]}"
-            finished = find_artifact(where, "unit", inputs)
-            least = _least_seconds(units, group)
-            if finished:
-                units.append(finished)
-            elif process == 0 or left > least:
-                later = sum(_least_seconds(units, other) for _, other in plan[place:])
-                share = least + max(left - later, 0) / (len(plan) - place)
-                now = time.monotonic()
-                limits = Limits(share=now + share, end=now + left, call=budget.call_seconds, blocks=budget.blocks)
-                fill = partial(_fill, group, process, limits, compile_cache, tell)
-                units.append(write_artifact(where, "unit", inputs, made_by={}, fill=fill))
-    return _gathered(units)
+            now = time.monotonic()
+            budget = self.budget
+            limits = Limits(share=now + share, end=now + self.left, call=budget.call_seconds, blocks=budget.blocks)
+            fill = partial(_fill, group, process, limits, self.compile_cache, self.tell)
+            found = write_artifact(self._where(group, process, inputs), "unit", inputs, made_by={}, fill=fill)
+        self.units.append(found)
+
+    def processes(self, name: str) -> int:
+        """Units so far of a group or of parts of it."""
+        return len(self._of(name))
+
+    def least_seconds(self, group: Group) -> float:
+        """What a group's first unit needed for starting, warming and its first blocks; 0 when unknown."""
+        same = self._of(group.name)
+        return cast("float", same[0].manifest.facts["least_seconds"]) if same else 0.0
+
+    def expected_seconds(self, group: Group, part: Group) -> float:
+        """What a unit of some of a group's candidates and batches will take, going by its first unit as a whole."""
+        whole = len(group.candidates) * (1 + len(group.batches))
+        return _seconds(self._of(group.name)[0]) * len(part.candidates) * (1 + len(part.batches)) / whole
+
+    def may_run(self, group: Group, part: Group) -> bool:
+        """Whether another process of a part of a group is allowed and fits."""
+        return self.processes(group.name) < MOST_PROCESSES and self.expected_seconds(group, part) < self.left
+
+    def _of(self, name: str) -> list[Artifact]:
+        return [unit for unit in self.units if unit.manifest.facts["group"] == name]
+
+    def _where(self, group: Group, process: int, inputs: dict[str, JsonValue]) -> Path:
+        return self.folder / f"{group.name.replace('/', '-')}-p{process}-{artifact_key('unit', inputs)[:12]}"
 
 
 def _fill(
@@ -87,6 +166,7 @@ def _fill(
     unit = Unit(group, process, limits, folder, compile_cache)
     least = unit.run(tell)
     unit.samples().write_parquet(folder / SAMPLES_FILE)
+    unit.burst_table().write_parquet(folder / BURSTS_FILE)
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return {"group": group.name, "seconds": time.monotonic() - begun, "least_seconds": least}
@@ -102,9 +182,11 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
                 "label": candidate.label,
                 "file": file_sha256(file) if file else "",
                 "versions": dict(installed_versions(RUNTIMES[candidate.runtime].packages)),
+                "python": str(candidate.python or ""),
             }
         )
     return {
+        "records": RECORDS,
         "group": group.name,
         "candidates": candidates,
         "batches": list(group.batches),
@@ -118,22 +200,22 @@ def _seconds(unit: Artifact) -> float:
     return cast("float", unit.manifest.facts["seconds"])
 
 
-def _least_seconds(units: list[Artifact], group: Group) -> float:
-    """What the first process of a group needed for starting, warming and its first blocks; 0 when unknown."""
-    same = [unit for unit in units if unit.manifest.facts["group"] == group.name]
-    return cast("float", same[0].manifest.facts["least_seconds"]) if same else 0.0
-
-
 def _gathered(units: list[Artifact]) -> Measured:
-    facts, logits, samples = [], {}, [polars.DataFrame(schema=SAMPLE_COLUMNS)]
+    facts, logits = [], {}
+    timed: dict[str, list[Path]] = {}
+    samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
     for unit in units:
         samples.append(polars.read_parquet(unit.file(SAMPLES_FILE)))
+        bursts.append(polars.read_parquet(unit.file(BURSTS_FILE)))
         for record in json.loads(unit.file(FACTS_FILE).read_text(encoding="utf-8")):
             fact = CellFacts.model_validate(record)
             facts.append(fact)
             if logits_name(fact.cell) in unit.manifest.files:
                 logits[fact.cell] = unit.file(logits_name(fact.cell))
-    return Measured(polars.concat(samples), facts, logits, sum(_seconds(unit) for unit in units))
+            if timed_name(fact.cell) in unit.manifest.files:
+                timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
+    seconds = sum(_seconds(unit) for unit in units)
+    return Measured(polars.concat(samples), polars.concat(bursts), facts, logits, timed, seconds)
 
 
 @contextmanager

@@ -7,12 +7,13 @@ from pathlib import Path
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Export
 from assay.spec import Settings
-from bench.audit import audit_cells
+from bench.audit import audit_cells, audit_timed
 from bench.machine import usable_cores
 from bench.run import Run, Subject
 from bench.schedule import Budget, Measured, measure
 from bench.summary import blank_cell, cells_of
 from bench.trials import Group
+from bench.validity import judged
 from bench.workers import Candidate
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from export.run import ExportJob, export_model, usable_model
@@ -44,15 +45,18 @@ def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[
     """Time every runtime on every subject, and compare what it computed."""
     bench = run.study.bench
     groups = [_group(run, subject, exports, threads) for threads in bench.threads for subject in subjects]
-    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks)
+    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks, bench.precision)
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
         measured = measure(groups, budget, run.folder / "units", run.narrator.tell)
     with run.stage("audit", "Comparing numbers"):
         agreements: dict[str, Agreement] = {}
+        timed: dict[str, Agreement] = {}
         for subject in subjects:
-            agreements |= _audit(run, subject, measured)
+            images, calls = _audit(run, subject, measured)
+            agreements |= images
+            timed |= calls
     weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
-    cells = cells_of(groups, measured.facts, measured.samples, agreements, weights)
+    cells = judged(cells_of(groups, measured.facts, measured.samples, agreements, weights), measured, timed)
     missing = [
         cell
         for group in groups
@@ -86,20 +90,24 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
     )
 
 
-def _audit(run: Run, subject: Subject, measured: Measured) -> dict[str, Agreement]:
-    """The agreement of every cell of one subject."""
+def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+    """The agreement of every cell of one subject: on the same images, and in the calls that were timed."""
     images = run.images(subject.spec.size)
 
     def logits(framework: str, dtype: str) -> Path:
         request = ReferenceRequest(subject.weights, images, framework, dtype)
         return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)
 
-    prefix = f"{subject.spec.architecture}/{subject.spec.size}/"
-    ours = {cell: file for cell, file in measured.logits.items() if cell.startswith(prefix)}
-    timed = {cell: file for cell, file in ours.items() if not cell.endswith("/null")}
+    def ours(cell: str) -> bool:
+        return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith("/null")
+
     frameworks = {RUNTIMES[runtime].framework for runtime in run.study.bench.runtimes} & set(FRAMEWORKS)
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
-    return audit_cells(timed, logits("torch", "float64"), natives)
+    exact = logits("torch", "float64")
+    return (
+        audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives),
+        audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives),
+    )
 
 
 def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...]) -> list[Cell]:

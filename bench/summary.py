@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars
 
 from assay.records import Interval
-from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
-from bench.stats import Samples, paired_ratio, quantile_intervals
+from assay.results import Agreement, Cell, ColdStart, Comparison, Timing, Verdict
+from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.trials import CellFacts, Group
+from bench.verdicts import judge
 from bench.workers import Candidate
 
 NANOSECONDS_IN_MS = 1e6
+NATIVE_FRAMEWORKS = frozenset({"torch", "tf", "jax"})
 GroupKey = tuple[str, int, int, int]
+CellSamples = Mapping[str, Mapping[str, Samples]]
 
 
 def cells_of(
@@ -99,7 +102,6 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
             load_seconds=float(np.median([fact.load_seconds for fact in good])),
             first_call_seconds=first.first_call_seconds,
         ),
-        "processor_use": float(np.median([fact.processor_use for fact in good])),
         "peak_memory_mib": max(fact.peak_mib for fact in good),
         "precision": first.precision,
         "provenance": first.facts,
@@ -130,51 +132,69 @@ def _throughput(median_ms: Interval, batch: int) -> Interval:
 def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Comparison]:
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
-    A cell whose outputs do not agree with the reference is not ranked.
+    A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. The verdicts of all
+    groups are one family.
     """
     timed = by_cell(samples)
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
     for cell in cells:
         if ranked(cell):
             groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
-    found = []
-    for (architecture, size, batch, threads), members in groups.items():
-        native = _fastest([cell for cell in members if cell.framework in {"torch", "tf", "jax"}])
-        onnx = _fastest([cell for cell in members if cell.framework == "onnx"])
-        if native is None or onnx is None:
-            continue
-        base = timed[native.name]["host"]
-        ratios = {cell.label: paired_ratio(timed[cell.name]["host"], base) for cell in members}
-        speedup = paired_ratio(base, timed[onnx.name]["host"])
-        if speedup is None:
-            continue
-        found.append(
-            Comparison(
-                architecture=architecture,
-                size=size,
-                batch=batch,
-                threads=threads,
-                native=native.label,
-                onnx=onnx.label,
-                speedup=speedup,
-                verdict=_verdict(speedup),
-                ratios={label: ratio for label, ratio in ratios.items() if ratio is not None},
-            )
-        )
-    return found
+    contests = [contest for members in groups.values() if (contest := _contest(members, timed))]
+    family = [(contest.native.name, label) for contest in contests for label in contest.rivals]
+    judged = judge([contest.ratios[label] for contest in contests for label in contest.rivals])
+    verdicts = dict(zip(family, judged, strict=True))
+    return [
+        _comparison(contest, {label: verdicts[(contest.native.name, label)] for label in contest.rivals})
+        for contest in contests
+    ]
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """The ranked cells of one group, as ratios to the fastest native one."""
+
+    native: Cell
+    onnx: Cell
+    ratios: dict[str, Ratio]
+
+    @property
+    def rivals(self) -> list[str]:
+        return [label for label in self.ratios if label != self.native.label]
+
+
+def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
+    native = _fastest([cell for cell in members if cell.framework in NATIVE_FRAMEWORKS])
+    onnx = _fastest([cell for cell in members if cell.framework == "onnx"])
+    if native is None or onnx is None:
+        return None
+    base = timed[native.name]["host"]
+    found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
+    ratios = {label: ratio for label, ratio in found.items() if ratio is not None}
+    return _Contest(native, onnx, ratios) if onnx.label in ratios else None
+
+
+def _comparison(contest: _Contest, verdicts: dict[str, Verdict]) -> Comparison:
+    cell = contest.native
+    return Comparison(
+        architecture=cell.architecture,
+        size=cell.size,
+        batch=cell.batch,
+        threads=cell.threads,
+        native=cell.label,
+        onnx=contest.onnx.label,
+        speedup=contest.ratios[contest.onnx.label].inverse.interval,
+        verdict=verdicts[contest.onnx.label],
+        ratios={label: ratio.interval for label, ratio in contest.ratios.items()},
+        verdicts=verdicts,
+    )
 
 
 def ranked(cell: Cell) -> bool:
-    """Whether a cell may be ranked: measured, of a framework, and not shown to be wrong."""
+    """Whether a cell may be ranked: measured, valid, of a framework, and not shown to be wrong."""
     agrees = cell.agreement is None or cell.agreement.passed
-    return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees
+    return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees and not cell.invalid
 
 
 def _fastest(cells: Sequence[Cell]) -> Cell | None:
     return min(cells, key=lambda cell: cell.host.median_ms.value if cell.host else math.inf, default=None)
-
-
-def _verdict(speedup: Interval) -> Literal["faster", "slower", "undecided"]:
-    if speedup.low > 1:
-        return "faster"
-    return "slower" if speedup.high < 1 else "undecided"

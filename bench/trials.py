@@ -20,20 +20,23 @@ from pydantic import Field
 
 from assay.errors import AssayError
 from assay.records import Record
-from assay.results import SAMPLE_COLUMNS
+from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
-from bench.workers import Burst, Candidate, Loaded, Warmed, Worker
+from bench.disturbance import disturbance
+from bench.workers import Candidate, Loaded, Warmed, Worker
 
 BURST_SECONDS = 0.06
 MOST_CALLS = 1000
 SLOW_CALL_SECONDS = 0.25
 WARM_SECONDS = 2.0
 LEAST_BLOCKS = 2
+WARM_UP_BLOCK = -1
 
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
 
 Row = tuple[str, int, int, int, str, int, int]
+BurstRow = tuple[str, int, int, int, int, int, int, float | None, int | None]
 Tell = Callable[[str], None]
 
 
@@ -70,8 +73,6 @@ class CellFacts(Record):
     import_seconds: float = math.nan
     load_seconds: float = math.nan
     first_call_seconds: float = math.nan
-    warmup_calls: int = 0
-    processor_use: float = math.nan
     peak_mib: float = math.nan
     precision: str = ""
     facts: dict[str, str] = Field(default_factory=dict)
@@ -82,6 +83,11 @@ def logits_name(cell: str) -> str:
     return f"{cell.replace('/', '~')}.npy"
 
 
+def timed_name(cell: str) -> str:
+    """File name under which every process of a cell leaves the outputs it kept of timed calls."""
+    return f"{cell.replace('/', '~')}.timed.npz"
+
+
 @dataclass
 class _Cell:
     """A cell of the unit under way."""
@@ -90,8 +96,7 @@ class _Cell:
     name: str
     loaded: Loaded
     warmed: Warmed
-    wall_ns: int = 0
-    processor_ns: int = 0
+    bursts: int = 0
 
     @property
     def calls(self) -> int:
@@ -128,6 +133,8 @@ class Unit:
         process: which process of its cells this is, from 0.
         folder: takes logs and the logits of the first process.
         compile_cache: folder shared by the processes of a run.
+        rows: every call, see `assay.results.SAMPLE_COLUMNS`.
+        bursts: every burst, see `assay.results.BURST_COLUMNS`.
     """
 
     group: Group
@@ -136,6 +143,7 @@ class Unit:
     folder: Path
     compile_cache: Path
     rows: list[Row] = field(default_factory=list)
+    bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
     _workers: list[tuple[Worker, Loaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
@@ -159,6 +167,9 @@ class Unit:
 
     def samples(self) -> polars.DataFrame:
         return polars.DataFrame(self.rows, schema=SAMPLE_COLUMNS, orient="row")
+
+    def burst_table(self) -> polars.DataFrame:
+        return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
 
     def _start(self, candidate: Candidate, stack: ExitStack) -> None:
         log = self.folder / "logs" / f"{self.group.name.replace('/', '-')}-{candidate.label}-p{self.process}.log"
@@ -205,7 +216,7 @@ class Unit:
             begun = time.monotonic()
             for cell in order.sample(list(cells.values()), len(cells)):
                 with self._costing_its_own_cell(cell.worker, batch):
-                    self._keep(cell, block, cell.worker.burst(cell.calls, cell.drop))
+                    self._burst(cell, block)
             cells = {worker: cells[worker] for worker, _ in self._workers if worker in cells}
             self._further_seconds += time.monotonic() - begun if block >= LEAST_BLOCKS else 0
         for cell in cells.values():
@@ -220,25 +231,48 @@ class Unit:
                 continue
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):
-                cells[worker] = _Cell(worker, name, loaded, worker.warm(self.group.images, batch, WARM_SECONDS))
+                warmed = worker.warm(self.group.images, batch, WARM_SECONDS)
+                cells[worker] = _Cell(worker, name, loaded, warmed)
+                self._keep(name, WARM_UP_BLOCK, "warm-up", warmed.calls_ns)
         return cells
 
-    def _keep(self, cell: _Cell, block: int, burst: Burst) -> None:
-        cell.wall_ns += burst.wall_ns
-        cell.processor_ns += burst.processor_ns
+    def _burst(self, cell: _Cell, block: int) -> None:
+        """One burst of one cell, with what disturbed it."""
+        before, begun = disturbance(self.group.settings.cores), time.monotonic_ns()
+        burst = cell.worker.burst(cell.calls, cell.drop)
+        during = disturbance(self.group.settings.cores).since(before)
         each = burst.processor_ns // (2 * cell.calls)
-        for boundary, times in (("host", burst.host_ns), ("device", burst.device_ns)):
-            self.rows += [
-                (cell.name, self.process, block, call, boundary, time_ns, each) for call, time_ns in enumerate(times)
-            ]
+        self._keep(cell.name, block, "dropped", burst.dropped_ns)
+        self._keep(cell.name, block, "host", burst.host_ns, each)
+        self._keep(cell.name, block, "device", burst.device_ns, each)
+        self.bursts.append(
+            (
+                cell.name,
+                self.process,
+                block,
+                begun,
+                burst.wall_ns,
+                burst.processor_ns,
+                burst.involuntary_switches,
+                during.stolen_seconds,
+                during.throttle_events,
+            )
+        )
+        cell.bursts += 1
+
+    def _keep(self, name: str, block: int, boundary: str, calls_ns: list[int], processor_ns: int = 0) -> None:
+        self.rows += [
+            (name, self.process, block, call, boundary, time_ns, processor_ns) for call, time_ns in enumerate(calls_ns)
+        ]
 
     def _finish(self, cell: _Cell, batch: int) -> None:
-        """Ask for memory, and in the first process for the outputs that the audit compares."""
-        if cell.wall_ns == 0:
+        """Ask for memory and the outputs of timed calls, and in the first process for the ones the audit compares."""
+        if cell.bursts == 0:
             self.facts.append(CellFacts(cell=cell.name, process=self.process, skipped=True, reason=BUDGET_SPENT))
             return
         with self._costing_its_own_cell(cell.worker, batch):
             peak = cell.worker.peak_memory_mib()
+            cell.worker.write_timed(self.folder / timed_name(cell.name))
             if self.process == 0:
                 cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
             self.facts.append(
@@ -247,9 +281,7 @@ class Unit:
                     process=self.process,
                     import_seconds=cell.loaded.import_seconds,
                     load_seconds=cell.loaded.load_seconds,
-                    first_call_seconds=cell.warmed.first_call_seconds,
-                    warmup_calls=cell.warmed.warmup_calls,
-                    processor_use=cell.processor_ns / max(cell.wall_ns, 1),
+                    first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
                     peak_mib=peak,
                     precision=cell.loaded.precision,
                     facts=cell.loaded.facts,

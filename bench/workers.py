@@ -54,21 +54,24 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Warmed:
-    """What a worker told when it was warm."""
+    """What a worker told when it was warm: nanoseconds of every call, the first one first, and of the median."""
 
-    first_call_seconds: float
-    warmup_calls: int
+    calls_ns: list[int]
     median_ns: int
 
 
 @dataclass(frozen=True)
 class Burst:
-    """Nanoseconds of every call at both boundaries, and of wall and processor over all of them."""
+    """Nanoseconds of every call at both boundaries and of the dropped ones, and of all timed calls together the wall
+    and processor time and how often the system took the processor away.
+    """
 
     host_ns: list[int]
     device_ns: list[int]
+    dropped_ns: list[int]
     wall_ns: int
     processor_ns: int
+    involuntary_switches: int
 
 
 class Worker:
@@ -107,6 +110,10 @@ class Worker:
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
         self._ask({"do": "logits", "images": str(images), "count": count, "batch": batch, "out": str(out)})
+
+    def write_timed(self, out: Path) -> None:
+        """The outputs kept of timed calls at the present batch size, see `infer.worker.Worker.timed`."""
+        self._ask({"do": "timed", "out": str(out)})
 
     def peak_memory_mib(self) -> float:
         return cast("float", self._ask({"do": "memory"})["peak_mib"])

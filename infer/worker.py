@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import resource
 import statistics
 import sys
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter
 
 from assay.errors import AssayError, InputError
 from assay.jobs import Channel, Message, open_channel
 from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
-from infer.runtime import Images, Load, ModelFiles, Session, predict
+from infer.runtime import Images, Load, Logits, ModelFiles, Session, predict
 
 ROTATED_INPUTS = 4
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
@@ -35,6 +37,8 @@ class Worker:
     def __init__(self) -> None:
         self._session: Session[object] | None = None
         self._inputs: list[Images] = []
+        self._places: list[NDArray[np.int64]] = []
+        self._timed: list[tuple[int, Logits]] = []
 
     @property
     def session(self) -> Session[object]:
@@ -64,46 +68,54 @@ class Worker:
     def warm(self, message: Message) -> Message:
         """Take up a batch size and call until steady, or for `limit_seconds`.
 
-        Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the first call's
-        seconds, how many calls warmed up, and the median of the last window in nanoseconds.
+        Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the nanoseconds
+        of every call, the first one first, and the median of the last window.
         """
         images = np.load(str(message["images"]), mmap_mode="r")
-        self._inputs = rotated(images, cast("int", message["batch"]))
+        self._places = rotation(len(images), cast("int", message["batch"]))
+        self._inputs = [np.ascontiguousarray(images[place]) for place in self._places]
+        self._timed = []
         deadline = time.perf_counter() + cast("float", message["limit_seconds"])
-        first = self._host_calls(1)[0] / 1e9
-        calls, last = 1, self._window()
+        calls = self._host_calls(1)
+        last = self._window()
+        calls += last
         while last[-1] / 1e9 < SLOW_CALL_SECONDS and time.perf_counter() < deadline:
-            calls += len(last)
             before, last = statistics.median(last), self._window()
+            calls += last
             if statistics.median(last) > before * (1 - STEADY_CHANGE):
                 break
-        calls += len(last)
-        return {"first_call_seconds": first, "warmup_calls": calls, "median_ns": int(statistics.median(last))}
+        return {"calls_ns": cast("JsonValue", calls), "median_ns": int(statistics.median(last))}
 
     def burst(self, message: Message) -> Message:
         """Time `calls` calls at each boundary after `drop` untimed ones.
 
-        Garbage collection is off meanwhile, as in the standard library's timeit. Answers nanoseconds of each call,
-        and wall and processor time of all of them together.
+        Garbage collection is off meanwhile, as in the standard library's timeit. The output of one timed call is
+        kept, so that what was timed can be audited. Answers nanoseconds of each call, the dropped ones too, and of
+        all timed calls together the wall and processor time and how often the system took the processor away.
         """
         calls, drop = cast("int", message["calls"]), cast("int", message["drop"])
+        kept = random.randrange(calls)  # noqa: S311  a sample, not a secret
         native = [self.session.prepare(images) for images in self._inputs]
         gc.collect()
         gc.disable()
         try:
-            self._host_calls(drop)
+            dropped = self._host_calls(drop)
+            switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
             wall, processor = time.perf_counter_ns(), time.process_time_ns()
-            host = self._host_calls(calls)
+            host = self._host_calls(calls, kept)
             device = self._device_calls(native, calls)
             processor = time.process_time_ns() - processor
             wall = time.perf_counter_ns() - wall
+            switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
         finally:
             gc.enable()
         return {
             "host_ns": cast("JsonValue", host),
             "device_ns": cast("JsonValue", device),
+            "dropped_ns": cast("JsonValue", dropped),
             "wall_ns": wall,
             "processor_ns": processor,
+            "involuntary_switches": switches,
         }
 
     def logits(self, message: Message) -> Message:
@@ -111,6 +123,15 @@ class Worker:
         images = np.load(str(message["images"]), mmap_mode="r")[: cast("int", message["count"])]
         np.save(str(message["out"]), predict(self.session, images, cast("int", message["batch"])))
         return {}
+
+    def timed(self, message: Message) -> Message:
+        """Write the outputs kept of timed calls to `out` (.npz): `places` of their images (n,), `logits` (n, classes).
+
+        Answers how many calls they come from.
+        """
+        places = np.concatenate([self._places[which] for which, _ in self._timed])
+        np.savez(str(message["out"]), places=places, logits=np.concatenate([logits for _, logits in self._timed]))
+        return {"calls": len(self._timed)}
 
     def memory(self, message: Message) -> Message:
         """Answers the highest resident memory so far in MiB."""
@@ -124,14 +145,17 @@ class Worker:
             found += self._host_calls(1)
         return found
 
-    def _host_calls(self, calls: int) -> list[int]:
+    def _host_calls(self, calls: int, kept: int = -1) -> list[int]:
+        """Nanoseconds of each call; the output of call number `kept` is put by."""
         session, inputs, clock = self.session, self._inputs, time.perf_counter_ns
         found = []
         for call in range(calls):
             images = inputs[call % len(inputs)]
             start = clock()
-            session.fetch(session.run(session.prepare(images)))
+            logits = session.fetch(session.run(session.prepare(images)))
             found.append(clock() - start)
+            if call == kept:
+                self._timed.append((call % len(inputs), np.array(logits)))
         return found
 
     def _device_calls(self, native: list[object], calls: int) -> list[int]:
@@ -145,11 +169,10 @@ class Worker:
         return found
 
 
-def rotated(images: Images, batch: int) -> list[Images]:
-    """Different batches of real images to take turns with; images repeat only when there are too few."""
-    count = min(ROTATED_INPUTS, max(len(images) // batch, 1))
-    places = np.arange(count * batch).reshape(count, batch) % len(images)
-    return [np.ascontiguousarray(images[place]) for place in places]
+def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
+    """Which images make up the batches that calls take turns with; they repeat only when there are too few."""
+    count = min(ROTATED_INPUTS, max(images // batch, 1))
+    return list(np.arange(count * batch).reshape(count, batch) % images)
 
 
 def peak_memory_mib() -> float:
@@ -170,6 +193,7 @@ def serve(channel: Channel) -> None:
         "warm": worker.warm,
         "burst": worker.burst,
         "logits": worker.logits,
+        "timed": worker.timed,
         "memory": worker.memory,
     }
     for line in sys.stdin:

@@ -8,7 +8,7 @@ from bench.report.blocks import Column, Section, Table, Tone, Value
 from bench.report.evidence import Evidence, Group, group_of
 from bench.report.numbers import TIMES, counted, interval, significant
 
-STATUS_TONES: dict[str, Tone] = {"ok": "good", "failed": "bad", "skipped": "notice"}
+STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "failed": "bad", "skipped": "notice"}
 PLACE_COLUMNS = (
     Column("Runtime"),
     Column("Architecture"),
@@ -74,13 +74,14 @@ def all_cells(evidence: Evidence) -> Section | None:
 
 def _place(index: int, cell: Cell) -> tuple[Value, ...]:
     path = f"/cells/{index}"
+    status = "invalid" if cell.invalid else cell.status
     return (
         Value(cell.label),
         Value(cell.architecture),
         Value(str(cell.size), cell.size, f"{path}/size"),
         Value(str(cell.batch), cell.batch, f"{path}/batch"),
         Value(str(cell.threads), cell.threads, f"{path}/threads"),
-        Value(cell.status, tone=STATUS_TONES[cell.status]),
+        Value(status, tone=STATUS_TONES[status]),
     )
 
 

@@ -9,6 +9,7 @@ from bench.report.verdict import Outcome, Verdict, headline, verdicts
 SIGNS: dict[Outcome, tuple[str, Tone]] = {
     "faster": ("faster", "good"),
     "slower": ("slower", "bad"),
+    "same": ("same", "good"),
     "undecided": ("undecided", "notice"),
     "invalid": ("invalid", "bad"),
     "missing": ("no verdict", "muted"),

@@ -17,6 +17,7 @@ from bench.report.about_pareto import accuracy_against_latency
 from bench.report.about_speed import latency, ratios, throughput
 from bench.report.about_steadiness import steadiness
 from bench.report.about_training import accuracy, classes
+from bench.report.about_validity import validity
 from bench.report.about_verdict import verdict
 from bench.report.blocks import Section
 from bench.report.evidence import Evidence
@@ -27,6 +28,7 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     throughput,
     ratios,
     steadiness,
+    validity,
     accuracy,
     classes,
     curves,

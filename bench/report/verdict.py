@@ -13,7 +13,7 @@ from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreement_fails, agreements_of_export, group_of, is_timed
 from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
 
-Outcome = Literal["faster", "slower", "undecided", "invalid", "missing"]
+Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Verdict:
 
     Attributes:
         group: architecture, size, batch and threads.
-        outcome: of ONNX: "faster", "slower" or "undecided" against the fastest native runtime; "invalid"
-            where an output does not agree, so that no time counts; "missing" where nothing was compared.
+        outcome: of ONNX: "faster", "slower", "same" (within 2 %) or "undecided" against the fastest native
+            runtime; "invalid" where an output does not agree, so that no time counts; "missing" where nothing was
+            compared.
         place: "At 64x64 and batch 1".
         finding: the rest of the sentence.
     """
@@ -61,6 +62,7 @@ def headline(results: Results) -> str:
         return f"On this machine nothing could be compared: {found[0].finding}"
     parts = [_faster_part(results, counts["faster"], len(found))]
     parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
+    parts += [f"the same within 2 % in {counts['same']}"] if counts["same"] else []
     parts += [f"not told apart in {counts['undecided']}"] if counts["undecided"] else []
     text = f"On this machine, ONNX is {listed(parts)}."
     if counts["invalid"]:
@@ -109,7 +111,12 @@ def _speed(comparison: Comparison) -> str:
     if comparison.verdict == "undecided":
         return (
             f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
-            f"medians is {ratio(comparison.speedup)}, an interval that contains 1"
+            f"medians is {ratio(comparison.speedup)}, which is not enough evidence for either"
+        )
+    if comparison.verdict == "same":
+        return (
+            f"{onnx} and the fastest native runtime, {native}, are the same within 2 %: the ratio of their "
+            f"medians is {ratio(comparison.speedup)}"
         )
     faster = comparison.verdict == "faster"
     factor = comparison.speedup if faster else inverse(comparison.speedup)
@@ -153,7 +160,9 @@ def _left_out(comparison: Comparison, results: Results) -> str:
     group = _group_of_comparison(comparison)
     wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
     labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
-    return f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
+    text = f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
+    invalid = [runtime_in_words(c.label) for c in results.cells if group_of(c) == group and is_timed(c) and c.invalid]
+    return text + (f"; not ranked, because the measurement is invalid: {listed(invalid)}" if invalid else "")
 
 
 def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agreement]]:
@@ -183,7 +192,7 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
     missing = [
         _nothing_ran(kind, side, results)
         for kind, side in sides.items()
-        if not any(is_timed(cell) and not agreement_fails(cell, results) for cell in side)
+        if not any(is_timed(cell) and not cell.invalid and not agreement_fails(cell, results) for cell in side)
     ]
     if not missing:
         return "both sides were timed, but no comparison was recorded."
@@ -197,6 +206,9 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
     wrong = [cell.label for cell in cells if is_timed(cell) and agreement_fails(cell, results)]
     if wrong:
         return f"no {kind} runtime gave outputs that agree (agreement FAILS for {listed(wrong)})"
+    invalid = next((cell for cell in cells if is_timed(cell) and cell.invalid), None)
+    if invalid:
+        return f"no {kind} runtime has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
     reason = next((f"; {cell.label}: {cell.reason.rstrip('.')}" for cell in cells if cell.reason), "")
     return f"no {kind} runtime finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
 

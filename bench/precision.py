@@ -1,0 +1,66 @@
+"""Where a measurement is not yet as precise as was asked: pure functions over the samples so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from bench.stats import paired_ratio
+from bench.summary import NATIVE_FRAMEWORKS, CellSamples
+from bench.trials import Group
+from bench.workers import Candidate
+
+
+def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
+    """Relative width of the 95 % interval of each ratio to its batch's reference, by batch and label.
+
+    Candidates without samples, with no framework (the ruler's zero) and the reference itself have none.
+    """
+    found = {}
+    for batch in group.batches:
+        reference = reference_of(group, batch, timed)
+        if reference is None:
+            continue
+        base = timed[group.cell_name(batch, reference.label)]["host"]
+        for candidate in _timed_candidates(group, batch, timed):
+            if candidate.label != reference.label:
+                ratio = paired_ratio(timed[group.cell_name(batch, candidate.label)]["host"], base)
+                found[(batch, candidate.label)] = (ratio.high - ratio.low) / ratio.value if ratio else math.inf
+    return found
+
+
+def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
+    """What ratios are to: the fastest native candidate so far, or the fastest of all where none is native."""
+    candidates = _timed_candidates(group, batch, timed)
+    native = [candidate for candidate in candidates if candidate.framework in NATIVE_FRAMEWORKS]
+
+    def median(candidate: Candidate) -> float:
+        values = sorted(timed[group.cell_name(batch, candidate.label)]["host"].values)
+        return float(values[len(values) // 2])
+
+    return min(native or candidates, key=median, default=None)
+
+
+def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group | None, float]:
+    """What of a group is worth another process, and how wide its widest interval is.
+
+    Returns:
+        The group with only the candidates and batches that are wider than `precision`, and the references they are
+        compared with; None and 0 when all are narrow enough.
+    """
+    wide = {key: width for key, width in widths(group, timed).items() if width > precision}
+    if not wide:
+        return None, 0.0
+    batches = tuple(batch for batch in group.batches if any(batch == wanted for wanted, _ in wide))
+    references = [reference_of(group, batch, timed) for batch in batches]
+    labels = {label for _, label in wide} | {reference.label for reference in references if reference}
+    candidates = tuple(candidate for candidate in group.candidates if candidate.label in labels)
+    return replace(group, candidates=candidates, batches=batches), max(wide.values())
+
+
+def _timed_candidates(group: Group, batch: int, timed: CellSamples) -> list[Candidate]:
+    return [
+        candidate
+        for candidate in group.candidates
+        if candidate.framework and "host" in timed.get(group.cell_name(batch, candidate.label), {})
+    ]

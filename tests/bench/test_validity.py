@@ -1,0 +1,113 @@
+"""Each reason for which a time is not believed, and a quiet cell that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars
+import pytest
+
+from assay.records import Interval
+from assay.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
+from bench.schedule import Measured
+from bench.summary import NANOSECONDS_IN_MS, ranked
+from bench.validity import judged, reasons
+
+AGREES = Agreement(
+    subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
+    top1_flips=0, passed=True,
+)  # fmt: skip
+WRONG = AGREES.model_copy(update={"passed": False, "reason": "differs by 0.1, 1e-05 is tolerated"})
+
+
+def timing(ms: float, *, calls: int = 100, processes: int = 3) -> Timing:
+    estimate = Interval(value=ms, low=ms, high=ms)
+    return Timing(median_ms=estimate, p90_ms=estimate, p99_ms=estimate, samples=calls, processes=processes)
+
+
+def cell(**changes: Any) -> Cell:
+    """A quiet cell, with changes."""
+    quiet = Cell(
+        name="bloodnet/28/b1/t1/torch.eager", architecture="bloodnet", size=28, batch=1, threads=1, device_kind="cpu",
+        runtime="torch.eager", framework="torch", label="torch.eager", status="ok", weights="key", host=timing(1.0),
+        processor_use=1.0, timed_agreement=AGREES, steadiness=Steadiness(involuntary_switches_per_second=1.0),
+    )  # fmt: skip
+    return quiet.model_copy(update=changes)
+
+
+def test_a_quiet_cell_is_valid() -> None:
+    assert reasons(cell()) == []
+    assert ranked(cell())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"host": timing(1.0, processes=1)}, "too few processes"),
+        ({"host": timing(1.0, calls=7)}, "too few calls"),
+        ({"steadiness": Steadiness(drift=0.08, drift_p_value=0.001)}, "drift: +8.0%"),
+        ({"steadiness": Steadiness(stolen_share=0.05)}, "stolen processor time: 5.0%"),
+        ({"steadiness": Steadiness(throttle_events=2)}, "throttled processor: 2 events"),
+        ({"steadiness": Steadiness(involuntary_switches_per_second=500.0)}, "involuntary context switches: 500"),
+        ({"steadiness": Steadiness(floor_share=0.03)}, "harness floor: 3.0%"),
+        ({"processor_use": 1.9}, "more than the 1 threads asked for"),
+        ({"processor_use": 0.4}, "it was waiting"),
+        ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
+        ({"timed_agreement": None}, "were not compared"),
+    ],
+)
+def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dict[str, object], reason: str) -> None:
+    changed = cell(**changes)
+    (found,) = reasons(changed)
+    assert reason in found
+    assert not ranked(changed.model_copy(update={"invalid": [found]}))
+
+
+def test_an_unsure_or_small_drift_is_no_reason() -> None:
+    assert reasons(cell(steadiness=Steadiness(drift=0.08, drift_p_value=0.2))) == []
+    assert reasons(cell(steadiness=Steadiness(drift=0.03, drift_p_value=0.0001))) == []
+
+
+def test_the_rulers_own_zero_is_not_judged() -> None:
+    assert reasons(cell(framework="", runtime="null", timed_agreement=None)) == []
+
+
+def measured(names: list[str], switches: int) -> Measured:
+    """Three processes of four blocks of 50 ms for each cell; calls of 1 ms, the ruler's of 0.05 ms."""
+    calls = [
+        (name, process, block, call, "host", int(NANOSECONDS_IN_MS * (0.05 if "null" in name else 1)), 0)
+        for name in names
+        for process in range(3)
+        for block in range(4)
+        for call in range(10)
+    ]
+    bursts = [
+        (name, process, block, 0, 50_000_000, 49_000_000, switches, 0.0, None)
+        for name in names
+        for process in range(3)
+        for block in range(4)
+    ]
+    columns = ["cell", "process", "block", "call", "boundary", "wall_ns", "cpu_ns"]
+    return Measured(
+        polars.DataFrame(calls, schema=columns, orient="row"),
+        polars.DataFrame(bursts, schema=BURST_COLUMNS, orient="row"),
+        [], {}, {}, 1.0,
+    )  # fmt: skip
+
+
+def test_what_happened_is_read_from_bursts_and_samples() -> None:
+    timed = cell(steadiness=None, processor_use=None, timed_agreement=None)
+    floor = cell(name="bloodnet/28/b1/t1/null", runtime="null", framework="", label="null", host=timing(0.05))
+    skipped = cell(name="bloodnet/28/b1/t1/jax.jit", status="skipped", host=None)
+    found = judged([timed, floor, skipped], measured([timed.name, floor.name], 20), {timed.name: AGREES})
+    seen = found[0].steadiness
+    assert seen is not None
+    assert seen.involuntary_switches_per_second == pytest.approx(400)
+    assert seen.floor_share == pytest.approx(0.05)
+    assert (seen.stolen_share, seen.throttle_events, seen.drift) == (0.0, None, 0.0)
+    assert found[0].processor_use == pytest.approx(0.98)
+    assert [reason.split(":")[0] for reason in found[0].invalid] == ["involuntary context switches", "harness floor"]
+    assert found[1].invalid == []
+    assert found[2] == skipped
+    assert np.isfinite(found[0].model_dump()["steadiness"]["involuntary_switches_per_second"])
