@@ -57,7 +57,7 @@ class TrainingRequest(BaseModel):
 
     def inputs(self) -> dict[str, JsonValue]:
         """What determines the weights."""
-        fields = self.model_dump(mode="json")
+        fields = self.model_dump(mode="json") | {"spec": cast("JsonValue", self.spec.to_dict())}
         return {name: fields[name] for name in sorted(set(fields) - {"dataset", "start", "out"})}
 
     def first_weights(self) -> Weights:
