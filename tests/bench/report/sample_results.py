@@ -24,6 +24,7 @@ from assay.results import (
     Metrics,
     Parity,
     Results,
+    Steadiness,
     Timing,
     Training,
 )
@@ -376,6 +377,14 @@ def _timed(cell: Cell, median: float, cold: tuple[float, float, float], chance: 
             "throughput": spread(cell.batch / median * 1000, 0.012),
             "cold": ColdStart(import_seconds=cold[0], load_seconds=cold[1], first_call_seconds=cold[2]),
             "processor_use": 0.99 + chance.uniform(-0.01, 0.01),
+            "steadiness": Steadiness(
+                drift=chance.uniform(-0.01, 0.01),
+                drift_p_value=chance.uniform(0.05, 1),
+                autocorrelation=chance.uniform(-0.1, 0.4),
+                involuntary_switches_per_second=chance.uniform(1, 9),
+                stolen_share=0.0,
+                floor_share=0.0021 / median if cell.framework else None,
+            ),
             "peak_memory_mib": base_memory * (1 + 0.0006 * cell.batch * (cell.size / 28)) + chance.uniform(0, 15),
             "precision": "fp32",
             "provenance": {"version": versions.get(cell.framework, "0.1.0"), "threads": "1"},

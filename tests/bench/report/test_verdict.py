@@ -65,8 +65,22 @@ def test_undecided_claims_nothing() -> None:
     found = only(compared((1.02, 0.97, 1.07), "undecided"))
     assert found.outcome == "undecided"
     assert "cannot be told apart" in found.finding
-    assert "1.02x (0.97-1.07), an interval that contains 1" in plain(found.finding)
+    assert "1.02x (0.97-1.07), which is not enough evidence for either" in plain(found.finding)
     assert "faster than" not in found.finding
+
+
+def test_the_same_within_the_margin_is_an_answer() -> None:
+    found = only(compared((1.005, 0.995, 1.015), "same"))
+    assert found.outcome == "same"
+    assert "are the same within 2 %" in found.finding
+    assert "faster than" not in found.finding
+
+
+def test_an_invalid_cell_is_named_and_not_ranked() -> None:
+    results = compared((3.1, 3.0, 3.2), "faster")
+    spare = results.cells[0].model_copy(update={"label": "jax.jit", "name": "x", "invalid": ["drift: +9.0%"]})
+    found = only(results.model_copy(update={"cells": [*results.cells, spare]}))
+    assert "not ranked, because the measurement is invalid: jax.jit" in found.finding
 
 
 def test_a_comparison_may_name_cells_in_full() -> None:
