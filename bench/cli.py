@@ -14,6 +14,8 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import AssayError
+from bench.cli_selfcheck import selfcheck
+from bench.cli_compare import compare
 
 if TYPE_CHECKING:
     import polars
@@ -33,6 +35,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command()(selfcheck)
+app.command()(compare)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]

@@ -43,11 +43,31 @@ def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
 
 def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
     """Time every runtime on every subject, and compare what it computed."""
+    groups = groups_of(run, subjects, exports)
+    measured, cells = time_groups(run, subjects, groups, run.folder / "units", run.study.bench.precision)
+    missing = [
+        cell
+        for group in groups
+        for export in exports
+        if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
+        for cell in _cells_without_export(group, export, run.study.bench.runtimes)
+    ]
+    return measured, cells + missing
+
+
+def groups_of(run: Run, subjects: list[Subject], exports: list[Export]) -> list[Group]:
+    """All runtimes of the study on each subject, for each thread count."""
+    return [_group(run, subject, exports, threads) for threads in run.study.bench.threads for subject in subjects]
+
+
+def time_groups(
+    run: Run, subjects: list[Subject], groups: list[Group], folder: Path, precision: float
+) -> tuple[Measured, list[Cell]]:
+    """Time what was grouped by `groups_of`, keeping finished units in `folder`, and compare what it computed."""
     bench = run.study.bench
-    groups = [_group(run, subject, exports, threads) for threads in bench.threads for subject in subjects]
-    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks, bench.precision)
+    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks, precision)
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
-        measured = measure(groups, budget, run.folder / "units", run.narrator.tell)
+        measured = measure(groups, budget, folder, run.narrator.tell)
     with run.stage("audit", "Comparing numbers"):
         agreements: dict[str, Agreement] = {}
         timed: dict[str, Agreement] = {}
@@ -56,15 +76,7 @@ def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[
             agreements |= images
             timed |= calls
     weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
-    cells = judged(cells_of(groups, measured.facts, measured.samples, agreements, weights), measured, timed)
-    missing = [
-        cell
-        for group in groups
-        for export in exports
-        if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
-        for cell in _cells_without_export(group, export, bench.runtimes)
-    ]
-    return measured, cells + missing
+    return measured, judged(cells_of(groups, measured.facts, measured.samples, agreements, weights), measured, timed)
 
 
 def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:

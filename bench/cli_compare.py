@@ -1,0 +1,69 @@
+"""The command `assay compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ARTIFACTS = Path("artifacts")
+
+
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="BASE NEW", help="Folders of two runs; with --env one study file instead.")
+    ],
+    env: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--env", help="Twice: a virtual environment, an interpreter or a pinned list of packages; base comes first."
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, help="Slower by more than this, in percent, is a regression.")
+    ] = 5.0,
+    allow: Annotated[
+        str,
+        typer.Option(
+            "--allow", help="Differences that are the question: threads,device,precision,data,weights,machine."
+        ),
+    ] = "",
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", help="Write a pull request comment to this file.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="With --env: folder for what the study makes.")] = ARTIFACTS,
+    data_root: Annotated[
+        Path | None, typer.Option("--data-root", help="With --env: a PBC zip or folder, or a folder of .npz files.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Compare two runs, or two environments measured in turns; exit 1 when something became slower."""
+    from rich.console import Console
+
+    from bench.compare import compare_runs
+    from bench.compare_files import read_side, show, write_junit, write_markdown
+
+    allowed = [name.strip() for name in allow.split(",") if name.strip()]
+    if env:
+        if len(env) != 2 or len(paths) != 1:
+            raise typer.BadParameter("with --env name one study file, and --env twice")
+        from bench.compare_env import compare_environments
+
+        outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)
+    else:
+        if len(paths) != 2:
+            raise typer.BadParameter("name two runs: BASE NEW")
+        base, new = (read_side(path) for path in paths)
+        outcome = compare_runs(base, new, allowed=allowed, threshold=threshold / 100)
+    if markdown:
+        write_markdown(outcome, markdown)
+    if junit:
+        write_junit(outcome, junit)
+    if as_json:
+        typer.echo(outcome.model_dump_json(indent=1))
+    else:
+        show(outcome, Console())
+    if outcome.regressions:
+        raise typer.Exit(1)
