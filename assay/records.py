@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+# Of one time against another, see `bench.verdicts`.
+Verdict = Literal["faster", "slower", "same", "undecided"]
 
 
 class Record(BaseModel):

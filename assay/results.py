@@ -14,9 +14,11 @@ from typing import Literal
 import polars
 from pydantic import Field, JsonValue, ValidationError
 
+from assay.attribution import AffineFit, Attribution, Crossover
 from assay.errors import ArtifactError
-from assay.records import Interval, Record
+from assay.records import Interval, Record, Verdict
 from assay.roofline import Bound, Ceilings, GraphWork
+from assay.selfcheck import SelfCheck
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -250,9 +252,6 @@ class Cell(Record):
     steadiness: Steadiness | None = None
 
 
-Verdict = Literal["faster", "slower", "same", "undecided"]
-
-
 class Comparison(Record):
     """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
 
@@ -308,7 +307,12 @@ class Results(Record):
     works: list[GraphWork] = Field(default_factory=list)
     ceilings: list[Ceilings] = Field(default_factory=list)
     bounds: list[Bound] = Field(default_factory=list)
+    attributions: list[Attribution] = Field(default_factory=list)
+    fits: list[AffineFit] = Field(default_factory=list)
+    crossovers: list[Crossover] = Field(default_factory=list)
+    factors: list[Factors] = Field(default_factory=list)
     seconds: dict[str, float]
+    selfcheck: SelfCheck | None = None
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -14,8 +14,8 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import AssayError
-from bench.cli_selfcheck import selfcheck
 from bench.cli_compare import compare
+from bench.cli_selfcheck import selfcheck
 
 if TYPE_CHECKING:
     import polars
@@ -133,6 +133,28 @@ def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as
     results = run_study(loaded, out / loaded.name, out / "data", Narrator())
     if as_json:
         print_line(results.model_dump_json(indent=1))
+
+
+@app.command()
+def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+    """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
+    from bench.attribution_table import render
+    from bench.conductor import run_study
+    from bench.progress import Narrator
+
+    loaded = _study(study, data_root)
+    loaded = loaded.model_copy(update={"bench": loaded.bench.model_copy(update={"attribute": True})})
+    results = run_study(loaded, out / loaded.name, out / "data", Narrator())
+    if as_json:
+        print_json(
+            {
+                "attributions": [one.model_dump(mode="json") for one in results.attributions],
+                "fits": [one.model_dump(mode="json") for one in results.fits],
+                "crossovers": [one.model_dump(mode="json") for one in results.crossovers],
+            }
+        )
+        return
+    render(results)
 
 
 @app.command()

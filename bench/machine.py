@@ -7,18 +7,32 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import psutil
 from pydantic import JsonValue
 
 from assay.errors import AssayError
 from assay.jobs import run_job
+from bench.disturbance import busy_seconds, stolen_seconds
 from infer.probe import PROBES
 
 PROBE_SECONDS = 120
-TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16", "fma")
+TELLING_FLAGS = (
+    "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8",
+    "amx_bf16", "asimd", "asimddp", "bf16", "i8mm", "sve",
+)  # fmt: skip
+TELLING_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
+    "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE",
+    "MALLOC_CONF",
+)  # fmt: skip
+FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
+NOT_SHOWN = "not shown"
+MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
     "onnxruntime-gpu", "onnxscript", "tf2onnx", "jax2onnx", "openvino", "numpy", "scipy", "medmnist",
@@ -26,20 +40,26 @@ RECORDED_PACKAGES = (
 
 
 def environment() -> dict[str, JsonValue]:
-    """Processor, memory, load, operating system, interpreter and package versions."""
+    """Processor and what steers its speed, memory, load, operating system, interpreter and package versions."""
     return {
         "processor": processor_name(),
-        "features": [flag for flag in TELLING_FLAGS if flag in _cpuinfo().get("flags", "").split()],
+        "features": [flag for flag in TELLING_FLAGS if flag in _flags()],
         "cores": os.cpu_count() or 1,
         "usable_cores": len(usable_cores()),
-        "frequency_governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not shown",
-        "virtualisation": "yes" if "hypervisor" in _cpuinfo().get("flags", "").split() else "none seen",
+        "threads_per_core": threads_per_core(),
+        "frequency_governor": _read(f"{FREQUENCY}/scaling_governor") or NOT_SHOWN,
+        "frequency_mhz": cast("JsonValue", frequency_mhz()),
+        "turbo": turbo(),
+        "virtualisation": virtualisation(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load_1_minute": round(psutil.getloadavg()[0], 2),
+        "stolen_share_since_start": stolen_share(),
         "gpus": list(gpus()),
         "system": f"{platform.system()} {platform.machine()}",
+        "kernel": platform.release(),
         "python": platform.python_version(),
         "packages": dict(package_versions()),
+        "variables": dict(telling_variables()),
     }
 
 
@@ -52,6 +72,98 @@ def usable_cores() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
+
+
+def threads_per_core() -> int | str:
+    """Hardware threads that share a physical core, as far as the system shows it; 1 without SMT."""
+    siblings = _read("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+    return len(cores_in(siblings)) if siblings else NOT_SHOWN
+
+
+def cores_in(text: str) -> list[int]:
+    """The numbers in Linux's notation for sets of cores, "0-2,5"."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def frequency_mhz() -> dict[str, float]:
+    """Present, least and most frequency of the first core, of those that are shown."""
+    files = {"now": "scaling_cur_freq", "least": "scaling_min_freq", "most": "scaling_max_freq"}
+    shown = {name: _read(f"{FREQUENCY}/{file}") for name, file in files.items()}
+    found = {name: int(text) / 1000 for name, text in shown.items() if text.isdigit()}
+    present = _cpuinfo().get("cpu MHz")
+    return found or ({"now": float(present)} if present else {})
+
+
+def turbo() -> str:
+    """Whether the processor may go above its nominal frequency."""
+    intel = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read("/sys/devices/system/cpu/cpufreq/boost")
+    return {"0": "on", "1": "off"}.get(intel) or {"1": "on", "0": "off"}.get(boost) or NOT_SHOWN
+
+
+def virtualisation() -> str:
+    """ "none seen", or the hypervisor and the container that are seen, as far as they tell who they are."""
+    seen = []
+    if "hypervisor" in _flags():
+        vendor, product = _read("/sys/class/dmi/id/sys_vendor"), _read("/sys/class/dmi/id/product_name")
+        kind = _read("/sys/hypervisor/type") or f"{vendor} {product}".strip()
+        seen.append(f"hypervisor ({kind})" if kind else "hypervisor")
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        seen.append("container")
+    return ", ".join(seen) or "none seen"
+
+
+def stolen_share() -> float | str:
+    """Share of the processor time wanted since the machine started that a hypervisor gave to others."""
+    cores = usable_cores()
+    stolen, busy = stolen_seconds(cores), busy_seconds(cores)
+    if stolen is None or busy is None:
+        return NOT_SHOWN
+    return round(stolen / max(stolen + busy, 1e-9), 4)
+
+
+def telling_variables() -> dict[str, str]:
+    """Environment variables that change how libraries compute, of those that are set."""
+    return {name: os.environ[name] for name in TELLING_VARIABLES if name in os.environ}
+
+
+def advice(facts: Mapping[str, JsonValue]) -> list[str]:
+    """What to change for a quieter machine, one sentence each, from the facts of `environment`; pure."""
+    found = []
+    governor = facts.get("frequency_governor")
+    if governor not in (None, NOT_SHOWN, "performance"):
+        found.append(
+            f"The frequency governor is '{governor}': set 'performance' (sudo cpupower frequency-set -g performance)."
+        )
+    if facts.get("turbo") == "on":
+        found.append("Turbo is on, so that speed depends on heat and on the other cores: turn it off for comparisons.")
+    load, cores = facts.get("load_1_minute"), facts.get("cores")
+    if isinstance(load, int | float) and isinstance(cores, int) and load > MOST_LOAD * cores:
+        found.append(f"The load is {load:g} on {cores} cores: stop what else is running.")
+    if facts.get("usable_cores") == 1:
+        found.append("One core has to run both the workers and their conductor: give the process two or more.")
+    threads = facts.get("threads_per_core")
+    if isinstance(threads, int) and threads > 1:
+        found.append(
+            f"{threads} hardware threads share each core (SMT): turn it off "
+            "(echo off | sudo tee /sys/devices/system/cpu/smt/control) or leave the siblings idle."
+        )
+    return found + _advice_on_guests(facts)
+
+
+def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
+    found = []
+    stolen = facts.get("stolen_share_since_start")
+    if isinstance(stolen, int | float) and stolen > MOST_STOLEN:
+        found.append(f"A hypervisor kept {stolen:.1%} of the processor time wanted: use a host that is not shared.")
+    seen = str(facts.get("virtualisation", ""))
+    if "hypervisor" in seen:
+        found.append("The machine is virtual, and neighbours disturb it unseen: prefer bare metal or dedicated cores.")
+    return found
 
 
 def gpus() -> tuple[str, ...]:
@@ -93,6 +205,10 @@ def probe_frameworks() -> dict[str, dict[str, str]]:
             except AssayError as error:
                 found[name] = {"missing": str(error)}
     return found
+
+
+def _flags() -> list[str]:
+    return _cpuinfo().get("flags", _cpuinfo().get("Features", "")).split()
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars
 
-from assay.records import Interval
-from assay.results import Agreement, Cell, ColdStart, Comparison, Timing, Verdict
+from assay.records import Interval, Verdict
+from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
 from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.trials import CellFacts, Group
 from bench.verdicts import judge

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtr
 
-from assay.results import Verdict
+from assay.records import Verdict
 from bench.stats import CONFIDENCE, Ratio
 
 MARGIN = 0.02

@@ -14,6 +14,7 @@ from bench.report.about_environment import data, environment, repeat
 from bench.report.about_exports import exports
 from bench.report.about_learning import curves, parity
 from bench.report.about_pareto import accuracy_against_latency
+from bench.report.about_selfcheck import selfcheck
 from bench.report.about_speed import latency, ratios, throughput
 from bench.report.about_steadiness import steadiness
 from bench.report.about_training import accuracy, classes
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     ratios,
     steadiness,
     validity,
+    selfcheck,
     accuracy,
     classes,
     curves,

@@ -1,0 +1,36 @@
+"""The command `assay selfcheck`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def selfcheck(
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 5.0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = Path(
+        "artifacts"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
+    from rich.console import Console
+
+    from bench.progress import Narrator
+    from bench.selfcheck import run_selfcheck, store_selfcheck
+    from bench.selfcheck_table import render
+
+    narrator = Narrator()
+    with narrator.showing():
+        found = run_selfcheck(minutes * 60, narrator.tell)
+    path = store_selfcheck(found, out)
+    console = Console(highlight=False)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        render(found, console)
+        console.print(f"Record: {path}", soft_wrap=True, markup=False)
+    if not found.passed:
+        raise typer.Exit(1)

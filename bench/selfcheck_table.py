@@ -1,0 +1,42 @@
+"""A self-check in words, for the terminal and the report."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from assay.selfcheck import Check, SelfCheck
+from bench.report.numbers import significant
+
+VERDICTS = {
+    True: "The instrument is fit for use on this machine.",
+    False: "The instrument did not prove itself on this machine: what fails below is not to be relied on.",
+}
+
+
+def measured(check: Check) -> str:
+    """What was found, with its unit."""
+    return "not measured" if check.found is None else _quantity(check.found, check)
+
+
+def required(check: Check) -> str:
+    """ "at most 5 us"."""
+    return f"{check.bound} {_quantity(check.required, check)}"
+
+
+def _quantity(value: float, check: Check) -> str:
+    unit = {"share": "%", "us": "µs", "ns": "ns"}[check.unit]
+    return f"{significant(100 * value if check.unit == 'share' else value, 2)} {unit}"
+
+
+def render(found: SelfCheck, console: Console) -> None:
+    """Print the checks, the verdict and, where it failed, what to change."""
+    table = Table("check", "measured", "required", "", "remark", title="Self-check", title_justify="left")
+    for check in found.checks:
+        outcome = "[green]pass[/green]" if check.passed else "[red]FAIL[/red]"
+        table.add_row(check.name, measured(check), required(check), outcome, check.remark)
+    console.print(table)
+    console.print(f"{VERDICTS[found.passed]} ({found.seconds:.0f} s)")
+    if not found.passed:
+        for sentence in found.advice:
+            console.print(f"- {sentence}", markup=False)
