@@ -24,7 +24,6 @@ from bench.summary import by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
-MOST_PROCESSES = 40
 RECORDS = 2  # raised when a unit records more than before, so that older ones are measured again
 
 
@@ -39,6 +38,7 @@ class Budget:
         blocks: most blocks in one process.
         precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
             0 adds none.
+        most_processes: of one cell, however wide its intervals are.
     """
 
     seconds: float
@@ -46,6 +46,7 @@ class Budget:
     call_seconds: float
     blocks: int
     precision: float = 0.0
+    most_processes: int = 40
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,7 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         wanted = []
         for name, group in names.items():
             part, width = unsettled(group, timed, sitting.budget.precision)
-            if (
-                part
-                and sitting.processes(name) < MOST_PROCESSES
-                and sitting.expected_seconds(group, part) < sitting.left
-            ):
+            if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:
             return
@@ -149,7 +146,8 @@ class _Sitting:
 
     def may_run(self, group: Group, part: Group) -> bool:
         """Whether another process of a part of a group is allowed and fits."""
-        return self.processes(group.name) < MOST_PROCESSES and self.expected_seconds(group, part) < self.left
+        few = self.processes(group.name) < self.budget.most_processes
+        return few and self.expected_seconds(group, part) < self.left
 
     def _of(self, name: str) -> list[Artifact]:
         return [unit for unit in self.units if unit.manifest.facts["group"] == name]

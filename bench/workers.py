@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
+from assay.errors import WorkerError
 from assay.jobs import Message, Process, error_from
 from assay.registry import RUNTIMES
 from assay.spec import Settings
@@ -72,6 +73,20 @@ class Burst:
     wall_ns: int
     processor_ns: int
     involuntary_switches: int
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            WorkerError: a time is below zero.
+        """
+        least = min(*self.host_ns, *self.device_ns, *self.dropped_ns, self.wall_ns, self.processor_ns)
+        if least < 0:
+            raise WorkerError(
+                "The worker's clock went backwards",
+                expected="times of 0 ns or more",
+                found=f"{least} ns",
+                remedy="Measure on a machine whose monotonic clock is one: see its clock source and its hypervisor",
+            )
 
 
 class Worker:

@@ -11,12 +11,13 @@ import numpy as np
 import polars
 import pytest
 
+from assay.errors import WorkerError
 from assay.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
 from bench.schedule import Budget, measure
 from bench.summary import cells_of, comparisons_of
 from bench.trials import BUDGET_SPENT, WARM_UP_BLOCK, CellFacts, Group, Limits, Unit, timed_name
-from bench.workers import Candidate
+from bench.workers import Burst, Candidate
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
 
@@ -107,6 +108,29 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
     assert told == []
     assert again.samples.equals(first.samples)
     assert again.seconds == first.seconds
+
+
+def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_path: Path) -> None:
+    null, eager = group.candidates[0], group.candidates[2]
+    candidates = (null, eager, Candidate("torch.channels_last", "", eager.model))
+    small = Group(group.name, candidates, (1,), group.settings, group.images)
+    never = Budget(600, 2, 60, 2, precision=1e-9, most_processes=3)
+    found = measure([small], never, tmp_path / "units", silent)
+    processes = dict(found.samples.group_by("cell").agg(polars.col("process").n_unique()).iter_rows())
+    assert {cell.split("/")[-1]: count for cell, count in processes.items()} == {
+        "null": 2,
+        "torch.eager": 3,
+        "torch.channels_last": 3,
+    }
+    told: list[str] = []
+    content = Budget(600, 2, 60, 2, precision=1e9, most_processes=3)
+    assert measure([small], content, tmp_path / "units", told.append).samples["process"].max() == 1
+    assert told == [], "the first two processes are kept, and no third is wanted"
+
+
+def test_a_clock_that_goes_backwards_is_refused() -> None:
+    with pytest.raises(WorkerError, match="clock went backwards"):
+        Burst(host_ns=[5, -1], device_ns=[5], dropped_ns=[], wall_ns=10, processor_ns=10, involuntary_switches=0)
 
 
 def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
