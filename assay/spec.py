@@ -17,12 +17,15 @@ class ModelSpec:
         size: height and width of the square input image, in pixels.
         classes: number of classes, the width of the output.
         channels: 3 for colour, 1 for grey.
+        skeleton: every width at its least: the same operators in the same order with next to no arithmetic. Its
+            weights mean nothing; it is timed to learn what a framework itself costs.
     """
 
     architecture: str
     size: int
     classes: int
     channels: int = 3
+    skeleton: bool = False
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -30,7 +33,9 @@ class ModelSpec:
         return (self.size, self.size, self.channels)
 
     def to_dict(self) -> dict[str, object]:
-        return asdict(self)
+        """The fields; `skeleton` only where it is set, so that the keys of whole models stay what they were."""
+        fields = asdict(self)
+        return fields if self.skeleton else {name: value for name, value in fields.items() if name != "skeleton"}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import onnxruntime as ort
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
 from infer.runtime import Images, Logits, ModelFiles, signature_of
+
+LEVELS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
 
 
 class CpuSession:
@@ -69,7 +79,28 @@ class CudaSession:
 
 
 def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession:
-    return CpuSession(model, _session(model, settings, ["CPUExecutionProvider"]), settings)
+    return CpuSession(model, session_of(model, settings), settings)
+
+
+def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession:
+    """The graph as it was exported, operator by operator."""
+    return _load_at("none", model, settings)
+
+
+def load_basic(model: ModelFiles, settings: Settings) -> CpuSession:
+    """What is known without the processor: constants folded, what is redundant left out."""
+    return _load_at("basic", model, settings)
+
+
+def load_extended(model: ModelFiles, settings: Settings) -> CpuSession:
+    """Operators fused too, but no change of the memory layout."""
+    return _load_at("extended", model, settings)
+
+
+def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
+    session = CpuSession(model, session_of(model, settings, level=level), settings)
+    session.facts["graph optimisation"] = level
+    return session
 
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
@@ -84,16 +115,25 @@ def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
             found=", ".join(ort.get_available_providers()),
             remedy="On a machine with an NVIDIA GPU install the extra 'gpu' in place of 'cpu'",
         )
-    session = _session(model, settings, [("CUDAExecutionProvider", {"use_tf32": "0"})])
+    session = session_of(model, settings, [("CUDAExecutionProvider", {"use_tf32": "0"})])
     if "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
     return CudaSession(model, session, settings)
 
 
-def _session(
-    model: ModelFiles, settings: Settings, providers: list[str | tuple[str, dict[str, str]]]
+def session_of(
+    model: ModelFiles,
+    settings: Settings,
+    providers: Sequence[str | tuple[str, dict[str, str]]] = ("CPUExecutionProvider",),
+    *,
+    profile: Path | None = None,
+    level: str = "all",
 ) -> ort.InferenceSession:
-    """A session with all graph optimisations.
+    """A session, with all graph optimisations unless told otherwise.
+
+    Args:
+        level: how far the graph is optimised, a key of `LEVELS`.
+        profile: where given, every call is profiled from the start, into a file whose name begins with this.
 
     Raises:
         InputError: there is no ONNX file.
@@ -102,12 +142,15 @@ def _session(
     if model.onnx is None:
         raise InputError("ONNX Runtime needs an ONNX file", found="neutral weights alone")
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.graph_optimization_level = LEVELS[level]
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     try:
-        return ort.InferenceSession(model.onnx, options, providers=providers)
+        return ort.InferenceSession(model.onnx, options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no base but this
         raise ArtifactError(f"onnxruntime cannot load {model.onnx}", found=str(error)) from error
 

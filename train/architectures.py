@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -26,6 +26,11 @@ BLOODNET_WIDTHS = (32, 64, 128)
 RESNET18_WIDTHS = (64, 128, 256, 512)
 VIT_WIDTH, VIT_DEPTH, VIT_HEADS, VIT_HIDDEN = 192, 12, 3, 768
 VIT_MOST_TOKENS = 200
+# Of a skeleton: neighbouring widths differ, so that the same shortcuts have convolutions.
+BLOODNET_LEAST, RESNET18_LEAST = (1, 2, 3), (1, 2, 3, 4)
+VIT_LEAST_WIDTH, VIT_LEAST_HIDDEN = VIT_HEADS, 4
+SKELETON_SIZE = 8
+"""Pixels of a skeleton: the least that every architecture takes, and that leaves convolutions something to slide on."""
 
 CONVENTIONS = ("shared", "torch", "keras", "flax")
 
@@ -74,13 +79,31 @@ def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
     return table(spec)
 
 
+def bloodnet_widths(spec: ModelSpec) -> tuple[int, ...]:
+    return BLOODNET_LEAST if spec.skeleton else BLOODNET_WIDTHS
+
+
+def resnet18_widths(spec: ModelSpec) -> tuple[int, ...]:
+    return RESNET18_LEAST if spec.skeleton else RESNET18_WIDTHS
+
+
+def vit_widths(spec: ModelSpec) -> tuple[int, int]:
+    """Width of the tokens, and of the hidden layer between them."""
+    return (VIT_LEAST_WIDTH, VIT_LEAST_HIDDEN) if spec.skeleton else (VIT_WIDTH, VIT_HIDDEN)
+
+
+def skeleton_of(spec: ModelSpec) -> ModelSpec:
+    """The same architecture with its widths and its image at their least; the same for every size."""
+    return replace(spec, size=SKELETON_SIZE, skeleton=True)
+
+
 def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
     """Three stages of two 3x3 convolution units, 2x2 max-pooling between them, average pooling, dense."""
     if spec.size < 4:
         raise InputError("bloodnet pools twice", expected="a size of 4 or more", found=str(spec.size))
     found: list[Parameter] = []
     width_in = spec.channels
-    for stage, width in enumerate(BLOODNET_WIDTHS, start=1):
+    for stage, width in enumerate(bloodnet_widths(spec), start=1):
         found += _unit(f"stage{stage}.unit1", 3, width_in, width)
         found += _unit(f"stage{stage}.unit2", 3, width, width)
         width_in = width
@@ -89,9 +112,10 @@ def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 def resnet18(spec: ModelSpec) -> tuple[Parameter, ...]:
     """ResNet-18 (He et al. 2016, arXiv:1512.03385) with its 7x7 stride-2 stem at every size."""
-    found = _unit("stem", 7, spec.channels, RESNET18_WIDTHS[0])
-    width_in = RESNET18_WIDTHS[0]
-    for stage, width in enumerate(RESNET18_WIDTHS, start=1):
+    widths = resnet18_widths(spec)
+    found = _unit("stem", 7, spec.channels, widths[0])
+    width_in = widths[0]
+    for stage, width in enumerate(widths, start=1):
         for block in (1, 2):
             path = f"stage{stage}.block{block}"
             found += _unit(f"{path}.unit1", 3, width_in, width)
@@ -104,22 +128,23 @@ def resnet18(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 def vit_tiny(spec: ModelSpec) -> tuple[Parameter, ...]:
     """ViT-Ti (Touvron et al. 2021, arXiv:2012.12877): learned positions, average over tokens, no class token."""
+    width, hidden = vit_widths(spec)
     patch = patch_size(spec)
     tokens = (spec.size // patch) ** 2
     found = [
-        Parameter("patch.kernel", (patch, patch, spec.channels, VIT_WIDTH)),
-        Parameter("patch.bias", (VIT_WIDTH,)),
-        Parameter("position", (tokens, VIT_WIDTH)),
+        Parameter("patch.kernel", (patch, patch, spec.channels, width)),
+        Parameter("patch.bias", (width,)),
+        Parameter("position", (tokens, width)),
     ]
     for layer in range(VIT_DEPTH):
         path = f"layers.{layer}"
-        found += _norm(f"{path}.norm1", VIT_WIDTH)
+        found += _norm(f"{path}.norm1", width)
         for part in ("query", "key", "value", "out"):
-            found += _dense(f"{path}.attention.{part}", VIT_WIDTH, VIT_WIDTH)
-        found += _norm(f"{path}.norm2", VIT_WIDTH)
-        found += _dense(f"{path}.expand", VIT_WIDTH, VIT_HIDDEN)
-        found += _dense(f"{path}.contract", VIT_HIDDEN, VIT_WIDTH)
-    return (*found, *_norm("norm", VIT_WIDTH), *_dense("head", VIT_WIDTH, spec.classes))
+            found += _dense(f"{path}.attention.{part}", width, width)
+        found += _norm(f"{path}.norm2", width)
+        found += _dense(f"{path}.expand", width, hidden)
+        found += _dense(f"{path}.contract", hidden, width)
+    return (*found, *_norm("norm", width), *_dense("head", width, spec.classes))
 
 
 def patch_size(spec: ModelSpec) -> int:

@@ -15,16 +15,15 @@ from flax import nnx
 
 from assay.spec import ModelSpec
 from train.architectures import (
-    BLOODNET_WIDTHS,
-    RESNET18_WIDTHS,
     VIT_DEPTH,
     VIT_HEADS,
-    VIT_HIDDEN,
-    VIT_WIDTH,
     Parameter,
     Weights,
+    bloodnet_widths,
     parameters,
     patch_size,
+    resnet18_widths,
+    vit_widths,
 )
 from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights, fold_batchnorm
 
@@ -66,7 +65,7 @@ class BloodStage(nnx.Module):
 
 class BloodNet(nnx.Module):
     def __init__(self, spec: ModelSpec, *, folded: bool, rngs: nnx.Rngs) -> None:
-        first, second, third = BLOODNET_WIDTHS
+        first, second, third = bloodnet_widths(spec)
         self.stage1 = BloodStage(spec.channels, first, folded=folded, rngs=rngs)
         self.stage2 = BloodStage(first, second, folded=folded, rngs=rngs)
         self.stage3 = BloodStage(second, third, folded=folded, rngs=rngs)
@@ -102,7 +101,7 @@ class ResidualStage(nnx.Module):
 
 class ResNet18(nnx.Module):
     def __init__(self, spec: ModelSpec, *, folded: bool, rngs: nnx.Rngs) -> None:
-        first, second, third, fourth = RESNET18_WIDTHS
+        first, second, third, fourth = resnet18_widths(spec)
         self.stem = ConvUnit(spec.channels, first, kernel=7, stride=2, folded=folded, rngs=rngs)
         self.stage1 = ResidualStage(first, first, 1, folded=folded, rngs=rngs)
         self.stage2 = ResidualStage(first, second, 2, folded=folded, rngs=rngs)
@@ -120,14 +119,14 @@ class ResNet18(nnx.Module):
 
 
 class EncoderLayer(nnx.Module):
-    def __init__(self, rngs: nnx.Rngs) -> None:
-        self.norm1 = nnx.LayerNorm(VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
+    def __init__(self, width: int, hidden: int, rngs: nnx.Rngs) -> None:
+        self.norm1 = nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
         self.attention = nnx.MultiHeadAttention(
-            num_heads=VIT_HEADS, in_features=VIT_WIDTH, qkv_features=VIT_WIDTH, decode=False, rngs=rngs
+            num_heads=VIT_HEADS, in_features=width, qkv_features=width, decode=False, rngs=rngs
         )
-        self.norm2 = nnx.LayerNorm(VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
-        self.expand = nnx.Linear(VIT_WIDTH, VIT_HIDDEN, rngs=rngs)
-        self.contract = nnx.Linear(VIT_HIDDEN, VIT_WIDTH, rngs=rngs)
+        self.norm2 = nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
+        self.expand = nnx.Linear(width, hidden, rngs=rngs)
+        self.contract = nnx.Linear(hidden, width, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x + self.attention(self.norm1(x))
@@ -138,22 +137,23 @@ class VitTiny(nnx.Module):
     def __init__(self, spec: ModelSpec, *, folded: bool, rngs: nnx.Rngs) -> None:
         del folded  # there is no BatchNorm in it
         edge = patch_size(spec)
+        width, hidden = vit_widths(spec)
         self.patch = nnx.Conv(
             spec.channels,
-            VIT_WIDTH,
+            width,
             kernel_size=(edge, edge),
             strides=(edge, edge),
             padding="VALID",
             rngs=rngs,
         )
-        self.position = nnx.Param(jnp.zeros(((spec.size // edge) ** 2, VIT_WIDTH)))
-        self.layers = nnx.Sequential(*(EncoderLayer(rngs) for _ in range(VIT_DEPTH)))
-        self.norm = nnx.LayerNorm(VIT_WIDTH, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
-        self.head = nnx.Linear(VIT_WIDTH, spec.classes, rngs=rngs)
+        self.position = nnx.Param(jnp.zeros(((spec.size // edge) ** 2, width)))
+        self.layers = nnx.Sequential(*(EncoderLayer(width, hidden, rngs) for _ in range(VIT_DEPTH)))
+        self.norm = nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, use_fast_variance=False, rngs=rngs)
+        self.head = nnx.Linear(width, spec.classes, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         patches = self.patch(x)
-        tokens = patches.reshape(patches.shape[0], -1, VIT_WIDTH) + self.position
+        tokens = patches.reshape(patches.shape[0], -1, patches.shape[-1]) + self.position
         return self.head(self.norm(self.layers(tokens)).mean(axis=1))
 
 

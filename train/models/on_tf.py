@@ -16,16 +16,15 @@ from keras import KerasTensor, layers, ops
 from assay.errors import ArtifactError
 from assay.spec import INPUT_NAME, ModelSpec
 from train.architectures import (
-    BLOODNET_WIDTHS,
-    RESNET18_WIDTHS,
     VIT_DEPTH,
     VIT_HEADS,
-    VIT_HIDDEN,
-    VIT_WIDTH,
     Parameter,
     Weights,
+    bloodnet_widths,
     parameters,
     patch_size,
+    resnet18_widths,
+    vit_widths,
 )
 from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 
@@ -43,7 +42,7 @@ def conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: in
 
 
 def bloodnet(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
-    for stage, width in enumerate(BLOODNET_WIDTHS, start=1):
+    for stage, width in enumerate(bloodnet_widths(spec), start=1):
         if stage > 1:
             x = layers.MaxPooling2D(2)(x)
         for unit in (1, 2):
@@ -61,10 +60,11 @@ def residual_block(x: KerasTensor, width: int, stride: int, name: str) -> KerasT
 
 
 def resnet18(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
-    x = layers.ReLU()(conv_unit(x, RESNET18_WIDTHS[0], "stem", kernel=7, stride=2))
+    widths = resnet18_widths(spec)
+    x = layers.ReLU()(conv_unit(x, widths[0], "stem", kernel=7, stride=2))
     # After a ReLU, padding with zeros is padding with minus infinity.
     x = layers.MaxPooling2D(3, 2)(layers.ZeroPadding2D(1)(x))
-    for stage, width in enumerate(RESNET18_WIDTHS, start=1):
+    for stage, width in enumerate(widths, start=1):
         for block in (1, 2):
             stride = 2 if stage > 1 and block == 1 else 1
             x = residual_block(x, width, stride, f"stage{stage}.block{block}")
@@ -82,21 +82,22 @@ class Position(layers.Layer):
         return tokens + self.position
 
 
-def encoder_layer(x: KerasTensor, name: str) -> KerasTensor:
+def encoder_layer(x: KerasTensor, width: int, hidden_width: int, name: str) -> KerasTensor:
     normalised = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=f"{name}.norm1")(x)
-    attention = layers.MultiHeadAttention(VIT_HEADS, VIT_WIDTH // VIT_HEADS, name=f"{name}.attention")
+    attention = layers.MultiHeadAttention(VIT_HEADS, width // VIT_HEADS, name=f"{name}.attention")
     x = layers.Add()([x, attention(normalised, normalised)])
     normalised = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name=f"{name}.norm2")(x)
-    hidden = ops.gelu(layers.Dense(VIT_HIDDEN, name=f"{name}.expand")(normalised), approximate=False)
-    return layers.Add()([x, layers.Dense(VIT_WIDTH, name=f"{name}.contract")(hidden)])
+    hidden = ops.gelu(layers.Dense(hidden_width, name=f"{name}.expand")(normalised), approximate=False)
+    return layers.Add()([x, layers.Dense(width, name=f"{name}.contract")(hidden)])
 
 
 def vit_tiny(x: KerasTensor, spec: ModelSpec) -> KerasTensor:
     edge = patch_size(spec)
-    x = layers.Conv2D(VIT_WIDTH, edge, edge, padding="valid", name="patch")(x)
-    x = Position(name="tokens")(layers.Reshape((-1, VIT_WIDTH))(x))
+    width, hidden_width = vit_widths(spec)
+    x = layers.Conv2D(width, edge, edge, padding="valid", name="patch")(x)
+    x = Position(name="tokens")(layers.Reshape((-1, width))(x))
     for layer in range(VIT_DEPTH):
-        x = encoder_layer(x, f"layers.{layer}")
+        x = encoder_layer(x, width, hidden_width, f"layers.{layer}")
     x = layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="norm")(x)
     return layers.Dense(spec.classes, name="head")(layers.GlobalAveragePooling1D()(x))
 

@@ -11,16 +11,15 @@ from torch import Tensor, nn
 
 from assay.spec import ModelSpec
 from train.architectures import (
-    BLOODNET_WIDTHS,
-    RESNET18_WIDTHS,
     VIT_DEPTH,
     VIT_HEADS,
-    VIT_HIDDEN,
-    VIT_WIDTH,
     Parameter,
     Weights,
+    bloodnet_widths,
     parameters,
     patch_size,
+    resnet18_widths,
+    vit_widths,
 )
 from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 
@@ -72,7 +71,7 @@ class BloodStage(nn.Module):
 class BloodNet(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        first, second, third = BLOODNET_WIDTHS
+        first, second, third = bloodnet_widths(spec)
         self.stage1 = BloodStage(spec.channels, first)
         self.stage2 = BloodStage(first, second)
         self.stage3 = BloodStage(second, third)
@@ -109,7 +108,7 @@ class ResidualStage(nn.Module):
 class ResNet18(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        first, second, third, fourth = RESNET18_WIDTHS
+        first, second, third, fourth = resnet18_widths(spec)
         self.stem = ConvUnit(spec.channels, first, kernel=7, stride=2)
         self.stage1 = ResidualStage(first, first, 1)
         self.stage2 = ResidualStage(first, second, 2)
@@ -124,30 +123,29 @@ class ResNet18(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.query = nn.Linear(VIT_WIDTH, VIT_WIDTH)
-        self.key = nn.Linear(VIT_WIDTH, VIT_WIDTH)
-        self.value = nn.Linear(VIT_WIDTH, VIT_WIDTH)
-        self.out = nn.Linear(VIT_WIDTH, VIT_WIDTH)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (
-            part(x).unflatten(-1, (VIT_HEADS, VIT_WIDTH // VIT_HEADS)).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
+            part(x).unflatten(-1, (VIT_HEADS, part.out_features // VIT_HEADS)).transpose(1, 2) for part in (self.query, self.key, self.value)
         )
         heads = F.scaled_dot_product_attention(query, key, value)
         return self.out(heads.transpose(1, 2).flatten(2))
 
 
 class EncoderLayer(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(VIT_WIDTH, eps=LAYER_NORM_EPSILON)
-        self.attention = Attention()
-        self.norm2 = nn.LayerNorm(VIT_WIDTH, eps=LAYER_NORM_EPSILON)
-        self.expand = nn.Linear(VIT_WIDTH, VIT_HIDDEN)
-        self.contract = nn.Linear(VIT_HIDDEN, VIT_WIDTH)
+        self.norm1 = nn.LayerNorm(width, eps=LAYER_NORM_EPSILON)
+        self.attention = Attention(width)
+        self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPSILON)
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x))
@@ -158,11 +156,12 @@ class VitTiny(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         edge = patch_size(spec)
-        self.patch = nn.Conv2d(spec.channels, VIT_WIDTH, edge, stride=edge)
-        self.position = nn.Parameter(torch.zeros((spec.size // edge) ** 2, VIT_WIDTH))
-        self.layers = nn.Sequential(*(EncoderLayer() for _ in range(VIT_DEPTH)))
-        self.norm = nn.LayerNorm(VIT_WIDTH, eps=LAYER_NORM_EPSILON)
-        self.head = nn.Linear(VIT_WIDTH, spec.classes)
+        width, hidden = vit_widths(spec)
+        self.patch = nn.Conv2d(spec.channels, width, edge, stride=edge)
+        self.position = nn.Parameter(torch.zeros((spec.size // edge) ** 2, width))
+        self.layers = nn.Sequential(*(EncoderLayer(width, hidden) for _ in range(VIT_DEPTH)))
+        self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPSILON)
+        self.head = nn.Linear(width, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.patch(x).flatten(2).transpose(1, 2) + self.position

@@ -1,0 +1,246 @@
+"""The attribution stage: every runtime once under its profiler and once as a skeleton, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import cast
+
+from pydantic import JsonValue
+
+from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
+from assay.errors import AssayError, WorkerError
+from assay.jobs import Message, run_job
+from assay.registry import RUNTIMES, installed_versions
+from assay.results import Cell
+from assay.spec import Settings
+from assay.store import artifact_key, file_sha256, find_artifact, write_artifact
+from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
+from bench.layers import aligned
+from bench.run import Run
+from bench.skeletons import skeleton_files
+from bench.trials import Group, Tell
+from bench.workers import Candidate
+from infer.attribute_job import JobRequest, Subject
+from infer.profile.timing import Profiled, RecordedOperator
+
+ANSWERS_FILE = "answers.json"
+SECONDS_A_CELL = 0.8
+NOT_PROFILED = "nothing was profiled"
+NOT_TIMED = "the skeleton was not timed"
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What attribution adds to the results of a study."""
+
+    attributions: list[Attribution] = field(default_factory=list)
+    fits: list[AffineFit] = field(default_factory=list)
+    crossovers: list[Crossover] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that one process does: one runtime with one set of settings, on every model of the study."""
+
+    runtime: str
+    settings: Settings
+    groups: tuple[Group, ...]
+
+    def candidates(self) -> Iterator[tuple[Group, Candidate]]:
+        for group in self.groups:
+            for candidate in group.candidates:
+                if candidate.runtime == self.runtime:
+                    yield group, candidate
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where attribution keeps its things, the operator set of skeletons, and the limit of one load or call."""
+
+    folder: Path
+    opset: int
+    call_seconds: float
+
+
+Answers = dict[tuple[str, int], Message]
+
+
+def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Place, tell: Tell) -> Attributed:
+    """Attribute the time of every cell that was timed. A runtime that fails leaves its reason in its own cells."""
+    timed = {cell.name: cell for cell in cells if cell.status == "ok" and cell.device is not None and cell.framework}
+    found: dict[str, Attribution] = {}
+    for task in _tasks(groups):
+        tell(f"attributing the time of {task.runtime}")
+        answers = _answers(task, timed, place)
+        for group, candidate in task.candidates():
+            for batch in group.batches:
+                cell = timed.get(group.cell_name(batch, candidate.label))
+                if cell is not None:
+                    found[cell.name] = _attribution(cell, group, candidate, answers)
+    ordered = [found[name] for name in timed if name in found]
+    return Attributed(ordered, affine_fits(cells), crossovers(cells, ordered))
+
+
+def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) -> Attributed:
+    """The stage of a study; nothing where the study leaves it out."""
+    if not run.study.bench.attribute:
+        return Attributed()
+    place = Place(run.folder / "attribution", run.study.export.opset, run.study.bench.call_limit_seconds)
+    with run.stage("attribution", "Attributing the time"):
+        return attribute_all(groups, cells, place, run.narrator.tell)
+
+
+def _tasks(groups: Sequence[Group]) -> list[Task]:
+    """One task for each runtime and settings, the ruler's own zero left out."""
+    runtimes = dict.fromkeys(c.runtime for group in groups for c in group.candidates if c.framework)
+    settings = dict.fromkeys(group.settings for group in groups)
+    return [
+        Task(runtime, one, tuple(group for group in groups if group.settings == one))
+        for one in settings
+        for runtime in runtimes
+    ]
+
+
+def _answers(task: Task, timed: dict[str, Cell], place: Place) -> Answers:
+    """The job's answers by subject and batch, from an earlier run where nothing has changed."""
+    if task.settings.device != "cpu":
+        return _refusal(task, "attribution reads profiles of the CPU only")
+    subjects, refused = _subjects(task, timed, place)
+    if not any(not subject.skeleton for subject in subjects):
+        return refused
+    inputs = _inputs(task, subjects)
+    folder = place.folder / f"{task.runtime}-t{task.settings.threads}-{artifact_key('attribution', inputs)[:12]}"
+    finished = find_artifact(folder, "attribution", inputs)
+    if finished:
+        return refused | _indexed(json.loads(finished.file(ANSWERS_FILE).read_text(encoding="utf-8")))
+    messages, whole = _run(task, subjects, place)
+    if whole:
+
+        def fill(work: Path) -> dict[str, JsonValue]:
+            (work / ANSWERS_FILE).write_text(json.dumps(messages, indent=1), encoding="utf-8")
+            return {}
+
+        versions = installed_versions(RUNTIMES[task.runtime].packages)
+        write_artifact(folder, "attribution", inputs, made_by=versions, fill=fill)
+    return refused | _indexed(messages)
+
+
+def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Message], bool]:
+    """Run the job; after a crash, what it had answered, the reason for the rest, and that it is not the whole."""
+    messages: list[Message] = []
+    request = JobRequest(runtime=task.runtime, settings=task.settings, subjects=tuple(subjects), seconds=SECONDS_A_CELL)
+    environment = {"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    try:
+        run_job(
+            "infer.attribute_job",
+            cast("Message", request.model_dump(mode="json")),
+            place.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
+            on_event=messages.append,
+            limit_seconds=place.call_seconds * (len(subjects) + 1),
+            environment=environment,
+        )
+    except AssayError as error:
+        answered = _indexed(messages)
+        missing = [(s.name, batch) for s in subjects for batch in s.batches if (s.name, batch) not in answered]
+        lost: list[Message] = [{"subject": name, "batch": batch, "reason": str(error)} for name, batch in missing]
+        return messages + lost, not isinstance(error, WorkerError)
+    return messages, True
+
+
+def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Subject], Answers]:
+    """What to profile, and the skeletons to time; a skeleton that cannot be made leaves its reason."""
+    found: dict[str, Subject] = {}
+    refused: Answers = {}
+    for group, candidate in task.candidates():
+        batches = tuple(batch for batch in group.batches if group.cell_name(batch, candidate.label) in timed)
+        if not batches:
+            continue
+        name = _whole_name(group, candidate)
+        found[name] = Subject(name=name, model=candidate.model, batches=batches, images=group.images)
+        bones = _skeleton_name(candidate)
+        if bones in found or (bones, 1) in refused:
+            continue
+        try:
+            files = skeleton_files(candidate.model.spec, candidate.exporter, place.opset, place.folder / "skeletons")
+            found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
+        except AssayError as error:
+            refused[(bones, 1)] = {"reason": str(error)}
+    return list(found.values()), refused
+
+
+def _inputs(task: Task, subjects: list[Subject]) -> dict[str, JsonValue]:
+    """All that determines what the job answers."""
+    return {
+        "runtime": task.runtime,
+        "settings": cast("JsonValue", json.loads(json.dumps(asdict(task.settings)))),
+        "seconds": SECONDS_A_CELL,
+        "versions": cast("JsonValue", installed_versions(RUNTIMES[task.runtime].packages)),
+        "subjects": [
+            {
+                "name": subject.name,
+                "batches": list(subject.batches),
+                "file": file_sha256(cast("Path", subject.model.onnx or subject.model.weights)),
+                "images": file_sha256(subject.images) if subject.images else "",
+            }
+            for subject in subjects
+        ],
+    }
+
+
+def _whole_name(group: Group, candidate: Candidate) -> str:
+    return f"{group.name}/{candidate.label}"
+
+
+def _skeleton_name(candidate: Candidate) -> str:
+    return f"skeleton/{candidate.model.spec.architecture}/{candidate.label}"
+
+
+def _refusal(task: Task, reason: str) -> Answers:
+    return {
+        key: {"reason": reason}
+        for group, candidate in task.candidates()
+        for batch in group.batches
+        for key in ((_whole_name(group, candidate), batch), (_skeleton_name(candidate), 1))
+    }
+
+
+def _indexed(messages: Sequence[Message]) -> Answers:
+    return {(str(message["subject"]), cast("int", message["batch"])): message for message in messages}
+
+
+def _attribution(cell: Cell, group: Group, candidate: Candidate, answers: Answers) -> Attribution:
+    """One cell's record, from its own answer and its skeleton's."""
+    assert cell.device is not None
+    assert cell.host is not None
+    wall = cell.device.median_ms
+    whole = answers.get((_whole_name(group, candidate), cell.batch), {"reason": NOT_PROFILED})
+    bones = answers.get((_skeleton_name(candidate), 1), {"reason": NOT_TIMED})
+    profiled, operators = ProfiledEstimate(reason=str(whole.get("reason", ""))), list[RecordedOperator]()
+    figures = _figures(whole)
+    if figures is not None:
+        batches = [_figures(answers.get((_whole_name(group, candidate), batch), {})) for batch in group.batches]
+        cost = event_cost_ns([other.rounds for other in batches if other is not None])
+        profiled, operators = profiled_estimate(figures.rounds, wall, cost), figures.operators
+    skeleton = SkeletonEstimate(reason=str(bones.get("reason", "")))
+    if "plain_ns" in bones:
+        skeleton = skeleton_estimate(cast("list[float]", bones["plain_ns"]), wall)
+    return judged(
+        Attribution(
+            cell=cell.name,
+            wall_ms=wall,
+            transfer_ms=cell.host.median_ms.value - wall.value,
+            profiled=profiled,
+            skeleton=skeleton,
+            operators=aligned(operators, candidate.model.spec, candidate.framework),
+        )
+    )
+
+
+def _figures(answer: Message) -> Profiled | None:
+    """The profile in an answer; None where there is a reason instead."""
+    if "rounds" not in answer:
+        return None
+    return Profiled.model_validate({key: answer[key] for key in ("rounds", "operators")})

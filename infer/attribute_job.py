@@ -1,0 +1,121 @@
+"""One runtime profiled on several models: `python -P -m infer.attribute_job`, started by `bench.attribute`.
+
+Every model and batch size is answered when it is finished, so that what comes after it and fails costs itself only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import traceback
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from assay.errors import AssayError
+from assay.jobs import Channel, Message, serve_job
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from infer.profile.calls import PROFILERS, StartRecorder
+from infer.profile.timing import profile_in_turns, time_plainly
+from infer.runtime import Images, Load, ModelFiles, Session
+
+INPUTS = 2
+
+
+class Subject(BaseModel):
+    """One model to attribute the time of.
+
+    Attributes:
+        name: what its answers are called.
+        batches: batch sizes to profile.
+        skeleton: time it without a profiler only.
+        images: .npy file of float32 (count, H, W, C) images; None for zeros, which do for a skeleton.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    model: ModelFiles
+    batches: tuple[int, ...]
+    skeleton: bool = False
+    images: Path | None = None
+
+
+class JobRequest(BaseModel):
+    """Everything one runtime has to do; `seconds` are for one model at one batch size, loading left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runtime: str
+    settings: Settings
+    subjects: tuple[Subject, ...]
+    seconds: float
+
+
+def work(message: Message, channel: Channel) -> Message:
+    """Pin, import, and do one model after the other; each answer is an event."""
+    request = JobRequest.model_validate(message)
+    if request.settings.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, request.settings.cores)
+    load = cast("Load", RUNTIMES[request.runtime].load())
+    for subject in request.subjects:
+        _do(subject, request, load, channel)
+    return {}
+
+
+def _do(subject: Subject, request: JobRequest, load: Load, channel: Channel) -> None:
+    """Answer every batch of a model, with figures or with the reason why there are none."""
+    try:
+        session = load(subject.model, request.settings)
+    except AssayError as error:
+        for batch in subject.batches:
+            channel.send({"subject": subject.name, "batch": batch, "reason": str(error)})
+        return
+    for batch in subject.batches:
+        answer: Message = {"subject": subject.name, "batch": batch}
+        try:
+            natives = [session.prepare(images) for images in _inputs(subject, batch)]
+            answer |= _figures(subject, request, session, natives)
+        except AssayError as error:
+            answer["reason"] = str(error)
+        except Exception as error:  # noqa: BLE001  any exception of a framework's profiler costs its own cell
+            traceback.print_exc()
+            answer["reason"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        channel.send(answer)
+    session.close()
+
+
+def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:
+    if subject.skeleton:
+        return {"plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds))}
+    family = request.runtime.partition(".")[0]
+    if family not in PROFILERS:
+        return {
+            "plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds)),
+            "reason": f"there is no reader for a profile of {request.runtime}",
+        }
+    start = cast("StartRecorder", PROFILERS[family].load())
+    folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
+    try:
+        recorder = start(subject.model, request.settings, session, folder)
+        return cast("Message", profile_in_turns(session, natives, recorder, request.seconds).model_dump(mode="json"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _inputs(subject: Subject, batch: int) -> list[Images]:
+    """Batches to take turns with; images repeat when there are too few."""
+    if subject.images is None:
+        return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]
+    images = np.load(subject.images, mmap_mode="r")
+    places = np.arange(INPUTS * batch).reshape(INPUTS, batch) % len(images)
+    return [np.ascontiguousarray(images[place]) for place in places]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(work)

@@ -1,0 +1,172 @@
+"""Profiles in one form: calls, and in each call the intervals of its operators. Pure, apart from the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from assay.errors import DataError
+from assay.registry import Entry, Registry
+from assay.spec import Settings
+from infer.runtime import ModelFiles, Session
+
+CALL = "assay.call"
+"""The name under which a recorder marks every call on the profiler's own clock."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One interval of one operator, in nanoseconds on the profiler's clock.
+
+    Attributes:
+        name: as the profiler says it.
+        kind: operator type, or what the name says of it.
+        thread: of the framework's executor; intervals nest only within one.
+        scope: path or layer name where the profiler knows one.
+    """
+
+    name: str
+    kind: str
+    start_ns: float
+    end_ns: float
+    thread: str = ""
+    scope: str = ""
+
+    @property
+    def duration_ns(self) -> float:
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True)
+class Call:
+    """One profiled call.
+
+    Attributes:
+        operators: in the order they started.
+        events: everything the profiler recorded within the call; each costs time.
+    """
+
+    start_ns: float
+    end_ns: float
+    operators: tuple[Operator, ...]
+    events: int
+
+    @property
+    def wall_ns(self) -> float:
+        return self.end_ns - self.start_ns
+
+
+class Recorder(Protocol):
+    """Runs calls under a framework's profiler."""
+
+    def burst(self, natives: Sequence[object], calls: int) -> list[int]:
+        """Profile so many calls, taking turns with the inputs; nanoseconds of each, starting the profiler left out."""
+
+    def finish(self) -> list[Call]:
+        """End profiling and read what was recorded.
+
+        Raises:
+            DataError: the profile is missing, truncated, or has no calls or no operators in it.
+        """
+
+
+StartRecorder = Callable[[ModelFiles, Settings, Session[object], Path], Recorder]
+Marker = Callable[[str], AbstractContextManager[object]]
+
+
+def marked_calls(session: Session[object], natives: Sequence[object], calls: int, marker: Marker) -> list[int]:
+    """Run calls, each inside a mark on the profiler's clock; nanoseconds of each, the mark left out."""
+    clock = time.perf_counter_ns
+    found = []
+    for call in range(calls):
+        value = natives[call % len(natives)]
+        with marker(CALL):
+            start = clock()
+            session.run(value)
+            found.append(clock() - start)
+    return found
+
+
+PROFILERS = Registry(
+    "profiler",
+    [
+        Entry("torch", "infer.profile.on_torch:TorchRecorder", "torch.profiler", "torch", "cpu", ("torch",)),
+        Entry("tf", "infer.profile.on_tf:TensorFlowRecorder", "xplane of tf.profiler", "tf", "cpu", ("tensorflow",)),
+        Entry("jax", "infer.profile.on_jax:JaxRecorder", "xplane of jax.profiler", "jax", "cpu", ("jax",)),
+        Entry("ort", "infer.profile.on_ort:OrtRecorder", "profile of ONNX Runtime", "onnx", "cpu", ("onnxruntime",)),
+    ],
+)
+"""By the first part of a runtime's name."""
+
+
+def union_ns(operators: Iterable[Operator]) -> float:
+    """Length of the union of intervals: what overlaps, nested or on several threads, counts once."""
+    total, reached = 0.0, float("-inf")
+    for operator in sorted(operators, key=lambda operator: operator.start_ns):
+        start = max(operator.start_ns, reached)
+        if operator.end_ns > start:
+            total += operator.end_ns - start
+            reached = operator.end_ns
+    return total
+
+
+def own_times_ns(operators: Sequence[Operator]) -> list[float]:
+    """What each operator took without those nested in it on its thread, in the order given."""
+    own = [operator.duration_ns for operator in operators]
+    order = sorted(range(len(operators)), key=lambda i: (operators[i].start_ns, -operators[i].end_ns))
+    open_ones: dict[str, list[int]] = {}
+    for index in order:
+        stack = open_ones.setdefault(operators[index].thread, [])
+        while stack and operators[stack[-1]].end_ns <= operators[index].start_ns:
+            stack.pop()
+        if stack:
+            own[stack[-1]] -= operators[index].duration_ns
+        stack.append(index)
+    return own
+
+
+def outermost(operators: Sequence[Operator]) -> list[Operator]:
+    """The operators that lie in no other of their thread, in the order they started."""
+    found: list[Operator] = []
+    reached: dict[str, float] = {}
+    for operator in sorted(operators, key=lambda o: (o.start_ns, -o.end_ns)):
+        if operator.end_ns > reached.get(operator.thread, float("-inf")):
+            found.append(operator)
+            reached[operator.thread] = operator.end_ns
+    return found
+
+
+def calls_of(
+    marks: Iterable[tuple[float, float]], operators: Iterable[Operator], events: Sequence[float]
+) -> list[Call]:
+    """Sort operators and other events into the calls within which they started.
+
+    An operator that ends after its call (asynchronous work that nobody waited for) is cut at its end.
+
+    Args:
+        marks: start and end of every call.
+        events: starts of everything the profiler recorded.
+
+    Raises:
+        DataError: there are no calls, or no operators in any of them.
+    """
+    ordered = sorted(operators, key=lambda operator: operator.start_ns)
+    calls = [_call(start, end, ordered, events) for start, end in sorted(marks)]
+    if not calls:
+        raise DataError("The profile has no calls in it", expected=f"events named {CALL}", found="none")
+    if not any(call.operators for call in calls):
+        raise DataError("The profile has calls, but no operators in them")
+    return calls
+
+
+def _call(start: float, end: float, operators: Sequence[Operator], events: Sequence[float]) -> Call:
+    inside = [
+        replace(operator, end_ns=min(operator.end_ns, end))
+        for operator in operators
+        if start <= operator.start_ns < end
+    ]
+    return Call(start, end, tuple(inside), sum(start <= event < end for event in events))

@@ -1,0 +1,39 @@
+"""ONNX Runtime's own profiler, which belongs to a session from its beginning: it needs a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import cast
+
+from assay.spec import Settings
+from infer import on_ort
+from infer.profile.calls import Call, marked_calls
+from infer.profile.traces import read_ort_profile
+from infer.runtime import ModelFiles, Session
+
+WARM_CALLS = 3
+
+
+class OrtRecorder:
+    """A session like the one that is timed, which profiles all its calls; the first ones of it warm up."""
+
+    def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
+        del session
+        self._inference = on_ort.session_of(model, settings, profile=folder / "ort")
+        self._session = on_ort.CpuSession(model, self._inference, settings)
+        self._warm = False
+
+    def burst(self, natives: Sequence[object], calls: int) -> list[int]:
+        if not self._warm:
+            self._warm = True
+            self._calls(natives, WARM_CALLS)
+        return self._calls(natives, calls)
+
+    def finish(self) -> list[Call]:
+        return read_ort_profile(Path(self._inference.end_profiling()), WARM_CALLS)
+
+    def _calls(self, natives: Sequence[object], calls: int) -> list[int]:
+        """ONNX Runtime marks its calls itself."""
+        return marked_calls(cast("Session[object]", self._session), natives, calls, nullcontext)

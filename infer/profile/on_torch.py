@@ -1,0 +1,33 @@
+"""torch.profiler: a Chrome trace for each burst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from assay.spec import Settings
+from infer.profile.calls import Call, marked_calls
+from infer.profile.traces import read_torch_trace
+from infer.runtime import ModelFiles, Session
+
+
+class TorchRecorder:
+    """Every burst is a profile of its own; the reader runs at the end, so that it disturbs no burst."""
+
+    def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
+        del model, settings
+        self._session, self._folder = session, folder
+        self._files: list[Path] = []
+
+    def burst(self, natives: Sequence[object], calls: int) -> list[int]:
+        with profile(activities=[ProfilerActivity.CPU]) as recorded:
+            found = marked_calls(self._session, natives, calls, record_function)
+        file = self._folder / f"torch-{len(self._files)}.json"
+        recorded.export_chrome_trace(str(file))
+        self._files.append(file)
+        return found
+
+    def finish(self) -> list[Call]:
+        return [call for file in self._files for call in read_torch_trace(file)]

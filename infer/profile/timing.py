@@ -1,0 +1,164 @@
+"""Calls timed in bursts, with and without a profiler in turns, so that both see the machine in the same state."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
+from infer.runtime import Session
+
+BURST_SECONDS, MOST_CALLS = 0.04, 40
+WARM_SECONDS, LEAST_WARM_CALLS = 0.3, 3
+ROUNDS, LEAST_ROUNDS = 7, 2
+
+
+class Answer(BaseModel):
+    """Base of what the job answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Round(Answer):
+    """One burst without the profiler and one with it; medians over their calls.
+
+    Attributes:
+        plain_ns: wall time of a call without the profiler.
+        profiled_ns: wall time of a call with it.
+        kernel_ns: union of the operators' intervals in a profiled call.
+        events: what the profiler recorded in a call.
+        events_inside: how many of them lie inside operators; a recorded operator is half inside.
+        calls: profiled ones.
+    """
+
+    plain_ns: float
+    profiled_ns: float
+    kernel_ns: float
+    events: float
+    events_inside: float
+    calls: int
+
+
+class RecordedOperator(Answer):
+    """One outermost operator of the calls' common sequence, with the median over calls of its time."""
+
+    name: str
+    kind: str
+    scope: str
+    median_ns: float
+
+
+class Profiled(Answer):
+    """All rounds of one model at one batch size, and its operators in the order they start."""
+
+    rounds: list[Round]
+    operators: list[RecordedOperator]
+
+
+def plain_calls(session: Session[object], natives: Sequence[object], calls: int) -> list[int]:
+    """Nanoseconds of each call at the device boundary."""
+    clock = time.perf_counter_ns
+    found = []
+    for call in range(calls):
+        value = natives[call % len(natives)]
+        start = clock()
+        session.run(value)
+        found.append(clock() - start)
+    return found
+
+
+def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
+    """Warm up, and say how many calls fill a burst."""
+    deadline = time.perf_counter() + WARM_SECONDS
+    found = plain_calls(session, natives, LEAST_WARM_CALLS)
+    while time.perf_counter() < deadline:
+        found += plain_calls(session, natives, 1)
+    typical_seconds = statistics.median(found[len(found) // 2 :]) / 1e9
+    return max(1, min(MOST_CALLS, round(BURST_SECONDS / typical_seconds)))
+
+
+def time_plainly(session: Session[object], natives: Sequence[object], seconds: float) -> list[float]:
+    """Median nanoseconds of a call in each of several bursts."""
+    calls = warmed_burst(session, natives)
+    return [statistics.median(plain_calls(session, natives, calls)) for _ in _rounds(seconds)]
+
+
+def profile_in_turns(
+    session: Session[object], natives: Sequence[object], recorder: Recorder, seconds: float
+) -> Profiled:
+    """Bursts without and with the profiler in turns. The first profiled burst starts the profiler and is dropped.
+
+    Raises:
+        DataError: the profile cannot be read, or there is nothing in it.
+    """
+    calls = warmed_burst(session, natives)
+    recorder.burst(natives, min(calls, 2))
+    plain, profiled = [], []
+    for _ in _rounds(seconds):
+        plain.append(plain_calls(session, natives, calls))
+        profiled.append(recorder.burst(natives, calls))
+    recorded = recorder.finish()[-calls * len(plain) :]
+    parts = [recorded[start : start + calls] for start in range(0, len(recorded), calls)]
+    rounds = [_round(*parts_of_one) for parts_of_one in zip(plain, profiled, parts, strict=True)]
+    return Profiled(rounds=rounds, operators=common_operators(recorded))
+
+
+def _rounds(seconds: float) -> Iterator[int]:
+    """Rounds until the seconds are spent: at least two, at most seven."""
+    deadline = time.perf_counter() + seconds
+    for number in range(ROUNDS):
+        if number >= LEAST_ROUNDS and time.perf_counter() > deadline:
+            return
+        yield number
+
+
+def _round(plain: list[int], profiled: list[int], calls: list[Call]) -> Round:
+    return Round(
+        plain_ns=statistics.median(plain),
+        profiled_ns=statistics.median(profiled),
+        kernel_ns=statistics.median(union_ns(call.operators) for call in calls),
+        events=statistics.median(call.events for call in calls),
+        events_inside=statistics.median(events_inside(call) for call in calls),
+        calls=len(calls),
+    )
+
+
+def events_inside(call: Call) -> float:
+    """How many recorded events make the operators' union longer.
+
+    A profiler works before and after what it records: what it does for an outermost operator falls half inside it,
+    what it does for an operator nested in another falls inside that one.
+    """
+    outer = len(outermost(call.operators))
+    return 0.5 * outer + (len(call.operators) - outer)
+
+
+def common_operators(calls: Sequence[Call]) -> list[RecordedOperator]:
+    """The sequence of outermost operators that most calls have, with the median time of each place in it."""
+    outer = [outermost(call.operators) for call in calls]
+    names = Counter(_names(one) for one in outer).most_common(1)[0][0]
+    same = [place for place, one in enumerate(outer) if _names(one) == names]
+    times = zip(*([operator.duration_ns for operator in outer[place]] for place in same), strict=True)
+    inside = [heaviest_kind(operator, calls[same[0]].operators) for operator in outer[same[0]]]
+    return [
+        RecordedOperator(name=one.name, kind=kind, scope=one.scope, median_ns=statistics.median(found))
+        for one, kind, found in zip(outer[same[0]], inside, times, strict=True)
+    ]
+
+
+def heaviest_kind(outer: Operator, operators: Sequence[Operator]) -> str:
+    """The kind of whatever takes longest by itself inside an operator: "mkldnn_convolution" in an "aten::conv2d"."""
+    inner = [
+        other
+        for other in operators
+        if other.thread == outer.thread and outer.start_ns <= other.start_ns and other.end_ns <= outer.end_ns
+    ]
+    return max(zip(own_times_ns(inner), inner, strict=True), key=lambda pair: pair[0])[1].kind
+
+
+def _names(operators: Sequence[Operator]) -> tuple[str, ...]:
+    return tuple(operator.name for operator in operators)
