@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.attribution import AffineFit, Attribution, Crossover
 from assay.errors import ArtifactError
+from assay.factors import Factors
 from assay.records import Interval, Record, Verdict
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck

@@ -151,6 +151,8 @@ class Bench(Section):
             process (Kalibera & Jones 2013, section 7).
         budget_minutes: wall time that timing may cost in all, start-up of the workers included.
         call_limit_seconds: a single load or call that takes longer is given up.
+        attribute: say where the time goes, by each framework's profiler and by a skeleton of the model. It runs after
+            the timing and is not part of its budget.
     """
 
     runtimes: tuple[str, ...] = (
@@ -175,6 +177,7 @@ class Bench(Section):
     blocks: Positive = 10
     budget_minutes: float = Field(default=10, gt=0)
     call_limit_seconds: float = Field(default=120, gt=0)
+    attribute: bool = True
 
     _runtimes = field_validator("runtimes")(lambda names: _known(RUNTIMES, names))
 

@@ -17,14 +17,17 @@ from assay.errors import InputError
 from assay.results import DataSummary, Results
 from assay.store import write_atomically
 from assay.study import Study
+from bench.factors import factors_of
+from bench.attribute import attribute_stage
 from bench.machine import environment, probe_frameworks, usable_cores
 from bench.progress import Narrator
 from bench.run import Run
 from bench.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
+from bench.selfcheck import stored_selfcheck
 from bench.stage_roofline import roofline
-from bench.stage_time import export_all, time_all
+from bench.stage_time import export_all, groups_of, time_all
 from bench.stage_train import choose_subjects, train_all
-from bench.summary import comparisons_of
+from bench.summary import by_cell, comparisons_of
 
 RESULTS_FILE = "results.json"
 
@@ -44,6 +47,7 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
         exports = export_all(run, subjects)
         measured, cells = time_all(run, subjects, exports)
         works, ceilings, bounds = roofline(run, exports, cells)
+        attributed = attribute_stage(run, groups_of(run, subjects, exports), cells)
         with run.stage("results", "Results"):
             results = Results(
                 study=study.name,
@@ -58,9 +62,14 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
                 exports=exports,
                 cells=cells,
                 comparisons=comparisons_of(cells, measured.samples),
+                selfcheck=stored_selfcheck(run.folder.parent),
                 works=works,
                 ceilings=ceilings,
                 bounds=bounds,
+                attributions=attributed.attributions,
+                fits=attributed.fits,
+                crossovers=attributed.crossovers,
+                factors=factors_of(cells, by_cell(measured.samples)),
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
             )
             write_results(results, measured, run.folder)

@@ -40,13 +40,15 @@ def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec, framework: s
     """The operators with their layers and shares, the longest first; what took no time at all is left out.
 
     A name that contains a canonical layer path settles it. Operators without are aligned by order, if there are
-    exactly as many convolutions and products among them as the model has layers of that kind; a runtime that fuses
-    several layers into one operator has fewer, and its operators stay without a layer.
+    exactly as many convolutions and products among them as the model has layers of that kind, and no name contradicts
+    it; a runtime that fuses several layers into one operator has fewer, and its operators stay without a layer.
     """
     together = sum(operator.median_ns for operator in operators) or 1.0
     layers = computing_layers(spec, framework)
     named = [_layer_in(operator.scope or operator.name, layers) for operator in operators]
-    placed = [""] * len(operators) if any(named) else _by_order(operators, layers)
+    placed = _by_order(operators, layers)
+    if any(name and place and name != place for name, place in zip(named, placed, strict=True)):
+        placed = [""] * len(operators)
     found = []
     for operator, name, place in zip(operators, named, placed, strict=True):
         how: How = "name" if name else "order" if place else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.report.about_agreement import agreement
+from bench.report.about_attribution import attribution, operators
 from bench.report.about_cells import all_cells, not_run
 from bench.report.about_cost import cold_start, memory
 from bench.report.about_environment import data, environment, repeat
@@ -28,6 +29,8 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     latency,
     throughput,
     ratios,
+    attribution,
+    operators,
     steadiness,
     validity,
     selfcheck,
