@@ -1,0 +1,121 @@
+"""Bounds by hand, the choice of the ceiling, and the ceilings of this machine as a job measures them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.jobs import run_job
+from assay.roofline import Bandwidth, Ceilings, GraphWork, Rate
+from bench.machine import usable_cores
+from bench.roofline import bound_of, bounds_of, leanest_works, level_for
+from infer.ceilings import cache_capacities
+from tests.bench.report.sample_results import sample_results
+
+
+def rate(best: float) -> Rate:
+    return Rate(best=best, median=best, by="torch", repetitions=9, all_best={"torch": best})
+
+
+def bandwidth(level: str, capacity_bytes: int, gb_s: float) -> Bandwidth:
+    return Bandwidth(level=level, capacity_bytes=capacity_bytes, array_bytes=capacity_bytes // 2, gb_s=rate(gb_s))
+
+
+CEILINGS = Ceilings(
+    threads=1,
+    cores=(1,),
+    gflop_s={"fp32": rate(100), "bf16": rate(200)},
+    bandwidths=[bandwidth("memory", 0, 10), bandwidth("L2", 1_000_000, 100), bandwidth("L3", 32_000_000, 50)],
+)
+
+
+def work(flops: int, weight_bytes: int, exporter: str = "tf2onnx", **other: object) -> GraphWork:
+    fields = {"architecture": "bloodnet", "size": 28, "batch": 1, "flops": flops, "least_flops": flops}
+    return GraphWork.model_validate({**fields, "exporter": exporter, "weight_bytes": weight_bytes, **other})
+
+
+def test_arithmetic_bounds_what_has_many_operations_a_byte() -> None:
+    found = bound_of("cell", "fp32", work(10**9, 500_000), CEILINGS, device_median_ms=40)
+    assert found.arithmetic_ms == pytest.approx(10)  # 1 GFLOP at 100 GFLOP/s
+    assert found.traffic_ms == pytest.approx(0.005)  # 0.5 MB at 100 GB/s
+    assert (found.limit, found.level, found.bound_ms) == ("arithmetic", "L2", found.arithmetic_ms)
+    assert found.fraction == pytest.approx(0.25)
+    assert found.gflop_s == pytest.approx(25)
+
+
+def test_memory_bounds_what_fits_in_no_cache() -> None:
+    found = bound_of("cell", "bf16", work(10**6, 100_000_000), CEILINGS, device_median_ms=20)
+    assert (found.limit, found.level) == ("traffic", "memory")
+    assert found.bound_ms == pytest.approx(10)
+    assert found.arithmetic_ms == pytest.approx(0.005)
+
+
+@given(st.integers(1, 10**9))
+def test_a_working_set_is_served_by_the_smallest_level_that_holds_it(size: int) -> None:
+    level = level_for(size, CEILINGS.bandwidths)
+    holding = [one for one in CEILINGS.bandwidths if one.capacity_bytes >= size]
+    assert level.level == min(holding, key=lambda one: one.capacity_bytes).level if holding else "memory"
+
+
+def test_the_leanest_export_bounds_all_and_what_is_not_known_bounds_nothing() -> None:
+    works = [
+        work(900, 10, "jax2tf"),
+        work(800, 10, "tf2onnx"),
+        work(1, 1, "torch-script", uncounted={"LSTM": 1}),
+        work(0, 0, "jax2onnx", reason="no shapes"),
+    ]
+    assert leanest_works(works)[("bloodnet", 28, 1)].exporter == "tf2onnx"
+
+
+def test_every_timed_cell_of_a_framework_has_a_bound() -> None:
+    cells = sample_results().cells
+    works = [
+        work(10**8, 10**6, architecture=name, size=size, batch=batch)
+        for name, size, batch in {(cell.architecture, cell.size, cell.batch) for cell in cells}
+    ]
+    found = {bound.cell for bound in bounds_of(cells, works, [CEILINGS])}
+    assert found == {cell.name for cell in cells if cell.device and cell.framework}
+    assert bounds_of(cells, works, []) == bounds_of(cells, [], [CEILINGS]) == []
+
+
+def test_a_gpu_cell_or_an_unmeasured_precision_has_no_bound_of_the_cpu() -> None:
+    cell = next(cell for cell in sample_results().cells if cell.device and cell.framework)
+    works = [work(10**8, 10**6, architecture=cell.architecture, size=cell.size, batch=cell.batch)]
+    assert bounds_of([cell], works, [CEILINGS])
+    for change in ({"device_kind": "cuda"}, {"precision": "fp16"}, {"threads": 2}):
+        assert not bounds_of([cell.model_copy(update=change)], works, [CEILINGS])
+
+
+def test_shared_caches_count_once_and_private_ones_each(tmp_path: Path) -> None:
+    for core in (0, 1):
+        for index, level, kind, size, shared in (
+            (0, "1", "Data", "32K", str(core)),
+            (1, "1", "Instruction", "32K", str(core)),
+            (2, "2", "Unified", "1024K", str(core)),
+            (3, "3", "Unified", "32768K", "0-1"),
+        ):
+            folder = tmp_path / f"cpu{core}" / "cache" / f"index{index}"
+            folder.mkdir(parents=True)
+            told = {"level": level, "type": kind, "size": size, "shared_cpu_list": shared}
+            for name, text in told.items():
+                (folder / name).write_text(f"{text}\n")
+    assert cache_capacities((0, 1), tmp_path) == {"L2": 2 * 2**20, "L3": 32 * 2**20}
+    assert cache_capacities((1,), tmp_path) == {"L2": 2**20, "L3": 32 * 2**20}
+    assert cache_capacities((0,), tmp_path / "nowhere") == {}
+
+
+@pytest.mark.slow
+def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
+    """No bound on the time: only what holds on any machine, whatever else it does."""
+    cores = usable_cores()[-1:]
+    answer = run_job("infer.ceilings", {"threads": 1, "cores": list(cores)}, tmp_path / "log")
+    found = Ceilings.model_validate(answer)
+    assert found.cores == cores
+    assert {"fp32", "int8"} <= set(found.gflop_s)
+    assert found.bandwidths[-1].level == "memory"
+    rates = [*found.gflop_s.values(), *(one.gb_s for one in found.bandwidths)]
+    assert all(0 < one.median <= one.best == max(one.all_best.values()) for one in rates)
+    assert level_for(2**60, found.bandwidths).array_bytes >= 4 * max(one.capacity_bytes for one in found.bandwidths)
