@@ -29,7 +29,7 @@ def attribution(evidence: Evidence) -> Section | None:
     pairs = _pairs(evidence)
     if not pairs:
         return None
-    drawn = [cell for cell, one in pairs if _parts(one) is not None]
+    drawn = [cell for cell, one in pairs if parts_of(one) is not None]
     groups = split_by(drawn, lambda cell: (cell.architecture, cell.batch, cell.threads))
     panels = tuple(_panel(evidence, cells, dict(_by_name(pairs)), f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
@@ -74,7 +74,7 @@ def _by_name(pairs: Sequence[Pair]) -> list[tuple[str, Attribution]]:
     return [(cell.name, one) for cell, one in pairs]
 
 
-def _parts(one: Attribution) -> tuple[float, float, float] | None:
+def parts_of(one: Attribution) -> tuple[float, float, float] | None:
     """Milliseconds of kernels, framework and transfer; None where neither estimator has an answer."""
     profiled = one.profiled if one.profiled.trusted or one.skeleton.kernel_ms is None else None
     chosen = profiled or one.skeleton
@@ -103,12 +103,12 @@ def _row_name(cell: Cell) -> str:
 
 
 def _share(one: Attribution, part: int) -> float:
-    parts = _parts(one) or (0.0, 0.0, 0.0)
+    parts = parts_of(one) or (0.0, 0.0, 0.0)
     return parts[part] / (sum(parts) or 1.0)
 
 
 def _rows(cell: Cell, one: Attribution) -> list[Row]:
-    parts = _parts(one) or (0.0, 0.0, 0.0)
+    parts = parts_of(one) or (0.0, 0.0, 0.0)
     says = notes(
         ("", f"{cell.label} at {pixels(cell.size)}"),
         *((part.label, f"{significant(ms)} ms") for part, ms in zip(PARTS, parts, strict=True)),

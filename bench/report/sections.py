@@ -13,8 +13,10 @@ from bench.report.about_cells import all_cells, not_run
 from bench.report.about_cost import cold_start, memory
 from bench.report.about_environment import data, environment, repeat
 from bench.report.about_exports import exports
+from bench.report.about_factors import factors
 from bench.report.about_learning import curves, parity
 from bench.report.about_pareto import accuracy_against_latency
+from bench.report.about_roofline import roofline
 from bench.report.about_selfcheck import selfcheck
 from bench.report.about_speed import latency, ratios, throughput
 from bench.report.about_steadiness import steadiness
@@ -30,7 +32,9 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     throughput,
     ratios,
     attribution,
+    roofline,
     operators,
+    factors,
     steadiness,
     validity,
     selfcheck,

@@ -16,7 +16,20 @@ from tests.bench.report.sample_results import sample_results
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ASSAY = Path(sys.executable).with_name("assay")
-COMMANDS = ("", "run", "train", "export", "bench", "report", "doctor", "selfcheck", "data", "data build", "data show")
+COMMANDS = (
+    "",
+    "run",
+    "train",
+    "export",
+    "bench",
+    "report",
+    "doctor",
+    "selfcheck",
+    "compare",
+    "data",
+    "data build",
+    "data show",
+)
 
 
 def assay(*arguments: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
