@@ -32,7 +32,8 @@ exporters = ["torch-script", "tf2onnx"]
 [bench]
 runtimes = ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "null"]
 batches = [1, 4]
-processes = 1
+processes = 2
+precision = 0
 blocks = 3
 budget_minutes = 5
 """
@@ -73,9 +74,16 @@ def test_every_part_is_there(results: Results) -> None:
     labels = {"torch.eager", "tf.function", "jax.jit", "ort.cpu@torch-script", "ort.cpu@tf2onnx", "null"}
     assert {cell.label for cell in results.cells} == labels
     assert {cell.status for cell in results.cells} == {"ok"}
-    assert len(results.comparisons) == 2
     assert results.data.synthetic == (results.data.name == "synthetic")
     assert ("synthetic" if results.data.synthetic else "unofficial") in results.data.notice.lower()
+
+
+def test_only_a_disturbed_machine_keeps_cells_out_of_the_ranking(results: Results) -> None:
+    compared = {comparison.batch for comparison in results.comparisons}
+    for batch in {1, 4} - compared:
+        assert any(cell.invalid for cell in results.cells if cell.batch == batch)
+    reasons = [reason for cell in results.cells for reason in cell.invalid]
+    assert not [reason for reason in reasons if reason.startswith(("wrong outputs", "too few", "the outputs"))]
 
 
 def test_frameworks_train_alike(results: Results) -> None:
