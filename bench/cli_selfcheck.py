@@ -18,10 +18,13 @@ def selfcheck(
     """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
     from rich.console import Console
 
+    from assay.store import reporting_disk_errors
     from bench.progress import Narrator
     from bench.selfcheck import run_selfcheck, store_selfcheck
     from bench.selfcheck_table import render
 
+    with reporting_disk_errors(out):  # before five minutes of work, not after
+        out.mkdir(parents=True, exist_ok=True)
     narrator = Narrator()
     with narrator.showing():
         found = run_selfcheck(minutes * 60, narrator.tell)

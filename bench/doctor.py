@@ -8,9 +8,10 @@ from typing import cast
 
 from pydantic import JsonValue
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from bench.machine import environment, probe_frameworks, usable_cores
+from bench.machine import advice, environment, probe_frameworks, usable_cores
 
 NEEDED_FOR = {
     "torch": "training, torch.* runtimes, the torch exporters",
@@ -32,8 +33,10 @@ def diagnose() -> dict[str, JsonValue]:
         name: {"found": shutil.which(name) or "", "needed_for": what, "install": how}
         for name, (what, how) in PROGRAMS.items()
     }
+    machine = environment()
     return {
-        "machine": environment(),
+        "machine": machine,
+        "advice": cast("JsonValue", advice(machine)),
         "threads": f"{len(usable_cores())} usable cores; bench.threads in the study file sets every runtime's",
         "interpreter": sys.version.split()[0],
         "frameworks": cast("JsonValue", probe_frameworks()),
@@ -45,6 +48,8 @@ def render(found: dict[str, JsonValue]) -> None:
     """Print a diagnosis as tables on standard output."""
     console = Console(highlight=False)
     console.print(_machine(cast("dict[str, JsonValue]", found["machine"])))
+    for sentence in cast("list[str]", found["advice"]):
+        console.print(f"- {sentence}", markup=False)
     console.print(_frameworks(cast("dict[str, dict[str, str]]", found["frameworks"])))
     console.print(_programs(cast("dict[str, dict[str, str]]", found["programs"])))
 
@@ -53,21 +58,26 @@ def _machine(machine: dict[str, JsonValue]) -> Table:
     table = Table(title="Machine", show_header=False, title_justify="left")
     for name, value in machine.items():
         if name != "packages":
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), shown or "none")
+            table.add_row(name.replace("_", " "), _in_words(value) or "none")
     return table
+
+
+def _in_words(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _frameworks(frameworks: dict[str, dict[str, str]]) -> Table:
     table = Table("framework", "needed for", "found", title="Frameworks", title_justify="left")
     for name, facts in frameworks.items():
         shown = "\n".join(f"{key}: {value}" for key, value in facts.items())
-        table.add_row(name, NEEDED_FOR[name], shown, style="red" if "missing" in facts else "")
+        table.add_row(name, NEEDED_FOR[name], escape(shown), style="red" if "missing" in facts else "")
     return table
 
 
 def _programs(programs: dict[str, dict[str, str]]) -> Table:
     table = Table("program", "needed for", "found, or how to get it", title="Programs", title_justify="left")
     for name, facts in programs.items():
-        table.add_row(name, facts["needed_for"], facts["found"] or f"not found. {facts['install']}")
+        table.add_row(name, facts["needed_for"], escape(facts["found"] or f"not found. {facts['install']}"))
     return table

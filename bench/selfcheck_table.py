@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.table import Table
 
 from assay.selfcheck import Check, SelfCheck
-from bench.report.numbers import significant
 
 VERDICTS = {
     True: "The instrument is fit for use on this machine.",
@@ -26,7 +25,8 @@ def required(check: Check) -> str:
 
 def _quantity(value: float, check: Check) -> str:
     unit = {"share": "%", "us": "µs", "ns": "ns"}[check.unit]
-    return f"{significant(100 * value if check.unit == 'share' else value, 2)} {unit}"
+    number = 100 * value if check.unit == "share" else value
+    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.2g} {unit}"
 
 
 def render(found: SelfCheck, console: Console) -> None:

@@ -132,10 +132,10 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     quantiles need no sorting. The calls need no drawing either: the rank of a quantile among calls drawn from those
     weights is Beta distributed (David & Nagaraja 2003, "Order statistics", section 2.1).
 
-    Percentiles of so few processes would be too narrow, so the interval is Student's with the bootstrap's standard
-    error on a logarithmic scale, widened by the root of n/(n-1) that drawing from n processes loses (Hesterberg 2015,
-    "What teachers should know about the bootstrap", section 3.2). A single process is all there is to draw from: the
-    interval then covers only what varies within it.
+    The percentiles of draws from so few processes would be too narrow, so the interval is Student's with the
+    bootstrap's standard error, on a logarithmic scale (Hesterberg 2015, "What teachers should know about the
+    bootstrap", section 3.2). One or two processes are not drawn from; the spread between processes is then assumed
+    (`ASSUMED_PROCESS_SPREAD`), as it is for ratios.
     """
     order = np.argsort(samples.values, kind="stable")
     values = samples.values[order]
@@ -150,7 +150,7 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     logs = np.empty((RESAMPLES, len(wanted)))
     for row, weight in enumerate(_draws(process_of, random)):
         logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), reached_share[row])])
-    half = _student_factor(process_of, calls) * np.std(logs, axis=0, ddof=1)
+    half = _half_width(np.std(logs, axis=0, ddof=1), process_of, calls)
     return [
         Interval(value=float(value), low=float(value * math.exp(-width)), high=float(value * math.exp(width)))
         for value, width in zip(estimates, np.minimum(half, SAYS_NOTHING / 2), strict=True)
@@ -163,27 +163,32 @@ def _places(reached: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArra
     return np.minimum(places, len(reached) - 1)
 
 
-def _student_factor(process_of: NDArray[np.int64], calls: int) -> float:
-    """What the bootstrap's standard error is multiplied by, from the number of the largest things drawn."""
+def _half_width(errors: NDArray[np.float64], process_of: NDArray[np.int64], calls: int) -> NDArray[np.float64]:
+    """Half the width of Student's interval from standard errors, by the number of the largest things drawn."""
     processes, blocks = len(np.unique(process_of)), len(process_of)
-    units = processes if processes > 1 else blocks if blocks > 1 else calls
-    if units < 2:
-        return 0.0
-    return float(stdtrit(units - 1, (1 + CONFIDENCE) / 2)) * math.sqrt(units / (units - 1))
+    degrees, assumed = processes - 1, 0.0
+    if processes < LEAST_PROCESSES:
+        degrees = blocks - processes or max(calls - 1, 1)
+        assumed = ASSUMED_PROCESS_SPREAD**2 / processes
+    widths: NDArray[np.float64] = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(errors**2 + assumed)
+    return widths
 
 
 def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The process of each distinct (process, block) pair, and each call's index into the pairs."""
-    pairs = np.stack([samples.process, samples.block], axis=1)
-    distinct, place = np.unique(pairs, axis=0, return_inverse=True)
-    return distinct[:, 0], place.reshape(-1)
+    block = samples.block - samples.block.min(initial=0)
+    number = samples.process.astype(np.int64) * (block.max(initial=0) + 1) + block
+    _, first, place = np.unique(number, return_index=True, return_inverse=True)
+    return samples.process[first], place.reshape(-1)
 
 
 def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
-    """How often each block occurs in each of the resamples: (RESAMPLES, blocks)."""
+    """How often each block occurs in each of the resamples: (RESAMPLES, blocks); few processes occur once each."""
     processes, sizes = np.unique(process_of, return_counts=True)
     weights = np.zeros((RESAMPLES, len(process_of)))
-    times = random.multinomial(len(processes), np.full(len(processes), 1 / len(processes)), RESAMPLES)
+    times = np.ones((RESAMPLES, len(processes)), np.int64)
+    if len(processes) >= LEAST_PROCESSES:
+        times = random.multinomial(len(processes), np.full(len(processes), 1 / len(processes)), RESAMPLES)
     for place, (process, size) in enumerate(zip(processes, sizes, strict=True)):
         blocks = np.flatnonzero(process_of == process)
         weights[:, blocks] = random.multinomial(times[:, place] * size, np.full(size, 1 / size))

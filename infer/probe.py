@@ -20,8 +20,18 @@ def torch() -> Found:
         "devices": ", ".join(["cpu", *devices]),
         "threads": f"{module.get_num_threads()} intra-op, {module.get_num_interop_threads()} inter-op",
         "build": f"oneDNN {module.backends.mkldnn.is_available()}, MKL {module.backends.mkl.is_available()}",
+        **_torch_libraries(module.__config__.show()),
         "matmul precision": module.get_float32_matmul_precision(),
+        "TF32": f"matmul {module.backends.cuda.matmul.allow_tf32}, cuDNN {module.backends.cudnn.allow_tf32}",
+        "instructions used": module.backends.cpu.get_cpu_capability(),
     }
+
+
+def _torch_libraries(build: str) -> Found:
+    """oneDNN's and MKL's versions, from the lines of PyTorch's description of its build."""
+    names = {"oneDNN": "MKL-DNN", "MKL": "oneAPI Math Kernel Library"}
+    lines = [line.strip(" -") for line in build.splitlines()]
+    return {name: line for name, text in names.items() for line in lines if text in line}
 
 
 def tf() -> Found:
@@ -34,6 +44,11 @@ def tf() -> Found:
         f"{threading.get_inter_op_parallelism_threads() or 'all'} inter-op",
         "keras": importlib.import_module("keras").__version__,
         "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "build": ", ".join(f"{name} {value}" for name, value in module.sysconfig.get_build_info().items()),
+        "precision policy": module.keras.mixed_precision.global_policy().name,
+        "TF32": str(module.config.experimental.tensor_float_32_execution_enabled()),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", "not set"),
+        "TF_XLA_FLAGS": os.environ.get("TF_XLA_FLAGS", "not set"),
     }
 
 
@@ -45,6 +60,9 @@ def jax() -> Found:
         "threads": "limited by the process's cores alone",
         "flax": importlib.import_module("flax").__version__,
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", "not set"),
+        "XLA build": importlib.import_module("jax.extend.backend").get_backend().platform_version.strip(),
+        "matmul precision": str(module.config.jax_default_matmul_precision or "default"),
+        "float64": str(module.config.jax_enable_x64),
     }
 
 
@@ -55,6 +73,7 @@ def onnxruntime() -> Found:
         "devices": module.get_device(),
         "execution providers": ", ".join(module.get_available_providers()),
         "onnx": importlib.import_module("onnx").__version__,
+        "build": module.get_build_info(),
     }
 
 
@@ -65,6 +84,7 @@ def openvino() -> Found:
         "version": module.__version__,
         "devices": ", ".join(core.available_devices),
         "cpu capabilities": ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        "inference precision": f"{core.get_property('CPU', 'INFERENCE_PRECISION_HINT').get_type_name()} unless told",
     }
 
 
