@@ -1,0 +1,196 @@
+"""The two estimators, the fit and the crossover, against known truths."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from assay.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
+from assay.records import Interval
+from assay.results import Cell, Timing
+from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
+from infer.calibrated import spend
+from infer.profile.calls import Call, Operator
+from infer.profile.timing import Profiled, Round, events_inside, profile_in_turns, time_plainly
+
+OVERHEAD_NS, KERNEL_NS, EVENT_NS = 200_000, 600_000, 40_000
+
+
+class KnownSession:
+    """Framework work, a kernel, framework work; `events` makes every record cost time, half of it inside."""
+
+    def __init__(self, kernel_ns: int = KERNEL_NS) -> None:
+        self.kernel_ns, self.recording = kernel_ns, False
+        self.kernels: list[Operator] = []
+
+    def run(self, native: object) -> object:
+        spend(OVERHEAD_NS // 2)
+        if self.recording:
+            spend(EVENT_NS // 2)
+        start = time.perf_counter_ns()
+        if self.recording:
+            spend(EVENT_NS // 2)
+        spend(max(self.kernel_ns, 1))
+        self.kernels.append(Operator("kernel", "Conv", start, time.perf_counter_ns(), "thread"))
+        spend(OVERHEAD_NS // 2)
+        return native
+
+
+class KnownRecorder:
+    """Our own profiler for it."""
+
+    def __init__(self, session: KnownSession) -> None:
+        self._session = session
+        self._calls: list[Call] = []
+
+    def burst(self, natives: Sequence[object], calls: int) -> list[int]:
+        self._session.recording, found = True, []
+        for _ in range(calls):
+            start = time.perf_counter_ns()
+            self._session.run(natives[0])
+            end = time.perf_counter_ns()
+            self._calls.append(Call(start, end, (self._session.kernels[-1],), 1))
+            found.append(end - start)
+        self._session.recording = False
+        return found
+
+    def finish(self) -> list[Call]:
+        return self._calls
+
+
+def known_profile() -> Profiled:
+    session = KnownSession()
+    return profile_in_turns(session, [None], KnownRecorder(session), 1.0)  # type: ignore[arg-type]
+
+
+def exact(value: float) -> Interval:
+    return Interval(value=value, low=value, high=value)
+
+
+def test_known_kernel_and_overhead_are_told_apart_by_both_estimators() -> None:
+    """Shares, not times: both parts are spent by the same clock, whatever else the machine does."""
+    figures = known_profile()
+    wall = exact((OVERHEAD_NS + KERNEL_NS) / 1e6)
+    profiled = profiled_estimate(figures.rounds, wall, event_cost_ns([figures.rounds]))
+    assert profiled.kernel_ms is not None
+    assert profiled.kernel_ms.value / wall.value == pytest.approx(KERNEL_NS / (OVERHEAD_NS + KERNEL_NS), abs=0.05)
+    bones = time_plainly(KnownSession(kernel_ns=0), [None], 0.5)  # type: ignore[arg-type]
+    skeleton = skeleton_estimate([float(np.min(bones))], wall)
+    assert skeleton.overhead_ms is not None
+    assert skeleton.overhead_ms.value / wall.value == pytest.approx(OVERHEAD_NS / (OVERHEAD_NS + KERNEL_NS), abs=0.05)
+    one = Attribution(cell="known", wall_ms=wall, transfer_ms=0, profiled=profiled, skeleton=skeleton)
+    assert judged(one).agree
+
+
+def rounds_of(
+    plain: float, profiled: float, kernel: float, events: float, inside: float, count: int = 5
+) -> list[Round]:
+    one = Round(plain_ns=plain, profiled_ns=profiled, kernel_ns=kernel, events=events, events_inside=inside, calls=10)
+    return [one] * count
+
+
+def test_what_the_profiler_costs_is_taken_off() -> None:
+    """100 events of 10 ns: 60 of them lengthen the kernels."""
+    rounds = rounds_of(plain=10_000, profiled=11_000, kernel=8_600, events=100, inside=60)
+    assert event_cost_ns([rounds]) == pytest.approx(10)
+    estimate = profiled_estimate(rounds, exact(2.0), 10)
+    assert estimate.kernel_ms is not None
+    assert estimate.kernel_ms.value == pytest.approx(1.6)
+    assert estimate.inflation is not None
+    assert estimate.inflation.value == pytest.approx(1.1)
+    assert estimate.trusted
+
+
+def test_a_noisy_batch_does_not_raise_the_cost_of_an_event() -> None:
+    quiet = rounds_of(plain=10_000, profiled=10_500, kernel=9_000, events=50, inside=25)
+    noisy = rounds_of(plain=1e8, profiled=1.3e8, kernel=1.2e8, events=50, inside=25)
+    assert event_cost_ns([quiet, noisy]) == pytest.approx(10)
+    assert event_cost_ns([]) == 0
+
+
+def test_a_profiler_that_is_faster_than_nothing_costs_nothing() -> None:
+    assert event_cost_ns([rounds_of(plain=10_000, profiled=9_000, kernel=8_000, events=50, inside=25)]) == 0
+
+
+def test_large_inflation_is_marked() -> None:
+    estimate = profiled_estimate(rounds_of(10_000, 16_000, 9_000, 100, 50), exact(1.0), 60)
+    assert not estimate.trusted
+    assert "1.6 times" in estimate.reason
+
+
+def test_events_lie_inside_operators_by_half_or_wholly() -> None:
+    outer, inner, second = Operator("a", "a", 0, 50), Operator("b", "b", 10, 20), Operator("c", "c", 60, 70)
+    assert events_inside(Call(0, 100, (outer, inner, second), 5)) == 2.0
+
+
+def test_a_skeleton_never_takes_more_than_the_whole() -> None:
+    estimate = skeleton_estimate([3e6, 3.1e6], exact(2.0))
+    assert estimate.overhead_ms is not None
+    assert estimate.kernel_ms is not None
+    assert estimate.overhead_ms.value == 2.0
+    assert estimate.kernel_ms.value == 0.0
+
+
+@pytest.mark.parametrize(("kernel", "agree"), [(0.8, True), (0.7, True), (0.5, False), (1.0, False)])
+def test_estimators_agree_within_fifteen_percent_of_the_wall_time(kernel: float, agree: bool) -> None:
+    one = judged(attribution("a", 1.0, profiled=kernel, skeleton=0.82))
+    assert one.agree is agree
+    assert bool(one.remark) is not agree
+
+
+def cell(size: int, batch: int, wall: float) -> Cell:
+    timing = Timing(median_ms=exact(wall), p90_ms=exact(wall), p99_ms=exact(wall), samples=9, processes=3)
+    return Cell(
+        name=f"bloodnet/{size}/b{batch}/t1/jax.jit",
+        architecture="bloodnet",
+        size=size,
+        batch=batch,
+        threads=1,
+        device_kind="cpu",
+        runtime="jax.jit",
+        framework="jax",
+        label="jax.jit",
+        status="ok",
+        weights="w",
+        host=timing,
+        device=timing,
+    )
+
+
+def attribution(name: str, wall: float, profiled: float, skeleton: float | None = None) -> Attribution:
+    bones = SkeletonEstimate(reason="none")
+    if skeleton is not None:
+        bones = SkeletonEstimate(kernel_ms=exact(skeleton), overhead_ms=exact(wall - skeleton))
+    estimate = ProfiledEstimate(kernel_ms=exact(profiled), overhead_ms=exact(wall - profiled), trusted=True)
+    return Attribution(cell=name, wall_ms=exact(wall), transfer_ms=0.0, profiled=estimate, skeleton=bones)
+
+
+def test_the_fit_finds_what_a_call_and_an_image_cost() -> None:
+    (fit,) = affine_fits([cell(28, batch, 0.5 + 0.25 * batch) for batch in (1, 8, 32)])
+    assert fit.fixed_ms == pytest.approx(0.5)
+    assert fit.per_image_ms == pytest.approx(0.25)
+    assert fit.worst_relative_error < 1e-9
+    assert affine_fits([cell(28, 1, 1.0)]) == []
+
+
+@pytest.mark.parametrize(
+    ("shares", "place", "pixels"),
+    [
+        ((0.2, 0.8), "between", 56.0),
+        ((0.2, 0.4), "above", None),
+        ((0.6, 0.9), "below", None),
+        ((0.0, 1.0), "between", 56.0),
+    ],
+)
+def test_the_crossover_is_where_kernels_outweigh_the_framework(
+    shares: tuple[float, float], place: str, pixels: float | None
+) -> None:
+    cells = [cell(28, 1, 1.0), cell(112, 1, 1.0)]
+    found = [attribution(one.name, 1.0, share) for one, share in zip(cells, shares, strict=True)]
+    (crossover,) = crossovers(cells, found)
+    assert crossover.estimator == "profiled"
+    assert crossover.place == place
+    assert crossover.pixels == (None if pixels is None else pytest.approx(pixels))
