@@ -29,6 +29,7 @@ from assay.results import (
     Training,
 )
 from bench.report.numbers import DASH, SPACE, TIMES
+from tests.bench.report.sample_selfcheck import sample_selfcheck
 
 CLASSES = [
     "basophil",
@@ -125,6 +126,7 @@ def sample_results(
         cells=cells,
         comparisons=[_comparison(cells, group) for group in groups],
         seconds={"data": 41.0, "train": 3912.4, "export": 288.1, "bench": 2391.7, "report": 9.2},
+        selfcheck=sample_selfcheck(),
     )
 
 
