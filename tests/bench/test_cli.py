@@ -22,6 +22,7 @@ COMMANDS = (
     "train",
     "export",
     "bench",
+    "attribute",
     "report",
     "doctor",
     "selfcheck",
