@@ -17,8 +17,8 @@ from assay.errors import InputError
 from assay.results import DataSummary, Results
 from assay.store import write_atomically
 from assay.study import Study
-from bench.factors import factors_of
 from bench.attribute import attribute_stage
+from bench.factors import factors_of
 from bench.machine import environment, probe_frameworks, usable_cores
 from bench.progress import Narrator
 from bench.run import Run

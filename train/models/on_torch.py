@@ -132,7 +132,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (
-            part(x).unflatten(-1, (VIT_HEADS, part.out_features // VIT_HEADS)).transpose(1, 2) for part in (self.query, self.key, self.value)
+            part(x).unflatten(-1, (VIT_HEADS, part.out_features // VIT_HEADS)).transpose(1, 2)
+            for part in (self.query, self.key, self.value)
         )
         heads = F.scaled_dot_product_attention(query, key, value)
         return self.out(heads.transpose(1, 2).flatten(2))
