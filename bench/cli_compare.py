@@ -65,5 +65,5 @@ def compare(
         typer.echo(outcome.model_dump_json(indent=1))
     else:
         show(outcome, Console())
-    if outcome.regressions:
+    if not outcome.passed:
         raise typer.Exit(1)

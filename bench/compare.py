@@ -74,6 +74,11 @@ class Outcome(Record):
     def regressions(self) -> list[Change]:
         return [change for change in self.changes if change.regression]
 
+    @property
+    def passed(self) -> bool:
+        """Whether something was judged and nothing regressed: comparing nothing is no pass."""
+        return not self.regressions and any(change.ratio for change in self.changes)
+
 
 @dataclass(frozen=True)
 class Side:

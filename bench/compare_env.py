@@ -159,9 +159,9 @@ def _without_variant(name: str) -> str:
 
 
 def _telling(versions: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Of all packages those that matter to a measurement, and the interpreter."""
+    """Those that matter to a measurement, the interpreter among them, of the packages that both have."""
     known = {name.lower() for name in RECORDED_PACKAGES} | {"python"}
-    return {name: pair for name, pair in versions.items() if name in known}
+    return {name: pair for name, pair in versions.items() if name in known and "none" not in pair}
 
 
 def _key(sides: dict[str, Environment]) -> str:

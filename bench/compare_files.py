@@ -53,13 +53,16 @@ def sentence(outcome: Outcome) -> str:
     lost = [change for change in outcome.regressions if change.verdict == "broken"]
     slower = len(outcome.regressions) - len(lost)
     limit = f"{significant(outcome.threshold * 100, 2)} %"
+    unjudged = sum(change.verdict == "not judged" for change in outcome.changes)
+    rest = f" {counted(unjudged, 'cell')} could not be judged." if unjudged else ""
+    if unjudged == len(outcome.changes):
+        return f"Nothing was compared: none of {counted(unjudged, 'cell')} could be judged, which is no pass."
     if not outcome.regressions:
-        return (
-            f"No regression: of {counted(len(outcome.changes), 'cell')} none is shown to be more than {limit} slower."
-        )
+        judged = counted(len(outcome.changes) - unjudged, "cell")
+        return f"No regression: of {judged} none is shown to be more than {limit} slower.{rest}"
     parts = [f"{counted(slower, 'cell')} slower by more than {limit}"] if slower else []
     parts += [f"{counted(len(lost), 'cell')} broken"] if lost else []
-    return f"Regression: {' and '.join(parts)}, of {counted(len(outcome.changes), 'cell')}."
+    return f"Regression: {' and '.join(parts)}, of {counted(len(outcome.changes), 'cell')}.{rest}"
 
 
 def show(outcome: Outcome, console: Console) -> None:

@@ -78,7 +78,7 @@ def test_a_planted_slowdown_is_a_regression_and_a_speedup_is_not() -> None:
 def test_a_slowdown_within_the_threshold_is_none() -> None:
     results = small_results()
     base, new = side(results, 1), side(results, 2, {"torch.eager": 1.15})
-    assert not compare_runs(base, new, threshold=0.25).regressions
+    assert compare_runs(base, new, threshold=0.25).passed
 
 
 def test_identical_runs_are_seldom_judged_different() -> None:
@@ -248,4 +248,7 @@ def test_files_are_whole_for_an_outcome_where_nothing_was_judged(tmp_path: Path)
     suite = ElementTree.parse(tmp_path / "ci.xml").getroot().find("testsuite")
     assert suite is not None
     assert suite.get("skipped") == suite.get("tests") == str(len(outcome.changes))
-    assert "0 of them the same" in (tmp_path / "pr.md").read_text()
+    text = (tmp_path / "pr.md").read_text()
+    assert text.startswith("### Nothing was compared")
+    assert "0 of them the same" in text
+    assert not outcome.passed
