@@ -20,8 +20,8 @@ class OrtRecorder:
     """A session like the one that is timed, which profiles all its calls; the first ones of it warm up."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
-        del session
-        self._inference = on_ort.session_of(model, settings, profile=folder / "ort")
+        level = session.facts["graph optimisation"]
+        self._inference = on_ort.session_of(model, settings, level=level, profile=folder / "ort")
         self._session = on_ort.CpuSession(model, self._inference, settings)
         self._warm = False
 
