@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from assay.results import Results
 from bench.report import write_report
-from tests.bench.report.sample_results import sample_results, sample_samples
+from tests.bench.report.sample_explanations import explained_results
+from tests.bench.report.sample_results import sample_samples
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -20,7 +21,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 @pytest.fixture(scope="session")
 def results() -> Results:
-    return sample_results()
+    return explained_results()
 
 
 @pytest.fixture(scope="session")

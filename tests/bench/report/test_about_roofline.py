@@ -22,20 +22,8 @@ from tests.bench.test_roofline import CEILINGS, work
 
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
-    """The sample's cells with bounds by the real functions, and a second ONNX runtime twice as fast."""
-    sample = sample_results(sizes=(28, 64), batches=(1,), architectures=("bloodnet",))
-    others = [
-        cell.model_copy(
-            update={
-                "name": cell.name.replace("ort.cpu", "openvino"),
-                "label": cell.label.replace("ort.cpu", "openvino"),
-                "runtime": "openvino",
-            }
-        )
-        for cell in sample.cells
-        if cell.runtime == "ort.cpu"
-    ]
-    results = sample.model_copy(update={"cells": [*sample.cells, *others]})
+    """The sample's cells with bounds by the real functions, and the effects of its exporters and runtimes."""
+    results = sample_results(sizes=(28, 64), batches=(1,), architectures=("bloodnet",))
     works = [work(5 * 10**7 * size // 28, 10**6, size=size) for size in (28, 64)]
     found = {
         "works": works,

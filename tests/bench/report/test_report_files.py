@@ -26,11 +26,12 @@ from bench.report.cells_table import SCHEMA, cells_frame
 from bench.report.evidence import Evidence
 from bench.report.page import render_markdown, render_page
 from bench.report.sections import SECTIONS, sections_of
-from tests.bench.report.sample_results import sample_results, sample_samples
+from tests.bench.report.sample_explanations import EXPLANATIONS, explained_results
+from tests.bench.report.sample_results import sample_samples
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "results-v1.json"
-SMALL = sample_results((28, 64), (1,), ("bloodnet",))
-LISTS = ("trainings", "parity", "exports", "cells", "comparisons")
+SMALL = explained_results((28, 64), (1,), ("bloodnet",))
+LISTS = ("trainings", "parity", "exports", "cells", "comparisons", *EXPLANATIONS)
 
 
 def test_a_report_is_a_page_markdown_the_record_tables_and_figures(written: list[Path], report: Path) -> None:
@@ -130,7 +131,7 @@ def test_every_section_shows_in_the_full_report(results: Results) -> None:
 def test_every_chart_is_valid_vega_lite() -> None:
     sections = sections_of(Evidence(SMALL, sample_samples(SMALL)))
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
-    assert len(figures) == 12
+    assert len(figures) == 14
     for figure in figures:
         spec = figure.panels[0].spec
         altair.LayerChart.from_dict({**spec, "data": {"values": []}}, validate=True)

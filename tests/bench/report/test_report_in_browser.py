@@ -15,7 +15,7 @@ from assay.results import Results
 from bench.report.evidence import Evidence
 from bench.report.page import render_page
 from bench.report.sections import sections_of
-from tests.bench.report.sample_results import sample_results
+from tests.bench.report.sample_explanations import explained_results
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
 DRAWN = "html[data-charts=drawn]"
@@ -173,7 +173,7 @@ def test_tables_sort_by_number_with_mouse_and_keyboard(visit: Visitor, report: P
 
 def test_tables_filter_by_words(visit: Visitor, report: Path, results: Results) -> None:
     page = visit(report / "report.html").page
-    page.fill("[data-filters=all-cells]", "ort.cpu resnet18")
+    page.fill("[data-filters=all-cells]", "ort.cpu@ resnet18")
     expected = sum(cell.runtime == "ort.cpu" and cell.architecture == "resnet18" for cell in results.cells)
     assert page.locator("#table-all-cells tbody tr:visible").count() == expected
     assert page.inner_text(".filter output") == f"{expected} of {len(results.cells)} rows"
@@ -206,7 +206,7 @@ def test_pointing_at_a_mark_says_what_it_is(visit: Visitor, report: Path) -> Non
 
 
 def test_synthetic_images_are_named_in_the_banner_and_in_every_chart(visit: Visitor, tmp_path: Path) -> None:
-    file = written_page(sample_results((28, 64), (1,), ("bloodnet",), synthetic=True), tmp_path)
+    file = written_page(explained_results((28, 64), (1,), ("bloodnet",), synthetic=True), tmp_path)
     page = visit(file).page
     assert "SYNTHETIC images." in page.inner_text(".banner")
     charts = page.eval_on_selector_all("[data-chart]", "all => all.map(one => one.textContent)")
@@ -216,7 +216,7 @@ def test_synthetic_images_are_named_in_the_banner_and_in_every_chart(visit: Visi
 
 def test_hostile_names_stay_text(visit: Visitor, tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
-    results = sample_results((28, 64), (1,), ("resnet18",))
+    results = explained_results((28, 64), (1,), ("resnet18",))
     record = results.model_dump_json()
     for name in ("basophil", "does not load in onnxruntime", "Acevedo et al.", "torch.eager", "2.13.0"):
         record = record.replace(name, hostile)

@@ -139,7 +139,7 @@ def test_no_onnx_cell_was_asked_for() -> None:
 def test_no_onnx_cell_finished() -> None:
     results = with_cells(study(comparisons=[]), "onnx", status="failed", host=None, reason="killed by signal 9.")
     assert only(results).finding == (
-        "nothing is compared: no ONNX runtime finished (5 cells failed or skipped; ort.cpu@torch-dynamo: "
+        "nothing is compared: no ONNX runtime finished (9 cells failed or skipped; ort.cpu@torch-dynamo: "
         "killed by signal 9)."
     )
 
