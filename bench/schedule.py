@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, write_artifact
+from bench.machine import processor_name
 from bench.precision import unsettled
 from bench.summary import by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
@@ -185,6 +186,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         )
     return {
         "records": RECORDS,
+        "processor": processor_name(),
         "group": group.name,
         "candidates": candidates,
         "batches": list(group.batches),
