@@ -65,8 +65,9 @@ class Measured:
 def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Measured:
     """Run every unit that is not finished, all groups once before any for the second time.
 
-    Up to the least number of processes, a unit gets the seconds that its own least work took the first time, and an
-    equal share of what is left beyond that. What is left then goes where an interval is widest, process after process,
+    The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
+    a unit gets the seconds that its own least work took the first time, and an equal share of what is left beyond that,
+    up to the least number of processes. What is left then goes where an interval is widest, process after process,
     until all are as narrow as asked or the budget ends. What had no process until then is recorded as skipped.
     """
     with _fresh_folder(folder) as compile_cache:
@@ -75,7 +76,9 @@ def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Me
         for place, (process, group) in enumerate(plan):
             least = sitting.least_seconds(group)
             later = sum(sitting.least_seconds(other) for _, other in plan[place:])
-            share = least + max(sitting.left - later, 0) / (len(plan) - place)
+            costs_unknown = process == 0 and budget.processes > 1
+            spare = 0.0 if costs_unknown else max(sitting.left - later, 0)
+            share = least + spare / (len(plan) - place)
             if sitting.kept(group, process) or process == 0 or sitting.left > least:
                 sitting.run(group, process, share)
         if budget.precision:
