@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from assay.attribution import Attribution, Crossover
+from assay.attribution import AffineFit, Attribution, Crossover, OperatorTime
 from assay.records import Interval
 from assay.results import Cell
 from bench.report.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, bars, notes
-from bench.report.evidence import Evidence, chart_notice, conditions, split_by
-from bench.report.numbers import DASH, interval, pixels, ratio, significant
+from bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, split_by
+from bench.report.numbers import DASH, interval, pixels, ratio, shortened, significant
 from bench.report.palette import Series
 
 PARTS = (
@@ -20,6 +20,7 @@ PARTS = (
     Series("transfer", "transfer", "@stage-import", "square", (1, 0)),
 )
 OTHER = "everything else"
+NAME_LIMIT = 40
 Pair = tuple[Cell, Attribution]
 TableRow = tuple[Value, ...]
 
@@ -31,10 +32,12 @@ def attribution(evidence: Evidence) -> Section | None:
         return None
     drawn = [cell for cell, one in pairs if parts_of(one) is not None]
     groups = split_by(drawn, lambda cell: (cell.architecture, cell.batch, cell.threads))
-    panels = tuple(_panel(evidence, cells, dict(_by_name(pairs)), f"parts-{n}") for n, cells in enumerate(groups, 1))
+    known = dict(_by_name(pairs))
+    panels = tuple(_panel(evidence, fastest_files(cells), known, f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
         "Shares of the median time of a call at the host boundary, by the profile; by the skeleton where there is no "
-        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary."
+        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary. Of the ONNX "
+        "files of a runtime the fastest is drawn."
     )
     lead = (
         "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
@@ -43,7 +46,7 @@ def attribution(evidence: Evidence) -> Section | None:
         "profile and framework time to the skeleton."
     )
     figures = (Figure("attribution", caption, panels, PARTS, named=True),) if panels else ()
-    blocks = (*figures, *_disagreements(pairs), _crossover_table(evidence), _cells_table(pairs))
+    blocks = (*figures, *_disagreements(pairs), _crossover_table(evidence), _fits_table(evidence), _cells_table(pairs))
     return Section("attribution", "Where the time goes", lead, tuple(block for block in blocks if block is not None))
 
 
@@ -84,17 +87,16 @@ def parts_of(one: Attribution) -> tuple[float, float, float] | None:
 
 
 def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Attribution], identifier: str) -> Panel:
-    ordered = sorted(cells, key=lambda cell: (cell.label, cell.size))
-    rows = [row for cell in ordered for row in _rows(cell, known[cell.name])]
+    rows = [row for cell in cells for row in _rows(cell, known[cell.name])]
     title = conditions(cells[0], batch=True, threads=evidence.threads_vary)
     plot = Plot(title, "Share of the time of a call, %", chart_notice(evidence.results), rows, PARTS)
-    most = max(ordered, key=lambda cell: _share(known[cell.name], 1))
+    most = max(cells, key=lambda cell: _share(known[cell.name], 1))
     description = (
         f"{title}: shares of kernels, framework and transfer, stacked. The framework takes most of a call with "
         f"{most.label} at {pixels(most.size)}: {significant(100 * _share(known[most.name], 1), 2)} %."
     )
     return Panel(
-        identifier, bars(plot, [_row_name(cell) for cell in ordered], Scale("share", from_zero=True)), description
+        identifier, bars(plot, [_row_name(cell) for cell in cells], Scale("share", from_zero=True)), description
     )
 
 
@@ -132,9 +134,9 @@ def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
     cells = defaultdict(list)
     for cell, one in pairs:
         if one.agree is False:
-            cells[one.remark].append(f"{cell.label} at {cell.size}, batch {cell.batch}")
+            cells[one.remark].append(f"{cell.label} ({conditions(cell, size=True, batch=True)})")
     items = tuple(
-        Item(f"{', '.join(names)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, names in cells.items()
+        Item(f"{'; '.join(names)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, names in cells.items()
     )
     return (Listing("Where the two estimators differ", items),) if items else ()
 
@@ -176,6 +178,43 @@ def _crossing(one: Crossover | None) -> Value:
         return Value(significant(one.pixels, 2), one.pixels)
     edge = one.sizes[0] if one.place == "below" else one.sizes[-1]
     return Value(f"{one.place} {edge}", float(edge) + (0.5 if one.place == "above" else -0.5))
+
+
+def _fits_table(evidence: Evidence) -> Table | None:
+    """What a call costs whatever its batch, and what each image adds."""
+    if not evidence.results.fits:
+        return None
+    columns = (
+        Column("runtime"),
+        Column("model"),
+        Column("image size, px", numeric=True),
+        Column("threads", numeric=True),
+        Column("fixed, ms", numeric=True),
+        Column("per image, ms", numeric=True),
+        Column("batches"),
+        Column("worst error, %", numeric=True),
+    )
+    rows = tuple(_fit_row(one, f"/fits/{place}") for place, one in enumerate(evidence.results.fits))
+    caption = (
+        "Wall time at the device boundary as fixed + per image x batch, by least squares of the relative error. Two "
+        "batch sizes are met exactly; only three or more could contradict it."
+    )
+    return Table("fits", caption, columns, rows, summary="Cost of a call and cost of an image", filterable=True)
+
+
+def _fit_row(one: AffineFit, path: str) -> TableRow:
+    exact = len(one.batches) < 3
+    worst = 100 * one.worst_relative_error
+    return (
+        Value(one.label),
+        Value(one.architecture),
+        Value(str(one.size), one.size, f"{path}/size"),
+        Value(str(one.threads), one.threads, f"{path}/threads"),
+        Value(significant(one.fixed_ms), one.fixed_ms, f"{path}/fixed_ms"),
+        Value(significant(one.per_image_ms), one.per_image_ms, f"{path}/per_image_ms"),
+        Value(", ".join(map(str, one.batches))),
+        Value(DASH) if exact else Value(significant(worst, 2), worst, f"{path}/worst_relative_error", 100),
+    )
 
 
 def _cells_table(pairs: Sequence[Pair]) -> Table:
@@ -230,8 +269,14 @@ def _operator_table(pairs: list[Pair], identifier: str) -> Table:
     )
     first = pairs[0][0]
     title = conditions(first, size=True, batch=True, threads=True)
-    longest = ", ".join(f"{cell.label}: {one.operators[0].name} ({one.operators[0].kind})" for cell, one in pairs)
-    return Table(identifier, f"{title}, ms in each layer. The longest operator of each: {longest}.", columns, rows)
+    longest = (Value("longest operator"), *(_named(one.operators[0]) for _, one in pairs))
+    return Table(identifier, f"{title}, ms in each layer", columns, (*rows, longest))
+
+
+def _named(operator: OperatorTime) -> Value:
+    """What its profiler calls an operator, and the kernel behind it where that is another word."""
+    kind = "" if operator.kind in operator.name else f" ({operator.kind})"
+    return Value(shortened(f"{operator.name}{kind}", NAME_LIMIT), tone="muted")
 
 
 def _by_layer(one: Attribution) -> dict[str, float]:

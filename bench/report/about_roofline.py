@@ -9,7 +9,7 @@ from assay.roofline import Bound, Ceilings, Rate
 from bench.report.about_attribution import parts_of
 from bench.report.blocks import Block, Column, Figure, Item, Listing, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, bars, notes
-from bench.report.evidence import Evidence, chart_notice, conditions, split_by
+from bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, median_of, split_by
 from bench.report.numbers import counted, pixels, significant
 from bench.report.palette import Series
 
@@ -49,7 +49,7 @@ def roofline(evidence: Evidence) -> Section | None:
     if not pairs:
         return None
     groups = split_by([cell for cell, _ in pairs], lambda cell: (cell.architecture, cell.batch, cell.threads))
-    panels = tuple(_panel(evidence, _fastest_files(cells), known, f"roofline-{n}") for n, cells in enumerate(groups, 1))
+    panels = tuple(_panel(evidence, fastest_files(cells), known, f"roofline-{n}") for n, cells in enumerate(groups, 1))
     caption = (
         "Shares of the median time of a call at the host boundary. The bound is the larger of the operations at the "
         "machine's highest rate and the bytes at its highest bandwidth; of the ONNX files of a runtime the fastest is "
@@ -81,21 +81,6 @@ def _percent(share: float) -> str:
     return significant(100 * share, 2)
 
 
-def _fastest_files(cells: Sequence[Cell]) -> list[Cell]:
-    """Of each runtime and size the fastest cell, so that five exports of one model do not fill the chart."""
-    best: dict[tuple[str, int], Cell] = {}
-    for cell in cells:
-        key = (cell.runtime, cell.size)
-        if key not in best or _host_ms(cell) < _host_ms(best[key]):
-            best[key] = cell
-    return [best[key] for key in sorted(best)]
-
-
-def _host_ms(cell: Cell) -> float:
-    assert cell.host is not None  # only timed cells have a bound
-    return cell.host.median_ms.value
-
-
 def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Bound], identifier: str) -> Panel:
     rows = [row for cell in cells for row in _rows(evidence, cell, known[cell.name])]
     title = conditions(cells[0], batch=True, threads=evidence.threads_vary)
@@ -117,8 +102,9 @@ def split(evidence: Evidence, cell: Cell, bound: Bound) -> dict[str, float]:
     attributed = next((one for one in evidence.results.attributions if one.cell == cell.name), None)
     parts = parts_of(attributed) if attributed else None
     if parts is None:
-        least = min(bound.bound_ms, _host_ms(cell))
-        return {"physical bound": least, "everything beyond it": _host_ms(cell) - least}
+        whole = median_of(cell).value
+        least = min(bound.bound_ms, whole)
+        return {"physical bound": least, "everything beyond it": whole - least}
     kernels, framework, transfer = parts
     least = min(bound.bound_ms, kernels)
     return {

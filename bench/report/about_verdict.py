@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.report.blocks import Item, Listing, Section, Tone
 from bench.report.evidence import Evidence
+from bench.report.explanation import explanations
 from bench.report.verdict import Outcome, Verdict, headline, verdicts
 
 SIGNS: dict[Outcome, tuple[str, Tone]] = {
@@ -17,14 +18,15 @@ SIGNS: dict[Outcome, tuple[str, Tone]] = {
 
 
 def verdict(evidence: Evidence) -> Section:
-    """All verdicts in one sentence, then one sentence for each group, architecture by architecture."""
+    """All verdicts in one sentence, then one for each group with what explains it, architecture by architecture."""
     by_architecture: dict[str, list[Item]] = {}
     for found in verdicts(evidence.results):
-        by_architecture.setdefault(found.group.architecture, []).append(_item(found))
+        by_architecture.setdefault(found.group.architecture, []).append(_item(found, evidence))
     listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
     return Section("verdict", "Verdict", headline(evidence.results), listings)
 
 
-def _item(found: Verdict) -> Item:
+def _item(found: Verdict, evidence: Evidence) -> Item:
     sign, tone = SIGNS[found.outcome]
-    return Item(f"{found.place}, {found.finding}", sign, tone)
+    note = " ".join(explanations(evidence.results, found))
+    return Item(f"{found.place}, {found.finding}", sign, tone, note)

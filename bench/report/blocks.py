@@ -105,11 +105,12 @@ class Paragraphs:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a list, with a sign that says at a glance how it turned out."""
+    """One line of a list, with a sign that says at a glance how it turned out, and below it what explains it."""
 
     text: str
     sign: str = ""
     tone: Tone = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,13 @@ NO_FRAMEWORK = Family(
     ("#9aa0a8", "#b8bdc4", "#80868e", "#a9aeb5", "#8d939b"),
 )  # fmt: skip
 FAMILIES = (TORCH, TENSORFLOW, JAX, ONNX_RUNTIME, OPENVINO, NO_FRAMEWORK)
+# Runtimes that run the same files as another one and would look like it.
+SHAPES = {
+    "ort.cuda": "triangle-down",
+    "ort.cpu.no-opt": "triangle-left",
+    "ort.cpu.basic": "wedge",
+    "ort.cpu.extended": "arrow",
+}
 DASHES = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3), (4, 4))
 
 # Everything else that has a colour: page, text, rules, and the two-sided scale of ratios (blue: ONNX side).
@@ -110,7 +117,7 @@ def series_of(label: str, framework: str) -> Series:
     runtime, _, exporter = label.partition("@")
     family = family_of(framework, runtime)
     index = _place(exporter, list(EXPORTERS)) if exporter else _place(runtime, _siblings(runtime))
-    shape = "triangle-down" if runtime == "ort.cuda" else family.shape
+    shape = SHAPES.get(runtime, family.shape)
     return Series(label, family.name, f"@{family.token}-{index % SHADES}", shape, DASHES[index % len(DASHES)])
 
 

@@ -13,6 +13,15 @@ from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreement_fails, agreements_of_export, group_of, is_timed
 from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
 
+IN_WORDS = {
+    "ort.cpu": "ONNX Runtime",
+    "ort.cpu.no-opt": "ONNX Runtime without graph optimisations",
+    "ort.cpu.basic": "ONNX Runtime with basic graph optimisations",
+    "ort.cpu.extended": "ONNX Runtime with extended graph optimisations",
+    "ort.cuda": "ONNX Runtime on CUDA",
+    "openvino": "OpenVINO",
+}
+
 Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
 
 
@@ -75,8 +84,7 @@ def headline(results: Results) -> str:
 def runtime_in_words(label: str) -> str:
     """A cell's label as a reader knows it: "ort.cpu@tf2onnx" is "ONNX Runtime (tf2onnx export)"."""
     runtime, _, exporter = label.partition("@")
-    known = {"ort.cpu": "ONNX Runtime", "ort.cuda": "ONNX Runtime on CUDA", "openvino": "OpenVINO"}
-    name = known.get(runtime, runtime)
+    name = IN_WORDS.get(runtime, runtime)
     return f"{name} ({exporter} export)" if exporter else name
 
 

@@ -11,7 +11,7 @@ import random
 
 import polars
 
-from assay.records import Interval
+from assay.records import Interval, Verdict
 from assay.results import (
     SAMPLE_COLUMNS,
     Agreement,
@@ -28,7 +28,7 @@ from assay.results import (
     Timing,
     Training,
 )
-from bench.report.numbers import DASH, SPACE, TIMES
+from bench.report.numbers import DASH, SPACE, TIMES, inverse
 from tests.bench.report.sample_selfcheck import sample_selfcheck
 
 CLASSES = [
@@ -407,6 +407,7 @@ def _timed(cell: Cell, median: float, cold: tuple[float, float, float], chance: 
             "precision": "fp32",
             "provenance": {"version": versions.get(cell.framework, "0.1.0"), "threads": "1"},
             "agreement": agreement(cell.label, chance.uniform(1e-6, 2e-5)) if cell.framework else None,
+            "timed_agreement": agreement(cell.label, chance.uniform(1e-6, 2e-5)) if cell.framework else None,
         }
     )
 
@@ -418,7 +419,7 @@ def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> Comparison:
     native = min((c for c in timed if c.framework != "onnx"), key=lambda c: medians[c.label]).label
     onnx = min((c for c in timed if c.framework == "onnx"), key=lambda c: medians[c.label]).label
     speedup = spread(medians[native] / medians[onnx], 0.018)
-    verdict = "faster" if speedup.low > 1 else "slower" if speedup.high < 1 else "undecided"
+    ratios = {label: spread(median / medians[native], 0.017) for label, median in medians.items()}
     return Comparison(
         architecture=architecture,
         size=size,
@@ -427,6 +428,12 @@ def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> Comparison:
         native=native,
         onnx=onnx,
         speedup=speedup,
-        verdict=verdict,
-        ratios={label: spread(median / medians[native], 0.017) for label, median in medians.items()},
+        verdict=_verdict(inverse(speedup)),
+        ratios=ratios,
+        verdicts={label: _verdict(ratio) for label, ratio in ratios.items() if label != native},
     )
+
+
+def _verdict(ratio: Interval) -> Verdict:
+    """Of a time over the fastest native one's."""
+    return "faster" if ratio.high < 1 else "slower" if ratio.low > 1 else "undecided"

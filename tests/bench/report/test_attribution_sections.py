@@ -68,7 +68,8 @@ def test_shares_of_every_bar_add_up(evidence: Evidence) -> None:
         for row in panel.spec["data"]["values"]:  # type: ignore[index, call-overload, union-attr]
             key = (panel.identifier, row["name"])  # type: ignore[index, call-overload]
             shares[key] = shares.get(key, 0) + row["share"]  # type: ignore[index, call-overload, operator]
-    assert len(shares) == len(evidence.timed)
+    drawn = {(cell.architecture, cell.batch, cell.runtime, cell.size) for cell in evidence.timed}
+    assert len(shares) == len(drawn)  # of each runtime the fastest file
     assert list(shares.values()) == pytest.approx([100] * len(shares))
 
 
@@ -86,5 +87,17 @@ def test_layers_stand_beside_each_other(evidence: Evidence) -> None:
     assert section is not None
     for table in section.blocks:
         assert isinstance(table, Table)
-        assert [row[0].text for row in table.rows] == ["stage1.unit1.conv", "everything else"]
-        assert {value.number for row in table.rows for value in row[1:]} == {2}
+        assert [row[0].text for row in table.rows] == ["stage1.unit1.conv", "everything else", "longest operator"]
+        assert {value.number for row in table.rows[:2] for value in row[1:]} == {2}
+        assert {value.text for value in table.rows[2][1:]} == {"convolution.7"}
+
+
+def test_the_cost_of_a_call_and_of_an_image_are_shown(evidence: Evidence) -> None:
+    section = attribution(evidence)
+    assert section is not None
+    fits = next(block for block in section.blocks if isinstance(block, Table) and block.identifier == "fits")
+    assert len(fits.rows) == len(evidence.results.fits)
+    label, size, fixed = fits.rows[0][0].text, fits.rows[0][2].number, fits.rows[0][4].number
+    first = evidence.results.fits[0]
+    assert (label, size, fixed) == (first.label, first.size, first.fixed_ms)
+    assert fits.rows[0][-1].number is None  # two batches are met exactly

@@ -29,7 +29,7 @@ from bench.report.sections import SECTIONS, sections_of
 from tests.bench.report.sample_explanations import EXPLANATIONS, explained_results
 from tests.bench.report.sample_results import sample_samples
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "results-v1.json"
+GOLDEN = Path(__file__).parents[2] / "golden"
 SMALL = explained_results((28, 64), (1,), ("bloodnet",))
 LISTS = ("trainings", "parity", "exports", "cells", "comparisons", *EXPLANATIONS)
 
@@ -98,10 +98,19 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Pat
         write_report(SMALL, None, in_the_way)
 
 
-def test_the_golden_record_of_version_1_still_reads_and_renders() -> None:
-    golden = read_results(GOLDEN)
+@pytest.mark.parametrize("version", [1, 2])
+def test_golden_records_of_every_version_still_read_and_render(version: int) -> None:
+    golden = read_results(GOLDEN / f"results-v{version}.json")
     page = render_page(golden, sections_of(Evidence(golden, sample_samples(golden))))
     assert golden.title in page
+
+
+def test_the_golden_record_of_version_2_has_a_value_in_every_part_of_it() -> None:
+    golden = read_results(GOLDEN / "results-v2.json")
+    explaining = {"attribution", "roofline", "operators", "factors", "validity", "selfcheck", "not-run"}
+    assert all(getattr(golden, name) for name in ("fits", *LISTS))
+    assert any(cell.invalid for cell in golden.cells)
+    assert explaining <= {section.identifier for section in sections_of(Evidence(golden))}
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])

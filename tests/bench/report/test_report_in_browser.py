@@ -176,7 +176,7 @@ def test_tables_filter_by_words(visit: Visitor, report: Path, results: Results) 
     page.fill("[data-filters=all-cells]", "ort.cpu@ resnet18")
     expected = sum(cell.runtime == "ort.cpu" and cell.architecture == "resnet18" for cell in results.cells)
     assert page.locator("#table-all-cells tbody tr:visible").count() == expected
-    assert page.inner_text(".filter output") == f"{expected} of {len(results.cells)} rows"
+    assert page.inner_text(".filter:has([data-filters=all-cells]) output") == f"{expected} of {len(results.cells)} rows"
 
 
 def test_the_legend_highlights_one_framework(visit: Visitor, report: Path) -> None:
