@@ -65,7 +65,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     from bench.conductor import run_study
     from bench.progress import Narrator
     from bench.report import write_report
-    from bench.report.verdict import verdicts
+    from bench.report.explanation import spoken
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
@@ -74,8 +74,8 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
-    for found in verdicts(results):
-        print_line(found.sentence)
+    for line in spoken(results):
+        print_line(line)
     print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
 
 
