@@ -3,10 +3,12 @@
 The reference is the float64 forward pass. The tolerance is derived from how far a correct fp32 run of the
 same weights on the same images is from that reference, not chosen:
 
-    tolerance = min(FACTOR x native error, CEILING x scale), and at least FLOOR_ULPS ulps at that scale
+    tolerance = min(FACTOR x (native error + noise), CEILING x scale), and at least FLOOR_ULPS ulps at that scale
 
-where the native error is the largest |native - reference| and the scale the largest |reference|, both over
-all logits of all images given.
+where the native error is the largest |native - reference|, the noise the largest difference between two runs of the
+same native program (0 where it was not measured), and the scale the largest |reference|, all over all logits of
+all images given. `derive_tolerance` takes the outputs, `tolerance_of_errors` what was measured of them piece by
+piece: one rule, for the checks after an export and for the audit.
 
 - FACTOR. Two correct fp32 runs differ in the order of their sums. The rounding error of a sum of n terms
   grows like sqrt(n) u when it is taken term by term, and like sqrt(n/b + b) u when it is taken in blocks of b
@@ -39,6 +41,16 @@ from assay.results import Agreement
 FACTOR = 16
 FLOOR_ULPS = 16
 CEILING = 2.0**-12
+
+MOST_ACCURACY_LOST = 0.01
+POLICY_CONFIDENCE = 0.95
+LARGEST_FLIPPED_MARGIN = 1.0
+REDUCED_PRECISION_POLICY = (
+    f"not inferior in accuracy by more than {MOST_ACCURACY_LOST:.0%} of the images (upper bound of Tango's score "
+    f"interval, {POLICY_CONFIDENCE:.0%} one-sided), and no image changes its class whose two best logits are more than "
+    f"{LARGEST_FLIPPED_MARGIN:g} apart in the reference (odds of {np.exp(LARGEST_FLIPPED_MARGIN):.1f} to 1)"
+)
+"""How fp16, bf16 and int8 are judged: they are further from float64 than fp32's rounding, and may be."""
 
 NOT_COMPARED = -1.0
 """Stands for a difference that could not be measured; a record in JSON has no NaN."""
@@ -73,12 +85,31 @@ def derive_tolerance(reference: Logits, natives: Mapping[str, Logits]) -> Tolera
         return Tolerance(0.0, "none could be derived", problem)
     scale = float(np.abs(reference).max())
     errors = {name: _largest_difference(native, reference) for name, native in natives.items()}
+    return tolerance_of_errors(scale, errors, len(reference))
+
+
+def tolerance_of_errors(scale: float, errors: Mapping[str, float], images: int, noise: float = 0.0) -> Tolerance:
+    """The same tolerance from what was measured of the outputs.
+
+    Args:
+        scale: largest |reference|.
+        errors: largest |native - reference| of correct fp32 runs, by name.
+        images: how many images they are of, for the derivation's text.
+        noise: largest difference between two runs of the same native program.
+    """
+    if not errors or scale <= 0:
+        what = "there is no native output" if not errors else "the reference is zero everywhere"
+        return Tolerance(0.0, "none could be derived", f"{what} to derive a tolerance from")
+    for name, error in errors.items():
+        if not error <= CEILING * scale:
+            return Tolerance(0.0, "none could be derived", _not_fp32(name, error, scale))
     name = max(errors, key=lambda key: errors[key])
     floor = FLOOR_ULPS * float(np.spacing(np.float32(scale)))
-    value = max(min(FACTOR * errors[name], CEILING * scale), floor)
+    value = max(min(FACTOR * (errors[name] + noise), CEILING * scale), floor)
+    noisy = f" with {noise:.2g} between two runs of one program" if noise else ""
     derivation = (
         f"{FACTOR} x {errors[name]:.2g}, the largest error of {name} in fp32 against float64 on "
-        f"{len(reference)} images; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
+        f"{images} images{noisy}; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
         f"logit ({CEILING * scale:.2g})"
     )
     return Tolerance(value, derivation)
@@ -152,11 +183,15 @@ def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
             return f"the native output of {name} is no measure: {problem}"
         error = _largest_difference(native, reference)
         if error > CEILING * scale:
-            return (
-                f"the native output of {name} is itself {error:.3g} from float64, more than 2^-12 of the "
-                f"largest logit ({scale:.3g}): it did not compute this model in fp32"
-            )
+            return _not_fp32(name, error, scale)
     return ""
+
+
+def _not_fp32(name: str, error: float, scale: float) -> str:
+    return (
+        f"the native output of {name} is itself {error:.3g} from float64, more than 2^-12 of the "
+        f"largest logit ({scale:.3g}): it did not compute this model in fp32"
+    )
 
 
 def _candidate_problem(candidate: Logits, reference: Logits) -> str:

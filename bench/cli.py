@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import AssayError
+from bench.cli_audit import audit
 from bench.cli_compare import compare
 from bench.cli_selfcheck import selfcheck
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command()(audit)
 app.command()(selfcheck)
 app.command()(compare)
 

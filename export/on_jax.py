@@ -1,10 +1,12 @@
-"""JAX's own forward pass, the native run of exports from JAX."""
+"""JAX's own forward pass: in float32 the native run of exports from JAX, in float64 the check of the reference."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import jax
 import numpy as np
+from flax import nnx
 
 from assay.errors import InputError
 from assay.spec import ModelSpec
@@ -12,15 +14,27 @@ from export.request import Forward
 from train.models import on_jax
 from train.weights import load_weights
 
+DTYPES = ("float32", "float64")
+
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """The forward pass in "float32".
+    """The forward pass in "float32", operator by operator, or in "float64", jitted.
+
+    "float64" turns on 64-bit types for the whole process.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
         InputError: another dtype.
     """
-    if dtype != "float32":
-        raise InputError("JAX computes no reference", expected="float32", found=dtype)
-    model = on_jax.load(spec, load_weights(weights_file))
-    return lambda images: np.asarray(model(images))
+    if dtype not in DTYPES:
+        raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)
+    weights = load_weights(weights_file)
+    if dtype == "float32":
+        model = on_jax.load(spec, weights)
+        return lambda images: np.asarray(model(images))
+    jax.config.update("jax_enable_x64", True)
+    model = on_jax.load(spec, {name: array.astype(np.float64) for name, array in weights.items()})
+    graph, state = nnx.split(model)
+
+    run = jax.jit(lambda state, images: nnx.merge(graph, state)(images))
+    return lambda images: np.asarray(run(state, images.astype(np.float64)))

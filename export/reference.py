@@ -7,8 +7,7 @@ Each is computed once for the same weights and images, in a process of its own, 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -40,13 +39,15 @@ class ReferenceRequest:
         weights: folder of a weights artifact.
         images: .npy file of normalised float32 images, (images, height, width, channels).
         framework: "torch", "tf" or "jax".
-        dtype: "float32", or "float64" with torch.
+        dtype: "float32", or "float64" with torch and jax.
+        finite: refuse images with NaN or infinity; off only to see what becomes of those.
     """
 
     weights: Path
     images: Path
     framework: str = "torch"
     dtype: str = "float64"
+    finite: bool = True
 
 
 def ensure_reference(request: ReferenceRequest, folder: Path, progress: Progress) -> NDArray[np.floating]:
@@ -88,6 +89,7 @@ def _make(request: ReferenceRequest, place: Path, inputs: Mapping[str, JsonValue
             "images": str(request.images),
             "framework": request.framework,
             "dtype": request.dtype,
+            "finite": request.finite,
             "output": str(work / LOGITS),
         }
         log = work / "job.log"
@@ -110,18 +112,18 @@ def file_sha256_of_images(path: Path) -> str:
     return file_sha256(path)
 
 
-def read_images(path: Path, spec: ModelSpec, at_least: int = 1) -> Images:
-    """Read images and make sure that they fit a model.
+def read_images(path: Path, spec: ModelSpec, at_least: int = 1, *, finite: bool = True) -> Images:
+    """Open images, mapped into memory piece by piece, and make sure that they fit a model.
 
     Returns:
         Normalised float32 images, (images, height, width, channels).
 
     Raises:
         InputError: the file is missing or damaged, or the images are too few, of another shape or type, or
-            not finite.
+            not finite (unless `finite` is off).
     """
     try:
-        images = np.load(path, allow_pickle=False)
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"Cannot read images from {path}", expected="an .npy file", found=str(error)) from error
     if images.dtype != np.float32 or images.shape[1:] != spec.image_shape or len(images) < at_least:
@@ -130,9 +132,15 @@ def read_images(path: Path, spec: ModelSpec, at_least: int = 1) -> Images:
             expected=f"float32, at least {at_least} of shape {spec.image_shape}",
             found=f"{images.dtype}, {images.shape}",
         )
-    if not np.isfinite(images).all():
+    if finite and not all(np.isfinite(piece).all() for piece in _pieces(images)):
         raise InputError(f"The images in {path} have values that are not finite")
     return cast("Images", images)
+
+
+def _pieces(images: Images) -> Iterator[Images]:
+    """All images, 32 at a time."""
+    for start in range(0, len(images), MOST_IMAGES_IN_ONE_CALL):
+        yield images[start : start + MOST_IMAGES_IN_ONE_CALL]
 
 
 def spec_of(weights: Artifact) -> ModelSpec:
@@ -168,10 +176,9 @@ def _work(request: Message, channel: Channel) -> Message:
     text = cast("dict[str, str]", request)
     weights = read_artifact(Path(text["weights"]), "weights")
     spec = spec_of(weights)
-    images = read_images(Path(text["images"]), spec)
+    images = read_images(Path(text["images"]), spec, finite=bool(text["finite"]))
     run = load_forward(text["framework"], spec, weights.file("weights.safetensors"), text["dtype"])
-    pieces = np.array_split(images, math.ceil(len(images) / MOST_IMAGES_IN_ONE_CALL))
-    np.save(Path(text["output"]), np.concatenate([run(piece) for piece in pieces]))
+    np.save(Path(text["output"]), np.concatenate([run(np.array(piece)) for piece in _pieces(images)]))
     return {}
 
 

@@ -16,6 +16,7 @@ from assay.agreement import (
     Tolerance,
     compare,
     derive_tolerance,
+    tolerance_of_errors,
 )
 from assay.results import Agreement
 
@@ -143,3 +144,33 @@ def test_comparing_nothing_is_a_failure(candidate: Float64, reference: Float64, 
 def test_no_native_run_is_a_failure() -> None:
     reference = np.ones((2, 8))
     assert not compare("alone", reference, reference, derive_tolerance(reference, {})).passed
+
+
+@given(logits(), st.floats(1e-12, 1e-3))
+def test_measured_errors_give_the_tolerance_that_outputs_give(reference: Float64, share: float) -> None:
+    natives = {"torch": reference.astype(np.float32), "jax": reference * (1 + share)}
+    errors = {name: float(np.abs(native - reference).max()) for name, native in natives.items()}
+    scale = float(np.abs(reference).max())
+    assert tolerance_of_errors(scale, errors, len(reference)) == derive_tolerance(reference, natives)
+
+
+def test_noise_between_runs_widens_the_tolerance_and_is_named() -> None:
+    quiet, noisy = (tolerance_of_errors(10.0, {"torch": 1e-5}, 64, noise) for noise in (0.0, 2e-5))
+    assert noisy.value == pytest.approx(quiet.value + FACTOR * 2e-5)
+    assert "between two runs" in noisy.derivation
+    assert "between two runs" not in quiet.derivation
+
+
+@pytest.mark.parametrize(
+    ("scale", "errors", "words"),
+    [
+        (1.0, {}, "no native output"),
+        (0.0, {"torch": 0.0}, "zero everywhere"),
+        (1.0, {"torch": 2 * CEILING}, "did not compute this model in fp32"),
+        (1.0, {"torch": float("nan")}, "did not compute this model in fp32"),
+    ],
+)
+def test_errors_that_measure_nothing_give_no_tolerance(scale: float, errors: dict[str, float], words: str) -> None:
+    found = tolerance_of_errors(scale, errors, 64)
+    assert found.value == 0
+    assert words in found.problem

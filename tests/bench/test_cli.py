@@ -26,6 +26,7 @@ COMMANDS = (
     "report",
     "doctor",
     "selfcheck",
+    "audit",
     "compare",
     "data",
     "data build",

@@ -1,0 +1,156 @@
+"""What goes through every subject of an audit, and the float64 reference on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from assay.audit import InputSet
+from assay.errors import FailedError
+from assay.store import file_sha256, find_artifact, write_artifact
+from bench.audit_runs import Inputs
+from bench.hard_inputs import extreme_inputs, hard_inputs, special_inputs
+from bench.run import Run, Subject
+from export.boundary_job import find_boundary
+from export.reference import LOGITS, ReferenceRequest, reference_artifact
+from train.batches import normalise
+
+AGREE_RELATIVE = 1e-12
+"""How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
+BOUNDARY_IMAGES = 32
+IMAGES_AT_ONCE = 256
+TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
+WHAT = {
+    TEST: "images of the test split",
+    HARD: "constant, single-pixel and periodic images, and saturated noise",
+    EXTREME: "images of extreme contrast, 10,000 times the range of an image",
+    BOUNDARY: "test images pushed to the decision boundary by gradient",
+    SPECIAL: "images with NaN or infinity in them",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Inputs on disk, and the reference on all of them.
+
+    Attributes:
+        sets: what is compared; the first is the test split.
+        special: images that are not finite; `special_names` has a name for each.
+        references: by set of inputs, the special ones too, .npy of float64 logits.
+        agreement: largest relative difference between the two references, over `sets`.
+        records: of all sets.
+    """
+
+    sets: tuple[Inputs, ...]
+    special: Inputs
+    special_names: tuple[str, ...]
+    references: dict[str, Path]
+    agreement: float
+    records: list[InputSet]
+
+
+def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepared:
+    """Write the inputs into `work` and compute the reference on them, unless a run before has done so.
+
+    Args:
+        most_images: of the test split, drawn once; 0 for all.
+
+    Raises:
+        FailedError: the two float64 references disagree, so that there is nothing to compare with.
+        AssayError: bad input or missing software.
+    """
+    shape = subject.spec.image_shape
+    test, of_all = _test_inputs(run, subject, most_images, work)
+    sets = (
+        test,
+        _saved(HARD, hard_inputs(shape).images, work),
+        _saved(EXTREME, extreme_inputs(shape).images, work),
+        _boundary(run, subject, test, work),
+    )
+    named = special_inputs(shape)
+    special = _saved(SPECIAL, named.images, work)
+    references = {one.name: _reference(run, subject, one, "torch") for one in sets}
+    checks = {one.name: _reference(run, subject, one, "jax") for one in sets}
+    agreement = max(relative_difference(references[name], checks[name], name) for name in references)
+    references[SPECIAL] = _reference(run, subject, special, "torch", finite=False)
+    records = [
+        InputSet(
+            name=one.name,
+            sha256=file_sha256(one.path),
+            images=one.images,
+            sampled_from=of_all if one is test else one.images,
+            what=WHAT[one.name],
+        )
+        for one in (*sets, special)
+    ]
+    return Prepared(sets, special, named.names, references, agreement, records)
+
+
+def relative_difference(reference: Path, check: Path, name: str) -> float:
+    """Largest |difference| of two references over the largest |reference|.
+
+    Args:
+        name: of the inputs, for the message.
+
+    Raises:
+        FailedError: it is more than 1e-12, so that one of them is wrong.
+    """
+    exact, other = np.load(reference), np.load(check)
+    scale = float(np.abs(exact).max())
+    found = float(np.abs(exact - other).max()) / scale if scale else 0.0
+    if not found <= AGREE_RELATIVE:
+        raise FailedError(
+            f"The float64 references of PyTorch and JAX disagree on the inputs '{name}'",
+            expected=f"at most {AGREE_RELATIVE:.0e} of the largest logit",
+            found=f"{found:.2g}",
+            remedy="One of the two implementations of the model is wrong: see train/models",
+        )
+    return found
+
+
+def _test_inputs(run: Run, subject: Subject, most_images: int, work: Path) -> tuple[Inputs, int]:
+    """The test split, normalised in pieces, with how many images it has in all."""
+    split = run.data(subject.spec.size)[1].test
+    count = min(most_images or len(split.labels), len(split.labels))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(split.labels))[:count])
+    path, labels = work / "test.npy", work / "labels.npy"
+    images = np.lib.format.open_memmap(path, "w+", np.float32, (count, *subject.spec.image_shape))
+    for start in range(0, count, IMAGES_AT_ONCE):
+        piece = chosen[start : start + IMAGES_AT_ONCE]
+        images[start : start + len(piece)] = normalise(split.images[piece])
+    images.flush()
+    np.save(labels, split.labels[chosen])
+    return Inputs(TEST, path, count, labels), len(split.labels)
+
+
+def _boundary(run: Run, subject: Subject, test: Inputs, work: Path) -> Inputs:
+    """Images at the decision boundary, found once for the same weights and starting images."""
+    images = np.load(test.path, mmap_mode="r")
+    chosen = np.sort(np.random.default_rng(1).permutation(test.images)[:BOUNDARY_IMAGES])
+    start = _saved("start", np.asarray(images[chosen]), work)
+    inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
+    folder = run.folder / "references" / f"boundary-{subject.spec.architecture}-{subject.spec.size}"
+
+    def fill(place: Path) -> dict[str, JsonValue]:
+        run.narrator.tell("pushing images to the decision boundary")
+        margins = find_boundary(subject.weights, start.path, place / "images.npy", place / "job.log")
+        return {"largest_margin": max(margins)}
+
+    kept = find_artifact(folder, "boundary", inputs)
+    found = kept or write_artifact(folder, "boundary", inputs, made_by={}, fill=fill)
+    return Inputs(BOUNDARY, found.file("images.npy"), len(chosen))
+
+
+def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:
+    path = work / f"{name}.npy"
+    np.save(path, images)
+    return Inputs(name, path, len(images))
+
+
+def _reference(run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True) -> Path:
+    request = ReferenceRequest(subject.weights, inputs.path, framework, "float64", finite)
+    return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)

@@ -1,0 +1,273 @@
+"""From outputs on disk to the records of an audit: no process is started, and nothing is held but pieces of arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.agreement import (
+    CEILING,
+    LARGEST_FLIPPED_MARGIN,
+    MOST_ACCURACY_LOST,
+    POLICY_CONFIDENCE,
+    tolerance_of_errors,
+)
+from assay.audit import AuditedTolerance, Comparison, Determinism, Propagation
+from assay.errors import InputError
+from assay.numbers import Accumulator, Measured, delivered_precision
+from assay.registry import FRAMEWORKS
+from assay.significance import most_accuracy_lost
+from bench.audit_runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
+
+ROWS_AT_ONCE = 1024
+
+Logits = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was computed of one model.
+
+    Attributes:
+        outputs: of every subject that ran.
+        references: by set of inputs, .npy of float64 logits.
+    """
+
+    plan: Plan
+    outputs: Sequence[Outputs]
+    references: Mapping[str, Path]
+
+    @property
+    def natives(self) -> list[Outputs]:
+        """The frameworks' own runtimes, of those that say they compute in fp32."""
+        return [one for one in self.outputs if one.candidate.framework in FRAMEWORKS and one.precision == "fp32"]
+
+
+def judge_all(evidence: Evidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
+    """Every subject on every set of inputs against the tolerance for it."""
+    tolerances: list[AuditedTolerance] = []
+    comparisons: list[Comparison] = []
+    noise = max((determinism_of(one, evidence.plan).repeated for one in evidence.natives), default=0.0)
+    for inputs in evidence.plan.sets:
+        whole = {one.candidate.label: _measured(evidence, one, inputs) for one in evidence.outputs}
+        natives = {one.candidate.label: whole[one.candidate.label] for one in evidence.natives}
+        common = tolerance_for(inputs.name, "", natives, noise)
+        tolerances.append(common)
+        best = max((one.effective_bits for one in natives.values() if isinstance(one, Measured)), default=0.0)
+        for outputs in evidence.outputs:
+            label = outputs.candidate.label
+            tolerance = common
+            others = {name: found for name, found in natives.items() if name != label and _is_fp32(found)}
+            if label in natives and others:  # its own error is no measure of itself
+                tolerance = tolerance_for(inputs.name, label, others, noise)
+                tolerances.append(tolerance)
+            comparisons += list(_comparisons(evidence, outputs, inputs, whole[label], tolerance, best))
+    return tolerances, comparisons
+
+
+def tolerance_for(inputs: str, subject: str, natives: Mapping[str, Measured | str], noise: float) -> AuditedTolerance:
+    """The tolerance that these native runs give; one that did not compute in fp32 measures nothing and is left out,
+    unless it is alone. `natives` has the reason for a native run that could not be measured.
+    """
+    measured = {name: one for name, one in natives.items() if isinstance(one, Measured) and not one.not_finite}
+    scale = max((one.scale for one in measured.values()), default=0.0)
+    errors = {name: one.max_absolute for name, one in measured.items()}
+    sound = {name: error for name, error in errors.items() if _is_fp32(measured[name])} or errors
+    images = max((one.images for one in measured.values()), default=0)
+    found = tolerance_of_errors(scale, sound, images, noise)
+    return AuditedTolerance(
+        inputs=inputs,
+        for_subject=subject,
+        value=found.value,
+        derivation=found.derivation,
+        scale=scale,
+        native_errors=errors,
+        noise=noise,
+        problem=found.problem,
+    )
+
+
+def _is_fp32(found: Measured | str) -> bool:
+    """Whether a native run can be a measure of rounding in fp32."""
+    return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= CEILING * found.scale
+
+
+def _comparisons(
+    evidence: Evidence,
+    outputs: Outputs,
+    inputs: Inputs,
+    whole: Measured | str,
+    tolerance: AuditedTolerance,
+    native_bits: float,
+) -> Iterator[Comparison]:
+    """The whole set, and of the test split the sample at every batch size and number of threads."""
+    plan = evidence.plan
+    label, precision = outputs.candidate.label, outputs.precision
+    yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
+    if inputs is not plan.sets[0]:
+        return
+    for threads in plan.threads:
+        for batch in BATCHES:
+            call = plan.sampled(batch, threads)
+            if call != plan.whole(inputs.name):
+                found = measured_or_reason(
+                    evidence.references[inputs.name], outputs.files[call], call.images, inputs.labels
+                )
+                yield judged(label, call, found, tolerance, native_bits, precision)
+
+
+def judged(
+    subject: str,
+    call: Call,
+    found: Measured | str,
+    tolerance: AuditedTolerance,
+    native_bits: float,
+    precision: str = "fp32",
+) -> Comparison:
+    """The record of one comparison.
+
+    Args:
+        precision: what the subject says that it computes in.
+        found: what was measured, or why nothing could be.
+        native_bits: the most effective bits of a native fp32 run on the same inputs.
+    """
+    measured = found if isinstance(found, Measured) else None
+    delivered = ""
+    if measured and measured.images:
+        delivered = delivered_precision(measured.effective_bits, native_bits, measured.stored_bits)
+    if isinstance(found, str):
+        reason = found
+    elif precision == "fp32":
+        reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
+    else:
+        reason = reason_against_reduced(found)
+    return Comparison(
+        subject=subject,
+        inputs=call.inputs,
+        batch=call.batch,
+        threads=call.threads,
+        images=call.images,
+        measured=measured,
+        tolerance=tolerance.value,
+        precision=precision,
+        delivered=delivered,
+        passed=not reason,
+        reason=reason,
+    )
+
+
+def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
+    """Why a measured subject does not pass, or ""."""
+    if not found.images:
+        return "there was nothing to compare"
+    if found.not_finite:
+        return f"{found.not_finite} outputs are not finite where the reference is"
+    if found.max_absolute <= tolerance:
+        return ""
+    said = (
+        f"differs by {found.max_absolute:.3g}, {tolerance:.3g} is tolerated; {found.effective_bits:.1f} bits are right"
+    )
+    if delivered == "less than bf16":
+        return f"{said}, fewer than any arithmetic explains: it is another function"
+    return said if delivered == "fp32" else f"{said}: it computed in {delivered}"
+
+
+def reason_against_reduced(found: Measured) -> str:
+    """Why a subject of reduced precision does not meet `assay.agreement.REDUCED_PRECISION_POLICY`, or ""."""
+    if not found.images:
+        return "there was nothing to compare"
+    if found.not_finite:
+        return f"{found.not_finite} outputs are not finite where the reference is"
+    largest = max((flip.reference_margin for flip in found.flips), default=0.0)
+    if largest > LARGEST_FLIPPED_MARGIN:
+        return f"an image changes its class that the reference is sure of by {largest:.3g} logits"
+    if found.accuracy:
+        accuracy = found.accuracy
+        lost = most_accuracy_lost(accuracy.images, accuracy.lost, accuracy.gained, POLICY_CONFIDENCE)
+        if lost > MOST_ACCURACY_LOST:
+            return (
+                f"up to {lost:.2%} of the accuracy may be lost on {accuracy.images} images, "
+                f"{MOST_ACCURACY_LOST:.0%} is allowed"
+            )
+    return ""
+
+
+def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured | str:
+    file = outputs.files[evidence.plan.whole(inputs.name)]
+    return measured_or_reason(evidence.references[inputs.name], file, inputs.images, inputs.labels)
+
+
+def measured_or_reason(reference: Path, candidate: Path, images: int, labels: Path | None) -> Measured | str:
+    """The measures of two .npy files of logits, the first `images` of each, or why they cannot be compared."""
+    exact, found = (np.load(path, mmap_mode="r") for path in (reference, candidate))
+    classes = None if labels is None else np.load(labels, mmap_mode="r")
+    if found.shape[:1] != (images,):
+        return f"outputs of shape {found.shape}, expected {(images, *exact.shape[1:])}"
+    accumulator = Accumulator()
+    try:
+        for start in range(0, images, ROWS_AT_ONCE):
+            rows = slice(start, min(start + ROWS_AT_ONCE, images))
+            accumulator.add(
+                np.asarray(exact[rows]),
+                np.asarray(found[rows]),
+                None if classes is None else np.asarray(classes[rows], np.int64),
+            )
+    except InputError as error:
+        return str(error)
+    return accumulator.result()
+
+
+def determinism_of(outputs: Outputs, plan: Plan) -> Determinism:
+    """How far a subject's results differ when it runs again, in other batches and with other threads."""
+    most, fewest = plan.threads[0], plan.threads[-1]
+
+    def logits(batch: int, threads: int, *, repeated: bool = False) -> Logits:
+        found: Logits = np.load(outputs.files[plan.sampled(batch, threads, repeated=repeated)], mmap_mode="r")
+        return found
+
+    base = logits(FULL_BATCH, most)
+    return Determinism(
+        subject=outputs.candidate.label,
+        images=len(base),
+        repeated=max(
+            difference(logits(FULL_BATCH, threads), logits(FULL_BATCH, threads, repeated=True))
+            for threads in plan.threads
+        ),
+        batches=max(difference(base, logits(batch, most)) for batch in BATCHES),
+        threads=difference(base, logits(FULL_BATCH, fewest)) if most != fewest else None,
+    )
+
+
+def difference(left: Logits, right: Logits) -> float:
+    """Largest |left - right|, 0 where the bits are equal (NaN too), the largest float where only one is finite."""
+    if left.shape != right.shape:
+        return float(np.finfo(np.float64).max)
+    equal = (left == right) | (np.isnan(left) & np.isnan(right))
+    if equal.all():
+        return 0.0
+    largest = float(np.abs(left.astype(np.float64) - right.astype(np.float64))[~equal].max())
+    return largest if math.isfinite(largest) else float(np.finfo(np.float64).max)
+
+
+def propagation_of(subject: str, names: Sequence[str], reference: Logits, found: Logits) -> Propagation:
+    """Whether a subject passes on NaN and infinity as the reference does.
+
+    Args:
+        names: of the inputs, (images,).
+        reference, found: logits (images, classes).
+    """
+    expected, got = (~np.isfinite(one) for one in (reference, found))
+    swallowed = [name for name, here in zip(names, (expected & ~got).any(axis=1), strict=True) if here]
+    invented = [name for name, here in zip(names, (~expected & got).any(axis=1), strict=True) if here]
+    return Propagation(
+        subject=subject,
+        inputs=list(names),
+        swallowed=swallowed,
+        invented=invented,
+        passed=not swallowed and not invented,
+    )

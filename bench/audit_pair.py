@@ -1,0 +1,162 @@
+"""The audit of two ONNX files that are said to be the same model, from wherever they come."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, Localisation, ModelAudit
+from assay.errors import AssayError
+from assay.jobs import Message, run_job
+from assay.numbers import Measured, measure
+from assay.store import file_sha256
+from bench.audit_judge import judged, tolerance_for
+from bench.audit_record import audit_of
+from bench.audit_runs import Call
+
+LIMIT_SECONDS = 900
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """Two ONNX files and what goes into them.
+
+    Attributes:
+        inputs: .npz or folder of .npy by input name; None draws them.
+        dimensions: sizes of dynamic dimensions by name.
+    """
+
+    reference: Path
+    candidate: Path
+    inputs: Path | None
+    dimensions: dict[str, int]
+
+
+def audit_pair(request: PairRequest) -> Audit:
+    """Audit a candidate file, and the reference file's own fp32 runs, against the reference file in float64.
+
+    Raises:
+        ArtifactError: a file is missing, damaged or not ONNX.
+        InputError: the signatures differ, inputs do not fit or cannot be drawn, or there is no reference.
+        WorkerError: a file brought the process down, or it took too long.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
+        out = Path(text)
+        message: Message = {
+            "do": "run",
+            "reference": str(request.reference.resolve()),
+            "candidate": str(request.candidate.resolve()),
+            "inputs": None if request.inputs is None else str(request.inputs.resolve()),
+            "dimensions": dict(request.dimensions),
+            "out": text,
+        }
+        model = _model_audit(request, _job(message, out), out)
+        if any(one.subject.startswith("candidate") and not one.passed for one in model.comparisons):
+            model = model.model_copy(update={"localisations": _localisations(message, out)})
+    return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
+
+
+def _job(message: Message, out: Path) -> Message:
+    return run_job("export.on_onnx_pair", message, out / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+
+
+def _localisations(message: Message, out: Path) -> list[Localisation]:
+    """Where the candidate file goes wrong; nothing where it cannot be followed, or only the runtime is wrong."""
+    try:
+        answer = _job(message | {"do": "localise", "inputs": str(out / "inputs.npz")}, out)
+    except AssayError:
+        return []
+    return [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
+
+
+def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit:
+    natives = _outputs(cast("dict[str, str]", answer["natives"]), out)
+    subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
+    reference = _arrays(out / "reference.npz")
+    tolerances: list[AuditedTolerance] = []
+    comparisons: list[Comparison] = []
+    for name, exact in reference.items():
+        rows = as_rows(exact)
+        measured = {run: measured_or_reason(rows, arrays[name]) for run, arrays in natives.items()}
+        tolerance = tolerance_for(name, "", measured, noise=0.0)
+        tolerances.append(tolerance)
+        bits = max((one.effective_bits for one in measured.values() if isinstance(one, Measured)), default=0.0)
+        call = Call(name, batch=len(rows), threads=0, images=len(rows))
+        comparisons += [
+            judged(run, call, measured_or_reason(rows, arrays[name]), tolerance, bits)
+            for run, arrays in subjects.items()
+        ]
+    return ModelAudit(
+        name=f"{request.candidate.name} against {request.reference.name}",
+        reference="the reference file in float64, by onnx's reference evaluator",
+        reference_check=None,
+        models={
+            "reference": file_sha256(request.reference),
+            "candidate": file_sha256(request.candidate),
+        },
+        inputs=[_input_set(request, name, out) for name in reference],
+        tolerances=tolerances,
+        comparisons=comparisons,
+        missing=_missing(cast("dict[str, str]", answer["failed"]), comparisons),
+    )
+
+
+def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[str, str]:
+    """Runs that gave nothing; one with no comparison of the candidate at all is a failure of its own."""
+    found = dict(failed)
+    if not any(one.subject.startswith("candidate") for one in comparisons):
+        found["candidate"] = "no run of it gave outputs"
+    return found
+
+
+def _input_set(request: PairRequest, output: str, out: Path) -> InputSet:
+    arrays = _arrays(out / "inputs.npz")
+    rows = max((len(array) for array in arrays.values() if array.ndim), default=1)
+    drawn = "drawn from the signature with seed 0" if request.inputs is None else f"given in {request.inputs.name}"
+    return InputSet(
+        name=output, sha256=file_sha256(out / "inputs.npz"), images=rows, sampled_from=rows, what=f"inputs {drawn}"
+    )
+
+
+def measured_or_reason(reference: NDArray[np.float64], found: NDArray[np.generic]) -> Measured | str:
+    """The measures of one output, or why it cannot be compared."""
+    rows = as_rows(found)
+    if rows.shape != reference.shape:
+        return f"outputs of shape {found.shape}, which does not go with the reference's"
+    if not reference.size:
+        return "no outputs"
+    if not np.isfinite(reference).all():
+        return "the reference has values that are not finite"
+    return measure(reference, rows)
+
+
+def as_rows(array: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Any output as float64 rows, one for each entry of its first dimension."""
+    wide = array.astype(np.float64)
+    return wide.reshape(len(wide), -1) if wide.ndim and wide.size else wide.reshape(1, -1)
+
+
+def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
+    return {run: _arrays(out / file) for run, file in files.items()}
+
+
+def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _command(request: PairRequest) -> str:
+    parts = ["assay audit", f"--reference {request.reference.name}", f"--candidate {request.candidate.name}"]
+    parts += [f"--inputs {request.inputs.name}"] if request.inputs else []
+    parts += [f"--dimension {name}={size}" for name, size in request.dimensions.items()]
+    return " ".join(parts)

@@ -1,0 +1,101 @@
+"""The command `assay audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from assay.audit import Audit
+
+ARTIFACTS = Path("artifacts")
+
+
+def audit(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY]", help="A study file, such as studies/quick.toml.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Instead of a study: an ONNX file, computed in float64.")
+    ] = None,
+    candidate: Annotated[
+        Path | None, typer.Option("--candidate", help="With --reference: the ONNX file that should be the same.")
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", help="With --reference: an .npz or a folder of .npy; drawn when not given."),
+    ] = None,
+    dimension: Annotated[
+        list[str] | None, typer.Option("--dimension", help="With --reference: a dynamic dimension's size, NAME=64.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--images", min=0, help="With a study: so many test images, drawn once; 0 for all.")
+    ] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
+        ARTIFACTS
+    ),
+    data_root: Annotated[
+        Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
+    from rich.console import Console
+
+    from assay.audit import AUDIT_FILE
+    from bench.audit_table import render
+
+    if reference is not None and candidate is not None and study is None:
+        found, folder = _of_pair(reference, candidate, inputs, dimension or [], out)
+    elif study is not None and reference is None and candidate is None:
+        found, folder = _of_study(study, images, out, data_root)
+    else:
+        raise typer.BadParameter("name a study file, or two ONNX files with --reference and --candidate")
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        console = Console(highlight=False)
+        render(found, console)
+        console.print(f"Record: {folder / AUDIT_FILE}", soft_wrap=True, markup=False)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _of_study(path: Path, images: int, out: Path, data_root: Path | None) -> tuple[Audit, Path]:
+    from assay.study import load_study
+    from bench.progress import Narrator
+    from bench.run import Run
+    from bench.stage_audit import audit_study
+
+    study = load_study(path)
+    if data_root is not None:
+        study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
+    folder = out / study.name
+    run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
+    command = f"assay audit {path.name}" + (f" --images {images}" if images else "")
+    return audit_study(run, command, images), folder
+
+
+def _of_pair(
+    reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], out: Path
+) -> tuple[Audit, Path]:
+    from bench.audit_pair import PairRequest, audit_pair
+    from bench.audit_record import write_audit
+
+    found = audit_pair(PairRequest(reference, candidate, inputs, _sizes(dimensions)))
+    folder = out / f"audit-{candidate.stem}"
+    write_audit(found, folder)
+    return found, folder
+
+
+def _sizes(dimensions: list[str]) -> dict[str, int]:
+    """From "NAME=64" to sizes by name."""
+    found = {}
+    for text in dimensions:
+        name, _, size = text.rpartition("=")
+        if not name or not size.isdecimal() or int(size) < 1:
+            raise typer.BadParameter(f"--dimension wants NAME=64 with a size of 1 or more, found '{text}'")
+        found[name] = int(size)
+    return found

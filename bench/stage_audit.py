@@ -1,0 +1,121 @@
+"""The audit of a study: every runtime and export on the test split, on hard inputs and at the decision boundary."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from assay.audit import Audit, ModelAudit, Propagation
+from assay.errors import AssayError
+from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.results import Export
+from assay.store import file_sha256
+from bench.audit_inputs import SPECIAL, Prepared, prepare
+from bench.audit_judge import Evidence, determinism_of, judge_all, propagation_of
+from bench.audit_record import audit_of, write_audit
+from bench.audit_runs import Outputs, Plan, run_subject
+from bench.run import Run, Subject
+from bench.stage_time import export_all
+from bench.stage_train import choose_subjects, train_all
+from bench.workers import Candidate
+from export.run import usable_model
+from infer.runtime import ModelFiles
+from train.job import WEIGHTS_FILE
+
+SAMPLE = 96
+"""Test images that go through at every batch size, with one thread and with all; three batches of 32."""
+CALLS_IN_A_COMMAND = 10
+"""A worker may take as many times longer over a whole split than over a single call."""
+ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
+
+
+def audit_study(run: Run, command: str, most_images: int = 0) -> Audit:
+    """Audit every model of a study, after what is left of its training and export, and write audit.json.
+
+    Args:
+        command: what a reader types to make the audit again.
+        most_images: of the test split, drawn once; 0 for all.
+
+    Raises:
+        FailedError: the two float64 references disagree, so that there is nothing to compare with.
+        AssayError: bad input or missing software.
+    """
+    with run.narrator.showing():
+        trainings, _ = train_all(run)
+        subjects = choose_subjects(run, trainings)
+        exports = export_all(run, subjects)
+        with run.stage("audit", "Auditing the numbers"):
+            models = [_audit_model(run, subject, exports, most_images) for subject in subjects]
+    audit = audit_of(models, command, run.seconds)
+    write_audit(audit, run.folder)
+    return audit
+
+
+def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
+    """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
+    spec = subject.spec
+    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    names = [name for name in run.study.bench.runtimes if RUNTIMES[name].framework]
+    found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
+    others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
+    levels = dict.fromkeys(level for name in others for level in (ORT_LEVELS if name in ORT_LEVELS else (name,)))
+    missing = {}
+    for export in exports:
+        if (export.architecture, export.size) != (spec.architecture, spec.size):
+            continue
+        if export.status != "ok":
+            missing[f"the export by {export.exporter}"] = export.reason
+            continue
+        onnx = usable_model(export, run.folder / "onnx")
+        model = ModelFiles(spec=spec, onnx=onnx, onnx_layout=export.made_by["layout"])
+        found += [Candidate(name, export.exporter, model) for name in levels]
+    return found, missing
+
+
+def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images: int) -> ModelAudit:
+    """One model: inputs and reference, every subject's outputs, and the comparison of them."""
+    name = f"{subject.spec.architecture}/{subject.spec.size}"
+    candidates, missing = subjects_of(run, subject, exports)
+    with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
+        work = Path(text)
+        prepared = prepare(run, subject, most_images, work)
+        limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
+        plan = Plan(prepared.sets, prepared.special, SAMPLE, run.study.bench.device, limit_seconds)
+        outputs: list[Outputs] = []
+        for number, candidate in enumerate(candidates):
+            run.narrator.bar(f"auditing {name}: {candidate.label}", number, len(candidates))
+            try:
+                outputs.append(run_subject(candidate, plan, work / "logits"))
+            except AssayError as error:  # it costs its own part of the audit, which then fails
+                missing[candidate.label] = str(error).replace(f"{run.folder}/", "")
+        tolerances, comparisons = judge_all(Evidence(plan, outputs, prepared.references))
+        return ModelAudit(
+            name=name,
+            reference="PyTorch in float64, checked by JAX in float64",
+            reference_check=prepared.agreement,
+            models=_hashes(run, subject, exports),
+            inputs=prepared.records,
+            tolerances=tolerances,
+            comparisons=comparisons,
+            determinism=[determinism_of(one, plan) for one in outputs],
+            propagation=[_propagation(one, prepared, plan) for one in outputs],
+            missing=missing,
+        )
+
+
+def _propagation(outputs: Outputs, prepared: Prepared, plan: Plan) -> Propagation:
+    found = np.load(outputs.files[plan.whole(SPECIAL)])
+    reference = np.load(prepared.references[SPECIAL])
+    return propagation_of(outputs.candidate.label, prepared.special_names, reference, found)
+
+
+def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:
+    """sha256 of the weights and of every ONNX file made of them."""
+    spec = subject.spec
+    return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
+        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.folder / "onnx"))
+        for one in exports
+        if (one.architecture, one.size, one.status) == (spec.architecture, spec.size, "ok")
+    }

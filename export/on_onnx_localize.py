@@ -1,0 +1,208 @@
+"""Where a wrong ONNX file goes wrong: the first node whose result cannot be explained by that of a right file.
+
+Both files are computed in float64 on the same inputs. A value of the candidate is *known* when some value of the
+reference has the same numbers, in any order of dimensions: exporters move dimensions about, fold constants and rename
+everything, but the numbers after a layer stay. From the wrong output one walks back through unknown values; the node
+where this ends, whose inputs are all known and whose output is not, is where the two part. A candidate that does not
+run at all is followed up to the node that refuses its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, helper
+
+from assay.agreement import CEILING
+from assay.audit import Localisation
+from assay.errors import InputError
+from export.inspect import read_model
+from export.on_onnx_double import evaluate, to_double, widened
+
+Array = NDArray[np.generic]
+Float64 = NDArray[np.float64]
+
+LONGEST_ATTRIBUTE = 80
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A model with every value it computes in float64, by name.
+
+    Attributes:
+        stopped: the node that did not run, after which there are no values; None where all did.
+    """
+
+    model: ModelProto
+    values: Mapping[str, Array]
+    constants: frozenset[str]
+    stopped: NodeProto | None = None
+
+    @property
+    def nodes(self) -> list[NodeProto]:
+        return list(self.model.graph.node)
+
+
+def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisation]:
+    """The nodes of the candidate at which it parts from the reference; none where the outputs agree.
+
+    Args:
+        inputs: .npz of the inputs of both, by name.
+
+    Raises:
+        ArtifactError: a file cannot be read.
+        InputError: onnx's reference evaluator cannot run the reference.
+    """
+    with np.load(inputs, allow_pickle=False) as archive:
+        feeds = {name: widened(archive[name]) for name in archive.files}
+    model = to_double(read_model(reference))
+    right = Trace(model, evaluate(model, feeds, reference.name), _constants(model))
+    wrong = _trace(candidate, feeds)
+    known = dict(_known(right, wrong))
+    if wrong.stopped is not None:
+        outputs = [wrong.stopped.output[0]]
+    else:
+        outputs = [value.name for value in wrong.model.graph.output if _differs(right, wrong, value.name)]
+    for name in outputs:
+        known.pop(name, None)  # the same numbers in another order are no right output
+    found = []
+    for node in _unknown_nodes(wrong, known, outputs):
+        fed = [name for name in node.input if name and name not in wrong.constants]
+        if all(name in known for name in fed):
+            found.append(_localisation(right, wrong, node, fed, known))
+    return found
+
+
+def _trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
+    """The values of a model that may not run to its end."""
+    model = to_double(read_model(path))
+    constants = _constants(model)
+    try:
+        return Trace(model, evaluate(model, feeds, path.name), constants)
+    except InputError:
+        runs = _nodes_that_run(model, feeds, path.name)
+        values = evaluate(_first_nodes(model, runs), feeds, path.name) if runs else dict(feeds)
+        return Trace(model, values, constants, model.graph.node[runs])
+
+
+def _nodes_that_run(model: ModelProto, feeds: Mapping[str, Array], name: str) -> int:
+    """How many of the first nodes can be computed, by bisection; not all of them can."""
+    fewest, most = 0, len(model.graph.node) - 1
+    while fewest < most:
+        middle = (fewest + most + 1) // 2
+        try:
+            evaluate(_first_nodes(model, middle), feeds, name)
+            fewest = middle
+        except InputError:
+            most = middle - 1
+    return fewest
+
+
+def _first_nodes(model: ModelProto, count: int) -> ModelProto:
+    """The model up to a node, whose outputs become the model's."""
+    found = ModelProto()
+    found.CopyFrom(model)
+    del found.graph.node[count:]
+    del found.graph.output[:]
+    for name in found.graph.node[count - 1].output:
+        found.graph.output.append(helper.make_empty_tensor_value_info(name))
+    return found
+
+
+def _constants(model: ModelProto) -> frozenset[str]:
+    """Initialisers, and what is computed from constants alone."""
+    found = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if all(name in found for name in node.input if name):
+            found.update(node.output)
+    return frozenset(found)
+
+
+def _known(right: Trace, wrong: Trace) -> Iterator[tuple[str, str]]:
+    """Values of the candidate with the value of the reference that has the same numbers."""
+    by_size: dict[int, list[tuple[str, Float64]]] = {}
+    for name, value in right.values.items():
+        if name not in right.constants:
+            by_size.setdefault(value.size, []).append((name, _numbers(value)))
+    for name, value in wrong.values.items():
+        mine = _numbers(value)
+        for other, theirs in by_size.get(value.size, []):
+            if _distance(mine, theirs) <= CEILING:
+                yield name, other
+                break
+
+
+def _differs(right: Trace, wrong: Trace, name: str) -> bool:
+    expected, found = right.values[name], wrong.values[name]
+    return expected.shape != found.shape or _distance(_wide(expected), _wide(found)) > CEILING
+
+
+def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
+    """The nodes between wrong outputs and known values, in the order in which they run."""
+    maker = {name: node for node in wrong.nodes for name in node.output}
+    waiting, seen = list(outputs), set(outputs)
+    while waiting:
+        node = maker.get(waiting.pop())
+        for name in node.input if node else ():
+            if name and name not in seen and name not in known and name not in wrong.constants:
+                seen.add(name)
+                waiting.append(name)
+    return [node for node in wrong.nodes if seen & set(node.output)]
+
+
+def _localisation(
+    right: Trace, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]
+) -> Localisation:
+    counterparts = [known[name] for name in fed]
+    there = [other for other in right.nodes if set(counterparts) & set(other.input)]
+    before = [_distance(_numbers(wrong.values[name]), _numbers(right.values[known[name]])) for name in fed]
+    mine = wrong.values.get(node.output[0])
+    after = [
+        _distance(_numbers(mine), _numbers(right.values[name]))
+        for other in there
+        for name in other.output
+        if mine is not None and name in right.values and right.values[name].size == mine.size
+    ]
+    return Localisation(
+        node=node.name or node.output[0],
+        operator=node.op_type,
+        attributes=_attributes(node),
+        inputs=fed,
+        output=node.output[0],
+        error_before=max(before, default=0.0),
+        error_after=min(after, default=None),
+        runs=mine is not None,
+        reference_nodes=[f"{other.op_type}({_text(_attributes(other))})" for other in there],
+    )
+
+
+def _attributes(node: NodeProto) -> dict[str, str]:
+    return {one.name: str(helper.get_attribute_value(one))[:LONGEST_ATTRIBUTE] for one in node.attribute}
+
+
+def _text(attributes: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in attributes.items())
+
+
+def _wide(value: Array) -> Float64:
+    return np.asarray(value, np.float64)
+
+
+def _numbers(value: Array) -> Float64:
+    """The numbers of a value whatever the order of its dimensions."""
+    return np.sort(_wide(value), axis=None)
+
+
+def _distance(left: Float64, right: Float64) -> float:
+    """Largest difference over the largest number; infinite where one has NaN."""
+    if not left.size:
+        return 0.0
+    scale = float(np.abs(right).max())
+    difference = float(np.abs(left - right).max())
+    if np.isnan(difference) or np.isnan(scale):
+        return float("inf")
+    return difference / scale if scale else difference

@@ -1,0 +1,139 @@
+"""What goes into a pair of ONNX files: read from the user's arrays, or drawn from the files' signature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+
+Array = NDArray[np.generic]
+
+ROWS = 8
+"""Size of the first dimension where it is dynamic and nobody named it."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of an ONNX file.
+
+    Attributes:
+        dtype: numpy's name of its type.
+        shape: a number, a name where the dimension is dynamic, "?" where nothing is known of it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"'{self.name}' {self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+def check_same(kind: str, reference: Sequence[Value], candidate: Sequence[Value]) -> None:
+    """Make sure that two files have the same inputs or outputs: names, types and fixed dimensions.
+
+    Raises:
+        InputError: they have none, or differ; the message names the first difference.
+    """
+    if not reference or not candidate:
+        raise InputError(f"A file without {kind}s cannot be compared")
+    if {one.name for one in reference} != {one.name for one in candidate}:
+        raise InputError(
+            f"The two files have other {kind}s",
+            expected=", ".join(map(str, reference)),
+            found=", ".join(map(str, candidate)),
+        )
+    others = {one.name: one for one in candidate}
+    for one in reference:
+        other = others[one.name]
+        if one.dtype != other.dtype or not _compatible(one.shape, other.shape):
+            raise InputError(f"The two files differ in {kind} '{one.name}'", expected=str(one), found=str(other))
+
+
+def _compatible(left: tuple[int | str, ...], right: tuple[int | str, ...]) -> bool:
+    """Of the same rank, and the same where both are fixed."""
+    pairs = zip(left, right, strict=False)
+    return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
+
+
+def draw_inputs(values: Sequence[Value], dimensions: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
+    """Inputs of the wanted types and shapes: standard normal, whole numbers 0 and 1, true and false.
+
+    Args:
+        dimensions: sizes of dynamic dimensions by name; a first one that is not named is 8.
+
+    Raises:
+        InputError: a dynamic dimension has no size, or a type cannot be drawn.
+    """
+    random = np.random.default_rng(seed)
+    found: dict[str, Array] = {}
+    for value in values:
+        shape = tuple(_size(value, place, dimensions) for place in range(len(value.shape)))
+        dtype = np.dtype(value.dtype) if value.dtype != "bfloat16" else None
+        if dtype is not None and np.issubdtype(dtype, np.floating):
+            found[value.name] = random.normal(size=shape).astype(dtype)
+        elif dtype is not None and (np.issubdtype(dtype, np.integer) or dtype == np.bool_):
+            found[value.name] = random.integers(0, 2, shape).astype(dtype)
+        else:
+            raise InputError(f"No input can be drawn for {value}", remedy="Give inputs with --inputs")
+    return found
+
+
+def _size(value: Value, place: int, dimensions: Mapping[str, int]) -> int:
+    size = value.shape[place]
+    if isinstance(size, int):
+        return size
+    if size in dimensions:
+        return dimensions[size]
+    if place == 0:
+        return ROWS
+    raise InputError(
+        f"Nothing says how large dimension {place} of input '{value.name}' is",
+        found=f"'{size}'",
+        remedy=f"Name its size: --dimension {size}=64" if size != "?" else "Give inputs with --inputs",
+    )
+
+
+def read_inputs(path: Path, values: Sequence[Value]) -> dict[str, Array]:
+    """Inputs from an .npz file, or from a folder with one .npy for each input.
+
+    Raises:
+        InputError: it cannot be read, an input is missing, extra, empty, or of another type or shape.
+    """
+    found = _arrays(path)
+    expected = {value.name for value in values}
+    if set(found) != expected:
+        raise InputError(
+            f"{path} does not hold the model's inputs",
+            expected=", ".join(sorted(expected)),
+            found=", ".join(sorted(found)) or "nothing",
+        )
+    for value in values:
+        array = found[value.name]
+        if array.size == 0:
+            raise InputError(f"{path} has nothing in input '{value.name}'", found=f"shape {array.shape}")
+        if array.dtype.name != value.dtype or not _compatible(value.shape, array.shape):
+            raise InputError(
+                f"{path} has an input that does not fit", expected=str(value), found=f"{array.dtype} {array.shape}"
+            )
+    return found
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    try:
+        if path.is_dir():
+            return {one.stem: np.load(one, allow_pickle=False) for one in sorted(path.glob("*.npy"))}
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+        raise InputError(
+            f"Cannot read inputs from {path}",
+            expected="an .npz file with one array for each input, or a folder of .npy files",
+            found=str(error),
+        ) from error

@@ -1,0 +1,219 @@
+"""Verdicts over outputs on disk: planted errors are found, named and refused, and correct rounding passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from assay.audit import AuditedTolerance, Comparison
+from assay.numbers import Measured
+from assay.spec import ModelSpec
+from bench.audit_judge import Evidence, determinism_of, difference, judge_all, propagation_of
+from bench.audit_runs import Inputs, Outputs, Plan
+from bench.workers import Candidate
+from infer.runtime import ModelFiles
+
+IMAGES, CLASSES = 2500, 8
+MODEL = ModelFiles(spec=ModelSpec("bloodnet", 28, CLASSES))
+
+Float64 = NDArray[np.float64]
+Change = Callable[[Float64], NDArray[np.floating]]
+
+
+def rounding(seed: int) -> Change:
+    """What a correct fp32 run does: an error of some ulps."""
+    return lambda exact: (exact + np.random.default_rng(seed).normal(0, 1e-6, exact.shape)).astype(np.float32)
+
+
+def to_bf16(exact: Float64) -> NDArray[np.floating]:
+    """Rounded to eight bits of significand."""
+    significand, exponent = np.frexp(exact)
+    return np.ldexp(np.round(significand * 256) / 256, exponent).astype(np.float32)
+
+
+def swapped_classes(exact: Float64) -> NDArray[np.floating]:
+    return exact[:, [1, 0, *range(2, CLASSES)]].astype(np.float32)
+
+
+def near_ties_lost(exact: Float64) -> NDArray[np.floating]:
+    """Every image whose two best logits are within a half gets its second best class."""
+    found = exact.copy()
+    second, first = np.argsort(exact, axis=1)[:, -2:].T
+    near = np.flatnonzero(exact.max(axis=1) - np.sort(exact, axis=1)[:, -2] < 0.5)
+    found[near, second[near]], found[near, first[near]] = exact[near, first[near]], exact[near, second[near]]
+    return found.astype(np.float32)
+
+
+def one_nan(exact: Float64) -> NDArray[np.floating]:
+    found = exact.astype(np.float32)
+    found[IMAGES - 1, 3] = np.nan
+    return found
+
+
+class Made:
+    """A reference and subjects on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.exact = np.random.default_rng(0).normal(0, 5, (IMAGES, CLASSES))
+        self.reference = folder / "reference.npy"
+        np.save(self.reference, self.exact)
+        labels = folder / "labels.npy"
+        np.save(labels, self.exact.argmax(axis=1))
+        test = Inputs("test", folder / "unused.npy", IMAGES, labels)
+        self.plan = Plan((test,), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60)
+
+    def outputs(self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32") -> Outputs:
+        """Every run of a subject whose outputs are the reference's, changed."""
+        candidate = Candidate(runtime, exporter, MODEL)
+        files = {}
+        found = change(self.exact)
+        for threads in self.plan.threads:
+            for call in self.plan.calls(threads):
+                files[call] = self.folder / f"{candidate.label}-{len(files)}.npy"
+                np.save(files[call], found[: call.images])
+        return Outputs(candidate, precision, files)
+
+    def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
+        return judge_all(Evidence(self.plan, outputs, {"test": self.reference}))
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def of(comparisons: list[Comparison], subject: str) -> list[Comparison]:
+    return [one for one in comparisons if one.subject == subject]
+
+
+def test_correct_rounding_passes_at_every_batch_size_and_thread_count(made: Made) -> None:
+    natives = [made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", rounding(2))]
+    _, comparisons = made.judge(*natives, made.outputs("ort.cpu", rounding(3), "tf2onnx"))
+    assert all(one.passed and one.delivered == "fp32" for one in comparisons)
+    found = of(comparisons, "ort.cpu@tf2onnx")
+    assert found[0].images == IMAGES
+    assert {(one.batch, one.threads) for one in found[1:]} == {
+        (batch, threads) for batch in (1, 3, 32) for threads in made.plan.threads
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (to_bf16, "it computed in bf16"),
+        (swapped_classes, "it is another function"),
+        (lambda exact: -exact.astype(np.float32), "it is another function"),
+        (one_nan, "1 outputs are not finite"),
+        (lambda exact: exact[:, :7].astype(np.float32), "expected floating point of shape"),
+        (lambda exact: exact.astype(np.int32), "expected floating point"),
+        (lambda exact: exact[:0].astype(np.float32), "outputs of shape (0, 8)"),
+    ],
+)
+def test_a_planted_error_fails_with_its_reason(change: Change, words: str, made: Made) -> None:
+    natives = [made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", rounding(2))]
+    _, comparisons = made.judge(*natives, made.outputs("ort.cpu", change, "tf2onnx"))
+    whole = of(comparisons, "ort.cpu@tf2onnx")[0]
+    assert not whole.passed
+    assert words in whole.reason
+    assert all(one.passed for one in of(comparisons, "torch.eager") + of(comparisons, "jax.jit"))
+
+
+def test_a_native_runtime_is_judged_by_the_others(made: Made) -> None:
+    """Its own error must not be the measure of itself."""
+
+    def worse(exact: Float64) -> NDArray[np.floating]:
+        return rounding(2)(exact + 1e-3)
+
+    tolerances, comparisons = made.judge(made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", worse))
+    assert not of(comparisons, "jax.jit")[0].passed
+    judging = next(one for one in tolerances if one.for_subject == "jax.jit")
+    assert set(judging.native_errors) == {"torch.eager"}
+
+
+def test_a_native_runtime_in_bf16_does_not_widen_the_tolerance(made: Made) -> None:
+    natives = [made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", to_bf16)]
+    tolerances, comparisons = made.judge(*natives, made.outputs("ort.cpu", rounding(3), "tf2onnx"))
+    common = next(one for one in tolerances if not one.for_subject)
+    assert common.value < 1e-3
+    assert of(comparisons, "ort.cpu@tf2onnx")[0].passed
+    assert of(comparisons, "torch.eager")[0].passed
+    assert "bf16" in of(comparisons, "jax.jit")[0].reason
+
+
+def test_no_native_runtime_leaves_nothing_to_judge_by(made: Made) -> None:
+    _, comparisons = made.judge(made.outputs("ort.cpu", rounding(3), "tf2onnx"))
+    assert not any(one.passed for one in comparisons)
+    assert "no native output" in comparisons[0].reason
+
+
+def test_labels_give_accuracy_and_calibration_over_all_pieces(made: Made) -> None:
+    _, comparisons = made.judge(
+        made.outputs("torch.eager", rounding(1)), made.outputs("ort.cpu", swapped_classes, "tf2onnx")
+    )
+    found = of(comparisons, "ort.cpu@tf2onnx")[0].measured
+    assert isinstance(found, Measured)
+    assert found.accuracy is not None
+    assert (found.accuracy.images, found.accuracy.reference) == (IMAGES, 1.0)
+    swapped = int(np.isin(made.exact.argmax(axis=1), (0, 1)).sum())
+    assert (found.accuracy.lost, found.flip_count) == (swapped, swapped)
+    assert found.accuracy.p_value < 1e-100
+
+
+def test_reduced_precision_is_judged_by_accuracy_and_margins(made: Made) -> None:
+    native = made.outputs("torch.eager", rounding(1))
+    _, comparisons = made.judge(native, made.outputs("ort.cpu", to_bf16, "tf2onnx", "bf16"))
+    found = of(comparisons, "ort.cpu@tf2onnx")[0]
+    assert (found.passed, found.precision, found.delivered) == (True, "bf16", "bf16")
+    assert found.measured is not None
+    assert found.measured.max_absolute > found.tolerance
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (swapped_classes, "changes its class that the reference is sure of"),
+        (near_ties_lost, "may be lost"),
+        (one_nan, "1 outputs are not finite"),
+    ],
+)
+def test_reduced_precision_has_limits(change: Change, words: str, made: Made) -> None:
+    native = made.outputs("torch.eager", rounding(1))
+    _, comparisons = made.judge(native, made.outputs("ort.cpu", change, "tf2onnx", "int8"))
+    assert words in of(comparisons, "ort.cpu@tf2onnx")[0].reason
+
+
+def test_the_same_outputs_give_the_same_verdict(made: Made) -> None:
+    outputs = [made.outputs("torch.eager", rounding(1)), made.outputs("ort.cpu", rounding(3), "tf2onnx")]
+    assert made.judge(*outputs) == made.judge(*outputs)
+
+
+def test_what_depends_on_the_batch_is_seen_to_the_bit(made: Made) -> None:
+    outputs = made.outputs("torch.eager", rounding(1))
+    assert (determinism_of(outputs, made.plan).batches, determinism_of(outputs, made.plan).repeated) == (0.0, 0.0)
+    alone = outputs.files[made.plan.sampled(1, made.plan.threads[0])]
+    logits = np.load(alone)
+    logits[5, 5] = np.nextafter(logits[5, 5], np.float32(np.inf))
+    np.save(alone, logits)
+    found = determinism_of(outputs, made.plan)
+    assert 0 < found.batches < 1e-5
+    assert found.repeated == 0
+
+
+def test_a_difference_counts_nan_as_equal_to_itself_alone() -> None:
+    left = np.array([[1.0, np.nan]])
+    assert difference(left, left) == 0
+    assert difference(left, np.array([[1.0, 2.0]])) == np.finfo(np.float64).max
+    assert difference(left, np.array([[1.5, np.nan]])) == 0.5
+    assert difference(left, left[:, :1]) == np.finfo(np.float64).max
+
+
+def test_lost_and_invented_nan_are_told_apart() -> None:
+    reference = np.array([[np.nan, np.nan], [1.0, 2.0], [np.inf, 1.0]])
+    found = propagation_of("a", ("x", "y", "z"), reference, np.array([[0.0, 1.0], [np.nan, 2.0], [np.inf, 1.0]]))
+    assert (found.swallowed, found.invented, found.passed) == (["x"], ["y"], False)
+    assert propagation_of("a", ("x", "y", "z"), reference, reference).passed

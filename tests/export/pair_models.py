@@ -1,0 +1,77 @@
+"""A small classifier as ONNX files: right, and wrong in known ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+WIDTH, CLASSES = 16, 16
+Weights = dict[str, NDArray[np.float32]]
+
+
+def weights() -> Weights:
+    random = np.random.default_rng(0)
+    return {
+        "first": random.normal(0, 0.3, (WIDTH, WIDTH)).astype(np.float32),
+        "offset": random.normal(0, 0.3, (WIDTH,)).astype(np.float32),
+        "second": random.normal(0, 0.3, (WIDTH, CLASSES)).astype(np.float32),
+    }
+
+
+def save_classifier(path: Path, change: Callable[[Weights], None] | None = None, **names: str) -> Path:
+    """MatMul, Add, Relu, MatMul from `image` [batch, 16] to `logits` [batch, 16].
+
+    Args:
+        change: what is done to the weights first.
+        names: other names than "image" and "logits".
+    """
+    made = weights()
+    if change:
+        change(made)
+    image, logits = names.get("image", "image"), names.get("logits", "logits")
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", [image, "first"], ["a"], name="first_matmul"),
+            helper.make_node("Add", ["a", "offset"], ["b"], name="add"),
+            helper.make_node("Relu", ["b"], ["c"], name="relu"),
+            helper.make_node("MatMul", ["c", "second"], [logits], name="second_matmul"),
+        ],
+        "classifier",
+        [helper.make_tensor_value_info(image, TensorProto.FLOAT, ["batch", WIDTH])],
+        [helper.make_tensor_value_info(logits, TensorProto.FLOAT, ["batch", CLASSES])],
+        [numpy_helper.from_array(array, name) for name, array in made.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, path)
+    return path
+
+
+def one_ulp(made: Weights) -> None:
+    made["first"][0, 0] = np.nextafter(made["first"][0, 0], np.float32(9))
+
+
+def to_bf16(made: Weights) -> None:
+    for name, array in made.items():
+        significand, exponent = np.frexp(array)
+        made[name] = np.ldexp(np.round(significand * 256) / 256, exponent).astype(np.float32)
+
+
+def transposed(made: Weights) -> None:
+    made["second"] = np.ascontiguousarray(made["second"].T)
+
+
+def wrong_sign(made: Weights) -> None:
+    made["offset"] *= -1
+
+
+def swapped_class(made: Weights) -> None:
+    made["second"] = made["second"][:, [1, 0, *range(2, CLASSES)]]
+
+
+def nan_weight(made: Weights) -> None:
+    made["second"][3, 3] = np.nan
