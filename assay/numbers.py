@@ -281,7 +281,7 @@ def cosines(reference: Float64, candidate: Float64) -> Float64:
     lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1)
     both_zero = ~reference.any(axis=1) & ~candidate.any(axis=1)
     products = (reference * candidate).sum(axis=1)
-    found: Float64 = np.divide(products, lengths, out=both_zero.astype(np.float64), where=lengths > 0)
+    found: Float64 = np.divide(products, lengths, out=np.asarray(both_zero, np.float64), where=lengths > 0)
     return np.clip(found, -1, 1)
 
 

@@ -262,8 +262,8 @@ def propagation_of(subject: str, names: Sequence[str], reference: Logits, found:
         reference, found: logits (images, classes).
     """
     expected, got = (~np.isfinite(one) for one in (reference, found))
-    swallowed = [name for name, here in zip(names, (expected & ~got).any(axis=1), strict=True) if here]
-    invented = [name for name, here in zip(names, (~expected & got).any(axis=1), strict=True) if here]
+    swallowed = [names[row] for row in np.flatnonzero((expected & ~got).any(axis=1))]
+    invented = [names[row] for row in np.flatnonzero((~expected & got).any(axis=1))]
     return Propagation(
         subject=subject,
         inputs=list(names),

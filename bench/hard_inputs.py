@@ -78,7 +78,8 @@ def _one_pixel(shape: tuple[int, int, int], row: int, column: int) -> NDArray[np
 
 def _checkerboard(shape: tuple[int, int, int]) -> NDArray[np.float64]:
     signs = np.indices(shape[:2]).sum(axis=0) % 2 * 2.0 - 1
-    return signs[..., None] * np.ones(shape)
+    board: NDArray[np.float64] = signs[..., None] * np.ones(shape)
+    return board
 
 
 def _ramp(shape: tuple[int, int, int]) -> NDArray[np.float64]:

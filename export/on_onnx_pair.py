@@ -58,8 +58,8 @@ def run_pair(
     check_same("input", values, [_value(one) for one in without_initialisers(other.graph)])
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
-    np.savez(out / "inputs.npz", **feeds)
-    np.savez(out / "reference.npz", **run_double(model, feeds, "the reference"))
+    np.savez(out / "inputs.npz", **feeds)  # type: ignore[arg-type]
+    np.savez(out / "reference.npz", **run_double(model, feeds, "the reference"))  # type: ignore[arg-type]
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
     runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, model, feeds)}
@@ -69,7 +69,7 @@ def run_pair(
             runs[kind, f"{role} in onnxruntime, {level}"] = partial(_session_run, path, level, feeds)
     for number, ((kind, name), compute) in enumerate(runs.items()):
         try:
-            np.savez(out / f"{number}.npz", **compute())
+            np.savez(out / f"{number}.npz", **compute())  # type: ignore[arg-type]
             files[kind][name] = f"{number}.npz"
         except InputError as error:
             failed[name] = str(error)
