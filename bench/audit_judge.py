@@ -262,8 +262,8 @@ def propagation_of(subject: str, names: Sequence[str], reference: Logits, found:
         reference, found: logits (images, classes).
     """
     expected, got = (~np.isfinite(one) for one in (reference, found))
-    swallowed = [names[row] for row in np.flatnonzero((expected & ~got).any(axis=1))]
-    invented = [names[row] for row in np.flatnonzero((~expected & got).any(axis=1))]
+    swallowed = [names[int(row)] for row in np.flatnonzero((expected & ~got).any(axis=1))]
+    invented = [names[int(row)] for row in np.flatnonzero((~expected & got).any(axis=1))]
     return Propagation(
         subject=subject,
         inputs=list(names),
