@@ -34,7 +34,22 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
         return lambda images: np.asarray(model(images))
     jax.config.update("jax_enable_x64", True)
     model = on_jax.load(spec, {name: array.astype(np.float64) for name, array in weights.items()})
+    for _, module in nnx.iter_graph(model):
+        if isinstance(module, nnx.MultiHeadAttention):
+            module.attention_fn = _attention
     graph, state = nnx.split(model)
 
     run = jax.jit(lambda state, images: nnx.merge(graph, state)(images))
     return lambda images: np.asarray(run(state, images.astype(np.float64)))
+
+
+def _attention(query: jax.Array, key: jax.Array, value: jax.Array, **unused: object) -> jax.Array:
+    """Attention in the type of its arguments: Flax's own takes its softmax in float32, whatever they are.
+
+    Args:
+        query, key, value: (batch, tokens, heads, width of a head).
+        unused: mask, dropout and precision, of which our models have none.
+    """
+    del unused
+    products = jax.numpy.einsum("bqhd,bkhd->bhqk", query, key) / np.sqrt(query.shape[-1])
+    return jax.numpy.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(products), value)
