@@ -9,7 +9,7 @@ import typer
 
 
 def selfcheck(
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 5.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 4.8,
     out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = Path(
         "artifacts"
     ),

@@ -32,7 +32,6 @@ from bench.verdicts import judge
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 
-MINUTES = 4.8  # what is under way when they end makes it five
 COMPARISONS = 20
 LEAST_PROCESSES, BLOCKS = 3, 2  # processes are the sample, so time goes into more of them
 PRECISION = 0.02
