@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from assay.registry import FRAMEWORKS
 from bench.stats import paired_ratio
-from bench.summary import NATIVE_FRAMEWORKS, CellSamples
+from bench.summary import CellSamples
 from bench.trials import Group
 from bench.workers import Candidate
 
@@ -32,7 +33,7 @@ def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
 def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
     """What ratios are to: the fastest native candidate so far, or the fastest of all where none is native."""
     candidates = _timed_candidates(group, batch, timed)
-    native = [candidate for candidate in candidates if candidate.framework in NATIVE_FRAMEWORKS]
+    native = [candidate for candidate in candidates if candidate.framework in FRAMEWORKS]
 
     def median(candidate: Candidate) -> float:
         values = sorted(timed[group.cell_name(batch, candidate.label)]["host"].values)

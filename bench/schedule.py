@@ -79,7 +79,7 @@ def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Me
             costs_unknown = process == 0 and budget.processes > 1
             spare = 0.0 if costs_unknown else max(sitting.left - later, 0)
             share = least + spare / (len(plan) - place)
-            if sitting.kept(group, process) or process == 0 or sitting.left > least:
+            if process == 0 or sitting.left > least or sitting.kept(group, process):
                 sitting.run(group, process, share)
         if budget.precision:
             _refine(groups, sitting)

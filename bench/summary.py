@@ -11,6 +11,7 @@ import numpy as np
 import polars
 
 from assay.records import Interval, Verdict
+from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
 from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.trials import CellFacts, Group
@@ -18,7 +19,6 @@ from bench.verdicts import judge
 from bench.workers import Candidate
 
 NANOSECONDS_IN_MS = 1e6
-NATIVE_FRAMEWORKS = frozenset({"torch", "tf", "jax"})
 GroupKey = tuple[str, int, int, int]
 CellSamples = Mapping[str, Mapping[str, Samples]]
 
@@ -139,7 +139,7 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Com
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
     for cell in cells:
         if ranked(cell):
-            groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
+            groups[group_key(cell)].append(cell)
     contests = [contest for members in groups.values() if (contest := _contest(members, timed))]
     family = [(contest.native.name, label) for contest in contests for label in contest.rivals]
     judged = judge([contest.ratios[label] for contest in contests for label in contest.rivals])
@@ -164,7 +164,7 @@ class _Contest:
 
 
 def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
-    native = _fastest([cell for cell in members if cell.framework in NATIVE_FRAMEWORKS])
+    native = _fastest([cell for cell in members if cell.framework in FRAMEWORKS])
     onnx = _fastest([cell for cell in members if cell.framework == "onnx"])
     if native is None or onnx is None:
         return None
@@ -188,6 +188,11 @@ def _comparison(contest: _Contest, verdicts: dict[str, Verdict]) -> Comparison:
         ratios={label: ratio.interval for label, ratio in contest.ratios.items()},
         verdicts=verdicts,
     )
+
+
+def group_key(cell: Cell) -> GroupKey:
+    """What a cell is compared within: architecture, size, batch and threads."""
+    return (cell.architecture, cell.size, cell.batch, cell.threads)
 
 
 def ranked(cell: Cell) -> bool:

@@ -14,7 +14,7 @@ from assay.results import Agreement, Cell, Steadiness
 from bench.schedule import Measured
 from bench.stats import Samples
 from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
-from bench.summary import CellSamples, by_cell
+from bench.summary import CellSamples, by_cell, group_key
 
 LEAST_PROCESSES = 2
 """One process says nothing about how processes differ."""
@@ -47,18 +47,13 @@ def judged(cells: Sequence[Cell], measured: Measured, timed: Mapping[str, Agreem
     """
     samples = by_cell(measured.samples)
     bursts = {str(cell): part for (cell,), part in measured.bursts.group_by("cell")}
-    floors = {group_of(cell): cell for cell in cells if cell.runtime == "null" and cell.status == "ok"}
+    floors = {group_key(cell): cell for cell in cells if cell.runtime == "null" and cell.status == "ok"}
     return [
-        _judge(cell, samples, bursts[cell.name], floors.get(group_of(cell)), timed.get(cell.name))
+        _judge(cell, samples, bursts[cell.name], floors.get(group_key(cell)), timed.get(cell.name))
         if cell.status == "ok"
         else cell
         for cell in cells
     ]
-
-
-def group_of(cell: Cell) -> tuple[str, int, int, int]:
-    """What a cell is compared within."""
-    return (cell.architecture, cell.size, cell.batch, cell.threads)
 
 
 def _judge(

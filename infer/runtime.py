@@ -6,7 +6,8 @@ and audit are functions over a session. To add a runtime: one file in this folde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -83,3 +84,15 @@ def predict(session: Session[object], images: Images, batch: int) -> Logits:
         whole = np.ascontiguousarray(np.resize(part, (batch, *part.shape[1:])))
         found.append(session.fetch(session.run(session.prepare(whole)))[: len(part)])
     return np.concatenate(found)
+
+
+def device_calls(session: Session[object], natives: Sequence[object], calls: int) -> list[int]:
+    """Nanoseconds of each of so many calls at the device boundary; the prepared inputs take turns."""
+    clock = time.perf_counter_ns
+    found = []
+    for call in range(calls):
+        value = natives[call % len(natives)]
+        start = clock()
+        session.run(value)
+        found.append(clock() - start)
+    return found

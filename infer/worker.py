@@ -24,7 +24,7 @@ from assay.errors import AssayError, InputError
 from assay.jobs import Channel, Message, open_channel
 from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
-from infer.runtime import Images, Load, Logits, ModelFiles, Session, predict
+from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
 
 ROTATED_INPUTS = 4
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
@@ -103,7 +103,7 @@ class Worker:
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
             wall, processor = time.perf_counter_ns(), time.process_time_ns()
             host = self._host_calls(calls, kept)
-            device = self._device_calls(native, calls)
+            device = device_calls(self.session, native, calls)
             processor = time.process_time_ns() - processor
             wall = time.perf_counter_ns() - wall
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
@@ -156,16 +156,6 @@ class Worker:
             found.append(clock() - start)
             if call == kept:
                 self._timed.append((call % len(inputs), np.array(logits)))
-        return found
-
-    def _device_calls(self, native: list[object], calls: int) -> list[int]:
-        session, clock = self.session, time.perf_counter_ns
-        found = []
-        for call in range(calls):
-            value = native[call % len(native)]
-            start = clock()
-            session.run(value)
-            found.append(clock() - start)
         return found
 
 

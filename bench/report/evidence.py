@@ -13,7 +13,6 @@ from assay.results import Agreement, Cell, Results, Training
 from bench.report.numbers import pixels, shortened
 from bench.report.palette import Series, ordered, series_of
 
-NATIVE_FRAMEWORKS = ("torch", "tf", "jax")
 SYNTHETIC_LABEL = "SYNTHETIC images"
 
 

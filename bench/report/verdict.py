@@ -9,8 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
-from bench.report.evidence import NATIVE_FRAMEWORKS, Group, agreement_fails, agreements_of_export, group_of, is_timed
+from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed
 from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
 
 IN_WORDS = {
@@ -195,7 +196,7 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
     cells = [cell for cell in results.cells if group_of(cell) == group]
     sides = {
         "ONNX": [cell for cell in cells if cell.framework == "onnx"],
-        "native": [cell for cell in cells if cell.framework in NATIVE_FRAMEWORKS],
+        "native": [cell for cell in cells if cell.framework in FRAMEWORKS],
     }
     missing = [
         _nothing_ran(kind, side, results)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
-from infer.runtime import Session
+from infer.runtime import Session, device_calls
 
 BURST_SECONDS, MOST_CALLS = 0.04, 40
 WARM_SECONDS, LEAST_WARM_CALLS = 0.3, 3
@@ -59,24 +59,12 @@ class Profiled(Answer):
     operators: list[RecordedOperator]
 
 
-def plain_calls(session: Session[object], natives: Sequence[object], calls: int) -> list[int]:
-    """Nanoseconds of each call at the device boundary."""
-    clock = time.perf_counter_ns
-    found = []
-    for call in range(calls):
-        value = natives[call % len(natives)]
-        start = clock()
-        session.run(value)
-        found.append(clock() - start)
-    return found
-
-
 def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
     """Warm up, and say how many calls fill a burst."""
     deadline = time.perf_counter() + WARM_SECONDS
-    found = plain_calls(session, natives, LEAST_WARM_CALLS)
+    found = device_calls(session, natives, LEAST_WARM_CALLS)
     while time.perf_counter() < deadline:
-        found += plain_calls(session, natives, 1)
+        found += device_calls(session, natives, 1)
     typical_seconds = statistics.median(found[len(found) // 2 :]) / 1e9
     return max(1, min(MOST_CALLS, round(BURST_SECONDS / typical_seconds)))
 
@@ -84,7 +72,7 @@ def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
 def time_plainly(session: Session[object], natives: Sequence[object], seconds: float) -> list[float]:
     """Median nanoseconds of a call in each of several bursts."""
     calls = warmed_burst(session, natives)
-    return [statistics.median(plain_calls(session, natives, calls)) for _ in _rounds(seconds)]
+    return [statistics.median(device_calls(session, natives, calls)) for _ in _rounds(seconds)]
 
 
 def profile_in_turns(
@@ -99,7 +87,7 @@ def profile_in_turns(
     recorder.burst(natives, min(calls, 2))
     plain, profiled = [], []
     for _ in _rounds(seconds):
-        plain.append(plain_calls(session, natives, calls))
+        plain.append(device_calls(session, natives, calls))
         profiled.append(recorder.burst(natives, calls))
     recorded = recorder.finish()[-calls * len(plain) :]
     parts = [recorded[start : start + calls] for start in range(0, len(recorded), calls)]
