@@ -45,7 +45,7 @@ def audit(
     from rich.console import Console
 
     from assay.audit import AUDIT_FILE
-    from bench.audit_table import render
+    from bench.auditing.table import render
 
     if reference is not None and candidate is not None and study is None:
         found, folder = _of_pair(reference, candidate, inputs, dimension or [], out)
@@ -81,8 +81,8 @@ def _of_study(path: Path, images: int, out: Path, data_root: Path | None) -> tup
 def _of_pair(
     reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], out: Path
 ) -> tuple[Audit, Path]:
-    from bench.audit_pair import PairRequest, audit_pair
-    from bench.audit_record import write_audit
+    from bench.auditing.pair import PairRequest, audit_pair
+    from bench.auditing.record import write_audit
 
     found = audit_pair(PairRequest(reference, candidate, inputs, _sizes(dimensions)))
     folder = out / f"audit-{candidate.stem}"

@@ -12,10 +12,10 @@ from assay.errors import AssayError
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
-from bench.audit_inputs import SPECIAL, Prepared, prepare
-from bench.audit_judge import Evidence, determinism_of, judge_all, propagation_of
-from bench.audit_record import audit_of, write_audit
-from bench.audit_runs import Outputs, Plan, run_subject
+from bench.auditing.inputs import SPECIAL, Prepared, prepare
+from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
+from bench.auditing.record import audit_of, write_audit
+from bench.auditing.runs import Outputs, Plan, run_subject
 from bench.run import Run, Subject
 from bench.stage_time import export_all
 from bench.stage_train import choose_subjects, train_all

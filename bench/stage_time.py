@@ -7,7 +7,7 @@ from pathlib import Path
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Export
 from assay.spec import Settings
-from bench.audit import audit_cells, audit_timed
+from bench.auditing.cells import audit_cells, audit_timed
 from bench.machine import usable_cores
 from bench.run import Run, Subject
 from bench.schedule import Budget, Measured, measure

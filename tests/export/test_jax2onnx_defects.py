@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 from jax2onnx import to_onnx
 
-from bench.audit_pair import PairRequest, audit_pair
+from bench.auditing.pair import PairRequest, audit_pair
 from tests.export.models import Workspace, workspace
 from train.models import on_jax
 from train.weights import load_weights

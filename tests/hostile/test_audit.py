@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from assay.errors import AssayError, InputError
-from bench.audit_pair import PairRequest, audit_pair
+from bench.auditing.pair import PairRequest, audit_pair
 from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
 from tests.bench.test_cli import assay, one_line_error
 from tests.export.pair_models import WIDTH, save_classifier

@@ -18,9 +18,9 @@ from assay.errors import AssayError
 from assay.jobs import Message, run_job
 from assay.numbers import Measured, measure
 from assay.store import file_sha256
-from bench.audit_judge import judged, tolerance_for
-from bench.audit_record import audit_of
-from bench.audit_runs import Call
+from bench.auditing.judge import judged, tolerance_for
+from bench.auditing.record import audit_of
+from bench.auditing.runs import Call
 
 LIMIT_SECONDS = 900
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from assay.audit import AuditedTolerance, Comparison
 from assay.numbers import Measured
 from assay.spec import ModelSpec
-from bench.audit_judge import Evidence, determinism_of, difference, judge_all, propagation_of
-from bench.audit_runs import Inputs, Outputs, Plan
+from bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
+from bench.auditing.runs import Inputs, Outputs, Plan
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 

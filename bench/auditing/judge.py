@@ -22,7 +22,7 @@ from assay.errors import InputError
 from assay.numbers import Accumulator, Measured, delivered_precision
 from assay.registry import FRAMEWORKS
 from assay.significance import most_accuracy_lost
-from bench.audit_runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
+from bench.auditing.runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
 

@@ -10,7 +10,7 @@ import pytest
 
 from assay.audit import Audit, read_audit
 from assay.store import file_sha256
-from bench.audit_pair import PairRequest, as_rows, audit_pair
+from bench.auditing.pair import PairRequest, as_rows, audit_pair
 from tests.bench.test_cli import assay
 from tests.export.pair_models import (
     WIDTH,

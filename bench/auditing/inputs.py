@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from assay.audit import InputSet
 from assay.errors import FailedError
 from assay.store import file_sha256, find_artifact, write_artifact
-from bench.audit_runs import Inputs
-from bench.hard_inputs import extreme_inputs, hard_inputs, special_inputs
+from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
+from bench.auditing.runs import Inputs
 from bench.run import Run, Subject
 from export.boundary_job import find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
