@@ -66,6 +66,7 @@ class Model(Section):
         epochs: passes over the training split for each size; fractions are allowed.
         frameworks: frameworks to train it in; empty takes those of [train].
         repeat_seeds: further seeds; empty takes those of [train].
+        further_runtimes: timed beside those of [bench], at the smallest size only, where a call is cheapest.
         batch_size, peak_learning_rate: where given, they take the place of those of [train].
     """
 
@@ -74,11 +75,13 @@ class Model(Section):
     epochs: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     frameworks: tuple[str, ...] = ()
     repeat_seeds: tuple[int, ...] = ()
+    further_runtimes: tuple[str, ...] = ()
     batch_size: Positive | None = None
     peak_learning_rate: float | None = Field(default=None, gt=0)
 
     _architecture = field_validator("architecture")(lambda name: _known(ARCHITECTURES, (name,))[0])
     _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
+    _runtimes = field_validator("further_runtimes")(lambda names: _known(RUNTIMES, names))
 
     @model_validator(mode="after")
     def _one_epoch_count_per_size(self) -> Self:
@@ -204,6 +207,16 @@ class Study(Section):
     train: Train = Train()
     export: Export = Export()
     bench: Bench = Bench()
+
+    def runtimes_at(self, architecture: str, size: int) -> tuple[str, ...]:
+        """The runtimes to time a model with at one size, each once."""
+        further = (
+            name
+            for model in self.models
+            if (model.architecture, model.sizes[0]) == (architecture, size)
+            for name in model.further_runtimes
+        )
+        return tuple(dict.fromkeys((*self.bench.runtimes, *further)))
 
     @model_validator(mode="after")
     def _weights_come_from_a_training(self) -> Self:

@@ -50,7 +50,7 @@ def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[
         for group in groups
         for export in exports
         if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
-        for cell in _cells_without_export(group, export, run.study.bench.runtimes)
+        for cell in _cells_without_export(group, export, run.study.runtimes_at(export.architecture, export.size))
     ]
     return measured, cells + missing
 
@@ -84,7 +84,7 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
     candidates = []
-    for runtime in run.study.bench.runtimes:
+    for runtime in run.study.runtimes_at(spec.architecture, spec.size):
         if RUNTIMES[runtime].framework != "onnx":
             candidates.append(Candidate(runtime, "", native))
             continue

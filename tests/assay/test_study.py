@@ -73,3 +73,12 @@ def test_what_is_no_study_is_one_message(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="Cannot read study file"):
         load_study(tmp_path / "none.toml")
+
+
+def test_further_runtimes_are_timed_once_at_the_smallest_size_only(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    sizes = GOOD.replace("[28]", "[28, 64]").replace("[1]", "[1, 1]")
+    path.write_text(sizes + 'further_runtimes = ["ort.cpu.basic", "null"]\n[bench]\nruntimes = ["ort.cpu", "null"]\n')
+    study = load_study(path)
+    assert study.runtimes_at("bloodnet", 28) == ("ort.cpu", "null", "ort.cpu.basic")
+    assert study.runtimes_at("bloodnet", 64) == ("ort.cpu", "null")
