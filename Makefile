@@ -1,6 +1,6 @@
 # Everything from an empty checkout: `make study` runs the main job, `make test` passes the tests.
 PYTHON ?= python3
-EXTRAS ?= cpu,openvino,dev
+EXTRAS ?= cpu,openvino,serve,dev
 STUDY ?= studies/quick.toml
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-install: $(VENV)/.installed ## make .venv with pinned versions (EXTRAS=gpu,openvino,dev on a machine with a GPU)
+install: $(VENV)/.installed ## make .venv with pinned versions (EXTRAS=gpu,openvino,serve,dev on a machine with a GPU)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Assay needs Python 3.11 or newer, found %d.%d. Name one: make PYTHON=python3.11" % sys.version_info[:2])'
