@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
 from assay.audit import Audit, ModelAudit, Propagation
-from assay.errors import AssayError
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
 from bench.auditing.inputs import SPECIAL, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
 from bench.auditing.record import audit_of, write_audit
-from bench.auditing.runs import Outputs, Plan, run_subject
+from bench.auditing.runs import Outputs, Plan, run_subjects
 from bench.run import Run, Subject
 from bench.stage_time import export_all
 from bench.stage_train import choose_subjects, train_all
@@ -78,18 +78,16 @@ def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images:
     """One model: inputs and reference, every subject's outputs, and the comparison of them."""
     name = f"{subject.spec.architecture}/{subject.spec.size}"
     candidates, missing = subjects_of(run, subject, exports)
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
         work = Path(text)
         prepared = prepare(run, subject, most_images, work)
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         plan = Plan(prepared.sets, prepared.special, SAMPLE, run.study.bench.device, limit_seconds)
-        outputs: list[Outputs] = []
-        for number, candidate in enumerate(candidates):
-            run.narrator.bar(f"auditing {name}: {candidate.label}", number, len(candidates))
-            try:
-                outputs.append(run_subject(candidate, plan, work / "logits"))
-            except AssayError as error:  # it costs its own part of the audit, which then fails
-                missing[candidate.label] = str(error).replace(f"{run.folder}/", "")
+        run.seconds[f"inputs of {name}"] = time.monotonic() - begun
+        outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
+        missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
+        run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
         tolerances, comparisons = judge_all(Evidence(plan, outputs, prepared.references))
         return ModelAudit(
             name=name,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
+from assay.errors import AssayError, WorkerError
 from assay.spec import Settings
 from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
 
 BATCHES = (1, 3, 32)
 FULL_BATCH = 32
+MOST_AT_ONCE = 4
+"""Processes; each takes up to a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Plan:
     """What is run of every subject.
 
     Attributes:
-        sets: inputs that go through whole, at batch 32 and with all threads; the first is the test split.
+        sets: inputs that go through whole, at batch 32 and with one thread; the first is the test split.
         special: inputs that are not finite, which go through likewise and are judged apart.
         sample: how many of the first set also go through at every batch size, with one thread and with all.
         device: "cpu" or "cuda".
@@ -67,7 +73,7 @@ class Plan:
     def whole(self, name: str) -> Call:
         """The run of a whole set."""
         images = next(one.images for one in (*self.sets, self.special) if one.name == name)
-        return Call(name, FULL_BATCH, self.threads[0], images)
+        return Call(name, FULL_BATCH, self.threads[-1], images)
 
     def sampled(self, batch: int, threads: int, *, repeated: bool = False) -> Call:
         """A run of the sample."""
@@ -78,7 +84,7 @@ class Plan:
         """All runs with this many threads, each once."""
         found = [self.sampled(batch, threads) for batch in BATCHES]
         found.append(self.sampled(FULL_BATCH, threads, repeated=True))
-        if threads == self.threads[0]:
+        if threads == self.threads[-1]:
             found += [self.whole(one.name) for one in (*self.sets, self.special)]
         return list(dict.fromkeys(found))
 
@@ -92,35 +98,120 @@ class Outputs:
     files: dict[Call, Path]
 
 
-def run_subject(candidate: Candidate, plan: Plan, folder: Path) -> Outputs:
-    """Run one subject through the plan, in a fresh process for each number of threads.
+def run_subjects(
+    candidates: Sequence[Candidate], plan: Plan, folder: Path, progress: Callable[[str, int, int], None]
+) -> tuple[list[Outputs], dict[str, AssayError], dict[str, float]]:
+    """Run every subject through the plan, in a fresh process for each number of threads.
+
+    An audit is not timed, so that as many processes run at once as there are cores, at most `MOST_AT_ONCE`; one that
+    computes with one thread keeps to one core.
 
     Args:
         folder: takes logits and logs.
+        progress: told a label, how many processes are done, and of how many.
 
-    Raises:
-        AssayError: it does not load or run, crashed, or took too long.
+    Returns:
+        What ran, in the order of the candidates; by label, why a subject did not load or run; and by label the seconds
+        that its processes took, which add up to more than the wall shows.
     """
-    paths = {one.name: one.path for one in (*plan.sets, plan.special)}
-    files: dict[Call, Path] = {}
-    precision = ""
-    for threads in plan.threads:
-        place = folder / candidate.label / f"t{threads}"
-        place.mkdir(parents=True)
-        with _worker(candidate, plan, place) as worker:
-            precision = worker.load(Settings(threads, usable_cores()[-threads:], plan.device)).precision
-            for number, call in enumerate(plan.calls(threads)):
-                files[call] = place / f"{number}.npy"
-                worker.write_logits(paths[call.inputs], call.images, call.batch, files[call])
-    return Outputs(candidate, precision, files)
-
-
-@contextlib.contextmanager
-def _worker(candidate: Candidate, plan: Plan, place: Path) -> Iterator[Worker]:
-    worker = Worker(
-        candidate, limit_seconds=plan.limit_seconds, log=place / "worker.log", compile_cache=place / "cache"
-    )
+    cores = usable_cores()[-MOST_AT_ONCE:]
+    free: SimpleQueue[int] = SimpleQueue()
+    for core in cores:
+        free.put(core)
+    crew = Crew(plan, folder, free)
+    tasks = [(candidate, threads) for candidate in candidates for threads in plan.threads]
+    parts: dict[str, dict[int, Part]] = {}
+    failed: dict[str, AssayError] = {}
+    seconds: dict[str, float] = {}
+    pool = ThreadPoolExecutor(len(cores))
     try:
-        yield worker
+        waiting = {
+            pool.submit(crew.run, candidate, threads): (candidate.label, threads) for candidate, threads in tasks
+        }
+        for number, done in enumerate(as_completed(waiting), start=1):
+            label, threads = waiting[done]
+            try:
+                part = done.result()
+                parts.setdefault(label, {})[threads] = part
+                seconds[label] = round(seconds.get(label, 0.0) + part.seconds, 1)
+            except AssayError as error:  # it costs its own part of the audit, which then fails
+                failed.setdefault(label, error)
+            progress(label, number, len(tasks))
     finally:
-        worker.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        crew.kill()
+    whole = [one for one in candidates if one.label not in failed]
+    return [_joined(one, parts[one.label], plan) for one in whole], failed, seconds
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one process of a subject computed."""
+
+    precision: str
+    files: dict[Call, Path]
+    seconds: float
+
+
+def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: Plan) -> Outputs:
+    files = {call: file for threads in plan.threads for call, file in parts[threads].files.items()}
+    return Outputs(candidate, parts[plan.threads[0]].precision, files)
+
+
+@dataclass
+class Crew:
+    """The processes that are at work, so that an interruption ends them all."""
+
+    plan: Plan
+    folder: Path
+    free: SimpleQueue[int]
+    workers: set[Worker] = field(default_factory=set)
+    ended: bool = False
+
+    def run(self, candidate: Candidate, threads: int) -> Part:
+        """One subject with one number of threads.
+
+        Raises:
+            AssayError: it does not load or run, crashed, or took too long.
+        """
+        begun = time.monotonic()
+        place = self.folder / candidate.label / f"t{threads}"
+        place.mkdir(parents=True)
+        core = self.free.get()
+        try:
+            with self._worker(candidate, place) as worker:
+                cores = [core] if threads == 1 else usable_cores()[-threads:]
+                precision = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
+                files = self._computed(worker, threads, place)
+        finally:
+            self.free.put(core)
+        return Part(precision, files, time.monotonic() - begun)
+
+    def kill(self) -> None:
+        """End every process, also one that is about to start."""
+        self.ended = True
+        for worker in list(self.workers):
+            worker.kill()
+
+    def _computed(self, worker: Worker, threads: int, place: Path) -> dict[Call, Path]:
+        paths = {one.name: one.path for one in (*self.plan.sets, self.plan.special)}
+        files: dict[Call, Path] = {}
+        for number, call in enumerate(self.plan.calls(threads)):
+            files[call] = place / f"{number}.npy"
+            worker.write_logits(paths[call.inputs], call.images, call.batch, files[call])
+        return files
+
+    @contextlib.contextmanager
+    def _worker(self, candidate: Candidate, place: Path) -> Iterator[Worker]:
+        worker = Worker(
+            candidate, limit_seconds=self.plan.limit_seconds, log=place / "worker.log", compile_cache=place / "cache"
+        )
+        self.workers.add(worker)
+        try:
+            if not self.ended:
+                yield worker
+            else:
+                raise WorkerError("The audit was interrupted")
+        finally:
+            self.workers.discard(worker)
+            worker.kill()
