@@ -29,6 +29,18 @@ def _known(registry: Registry, names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _known_wanted(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same for runtimes that may name the one export they are wanted for, "openvino@torch-dynamo"."""
+    for name in names:
+        runtime, separator, exporter = name.partition("@")
+        _known(RUNTIMES, (runtime,))
+        if separator:
+            _known(EXPORTERS, (exporter.partition("+")[0],))
+            if RUNTIMES[runtime].framework != "onnx":
+                raise ValueError(f"'{name}': only runtimes of ONNX files run an export, {runtime} does not")
+    return names
+
+
 class Section(BaseModel):
     """Base of the sections: unknown keys are errors, values are immutable."""
 
@@ -81,7 +93,7 @@ class Model(Section):
 
     _architecture = field_validator("architecture")(lambda name: _known(ARCHITECTURES, (name,))[0])
     _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
-    _runtimes = field_validator("further_runtimes")(lambda names: _known(RUNTIMES, names))
+    _runtimes = field_validator("further_runtimes")(_known_wanted)
 
     @model_validator(mode="after")
     def _one_epoch_count_per_size(self) -> Self:
@@ -141,7 +153,8 @@ class Bench(Section):
     """[bench]
 
     Attributes:
-        runtimes: runtimes to time; those that run ONNX files are timed on every export.
+        runtimes: runtimes to time; those that run ONNX files are timed on every export, or on the one that is named
+            as in "openvino@torch-dynamo".
         weights: the framework whose trained weights all runtimes run, or "best" (validation accuracy).
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.
@@ -182,7 +195,7 @@ class Bench(Section):
     call_limit_seconds: float = Field(default=120, gt=0)
     attribute: bool = True
 
-    _runtimes = field_validator("runtimes")(lambda names: _known(RUNTIMES, names))
+    _runtimes = field_validator("runtimes")(_known_wanted)
 
     @field_validator("weights")
     @classmethod
@@ -207,6 +220,12 @@ class Study(Section):
     train: Train = Train()
     export: Export = Export()
     bench: Bench = Bench()
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The names of all runtimes that are timed anywhere in the study."""
+        wanted = (*self.bench.runtimes, *(name for model in self.models for name in model.further_runtimes))
+        return tuple(dict.fromkeys(name.partition("@")[0] for name in wanted))
 
     def runtimes_at(self, architecture: str, size: int) -> tuple[str, ...]:
         """The runtimes to time a model with at one size, each once."""

@@ -57,7 +57,7 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
     """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
-    names = [name for name in run.study.bench.runtimes if RUNTIMES[name].framework]
+    names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
     found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
     others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
     levels = dict.fromkeys(level for name in others for level in (ORT_LEVELS if name in ORT_LEVELS else (name,)))

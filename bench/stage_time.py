@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from assay.registry import FRAMEWORKS, RUNTIMES
@@ -83,16 +84,17 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
     """All runtimes of the study on one subject."""
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
-    candidates = []
-    for runtime in run.study.runtimes_at(spec.architecture, spec.size):
-        if RUNTIMES[runtime].framework != "onnx":
-            candidates.append(Candidate(runtime, "", native))
-            continue
-        for export in exports:
-            if (export.architecture, export.size) == (spec.architecture, spec.size) and export.status == "ok":
-                onnx = usable_model(export, run.folder / "onnx")
-                model = ModelFiles(spec=spec, onnx=onnx, onnx_layout=export.made_by["layout"])
-                candidates.append(Candidate(runtime, export.exporter, model))
+    exported = {
+        export.exporter: ModelFiles(
+            spec=spec, onnx=usable_model(export, run.folder / "onnx"), onnx_layout=export.made_by["layout"]
+        )
+        for export in exports
+        if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
+    }
+    candidates = [
+        Candidate(runtime, exporter, exported[exporter] if exporter else native)
+        for runtime, exporter in runs_of(run.study.runtimes_at(spec.architecture, spec.size), exported)
+    ]
     return Group(
         name=f"{spec.architecture}/{spec.size}/t{threads}",
         candidates=tuple(candidates),
@@ -100,6 +102,22 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
         settings=Settings(threads, usable_cores()[-threads:], run.study.bench.device),
         images=run.images(spec.size),
     )
+
+
+def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
+    """Runtime and exporter ("" for runtimes that run none) of all that is wanted, each once.
+
+    Args:
+        wanted: runtimes as a study names them, "ort.cpu" for every exporter or "openvino@torch-dynamo" for one.
+    """
+    found = []
+    for name in wanted:
+        runtime, _, only = name.partition("@")
+        if RUNTIMES[runtime].framework == "onnx":
+            found += [(runtime, exporter) for exporter in exporters if only in {"", exporter}]
+        else:
+            found.append((runtime, ""))
+    return list(dict.fromkeys(found))
 
 
 def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
@@ -113,7 +131,7 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
     def ours(cell: str) -> bool:
         return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith("/null")
 
-    frameworks = {RUNTIMES[runtime].framework for runtime in run.study.bench.runtimes} & set(FRAMEWORKS)
+    frameworks = {RUNTIMES[runtime].framework for runtime in run.study.runtimes} & set(FRAMEWORKS)
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
     exact = logits("torch", "float64")
@@ -127,9 +145,9 @@ def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...
     """The cells that would have run a failed export."""
     spec = group.candidates[0].model.spec
     candidates = [
-        Candidate(runtime, export.exporter, ModelFiles(spec=spec))
-        for runtime in runtimes
-        if RUNTIMES[runtime].framework == "onnx"
+        Candidate(runtime, exporter, ModelFiles(spec=spec))
+        for runtime, exporter in runs_of(runtimes, [export.exporter])
+        if exporter
     ]
     reason = f"the export failed: {export.reason}"
     return [

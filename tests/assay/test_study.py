@@ -38,6 +38,8 @@ def test_the_shipped_studies_are_valid(path: Path) -> None:
     ("change", "message"),
     [
         ('[bench]\nruntimes = ["torch.eagre"]', "Did you mean 'torch.eager'"),
+        ('[bench]\nruntimes = ["openvino@tf2onx"]', "Did you mean 'tf2onnx'"),
+        ('[bench]\nruntimes = ["jax.jit@tf2onnx"]', "only runtimes of ONNX files run an export"),
         ('[export]\nexporters = ["tf2onx"]', "Did you mean 'tf2onnx'"),
         ('[data]\nname = "bloodmist"', "Did you mean 'bloodmnist'"),
         ("[bench]\nbatchs = [1]", "did you mean 'batches'"),
