@@ -1,0 +1,163 @@
+"""`assay serve`: a deployment folder served here, and followed when another version of it is to serve.
+
+Going over: the server loads the new version beside the old one, lets new requests go to it once it is ready, and ends
+the old one when its last request is answered. When the new one cannot be loaded the old one goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.deployment import CONFIG_FILE, Deployment
+from assay.errors import AssayError, FailedError
+from bench.serving.snapshot import fingerprint, take_snapshot
+from infer.triton import HARMLESS, Ports, Progress, TritonServer
+
+Event = dict[str, JsonValue]
+Tell = Callable[[Event], None]
+LOAD_SECONDS = 120.0
+SETTLE_SECONDS = 10.0
+"""A folder that is being written does not match its checksums; only after this long is that an error."""
+HEALTH_SECONDS = 5.0
+
+
+@dataclass
+class Serving:
+    """A deployment folder and the server that serves it.
+
+    Attributes:
+        current: what is being served.
+        seconds_to_ready: from starting the server's process to its being ready.
+    """
+
+    folder: Path
+    server: TritonServer
+    current: Deployment
+    repository: Path
+    key: str
+    _seen: str
+    _read_bytes: int = 0
+    _unsettled_since: float | None = None
+    _health: bool = True
+    _asked_health: float = field(default_factory=time.monotonic)
+
+    def watch(self, tell: Tell) -> None:
+        """Look once at everything that may have happened, and tell it.
+
+        Raises:
+            FailedError: the server has ended by itself.
+        """
+        self._show_log(tell)
+        if not self.server.running():
+            raise self.server.ended()
+        self._look_at_health(tell)
+        self.follow(tell)
+
+    def follow(self, tell: Tell) -> None:
+        """Go over to what the folder now says is to serve, if that has changed."""
+        seen = fingerprint(self.folder)
+        if seen == self._seen:
+            self._unsettled_since = None
+            return
+        now = time.monotonic()
+        self._unsettled_since = self._unsettled_since or now
+        try:
+            self._go_over(tell)
+        except FailedError as error:
+            tell({"event": "kept", "version": self.current.serving, "reason": str(error)})
+        except AssayError as error:
+            if now - self._unsettled_since < SETTLE_SECONDS:
+                return
+            tell({"event": "kept", "version": self.current.serving, "reason": str(error)})
+        self._seen, self._unsettled_since = seen, None
+
+    def _go_over(self, tell: Tell) -> None:
+        """
+        Raises:
+            ArtifactError: the folder is not whole, perhaps not yet.
+            FailedError: the server did not load it; it goes on with what it has.
+        """
+        config = self.repository / self.current.name / CONFIG_FILE
+        before = config.read_bytes()
+        found = take_snapshot(self.folder, self.repository)
+        if found.name != self.current.name:
+            raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
+        try:
+            self._load(found)
+        except BaseException:
+            config.write_bytes(before)
+            raise
+        self.current = found
+        tell({"event": "serving", "version": found.serving})
+
+    def _load(self, deployment: Deployment) -> None:
+        """Have the server load it; Triton answers when it is ready or refused."""
+        request = urllib.request.Request(
+            f"http://{self.server.addresses.http}/v2/repository/models/{deployment.name}/load",
+            data=b"{}",
+            headers={"assay-key": self.key, "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=LOAD_SECONDS):  # noqa: S310
+                pass
+        except urllib.error.HTTPError as error:
+            raise FailedError(
+                f"The server refused version {deployment.serving}",
+                found=" ".join(error.read().decode(errors="replace").split())[:1500],
+                remedy=f"Version {self.current.serving} goes on serving",
+            ) from error
+        except OSError as error:
+            raise FailedError(
+                f"The server did not answer about version {deployment.serving}", found=str(error)
+            ) from error
+
+    def _look_at_health(self, tell: Tell) -> None:
+        now = time.monotonic()
+        if now - self._asked_health < HEALTH_SECONDS:
+            return
+        self._asked_health, healthy = now, self.server.is_ready()
+        if healthy != self._health:
+            self._health = healthy
+            tell({"event": "healthy" if healthy else "unhealthy"})
+
+    def _show_log(self, tell: Tell) -> None:
+        """Pass on warnings and errors that the server has logged since."""
+        with self.server.log.open("rb") as stream:
+            stream.seek(self._read_bytes)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        for line in whole.decode("utf-8", errors="replace").splitlines():
+            if line[:1] in "EW" and line[1:5].isdecimal() and HARMLESS not in line:
+                tell({"event": "log", "text": line})
+
+
+@contextmanager
+def serving(folder: Path, host: str, ports: Ports, log: Path, progress: Progress) -> Iterator[Serving]:
+    """Serve a deployment folder inside this block.
+
+    Raises:
+        ArtifactError: the folder is not what was deployed.
+        NotInstalledError: the server cannot run here.
+        FailedError: it did not start.
+    """
+    work = Path(tempfile.mkdtemp(prefix="assay-serve-"))
+    try:
+        seen = fingerprint(folder)
+        found = take_snapshot(folder, work)
+        key = secrets.token_hex(16)
+        with TritonServer(work, found.name, host, ports, log, key, progress) as server:
+            yield Serving(folder, server, found, work, key, seen)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,296 @@
+"""The Triton server on this machine: where it runs, how it is started, and that it is gone afterwards.
+
+It is the server program inside the nvidia-pytriton package, in a tool environment of its own
+(infer/envs/triton.txt), with `infer/on_ort_in_triton.py` as its backend "onnxruntime".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+from assay import toolenv
+from assay.errors import FailedError, InputError, NotInstalledError
+from assay.jobs import log_tail
+from assay.store import reporting_disk_errors
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "envs" / "triton.txt"
+BACKEND = HERE / "on_ort_in_triton.py"
+GUARD = HERE / "triton_guard.py"
+
+LOOPBACK = "127.0.0.1"
+FIRST_PORT = 8000
+PORTS_TRIED = 200
+READY_SECONDS, STOP_SECONDS = 60.0, 10.0
+OLDEST_GLIBC = (2, 35)
+PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
+IMAGE = "nvcr.io/nvidia/tritonserver:24.10-py3"  # the release of server 2.51
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Three neighbours, as clients expect them: HTTP, gRPC and metrics."""
+
+    http: int
+
+    @property
+    def grpc(self) -> int:
+        return self.http + 1
+
+    @property
+    def metrics(self) -> int:
+        return self.http + 2
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.http, self.grpc, self.metrics))
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server listens; host and port of each."""
+
+    http: str
+    grpc: str
+    metrics: str
+
+
+def why_not_here() -> str:
+    """Why the server cannot run on this platform; empty where it can."""
+    system = f"{platform.system()} {platform.machine()}"
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return f"its program is for Linux x86_64, and this is {system}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if python not in PYTHONS or sys.implementation.name != "cpython":
+        return f"it has no Python backend for {sys.implementation.name} {python}, only for CPython {', '.join(PYTHONS)}"
+    name, version = platform.libc_ver()
+    if name != "glibc" or tuple(map(int, version.split("."))) < OLDEST_GLIBC:
+        return f"it needs glibc {'.'.join(map(str, OLDEST_GLIBC))} or newer, and this is {name or 'another'} {version}"
+    return ""
+
+
+def docker_command(repository: Path, ports: Ports) -> str:
+    """The command that serves the same repository anywhere Docker runs."""
+    published = " ".join(f"-p {LOOPBACK}:{port}:{inside}" for port, inside in zip(ports, Ports(8000), strict=True))
+    return (
+        f"docker run --rm {published} -v {repository.resolve()}:/models:ro {IMAGE} "
+        "tritonserver --model-repository=/models --disable-auto-complete-config"
+    )
+
+
+def choose_ports(host: str, wanted: int | None) -> Ports:
+    """The wanted port and the two after it, or the first three in a row that are free from 8000.
+
+    Raises:
+        InputError: the host is none of this machine, or one of the wanted ports is in use.
+    """
+    if wanted is not None:
+        ports = Ports(wanted)
+        for port in ports:
+            problem = _why_not_free(host, port)
+            if problem:
+                raise InputError(
+                    f"Cannot listen on {host}:{port}",
+                    expected=f"the free ports {ports.http} to {ports.metrics} (HTTP, gRPC, metrics)",
+                    found=problem,
+                    remedy="Name another --port, or leave it out to have free ones chosen",
+                )
+        return ports
+    problem = ""
+    for first in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED, len(tuple(Ports(0)))):
+        problem = next(filter(None, (_why_not_free(host, port) for port in Ports(first))), "")
+        if not problem:
+            return Ports(first)
+    raise InputError(
+        f"No three ports in a row are free on {host} from {FIRST_PORT}", found=problem, remedy="Name one with --port"
+    )
+
+
+def _why_not_free(host: str, port: int) -> str:
+    if not 0 < port < 65536:
+        return "no port number"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+class TritonServer:
+    """A running server; leaving the block stops it.
+
+    Args:
+        repository: the model repository. The server may be told to load from it again, so nobody else should write it.
+        model: the one model to load at the start.
+        host, ports: where to listen.
+        log: file for everything the server says.
+        key: whoever sends this in the header `assay-key` may load and unload models; nobody else may.
+        progress: told when the environment has to be made first.
+
+    Raises:
+        NotInstalledError: the server cannot run here, or its environment cannot be made.
+        InputError: the log cannot be written.
+        FailedError: the server ended before it was ready, or was not ready in time.
+    """
+
+    def __init__(
+        self, repository: Path, model: str, host: str, ports: Ports, log: Path, key: str, progress: Progress
+    ) -> None:
+        problem = why_not_here()
+        if problem:
+            raise NotInstalledError(
+                f"The Triton server cannot run here: {problem}",
+                remedy=f"With Docker it can: {docker_command(repository, ports)}",
+            )
+        self.log = log
+        self.addresses = Addresses(*(f"{host}:{port}" for port in ports))
+        python = toolenv.ensure("triton", REQUIREMENTS, progress)
+        began = time.monotonic()
+        with reporting_disk_errors(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            stream = log.open("wb")
+        work = Path(tempfile.mkdtemp(prefix="assay-triton-"))
+        with stream:
+            self._guard = _start(python, work, _arguments(work, repository, model, host, ports, key), stream)
+        try:
+            self._wait_until_ready(READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self.seconds_to_ready = time.monotonic() - began
+
+    @property
+    def guard_pid(self) -> int:
+        return self._guard.pid
+
+    def running(self) -> bool:
+        """Whether the server's process is there; `is_ready` says whether it answers."""
+        return self._guard.poll() is None
+
+    def is_ready(self) -> bool:
+        """Whether the server says that it and its models are ready."""
+        try:
+            with urllib.request.urlopen(f"http://{self.addresses.http}/v2/health/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """End the server and its workers: requests that it has are answered first, within the limit."""
+        with contextlib.suppress(OSError):
+            cast("IO[bytes]", self._guard.stdin).close()
+        try:
+            self._guard.wait(2 * STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+
+    def ended(self) -> FailedError:
+        """The error that the server has ended by itself."""
+        status = self._guard.wait()
+        return FailedError(
+            f"The Triton server ended with status {status}", found=errors_in(self.log) or log_tail(self.log) or None
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self, limit_seconds: float) -> None:
+        deadline = time.monotonic() + limit_seconds
+        while not self.is_ready():
+            if not self.running():
+                raise self.ended()
+            if time.monotonic() > deadline:
+                raise FailedError(
+                    f"The Triton server was not ready within {limit_seconds:.0f} s", found=log_tail(self.log) or None
+                )
+            time.sleep(0.05)
+
+
+def errors_in(log: Path) -> str:
+    """What a server's log has as errors, on one line."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    texts = [line.partition("] ")[2].strip(' "') for line in lines if line.startswith("E")]
+    return " | ".join(text for text in dict.fromkeys(texts) if HARMLESS not in text)[-1500:]
+
+
+def _start(python: Path, work: Path, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
+    packages = _packages_of(python)
+    server = packages / "pytriton" / "tritonserver"
+    backends = work / "backends"
+    shutil.copytree(server / "backends" / "python", backends / "python")
+    stub = server / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
+    shutil.copy(stub / "triton_python_backend_stub", backends / "python")
+    (backends / "onnxruntime").mkdir()
+    shutil.copy(BACKEND, backends / "onnxruntime" / "model.py")
+    libraries = [str(packages / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]
+    environment = {
+        "PATH": f"{python.parent}:/usr/bin:/bin",
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        "HOME": str(work),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+    }
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-I", str(GUARD), str(work), work.name, str(STOP_SECONDS)),
+            *(str(server / "bin" / "tritonserver"), *arguments),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=environment,
+    )
+
+
+def _packages_of(python: Path) -> Path:
+    return python.parents[1] / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def _arguments(work: Path, repository: Path, model: str, host: str, ports: Ports, key: str) -> list[str]:
+    """Only what is asked for is loaded, nothing is guessed, and models change by whoever has the key alone."""
+    return [
+        f"--model-repository={repository}",
+        "--model-control-mode=explicit",
+        f"--load-model={model}",
+        "--disable-auto-complete-config",
+        f"--backend-directory={work / 'backends'}",
+        f"--backend-config=python,shm-region-prefix-name={work.name}-",
+        f"--http-address={host}",
+        f"--http-port={ports.http}",
+        f"--grpc-address={host}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-address={host}",
+        f"--metrics-port={ports.metrics}",
+        f"--http-restricted-api=model-repository:assay-key={key}",
+        f"--grpc-restricted-protocol=model-repository:assay-key={key}",
+        "--allow-gpu-metrics=false",
+        "--pinned-memory-pool-byte-size=0",  # which is for copies to a GPU
+        f"--exit-timeout-secs={int(STOP_SECONDS / 2)}",
+    ]

@@ -1,0 +1,196 @@
+"""`assay serve`: a real server that is ready, follows its folder, and leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import FailedError
+from infer import wire
+from tests import serving_folder
+from tests.bench.serving.conftest import ASSAY, Served, alive, descendants, start, stop
+
+PATIENCE_SECONDS = 60
+
+
+def becomes(condition: Callable[[], bool]) -> bool:
+    """Whether something comes true within the tests' patience."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_it_answers_and_shows_health_metrics_and_its_log(served: Served) -> None:
+    images = serving_folder.images()[:3]
+    for way in wire.WAYS:
+        connection = wire.connect(way, served.target)
+        answer = connection.ask(images, "first")
+        connection.close()
+        np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:3], atol=1e-5)
+        assert answer.version == "1"
+    with urllib.request.urlopen(f"{served.ready['http']}/v2/health/ready") as health:
+        assert health.status == 200
+    with urllib.request.urlopen(served.ready["metrics"]) as metrics:
+        assert b'nv_inference_request_success{model="cells",version="1"}' in metrics.read()
+    assert "Started HTTPService" in Path(served.ready["log"]).read_text()
+
+
+def test_models_change_by_the_one_who_serves_alone(served: Served) -> None:
+    for action in ("load", "unload"):
+        request = urllib.request.Request(f"{served.ready['http']}/v2/repository/models/cells/{action}", data=b"{}")
+        with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
+            pass
+        refused.value.close()
+        assert refused.value.code in {400, 403, 503}
+    with urllib.request.urlopen(f"{served.ready['http']}/v2/models/cells/ready") as ready:
+        assert ready.status == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/models/../../etc/passwd", "/v2/models/..%2f..%2fetc/config", "/../../etc/passwd"])
+def test_a_path_that_leaves_the_repository_is_not_found(served: Served, path: str) -> None:
+    host, port = served.http.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = connection.recv(65536)
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404"))
+    assert b"root:" not in answer
+
+
+class Load:
+    """Four clients that ask without a break and hold every answer against the version that says it gave it."""
+
+    def __init__(self, served: Served) -> None:
+        self.versions: list[str] = []
+        self.wrong: list[str] = []
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(served, number)) for number in range(4)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, served: Served, number: int) -> None:
+        connection = wire.connect("grpc", served.target)
+        random = np.random.default_rng(number)
+        images = serving_folder.images()
+        audited = {str(version): serving_folder.probabilities(version) for version in (1, 2)}
+        while not self._ending.is_set():
+            places = random.integers(0, len(images), random.integers(1, 5))
+            try:
+                answer = connection.ask(images[places], f"{number}")
+            except FailedError as error:
+                self.wrong.append(str(error))
+                continue
+            self.versions.append(answer.version)
+            if np.abs(answer.probabilities - audited[answer.version][places]).max() > 1e-5:
+                self.wrong.append(f"wrong answer by version {answer.version}")
+        connection.close()
+
+
+def test_going_over_to_another_version_and_back_loses_no_request(served: Served) -> None:
+    with Load(served) as load:
+        assert becomes(lambda: "1" in load.versions)
+        serving_folder.serve_version(served.folder, 2)
+        assert served.event("serving", "kept") == {"event": "serving", "version": 2}
+        before = len(load.versions)
+        assert becomes(lambda: len(load.versions) > before + 50)
+        assert load.versions[-1] == "2"
+        serving_folder.serve_version(served.folder, 1)
+        assert served.event("serving", "kept") == {"event": "serving", "version": 1}
+        before = len(load.versions)
+        assert becomes(lambda: len(load.versions) > before + 50)
+        assert load.versions[-1] == "1"
+    assert load.wrong == []
+
+
+def test_a_version_that_does_not_load_leaves_the_old_one_serving(served: Served) -> None:
+    broken = served.folder / "models" / serving_folder.NAME / "2" / "model.onnx"
+    whole = broken.read_bytes()
+    with Load(served) as load:
+        broken.write_bytes(b"no model")
+        serving_folder.serve_version(served.folder, 2)
+        kept = served.event("serving", "kept")
+        assert kept["event"] == "kept"
+        assert kept["version"] == 1
+        assert "refused version 2" in kept["reason"]
+        before = len(load.versions)
+        assert becomes(lambda: len(load.versions) > before + 50)
+    assert load.wrong == []
+    assert set(load.versions) == {"1"}
+    broken.write_bytes(whole)
+    serving_folder.serve_version(served.folder, 2)
+    assert served.event("serving", "kept") == {"event": "serving", "version": 2}
+    serving_folder.serve_version(served.folder, 1)
+    assert served.event("serving", "kept") == {"event": "serving", "version": 1}
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(served: Served) -> None:
+    port = served.http.split(":")[1]
+    done = subprocess.run(
+        [str(ASSAY), "serve", str(served.folder), "--port", port], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "in use" in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_behind(platform: None, tmp_path: Path) -> None:
+    served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
+    below = descendants(served.process.pid)
+    assert len(below) >= 3  # the guard, the server and its worker
+    assert stop(served) == 0
+    assert not any(map(alive, below))
+
+
+@pytest.mark.parametrize("victim", ["assay", "guard", "server"])
+def test_nothing_is_left_when_a_part_is_killed(platform: None, tmp_path: Path, victim: str) -> None:
+    served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
+    below = descendants(served.process.pid)
+    (guard,) = [pid for pid in below if b"triton_guard" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2]]
+    (server,) = [pid for pid in below if Path(f"/proc/{pid}/exe").resolve().name == "tritonserver"]
+    os.kill({"assay": served.process.pid, "guard": guard, "server": server}[victim], signal.SIGKILL)
+    assert becomes(lambda: not any(map(alive, below)))
+    with served.process:
+        said = served.process.communicate()[0]
+    assert served.process.returncode == (-signal.SIGKILL if victim == "assay" else 1), said
+
+
+def test_a_worker_that_is_killed_never_makes_a_wrong_answer(served: Served) -> None:
+    (worker,) = [
+        pid
+        for pid in descendants(served.process.pid)
+        if Path(f"/proc/{pid}/exe").resolve().name == "triton_python_backend_stub"
+    ]
+    connection = wire.connect("grpc", served.target)
+    os.kill(worker, signal.SIGKILL)
+
+    def answered() -> bool:
+        try:
+            answer = connection.ask(serving_folder.images()[:2], "after")
+        except FailedError:
+            return False
+        np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:2], atol=1e-5)
+        return True
+
+    assert becomes(answered)
+    connection.close()

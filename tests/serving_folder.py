@@ -1,0 +1,155 @@
+"""A small deployment folder with a real model, as `assay deploy` lays one out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.deployment import Deployment, Tensor, Version
+from assay.records import Interval
+from assay.results import DataSummary
+
+SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
+NAME = "cells"
+
+
+def images() -> NDArray[np.uint8]:
+    """The test split: (IMAGES, SIDE, SIDE, 3), no two alike."""
+    return np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3), np.uint8)
+
+
+def weights_of(version: int) -> NDArray[np.float32]:
+    return np.random.default_rng(version).normal(0, 0.05, (SIDE * SIDE * 3, CLASSES)).astype(np.float32)
+
+
+def probabilities(version: int) -> NDArray[np.float32]:
+    """What a version has to answer, computed in float64."""
+    pixels = images().reshape(IMAGES, -1).astype(np.float64) / 255
+    logits = pixels @ weights_of(version).astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def labels() -> NDArray[np.int64]:
+    """The true classes: what version 1 says, but for every tenth image."""
+    found = probabilities(1).argmax(axis=1).astype(np.int64)
+    found[::10] = (found[::10] + 1) % CLASSES
+    return found
+
+
+def write_model(path: Path, version: int) -> None:
+    """A linear classifier on pixels: uint8 NHWC in, probabilities and label out."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["floats"], ["pixels"], axis=1),
+        helper.make_node("Div", ["pixels", "scale"], ["scaled"]),
+        helper.make_node("MatMul", ["scaled", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "cells",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", CLASSES]),
+            helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]),
+        ],
+        [
+            numpy_helper.from_array(np.float32(255), "scale"),
+            numpy_helper.from_array(weights_of(version), "weights"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True)
+    onnx.save(model, path)
+
+
+def config(serving: int) -> str:
+    return f"""name: "{NAME}"
+backend: "onnxruntime"
+max_batch_size: {MOST}
+input [ {{ name: "images" data_type: TYPE_UINT8 dims: [ {SIDE}, {SIDE}, 3 ] }} ]
+output [
+  {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {CLASSES} ] label_filename: "labels.txt" }},
+  {{ name: "label" data_type: TYPE_INT64 dims: [ 1 ] reshape {{ shape: [ ] }} }}
+]
+instance_group [ {{ kind: KIND_CPU count: 1 }} ]
+dynamic_batching {{ preferred_batch_size: [ {MOST} ] max_queue_delay_microseconds: 0 }}
+version_policy {{ specific {{ versions: [ {serving} ] }} }}
+parameters {{ key: "intra_op_thread_count" value {{ string_value: "1" }} }}
+"""
+
+
+def version(number: int, folder: Path) -> Version:
+    path = folder / "models" / NAME / str(number) / "model.onnx"
+    share = float((probabilities(number).argmax(axis=1) == labels()).mean())
+    return Version(
+        number=number,
+        cell=f"cells/12/b1/t1/v{number}",
+        precision="fp32",
+        model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        weights="0" * 64,
+        accuracy=Interval(value=share, low=share, high=share),
+        tolerance=1e-5,
+        derivation="float32 rounding of a product of 432 terms",
+        created="2026-11-24T12:00:00+00:00",
+    )
+
+
+def write_folder(folder: Path, versions: int = 1, serving: int = 1) -> Path:
+    """A whole deployment folder."""
+    for number in range(1, versions + 1):
+        write_model(folder / "models" / NAME / str(number) / "model.onnx", number)
+        audited = folder / "audited" / str(number)
+        audited.mkdir(parents=True)
+        np.save(audited / "probabilities.npy", probabilities(number))
+        np.save(audited / "labels.npy", labels())
+        (audited / "audit.json").write_text("{}")
+    (folder / "models" / NAME / "labels.txt").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
+    return serve_version(folder, serving, [version(number, folder) for number in range(1, versions + 1)])
+
+
+def serve_version(folder: Path, serving: int, versions: list[Version] | None = None) -> Path:
+    """Let a folder serve this version: its record, configuration and checksums."""
+    found = Deployment(
+        name=NAME,
+        serving=serving,
+        versions=versions or Deployment.model_validate_json((folder / "deployment.json").read_bytes()).versions,
+        image=Tensor(name="images", datatype="UINT8", shape=[SIDE, SIDE, 3]),
+        outputs=[
+            Tensor(name="probabilities", datatype="FP32", shape=[CLASSES]),
+            Tensor(name="label", datatype="INT64", shape=[1]),
+        ],
+        classes=[f"class {i}" for i in range(CLASSES)],
+        threads=1,
+        most_images=MOST,
+        preferred_batches=[MOST],
+        data=DataSummary(
+            name="random",
+            content_hash=hashlib.sha256(images().tobytes()).hexdigest(),
+            counts={"test": IMAGES},
+            classes=[f"class {i}" for i in range(CLASSES)],
+            attribution="",
+            licence="",
+            notice="random pixels",
+            synthetic=True,
+        ),
+    )
+    (folder / "deployment.json").write_text(json.dumps(found.model_dump(mode="json"), indent=1))
+    (folder / "models" / NAME / "config.pbtxt").write_text(config(serving))
+    return write_checksums(folder)
+
+
+def write_checksums(folder: Path) -> Path:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "checksums.sha256")
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
+    (folder / "checksums.sha256").write_text("".join(lines))
+    return folder
