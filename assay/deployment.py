@@ -6,11 +6,13 @@ A deployment is a folder:
     models/NAME/               a Triton model repository with one model
         config.pbtxt
         labels.txt             one class name a line
+        warmup/                raw pixels of real images that the server calls the model with before it is ready
         1/model.onnx           one folder a version; going back to an older one changes `serving` alone
     audited/1/                 one folder a version: what its answers were when it was audited
         probabilities.npy      float32 (images, classes), of the whole test split, in order
         labels.npy             int64 (images,), the true classes
         audit.json             the audit that let it be deployed
+        measured.json          the study's cells that its settings and numbers come from
     checksums.sha256           of every file but itself, as `sha256sum --check` reads them
     README.md, kubernetes/, docker/, requests/
 
@@ -31,6 +33,7 @@ from assay.results import DataSummary
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
 MODELS, AUDITED = "models", "audited"
+AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
 MODEL_FILE, CONFIG_FILE, LABELS_FILE = "model.onnx", "config.pbtxt", "labels.txt"
 PROBABILITIES_FILE, TRUE_LABELS_FILE = "probabilities.npy", "labels.npy"
 SCHEMA_VERSION: Literal[1] = 1
@@ -41,7 +44,8 @@ class Tensor(Record):
 
     Attributes:
         datatype: "UINT8", "FP32" or "INT64".
-        shape: without the batch, which comes first and is free up to `Deployment.most_images`.
+        shape: without the batch, which comes first and is free up to `Deployment.most_images`. One number an image is
+            [1] on the wire: the graph itself gives (batch,), and config.pbtxt says so by a reshape to nothing.
     """
 
     name: str
@@ -83,7 +87,7 @@ class Deployment(Record):
         image: the one input, decoded pixels (height, width, channels).
         outputs: class probabilities, and the index of the most probable one.
         classes: their names, in the order of the probabilities.
-        threads: of onnxruntime, as measured.
+        threads: of onnxruntime, as measured; and `instances` how many of the model the server holds.
         most_images: in one request; and `preferred_batches` what the dynamic batcher aims at.
         data: the test split that the audited answers belong to.
     """
@@ -96,6 +100,7 @@ class Deployment(Record):
     outputs: list[Tensor]
     classes: list[str]
     threads: int = Field(ge=1)
+    instances: int = Field(default=1, ge=1)
     most_images: int = Field(ge=1)
     preferred_batches: list[int]
     data: DataSummary

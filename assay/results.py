@@ -136,8 +136,30 @@ class Agreement(Record):
     reason: str = ""
 
 
+class Calibration(Record):
+    """What the ranges of an integer graph were taken from.
+
+    Attributes:
+        method: how a range follows from the values seen, "percentile 99.99".
+        images: of the validation split, drawn with `seed`; `sha256` is of their content as an .npy file.
+        left_out: nodes that stay in fp32.
+    """
+
+    method: str
+    images: int
+    seed: int
+    sha256: str
+    left_out: list[str] = Field(default_factory=list)
+
+
 class Export(Record):
-    """One ONNX file, or why there is none."""
+    """One ONNX file, or why there is none.
+
+    Attributes:
+        exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
+        precision: what the graph computes in.
+        calibration: of an integer graph.
+    """
 
     architecture: str
     size: int
@@ -157,6 +179,8 @@ class Export(Record):
     seconds: float
     made_by: dict[str, str] = Field(default_factory=dict)
     agreement: list[Agreement] = Field(default_factory=list)
+    precision: str = "fp32"
+    calibration: Calibration | None = None
 
 
 class Timing(Record):

@@ -1,0 +1,75 @@
+"""The command `assay deploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from assay.deployment import Deployment
+
+DEFAULT_OUT = "deployment"
+
+
+def deploy(
+    study: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY_FOLDER]", help="A finished and audited study's folder, artifacts/quick."),
+    ] = None,
+    cell: Annotated[
+        str | None, typer.Option("--cell", help="The cell to deploy; what `assay choose` chose when not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The deployment folder; STUDY_FOLDER/deployment by default.")
+    ] = None,
+    instances: Annotated[int, typer.Option("--instances", min=1, help="Of the model, that the server holds.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The folder of stored data sets; the one beside the study by default.")
+    ] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Instead: verify this deployment folder.")] = None,
+    rollback: Annotated[
+        Path | None, typer.Option("--rollback", help="Instead: let this deployment folder serve an older version.")
+    ] = None,
+    to: Annotated[
+        int | None, typer.Option("--to", min=1, help="With --rollback: which; the one before when not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
+    from bench.deploy import roll_back
+    from bench.deployment.verify import check_deployment
+
+    if sum(one is not None for one in (study, check, rollback)) != 1:
+        raise typer.BadParameter("name a study's folder, or --check FOLDER, or --rollback FOLDER")
+    if check is not None:
+        found, said = check_deployment(check), f"{check}: every check passed"
+    elif rollback is not None:
+        found, said = roll_back(rollback, to), f"{rollback}: an older version serves"
+    else:
+        assert study is not None
+        folder = out or study / DEFAULT_OUT
+        found, said = _deploy(study, cell, folder, data, instances), f"Deployment: {folder}"
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return
+    version = found.version(found.serving)
+    typer.echo(
+        f"{found.name}, version {version.number} of {len(found.versions)}: {version.cell}, {version.precision}, "
+        f"accuracy {version.accuracy.value:.2%} ({version.accuracy.low:.2%} to {version.accuracy.high:.2%})"
+    )
+    typer.echo(said)
+
+
+def _deploy(study: Path, cell: str | None, out: Path, data: Path | None, instances: int) -> Deployment:
+    from bench.deploy import write_deployment
+    from bench.deployment.subject import read_study
+    from bench.progress import Narrator
+
+    narrator = Narrator()
+    found = read_study(study, data)
+    if cell is None:
+        raise typer.BadParameter("name a cell of the study with --cell")
+    with narrator.showing():
+        return write_deployment(found, cell, out, narrator, instances=instances)

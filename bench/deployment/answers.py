@@ -1,0 +1,136 @@
+"""The answers of a deployable graph over the whole test split, judged against the float64 reference's probabilities.
+
+How far a probability may be from the reference's follows from how far a logit may be. Let no logit differ by more than
+t. Between the two logit vectors lies a straight line, along which dp_i = p_i (d_i - sum_j p_j d_j); the bracket is
+p_i's own difference less a mean that contains it, so |dp_i| <= p_i (1 - p_i) 2 t <= t / 2. The softmax itself is
+computed in fp32: exponentials, a sum of as many terms as there are classes and a division, each of at most one unit
+roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the sum;
+four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
+
+A graph of reduced precision is judged by `assay.agreement.REDUCED_PRECISION_POLICY`, as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from assay.agreement import REDUCED_PRECISION_POLICY
+from assay.audit import ModelAudit
+from assay.errors import FailedError
+from assay.numbers import Accumulator, Measured
+from bench.auditing.judge import reason_against_reduced
+from train.batches import in_order
+
+UNIT_ROUNDOFF = 2.0**-24
+SOFTMAX_OPERATIONS = 6
+LEAST_PROBABILITY = float(np.finfo(np.float32).smallest_subnormal)
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What every later answer has to be.
+
+    Attributes:
+        tolerance: largest difference of a probability from the audited one that passes.
+        derivation: where it comes from.
+        largest: difference of an audited probability from the reference's.
+    """
+
+    tolerance: float
+    derivation: str
+    largest: float
+
+
+def judge_answers(
+    probabilities: Probabilities,
+    reference: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    audit: ModelAudit,
+    precision: str,
+    spread: float,
+) -> Verdict:
+    """Hold audited answers against the reference, and derive how far a server's may be from them.
+
+    Args:
+        probabilities: of the deployable graph, (images, classes).
+        reference: float64 logits of the same images.
+        labels: their true classes.
+        audit: has the tolerance of a logit.
+        precision: of the graph.
+        spread: largest difference of a probability between correct evaluations of the file.
+
+    Raises:
+        FailedError: they are further away than rounding explains, or the policy is not met.
+    """
+    if precision != "fp32":
+        return _judge_reduced(probabilities, reference, labels, spread)
+    tolerance = next((one for one in audit.tolerances if one.inputs == "test" and not one.for_subject), None)
+    if tolerance is None or tolerance.problem:
+        raise FailedError(
+            "The audit has no tolerance for the test images", found=tolerance.problem if tolerance else None
+        )
+    classes = reference.shape[1]
+    allowed = tolerance.value / 2 + (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
+    largest = float(np.abs(probabilities - softmax(reference, axis=1)).max())
+    if not largest <= allowed:
+        raise FailedError(
+            "The deployable graph's probabilities are not the reference's",
+            expected=f"at most {allowed:.3g} apart",
+            found=f"{largest:.3g}",
+            remedy="The graph that was audited is right, so its input or output is not: this is a defect of Assay",
+        )
+    return Verdict(
+        tolerance=allowed + largest,
+        derivation=(
+            f"{allowed:.2g} from the float64 reference (half of {tolerance.value:.2g} for a logit, and {classes} + "
+            f"{SOFTMAX_OPERATIONS} units of fp32 rounding), and {largest:.2g} that the audited answers are from it"
+        ),
+        largest=largest,
+    )
+
+
+def _judge_reduced(
+    probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64], spread: float
+) -> Verdict:
+    measured = measured_of(probabilities, reference, labels)
+    reason = reason_against_reduced(measured)
+    if reason:
+        raise FailedError("The deployable graph does not meet the policy for reduced precision", found=reason)
+    classes = reference.shape[1]
+    rounding = (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
+    return Verdict(
+        tolerance=2 * spread + rounding,
+        derivation=(
+            f"twice {spread:.2g}, the largest difference of a probability between correct evaluations of the same file "
+            f"(other batches, and without graph optimisations), and {classes} + {SOFTMAX_OPERATIONS} units of fp32 "
+            f"rounding; against the reference: {REDUCED_PRECISION_POLICY}"
+        ),
+        largest=float(np.abs(probabilities - softmax(reference, axis=1)).max()),
+    )
+
+
+def measured_of(probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64]) -> Measured:
+    """The measures of probabilities against reference logits; logits of both are taken relative to their log-sum."""
+    exact = reference - reference.max(axis=1, keepdims=True)
+    exact -= np.log(np.exp(exact).sum(axis=1, keepdims=True))
+    found = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
+    accumulator = Accumulator()
+    accumulator.add(exact, found, labels)
+    return accumulator.result()
+
+
+def reference_images(images: NDArray[np.uint8], path: Path) -> None:
+    """Write a split's images as every export takes them, piece by piece."""
+    out = np.lib.format.open_memmap(path, "w+", np.float32, images.shape)
+    start = 0
+    for piece in in_order(images, 256):
+        out[start : start + len(piece)] = piece
+        start += len(piece)
+    out.flush()

@@ -1,0 +1,141 @@
+"""Triton's `config.pbtxt`, as the typed protobuf that the server itself reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Tensor
+from assay.errors import ArtifactError, NotInstalledError
+from assay.results import Cell
+
+if TYPE_CHECKING:
+    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelOutput, ModelWarmup
+
+WARM_UP, WARM_UP_FILE = "warmup", "image.raw"
+"""The folder beside the versions in which Triton looks for what it warms up with: the raw pixels of one real image,
+which it repeats to the batch size asked for."""
+LEAST_MOST_IMAGES = 32
+QUEUE_DELAY_MICROSECONDS = 0
+"""A request waits for no other: what arrived while the model was busy makes up the next batch."""
+
+
+def preferred_batches(curve: Sequence[Cell]) -> list[int]:
+    """The batch sizes above one that pay: more images a second than every smaller one, beyond the measurement error.
+
+    Args:
+        curve: valid cells of one runtime at several batch sizes, ascending.
+    """
+    found = []
+    for place, cell in enumerate(curve):
+        before = [one.throughput.high for one in curve[:place] if one.throughput]
+        if cell.throughput and cell.batch > 1 and before and cell.throughput.low > max(before):
+            found.append(cell.batch)
+    return found
+
+
+def most_images(curve: Sequence[Cell]) -> int:
+    """In one request: the largest batch that was measured, and at least 32, which every audit goes through."""
+    return max([LEAST_MOST_IMAGES, *(cell.batch for cell in curve)])
+
+
+def config_of(deployment: Deployment) -> ModelConfig:
+    """The configuration of the version that serves.
+
+    Raises:
+        NotInstalledError: tritonclient is missing.
+    """
+    pb = _schema()
+    config = pb.ModelConfig(name=deployment.name, backend="onnxruntime", max_batch_size=deployment.most_images)
+    config.input.append(pb.ModelInput(name=deployment.image.name, data_type=_type(pb, deployment.image)))
+    config.input[0].dims.extend(deployment.image.shape)
+    for tensor in deployment.outputs:
+        config.output.append(_output(pb, tensor))
+    config.version_policy.specific.versions.append(deployment.serving)
+    config.instance_group.append(
+        pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=deployment.instances, name="cpu")
+    )
+    if deployment.preferred_batches:
+        config.dynamic_batching.preferred_batch_size.extend(deployment.preferred_batches)
+        config.dynamic_batching.max_queue_delay_microseconds = QUEUE_DELAY_MICROSECONDS
+    for name, value in _parameters(deployment).items():
+        config.parameters[name].string_value = value
+    for batch in [1, *deployment.preferred_batches]:
+        config.model_warmup.append(_warm_up(pb, deployment.image, batch))
+    return config
+
+
+def config_text(config: ModelConfig) -> str:
+    """As `config.pbtxt`."""
+    from google.protobuf import text_format  # noqa: PLC0415
+
+    return str(text_format.MessageToString(config))
+
+
+def read_config(path: Path) -> ModelConfig:
+    """
+    Raises:
+        ArtifactError: missing, or not a configuration; the message has line and column.
+        NotInstalledError: tritonclient is missing.
+    """
+    pb = _schema()
+    from google.protobuf import text_format  # noqa: PLC0415
+
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise ArtifactError(
+            f"Cannot read {path}", expected=f"a {CONFIG_FILE} of Triton", found=" ".join(str(error).split())
+        ) from error
+
+
+def _schema() -> ModuleType:
+    """The protobuf module of the configuration.
+
+    Raises:
+        NotInstalledError: tritonclient is missing.
+    """
+    try:
+        from tritonclient.grpc import model_config_pb2  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            f"Deployments need the Python package '{error.name}', which is not installed",
+            remedy="Install it with: pip install 'onnx-assay[serve]'",
+        ) from error
+    return cast("ModuleType", model_config_pb2)
+
+
+def _type(pb: ModuleType, tensor: Tensor) -> int:
+    return int(pb.DataType.Value(f"TYPE_{tensor.datatype}"))
+
+
+def _output(pb: ModuleType, tensor: Tensor) -> ModelOutput:
+    """Triton knows no output without a dimension beside the batch: a single number is shown as one of size 1."""
+    scalar = tensor.shape == [1]
+    output = pb.ModelOutput(name=tensor.name, data_type=_type(pb, tensor))
+    output.dims.extend(tensor.shape)
+    if scalar:
+        output.reshape.SetInParent()
+    else:
+        output.label_filename = LABELS_FILE
+    return output
+
+
+def _parameters(deployment: Deployment) -> dict[str, str]:
+    """Of the onnxruntime backend, by the names that it reads: what was measured is what is served."""
+    return {
+        "intra_op_thread_count": str(deployment.threads),
+        "inter_op_thread_count": "1",
+        "execution_mode": "0",  # one operator after the other
+    }
+
+
+def _warm_up(pb: ModuleType, image: Tensor, batch: int) -> ModelWarmup:
+    warm_up = pb.ModelWarmup(name=f"batch {batch}", batch_size=batch, count=1)
+    value = warm_up.inputs[image.name]
+    value.data_type = _type(pb, image)
+    value.dims.extend(image.shape)
+    value.input_data_file = WARM_UP_FILE
+    return warm_up

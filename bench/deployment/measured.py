@@ -1,0 +1,65 @@
+"""What a version's settings and the numbers on its card come from: the study's own records of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, JsonValue, ValidationError
+
+from assay.errors import ArtifactError
+from assay.records import Record
+from assay.results import Cell, Comparison, Export, Results, Training
+from assay.store import write_atomically
+from bench.deployment.subject import DeployableCell
+
+
+class MeasuredVersion(Record):
+    """The study's records of one version.
+
+    Attributes:
+        curve: of the served runtime on the served export, one cell a batch size, ascending.
+        comparisons: with the fastest native runtime, of the same batch sizes, where the study compared.
+        environment: of the machine that measured.
+    """
+
+    study: str
+    threads: int = Field(ge=1)
+    curve: list[Cell]
+    comparisons: list[Comparison]
+    export: Export
+    training: Training | None
+    environment: dict[str, JsonValue]
+
+
+def write(path: Path, subject: DeployableCell, results: Results) -> None:
+    """Write measured.json."""
+    cell = subject.cell
+    batches = {one.batch for one in subject.curve}
+    record = MeasuredVersion(
+        study=results.study,
+        threads=cell.threads,
+        curve=subject.curve,
+        comparisons=[
+            one
+            for one in results.comparisons
+            if (one.architecture, one.size, one.threads) == (cell.architecture, cell.size, cell.threads)
+            and one.batch in batches
+        ],
+        export=subject.export,
+        training=next((one for one in results.trainings if one.weights == cell.weights), None),
+        environment=results.environment,
+    )
+    write_atomically(path, record.model_dump_json(indent=1).encode())
+
+
+def read(path: Path) -> MeasuredVersion:
+    """
+    Raises:
+        ArtifactError: missing or damaged.
+    """
+    try:
+        return MeasuredVersion.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            f"Cannot read {path}", expected="a file of `assay deploy`", found=str(error).splitlines()[0]
+        ) from error
