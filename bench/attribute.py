@@ -26,11 +26,13 @@ from bench.trials import Group, Tell
 from bench.workers import Candidate
 from infer.attribute_job import JobRequest, Subject
 from infer.profile.timing import Profiled, RecordedOperator
+from infer.runtime import ModelFiles
 
 ANSWERS_FILE = "answers.json"
 SECONDS_A_CELL = 0.8
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
+NO_SKELETON = "only a model that Assay builds itself has a skeleton: it has to be built again, with every width small"
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,9 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
         bones = _skeleton_name(candidate)
         if bones in found or (bones, 1) in refused:
             continue
+        if candidate.model.user:
+            refused[(bones, 1)] = {"reason": NO_SKELETON}
+            continue
         try:
             files = skeleton_files(candidate.model.spec, candidate.exporter, place.opset, place.folder / "skeletons")
             found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
@@ -184,12 +189,17 @@ def _inputs(task: Task, subjects: list[Subject]) -> dict[str, JsonValue]:
             {
                 "name": subject.name,
                 "batches": list(subject.batches),
-                "file": file_sha256(cast("Path", subject.model.onnx or subject.model.weights)),
+                "file": _identity(subject.model),
                 "images": file_sha256(subject.images) if subject.images else "",
             }
             for subject in subjects
         ],
     }
+
+
+def _identity(model: ModelFiles) -> str:
+    file = model.onnx or model.weights
+    return file_sha256(file) if file else model.fingerprint
 
 
 def _whole_name(group: Group, candidate: Candidate) -> str:
@@ -236,7 +246,7 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, answers: Answer
             transfer_ms=cell.host.median_ms.value - wall.value,
             profiled=profiled,
             skeleton=skeleton,
-            operators=aligned(operators, candidate.model.spec, candidate.framework),
+            operators=aligned(operators, None if candidate.model.user else candidate.model.spec, candidate.framework),
         )
     )
 

@@ -84,13 +84,13 @@ def _of_pair(
     from bench.auditing.pair import PairRequest, audit_pair
     from bench.auditing.record import write_audit
 
-    found = audit_pair(PairRequest(reference, candidate, inputs, _sizes(dimensions)))
+    found = audit_pair(PairRequest(reference, candidate, inputs, sizes_of(dimensions)))
     folder = out / f"audit-{candidate.stem}"
     write_audit(found, folder)
     return found, folder
 
 
-def _sizes(dimensions: list[str]) -> dict[str, int]:
+def sizes_of(dimensions: list[str]) -> dict[str, int]:
     """From "NAME=64" to sizes by name."""
     found = {}
     for text in dimensions:

@@ -12,7 +12,7 @@ from infer.profile.timing import RecordedOperator
 from train.architectures import parameters
 
 NANOSECONDS_IN_MS = 1e6
-COMPUTING = re.compile(r"conv|gemm|matmul|linear|addmm|^dot|_dot", re.IGNORECASE)
+COMPUTING = re.compile(r"conv|gemm|matmul|fullyconnected|linear|addmm|^dot|_dot", re.IGNORECASE)
 How = Literal["", "name", "order"]
 
 
@@ -36,7 +36,7 @@ def _shortcuts_first(layers: list[str]) -> list[str]:
     return found
 
 
-def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec, framework: str) -> list[OperatorTime]:
+def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec | None, framework: str) -> list[OperatorTime]:
     """The operators with their layers and shares, the longest first; what took no time at all is left out.
 
     A name that contains a canonical layer path settles it. Operators without are aligned by order, if there are
@@ -44,7 +44,7 @@ def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec, framework: s
     it; a runtime that fuses several layers into one operator has fewer, and its operators stay without a layer.
     """
     together = sum(operator.median_ns for operator in operators) or 1.0
-    layers = computing_layers(spec, framework)
+    layers = computing_layers(spec, framework) if spec else []
     named = [_layer_in(operator.scope or operator.name, layers) for operator in operators]
     placed = _by_order(operators, layers)
     if any(name and place and name != place for name, place in zip(named, placed, strict=True)):
@@ -75,8 +75,13 @@ def _layer_in(name: str, layers: Sequence[str]) -> str:
 
 
 def _by_order(operators: Sequence[RecordedOperator], layers: Sequence[str]) -> list[str]:
-    """A layer for each convolution and product by counting them; "" for all where the counts differ."""
-    places = [i for i, one in enumerate(operators) if COMPUTING.search(one.kind) or COMPUTING.search(one.name)]
+    """A layer for each convolution and product by counting them; "" for all where the counts differ.
+
+    The kind of an operator counts before its name: what rearranges a convolution's input may be named after it.
+    """
+    places = [i for i, one in enumerate(operators) if COMPUTING.search(one.kind)]
+    if len(places) != len(layers):
+        places = [i for i, one in enumerate(operators) if COMPUTING.search(one.kind) or COMPUTING.search(one.name)]
     if len(places) != len(layers):
         return [""] * len(operators)
     by_place = dict(zip(places, layers, strict=True))

@@ -73,7 +73,8 @@ class Narrator:
     def exported(self, export: Export) -> None:
         outcome = f"ok, opset {export.opset}, {export.nodes} nodes" if export.status == "ok" else "FAILED"
         reason = f": {export.reason}" if export.reason else ""
-        self.note(f"{export.architecture} at {export.size} by {export.exporter}: {outcome}{reason}")
+        at = f" at {export.size}" if export.size else ""
+        self.note(f"{export.architecture}{at} by {export.exporter}: {outcome}{reason}")
 
     def _show(self, label: str, done: float, total: float | None, detail: str) -> None:
         self._progress.update(self._task, description=label, completed=done, total=total, detail=detail, visible=True)

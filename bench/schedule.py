@@ -182,7 +182,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         candidates.append(
             {
                 "label": candidate.label,
-                "file": file_sha256(file) if file else "",
+                "file": file_sha256(file) if file else candidate.model.fingerprint,
                 "versions": dict(installed_versions(RUNTIMES[candidate.runtime].packages)),
                 "python": str(candidate.python or ""),
             }

@@ -32,7 +32,7 @@ def export(request: ExportRequest) -> ExportOutcome:
     python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
         folder = Path(name)
-        _copy_sources(folder / "sources")
+        copy_sources(folder / "sources")
         answer = folder / "answer.json"
         message = {
             "spec": request.spec.to_dict(),
@@ -42,21 +42,25 @@ def export(request: ExportRequest) -> ExportOutcome:
             "answer": str(answer),
         }
         (folder / "request.json").write_text(json.dumps(message), encoding="utf-8")
-        _run_script(python, folder)
+        run_script(python, folder, "export.jax2tf_script")
         found = json.loads(answer.read_text(encoding="utf-8"))
     return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
 
 
-def _copy_sources(folder: Path) -> None:
+def copy_sources(folder: Path) -> None:
     """Our packages alone: where ours are installed lies also everything the environment must not see."""
     for package in ("assay", "train", "export"):
         shutil.copytree(SOURCES / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _run_script(python: Path, folder: Path) -> None:
+def run_script(python: Path, folder: Path, module: str) -> None:
+    """
+    Raises:
+        ExportFailedError: the script ended with an error; the message has its last words.
+    """
     environment = {**os.environ, "PYTHONPATH": str(folder / "sources"), "PYTHONDONTWRITEBYTECODE": "1"}
     outcome = subprocess.run(
-        [str(python), "-P", "-m", "export.jax2tf_script", str(folder / "request.json")],
+        [str(python), "-P", "-m", module, str(folder / "request.json")],
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

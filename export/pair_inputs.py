@@ -106,7 +106,7 @@ def read_inputs(path: Path, values: Sequence[Value]) -> dict[str, Array]:
     Raises:
         InputError: it cannot be read, an input is missing, extra, empty, or of another type or shape.
     """
-    found = _arrays(path)
+    found = read_arrays(path)
     expected = {value.name for value in values}
     if set(found) != expected:
         raise InputError(
@@ -125,7 +125,12 @@ def read_inputs(path: Path, values: Sequence[Value]) -> dict[str, Array]:
     return found
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz file, or of a folder with one .npy for each, by name.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         if path.is_dir():
             return {one.stem: np.load(one, allow_pickle=False) for one in sorted(path.glob("*.npy"))}

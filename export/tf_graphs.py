@@ -5,7 +5,7 @@ It also runs in the tool environment of jax2tf, so it imports nothing that is no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,30 @@ def write_onnx(
     Returns:
         The transforms that were needed.
     """
+    image = (INPUT_NAME, "float32", (None, *spec.image_shape))
+    return write_function(lambda images: {OUTPUT_NAME: function(images)}, [image], output, opset)
+
+
+def write_function(
+    function: Callable[..., Mapping[str, tensorflow.Tensor]],
+    inputs: Sequence[tuple[str, str, tuple[int | None, ...]]],
+    output: Path,
+    opset: int,
+) -> tuple[str, ...]:
+    """Convert a function of tensors to an ONNX file with the names given.
+
+    Args:
+        function: from tensors by position to tensors by name.
+        inputs: name, type and shape of each; None is a dimension that may be any.
+
+    Returns:
+        The transforms that were needed.
+    """
     import tensorflow as tf  # noqa: PLC0415  only the process that converts loads it
     import tf2onnx  # noqa: PLC0415
 
-    signature = [tf.TensorSpec((None, *spec.image_shape), tf.float32, name=INPUT_NAME)]
-    named = tf.function(lambda image: {OUTPUT_NAME: function(image)}, signature, autograph=False)
+    signature = [tf.TensorSpec(shape, dtype, name=name) for name, dtype, shape in inputs]
+    named = tf.function(function, signature, autograph=False)
     operators = {node.type for node in named.get_concrete_function().graph.get_operations()}
     tf2onnx.convert.from_function(
         named,

@@ -92,7 +92,7 @@ def _do(subject: Subject, request: JobRequest, load: Load, channel: Channel) -> 
 def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:
     if subject.skeleton:
         return {"plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds))}
-    family = request.runtime.partition(".")[0]
+    family = request.runtime.removeprefix("user.").partition(".")[0]
     if family not in PROFILERS:
         return {
             "plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds)),

@@ -7,6 +7,7 @@ import openvino as ov
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from infer.on_user_openvino import UserOpenVinoSession
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
 PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
@@ -17,13 +18,7 @@ class OpenVinoSession:
 
     def __init__(self, model: ModelFiles, compiled: ov.CompiledModel) -> None:
         self.signature = signature_of(model, model.onnx_layout)
-        told = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.precision = PRECISIONS.get(told, told)
-        self.facts = {
-            "inference precision": told,
-            "threads": str(compiled.get_property("INFERENCE_NUM_THREADS")),
-            "streams": str(compiled.get_property("NUM_STREAMS")),
-        }
+        self.precision, self.facts = told_by(compiled)
         self._request = compiled.create_infer_request()
         self._channels_first = model.onnx_layout == "NCHW"
 
@@ -42,8 +37,23 @@ class OpenVinoSession:
         del self._request
 
 
-def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
-    """
+def told_by(compiled: ov.CompiledModel) -> tuple[str, dict[str, str]]:
+    """What a compiled model says that it computes in, and what is worth recording."""
+    told = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    facts = {
+        "inference precision": told,
+        "threads": str(compiled.get_property("INFERENCE_NUM_THREADS")),
+        "streams": str(compiled.get_property("NUM_STREAMS")),
+    }
+    return PRECISIONS.get(told, told), facts
+
+
+def compiled_model(model: ModelFiles, settings: Settings, *, counting: bool = False) -> ov.CompiledModel:
+    """The ONNX file compiled for the CPU.
+
+    Args:
+        counting: with performance counters, for a profile; they cost time in every call.
+
     Raises:
         InputError: there is no ONNX file, or a device other than the CPU is asked for.
         ArtifactError: OpenVINO refuses the file.
@@ -57,9 +67,19 @@ def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
         "INFERENCE_NUM_THREADS": settings.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
+        "PERF_COUNT": counting,
     }
     try:
-        compiled = ov.Core().compile_model(model.onnx, "CPU", wanted)
+        return ov.Core().compile_model(model.onnx, "CPU", wanted)
     except RuntimeError as error:
         raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
-    return OpenVinoSession(model, compiled)
+
+
+def load(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
+    """See `compiled_model` for what it raises."""
+    compiled = compiled_model(model, settings)
+    return (
+        OpenVinoSession(model, compiled)
+        if model.user is None
+        else UserOpenVinoSession(model, compiled, *told_by(compiled))
+    )

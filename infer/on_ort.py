@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from infer.on_user_onnx import UserOrtSession
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
 LEVELS = {
@@ -78,29 +79,36 @@ class CudaSession:
         del self._session
 
 
-def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession:
-    return CpuSession(model, session_of(model, settings), settings)
+def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+    return _load_at("all", model, settings)
 
 
-def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession:
+def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
     """The graph as it was exported, operator by operator."""
     return _load_at("none", model, settings)
 
 
-def load_basic(model: ModelFiles, settings: Settings) -> CpuSession:
+def load_basic(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
     """What is known without the processor: constants folded, what is redundant left out."""
     return _load_at("basic", model, settings)
 
 
-def load_extended(model: ModelFiles, settings: Settings) -> CpuSession:
+def load_extended(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
     """Operators fused too, but no change of the memory layout."""
     return _load_at("extended", model, settings)
 
 
-def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
-    session = CpuSession(model, session_of(model, settings, level=level), settings)
+def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+    session = cpu_session(model, session_of(model, settings, level=level), settings)
     session.facts["graph optimisation"] = level
     return session
+
+
+def cpu_session(model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> CpuSession | UserOrtSession:
+    """Images in and logits out for our own models, anything for a user's."""
+    if model.user is not None:
+        return UserOrtSession(model, session, _facts(session, settings))
+    return CpuSession(model, session, settings)
 
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.errors import InputError
 from assay.spec import ModelSpec, Settings, Signature
+from assay.user.model import UserModel
 
 Native = TypeVar("Native")
 Images = NDArray[np.float32]
@@ -29,6 +31,7 @@ class ModelFiles(BaseModel):
         weights: neutral weights (.safetensors), for the frameworks' own runtimes.
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
+        user: a model that somebody brought; its inputs are records (see `assay.user.model`), not images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +40,22 @@ class ModelFiles(BaseModel):
     weights: Path | None = None
     onnx: Path | None = None
     onnx_layout: str = "NHWC"
+    user: UserModel | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What changes with a user's model; "" for our own, whose files say it."""
+        return self.user.fingerprint if self.user else ""
+
+    @property
+    def users(self) -> UserModel:
+        """
+        Raises:
+            InputError: it is one of our own models.
+        """
+        if self.user is None:
+            raise InputError("A runtime of the name user.* runs a model that you bring: see `assay compare-model`")
+        return self.user
 
 
 class Session(Protocol[Native]):

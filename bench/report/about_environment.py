@@ -55,6 +55,9 @@ def repeat(evidence: Evidence) -> Section | None:
         "On another machine the times will differ and the verdicts may; the data, the weights' start and the order "
         "of the batches will not."
     )
+    own = results.settings.get("command")
+    if isinstance(own, str) and own:
+        return Section("repeat", "How to repeat this", lead, (Code(f"With Assay {results.assay_version}", own, "sh"),))
     name = _file_name(results.study)
     command = f"assay run {name}\n# images in a file or folder of yours:\nassay run {name} --data-root IMAGES"
     blocks = (

@@ -103,8 +103,8 @@ def moment(created: str, *, time: bool = False) -> str:
 
 
 def pixels(size: int) -> str:
-    """A square image's size, "64x64"."""
-    return f"{size}{TIMES}{size}"
+    """A square image's size, "64x64"; 0 stands for a user's model that takes something else."""
+    return f"{size}{TIMES}{size}" if size else "its own input size"
 
 
 def listed(names: list[str]) -> str:

@@ -1,0 +1,177 @@
+"""A user's own Python file, run in a job or worker: never in the conductor.
+
+It needs nothing but the standard library, since it also runs in tool environments. The file's folder is put at the end
+of the module path: its helpers can be imported, and none of them hides a module of ours or of a library. Random numbers
+begin at the same place in every process, so that weights that are drawn are the same wherever the model is built.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import random
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from assay.errors import InputError, NotInstalledError, nearest
+
+LONGEST = 300
+SEEDED = {
+    "numpy": "random.seed",
+    "torch": "manual_seed",
+    "keras": "utils.set_random_seed",
+    "tensorflow": "keras.utils.set_random_seed",
+}
+"""What sets the random numbers of a library, by its name."""
+
+
+@functools.cache
+def built(path: Path, function: str) -> object:
+    """What the file's function gives: the function itself where it needs arguments, else what it returns.
+
+    Raises:
+        InputError: the file or the function raises, or there is no such name; with file and line.
+        NotInstalledError: the file imports something that is not installed.
+    """
+    module = _imported(path)
+    if not hasattr(module, function):
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        close = nearest(function, names)
+        raise InputError(
+            f"{path.name} has no '{function}'",
+            found=", ".join(names) or "no function at all",
+            remedy=f"Did you mean '{close}'?" if close else None,
+        )
+    found = getattr(module, function)
+    if not _is_builder(found):
+        return found
+    _seed(name for name in SEEDED if name in sys.modules)
+    with explained(path, f"{function}()"):
+        return found()
+
+
+def _is_builder(found: object) -> bool:
+    """Whether it is a function or class that needs no arguments; an instance is a model already."""
+    if not (inspect.isroutine(found) or inspect.isclass(found)):
+        return False
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return False
+    needed = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    return not any(one.default is one.empty and one.kind in needed for one in parameters)
+
+
+def _imported(path: Path) -> ModuleType:
+    sys.path.append(str(path.parent))
+    name = path.stem if path.stem not in sys.modules else f"user_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    with explained(path, "while it is imported"):
+        _seed(_frameworks_in(path))
+        specification.loader.exec_module(module)
+    return module
+
+
+def _frameworks_in(path: Path) -> set[str]:
+    """Those of `SEEDED` that a file imports by name."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names} & set(SEEDED)
+
+
+def _seed(frameworks: Iterable[str]) -> None:
+    """Begin the random numbers of Python and of these frameworks anew; JAX has none but its explicit keys."""
+    random.seed(0)
+    for name in frameworks:
+        module = importlib.import_module(name)
+        seed = module
+        for part in SEEDED[name].split("."):
+            seed = getattr(seed, part)
+        seed(0)  # type: ignore[operator]  # a function by its path
+
+
+@contextmanager
+def explained(path: Path, doing: str) -> Iterator[None]:
+    """Turn what a user's code raises into one message with its file and line.
+
+    Raises:
+        InputError: whatever was raised.
+        NotInstalledError: a module was not found.
+    """
+    try:
+        yield
+    except (InputError, NotInstalledError):
+        raise
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            f"{path.name} needs the Python package '{error.name}', which is not installed",
+            remedy="Install it in the environment of assay",
+        ) from error
+    except (Exception, SystemExit) as error:  # it is not our code: it may raise anything
+        text = " ".join(str(error).split())[:LONGEST]
+        raise InputError(
+            f"{path.name} fails {doing}" if doing.startswith("while") else f"{path.name} fails in {doing}",
+            found=f"{type(error).__name__}: {text}" + _place(path, error),
+        ) from error
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """ " (model.py, line 12)": the innermost line below the file's folder."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f" ({Path(error.filename or path).name}, line {error.lineno})"
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_below(Path(one.filename), path.parent)]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return file.is_absolute() and file.is_relative_to(folder) and "site-packages" not in file.parts
+
+
+def kind_of(found: object, path: Path) -> str:
+    """The framework of what a file gave: "torch", "tf" or "jax".
+
+    Raises:
+        InputError: it is no model of any of them.
+    """
+    torch, keras, tensorflow = (sys.modules.get(name) for name in ("torch", "keras", "tensorflow"))
+    if torch is not None and isinstance(found, torch.nn.Module):
+        return "torch"
+    if keras is not None and isinstance(found, keras.Model):
+        return "tf"
+    if tensorflow is not None and (isinstance(found, tensorflow.Module) or hasattr(found, "get_concrete_function")):
+        return "tf"
+    if callable(found) and not inspect.isclass(found):
+        if "jax" in sys.modules:
+            return "jax"
+        if tensorflow is not None:
+            return "tf"
+    raise InputError(
+        f"{path.name} gives no model",
+        expected="a torch.nn.Module, a Keras model, a tf.function, or a function of JAX arrays",
+        found=type(found).__name__,
+        remedy="Name the framework with --framework if it is a function of one",
+    )
+
+
+def source_hash(path: Path) -> str:
+    """sha256 of a file, and of every module below its folder that has been imported by now."""
+    files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    chosen = sorted({file for file in files if _is_below(file, path.parent) and file.is_file()} | {path})
+    digest = hashlib.sha256()
+    for file in chosen:
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""The command `assay compare-model`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli_audit import ARTIFACTS, sizes_of
+
+
+def compare_model(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .onnx, .pt (TorchScript), .pt2 or .keras file, a SavedModel folder, or FILE.py:FUNCTION.",
+        ),
+    ],
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape",
+            metavar="NAME=SHAPE",
+            help="An input, in the model's order: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
+            "dimension open.",
+        ),
+    ] = None,
+    dimension: Annotated[
+        list[str] | None, typer.Option("--dimension", metavar="NAME=SIZE", help="The size of an open dimension.")
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
+    ] = None,
+    framework: Annotated[
+        str, typer.Option("--framework", help="Of a function, where its result does not show it: torch, tf or jax.")
+    ] = "",
+    batch: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Rows in one call, several times for several. [default: 1]"),
+    ] = None,
+    runtime: Annotated[
+        list[str] | None, typer.Option("--runtime", help="Time this runtime alone, several times for several.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Wall time that timing may cost.")] = 5.0,
+    opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
+    out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
+        ARTIFACTS
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
+    import polars
+
+    from assay.user.model import locate, read_shapes
+    from bench.progress import Narrator
+    from bench.report import write_report
+    from bench.report.explanation import spoken
+    from bench.schedule import SAMPLES_FILE
+    from bench.user_model import Wanted, compare_model, folder_name, refusals
+
+    location = locate(model, framework)
+    options = [f"--shape {one}" for one in shape or ()] + [f"--dimension {one}" for one in dimension or ()]
+    options += [f"--inputs {inputs.name}"] if inputs else []
+    options += [f"--runtime {one}" for one in runtime or ()]
+    options += [f"--batch {one}" for one in batch or ()] + ([f"--threads {threads}"] if threads > 1 else [])
+    wanted = Wanted(
+        location=location,
+        shapes=read_shapes(shape or []),
+        dimensions=sizes_of(dimension or []),
+        inputs=inputs,
+        batches=tuple(batch or (1,)),
+        threads=threads,
+        runtimes=tuple(runtime or ()),
+        minutes=minutes,
+        opset=opset,
+        command=" ".join(["assay compare-model", shlex.quote(str(location)), *options]),
+    )
+    folder = out / folder_name(location)
+    results = compare_model(wanted, folder, Narrator())
+    files = write_report(results, polars.read_parquet(folder / SAMPLES_FILE), folder / "report")
+    reasons = refusals(results)
+    if as_json:
+        typer.echo(results.model_dump_json(indent=1))
+    else:
+        for line in [*spoken(results), *(f"Refused: {reason}" for reason in reasons)]:
+            typer.echo(line)
+        typer.echo(f"Report: {next(file for file in files if file.suffix == '.html')}")
+    if reasons:
+        raise typer.Exit(1)

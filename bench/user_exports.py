@@ -1,0 +1,242 @@
+"""A user's model looked at, exported by every route, and every file checked; each step a job of its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from assay import toolenv
+from assay.agreement import CEILING
+from assay.errors import AssayError, FailedError
+from assay.jobs import Message, run_job
+from assay.registry import USER_EXPORTERS, installed_versions
+from assay.results import Agreement, Export
+from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
+from assay.user.model import UserModel
+from export.reference import CPU_ONLY
+from export.run import ENVIRONMENTS
+from export.user_job import GIVEN, MODEL_FILE
+from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
+
+if TYPE_CHECKING:
+    from bench.user_model import Work
+
+LIMIT_SECONDS = 900.0
+KIND, RECORD = "user-onnx", "record"
+NATIVE_NAMES = {
+    "torch": "PyTorch",
+    "tf": "TensorFlow",
+    "jax": "JAX",
+    "onnx": "onnxruntime without optimisations",
+}
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A model that was looked at, and what its outputs are compared with.
+
+    Attributes:
+        folder: has its records, its own outputs and the reference.
+        what: what computed the reference, in words.
+        exact: the reference is float64, and not the model's own output.
+    """
+
+    model: UserModel
+    folder: Path
+    what: str
+    exact: bool
+
+    @property
+    def native_name(self) -> str:
+        return NATIVE_NAMES[self.model.kind]
+
+    @property
+    def native(self) -> NDArray[np.generic]:
+        return cast("NDArray[np.generic]", np.load(self.folder / NATIVE_FILE, allow_pickle=False))
+
+    @property
+    def reference(self) -> NDArray[np.generic]:
+        return cast("NDArray[np.generic]", np.load(self.folder / REFERENCE_FILE, allow_pickle=False))
+
+    @property
+    def records(self) -> int:
+        return len(np.load(self.folder / RECORDS_FILE, mmap_mode="r"))
+
+
+def bring(work: Work) -> Brought:
+    """Load, describe and run the model in a job.
+
+    Raises:
+        AssayError: it does not load or run.
+    """
+    wanted = work.wanted
+    folder = work.folder / "model"
+    with reporting_disk_errors(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    message: Message = {
+        "location": cast("JsonValue", wanted.location.model_dump(mode="json")),
+        "shapes": [cast("JsonValue", one.model_dump(mode="json")) for one in wanted.shapes],
+        "dimensions": dict(wanted.dimensions),
+        "inputs": None if wanted.inputs is None else str(wanted.inputs.resolve()),
+        "batches": list(wanted.batches),
+        "folder": str(folder),
+    }
+    answer = _job(work, "export.user_probe", message, "probe")
+    probed = Probed.model_validate(answer)
+    model = probed.model
+    work.narrator.note(f"{model.kind}: {_described(model)}")
+    if not probed.reference:
+        work.narrator.note(f"not in float64 by itself: {probed.reason}")
+    return Brought(model, folder, probed.reference, exact=bool(probed.reference))
+
+
+def _described(model: UserModel) -> str:
+    parts = (
+        ", ".join(f"{one.name} {one.dtype} {_dimensions(model, one.name)}" for one in tensors)
+        for tensors in (model.inputs, model.outputs)
+    )
+    return " -> ".join(parts)
+
+
+def _dimensions(model: UserModel, name: str) -> str:
+    tensor = next(one for one in (*model.inputs, *model.outputs) if one.name == name)
+    return f"[{', '.join('batch' if size is None else str(size) for size in model.open_shape_of(tensor))}]"
+
+
+def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[str, Path]]:
+    """Every route of the model's framework.
+
+    Returns:
+        The model with a reference, one record for each route, and the files that passed, by exporter.
+    """
+    kind = brought.model.kind
+    routes = [GIVEN] if kind == "onnx" else [name for name, entry in USER_EXPORTERS.items() if entry.framework == kind]
+    records: list[Export] = []
+    files: dict[str, Path] = {}
+    for route in routes:
+        record, artifact = _attempt(work, brought.model, route)
+        records.append(record)
+        if artifact is not None:
+            files[route] = artifact.file(MODEL_FILE)
+    brought = _with_reference(work, brought, files)
+    checked = []
+    for record in records:
+        done = _checked(work, brought, record, files[record.exporter]) if record.exporter in files else record
+        work.narrator.exported(done)
+        checked.append(done)
+    passed = {record.exporter for record in checked if record.status == "ok"}
+    return brought, checked, {route: file for route, file in files.items() if route in passed}
+
+
+def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
+    """Export by one route, or find the file made earlier; a failure is a record with its reason."""
+    packages = USER_EXPORTERS[route].packages if route in USER_EXPORTERS else ()
+    inputs: dict[str, JsonValue] = {
+        "fingerprint": model.fingerprint,
+        "exporter": route,
+        "opset": work.wanted.opset,
+        "inputs": [cast("JsonValue", one.model_dump(mode="json")) for one in (*model.inputs, *model.outputs)],
+        "batch": model.batch,
+        "whole": model.whole,
+        "versions": dict(installed_versions(sorted({*packages, "onnx", "onnxruntime"}))),
+    }
+    key = artifact_key(KIND, inputs)
+    place = work.folder / "onnx" / f"{route}-{key[:12]}"
+
+    def fill(folder: Path) -> dict[str, JsonValue]:
+        environment = ENVIRONMENTS / f"{route}.txt"
+        if environment.is_file():
+            toolenv.ensure(route, environment, work.narrator.bar)
+        message = {
+            "do": "export",
+            "model": cast("JsonValue", model.model_dump(mode="json")),
+            "exporter": route,
+            "opset": work.wanted.opset,
+            "key": key,
+            "folder": str(folder),
+        }
+        return {RECORD: _job(work, "export.user_job", message, f"export-{route}")}
+
+    work.narrator.tell(f"exporting by {route}")
+    try:
+        found = find_artifact(place, KIND, inputs) or write_artifact(place, KIND, inputs, made_by={}, fill=fill)
+    except AssayError as error:
+        return _failed(work, model, route, str(error)), None
+    return Export.model_validate(found.manifest.facts[RECORD]), found
+
+
+def _failed(work: Work, model: UserModel, route: str, reason: str) -> Export:
+    return Export(
+        architecture=model.location.name,
+        size=model.image_size,
+        exporter=route,
+        status="failed",
+        reason=reason,
+        weights=model.fingerprint,
+        opset_asked=work.wanted.opset,
+        seconds=0,
+    )
+
+
+def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
+    """The model with outputs to compare with: its own in float64, an export's, or at last its own in fp32."""
+    if brought.exact:
+        return brought
+    for route, file in files.items():
+        message: Message = {
+            "do": "double",
+            "model": cast("JsonValue", brought.model.model_dump(mode="json")),
+            "file": str(file),
+            "records": str(brought.folder / RECORDS_FILE),
+            "native": str(brought.folder / NATIVE_FILE),
+            "out": str(brought.folder / REFERENCE_FILE),
+        }
+        work.narrator.tell(f"computing the export by {route} in float64")
+        try:
+            _job(work, "export.user_job", message, f"double-{route}")
+        except AssayError as error:
+            work.narrator.note(f"the export by {route} in float64 is no reference: {error}")
+        else:
+            return replace(brought, what=f"the export by {route} in float64, by onnx's reference evaluator", exact=True)
+    return _own_reference(brought)
+
+
+def _own_reference(brought: Brought) -> Brought:
+    """The model's own fp32 outputs in place of a reference that cannot be had."""
+    np.save(brought.folder / REFERENCE_FILE, brought.native.astype(np.float64))
+    what = f"the model's own outputs in fp32, for want of float64: differences below {CEILING:.2g} of the largest pass"
+    return replace(brought, what=what)
+
+
+def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export:
+    """The record with how the file agrees; one that does not has failed."""
+    message: Message = {
+        "do": "check",
+        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
+        "exporter": record.exporter,
+        "file": str(file),
+        "records": str(brought.folder / RECORDS_FILE),
+        "native": str(brought.folder / NATIVE_FILE),
+        "reference": str(brought.folder / REFERENCE_FILE),
+        "exact": brought.exact,
+    }
+    work.narrator.tell(f"checking the export by {record.exporter}")
+    try:
+        answer = _job(work, "export.user_job", message, f"check-{record.exporter}")
+    except FailedError as error:
+        return record.model_copy(update={"status": "failed", "reason": str(error)})
+    agreement = [Agreement.model_validate(one) for one in cast("list[JsonValue]", answer["agreement"])]
+    reason = str(answer["reason"])
+    return record.model_copy(update={"agreement": agreement, "reason": reason, "status": "failed" if reason else "ok"})
+
+
+def _job(work: Work, module: str, message: Message, name: str) -> Message:
+    log = work.folder / "logs" / f"{name}.log"
+    return run_job(module, message, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)

@@ -1,0 +1,294 @@
+"""`assay compare-model`: a user's own model, native next to ONNX, from its file to results. Imports no framework.
+
+Probing, exporting and checking are jobs, timing is done by the workers of a study; the user's code runs in them alone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.errors import InputError, unknown_name
+from assay.registry import RUNTIMES
+from assay.results import Agreement, Cell, DataSummary, Export, Results
+from assay.spec import ModelSpec, Settings
+from assay.store import file_sha256
+from assay.user.agreement import Judge
+from assay.user.model import Declared, Location, UserModel
+from bench.attribute import Place, attribute_all
+from bench.conductor import write_results
+from bench.factors import factors_of
+from bench.machine import environment, probe_frameworks, usable_cores
+from bench.progress import Narrator
+from bench.schedule import Budget, Measured, measure
+from bench.selfcheck import stored_selfcheck
+from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
+from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
+from bench.user_exports import Brought, bring, exported
+from bench.validity import judged
+from bench.workers import Candidate
+from export.user_probe import RECORDS_FILE
+from infer.runtime import ModelFiles
+
+CALL_SECONDS = 300.0
+NATIVE: Mapping[str, tuple[str, ...]] = {
+    "torch": ("user.torch.eager", "user.torch.script", "user.torch.compile"),
+    "tf": ("user.tf.function", "user.tf.xla"),
+    "jax": ("user.jax.jit",),
+    "onnx": (),
+}
+ON_ONNX = ("ort.cpu", "openvino")
+LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu", "openvino")
+"""Of a file that is ONNX already there is no native runtime: the ways to run it are compared with each other."""
+OUT_OF_TIME = "--minutes were spent before it could be timed"
+DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; see the options of `assay compare-model`.
+
+    Attributes:
+        runtimes: of those that apply, the ones to time; empty for all.
+        command: what a reader types to do it again.
+    """
+
+    location: Location
+    shapes: tuple[Declared, ...] = ()
+    dimensions: dict[str, int] = field(default_factory=dict)
+    inputs: Path | None = None
+    batches: tuple[int, ...] = (1,)
+    threads: int = 1
+    runtimes: tuple[str, ...] = ()
+    minutes: float = 5.0
+    processes: int = 3
+    opset: int = 18
+    command: str = ""
+
+
+@dataclass
+class Work:
+    """One comparison under way.
+
+    Attributes:
+        folder: takes everything that is made.
+        seconds: what each stage took.
+    """
+
+    wanted: Wanted
+    folder: Path
+    narrator: Narrator
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time and announce a stage."""
+        self.narrator.stage(title)
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+
+def folder_name(location: Location) -> str:
+    """A harmless name for the model's folder of artifacts."""
+    return f"model-{re.sub(r'[^A-Za-z0-9_-]', '-', location.name)}"
+
+
+def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
+    """Do it all, and write results and samples into the folder.
+
+    Raises:
+        InputError: the model does not load or run, or nobody says what goes in.
+        NotInstalledError: its framework is missing.
+    """
+    _check(wanted)
+    work = Work(wanted, folder.resolve(), narrator)
+    with narrator.showing():
+        with work.stage("model", f"Looking at {wanted.location}"):
+            brought = bring(work)
+        with work.stage("export", "Exporting to ONNX"):
+            brought, exports, files = exported(work, brought)
+        group = _group(work, brought.model, files)
+        with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
+            budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, 10, 0.02)
+            measured = measure([group], budget, work.folder / "units", narrator.tell)
+        cells = _cells(work, brought, group, exports, measured)
+        with work.stage("attribution", "Attributing the time"):
+            place = Place(work.folder / "attribution", wanted.opset, CALL_SECONDS)
+            attributed = attribute_all([group], cells, place, narrator.tell)
+    results = Results(
+        study=folder_name(wanted.location),
+        title=f"{wanted.location}, native and ONNX",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        assay_version=__version__,
+        settings=_settings(wanted, brought),
+        environment=environment() | {"frameworks": cast("JsonValue", probe_frameworks())},
+        data=_data(wanted, brought),
+        trainings=[],
+        parity=[],
+        exports=exports,
+        cells=cells,
+        comparisons=comparisons_of(cells, measured.samples),
+        selfcheck=stored_selfcheck(work.folder.parent),
+        attributions=attributed.attributions,
+        fits=attributed.fits,
+        crossovers=[],
+        factors=factors_of(cells, by_cell(measured.samples)),
+        seconds=work.seconds,
+    )
+    write_results(results, measured, work.folder)
+    return results
+
+
+def _check(wanted: Wanted) -> None:
+    """
+    Raises:
+        InputError: more threads than cores, or a runtime that runs no model of a user's.
+    """
+    if wanted.threads > len(usable_cores()):
+        raise InputError(
+            "--threads asks for more than this process has cores",
+            expected=f"at most {len(usable_cores())}",
+            found=str(wanted.threads),
+        )
+    known = dict.fromkeys(name for names in (*NATIVE.values(), LEVELS) for name in names)
+    for name in wanted.runtimes:
+        if name not in known:
+            raise unknown_name("runtime of your own models", name, known)
+
+
+def _timed(wanted: Wanted, names: Sequence[str]) -> list[str]:
+    return [name for name in names if not wanted.runtimes or name in wanted.runtimes]
+
+
+def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
+    """All runtimes on one model; those of ONNX on every file that passed its check."""
+    spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
+    native, wanted = ModelFiles(spec=spec, user=model), work.wanted
+    candidates = [Candidate(name, "", native) for name in _timed(wanted, NATIVE[model.kind])]
+    on_onnx = _timed(wanted, LEVELS if model.kind == "onnx" or set(wanted.runtimes) & set(LEVELS) else ON_ONNX)
+    for exporter, file in files.items():
+        runnable = ModelFiles(spec=spec, onnx=file, user=model)
+        candidates += [Candidate(name, exporter, runnable) for name in on_onnx]
+    return Group(
+        name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
+        candidates=(*candidates, Candidate("null", "", native)),
+        batches=_batches(wanted, model),
+        settings=Settings(wanted.threads, usable_cores()[-wanted.threads :]),
+        images=work.folder / "model" / RECORDS_FILE,
+    )
+
+
+def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
+    """
+    Raises:
+        InputError: another batch is asked for than the model's own.
+    """
+    only = 1 if model.whole else model.batch
+    if only is None:
+        return tuple(sorted(set(wanted.batches)))
+    if set(wanted.batches) - {1, only}:
+        raise InputError(
+            f"{model.location} takes one batch size",
+            expected=f"--batch {only}",
+            found=", ".join(map(str, wanted.batches)),
+        )
+    return (only,)
+
+
+def _cells(work: Work, brought: Brought, group: Group, exports: list[Export], measured: Measured) -> list[Cell]:
+    """The cells, with how their outputs agree, and those that a failed export would have had."""
+    with work.stage("audit", "Comparing numbers"):
+        agreements, timed = agreements_of(brought, measured)
+    weights = {group.name: brought.model.fingerprint}
+    cells = judged(cells_of([group], measured.facts, measured.samples, agreements, weights), measured, timed)
+    missing = [
+        blank_cell(
+            group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
+        ).model_copy(update={"reason": f"the export failed: {export.reason}"})
+        for export in exports
+        if export.status == "failed"
+        for batch in group.batches
+        for runtime in _timed(work.wanted, ON_ONNX)
+    ]
+    return [_in_terms_of_options(cell) for cell in cells + missing]
+
+
+def _in_terms_of_options(cell: Cell) -> Cell:
+    return cell.model_copy(update={"reason": OUT_OF_TIME}) if cell.reason == BUDGET_SPENT else cell
+
+
+def agreements_of(brought: Brought, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+    """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
+    judge = Judge(brought.model, brought.reference, {brought.native_name: brought.native}, brought.exact)
+    images, calls = {}, {}
+    for cell, file in measured.logits.items():
+        if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
+            rows = np.load(file, allow_pickle=False)
+            images[cell] = judge.compare(cell, rows, np.arange(min(len(rows), AUDITED_IMAGES)))
+    for cell, files in measured.timed.items():
+        if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
+            kept = [np.load(file, allow_pickle=False) for file in files]
+            rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
+            calls[cell] = judge.compare(cell, rows, places)
+    return images, calls
+
+
+def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
+    """What was asked for and what the model is, without the paths of this machine."""
+    model = brought.model
+    return {
+        "command": wanted.command,
+        "model": str(wanted.location),
+        "framework": model.kind,
+        "inputs": [f"{one.name}: {one.dtype} {list(model.open_shape_of(one))}" for one in model.inputs],
+        "outputs": [f"{one.name}: {one.dtype} {list(model.open_shape_of(one))}" for one in model.outputs],
+        "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
+        "reference": brought.what,
+        "fingerprint": model.fingerprint,
+        "opset": wanted.opset,
+        "threads": wanted.threads,
+        "processes": wanted.processes,
+        "minutes": wanted.minutes,
+    }
+
+
+def _data(wanted: Wanted, brought: Brought) -> DataSummary:
+    given = wanted.inputs.name if wanted.inputs else ""
+    return DataSummary(
+        name=given or "drawn from the signature",
+        content_hash=file_sha256(brought.folder / RECORDS_FILE),
+        counts={"inputs": brought.records},
+        classes=[],
+        attribution="",
+        licence="",
+        notice="" if given else DRAWN,
+        synthetic=False,
+    )
+
+
+def refusals(results: Results) -> list[str]:
+    """Why the answer is no: numbers that differ, or no ONNX file at all; none means yes."""
+    wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
+    found = [f"the export by {one.exporter} is wrong: {one.reason}" for one in wrong]
+    found += [
+        f"{cell.label}, batch {cell.batch}: {part.reason}"
+        for cell in results.cells
+        for part in (cell.agreement, cell.timed_agreement)
+        if part is not None and not part.passed
+    ]
+    if not any(one.status == "ok" for one in results.exports):
+        found.append("no route gave an ONNX file that may be used")
+    if not any(cell.status == "ok" and cell.framework for cell in results.cells):
+        found.append("nothing could be timed: allow it more --minutes, or fewer runtimes with --runtime")
+    return found

@@ -1,0 +1,48 @@
+"""A user's JAX model to ONNX by jax2onnx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax2onnx import to_onnx
+
+from assay.user.on_jax import load_function, outputs_of
+from export.request import ExportOutcome, versions_of
+from export.user_request import UserExportRequest
+
+OLDEST_OPSET = 18
+
+
+@dataclass(frozen=True)
+class Input:
+    """What jax2onnx wants to know of an input; a word in the shape is a dimension that may be any."""
+
+    shape: tuple[int | str, ...]
+    dtype: np.dtype[np.generic]
+
+
+def export(request: UserExportRequest) -> ExportOutcome:
+    """Write the model; same errors as `load_function`."""
+    model = request.model
+    function = load_function(model.location)
+    inputs = [
+        Input(tuple(size or "batch" for size in model.open_shape_of(one)), np.dtype(one.dtype)) for one in model.inputs
+    ]
+
+    def flat(*arrays: jax.Array) -> object:
+        found = list(outputs_of(function(*arrays), model.location).values())
+        return found[0] if len(found) == 1 else tuple(found)
+
+    to_onnx(
+        flat,
+        inputs,
+        model_name=model.location.name,
+        opset=max(request.opset, OLDEST_OPSET),
+        return_mode="file",
+        output_path=str(request.output),
+        input_names=[one.name for one in model.inputs],
+        output_names=[one.name for one in model.outputs],
+    )
+    return ExportOutcome("", (), versions_of("jax", "jax2onnx", "onnx"))

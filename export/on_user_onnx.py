@@ -1,0 +1,70 @@
+"""A user's ONNX file: run in fp32 by ONNX Runtime without optimisations, in float64 by onnx's reference evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import ModelProto, ValueInfoProto, helper
+
+from assay.errors import ArtifactError, InputError
+from assay.user.loaded import Compute, Loaded
+from assay.user.model import Declared, Location
+from export.inspect import one_line, read_model
+from export.on_onnx_double import run_double, without_initialisers
+
+Array = NDArray[np.generic]
+
+
+def load(location: Location) -> Loaded:
+    """
+    Raises:
+        ArtifactError: the file is no ONNX model, or ONNX Runtime refuses it.
+        InputError: an input is no tensor of numbers.
+    """
+    model = read_model(location.path)
+    declared = tuple(_declared(value) for value in without_initialisers(model.graph))
+    return Loaded(declared, _native(location, [one.name for one in declared]), lambda: double(model, location.name))
+
+
+def double(model: ModelProto, name: str) -> Compute:
+    """A model in float64; calling it raises InputError where the reference evaluator cannot."""
+    names = [value.name for value in without_initialisers(model.graph)]
+    return lambda inputs: run_double(model, dict(zip(names, inputs, strict=True)), name)
+
+
+def _native(location: Location, names: Sequence[str]) -> Compute:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(location.path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base
+        raise ArtifactError(f"ONNX Runtime refuses {location}", found=one_line(error)) from error
+    outputs = [output.name for output in session.get_outputs()]
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        try:
+            found = session.run(outputs, dict(zip(names, inputs, strict=True)))
+        except Exception as error:  # its exceptions have no common base
+            raise InputError(f"{location} does not run", found=one_line(error)) from error
+        return dict(zip(outputs, map(np.asarray, found), strict=True))
+
+    return compute
+
+
+def _declared(value: ValueInfoProto) -> Declared:
+    """
+    Raises:
+        InputError: it is no tensor of numbers of a fixed rank.
+    """
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape") or tensor.elem_type in {0, 8}:
+        raise InputError(f"Input '{value.name}' cannot be made", expected="a tensor of numbers with a fixed rank")
+    shape = tuple(
+        int(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or f"dimension_{place}"
+        for place, dimension in enumerate(tensor.shape.dim)
+    )
+    return Declared(name=value.name, dtype=helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape=shape)

@@ -1,0 +1,297 @@
+"""One export of a user's model, and its check: `python -P -m export.user_job`, a process of its own.
+
+Two commands: "export" writes `model.onnx` and `inspection.json`, "check" compares a file with the float64 outputs.
+They are apart because the reference may itself come from an export: TensorFlow has none of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from assay import __version__
+from assay.errors import AssayError, ExportFailedError
+from assay.jobs import Channel, Message, serve_job
+from assay.registry import USER_EXPORTERS
+from assay.results import Export
+from assay.user.agreement import Judge
+from assay.user.arrays import inputs_of, rows_of
+from assay.user.model import UserModel
+from export.finish import finish
+from export.inspect import inspect, one_line, read_model
+from export.request import ExportOutcome
+from export.user_probe import MOST_EVALUATED, check_reference
+from export.user_request import UserExportRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx
+    import onnxruntime
+
+MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
+GIVEN = "given"
+"""The exporter's name of an ONNX file that the user brings: it is looked at and checked as an export is."""
+CHECKED_BATCHES = (1, 3, 32)
+
+
+class ExportMessage(BaseModel):
+    """What to export; the answer is an `Export` without its agreement."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: UserModel
+    exporter: str
+    opset: int
+    key: str
+    folder: Path
+
+
+class CheckMessage(BaseModel):
+    """What to compare; the answer has "agreement", a list, and "reason"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: UserModel
+    exporter: str
+    file: Path
+    records: Path
+    native: Path
+    reference: Path
+    exact: bool
+
+
+class DoubleMessage(BaseModel):
+    """Which file to compute in float64; the outputs are written to `out`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: UserModel
+    file: Path
+    records: Path
+    native: Path
+    out: Path
+
+
+def export(message: Message) -> Message:
+    """
+    Raises:
+        ExportFailedError: the route gave no ONNX file.
+        AssayError: the user's file fails, or something is missing.
+    """
+    request = ExportMessage.model_validate(message)
+    path = request.folder / MODEL_FILE
+    outcome, seconds = _exported(request, path)
+    notes: tuple[str, ...] = ()
+    if request.exporter != GIVEN:
+        try:
+            _, notes = finish(path, request.opset, _metadata(request, outcome))
+        except AssayError as error:
+            raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
+        rename(path, request.model)
+    inspection = inspect(path)
+    (request.folder / INSPECTION_FILE).write_text(inspection.model_dump_json(indent=1), encoding="utf-8")
+    opset = inspection.opsets.get("", 0)
+    record = Export(
+        architecture=request.model.location.name,
+        size=request.model.image_size,
+        exporter=request.exporter,
+        status="ok",
+        key=request.key,
+        weights=request.model.fingerprint,
+        opset=opset,
+        opset_asked=opset if request.exporter == GIVEN else request.opset,
+        file_bytes=inspection.file_bytes,
+        parameters=inspection.parameters,
+        nodes=inspection.nodes,
+        operators=inspection.operators,
+        transposes=inspection.transposes,
+        transposes_after_optimisation=inspection.optimised.transposes if inspection.optimised else 0,
+        seconds=seconds,
+        made_by={**outcome.versions, "transforms": "; ".join((*outcome.transforms, *notes))},
+    )
+    return cast("Message", record.model_dump(mode="json"))
+
+
+def _exported(request: ExportMessage, path: Path) -> tuple[ExportOutcome, float]:
+    """Run the route; whatever it raises becomes one of our errors. A file that was given is only copied."""
+    if request.exporter == GIVEN:
+        import onnx  # noqa: PLC0415  only the process that opens files loads it
+
+        onnx.save(read_model(request.model.location.path), path)
+        return ExportOutcome("", (), {}), 0.0
+    route = cast("Callable[[UserExportRequest], ExportOutcome]", USER_EXPORTERS[request.exporter].load())
+    begun = time.perf_counter()
+    try:
+        outcome = route(UserExportRequest(request.model, path, request.opset))
+    except AssayError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise ExportFailedError(
+            f"The exporter {request.exporter} failed", found=f"{type(error).__name__}: {one_line(error)}"
+        ) from error
+    if not path.is_file():
+        raise ExportFailedError(f"The exporter {request.exporter} wrote no file")
+    return outcome, time.perf_counter() - begun
+
+
+def _metadata(request: ExportMessage, outcome: ExportOutcome) -> dict[str, str]:
+    """What the file says of itself, for whoever finds it without its record."""
+    return {
+        "assay.version": __version__,
+        "assay.exporter": request.exporter,
+        "assay.framework": request.model.kind,
+        "assay.versions": ", ".join(f"{name} {version}" for name, version in outcome.versions.items()),
+        "assay.model": request.model.location.name,
+        "assay.fingerprint": request.model.fingerprint,
+        "assay.transforms": "; ".join(outcome.transforms),
+    }
+
+
+def rename(path: Path, model: UserModel) -> None:
+    """Give the inputs and outputs of a file the names of the model's, by their places; routes choose their own.
+
+    Raises:
+        ExportFailedError: it has another number of them.
+    """
+    import onnx  # noqa: PLC0415
+
+    proto = read_model(path)
+    graph = proto.graph
+    fixed = {tensor.name for tensor in graph.initializer}
+    pairs: dict[str, str] = {}
+    for kind, values, tensors in (
+        ("inputs", [value for value in graph.input if value.name not in fixed], model.inputs),
+        ("outputs", list(graph.output), model.outputs),
+    ):
+        found, wanted = [value.name for value in values], [one.name for one in tensors]
+        if len(found) != len(wanted):
+            raise ExportFailedError(
+                f"The file has other {kind} than the model", expected=", ".join(wanted), found=", ".join(found)
+            )
+        if set(found) != set(wanted):
+            pairs |= dict(zip(found, wanted, strict=True))
+    if pairs:
+        _rename_values(graph, pairs)
+        onnx.save(proto, path)
+
+
+def _rename_values(graph: onnx.GraphProto, pairs: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = pairs.get(value.name, value.name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = pairs.get(name, name)
+        for attribute in node.attribute:
+            if attribute.type == attribute.GRAPH:
+                _rename_values(attribute.g, pairs)
+
+
+def check(message: Message) -> Message:
+    """Compare a file at every optimisation level, for a few batch sizes, with the float64 outputs.
+
+    Raises:
+        ExportFailedError: ONNX Runtime does not load or run it, or its inputs are not the model's.
+    """
+    request = CheckMessage.model_validate(message)
+    model = request.model
+    records, native, reference = (
+        np.load(path, allow_pickle=False) for path in (request.records, request.native, request.reference)
+    )
+    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, request.exact)
+    agreements = []
+    for level, session in _sessions(request.file, request.exporter):
+        for batch in _batches(model, len(reference)):
+            subject = f"{request.exporter} at level {level}, batch {batch}"
+            rows = _rows(session, model, records[: min(batch, len(records))], batch, subject)
+            count = min(len(rows), len(reference))
+            agreements.append(judge.compare(subject, rows[:count], np.arange(count)))
+    failed = [record for record in agreements if not record.passed]
+    reason = f"{failed[0].subject}: {failed[0].reason}" if failed else ""
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return {
+        "agreement": [cast("Message", record.model_dump(mode="json")) for record in agreements],
+        "reason": reason + more,
+    }
+
+
+def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
+    if model.whole:
+        return (1,)
+    return (model.batch,) if model.batch else tuple(dict.fromkeys(min(batch, rows) for batch in CHECKED_BATCHES))
+
+
+def _sessions(path: Path, subject: str) -> Iterator[tuple[str, onnxruntime.InferenceSession]]:
+    """The file loaded at each of ONNX Runtime's optimisation levels, with the level's name."""
+    import onnxruntime  # noqa: PLC0415
+
+    for name, level in onnxruntime.GraphOptimizationLevel.__members__.items():
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        options.log_severity_level = 4
+        short = name.removeprefix("ORT_").lower()
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common base
+            raise ExportFailedError(
+                f"{subject} does not load in ONNX Runtime at level {short}", found=one_line(error)
+            ) from error
+        yield short, session
+
+
+def _rows(
+    session: onnxruntime.InferenceSession, model: UserModel, records: np.ndarray, batch: int, subject: str
+) -> np.ndarray:
+    """The outputs of one call; records repeat where they do not fill it."""
+    whole = records if len(records) == batch else np.resize(records, batch)
+    names = [one.name for one in model.inputs]
+    try:
+        feeds = dict(zip(names, inputs_of(model, whole), strict=True))
+        found = session.run([one.name for one in model.outputs], feeds)
+    except Exception as error:  # its exceptions have no common base
+        raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
+    return rows_of(model, [np.asarray(one) for one in found])
+
+
+def double(message: Message) -> Message:
+    """Compute an export in float64 by onnx's reference evaluator, on the first few records.
+
+    Raises:
+        InputError: it cannot be had, or is not what the model itself computes.
+    """
+    from export.on_user_onnx import double as compute_double  # noqa: PLC0415
+
+    request = DoubleMessage.model_validate(message)
+    model = request.model
+    records = np.load(request.records, allow_pickle=False)
+    step = 1 if model.whole else model.batch or MOST_EVALUATED
+    count = min(len(records), max(MOST_EVALUATED // step, 1) * step)
+    compute = compute_double(read_model(request.file), request.file.name)
+    found = []
+    for start in range(0, count, step):
+        outputs = compute(inputs_of(model, np.resize(records[start : start + step], step)))
+        found.append(rows_of(model, [outputs[one.name] for one in model.outputs]))
+    exact = np.concatenate(found)[: len(records)]
+    check_reference(exact, np.load(request.native, allow_pickle=False))
+    np.save(request.out, exact)
+    return {}
+
+
+def _work(request: Message, channel: Channel) -> Message:
+    del channel
+    commands = {"export": export, "check": check, "double": double}
+    return commands[str(request.pop("do"))](request)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(_work)

@@ -1,0 +1,252 @@
+"""What a user's model is, found by loading and running it: `python -P -m export.user_probe`, a process of its own.
+
+It finds the framework and the inputs, draws records, runs the model on them in its own precision and, where that can
+be had, in float64, and looks whether the rows of a batch depend on each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from assay.agreement import CEILING
+from assay.errors import AssayError, InputError, NotInstalledError
+from assay.jobs import Channel, Message, serve_job
+from assay.store import file_sha256
+from assay.user.arrays import inputs_of, rows_of
+from assay.user.loaded import Compute, Loaded
+from assay.user.model import Declared, Kind, Location, Tensor, UserModel
+from assay.user.source import built, kind_of, source_hash
+from export.pair_inputs import read_arrays
+from export.user_inputs import Form, declared_inputs, form_of, records_of
+
+Array = NDArray[np.generic]
+
+RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
+MOST_ROWS = 32
+"""Of the records, those that are compared; in float64 by onnx's reference evaluator, which is slow, fewer."""
+MOST_EVALUATED = 8
+LOADERS: dict[Kind, tuple[str, str]] = {
+    "torch": ("assay.user.on_torch", "cpu"),
+    "tf": ("assay.user.on_tf", "cpu"),
+    "jax": ("assay.user.on_jax", "cpu"),
+    "onnx": ("export.on_user_onnx", "cpu"),
+}
+REFERENCES: dict[Kind, str] = {
+    "torch": "the PyTorch model in float64",
+    "jax": "the JAX function in float64",
+    "onnx": "the file in float64, by onnx's reference evaluator",
+}
+
+
+class ProbeRequest(BaseModel):
+    """A model, and what its user says of it.
+
+    Attributes:
+        shapes: inputs by --shape, in the order of the model's.
+        dimensions: sizes of dynamic dimensions by name.
+        inputs: .npz or folder of .npy; None draws them.
+        batches: rows of the calls that will be timed.
+        folder: takes `RECORDS_FILE`, `NATIVE_FILE` and, where there is a reference, `REFERENCE_FILE`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    location: Location
+    shapes: tuple[Declared, ...]
+    dimensions: dict[str, int]
+    inputs: Path | None
+    batches: tuple[int, ...]
+    folder: Path
+
+
+class Probed(BaseModel):
+    """What was found.
+
+    Attributes:
+        reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: UserModel
+    reference: str
+    reason: str = ""
+
+
+def probe(request: ProbeRequest) -> Probed:
+    """
+    Raises:
+        InputError: the model does not load or run, or nobody says what goes in.
+        NotInstalledError: its framework, or something that its file imports, is missing.
+    """
+    location, loaded = load(request.location)
+    arrays = read_arrays(request.inputs) if request.inputs else {}
+    declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
+    arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
+    model, records, native = _run(location, declared, arrays, request.batches, loaded.native)
+    chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
+    np.save(request.folder / RECORDS_FILE, records)
+    np.save(request.folder / NATIVE_FILE, native)
+    try:
+        exact = _computed(model, loaded.double(), chosen)
+        check_reference(exact, native)
+    except AssayError as error:
+        reference, reason = "", str(error)
+    else:
+        np.save(request.folder / REFERENCE_FILE, exact)
+        reference, reason = REFERENCES[model.kind], ""
+    fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
+    return Probed(
+        model=model.model_copy(update={"fingerprint": fingerprint.hexdigest()}), reference=reference, reason=reason
+    )
+
+
+def load(location: Location) -> tuple[Location, Loaded]:
+    """A model with its framework, which of a function is found by running its file.
+
+    Raises:
+        InputError: it does not load.
+        NotInstalledError: its framework is missing.
+    """
+    if not location.kind:
+        kind = kind_of(built(location.path, location.function), location.path)
+        location = location.model_copy(update={"kind": kind})
+    module, extra = LOADERS[cast("Kind", location.kind)]
+    try:
+        loader = importlib.import_module(module).load
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            f"{location} needs the Python package '{error.name}', which is not installed",
+            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
+        ) from error
+    return location, cast("Callable[[Location], Loaded]", loader)(location)
+
+
+def _run(
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], native: Compute
+) -> tuple[UserModel, Array, Array]:
+    """The model with its outputs, the records, and its own outputs on those that are compared.
+
+    A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
+    rows must treat them one by one.
+    """
+    form = form_of(declared)
+    model, records = _described(location, form, arrays, batches, native)
+    if model is not None:
+        rows = _computed(model, native, records[:MOST_ROWS])
+        if _independent(model, native, records[:MOST_ROWS], rows):
+            return model, records, rows
+    if not form.whole and form.batch is None:
+        raise InputError(
+            f"The rows of a batch of {location} depend on each other",
+            expected="one row of every output for each row that goes in, whatever the others are",
+            remedy=f"Give the model a fixed size: --dimension {declared[0].shape[0]}=4, or --shape with numbers alone",
+        )
+    form = form_of(declared, whole=True)
+    model, records = _described(location, form, arrays, batches, native)
+    assert model is not None, "a whole call has a row for itself"
+    return model, records, _computed(model, native, records[:MOST_ROWS])
+
+
+def _described(
+    location: Location, form: Form, arrays: dict[str, Array], batches: Sequence[int], native: Compute
+) -> tuple[UserModel | None, Array]:
+    """The model with the outputs of one call; None where they have no row for each record."""
+    records = records_of(form, arrays, max(batches))
+    kind = cast("Kind", location.kind)
+    model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
+    count = 1 if form.whole else form.batch or 2
+    outputs = native(inputs_of(model, np.resize(records, count)))
+    _refuse_others(outputs, location)
+    if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
+        return None, records
+    found = tuple(
+        Tensor(name=name, dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
+        for name, value in outputs.items()
+    )
+    return model.model_copy(update={"outputs": found}), records
+
+
+def _refuse_others(outputs: dict[str, Array], location: Location) -> None:
+    for name, value in outputs.items():
+        if value.dtype.kind not in "fiub" or not value.size:
+            raise InputError(
+                f"Output '{name}' of {location} cannot be compared",
+                expected="a tensor of numbers",
+                found=f"{value.dtype} {value.shape}",
+            )
+
+
+def _computed(model: UserModel, compute: Compute, records: Array) -> Array:
+    """The outputs of records as rows of float64 or what they came in, called as the model wants it."""
+    step = 1 if model.whole else model.batch or MOST_ROWS
+    found = []
+    for start in range(0, len(records), step):
+        part = records[start : start + step]
+        whole = np.resize(part, step) if model.batch else part
+        rows = rows_of(model, list(compute(inputs_of(model, whole)).values()))
+        found.append(rows[: len(part)])
+    return np.concatenate(found)
+
+
+def _independent(model: UserModel, native: Compute, records: Array, rows: Array) -> bool:
+    """Whether a row gives the same in other company, to rounding: the records in another order."""
+    if model.whole or model.batch == 1 or len(records) == 1:
+        return True
+    order = np.random.default_rng(1).permutation(len(records))
+    again = _computed(model, native, records[order])
+    wide, other = rows[order].astype(np.float64), again.astype(np.float64)
+    scale = np.nanmax(np.abs(np.where(np.isfinite(wide), wide, 0)))
+    close = np.isclose(wide, other, rtol=0, atol=CEILING * max(scale, np.finfo(np.float32).tiny), equal_nan=True)
+    return bool(close.all())
+
+
+def check_reference(exact: Array, native: Array) -> None:
+    """Make sure that outputs can be a reference for a model's own.
+
+    Raises:
+        InputError: they are not float64, not finite, zero, or further from the model's own than fp32 explains.
+    """
+    if exact.dtype != np.float64:
+        raise InputError("It computes in something else than float64", found=str(exact.dtype))
+    if not np.isfinite(exact).all():
+        raise InputError("Its outputs in float64 are not finite")
+    if not exact.any():
+        raise InputError("Its outputs in float64 are zero everywhere")
+    rows = native[: len(exact)].astype(np.float64)
+    scale = float(np.abs(exact).max())
+    apart = float(np.abs(exact - rows).max()) if rows.shape == exact.shape else float("inf")
+    if not apart <= CEILING * scale:
+        raise InputError(
+            "Its outputs in float64 are not the model's own to rounding in fp32",
+            expected=f"at most {CEILING * scale:.3g} apart",
+            found=f"{apart:.3g}",
+        )
+
+
+def _files_hash(location: Location) -> str:
+    if location.form == "function":
+        return source_hash(location.path)
+    if location.path.is_file():
+        return file_sha256(location.path)
+    files = sorted(path for path in location.path.rglob("*") if path.is_file())
+    return hashlib.sha256("".join(file_sha256(path) for path in files).encode()).hexdigest()
+
+
+def _work(request: Message, channel: Channel) -> Message:
+    del channel
+    return cast("Message", probe(ProbeRequest.model_validate(request)).model_dump(mode="json"))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(_work)

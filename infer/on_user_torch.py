@@ -1,0 +1,101 @@
+"""A user's PyTorch model: eager, TorchScript, and torch.compile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from assay.errors import InputError, NotInstalledError
+from assay.spec import Settings
+from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.on_torch import Forward, forward_of, load_module
+from infer.runtime import ModelFiles, signature_of
+
+
+class UserTorchSession:
+    """A callable on tensors; several inputs go in and several outputs come out together."""
+
+    precision = "fp32"
+
+    def __init__(self, model: ModelFiles, forward: Forward, device: torch.device) -> None:
+        self.signature = signature_of(model, "NCHW")
+        self.facts = {"torch threads": str(torch.get_num_threads())}
+        self._model, self._forward, self._device = model.users, forward, device
+
+    def prepare(self, images: Array) -> Sequence[Tensor]:
+        tensors = [torch.from_numpy(one).to(self._device) for one in inputs_of(self._model, images)]
+        self._wait()
+        return tensors
+
+    def run(self, native: Sequence[Tensor]) -> Sequence[Tensor]:
+        outputs = list(self._forward(native).values())
+        self._wait()
+        return outputs
+
+    def fetch(self, native: Sequence[Tensor]) -> Array:
+        return rows_of(self._model, [one.cpu().numpy() for one in native])
+
+    def close(self) -> None:
+        del self._forward
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def load_eager(model: ModelFiles, settings: Settings) -> UserTorchSession:
+    module, device = _module(model, settings)
+    return UserTorchSession(model, forward_of(module, model.users.location), device)
+
+
+def load_script(model: ModelFiles, settings: Settings) -> UserTorchSession:
+    """What is a TorchScript file already is frozen; everything else is traced first."""
+    module, device = _module(model, settings)
+    with torch.inference_mode():
+        if not isinstance(module, torch.jit.ScriptModule):
+            module = torch.jit.trace(module, _example(model, device), strict=False, check_trace=False)
+        frozen = torch.jit.freeze(module)
+    return UserTorchSession(model, forward_of(frozen, model.users.location), device)
+
+
+def load_compile(model: ModelFiles, settings: Settings) -> UserTorchSession:
+    """Inductor with its default mode; it compiles C++ for each input shape at the first call.
+
+    Raises:
+        NotInstalledError: there is no C++ compiler.
+    """
+    if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
+        raise NotInstalledError(
+            "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
+            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
+        )
+    module, device = _module(model, settings)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InputError("torch.compile compiles Python, and the model is TorchScript")
+    return UserTorchSession(model, forward_of(torch.compile(module, dynamic=False), model.users.location), device)
+
+
+def _example(model: ModelFiles, device: torch.device) -> tuple[Tensor, ...]:
+    user = model.users
+    shapes = [(user.shape_of(one, user.example_batch), one.dtype) for one in user.inputs]
+    return tuple(torch.from_numpy(np.zeros(shape, dtype)).to(device) for shape, dtype in shapes)
+
+
+def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.device]:
+    """The model on its device, after PyTorch has been told its threads.
+
+    Raises:
+        InputError: CUDA is asked for and there is none; or the user's code fails.
+    """
+    torch.set_num_threads(settings.threads)
+    with suppress(RuntimeError):  # it can be set only once in a process
+        torch.set_num_interop_threads(1)
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("PyTorch finds no CUDA device", remedy="Leave --device cuda out")
+    device = torch.device(settings.device)
+    return load_module(model.users.location).to(device), device
