@@ -15,10 +15,11 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.errors import AssayError
 from bench.cli_audit import audit
+from bench.cli_choose import choose
 from bench.cli_compare import compare
 from bench.cli_deploy import deploy
 from bench.cli_selfcheck import selfcheck
-from bench.cli_serve import serve
+from bench.cli_serve import serve, verify_server
 from bench.cli_user import compare_model
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ app.add_typer(data_app, name="data")
 app.command()(audit)
 app.command()(selfcheck)
 app.command()(compare)
+app.command()(choose)
 app.command("compare-model")(compare_model)
 app.command()(deploy)
 app.command()(serve)
+app.command()(verify_server)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from bench.serving.audited import Audited
     from bench.serving.serve import Event
+    from infer.wire import Way
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 WATCH_SECONDS = 0.5
@@ -65,6 +67,64 @@ def serve(
     tell({"event": "stopped"})
 
 
+Url = Annotated[str, typer.Argument(metavar="URL", help="Of the server's HTTP, such as http://127.0.0.1:8000.")]
+DeploymentFolder = Annotated[Path, typer.Option("--deployment", help="The folder written by `assay deploy`.")]
+Grpc = Annotated[str | None, typer.Option("--grpc", help="HOST:PORT of gRPC; by default the port after that of HTTP.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", help="An .npy of the test split's images, instead of its data set.")
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
+]
+
+
+def verify_server(
+    url: Url,
+    deployment: DeploymentFolder,
+    grpc: Grpc = None,
+    way: Annotated[
+        list[str] | None, typer.Option("--way", help="http, grpc or shared-memory; all of them when not given.")
+    ] = None,
+    images: Images = None,
+    data_root: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a server for the whole test split and compare every answer with the audited one; exit 1 when one differs."""
+    from rich.console import Console
+
+    from bench.serving.audited import target_of
+    from bench.serving.tables import render_verification
+    from bench.serving.verify import verify
+
+    audited = _audited(deployment, images, data_root)
+    found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        render_verification(found, Console(highlight=False))
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _audited(folder: Path, images: Path | None, data_root: Path | None) -> Audited:
+    from bench.progress import Narrator
+    from bench.serving.audited import read_audited
+
+    narrator = Narrator()
+    with narrator.showing():
+        return read_audited(folder, images, data_root, Path("artifacts") / "data", narrator.bar)
+
+
+def _ways(names: list[str] | None) -> list[Way]:
+    from assay.errors import unknown_name
+    from infer.wire import WAYS
+
+    for name in names or ():
+        if name not in WAYS:
+            raise unknown_name("way", name, WAYS)
+    return [way for way in WAYS if not names or way in names]
+
+
 def _printing(*, as_json: bool) -> Callable[[Event], None]:
     """How events are shown: as JSON, or in words."""
 
@@ -86,6 +146,7 @@ def _words(event: Event) -> str:
         "log": f"server: {event.get('text')}",
         "serving": f"Version {event.get('version')} serves now.",
         "kept": f"Version {event.get('version')} goes on: {event.get('reason')}",
+        "worker lost": "A process that runs the model was killed; the model is loaded anew.",
         "unhealthy": "The server does not say that it is ready.",
         "healthy": "The server is ready again.",
         "stopped": "Stopped.",

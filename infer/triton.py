@@ -39,6 +39,7 @@ PORTS_TRIED = 200
 READY_SECONDS, STOP_SECONDS = 60.0, 10.0
 OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+WORKER = "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
 IMAGE = "nvcr.io/nvidia/tritonserver:24.10-py3"  # the release of server 2.51
 
@@ -186,6 +187,11 @@ class TritonServer:
         """Whether the server's process is there; `is_ready` says whether it answers."""
         return self._guard.poll() is None
 
+    def workers(self) -> int:
+        """How many processes that run a model are alive. One that was killed is not started again by the server,
+        which refuses its requests from then on and still calls itself ready."""
+        return sum(_is_worker(pid) for pid in _descendants(self._guard.pid))
+
     def is_ready(self) -> bool:
         """Whether the server says that it and its models are ready."""
         try:
@@ -231,6 +237,27 @@ class TritonServer:
             time.sleep(0.05)
 
 
+def _descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for word in _read(children).split():
+            found += [int(word), *_descendants(int(word))]
+    return found
+
+
+def _is_worker(pid: int) -> bool:
+    """Whether this is a living worker of the server; one that has ended has no command line any more."""
+    return WORKER in _read(Path(f"/proc/{pid}/cmdline")).partition("\0")[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the process has ended meanwhile
+        return ""
+
+
 def errors_in(log: Path) -> str:
     """What a server's log has as errors, on one line."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -245,7 +272,7 @@ def _start(python: Path, work: Path, arguments: Sequence[str], log: IO[bytes]) -
     backends = work / "backends"
     shutil.copytree(server / "backends" / "python", backends / "python")
     stub = server / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
-    shutil.copy(stub / "triton_python_backend_stub", backends / "python")
+    shutil.copy(stub / WORKER, backends / "python")
     (backends / "onnxruntime").mkdir()
     shutil.copy(BACKEND, backends / "onnxruntime" / "model.py")
     libraries = [str(packages / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]

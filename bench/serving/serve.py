@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -62,6 +63,7 @@ class Serving:
         if not self.server.running():
             raise self.server.ended()
         self._look_at_health(tell)
+        self._revive(tell)
         self.follow(tell)
 
     def follow(self, tell: Tell) -> None:
@@ -94,17 +96,35 @@ class Serving:
         if found.name != self.current.name:
             raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
         try:
-            self._load(found)
+            self._change("load", found)
         except BaseException:
             config.write_bytes(before)
             raise
         self.current = found
         tell({"event": "serving", "version": found.serving})
 
-    def _load(self, deployment: Deployment) -> None:
-        """Have the server load it; Triton answers when it is ready or refused."""
+    def _revive(self, tell: Tell) -> None:
+        """Load the model anew when a process that runs it was killed; until then its requests get errors."""
+        missing = self.current.instances - self.server.workers()
+        if missing <= 0:
+            return
+        tell({"event": "worker lost", "version": self.current.serving})
+        try:
+            self._change("unload", self.current)
+            self._change("load", self.current)
+        except FailedError as error:
+            tell({"event": "log", "text": str(error)})  # and tried again at the next look
+            return
+        tell({"event": "serving", "version": self.current.serving})
+
+    def _change(self, action: Literal["load", "unload"], deployment: Deployment) -> None:
+        """Have the server load or unload the model; Triton answers when it is ready, or refused.
+
+        Raises:
+            FailedError: it did not.
+        """
         request = urllib.request.Request(
-            f"http://{self.server.addresses.http}/v2/repository/models/{deployment.name}/load",
+            f"http://{self.server.addresses.http}/v2/repository/models/{deployment.name}/{action}",
             data=b"{}",
             headers={"assay-key": self.key, "Content-Type": "application/json"},
         )
@@ -113,14 +133,11 @@ class Serving:
                 pass
         except urllib.error.HTTPError as error:
             raise FailedError(
-                f"The server refused version {deployment.serving}",
+                f"The server refused to {action} version {deployment.serving}",
                 found=" ".join(error.read().decode(errors="replace").split())[:1500],
-                remedy=f"Version {self.current.serving} goes on serving",
             ) from error
         except OSError as error:
-            raise FailedError(
-                f"The server did not answer about version {deployment.serving}", found=str(error)
-            ) from error
+            raise FailedError(f"The server did not {action} version {deployment.serving}", found=str(error)) from error
 
     def _look_at_health(self, tell: Tell) -> None:
         now = time.monotonic()

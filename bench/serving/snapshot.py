@@ -13,7 +13,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from assay.deployment import CHECKSUMS_FILE, CONFIG_FILE, DEPLOYMENT_FILE, MODELS, Deployment, read_deployment
+from assay.deployment import (
+    CHECKSUMS_FILE,
+    CONFIG_FILE,
+    DEPLOYMENT_FILE,
+    MODEL_FILE,
+    MODELS,
+    Deployment,
+    read_deployment,
+)
 from assay.errors import ArtifactError
 from assay.store import file_sha256, reporting_disk_errors
 
@@ -46,6 +54,9 @@ def take_snapshot(folder: Path, repository: Path) -> Deployment:
             expected=f"{model / CONFIG_FILE} and the files of {served}",
             found=", ".join(map(str, wanted)) or "none of them",
         )
+    expected, path = found.version(found.serving).model_sha256, served / MODEL_FILE
+    if sums.get(path) != expected:
+        raise _changed(folder / path, expected, sums.get(path, "no such file"))
     with reporting_disk_errors(repository):
         for name in wanted:
             _copy(folder, name, sums[name], repository / name.relative_to(MODELS))

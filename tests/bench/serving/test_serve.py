@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.deployment import Version
 from assay.errors import FailedError
 from infer import wire
 from tests import serving_folder
@@ -60,7 +61,9 @@ def test_models_change_by_the_one_who_serves_alone(served: Served) -> None:
         assert ready.status == 200
 
 
-@pytest.mark.parametrize("path", ["/v2/models/../../etc/passwd", "/v2/models/..%2f..%2fetc/config", "/../../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/v2/models/../../etc/passwd", "/v2/models/..%2f..%2fetc/config", "/../../etc/passwd"]
+)
 def test_a_path_that_leaves_the_repository_is_not_found(served: Served, path: str) -> None:
     host, port = served.http.split(":")
     with socket.create_connection((host, int(port))) as connection:
@@ -128,20 +131,24 @@ def test_a_version_that_does_not_load_leaves_the_old_one_serving(served: Served)
     whole = broken.read_bytes()
     with Load(served) as load:
         broken.write_bytes(b"no model")
-        serving_folder.serve_version(served.folder, 2)
+        serving_folder.serve_version(served.folder, 2, versions_of(served))
         kept = served.event("serving", "kept")
         assert kept["event"] == "kept"
         assert kept["version"] == 1
-        assert "refused version 2" in kept["reason"]
+        assert "refused to load version 2" in kept["reason"]
         before = len(load.versions)
         assert becomes(lambda: len(load.versions) > before + 50)
     assert load.wrong == []
     assert set(load.versions) == {"1"}
     broken.write_bytes(whole)
-    serving_folder.serve_version(served.folder, 2)
+    serving_folder.serve_version(served.folder, 2, versions_of(served))
     assert served.event("serving", "kept") == {"event": "serving", "version": 2}
     serving_folder.serve_version(served.folder, 1)
     assert served.event("serving", "kept") == {"event": "serving", "version": 1}
+
+
+def versions_of(served: Served) -> list[Version]:
+    return [serving_folder.version(number, served.folder) for number in (1, 2)]
 
 
 def test_a_port_in_use_is_refused_before_anything_starts(served: Served) -> None:
@@ -166,8 +173,8 @@ def test_ctrl_c_leaves_nothing_behind(platform: None, tmp_path: Path) -> None:
 def test_nothing_is_left_when_a_part_is_killed(platform: None, tmp_path: Path, victim: str) -> None:
     served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
     below = descendants(served.process.pid)
-    (guard,) = [pid for pid in below if b"triton_guard" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2]]
-    (server,) = [pid for pid in below if Path(f"/proc/{pid}/exe").resolve().name == "tritonserver"]
+    (guard,) = [pid for pid in below if b"/triton_guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (server,) = [pid for pid in below if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"server")]
     os.kill({"assay": served.process.pid, "guard": guard, "server": server}[victim], signal.SIGKILL)
     assert becomes(lambda: not any(map(alive, below)))
     with served.process:
@@ -179,10 +186,11 @@ def test_a_worker_that_is_killed_never_makes_a_wrong_answer(served: Served) -> N
     (worker,) = [
         pid
         for pid in descendants(served.process.pid)
-        if Path(f"/proc/{pid}/exe").resolve().name == "triton_python_backend_stub"
+        if b"triton_python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     ]
     connection = wire.connect("grpc", served.target)
     os.kill(worker, signal.SIGKILL)
+    assert served.event("worker lost", "serving")["event"] == "worker lost"
 
     def answered() -> bool:
         try:

@@ -1,0 +1,150 @@
+"""`assay verify-server` against a real server: it passes what was audited and finds every kind of difference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay.deployment import read_deployment
+from assay.errors import ArtifactError, InputError
+from assay.verification import Verification
+from bench.serving.audited import read_audited, target_of
+from bench.serving.verify import differences, mixed_requests
+from bench.serving.verify import verify as verify_here
+from infer import wire
+from tests import serving_folder
+from tests.bench.serving.conftest import ASSAY, Served
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("images") / "images.npy"
+    np.save(path, serving_folder.images())
+    return path
+
+
+def verify(served: Served, folder: Path, images: Path, *ways: wire.Way) -> Verification:
+    audited = read_audited(folder, images, None, folder)
+    return verify_here(audited, target_of(audited.deployment, served.ready["http"], None), ways or wire.WAYS)
+
+
+def other_folder(place: Path, version: int, **changes: Any) -> Path:
+    """A deployment like the served one that says that another version's answers are right."""
+    folder = serving_folder.write_folder(place / "other")
+    np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(version))
+    record = json.loads((folder / "deployment.json").read_text()) | changes
+    (folder / "deployment.json").write_text(json.dumps(record))
+    return serving_folder.write_checksums(folder)
+
+
+def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: Path) -> None:
+    done = subprocess.run(
+        [
+            *(str(ASSAY), "verify-server", str(served.ready["http"]), "--json"),
+            *("--deployment", str(served.folder), "--images", str(images)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = Verification.model_validate_json(done.stdout)
+    assert [way.way for way in found.ways] == list(wire.WAYS)
+    for way in found.ways:
+        assert (way.images, way.wrong, way.failed, way.versions) == (serving_folder.IMAGES, 0, 0, ["1"])
+        assert 0 < way.max_absolute < 1e-6
+        assert way.accuracy == found.audited_accuracy
+    assert found.audited_accuracy.value == pytest.approx(86 / 96)
+    assert found.metadata == []
+
+
+def test_the_plain_protocol_without_extensions_gives_the_same(served: Served) -> None:
+    connection = wire.connect("http", served.target, binary=False)
+    answer = connection.ask(serving_folder.images()[:2], "plain")
+    connection.close()
+    np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:2], atol=1e-6)
+
+
+def test_answers_of_another_model_are_found(served: Served, images: Path, tmp_path: Path) -> None:
+    found = verify(served, other_folder(tmp_path, version=2), images, "grpc")
+    assert not found.passed
+    (way,) = found.ways
+    assert way.wrong > 90
+    assert "from the audited answer" in way.reasons[0]
+
+
+def test_one_image_that_is_another_is_found(served: Served, tmp_path: Path) -> None:
+    changed = serving_folder.images()
+    changed[[4, 5]] = changed[[5, 4]]
+    np.save(tmp_path / "swapped.npy", changed)
+    found = verify(served, served.folder, tmp_path / "swapped.npy", "http")
+    assert not found.passed
+    assert found.ways[0].wrong == 2
+
+
+def test_a_contract_that_differs_is_found_and_exits_with_one(served: Served, images: Path, tmp_path: Path) -> None:
+    outputs = [
+        {"name": "probabilities", "datatype": "FP32", "shape": [serving_folder.CLASSES]},
+        {"name": "label", "datatype": "FP32", "shape": [1]},
+    ]
+    folder = other_folder(tmp_path, version=1, outputs=outputs)
+    done = subprocess.run(
+        [
+            *(str(ASSAY), "verify-server", str(served.ready["http"]), "--way", "http"),
+            *("--deployment", str(folder), "--images", str(images)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "outputs over HTTP" in done.stdout
+
+
+def test_comparing_nothing_is_no_pass(served: Served, images: Path) -> None:
+    found = verify(served, served.folder, images, "http")
+    assert found.passed
+    assert not found.model_copy(update={"ways": []}).passed
+
+
+def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None:
+    audited = read_audited(served.folder, images, None, served.folder)
+    with pytest.raises(InputError, match=r"No answer from 127\.0\.0\.1:9"):
+        verify_here(audited, target_of(audited.deployment, "http://127.0.0.1:9", None), wire.WAYS)
+    with pytest.raises(InputError, match="ftp://nowhere"):
+        target_of(audited.deployment, "ftp://nowhere", None)
+
+
+def test_a_folder_that_was_changed_is_refused(images: Path, tmp_path: Path) -> None:
+    folder = serving_folder.write_folder(tmp_path / "changed")
+    np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(2))
+    with pytest.raises(ArtifactError, match=r"probabilities\.npy is not the file that was deployed"):
+        read_audited(folder, images, None, tmp_path)
+
+
+def test_requests_cover_every_image_once_and_are_of_all_sizes() -> None:
+    requests = mixed_requests(500, 16, seed=3)
+    assert sorted(np.concatenate(requests)) == list(range(500))
+    sizes = [len(request) for request in requests]
+    assert {1, 16} < set(sizes)
+    assert max(sizes) == 16
+
+
+def test_a_server_that_serves_other_versions_only_is_no_match(tmp_path: Path) -> None:
+    deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
+    said = {
+        "versions": ["7"],
+        "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 12, 12, 3]}],
+        "outputs": [
+            {"name": "label", "datatype": "INT64", "shape": [-1, 1]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 4]},
+        ],
+    }
+    (difference,) = differences(deployment, said, "HTTP")
+    assert "expected 1, found 7" in difference
+    assert differences(deployment, said | {"versions": ["1", "7"]}, "HTTP") == []
