@@ -98,6 +98,14 @@ PROFILERS = Registry(
         Entry("tf", "infer.profile.on_tf:TensorFlowRecorder", "xplane of tf.profiler", "tf", "cpu", ("tensorflow",)),
         Entry("jax", "infer.profile.on_jax:JaxRecorder", "xplane of jax.profiler", "jax", "cpu", ("jax",)),
         Entry("ort", "infer.profile.on_ort:OrtRecorder", "profile of ONNX Runtime", "onnx", "cpu", ("onnxruntime",)),
+        Entry(
+            "openvino",
+            "infer.profile.on_openvino:OpenVinoRecorder",
+            "performance counters of OpenVINO",
+            "onnx",
+            "openvino",
+            ("openvino",),
+        ),
     ],
 )
 """By the first part of a runtime's name."""

@@ -1,0 +1,73 @@
+"""OpenVINO's performance counters, which a compiled model has or has not: they need a second one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import openvino as ov
+
+from assay.spec import Settings
+from infer.on_openvino import compiled_model
+from infer.profile.calls import Call, Operator
+from infer.runtime import ModelFiles, Session
+
+WARM_CALLS = 3
+
+
+class Counter(Protocol):
+    """What OpenVINO tells of one node of the last call, `openvino.ProfilingInfo`."""
+
+    node_name: str
+    node_type: str
+    status: object
+    real_time: timedelta
+
+
+class OpenVinoRecorder:
+    """A compiled model like the one that is timed, whose counters are read after every call."""
+
+    def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
+        del session, folder
+        self._request = compiled_model(model, settings, counting=True).create_infer_request()
+        self._calls: list[Call] = []
+        self._warm = False
+
+    def burst(self, natives: Sequence[object], calls: int) -> list[int]:
+        if not self._warm:
+            self._warm = True
+            for call in range(WARM_CALLS):
+                self._infer(natives[call % len(natives)])
+        return [self._one_call(natives[call % len(natives)]) for call in range(calls)]
+
+    def finish(self) -> list[Call]:
+        return self._calls
+
+    def _infer(self, native: object) -> None:
+        inputs = [native] if isinstance(native, ov.Tensor) else native
+        self._request.infer(inputs, share_inputs=True, share_outputs=True)
+
+    def _one_call(self, native: object) -> int:
+        start = time.perf_counter_ns()
+        self._infer(native)
+        end = time.perf_counter_ns()
+        self._calls.append(call_of(start, end, self._request.profiling_info))
+        return end - start
+
+
+def call_of(start_ns: int, end_ns: int, counters: Sequence[Counter]) -> Call:
+    """A call whose executed nodes follow each other from its start.
+
+    OpenVINO counts how long a node took, in whole microseconds, and not when it ran; with one stream one node runs
+    after the other, so that where they lie does not change what they cover together.
+    """
+    operators, reached = [], float(start_ns)
+    for node in counters:
+        if node.status == ov.ProfilingInfo.Status.EXECUTED:
+            end = reached + node.real_time.total_seconds() * 1e9
+            operators.append(Operator(node.node_name, node.node_type, reached, end))
+            reached = end
+    return Call(float(start_ns), float(end_ns), tuple(operators), len(counters))

@@ -1,0 +1,42 @@
+"""OpenVINO's performance counters, read from a real model in a process of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.jobs import Message, run_job
+from assay.spec import ModelSpec, Settings
+from bench.layers import aligned
+from infer.attribute_job import JobRequest, Subject
+from infer.profile.timing import RecordedOperator
+from infer.runtime import ModelFiles
+from tests.export.models import workspace
+
+CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    place = workspace("bloodnet", tmp_path_factory)
+    model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
+    subject = Subject(name="bloodnet", model=model, batches=(8,), images=place.folder / "images.npy")
+    request = JobRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
+    answers: list[Message] = []
+    log = tmp_path_factory.mktemp("openvino") / "log"
+    run_job("infer.attribute_job", request.model_dump(mode="json"), log, on_event=answers.append)
+    return answers[0]
+
+
+def test_the_nodes_together_take_no_longer_than_their_call(answer: dict[str, Any]) -> None:
+    """Up to the microsecond to which every node is counted."""
+    for one in answer["rounds"]:
+        assert 0 < one["kernel_ns"] <= one["profiled_ns"] + 1000 * one["events"]
+
+
+def test_every_convolution_is_found_with_its_layer(answer: dict[str, Any]) -> None:
+    operators = [RecordedOperator.model_validate(one) for one in answer["operators"]]
+    found = aligned(operators, ModelSpec("bloodnet", 28, 8), "onnx")
+    layers = [one.layer for one in found if one.kind == "Convolution"]
+    assert sorted(layers) == sorted(CONVOLUTIONS)
