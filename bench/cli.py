@@ -19,12 +19,13 @@ from bench.cli_choose import choose
 from bench.cli_compare import compare
 from bench.cli_deploy import deploy
 from bench.cli_selfcheck import selfcheck
-from bench.cli_serve import serve, verify_server
+from bench.cli_serve import load, serve, verify_server
 from bench.cli_user import compare_model
 
 if TYPE_CHECKING:
     import polars
 
+    from assay.audit import Audit
     from assay.study import Study
     from bench.run import Run
 
@@ -48,6 +49,7 @@ app.command("compare-model")(compare_model)
 app.command()(deploy)
 app.command()(serve)
 app.command()(verify_server)
+app.command()(load)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
@@ -81,7 +83,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     loaded = _study(study, data_root)
     folder = out / loaded.name
     results = run_study(loaded, folder, out / "data", Narrator())
-    files = write_report(results, _samples(folder), folder / "report")
+    files = write_report(results, _samples(folder), folder / "report", _audit(folder))
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
@@ -180,7 +182,7 @@ def report(
     from bench.report import write_report
 
     results = read_results(folder / RESULTS_FILE)
-    files = write_report(results, _samples(folder), out or folder / "report")
+    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder))
     if as_json:
         print_json({"files": [str(file) for file in files]})
         return
@@ -269,6 +271,14 @@ def _samples(folder: Path) -> polars.DataFrame | None:
 
     path = folder / SAMPLES_FILE
     return polars.read_parquet(path) if path.is_file() else None
+
+
+def _audit(folder: Path) -> Audit | None:
+    """The audit beside results.json, or None where none was made."""
+    from assay.audit import AUDIT_FILE, read_audit
+
+    path = folder / AUDIT_FILE
+    return read_audit(path) if path.is_file() else None
 
 
 def _inspect(path: Path, *, as_json: bool) -> None:

@@ -69,7 +69,22 @@ def _deploy(study: Path, cell: str | None, out: Path, data: Path | None, instanc
 
     narrator = Narrator()
     found = read_study(study, data)
-    if cell is None:
-        raise typer.BadParameter("name a cell of the study with --cell")
+    name = cell or _chosen(study)
     with narrator.showing():
-        return write_deployment(found, cell, out, narrator, instances=instances)
+        return write_deployment(found, name, out, narrator, instances=instances)
+
+
+def _chosen(study: Path) -> str:
+    """What `assay choose` answered last.
+
+    Raises:
+        ArtifactError: it was not asked.
+        FailedError: no candidate qualified.
+    """
+    from assay.errors import FailedError
+    from bench.choose import nearest_in_words, read_choice
+
+    choice = read_choice(study)
+    if not choice.answer:
+        raise FailedError(nearest_in_words(choice).rstrip("."))
+    return choice.answer

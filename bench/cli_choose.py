@@ -1,0 +1,113 @@
+"""The command `assay choose`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.choose import Choice, Objective
+
+
+def choose(
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY_FOLDER", help="A finished and audited study's folder, artifacts/quick.")
+    ],
+    objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
+    price: Annotated[
+        float | None, typer.Option("--price", help="Of the machine for an hour, for the objective cost.")
+    ] = None,
+    accuracy: Annotated[
+        float | None, typer.Option("--accuracy", help="At least, 0.98 for 98 %; held against the interval's lower end.")
+    ] = None,
+    p99: Annotated[float | None, typer.Option("--p99", help="At most, milliseconds of one call.")] = None,
+    memory: Annotated[float | None, typer.Option("--memory", help="At most, MiB of the process.")] = None,
+    precision: Annotated[list[str] | None, typer.Option("--precision", help="Allowed; may be repeated.")] = None,
+    runtime: Annotated[list[str] | None, typer.Option("--runtime", help="Allowed; may be repeated.")] = None,
+    licence: Annotated[
+        list[str] | None, typer.Option("--licence", help="Allowed, of all that a runtime imports; may be repeated.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Architecture, or architecture/size.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images in a call.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
+    from assay.audit import AUDIT_FILE, read_audit
+    from assay.results import read_results
+    from bench import choose as core
+    from bench.conductor import RESULTS_FILE
+
+    architecture, size = _model(model)
+    constraints = core.Constraints(
+        architecture=architecture,
+        size=size,
+        batch=batch,
+        threads=threads,
+        least_accuracy=accuracy,
+        most_p99_ms=p99,
+        most_memory_mib=memory,
+        precisions=precision or [],
+        runtimes=runtime or [],
+        licences=licence or [],
+    )
+    found = core.choose(
+        read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE), constraints, _objective(objective), price
+    )
+    core.write_choice(found, study)
+    typer.echo(found.model_dump_json(indent=1) if as_json else render(found))
+    if not found.answer:
+        raise typer.Exit(1)
+
+
+def render(choice: Choice) -> str:
+    """A choice in lines of text."""
+    from bench.choose import nearest_in_words
+
+    lines = []
+    if choice.answer:
+        answer = next(one for one in choice.candidates if one.cell == choice.answer)
+        lines.append(f"{choice.answer}: {_numbers(choice, choice.answer)}")
+        lines.append(f"Because: {choice.because}. Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence.")
+    else:
+        lines.append(nearest_in_words(choice))
+    front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
+    if front:
+        lines.append("Also on the Pareto front of objective and accuracy:")
+        lines += [f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front]
+    if choice.losers:
+        lines.append("Not chosen:")
+        lines += [f"  {cell}: {reason}" for cell, reason in choice.losers.items()]
+    return "\n".join(lines)
+
+
+def _numbers(choice: Choice, cell: str) -> str:
+    one = next(candidate for candidate in choice.candidates if candidate.cell == cell)
+    value = {
+        "latency": f"{one.value.value:.4g} ms ({one.value.low:.4g} to {one.value.high:.4g})",
+        "throughput": f"{one.value.value:,.0f} images a second ({one.value.low:,.0f} to {one.value.high:,.0f})",
+        "cost": f"{one.value.value:.4g} for a million images ({one.value.low:.4g} to {one.value.high:.4g})",
+    }[choice.objective]
+    memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
+    return f"{value}, p99 {one.p99_ms:.4g} ms{memory}, {one.precision}, accuracy {one.accuracy.value:.2%}"
+
+
+def _model(text: str | None) -> tuple[str | None, int | None]:
+    """From "bloodnet/28" or "bloodnet"."""
+    if text is None:
+        return None, None
+    architecture, _, size = text.partition("/")
+    if size and not size.isdecimal():
+        raise typer.BadParameter(f"--model wants bloodnet or bloodnet/28, found '{text}'")
+    return architecture, int(size) if size else None
+
+
+def _objective(text: str) -> Objective:
+    from bench.choose import OBJECTIVES
+
+    for known in OBJECTIVES:
+        if text == known:
+            return known
+    raise typer.BadParameter(f"--objective wants {', '.join(OBJECTIVES)}, found '{text}'")
