@@ -160,6 +160,12 @@ class Load(Record):
     highest_rate: HighestRate | None
     seconds: float
 
+    @property
+    def invalid(self) -> bool:
+        """Whether any of its numbers is not to be believed."""
+        reasons = [one.invalid for one in self.closed_loop] + [one.invalid for one in self.overheads]
+        return any(reasons + [one.invalid for one in self.scenarios])
+
 
 def read_load(path: Path) -> Load:
     """

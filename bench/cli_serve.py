@@ -106,6 +106,60 @@ def verify_server(
         raise typer.Exit(1)
 
 
+def load(
+    url: Url,
+    deployment: DeploymentFolder,
+    grpc: Grpc = None,
+    way: Annotated[str, typer.Option("--way", help="http, grpc or shared-memory.")] = "grpc",
+    seconds: Annotated[float, typer.Option("--seconds", min=0.2, max=600, help="Of each client process.")] = 2.0,
+    processes: Annotated[
+        int, typer.Option("--processes", min=2, max=50, help="Fresh client processes of each measurement.")
+    ] = 3,
+    clients: Annotated[
+        list[int] | None, typer.Option("--clients", min=1, max=64, help="At a time; 1, 2, 4 and 8 when not given.")
+    ] = None,
+    p99_ms: Annotated[
+        float | None,
+        typer.Option("--p99-ms", min=0.01, help="Bound for the rate; ten times one client's median when not given."),
+    ] = None,
+    images: Images = None,
+    data_root: DataRoot = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for load.json; a study's folder has it in its report.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Load a server by closed loops and MLPerf LoadGen, and measure what it costs; exit 1 when a number is INVALID."""
+    from rich.console import Console
+
+    from assay.load import LOAD_FILE
+    from assay.store import reporting_disk_errors, write_atomically
+    from bench.progress import Narrator
+    from bench.serving.audited import target_of
+    from bench.serving.load import Plan, measure_load
+    from bench.serving.tables import render_load
+
+    audited = _audited(deployment, images, data_root)
+    (chosen,) = _ways([way])
+    plan = Plan(chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms)
+    target = target_of(audited.deployment, url, grpc)
+    path = (out or Path("artifacts") / f"load-{audited.deployment.name}") / LOAD_FILE
+    with reporting_disk_errors(path):  # before minutes of work, not after
+        path.parent.mkdir(parents=True, exist_ok=True)
+    narrator = Narrator()
+    with narrator.showing():
+        found = measure_load(audited, deployment, target, plan, narrator.tell)
+    write_atomically(path, found.model_dump_json(indent=1).encode())
+    console = Console(highlight=False)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        render_load(found, console)
+        console.print(f"Record: {path}", soft_wrap=True, markup=False)
+    if found.invalid:
+        raise typer.Exit(1)
+
+
 def _audited(folder: Path, images: Path | None, data_root: Path | None) -> Audited:
     from bench.progress import Narrator
     from bench.serving.audited import read_audited

@@ -8,105 +8,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from assay.errors import FailedError
 from assay.jobs import Channel, Message, serve_job
 from infer import wire
+from infer.asking import Asking, Request, measured
+from infer.loadgen import scenario
 
 WARM_UP_REQUESTS = 20
-BLOCKS = 8
 BURST_CALLS = 20
 FAILURES_BORNE = 20
 """After so many a client gives up: a server that is gone is not asked a million times."""
-
-
-class Request(BaseModel):
-    """What a client is to do; which fields count depends on `do`.
-
-    Attributes:
-        do: "closed", "overhead", or one of LoadGen's scenarios.
-        images, expected: .npy files: uint8 (count, H, W, C), and the audited float32 (count, classes).
-        arrays: the .npz file to write.
-        clients: at the same time.
-        rate, bound_ms: queries a second and bound on the 99th percentile, for "Server".
-        model, threads: ONNX file and threads of the in-process side, for "overhead".
-        logs: folder for LoadGen's own logs.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    do: str
-    way: wire.Way
-    http: str
-    grpc: str
-    names: tuple[str, str, str, str]
-    classes: int
-    most_images: int
-    version: str
-    images: Path
-    expected: Path
-    tolerance: float
-    arrays: Path
-    seconds: float
-    seed: int
-    clients: int = 1
-    rate: float = 0
-    bound_ms: float = 0
-    model: Path | None = None
-    threads: int = 1
-    logs: Path | None = None
-
-    @property
-    def target(self) -> wire.Target:
-        model, image, probabilities, label = self.names
-        return wire.Target(self.http, self.grpc, model, image, probabilities, label, self.classes, self.most_images)
-
-
-@dataclass
-class Asking:
-    """The images, and the count of what was asked and answered wrongly; shared by all threads."""
-
-    request: Request
-    images: wire.Images
-    expected: NDArray[np.float32]
-    asked: int = 0
-    failed: int = 0
-    wrong: int = 0
-    reasons: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @classmethod
-    def of(cls, request: Request) -> Asking:
-        return cls(request, np.load(request.images, allow_pickle=False), np.load(request.expected, allow_pickle=False))
-
-    def connect(self) -> wire.Connection:
-        return wire.connect(self.request.way, self.request.target)
-
-    def ask(self, connection: wire.Connection, places: NDArray[np.int64]) -> wire.Answer | None:
-        """One request; None when it failed. A wrong answer is counted."""
-        self.asked += 1
-        try:
-            answer = connection.ask(np.ascontiguousarray(self.images[places]), str(places[0]))
-        except FailedError as error:
-            with self.lock:
-                self.failed += 1
-                self.reasons = [*self.reasons, str(error)][:3]
-            return None
-        wrong = ~(np.abs(answer.probabilities - self.expected[places]) <= self.request.tolerance).all(axis=1)
-        if wrong.any():
-            with self.lock:
-                self.wrong += int(wrong.sum())
-        return answer
-
-    def result(self) -> Message:
-        return {"asked": self.asked, "failed": self.failed, "wrong": self.wrong, "reasons": list(self.reasons)}
 
 
 def closed_loop(request: Request, channel: Channel) -> Message:
@@ -136,20 +51,17 @@ def closed_loop(request: Request, channel: Channel) -> Message:
         thread.start()
     barrier.wait()
     before = wire.statistics(request.target, request.version)
-    channel.send({"event": "begin"})
-    begun, processor = time.perf_counter_ns(), time.process_time_ns()
-    ends.append(begun + int(request.seconds * 1e9))
-    start.set()
-    for thread in threads:
-        thread.join()
-    wall, processor = time.perf_counter_ns() - begun, time.process_time_ns() - processor
-    channel.send({"event": "end"})
+    with measured(channel) as use:
+        begun = time.perf_counter_ns()
+        ends.append(begun + int(request.seconds * 1e9))
+        start.set()
+        for thread in threads:
+            thread.join()
     table = np.array(sorted(rows), np.int64).reshape(-1, 3)
     np.savez(request.arrays, begun_ns=table[:, 0] - begun, wire_ns=table[:, 1], client_ns=table[:, 2])
     return {
         **asking.result(),
-        "wall_ns": wall,
-        "client_use": processor / wall,
+        **use,
         "statistics": _grown(before, wire.statistics(request.target, request.version)),
     }
 
@@ -178,16 +90,15 @@ def overhead(request: Request, channel: Channel) -> Message:
         for side in sides:
             side(place % len(asking.images))
     found: tuple[list[list[int]], list[list[int]]] = ([], [])
-    channel.send({"event": "begin"})
-    deadline = time.perf_counter() + request.seconds
-    while time.perf_counter() < deadline and asking.failed < FAILURES_BORNE:
-        places = random.integers(0, len(asking.images), BURST_CALLS)
-        for side in random.permutation(len(sides)):
-            found[side].append([sides[side](int(place)) for place in places])
-    channel.send({"event": "end"})
+    with measured(channel) as use:
+        deadline = time.perf_counter() + request.seconds
+        while time.perf_counter() < deadline and asking.failed < FAILURES_BORNE:
+            places = random.integers(0, len(asking.images), BURST_CALLS)
+            for side in random.permutation(len(sides)):
+                found[side].append([sides[side](int(place)) for place in places])
     connection.close()
     np.savez(request.arrays, served_ns=np.array(found[0]), in_process_ns=np.array(found[1]))
-    return asking.result()
+    return {**asking.result(), **use}
 
 
 def _grown(before: dict[str, Any], after: dict[str, Any]) -> Message | None:
@@ -208,8 +119,6 @@ def work(message: Message, channel: Channel) -> Message:
         return closed_loop(request, channel)
     if request.do == "overhead":
         return overhead(request, channel)
-    from infer.loadgen import scenario  # noqa: PLC0415  needs LoadGen, which the others do not
-
     return scenario(request, Asking.of(request), channel)
 
 

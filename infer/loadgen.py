@@ -11,15 +11,13 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from assay.errors import FailedError, NotInstalledError
 from assay.jobs import Channel, Message
-
-if TYPE_CHECKING:
-    from infer.load_job import Asking, Request
+from infer.asking import Asking, Request, measured
 
 SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 CLIENTS = 16
@@ -56,14 +54,13 @@ def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
     log_settings = loadgen.LogSettings()
     log_settings.log_output = output
     log_settings.enable_trace = False
-    channel.send({"event": "begin"})
-    loadgen.StartTestWithLogSettings(under_test, library, _settings(loadgen, request), log_settings)
-    channel.send({"event": "end"})
+    with measured(channel) as use:
+        loadgen.StartTestWithLogSettings(under_test, library, _settings(loadgen, request), log_settings)
     system.close()
     loadgen.DestroyQSL(library)
     loadgen.DestroySUT(under_test)
     summary = read_summary(logs / SUMMARY_FILE, MULTI_STREAM_SAMPLES if request.do == "MultiStream" else 1)
-    return {**asking.result(), "summary": cast("Message", summary)}
+    return {**asking.result(), **use, "summary": cast("Message", summary)}
 
 
 class _System:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -66,12 +66,18 @@ def read_audited(
             expected=f"uint8 {wanted}",
             found=f"{found.dtype} {found.shape}",
         )
-    return Audited(deployment, version, np.ascontiguousarray(found), probabilities, labels)
+    return Audited(
+        deployment,
+        version,
+        np.ascontiguousarray(found),
+        probabilities.astype(np.float32, copy=False),
+        labels.astype(np.int64, copy=False),
+    )
 
 
-def _array(path: Path) -> NDArray[np.generic]:
+def _array(path: Path) -> NDArray[Any]:
     try:
-        return cast("NDArray[np.generic]", np.load(path, allow_pickle=False))
+        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(
             f"{path} cannot be read", expected="an array in NumPy's format", found=str(error)

@@ -39,6 +39,7 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
     if "grpc" in tried:
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")
     binary = wire.BINARY in server.get("extensions", [])
+    right = audited.probabilities.argmax(axis=1) == audited.labels
     return Verification(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         deployment=deployment.name,
@@ -46,7 +47,7 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
         server=f"{server.get('name', '')} {server.get('version', '')}".strip(),
         tolerance=version.tolerance,
         derivation=version.derivation,
-        audited_accuracy=share(int((_top(audited.probabilities) == audited.labels).sum()), len(audited.labels)),
+        audited_accuracy=share(int(right.sum()), len(right)),
         metadata=metadata,
         ways=[_verify_way(audited, target, way, binary=binary, seed=seed) for way in tried],
         skipped=skipped,
@@ -176,7 +177,3 @@ def _label_allowed(answer: Answer, expected: NDArray[np.float32], tolerance: flo
     chosen = expected[rows, np.where(known, answer.labels, 0)]
     allowed: NDArray[np.bool_] = known & (chosen >= expected.max(axis=1) - 2 * tolerance)
     return allowed
-
-
-def _top(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
-    return probabilities.argmax(axis=1)

@@ -1,0 +1,143 @@
+"""From what clients measured to estimates, and whether these may be believed: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from assay.load import Conditions, HighestRate, RateTried, Split
+from assay.records import Interval
+from bench.machine import MOST_LOAD
+from bench.stats import CONFIDENCE, SAYS_NOTHING, Samples
+from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
+from bench.validity import LEAST_CALLS, LEAST_PROCESSES, MOST_STOLEN
+
+BLOCKS = 8
+"""Parts of equal time that a client's run is cut into."""
+MOST_CLIENT_USE = 0.95
+"""A client in Python has one processor at most: from here on it is the client that limits."""
+CLOSE_ENOUGH = 1.08
+"""The search for a rate ends when what holds and what fails are this close."""
+STEP = 1.6
+KEEPS_UP = 0.95
+"""A server that answers less than this share of what is due does not hold the rate, whatever its percentiles."""
+
+
+def over_processes(values: Sequence[float]) -> Interval:
+    """The geometric mean of a positive quantity, one value a process, with Student's interval of its logarithm."""
+    logs = np.log(values)
+    half = _half_width(logs)
+    mean = float(logs.mean())
+    return Interval(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
+
+
+def difference_over_processes(values: Sequence[float]) -> Interval:
+    """The mean of a difference, one value a process, with Student's interval."""
+    mean, half = float(np.mean(values)), _half_width(np.asarray(values))
+    return Interval(value=mean, low=mean - half, high=mean + half)
+
+
+def _half_width(values: NDArray[np.float64]) -> float:
+    count = len(values)
+    if count < 2:
+        return SAYS_NOTHING / 2
+    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(count))
+
+
+def samples_of(begun_ns: Sequence[NDArray[np.int64]], total_ns: Sequence[NDArray[np.int64]]) -> Samples:
+    """Latencies in milliseconds, one array a process, in blocks of equal time; in the order of time."""
+    block = [(BLOCKS * part / (part.max(initial=0) + 1)).astype(np.int64) for part in begun_ns]
+    process = [np.full(len(part), number) for number, part in enumerate(begun_ns)]
+    return Samples(np.concatenate(process), np.concatenate(block), np.concatenate(total_ns) / 1e6)
+
+
+def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, client_ms: float) -> Split | None:
+    """Where the time of a request goes, from what Triton's counters grew by; see `Split`."""
+    requests = sum(one["success"]["count"] for one in counters)
+    if not requests:
+        return None
+
+    def mean_ms(*names: str) -> float:
+        return sum(one[name]["ns"] for one in counters for name in names) / requests / 1e6
+
+    queue, compute = mean_ms("queue"), mean_ms("compute_input", "compute_infer", "compute_output")
+    whole = mean_ms("success")
+    return Split(
+        client=client_ms,
+        network=wire_ms - whole,
+        queue=queue,
+        compute=compute,
+        server=whole - queue - compute,
+    )
+
+
+def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: int, wrong: int) -> list[str]:
+    """Why a load measurement is not to be believed, by the limits of `bench.validity`; none when it is."""
+    found = _about_answers(failed, wrong) + _about_machine(conditions)
+    if len(conditions) < LEAST_PROCESSES:
+        found.append(f"too few processes: {len(conditions)}, at least {LEAST_PROCESSES} are needed")
+    if samples is None:
+        return found
+    if len(samples.values) < LEAST_CALLS:
+        return [*found, f"too few requests: {len(samples.values)}, at least {LEAST_CALLS} are needed"]
+    seen = steadiness(samples)
+    if abs(seen.drift) > DRIFT_LARGEST and seen.drift_p_value < DRIFT_LEVEL:
+        found.append(f"drift: {seen.drift:+.1%} over a process, at most {DRIFT_LARGEST:.0%} is tolerated")
+    return found
+
+
+def _about_answers(failed: int, wrong: int) -> list[str]:
+    found = [f"{failed} requests failed"] if failed else []
+    return found + ([f"{wrong} images were answered otherwise than audited"] if wrong else [])
+
+
+def _about_machine(conditions: Sequence[Conditions]) -> list[str]:
+    found = []
+    stolen = max((one.stolen_share or 0 for one in conditions), default=0)
+    if stolen > MOST_STOLEN:
+        found.append(f"stolen processor time: {stolen:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
+    throttled = sum(one.throttle_events or 0 for one in conditions)
+    if throttled:
+        found.append(f"throttled processor: {throttled} events")
+    busy = max((one.others_busy or 0 for one in conditions), default=0)
+    if busy > MOST_LOAD:
+        found.append(f"other work on this machine: {busy:.1f} cores were busy before it began, at most {MOST_LOAD}")
+    use = max((one.client_use for one in conditions), default=0)
+    if use > MOST_CLIENT_USE:
+        found.append(f"the client was busy {use:.0%} of the time: it may be what limits, not the server")
+    return found
+
+
+def search_rate(measure: Callable[[float], RateTried], start: float, bound_ms: float, tries: int) -> HighestRate:
+    """The highest rate that holds: steps until one holds and one fails, then between them, on a geometric scale.
+
+    Args:
+        measure: tries a rate.
+        start: where to begin.
+        tries: at most so many.
+    """
+    tried: list[RateTried] = []
+    rate = start
+    while len(tried) < tries:
+        tried.append(measure(rate))
+        holds, fails = _bracket(tried)
+        if holds and fails and fails / holds <= CLOSE_ENOUGH:
+            break
+        outwards = holds * STEP if holds else rate / STEP
+        rate = math.sqrt(holds * fails) if holds and fails else outwards
+    holds, fails = _bracket(tried)
+    return HighestRate(bound_ms=bound_ms, rate=holds or None, fails_at=fails or None, tried=tried)
+
+
+def _bracket(tried: Sequence[RateTried]) -> tuple[float, float]:
+    """The lowest rate that failed, and the highest below it that held; 0 where there is none.
+
+    Failing is believed: where a higher rate held by chance, the lower one that failed counts.
+    """
+    fails = min((one.rate for one in tried if not one.holds), default=0.0)
+    holds = max((one.rate for one in tried if one.holds and (not fails or one.rate < fails)), default=0.0)
+    return holds, fails
