@@ -39,7 +39,8 @@ def convert(
     from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
 
     def flat(*arrays: jax.Array) -> list[jax.Array]:
-        return jax.tree.leaves(function(*arrays))
+        found: list[jax.Array] = jax.tree.leaves(function(*arrays))
+        return found
 
     shapes = [f"({', '.join('batch' if size is None else str(size) for size in shape)})" for _, _, shape in inputs]
     converted = jax2tf.convert(

@@ -224,7 +224,7 @@ def check_reference(exact: Array, native: Array) -> None:
         raise InputError("Its outputs in float64 are zero everywhere")
     rows = native[: len(exact)].astype(np.float64)
     scale = float(np.abs(exact).max())
-    apart = float(np.abs(exact - rows).max()) if rows.shape == exact.shape else float("inf")
+    apart = float(np.abs(exact.astype(np.float64) - rows).max()) if rows.shape == exact.shape else float("inf")
     if not apart <= CEILING * scale:
         raise InputError(
             "Its outputs in float64 are not the model's own to rounding in fp32",

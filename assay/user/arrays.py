@@ -11,6 +11,7 @@ from assay.errors import InputError
 from assay.user.model import Tensor, UserModel
 
 Array = NDArray[np.generic]
+Records = NDArray[np.void]
 
 
 def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
@@ -18,7 +19,7 @@ def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
     return np.dtype([(one.name, one.dtype, one.shape) for one in inputs], align=True)
 
 
-def inputs_of(model: UserModel, records: Array) -> list[Array]:
+def inputs_of(model: UserModel, records: Records) -> list[Array]:
     """The inputs of one call, contiguous and in the model's order.
 
     A single input, a single row and a whole call are views; several inputs of several rows are copied into place.

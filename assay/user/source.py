@@ -168,7 +168,8 @@ def kind_of(found: object, path: Path) -> str:
 
 def source_hash(path: Path) -> str:
     """sha256 of a file, and of every module below its folder that has been imported by now."""
-    files = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+    named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    files = {Path(name) for name in named if name}
     chosen = sorted({file for file in files if _is_below(file, path.parent) and file.is_file()} | {path})
     digest = hashlib.sha256()
     for file in chosen:
