@@ -17,7 +17,9 @@ from assay.numbers import Measured
 from assay.records import Record
 
 AUDIT_FILE = "audit.json"
+PAGE_FILE = "audit.html"
 SCHEMA_VERSION: Literal[1] = 1
+MOST_PICTURES = 200
 
 
 class InputSet(Record):
@@ -101,11 +103,22 @@ class Determinism(Record):
     threads: float | None
 
 
+SPECIAL_VALUES_POLICY = (
+    "NaN and infinity have to come out where they come out of the reference. IEEE 754-2019 has a maximum that passes "
+    "NaN on and one that drops it, and neither ONNX nor the frameworks say which of them ReLU and max-pooling are. So "
+    "a runtime that only loses NaN, and whose own ReLU or max-pooling was seen to lose one apart from any model, is "
+    "named in a finding and does not fail the audit, unless it was asked for with --strict-nan; NaN that is lost with "
+    "no such operator, or that appears where the reference has numbers, fails it, as it is the file's doing"
+)
+
+
 class Propagation(Record):
     """What a subject makes of NaN and infinity in the input.
 
     Attributes:
         swallowed: inputs whose reference has NaN where the subject has numbers; `invented` the other way round.
+        operators: of the runtime apart from any model, those that lose a NaN, and which: "a single NaN" among
+            numbers, or "NaN everywhere". Looked at where something was swallowed.
         passed: neither happened.
     """
 
@@ -113,7 +126,24 @@ class Propagation(Record):
     inputs: list[str]
     swallowed: list[str]
     invented: list[str]
+    operators: dict[str, str] = Field(default_factory=dict)
     passed: bool
+
+    @property
+    def is_the_runtimes_own(self) -> bool:
+        """Whether the runtime's operators explain it; see `SPECIAL_VALUES_POLICY`."""
+        return bool(self.swallowed) and not self.invented and bool(self.operators)
+
+    def __str__(self) -> str:
+        if self.passed:
+            return f"{self.subject} passes NaN and infinity on"
+        said = f"{self.subject} turns NaN or infinity into numbers on: {', '.join(self.swallowed) or 'none'}"
+        if self.invented:
+            said += f"; it invents NaN or infinity on: {', '.join(self.invented)}"
+        if self.operators:
+            lost = ", ".join(f"{name} loses {which}" for name, which in self.operators.items())
+            said += f"; in this runtime, apart from any model, {lost}"
+        return said
 
 
 class Localisation(Record):
@@ -149,6 +179,27 @@ class Localisation(Record):
         )
 
 
+class FlippedImage(Record):
+    """An image whose class is not the reference's in some subject.
+
+    Attributes:
+        image: its place in the set of inputs; `split_image` its place in the stored split, None for made images.
+        label: its true class, None where there is none.
+        classes: by subject, the class that it gives; `margins` its two best logits' difference.
+        picture: the image as the subjects saw it, a PNG as a data URI.
+    """
+
+    inputs: str
+    image: int
+    split_image: int | None
+    label: int | None
+    reference_class: int
+    reference_margin: float
+    classes: dict[str, int]
+    margins: dict[str, float]
+    picture: str
+
+
 class ModelAudit(Record):
     """One model: the same weights, or a pair of ONNX files.
 
@@ -157,6 +208,8 @@ class ModelAudit(Record):
         reference_check: largest relative difference between it and the independent one; None where there is none.
         models: sha256 of weights and ONNX files, by name.
         localisations: where a failed candidate goes wrong.
+        classes: names of the classes, in their order; none where they have none.
+        flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: what was asked for and could not be audited, with the reason.
     """
 
@@ -170,19 +223,30 @@ class ModelAudit(Record):
     determinism: list[Determinism] = Field(default_factory=list)
     propagation: list[Propagation] = Field(default_factory=list)
     localisations: list[Localisation] = Field(default_factory=list)
+    classes: list[str] = Field(default_factory=list)
+    flipped: list[FlippedImage] = Field(default_factory=list)
     missing: dict[str, str] = Field(default_factory=dict)
 
-    def failures(self) -> list[str]:
+    def failures(self, *, strict_nan: bool = False) -> list[str]:
         """Every reason why this model does not pass; comparing nothing is one."""
         found = [f"{one.subject}, {one.inputs}: {one.reason}" for one in self.comparisons if not one.passed]
         found += [
-            f"{one.subject}: NaN or infinity is lost on {', '.join(one.swallowed) or 'none'} and invented on "
-            f"{', '.join(one.invented) or 'none'}"
-            for one in self.propagation
-            if not one.passed
+            str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
         ]
         found += [f"{name} was not audited: {reason}" for name, reason in self.missing.items()]
         return found if self.comparisons else [*found, "nothing was compared"]
+
+    def findings(self) -> list[str]:
+        """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, and
+        subjects whose bits depend on more than the image.
+        """
+        found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
+        found += [
+            f"{one.subject} gives other bits when it runs again, by up to {one.repeated:.2g}"
+            for one in self.determinism
+            if one.repeated
+        ]
+        return found
 
 
 class Audit(Record):
@@ -191,7 +255,9 @@ class Audit(Record):
     Attributes:
         created: UTC, ISO 8601.
         verdict: "passed" when there is no reason against it.
-        reasons: why it failed, by model.
+        reasons: why it failed, by model; `findings` what has to be known and does not fail it.
+        strict_nan: whether a runtime's own loss of NaN fails it too.
+        data, notice: what the images are, and what has to be said wherever they are shown.
         command: what makes the same audit again from the same artifacts.
         reduced_precision_policy: how what does not say that it computes in fp32 is judged.
         seconds: what each part took.
@@ -202,7 +268,12 @@ class Audit(Record):
     assay_version: str
     verdict: Literal["passed", "failed"]
     reasons: list[str]
+    findings: list[str] = Field(default_factory=list)
+    strict_nan: bool = False
+    data: str = ""
+    notice: str = ""
     command: str
+    special_values_policy: str = SPECIAL_VALUES_POLICY
     reduced_precision_policy: str = REDUCED_PRECISION_POLICY
     environment: dict[str, JsonValue]
     models: list[ModelAudit]
@@ -213,9 +284,9 @@ class Audit(Record):
         return self.verdict == "passed"
 
 
-def reasons_of(models: list[ModelAudit]) -> list[str]:
+def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[str]:
     """Why an audit of these models fails; none means it passes. No model at all is a failure."""
-    found = [f"{model.name}: {reason}" for model in models for reason in model.failures()]
+    found = [f"{model.name}: {reason}" for model in models for reason in model.failures(strict_nan=strict_nan)]
     return found if models else ["there was no model to audit"]
 
 

@@ -33,6 +33,9 @@ def audit(
     images: Annotated[
         int, typer.Option("--images", min=0, help="With a study: so many test images, drawn once; 0 for all.")
     ] = 0,
+    strict_nan: Annotated[
+        bool, typer.Option("--strict-nan", help="Fail, too, where a runtime's own ReLU or max-pooling loses NaN.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
         ARTIFACTS
     ),
@@ -44,13 +47,13 @@ def audit(
     """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
     from rich.console import Console
 
-    from assay.audit import AUDIT_FILE
+    from assay.audit import AUDIT_FILE, PAGE_FILE
     from bench.auditing.table import render
 
     if reference is not None and candidate is not None and study is None:
         found, folder = _of_pair(reference, candidate, inputs, dimension or [], out)
     elif study is not None and reference is None and candidate is None:
-        found, folder = _of_study(study, images, out, data_root)
+        found, folder = _of_study(study, images, out, data_root, strict_nan=strict_nan)
     else:
         raise typer.BadParameter("name a study file, or two ONNX files with --reference and --candidate")
     if as_json:
@@ -58,12 +61,12 @@ def audit(
     else:
         console = Console(highlight=False)
         render(found, console)
-        console.print(f"Record: {folder / AUDIT_FILE}", soft_wrap=True, markup=False)
+        console.print(f"Record: {folder / AUDIT_FILE} and {PAGE_FILE}", soft_wrap=True, markup=False)
     if not found.passed:
         raise typer.Exit(1)
 
 
-def _of_study(path: Path, images: int, out: Path, data_root: Path | None) -> tuple[Audit, Path]:
+def _of_study(path: Path, images: int, out: Path, data_root: Path | None, *, strict_nan: bool) -> tuple[Audit, Path]:
     from assay.study import load_study
     from bench.progress import Narrator
     from bench.run import Run
@@ -75,7 +78,8 @@ def _of_study(path: Path, images: int, out: Path, data_root: Path | None) -> tup
     folder = out / study.name
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
     command = f"assay audit {path.name}" + (f" --images {images}" if images else "")
-    return audit_study(run, command, images), folder
+    command += " --strict-nan" if strict_nan else ""
+    return audit_study(run, command, images, strict_nan=strict_nan), folder
 
 
 def _of_pair(

@@ -12,10 +12,12 @@ from assay.audit import Audit, ModelAudit, Propagation
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
+from bench.auditing.flips import flipped_images
 from bench.auditing.inputs import SPECIAL, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
 from bench.auditing.record import audit_of, write_audit
 from bench.auditing.runs import Outputs, Plan, run_subjects
+from bench.auditing.special import operators_that_lose_nan
 from bench.run import Run, Subject
 from bench.stage_time import export_all
 from bench.stage_train import choose_subjects, train_all
@@ -31,12 +33,13 @@ CALLS_IN_A_COMMAND = 10
 ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 
 
-def audit_study(run: Run, command: str, most_images: int = 0) -> Audit:
+def audit_study(run: Run, command: str, most_images: int = 0, *, strict_nan: bool = False) -> Audit:
     """Audit every model of a study, after what is left of its training and export, and write audit.json.
 
     Args:
         command: what a reader types to make the audit again.
         most_images: of the test split, drawn once; 0 for all.
+        strict_nan: whether a runtime's own loss of NaN fails the audit.
 
     Raises:
         FailedError: the two float64 references disagree, so that there is nothing to compare with.
@@ -48,7 +51,15 @@ def audit_study(run: Run, command: str, most_images: int = 0) -> Audit:
         exports = export_all(run, subjects)
         with run.stage("audit", "Auditing the numbers"):
             models = [_audit_model(run, subject, exports, most_images) for subject in subjects]
-    audit = audit_of(models, command, run.seconds)
+    dataset = run.data(run.study.models[0].sizes[0])[1]
+    audit = audit_of(
+        models,
+        command,
+        run.seconds,
+        strict_nan=strict_nan,
+        data=f"{dataset.name}: {dataset.attribution}. Licence: {dataset.licence}",
+        notice=dataset.notice,
+    )
     write_audit(audit, run.folder)
     return audit
 
@@ -98,15 +109,27 @@ def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images:
             tolerances=tolerances,
             comparisons=comparisons,
             determinism=[determinism_of(one, plan) for one in outputs],
-            propagation=[_propagation(one, prepared, plan) for one in outputs],
+            propagation=_propagations(outputs, prepared, plan, work),
+            classes=list(run.data(subject.spec.size)[1].classes),
+            flipped=flipped_images(comparisons, prepared.sets, prepared.places),
             missing=missing,
         )
 
 
-def _propagation(outputs: Outputs, prepared: Prepared, plan: Plan) -> Propagation:
-    found = np.load(outputs.files[plan.whole(SPECIAL)])
-    reference = np.load(prepared.references[SPECIAL])
-    return propagation_of(outputs.candidate.label, prepared.special_names, reference, found)
+def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: Path) -> list[Propagation]:
+    """What every subject makes of NaN and infinity, and whether its runtime explains it where it loses them."""
+
+    def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
+        found = np.load(one.files[plan.whole(SPECIAL)])
+        reference = np.load(prepared.references[SPECIAL])
+        candidate = one.candidate
+        names = prepared.special_names
+        return propagation_of(candidate.label, names, reference, found, operators.get(candidate.runtime))
+
+    first = {one.candidate.label: of(one, {}) for one in outputs}
+    losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]
+    operators = operators_that_lose_nan(losing, work)
+    return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
 
 
 def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:

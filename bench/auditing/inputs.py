@@ -18,6 +18,7 @@ from bench.run import Run, Subject
 from export.boundary_job import find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from train.batches import normalise
+from train.data import Split
 
 AGREE_RELATIVE = 1e-12
 """How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
@@ -41,6 +42,7 @@ class Prepared:
         sets: what is compared; the first is the test split.
         special: images that are not finite; `special_names` has a name for each.
         references: by set of inputs, the special ones too, .npy of float64 logits.
+        places: by set of images from the test split, or made from some of it, where they are in it.
         agreement: largest relative difference between the two references, over `sets`.
         records: of all sets.
     """
@@ -49,6 +51,7 @@ class Prepared:
     special: Inputs
     special_names: tuple[str, ...]
     references: dict[str, Path]
+    places: dict[str, NDArray[np.int64]]
     agreement: float
     records: list[InputSet]
 
@@ -64,12 +67,15 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
         AssayError: bad input or missing software.
     """
     shape = subject.spec.image_shape
-    test, of_all = _test_inputs(run, subject, most_images, work)
+    split = run.data(subject.spec.size)[1].test
+    chosen = drawn(len(split.labels), most_images, seed=0)
+    started = chosen[drawn(len(chosen), BOUNDARY_IMAGES, seed=1)]
+    test, of_all = _test_inputs(subject, split, chosen, work), len(split.labels)
     sets = (
         test,
         _saved(HARD, hard_inputs(shape).images, work),
         _saved(EXTREME, extreme_inputs(shape).images, work),
-        _boundary(run, subject, test, work),
+        _boundary(run, subject, normalise(split.images[started]), work),
     )
     named = special_inputs(shape)
     special = _saved(SPECIAL, named.images, work)
@@ -87,7 +93,13 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
         )
         for one in (*sets, special)
     ]
-    return Prepared(sets, special, named.names, references, agreement, records)
+    places = {TEST: chosen, BOUNDARY: started}
+    return Prepared(sets, special, named.names, references, places, agreement, records)
+
+
+def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Places of at most so many images out of `of`, ascending; all of them for 0."""
+    return np.sort(np.random.default_rng(seed).permutation(of)[: most or of])
 
 
 def relative_difference(reference: Path, check: Path, name: str) -> float:
@@ -112,26 +124,22 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
     return found
 
 
-def _test_inputs(run: Run, subject: Subject, most_images: int, work: Path) -> tuple[Inputs, int]:
-    """The test split, normalised in pieces, with how many images it has in all."""
-    split = run.data(subject.spec.size)[1].test
-    count = min(most_images or len(split.labels), len(split.labels))
-    chosen = np.sort(np.random.default_rng(0).permutation(len(split.labels))[:count])
+def _test_inputs(subject: Subject, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
+    """Images of the test split, normalised in pieces."""
     path, labels = work / "test.npy", work / "labels.npy"
-    images = np.lib.format.open_memmap(path, "w+", np.float32, (count, *subject.spec.image_shape))
-    for start in range(0, count, IMAGES_AT_ONCE):
+    shape = (len(chosen), *subject.spec.image_shape)
+    images = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    for start in range(0, len(chosen), IMAGES_AT_ONCE):
         piece = chosen[start : start + IMAGES_AT_ONCE]
         images[start : start + len(piece)] = normalise(split.images[piece])
     images.flush()
     np.save(labels, split.labels[chosen])
-    return Inputs(TEST, path, count, labels), len(split.labels)
+    return Inputs(TEST, path, len(chosen), labels)
 
 
-def _boundary(run: Run, subject: Subject, test: Inputs, work: Path) -> Inputs:
+def _boundary(run: Run, subject: Subject, images: NDArray[np.float32], work: Path) -> Inputs:
     """Images at the decision boundary, found once for the same weights and starting images."""
-    images = np.load(test.path, mmap_mode="r")
-    chosen = np.sort(np.random.default_rng(1).permutation(test.images)[:BOUNDARY_IMAGES])
-    start = _saved("start", np.asarray(images[chosen]), work)
+    start = _saved("start", images, work)
     inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
     folder = run.folder / "references" / f"boundary-{subject.spec.architecture}-{subject.spec.size}"
 
@@ -142,7 +150,7 @@ def _boundary(run: Run, subject: Subject, test: Inputs, work: Path) -> Inputs:
 
     kept = find_artifact(folder, "boundary", inputs)
     found = kept or write_artifact(folder, "boundary", inputs, made_by={}, fill=fill)
-    return Inputs(BOUNDARY, found.file("images.npy"), len(chosen))
+    return Inputs(BOUNDARY, found.file("images.npy"), len(images))
 
 
 def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:

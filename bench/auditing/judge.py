@@ -254,12 +254,19 @@ def difference(left: Logits, right: Logits) -> float:
     return largest if math.isfinite(largest) else float(np.finfo(np.float64).max)
 
 
-def propagation_of(subject: str, names: Sequence[str], reference: Logits, found: Logits) -> Propagation:
+def propagation_of(
+    subject: str,
+    names: Sequence[str],
+    reference: Logits,
+    found: Logits,
+    operators: Mapping[str, str] | None = None,
+) -> Propagation:
     """Whether a subject passes on NaN and infinity as the reference does.
 
     Args:
         names: of the inputs, (images,).
         reference, found: logits (images, classes).
+        operators: of the subject's runtime, those that lose a NaN, where it was looked at.
     """
     expected, got = (~np.isfinite(one) for one in (reference, found))
     swallowed = [names[int(row)] for row in np.flatnonzero((expected & ~got).any(axis=1))]
@@ -269,5 +276,6 @@ def propagation_of(subject: str, names: Sequence[str], reference: Logits, found:
         inputs=list(names),
         swallowed=swallowed,
         invented=invented,
+        operators=dict(operators or {}),
         passed=not swallowed and not invented,
     )

@@ -6,24 +6,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay import __version__
-from assay.audit import AUDIT_FILE, Audit, ModelAudit, reasons_of
+from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
 from assay.store import write_atomically
 from bench.machine import environment
+from bench.report.audit_page import render_audit
 
 
-def audit_of(models: list[ModelAudit], command: str, seconds: dict[str, float]) -> Audit:
+def audit_of(
+    models: list[ModelAudit],
+    command: str,
+    seconds: dict[str, float],
+    *,
+    strict_nan: bool = False,
+    data: str = "",
+    notice: str = "",
+) -> Audit:
     """The record with its verdict, of this machine and this moment.
 
     Args:
         command: what a reader types to make the audit again.
         seconds: what each part took.
+        strict_nan: whether a runtime's own loss of NaN fails the audit.
+        data, notice: whose images they are, and what has to be said beside them.
     """
-    reasons = reasons_of(models)
+    reasons = reasons_of(models, strict_nan=strict_nan)
     return Audit(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         verdict="failed" if reasons else "passed",
         reasons=reasons,
+        findings=[f"{model.name}: {finding}" for model in models for finding in model.findings()],
+        strict_nan=strict_nan,
+        data=data,
+        notice=notice,
         command=command,
         environment=environment(),
         models=models,
@@ -32,9 +47,10 @@ def audit_of(models: list[ModelAudit], command: str, seconds: dict[str, float]) 
 
 
 def write_audit(audit: Audit, folder: Path) -> None:
-    """Write audit.json, whole or not at all.
+    """Write audit.json and the page audit.html, each whole or not at all.
 
     Raises:
         InputError: the folder cannot be written; an older audit in it is untouched.
     """
     write_atomically(folder / AUDIT_FILE, audit.model_dump_json(indent=1).encode())
+    write_atomically(folder / PAGE_FILE, render_audit(audit).encode())

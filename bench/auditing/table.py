@@ -22,6 +22,10 @@ def render(audit: Audit, console: Console) -> None:
     console.print(f"Verdict: {audit.verdict}", style="bold")
     for reason in audit.reasons:
         console.print(f"  {reason}", soft_wrap=True, markup=False)
+    if audit.findings:
+        console.print("Findings that do not fail it", style="bold")
+    for finding in audit.findings:
+        console.print(f"  {finding}", soft_wrap=True, markup=False)
 
 
 def _table(model: ModelAudit) -> Table:

@@ -132,7 +132,32 @@ class Code:
     language: str = ""
 
 
-Block = Table | Figure | Paragraphs | Listing | Code
+@dataclass(frozen=True)
+class Picture:
+    """One picture with its heading and facts below it.
+
+    Attributes:
+        source: a data URI.
+        description: what a reader who cannot see it is told.
+    """
+
+    source: str
+    description: str
+    heading: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side; what has to be said of all of them stands above."""
+
+    kind: ClassVar[str] = "gallery"
+    heading: str
+    notice: str
+    pictures: tuple[Picture, ...]
+
+
+Block = Table | Figure | Paragraphs | Listing | Code | Gallery
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG
 from bench.report.numbers import counted, moment
 from bench.report.palette import Series, colours
 
-TEMPLATES = ("page.html", "blocks.html", "page.md")
+TEMPLATES = ("page.html", "audit.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
 POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
@@ -36,12 +36,12 @@ def render_page(results: Results, sections: list[Section]) -> str:
     """The whole report as one HTML file."""
     scripts = [chart_library(), _file("page.js")]
     return (
-        _environment()
+        templates()
         .get_template("page.html")
         .render(
             **_common(results, sections),
             policy=POLICY.format(hashes=" ".join(map(_hash_source, scripts))),
-            styles=_file("page.css").replace("/* colours */", _colour_styles()),
+            styles=styles(),
             scripts=scripts,
             charts=_embedded(_charts(sections)),
             record=_embedded(json.loads(results.model_dump_json())),
@@ -51,8 +51,13 @@ def render_page(results: Results, sections: list[Section]) -> str:
 
 def render_markdown(results: Results, sections: list[Section]) -> str:
     """The report as Markdown, its figures as files beside it; the long tables stay in the page and in cells.csv."""
-    text = _environment().get_template("page.md").render(**_common(results, sections))
+    text = templates().get_template("page.md").render(**_common(results, sections))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def styles() -> str:
+    """The style sheet with the palette in it."""
+    return _file("page.css").replace("/* colours */", _colour_styles())
 
 
 @functools.cache
@@ -145,7 +150,7 @@ def _colour_styles() -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
     """Templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
     environment = jinja2.Environment(
         loader=jinja2.DictLoader({name: _file(name) for name in TEMPLATES}),

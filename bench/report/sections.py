@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from bench.report.about_agreement import agreement
 from bench.report.about_attribution import attribution, operators
+from bench.report.about_audit import audit
 from bench.report.about_cells import all_cells, not_run
 from bench.report.about_cost import cold_start, memory
 from bench.report.about_environment import data, environment, repeat
@@ -46,6 +47,7 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     cold_start,
     memory,
     agreement,
+    audit,
     exports,
     not_run,
     all_cells,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import polars
 
+from assay.audit import AUDIT_FILE, PAGE_FILE, Audit
 from assay.errors import ArtifactError
 from assay.results import Results, read_results
 from assay.store import reporting_disk_errors, write_atomically
+from bench.report.audit_page import render_audit
 from bench.report.cells_table import write_cells
 from bench.report.evidence import Evidence
 from bench.report.figures import write_figures
@@ -16,7 +18,9 @@ from bench.report.page import render_markdown, render_page
 from bench.report.sections import sections_of
 
 
-def write_report(results: Results, samples: polars.DataFrame | None, out: Path) -> list[Path]:
+def write_report(
+    results: Results, samples: polars.DataFrame | None, out: Path, audit: Audit | None = None
+) -> list[Path]:
     """Write the report of a study into the folder `out`, and return the files written.
 
     These are report.html (self-contained), report.md, results.json (left as it is where it holds the same
@@ -27,18 +31,29 @@ def write_report(results: Results, samples: polars.DataFrame | None, out: Path) 
         results: the record.
         samples: the raw samples (`assay.results.SAMPLE_COLUMNS`), or None where they were not kept.
         out: the folder; made where it is missing.
+        audit: of the study, where there was one; its page audit.html and audit.json are then written too.
 
     Raises:
         InputError: the folder cannot be written.
     """
     with reporting_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    sections = sections_of(Evidence(results, samples))
+    sections = sections_of(Evidence(results, samples, audit))
     page, markdown = out / "report.html", out / "report.md"
     write_atomically(page, render_page(results, sections).encode())
     write_atomically(markdown, render_markdown(results, sections).encode())
     record = _write_record(results, out / "results.json")
-    return [page, markdown, record, *write_cells(results, out), *write_figures(sections, out / "figures")]
+    tables, figures = write_cells(results, out), write_figures(sections, out / "figures")
+    return [page, markdown, record, *tables, *figures, *_write_audit(audit, out)]
+
+
+def _write_audit(audit: Audit | None, out: Path) -> list[Path]:
+    if audit is None:
+        return []
+    page, record = out / PAGE_FILE, out / AUDIT_FILE
+    write_atomically(page, render_audit(audit).encode())
+    write_atomically(record, audit.model_dump_json(indent=1).encode())
+    return [page, record]
 
 
 def _write_record(results: Results, path: Path) -> Path:

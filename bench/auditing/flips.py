@@ -1,0 +1,65 @@
+"""The images behind the flips of an audit, as small pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from assay.audit import MOST_PICTURES, Comparison, FlippedImage
+from assay.numbers import Flip
+from bench.auditing.runs import Inputs
+
+PICTURE_SIDE_PX = 96
+"""Larger images are made smaller: a picture shows which image it is, and the record stays one to mail."""
+
+
+def flipped_images(
+    comparisons: Sequence[Comparison], sets: Sequence[Inputs], places: Mapping[str, NDArray[np.int64]]
+) -> list[FlippedImage]:
+    """Every image that any subject classifies otherwise than the reference, with its picture; at most `MOST_PICTURES`.
+
+    Args:
+        places: by set of inputs, where its images (or those they were made from) are in the stored split.
+    """
+    paths = {one.name: one.path for one in sets}
+    flips: dict[tuple[str, int], dict[str, Flip]] = {}
+    for one in comparisons:
+        for flip in one.measured.flips if one.measured else ():
+            flips.setdefault((one.inputs, flip.image), {}).setdefault(one.subject, flip)
+    order = {one.name: number for number, one in enumerate(sets)}
+    kept = sorted(flips, key=lambda key: (order[key[0]], key[1]))[:MOST_PICTURES]
+    return [_flipped(name, image, flips[name, image], paths[name], places.get(name)) for name, image in kept]
+
+
+def _flipped(
+    name: str, image: int, flips: Mapping[str, Flip], path: Path, places: NDArray[np.int64] | None
+) -> FlippedImage:
+    first = next(iter(flips.values()))
+    return FlippedImage(
+        inputs=name,
+        image=image,
+        split_image=None if places is None else int(places[image]),
+        label=first.label,
+        reference_class=first.reference_class,
+        reference_margin=first.reference_margin,
+        classes={subject: flip.candidate_class for subject, flip in flips.items()},
+        margins={subject: flip.candidate_margin for subject, flip in flips.items()},
+        picture=picture(np.load(path, mmap_mode="r")[image]),
+    )
+
+
+def picture(image: NDArray[np.float32]) -> str:
+    """A normalised image (height, width, channels) as a PNG in a data URI; what is out of range is cut off."""
+    finite = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
+    pixels = np.clip((finite + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    drawn = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    drawn.thumbnail((PICTURE_SIDE_PX, PICTURE_SIDE_PX))
+    stream = io.BytesIO()
+    drawn.save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,36 @@
+"""Whether a runtime's own operators explain that it loses NaN: asked of it apart from any model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from assay.errors import AssayError
+from assay.jobs import run_job
+from assay.registry import RUNTIMES
+
+LIMIT_SECONDS = 600
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+
+
+def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, dict[str, str]]:
+    """By runtime, its operators that lose a NaN and which one, see `infer.special_job`.
+
+    A runtime whose operators cannot be looked at is left out: then nothing explains what it does to NaN.
+    """
+    found = {}
+    for name in dict.fromkeys(runtimes):
+        environment = {} if RUNTIMES[name].name.endswith("cuda") else CPU_ONLY
+        try:
+            answer = run_job(
+                "infer.special_job",
+                {"runtime": name},
+                logs / f"special-{name}.log",
+                limit_seconds=LIMIT_SECONDS,
+                environment=environment,
+            )
+        except AssayError:
+            continue
+        found[name] = cast("dict[str, str]", answer["lost"])
+    return found

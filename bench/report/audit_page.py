@@ -1,0 +1,37 @@
+"""An audit as one HTML file to read, print and file: no script, nothing asked of the network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from assay.audit import Audit
+from bench.report.audit_sections import audit_sections
+from bench.report.blocks import Section, Table
+from bench.report.numbers import moment
+from bench.report.page import styles, templates
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def render_audit(audit: Audit) -> str:
+    """The whole page."""
+    names = list(dict.fromkeys(model.name for model in audit.models))
+    title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
+    return (
+        templates()
+        .get_template("audit.html")
+        .render(
+            audit=audit,
+            title=f"{title}: {audit.verdict}",
+            date=moment(audit.created, time=True),
+            sections=[_without_script(section) for section in audit_sections(audit)],
+            policy=POLICY,
+            styles=styles(),
+        )
+    )
+
+
+def _without_script(section: Section) -> Section:
+    """Its tables without buttons to sort them, which would do nothing here."""
+    blocks = tuple(replace(one, sortable=False) if isinstance(one, Table) else one for one in section.blocks)
+    return replace(section, blocks=blocks)

@@ -1,0 +1,306 @@
+"""An audit in sections: what the standalone page consists of, and what the report's section takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from assay.audit import Audit, Comparison, FlippedImage, ModelAudit
+from bench.report.blocks import (
+    Block,
+    Code,
+    Column,
+    Gallery,
+    Item,
+    Listing,
+    Paragraphs,
+    Picture,
+    Section,
+    Table,
+    Value,
+)
+from bench.report.numbers import count, counted, duration, moment, scientific, significant
+
+SUBJECTS_NAMED = 4
+SUBJECTS = (
+    Column("Subject"),
+    Column("Outcome"),
+    Column("Of what is tolerated", numeric=True),
+    Column("Effective bits", numeric=True),
+    Column("Arithmetic seen"),
+    Column("Classes changed"),
+    Column("Accuracy, reference to subject"),
+    Column("McNemar p", numeric=True),
+    Column("Again, other batch, other threads"),
+    Column("NaN and infinity"),
+)
+TOLERANCES = (
+    Column("Inputs"),
+    Column("For"),
+    Column("Tolerated", numeric=True),
+    Column("Largest logit", numeric=True),
+    Column("Where it comes from"),
+)
+COMPARISONS = (
+    Column("Subject"),
+    Column("Inputs"),
+    Column("Images", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Threads", numeric=True),
+    Column("Largest error", numeric=True),
+    Column("Relative", numeric=True),
+    Column("ulps", numeric=True),
+    Column("Bits", numeric=True),
+    Column("Least cosine", numeric=True),
+    Column("Probability distance", numeric=True),
+    Column("Calibration shift", numeric=True),
+    Column("Classes changed", numeric=True),
+    Column("Agrees"),
+)
+INPUTS = (
+    Column("Inputs"),
+    Column("Images", numeric=True),
+    Column("What they are"),
+    Column("sha256 of the .npy"),
+)
+TWO_COLUMNS = (Column("What"), Column("Value"))
+CHANGED_NOTHING = "no class changes"
+
+
+def audit_sections(audit: Audit) -> list[Section]:
+    """Every section of the page, in order."""
+    return [
+        _verdict(audit),
+        *(section for model in audit.models for section in _of_model(audit, model)),
+        _record(audit),
+    ]
+
+
+def headline(audit: Audit) -> str:
+    """The verdict in one sentence, with how much was compared."""
+    comparisons = [one for model in audit.models for one in model.comparisons]
+    failed = sum(not one.passed for one in comparisons)
+    flips = flips_in_words([image for model in audit.models for image in model.flipped])
+    compared = f"{counted(len(comparisons), 'comparison')} with float64"
+    if audit.passed:
+        return f"The audit passed: all {compared} are within what rounding explains, and {flips}."
+    return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
+
+
+def flips_in_words(flipped: list[FlippedImage]) -> str:
+    """How many images change their class in any subject, set by set."""
+    sets = dict.fromkeys(one.inputs for one in flipped)
+    parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
+    if not parts:
+        return CHANGED_NOTHING
+    return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
+
+
+def outcome_items(audit: Audit) -> Iterator[Block]:
+    """Why it failed, and what has to be known besides."""
+    if audit.reasons:
+        yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in audit.reasons))
+    if audit.findings:
+        yield Listing(
+            "Findings, which do not fail it", tuple(Item(finding, "finding", "notice") for finding in audit.findings)
+        )
+
+
+def subjects_table(model: ModelAudit, number: int = 0) -> Table:
+    """One row for each subject: its worst over all inputs, batches and threads."""
+    rows = tuple(_subject(model, name) for name in dict.fromkeys(one.subject for one in model.comparisons))
+    caption = f"{model.name}: the worst of each subject, over all inputs, batch sizes and threads"
+    return Table(f"audit-subjects-{number}", caption, SUBJECTS, rows)
+
+
+def _verdict(audit: Audit) -> Section:
+    method = (
+        "Every subject is compared with the same model in float64, never with its neighbour. A tolerance is "
+        "derived from how far correct native runs in fp32 are from that reference on the same inputs.",
+        f"NaN and infinity: {audit.special_values_policy}." + (" --strict-nan was given." if audit.strict_nan else ""),
+        f"Reduced precision (fp16, bf16, int8): {audit.reduced_precision_policy}.",
+    )
+    again = Code("To make this audit again from the same artifacts", audit.command, "sh")
+    return Section("verdict", "Verdict", headline(audit), (*outcome_items(audit), again, Paragraphs(method)))
+
+
+def _of_model(audit: Audit, model: ModelAudit) -> Iterator[Section]:
+    number = audit.models.index(model)
+    check = "" if model.reference_check is None else f" (they agree to {scientific(model.reference_check)})"
+    blocks: list[Block] = [subjects_table(model, number)]
+    if model.localisations:
+        blocks.append(Listing("Where it goes wrong", tuple(Item(str(one)) for one in model.localisations)))
+    if model.missing:
+        items = tuple(Item(f"{name}: {reason}") for name, reason in model.missing.items())
+        blocks.append(Listing("What could not be audited", items))
+    blocks += [_tolerances(model, number), _comparisons(model, number)]
+    yield Section(f"model-{number}", model.name, f"Reference: {model.reference}{check}.", tuple(blocks))
+    if model.flipped:
+        yield _flips(audit, model, number)
+
+
+def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
+    mine = [one for one in model.comparisons if one.subject == subject]
+    failed = sum(not one.passed for one in mine)
+    measured = [one.measured for one in mine if one.measured]
+    shares = [one.measured.max_absolute / one.tolerance for one in mine if one.measured and one.tolerance]
+    bits = min((one.effective_bits for one in measured), default=None)
+    accuracies = [one.measured.accuracy for one in mine if one.measured and one.measured.accuracy]
+    whole = max(accuracies, key=lambda one: one.images, default=None)
+    return (
+        Value(subject),
+        Value(f"{failed} FAILED", tone="bad") if failed else Value("agrees", tone="good"),
+        Value(f"{max(shares):.1%}", 100 * max(shares)) if shares else Value("not compared", tone="muted"),
+        Value("" if bits is None else f"{bits:.1f}", bits),
+        Value(", ".join(dict.fromkeys(one.delivered for one in mine if one.delivered))),
+        Value(_flip_counts(mine)),
+        Value(f"{whole.reference:.2%} to {whole.candidate:.2%}" if whole else ""),
+        Value(significant(whole.p_value, 2) if whole else "", whole.p_value if whole else None),
+        Value(_determinism(model, subject)),
+        _propagation(model, subject),
+    )
+
+
+def _flip_counts(comparisons: list[Comparison]) -> str:
+    """The most flips of one comparison, set by set."""
+    most: dict[str, int] = {}
+    for one in comparisons:
+        if one.measured and one.measured.flip_count:
+            most[one.inputs] = max(most.get(one.inputs, 0), one.measured.flip_count)
+    return ", ".join(f"{number} of {name}" for name, number in most.items()) or "0"
+
+
+def _determinism(model: ModelAudit, subject: str) -> str:
+    """ "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
+    found = next((one for one in model.determinism if one.subject == subject), None)
+    if found is None:
+        return ""
+    differences = [found.repeated, found.batches, *([] if found.threads is None else [found.threads])]
+    return "; ".join("same bits" if not value else scientific(value) for value in differences)
+
+
+def _propagation(model: ModelAudit, subject: str) -> Value:
+    found = next((one for one in model.propagation if one.subject == subject), None)
+    if found is None:
+        return Value("")
+    if found.passed:
+        return Value("passed on", tone="good")
+    return Value("lost", tone="notice") if found.is_the_runtimes_own else Value("NOT as the reference", tone="bad")
+
+
+def _tolerances(model: ModelAudit, number: int) -> Table:
+    rows = tuple(
+        (
+            Value(one.inputs),
+            Value(one.for_subject or "all others"),
+            Value(scientific(one.value), one.value),
+            Value(significant(one.scale), one.scale),
+            Value(one.problem or one.derivation),
+        )
+        for one in model.tolerances
+    )
+    caption = "What is tolerated, and where it comes from"
+    return Table(f"audit-tolerances-{number}", caption, TOLERANCES, rows, summary="How the tolerances were derived")
+
+
+def _comparisons(model: ModelAudit, number: int) -> Table:
+    rows = tuple(_comparison(one) for one in model.comparisons)
+    caption = f"Every comparison of {model.name} with its reference"
+    summary = f"All {counted(len(rows), 'comparison')}"
+    return Table(f"audit-comparisons-{number}", caption, COMPARISONS, rows, summary=summary)
+
+
+def _comparison(one: Comparison) -> tuple[Value, ...]:
+    agrees = Value("yes", tone="good") if one.passed else Value(f"NO: {one.reason}", tone="bad")
+    conditions = (Value(one.subject), Value(one.inputs), *(_number(n) for n in (one.images, one.batch, one.threads)))
+    found = one.measured
+    if found is None:
+        return (*conditions, *[Value("")] * 8, agrees)
+    shift = found.calibration.shift if found.calibration else None
+    return (
+        *conditions,
+        Value(scientific(found.max_absolute), found.max_absolute),
+        Value(scientific(found.max_relative), found.max_relative),
+        Value(significant(found.max_ulps, 2), found.max_ulps),
+        Value(f"{found.effective_bits:.1f}", found.effective_bits),
+        Value(f"1 - {scientific(max(0.0, 1 - found.min_cosine))}", found.min_cosine),
+        Value(scientific(found.max_total_variation), found.max_total_variation),
+        Value("" if shift is None else scientific(shift), shift),
+        _number(found.flip_count),
+        agrees,
+    )
+
+
+def _number(value: int) -> Value:
+    return Value(count(value), value)
+
+
+def _flips(audit: Audit, model: ModelAudit, number: int) -> Section:
+    lead = (
+        "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
+        "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
+    )
+    said = " ".join(text for text in (audit.notice, audit.data) if text)
+    pictures = tuple(_picture(model, one) for one in model.flipped)
+    heading = f"{counted(len(pictures), 'image')} of {model.name}"
+    return Section(f"flips-{number}", "Changed classes", lead, (Gallery(heading, said, pictures),))
+
+
+def _picture(model: ModelAudit, one: FlippedImage) -> Picture:
+    def named(place: int) -> str:
+        return model.classes[place] if place < len(model.classes) else f"class {place}"
+
+    place = f"{one.inputs} {one.image}" + (
+        "" if one.split_image is None else f" (image {one.split_image} of the split)"
+    )
+    facts = [f"reference: {named(one.reference_class)}, margin {scientific(one.reference_margin)}"]
+    facts += [] if one.label is None else [f"label: {named(one.label)}"]
+    for changed in dict.fromkeys(one.classes.values()):
+        subjects = [name for name, found in one.classes.items() if found == changed]
+        more = f" and {len(subjects) - SUBJECTS_NAMED} more" if len(subjects) > SUBJECTS_NAMED else ""
+        margin = max(one.margins[name] for name in subjects)
+        facts.append(
+            f"{named(changed)}, margin up to {scientific(margin)}: {', '.join(subjects[:SUBJECTS_NAMED])}{more}"
+        )
+    return Picture(one.picture, f"Image {place}", place, tuple(facts))
+
+
+def _record(audit: Audit) -> Section:
+    rows = tuple(
+        (
+            Value(f"{model.name}, {one.name}"),
+            Value(
+                count(one.images) + (f" of {count(one.sampled_from)}" if one.sampled_from != one.images else ""),
+                one.images,
+            ),
+            Value(one.what),
+            Value(one.sha256),
+        )
+        for model in audit.models
+        for one in model.inputs
+    )
+    models = {f"{model.name}, {name}": sha256 for model in audit.models for name, sha256 in model.models.items()}
+    said = {"Images": audit.data, "Notice": audit.notice}
+    lead = f"Made by Assay {audit.assay_version}, {moment(audit.created, time=True)}."
+    blocks = (
+        Table("audit-inputs", "Inputs", INPUTS, rows),
+        _facts("audit-models", "Models: sha256 of the weights and of every ONNX file", models),
+        _facts("audit-environment", "Environment", audit.environment),
+        _facts("audit-data", "Whose images", {name: text for name, text in said.items() if text}),
+        _facts("audit-seconds", "Time", {name: duration(value) for name, value in audit.seconds.items()}, folded=True),
+    )
+    return Section("record", "Record", lead, tuple(one for one in blocks if one.rows))
+
+
+def _facts(identifier: str, caption: str, facts: Mapping[str, JsonValue], *, folded: bool = False) -> Table:
+    rows = tuple((Value(name), Value(_text(value))) for name, value in facts.items() if value not in (None, ""))
+    return Table(identifier, caption, TWO_COLUMNS, rows, sortable=False, summary=caption if folded else "")
+
+
+def _text(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(_text(part) for part in value)
+    return str(value)

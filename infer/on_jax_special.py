@@ -1,0 +1,38 @@
+"""Single operators in JAX, to see what they do with NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from flax import nnx
+
+from infer.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
+
+Function = Callable[[jax.Array], jax.Array]
+
+
+def operators(runtime: str) -> dict[str, Operator]:
+    """The operators as this runtime runs them."""
+    weights, bias = jax.numpy.asarray(kernel()), jax.numpy.ones(SHAPE[-1])
+
+    def convolved(x: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(x, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    functions: dict[str, Function] = {
+        RELU: nnx.relu,
+        POOL: lambda x: nnx.max_pool(x, (2, 2), (2, 2)),
+        FUSED: lambda x: nnx.relu(convolved(x) + bias),
+        MEAN: lambda x: nnx.relu(convolved(x)).mean((1, 2)),
+    }
+    return {name: _as_run_by(runtime, function) for name, function in functions.items()}
+
+
+def _as_run_by(runtime: str, function: Function) -> Operator:
+    prepared = jax.jit(function) if runtime == "jax.jit" else function
+
+    def run(images: np.ndarray) -> np.ndarray:
+        return np.asarray(prepared(jax.numpy.asarray(images)))
+
+    return run

@@ -1,0 +1,111 @@
+"""The audit's own page and the report's section on it: what they say, and how the page behaves in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, read_audit
+from bench.auditing.record import write_audit
+from bench.report import write_report
+from bench.report.about_audit import audit
+from bench.report.audit_page import render_audit
+from bench.report.blocks import Listing, Paragraphs, Table
+from bench.report.evidence import Evidence
+from tests.bench.report.sample_audit import HASH, NOTICE, sample_audit
+from tests.bench.report.sample_results import sample_results
+
+RESULTS = sample_results((28,), (1,), ("bloodnet",))
+PHONE, DESKTOP = (390, 844), (1280, 900)
+PAGE_PIXELS = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
+
+
+@pytest.fixture(scope="module")
+def failed() -> Audit:
+    return sample_audit()
+
+
+def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit) -> None:
+    section = audit(Evidence(RESULTS, audit=failed))
+    assert "FAILED: 1 of 4 comparisons" in section.lead
+    assert "3 images of boundary change class" in section.lead
+    reasons, findings, subjects, _ = section.blocks
+    assert isinstance(reasons, Listing)
+    assert "another function" in reasons.items[0].text
+    assert isinstance(findings, Listing)
+    assert "tf.function turns NaN" in findings.items[0].text
+    assert "max-pooling loses NaN everywhere" in findings.items[0].text
+    assert isinstance(subjects, Table)
+    assert [row[1].text for row in subjects.rows] == ["agrees", "agrees", "agrees", "1 FAILED"]
+    assert [row[9].text for row in subjects.rows] == ["passed on", "lost", "passed on", "passed on"]
+
+
+def test_a_runtime_that_loses_nan_by_itself_does_not_fail_an_audit_that_is_not_strict() -> None:
+    passed = sample_audit(wrong=False)
+    assert (passed.verdict, passed.reasons) == ("passed", [])
+    assert len(passed.findings) == 1
+    assert "The audit passed: all 3 comparisons" in audit(Evidence(RESULTS, audit=passed)).lead
+    assert passed.models[0].failures(strict_nan=True) == [str(passed.models[0].propagation[1])]
+
+
+def test_without_an_audit_the_report_says_how_to_make_one() -> None:
+    (block,) = audit(Evidence(RESULTS)).blocks
+    assert isinstance(block, Paragraphs)
+    assert "assay audit" in block.texts[0]
+
+
+def test_the_report_carries_the_audits_page_and_record(failed: Audit, tmp_path: Path) -> None:
+    files = write_report(RESULTS, None, tmp_path, failed)
+    assert {tmp_path / PAGE_FILE, tmp_path / AUDIT_FILE} <= set(files)
+    assert read_audit(tmp_path / AUDIT_FILE) == failed
+    assert "Numerical audit" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_has_hashes_derivations_command_and_notice(failed: Audit, tmp_path: Path) -> None:
+    write_audit(failed, tmp_path)
+    page = (tmp_path / PAGE_FILE).read_text(encoding="utf-8")
+    for said in (HASH, failed.models[0].tolerances[0].derivation[:40], failed.command, NOTICE, "CC BY 4.0", "pool_1"):
+        assert said in page
+    assert page.count("data:image/png;base64,") == len(failed.models[0].flipped)
+    assert "<script" not in page
+
+
+def test_what_a_record_says_stays_text(failed: Audit) -> None:
+    evil = failed.model_copy(update={"notice": "<script>alert(1)</script>", "reasons": ["<img src=x onerror=y>"]})
+    page = render_audit(evil)
+    assert "<script" not in page
+    assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_stands_alone_and_fits(
+    size: tuple[int, int], scheme: str, failed: Audit, browser: Browser, tmp_path: Path
+) -> None:
+    write_audit(failed, tmp_path)
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((tmp_path / PAGE_FILE).as_uri())
+    assert page.evaluate(PAGE_PIXELS) <= 0
+    pictures = page.eval_on_selector_all(".gallery img", "all => all.map(one => one.naturalWidth)")
+    assert pictures == [28, 28, 28]
+    assert page.locator("thead th", has_text="Effective bits").first.is_visible()
+    background = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    assert background == ("rgb(253, 252, 250)" if scheme == "light" else "rgb(21, 23, 27)")
+    context.close()
+    assert problems == []
+
+
+def test_the_page_prints(failed: Audit, browser: Browser, tmp_path: Path) -> None:
+    write_audit(failed, tmp_path)
+    page = browser.new_page()
+    page.goto((tmp_path / PAGE_FILE).as_uri())
+    printed = page.pdf(format="A4")
+    page.close()
+    assert printed.startswith(b"%PDF")
+    assert len(printed) > 20_000
