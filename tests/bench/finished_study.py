@@ -1,0 +1,153 @@
+"""A finished and audited study on disk, small and quick: real images, weights, export and comparisons.
+
+Only the times in its results are arithmetic (`tests.bench.report.sample_results`): nothing here depends on them. Its
+audit holds what ONNX Runtime really computes against the real float64 reference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from pydantic import JsonValue
+
+from assay.audit import Audit, ModelAudit
+from assay.results import Cell, Export, Results
+from assay.spec import ModelSpec
+from assay.store import file_sha256, write_artifact
+from assay.study import load_study
+from bench.auditing.judge import judged, measured_or_reason, tolerance_for
+from bench.auditing.runs import Call
+from bench.progress import Narrator
+from bench.run import Run
+from export.reference import ReferenceRequest, reference_artifact
+from export.run import ExportJob, export_model, usable_model
+from tests.bench.report.sample_results import _timed, sample_results
+from tests.contract.training_steps import moved_weights
+from train.batches import normalise
+from train.weights import save_weights
+
+STUDY = """
+name = "small"
+[data]
+name = "synthetic"
+limit = 96
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [1]
+"""
+EXPORTER = "torch-script"
+CELL = f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}"
+BATCHES = {1: 1.0, 8: 3.0, 32: 20.0}
+"""Milliseconds of a call by batch: 8 pays beyond doubt, 32 does not."""
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
+def make_study(root: Path) -> Path:
+    """Make the study in root/small, its data in root/data; the answer is its folder."""
+    (root / "small.toml").write_text(STUDY)
+    folder = root / "small"
+    run = Run(load_study(root / "small.toml"), folder, root / "data", Narrator())
+    dataset = run.data(28)[1]
+    spec = ModelSpec("bloodnet", 28, len(dataset.classes), dataset.test.images.shape[-1])
+    weights = folder / "weights" / "bloodnet-28-torch-s0"
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        save_weights(work / "weights.safetensors", moved_weights(spec))
+        return {}
+
+    artifact = write_artifact(weights, "weights", {"spec": dict(spec.to_dict())}, made_by={}, fill=fill)
+    job = ExportJob(EXPORTER, weights, run.images(28), folder / "onnx", folder / "references")
+    export = export_model(job, silent)
+    assert export.status == "ok", export.reason
+    results = _results(export, artifact.key, run)
+    (folder / "results.json").write_text(results.model_dump_json())
+    audit = _audit(folder, weights, export, run, root)
+    (folder / "audit.json").write_text(audit.model_dump_json())
+    return folder
+
+
+def _results(export: Export, key: str, run: Run) -> Results:
+    sample = sample_results()
+    dataset = run.data(28)[1]
+    training = next(one for one in sample.trainings if (one.architecture, one.size) == ("bloodnet", 28))
+    data = sample.data.model_copy(
+        update={
+            "name": dataset.name,
+            "content_hash": dataset.content_hash,
+            "classes": list(dataset.classes),
+            "notice": dataset.notice,
+            "synthetic": True,
+        }
+    )
+    return sample.model_copy(
+        update={
+            "study": "small",
+            "data": data,
+            "trainings": [training.model_copy(update={"weights": key})],
+            "exports": [export],
+            "cells": [_cell(sample, batch, median_ms, key) for batch, median_ms in BATCHES.items()],
+            "comparisons": [],
+        }
+    )
+
+
+def _cell(sample: Results, batch: int, median_ms: float, key: str) -> Cell:
+    import random  # noqa: PLC0415
+
+    like = next(one for one in sample.cells if one.name == f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}")
+    name = CELL.replace("/b1/", f"/b{batch}/")
+    blank = like.model_copy(update={"name": name, "batch": batch, "weights": key})
+    return _timed(blank, median_ms, (0.1, 0.1, 0.1), random.Random(batch))
+
+
+def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) -> Audit:
+    """The test split through ONNX Runtime and PyTorch, judged as `assay audit` does."""
+    test = run.data(28)[1].test
+    images, labels = root / "test.npy", root / "labels.npy"
+    np.save(images, normalise(test.images))
+    np.save(labels, test.labels)
+    model = usable_model(export, folder / "onnx")
+    reference, native = (
+        reference_artifact(ReferenceRequest(weights, images, "torch", kind), folder / "references", silent).file(
+            "logits.npy"
+        )
+        for kind in ("float64", "float32")
+    )
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    logits = root / "logits.npy"
+    np.save(logits, session.run(None, {"image": np.load(images).transpose(0, 3, 1, 2)})[0])
+    count = len(test.labels)
+    own = measured_or_reason(reference, native, count, labels)
+    tolerance = tolerance_for("test", "", {"torch.eager": own}, 0.0)
+    found = measured_or_reason(reference, logits, count, labels)
+    comparison = judged(f"ort.cpu@{EXPORTER}", Call("test", 32, 1, count), found, tolerance, 24.0)
+    assert comparison.passed, comparison.reason
+    return Audit(
+        created="2026-01-01T00:00:00+00:00",
+        assay_version="0.1.0",
+        verdict="passed",
+        reasons=[],
+        command="assay audit small.toml",
+        environment={},
+        models=[
+            ModelAudit(
+                name="bloodnet/28",
+                reference="PyTorch in float64",
+                reference_check=None,
+                models={
+                    "weights": file_sha256(weights / "weights.safetensors"),
+                    f"onnx@{EXPORTER}": file_sha256(model),
+                },
+                inputs=[],
+                tolerances=[tolerance],
+                comparisons=[comparison],
+            )
+        ],
+        seconds={},
+    )
