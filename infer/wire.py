@@ -228,7 +228,10 @@ class _SharedMemory:
         self._make_room(images.nbytes)
 
         def prepare() -> tuple[object, object]:
-            self._memory.set_shared_memory_region(self._region, [images])
+            try:
+                self._memory.set_shared_memory_region(self._region, [images])
+            except self._memory.SharedMemoryException as error:
+                raise FailedError(f"A request of {len(images)} images failed", found=text_of(error)) from error
             tensor = self._package.InferInput(self._target.image, images.shape, "UINT8")
             tensor.set_shared_memory(self._name, images.nbytes)
             return tensor, None

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.deployment import Deployment, Tensor, Version
 from assay.records import Interval
 from assay.results import DataSummary
+from bench.deployment.config import WARM_UP, WARM_UP_FILE, config_of, config_text
+from bench.deployment.folder import write_checksums
 
 SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
 NAME = "cells"
@@ -72,22 +74,6 @@ def write_model(path: Path, version: int) -> None:
     onnx.save(model, path)
 
 
-def config(serving: int) -> str:
-    return f"""name: "{NAME}"
-backend: "onnxruntime"
-max_batch_size: {MOST}
-input [ {{ name: "images" data_type: TYPE_UINT8 dims: [ {SIDE}, {SIDE}, 3 ] }} ]
-output [
-  {{ name: "probabilities" data_type: TYPE_FP32 dims: [ {CLASSES} ] label_filename: "labels.txt" }},
-  {{ name: "label" data_type: TYPE_INT64 dims: [ 1 ] reshape {{ shape: [ ] }} }}
-]
-instance_group [ {{ kind: KIND_CPU count: 1 }} ]
-dynamic_batching {{ preferred_batch_size: [ {MOST} ] max_queue_delay_microseconds: 0 }}
-version_policy {{ specific {{ versions: [ {serving} ] }} }}
-parameters {{ key: "intra_op_thread_count" value {{ string_value: "1" }} }}
-"""
-
-
 def version(number: int, folder: Path) -> Version:
     path = folder / "models" / NAME / str(number) / "model.onnx"
     share = float((probabilities(number).argmax(axis=1) == labels()).mean())
@@ -114,6 +100,9 @@ def write_folder(folder: Path, versions: int = 1, serving: int = 1) -> Path:
         np.save(audited / "labels.npy", labels())
         (audited / "audit.json").write_text("{}")
     (folder / "models" / NAME / "labels.txt").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
+    warm_up = folder / "models" / NAME / WARM_UP
+    warm_up.mkdir()
+    (warm_up / WARM_UP_FILE).write_bytes(images()[0].tobytes())
     return serve_version(folder, serving, [version(number, folder) for number in range(1, versions + 1)])
 
 
@@ -144,12 +133,11 @@ def serve_version(folder: Path, serving: int, versions: list[Version] | None = N
         ),
     )
     (folder / "deployment.json").write_text(json.dumps(found.model_dump(mode="json"), indent=1))
-    (folder / "models" / NAME / "config.pbtxt").write_text(config(serving))
-    return write_checksums(folder)
+    (folder / "models" / NAME / "config.pbtxt").write_text(config_text(config_of(found)))
+    return with_checksums(folder)
 
 
-def write_checksums(folder: Path) -> Path:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "checksums.sha256")
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files]
-    (folder / "checksums.sha256").write_text("".join(lines))
+def with_checksums(folder: Path) -> Path:
+    """The folder, its checksums written anew."""
+    write_checksums(folder)
     return folder

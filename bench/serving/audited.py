@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.deployment import AUDITED, PROBABILITIES_FILE, TRUE_LABELS_FILE, Deployment, Version, read_deployment
+from assay.deployment import AUDITED, PROBABILITIES_FILE, TRUE_LABELS_FILE, Deployment, Version
 from assay.errors import ArtifactError, DataError, InputError
-from bench.serving.snapshot import verified
+from bench.serving.snapshot import checked_deployment
 from infer.wire import Images, Target
 from train.data import DataRequest, Progress, load_dataset
 
@@ -48,8 +48,7 @@ def read_audited(
         ArtifactError: the folder is not what was deployed.
         DataError: the images are not those of the audit.
     """
-    verified(folder)
-    deployment = read_deployment(folder)
+    deployment = checked_deployment(folder)
     version = deployment.version(deployment.serving)
     place = folder / AUDITED / str(version.number)
     probabilities, labels = _array(place / PROBABILITIES_FILE), _array(place / TRUE_LABELS_FILE)

@@ -7,25 +7,14 @@ written is not picked up half, and going over to another version happens when th
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import shutil
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from assay.deployment import (
-    CHECKSUMS_FILE,
-    CONFIG_FILE,
-    DEPLOYMENT_FILE,
-    MODEL_FILE,
-    MODELS,
-    Deployment,
-    read_deployment,
-)
+from assay.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, MODEL_FILE, MODELS, Deployment, read_deployment
 from assay.errors import ArtifactError
 from assay.store import file_sha256, reporting_disk_errors
-
-LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+from bench.deployment.check import check_files, check_paths
+from bench.deployment.folder import files_of
 
 
 def take_snapshot(folder: Path, repository: Path) -> Deployment:
@@ -42,119 +31,40 @@ def take_snapshot(folder: Path, repository: Path) -> Deployment:
         ArtifactError: the folder is no deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
     """
-    sums = verified(folder)
-    found = read_deployment(folder)
-    model = PurePosixPath(MODELS) / found.name
-    versions = {str(version.number) for version in found.versions} - {str(found.serving)}
-    wanted = [name for name in sums if model in name.parents and name.relative_to(model).parts[0] not in versions]
-    served = model / str(found.serving)
-    if model / CONFIG_FILE not in wanted or not any(served in name.parents for name in wanted):
-        raise ArtifactError(
-            f"{folder / CHECKSUMS_FILE} does not cover what is served",
-            expected=f"{model / CONFIG_FILE} and the files of {served}",
-            found=", ".join(map(str, wanted)) or "none of them",
-        )
-    expected, path = found.version(found.serving).model_sha256, served / MODEL_FILE
-    if sums.get(path) != expected:
-        raise _changed(folder / path, expected, sums.get(path, "no such file"))
+    found = checked_deployment(folder)
+    model = folder / MODELS / found.name
+    others = {str(version.number) for version in found.versions} - {str(found.serving)}
     with reporting_disk_errors(repository):
-        for name in wanted:
-            _copy(folder, name, sums[name], repository / name.relative_to(MODELS))
+        for path in files_of(model):
+            name = path.relative_to(model)
+            if name.parts[0] not in others:
+                _copy(path, repository / found.name / name)
+    served = found.version(found.serving)
+    copy = repository / found.name / str(served.number) / MODEL_FILE
+    if file_sha256(copy) != served.model_sha256:
+        raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
     return found
 
 
-def verified(folder: Path) -> dict[PurePosixPath, str]:
-    """The checksums of a deployment folder, after every file was held against its own.
+def checked_deployment(folder: Path) -> Deployment:
+    """The record of a deployment whose files are all what was deployed.
 
     Raises:
-        ArtifactError: a file is missing, changed, lies outside the folder, or a file of the model has no checksum.
+        ArtifactError: a path leaves the folder, or something is missing, changed, or not of this deployment.
     """
-    sums = checksums(folder)
-    for name, expected in sums.items():
-        _refuse_elsewhere(folder, name)
-        path = folder / name
-        found = file_sha256(path) if path.is_file() else "no such file"
-        if found != expected:
-            raise _changed(path, expected, found)
-    for name in _models_files(folder):
-        if name not in sums:
-            raise ArtifactError(
-                f"{folder / name} is not part of what was deployed",
-                expected=f"a line for it in {CHECKSUMS_FILE}",
-                remedy="Remove it, or deploy again",
-            )
-    return sums
-
-
-def checksums(folder: Path) -> dict[PurePosixPath, str]:
-    """The lines of checksums.sha256.
-
-    Raises:
-        ArtifactError: there are none, or one cannot be read or leads out of the folder.
-    """
-    path = folder / CHECKSUMS_FILE
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(
-            f"{folder} is no deployment folder",
-            expected=f"a readable {CHECKSUMS_FILE}, as `assay deploy` writes it",
-            found=getattr(error, "strerror", None) or str(error),
-        ) from error
-    found = {}
-    for number, line in enumerate(lines, 1):
-        match = LINE.fullmatch(line)
-        name = PurePosixPath(match[2]) if match else PurePosixPath("..")
-        if match is None or name.is_absolute() or ".." in name.parts:
-            raise ArtifactError(
-                f"{path}, line {number}, is no checksum of a file of this folder",
-                expected="64 hexadecimal digits, two spaces and a path inside the folder",
-                found=repr(line[:200]),
-            )
-        found[name] = match[1]
-    if PurePosixPath(DEPLOYMENT_FILE) not in found:
-        raise ArtifactError(f"{path} does not cover {DEPLOYMENT_FILE}", remedy="Deploy again")
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder {folder}", expected="one written by `assay deploy`")
+    check_paths(folder)
+    found = read_deployment(folder)
+    check_files(folder, found)
     return found
 
 
-def _models_files(folder: Path) -> Iterator[PurePosixPath]:
-    """Everything in the model repository, links to elsewhere too."""
-    for place, _, names in os.walk(folder / MODELS, followlinks=False):
-        for name in names:
-            yield PurePosixPath((Path(place) / name).relative_to(folder).as_posix())
-
-
-def _refuse_elsewhere(folder: Path, name: PurePosixPath) -> None:
-    """
-    Raises:
-        ArtifactError: a link makes this file one outside the folder.
-    """
-    real = (folder / name).resolve()
-    if not real.is_relative_to(folder.resolve()):
-        raise ArtifactError(
-            f"{folder / name} leaves the deployment folder", expected=f"a file in {folder}", found=str(real)
-        )
-
-
-def _copy(folder: Path, name: PurePosixPath, expected: str, target: Path) -> None:
-    """Copy one file and hold the copy, which is what will be read, against the checksum."""
+def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
-    shutil.copyfile(folder / name, partial)
-    found = file_sha256(partial)
-    if found != expected:
-        partial.unlink()
-        raise _changed(folder / name, expected, found)
+    shutil.copyfile(source, partial)
     partial.replace(target)
-
-
-def _changed(path: Path, expected: str, found: str) -> ArtifactError:
-    return ArtifactError(
-        f"{path} is not the file that was deployed",
-        expected=f"sha256 {expected[:12]}...",
-        found=found if " " in found else f"{found[:12]}...",
-        remedy="Deploy again, or restore the folder",
-    )
 
 
 def fingerprint(folder: Path) -> str:

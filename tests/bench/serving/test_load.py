@@ -86,7 +86,7 @@ def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: 
     expected = serving_folder.probabilities(1)
     expected[:48] = expected[:48][::-1]
     np.save(folder / "audited" / "1" / "probabilities.npy", expected)
-    serving_folder.write_checksums(folder)
+    serving_folder.with_checksums(folder)
     audited = read_audited(folder, images, None, folder)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
     client = Client(audited, folder, target, Plan(seconds=0.2, processes=2), tmp_path)

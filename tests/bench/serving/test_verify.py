@@ -13,6 +13,7 @@ import pytest
 from assay.deployment import read_deployment
 from assay.errors import ArtifactError, InputError
 from assay.verification import Verification
+from bench.deployment.config import config_of, config_text
 from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import differences, mixed_requests
 from bench.serving.verify import verify as verify_here
@@ -39,7 +40,9 @@ def other_folder(place: Path, version: int, **changes: Any) -> Path:
     np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(version))
     record = json.loads((folder / "deployment.json").read_text()) | changes
     (folder / "deployment.json").write_text(json.dumps(record))
-    return serving_folder.write_checksums(folder)
+    config = config_text(config_of(read_deployment(folder)))
+    (folder / "models" / serving_folder.NAME / "config.pbtxt").write_text(config)
+    return serving_folder.with_checksums(folder)
 
 
 def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: Path) -> None:
@@ -123,7 +126,7 @@ def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None
 def test_a_folder_that_was_changed_is_refused(images: Path, tmp_path: Path) -> None:
     folder = serving_folder.write_folder(tmp_path / "changed")
     np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(2))
-    with pytest.raises(ArtifactError, match=r"probabilities\.npy is not the file that was deployed"):
+    with pytest.raises(ArtifactError, match=r"probabilities\.npy is not what was deployed"):
         read_audited(folder, images, None, tmp_path)
 
 
