@@ -117,7 +117,11 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
         The model with a reference, one record for each route, and the files that passed, by exporter.
     """
     kind = brought.model.kind
-    routes = [GIVEN] if kind == "onnx" else [name for name, entry in USER_EXPORTERS.items() if entry.framework == kind]
+    routes = (
+        [GIVEN]
+        if kind == "onnx"
+        else [name for name, entry in USER_EXPORTERS.items() if entry.framework == kind and brought.model.takes(name)]
+    )
     records: list[Export] = []
     files: dict[str, Path] = {}
     for route in routes:

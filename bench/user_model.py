@@ -132,7 +132,8 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         settings=_settings(wanted, brought),
-        environment=environment() | {"frameworks": cast("JsonValue", probe_frameworks())},
+        environment=environment()
+        | {"frameworks": cast("JsonValue", probe_frameworks((brought.model.kind, "onnxruntime", "openvino")))},
         data=_data(wanted, brought),
         trainings=[],
         parity=[],
@@ -175,7 +176,7 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
-    candidates = [Candidate(name, "", native) for name in _timed(wanted, NATIVE[model.kind])]
+    candidates = [Candidate(name, "", native) for name in _timed(wanted, NATIVE[model.kind]) if model.takes(name)]
     on_onnx = _timed(wanted, LEVELS if model.kind == "onnx" or set(wanted.runtimes) & set(LEVELS) else ON_ONNX)
     for exporter, file in files.items():
         runnable = ModelFiles(spec=spec, onnx=file, user=model)

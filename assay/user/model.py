@@ -107,6 +107,10 @@ class UserModel(Record):
         first, middle, last = shape
         return middle if middle in (first, last) and min(first, last) <= 4 else 0
 
+    def takes(self, name: str) -> bool:
+        """Whether a runtime or route of its framework applies: what works on Python does not on TorchScript."""
+        return self.location.form != "script" or name not in {"user.torch.compile", "torch-dynamo"}
+
     def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
         """Shape of an input in a call with so many records."""
         return tensor.shape if self.whole else (batch, *tensor.shape)

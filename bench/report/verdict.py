@@ -11,8 +11,8 @@ from typing import Literal
 
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
-from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed
-from bench.report.numbers import TIMES, counted, inverse, listed, pixels, ratio, scientific, significant
+from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed, median_of
+from bench.report.numbers import TIMES, counted, interval, inverse, listed, pixels, ratio, scientific, significant
 
 IN_WORDS = {
     "ort.cpu": "ONNX Runtime",
@@ -194,6 +194,8 @@ def _cell(name: str, comparison: Comparison, results: Results) -> Cell | None:
 
 def _why_nothing_compared(group: Group, results: Results) -> str:
     cells = [cell for cell in results.cells if group_of(cell) == group]
+    if not any(cell.framework in FRAMEWORKS for cell in results.cells):
+        return _fastest_of_onnx(cells, results)
     sides = {
         "ONNX": [cell for cell in cells if cell.framework == "onnx"],
         "native": [cell for cell in cells if cell.framework in FRAMEWORKS],
@@ -206,6 +208,19 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
     if not missing:
         return "both sides were timed, but no comparison was recorded."
     return f"nothing is compared: {'; '.join(missing)}."
+
+
+def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
+    """What a file that is ONNX from the beginning allows to be said: there is nothing native to compare it with."""
+    good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
+    good = [cell for cell in good if not agreement_fails(cell, results)]
+    if not good:
+        return f"nothing is compared: {_nothing_ran('ONNX', [c for c in cells if c.framework == 'onnx'], results)}."
+    best = min(good, key=lambda cell: median_of(cell).value)
+    return (
+        f"nothing native was asked for; of {counted(len(good), 'ONNX cell')} {runtime_in_words(best.label)} is fastest "
+        f"with {interval(median_of(best), ' ms')}."
+    )
 
 
 def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:

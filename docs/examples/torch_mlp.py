@@ -16,3 +16,11 @@ class Classifier(nn.Module):
 def build() -> nn.Module:
     """Assay calls this in every process that runs the model. Your own would load trained weights here."""
     return Classifier()
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    model, example = build().eval(), torch.zeros(2, 32)
+    torch.jit.save(torch.jit.trace(model, example), "classifier.pt")
+    any_batch = {"features": {0: torch.export.Dim("batch")}}
+    torch.export.save(torch.export.export(model, (example,), dynamic_shapes=any_batch), "classifier.pt2")
