@@ -102,8 +102,14 @@ def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> 
             raise InputError(
                 "--inputs lacks an input of the model", expected=str(one), found=", ".join(arrays) or "nothing"
             )
-        if array.ndim != len(one.shape) or array.dtype.name != one.dtype:
+        pairs = list(zip(one.shape, array.shape, strict=False))[1:]  # a multiple of the batch may be given
+        fits = array.ndim == len(one.shape) and not any(isinstance(a, int) and a != b for a, b in pairs)
+        if not fits or not array.size or array.dtype.name != one.dtype:
             raise InputError("--inputs does not fit the model", expected=str(one), found=f"{array.dtype} {array.shape}")
+
+    extra = set(arrays) - {one.name for one in declared}
+    if extra:
+        raise InputError("--inputs has more than the model's inputs", found=", ".join(sorted(extra)))
 
 
 def _sizes_in(one: Declared, array: Array | None) -> dict[str, int]:
@@ -182,5 +188,11 @@ def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> 
 def _filled(kind: np.dtype[np.void], arrays: Mapping[str, Array], count: int) -> Array:
     records = np.zeros(count, kind)
     for name in kind.names or ():
+        if arrays[name].shape != records[name].shape:
+            raise InputError(
+                f"--inputs does not fill calls of the model with '{name}'",
+                expected=f"shape {records[name].shape}",
+                found=str(arrays[name].shape),
+            )
         records[name] = arrays[name]
     return records

@@ -1,0 +1,190 @@
+"""Every runtime and every route for models that users bring, on the examples of the tutorial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import InputError
+from assay.jobs import run_job
+from assay.registry import RUNTIMES, USER_EXPORTERS
+from assay.spec import ModelSpec, Settings
+from assay.user.agreement import Judge
+from assay.user.model import UserModel, locate, read_shapes
+from bench.machine import usable_cores
+from bench.workers import Candidate, Worker
+from export.user_job import MODEL_FILE
+from export.user_probe import Probed
+from infer.runtime import ModelFiles
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
+SHAPES = ["features=batch,32"]
+RUNTIMES_FOR_USERS = [name for name in RUNTIMES if name.startswith("user.")]
+ON_ONNX = ["ort.cpu", "ort.cpu.no-opt", "openvino"]
+LIMIT_SECONDS = 600
+
+TWO = """
+import torch
+from torch import nn
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.last = nn.Embedding(2, 8), nn.Linear(8, 5)
+
+    def forward(self, ids, scale):
+        pooled = self.table(ids).mean(1) * scale
+        return {"scores": self.last(pooled), "pooled": pooled.reshape(-1, 2, 4)}
+
+class Mixing(nn.Module):
+    def forward(self, rows):
+        return rows @ rows.T
+"""
+
+
+def probed(folder: Path, text: str, shapes: list[str]) -> Probed:
+    folder.mkdir(exist_ok=True)
+    message = {
+        "location": locate(text).model_dump(mode="json"),
+        "shapes": [one.model_dump(mode="json") for one in read_shapes(shapes)],
+        "dimensions": {},
+        "inputs": None,
+        "batches": [1, 8],
+        "folder": str(folder),
+    }
+    return Probed.model_validate(run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS))
+
+
+def exported(folder: Path, model: UserModel, exporter: str) -> Path:
+    place = folder / exporter
+    place.mkdir(exist_ok=True)
+    message = {
+        "do": "export",
+        "model": model.model_dump(mode="json"),
+        "exporter": exporter,
+        "opset": 18,
+        "key": "key",
+        "folder": str(place),
+    }
+    record = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS)
+    assert record["status"] == "ok"
+    return place / MODEL_FILE
+
+
+def checked(folder: Path, model: UserModel, file: Path) -> str:
+    """Why the check refuses a file, or ""."""
+    message = {
+        "do": "check",
+        "model": model.model_dump(mode="json"),
+        "exporter": "it",
+        "file": str(file),
+        "exact": True,
+        **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
+    }
+    answer = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS)
+    assert answer["agreement"]
+    return str(answer["reason"])
+
+
+def double(folder: Path, model: UserModel, file: Path) -> None:
+    """The reference of a model that has none of its own."""
+    places = {name: str(folder / f"{name}.npy") for name in ("records", "native")}
+    message = {"model": model.model_dump(mode="json"), "file": str(file), "out": str(folder / "reference.npy")}
+    run_job("export.user_job", {"do": "double", **message, **places}, folder / "log", limit_seconds=LIMIT_SECONDS)
+
+
+def agrees(
+    folder: Path, model: UserModel, runtime: str, onnx: Path | None = None, batches: tuple[int, ...] = (1, 8)
+) -> None:
+    """Load it in a worker, compare its outputs at every batch size, and time a burst."""
+    reference, native = (np.load(folder / f"{name}.npy") for name in ("reference", "native"))
+    judge = Judge(model, reference, {model.kind: native})
+    spec = ModelSpec(model.location.name, 0, model.width, 0)
+    one = Candidate(runtime, "", ModelFiles(spec=spec, onnx=onnx, user=model))
+    worker = Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", compile_cache=folder / "cache")
+    try:
+        loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
+        assert loaded.precision == "fp32"
+        for batch in batches:
+            worker.write_logits(folder / "records.npy", 32, batch, folder / "logits.npy")
+            rows = np.load(folder / "logits.npy")
+            found = judge.compare(runtime, rows, np.arange(len(rows)))
+            assert found.passed, found.reason
+        worker.warm(folder / "records.npy", batches[-1], limit_seconds=1)
+        burst = worker.burst(calls=3, drop=1)
+        assert min(burst.host_ns + burst.device_ns) > 0
+        worker.write_timed(folder / "timed.npz")
+        with np.load(folder / "timed.npz") as kept:
+            assert judge.compare(runtime, kept["logits"], kept["places"]).passed
+    finally:
+        worker.kill()
+
+
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.slow) for kind in MODELS])
+def brought(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Probed]:
+    folder = tmp_path_factory.mktemp(request.param)
+    return folder, probed(folder, f"{EXAMPLES}/{MODELS[request.param]}", SHAPES if request.param != "tf" else [])
+
+
+def test_every_runtime_and_route_computes_the_model(brought: tuple[Path, Probed]) -> None:
+    folder, found = brought
+    model = found.model
+    routes = [name for name, entry in USER_EXPORTERS.items() if entry.framework == model.kind]
+    files = {name: exported(folder, model, name) for name in routes}
+    assert bool(found.reference) == (model.kind != "tf"), found.reason
+    if not found.reference:
+        double(folder, model, files[routes[0]])
+    for file in files.values():
+        assert checked(folder, model, file) == ""
+        for runtime in ON_ONNX:
+            agrees(folder, model, runtime, file)
+    for runtime in RUNTIMES_FOR_USERS:
+        if RUNTIMES[runtime].framework == model.kind:
+            agrees(folder, model, runtime)
+
+
+@pytest.mark.slow
+def test_several_inputs_and_outputs_go_through_everything(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(TWO)
+    model = probed(tmp_path, f"{tmp_path}/two.py:Two", ["ids=int64:batch,6", "scale=batch,1"]).model
+    assert [one.name for one in model.outputs] == ["scores", "pooled"]
+    for route in ("torch-dynamo", "torch-script"):
+        file = exported(tmp_path, model, route)
+        assert checked(tmp_path, model, file) == ""
+        agrees(tmp_path, model, "ort.cpu", file)
+        agrees(tmp_path, model, "openvino", file)
+    agrees(tmp_path, model, "user.torch.eager")
+
+
+@pytest.mark.slow
+def test_rows_that_depend_on_each_other_are_one_call_of_a_fixed_size_and_refused_without(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(TWO)
+    model = probed(tmp_path, f"{tmp_path}/two.py:Mixing", ["rows=4,3"]).model
+    assert (model.whole, model.outputs[0].shape) == (True, (4, 4))
+    file = exported(tmp_path, model, "torch-dynamo")
+    assert checked(tmp_path, model, file) == ""
+    agrees(tmp_path, model, "ort.cpu", file, batches=(1,))
+    with pytest.raises(Exception, match=r"depend on each other.*--dimension batch=4"):
+        probed(tmp_path, f"{tmp_path}/two.py:Mixing", ["rows=batch,3"])
+
+
+@pytest.mark.slow
+def test_a_wrong_export_is_refused_with_its_numbers(tmp_path: Path) -> None:
+    import onnx  # noqa: PLC0415
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    model = probed(tmp_path, f"{EXAMPLES}/{MODELS['torch']}", SHAPES).model
+    file = exported(tmp_path, model, "torch-script")
+    proto = onnx.load(file)
+    bias = next(one for one in proto.graph.initializer if one.dims == [10])
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.001), bias.name))
+    onnx.save(proto, file)
+    assert "differs by 0.001" in checked(tmp_path, model, file)
+
+
+def test_a_runtime_of_users_runs_nothing_of_ours() -> None:
+    with pytest.raises(InputError, match="assay compare-model"):
+        _ = ModelFiles(spec=ModelSpec("bloodnet", 28, 8)).users
