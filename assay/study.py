@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -141,12 +141,28 @@ class Export(Section):
     Attributes:
         exporters: the routes to ONNX.
         opset: the operator set asked for; a route that cannot give it records what it gave.
+        precisions: "fp32" is the export itself; "int8" and "fp16" make a variant of it, timed and audited as
+            "torch-dynamo+int8". One that onnxruntime would compute in fp32 is refused, and the record says why.
+        quantise: of which routes variants are made.
+        calibration_images: of the validation split, that the ranges of an int8 variant are taken from.
     """
 
     exporters: tuple[str, ...] = tuple(EXPORTERS)
     opset: int = Field(default=18, ge=13, le=24)
+    precisions: tuple[Literal["fp32", "fp16", "bf16", "int8"], ...] = ("fp32",)
+    quantise: tuple[str, ...] = ("torch-dynamo",)
+    calibration_images: Positive = 256
 
-    _exporters = field_validator("exporters")(lambda names: _known(EXPORTERS, names))
+    _exporters = field_validator("exporters", "quantise")(lambda names: _known(EXPORTERS, names))
+
+    @model_validator(mode="after")
+    def _variants_come_from_exports(self) -> Self:
+        if "fp32" not in self.precisions:
+            raise ValueError("precisions must have fp32: what is made smaller is compared with it")
+        left = [name for name in self.quantise if name not in self.exporters]
+        if left and len(self.precisions) > 1:
+            raise ValueError(f"quantise names {', '.join(left)}, which is not among the exporters")
+        return self
 
 
 class Bench(Section):

@@ -32,6 +32,7 @@ ANSWERS_FILE = "answers.json"
 SECONDS_A_CELL = 0.8
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
+NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
 NO_SKELETON = "only a model that Assay builds itself has a skeleton: it has to be built again, with every width small"
 
 
@@ -166,8 +167,8 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
         bones = _skeleton_name(candidate)
         if bones in found or (bones, 1) in refused:
             continue
-        if candidate.model.user:
-            refused[(bones, 1)] = {"reason": NO_SKELETON}
+        if candidate.model.user or candidate.model.precision != "fp32":
+            refused[(bones, 1)] = {"reason": NO_SKELETON if candidate.model.user else NO_VARIANT_SKELETON}
             continue
         try:
             files = skeleton_files(candidate.model.spec, candidate.exporter, place.opset, place.folder / "skeletons")

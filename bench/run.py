@@ -20,6 +20,7 @@ from train.batches import normalise
 from train.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
 
 SAMPLED_IMAGES = 64
+CALIBRATION_SEED = 0
 
 
 @dataclass
@@ -67,6 +68,21 @@ class Run:
             raise DataError("The test split is too small to check with", expected="32 images", found=str(len(chosen)))
         folder = self.folder / "images" / f"{artifact.folder.name}"
         inputs: dict[str, JsonValue] = {"data": dataset.content_hash, "count": len(chosen)}
+
+        def fill(work: Path) -> dict[str, JsonValue]:
+            np.save(work / "images.npy", normalise(images[chosen]))
+            return {}
+
+        found = find_artifact(folder, "images", inputs)
+        return (found or write_artifact(folder, "images", inputs, made_by={}, fill=fill)).file("images.npy")
+
+    def calibration_images(self, size: int, wanted: int) -> Path:
+        """.npy of normalised validation images, drawn once, that integer graphs take their ranges from."""
+        artifact, dataset = self.data(size)
+        images = dataset.validation.images
+        chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).permutation(len(images))[:wanted])
+        folder = self.folder / "images" / f"calibration-{artifact.folder.name}"
+        inputs: dict[str, JsonValue] = {"data": dataset.content_hash, "count": len(chosen), "seed": CALIBRATION_SEED}
 
         def fill(work: Path) -> dict[str, JsonValue]:
             np.save(work / "images.npy", normalise(images[chosen]))

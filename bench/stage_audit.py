@@ -19,7 +19,7 @@ from bench.auditing.record import audit_of, write_audit
 from bench.auditing.runs import Outputs, Plan, run_subjects
 from bench.auditing.special import operators_that_lose_nan
 from bench.run import Run, Subject
-from bench.stage_time import export_all
+from bench.stage_time import export_all, model_of
 from bench.stage_train import choose_subjects, train_all
 from bench.workers import Candidate
 from export.run import usable_model
@@ -30,6 +30,8 @@ SAMPLE = 96
 """Test images that go through at every batch size, with one thread and with all; three batches of 32."""
 CALLS_IN_A_COMMAND = 10
 """A worker may take as many times longer over a whole split than over a single call."""
+INTEGERS = {"QuantizeLinear": "NaN everywhere"}
+"""What loses NaN in an int8 graph by its definition: integers have none."""
 ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 
 
@@ -77,10 +79,10 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
         if (export.architecture, export.size) != (spec.architecture, spec.size):
             continue
         if export.status != "ok":
-            missing[f"the export by {export.exporter}"] = export.reason
+            if export.precision == "fp32":  # a variant that was refused is nothing that anybody could choose
+                missing[f"the export by {export.exporter}"] = export.reason
             continue
-        onnx = usable_model(export, run.folder / "onnx")
-        model = ModelFiles(spec=spec, onnx=onnx, onnx_layout=export.made_by["layout"])
+        model = model_of(run, spec, export)
         found += [Candidate(name, export.exporter, model) for name in levels]
     return found, missing
 
@@ -124,7 +126,8 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
         reference = np.load(prepared.references[SPECIAL])
         candidate = one.candidate
         names = prepared.special_names
-        return propagation_of(candidate.label, names, reference, found, operators.get(candidate.runtime))
+        lost = INTEGERS if candidate.model.precision == "int8" else operators.get(candidate.runtime)
+        return propagation_of(candidate.label, names, reference, found, lost)
 
     first = {one.candidate.label: of(one, {}) for one in outputs}
     losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]

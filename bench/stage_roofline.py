@@ -30,7 +30,7 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
     with run.stage("roofline", "Roofline: work and ceilings"):
         works = []
         for export in exports:
-            if export.status == "ok":
+            if export.status == "ok" and export.precision == "fp32":  # what is computed in fewer bits is other work
                 run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
                 works += count_file(usable_model(export, run.folder / "onnx"), export, run.study.bench.batches)
         ceilings = []

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Export
-from assay.spec import Settings
+from assay.spec import ModelSpec, Settings
 from bench.auditing.cells import audit_cells, audit_timed
 from bench.machine import usable_cores
-from bench.run import Run, Subject
+from bench.run import CALIBRATION_SEED, Run, Subject
 from bench.schedule import Budget, Measured, measure
 from bench.summary import blank_cell, cells_of
 from bench.trials import Group
@@ -18,6 +18,7 @@ from bench.validity import judged
 from bench.workers import Candidate
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from export.run import ExportJob, export_model, usable_model
+from export.variants import VariantJob, export_variant
 from infer.runtime import ModelFiles
 from train.job import WEIGHTS_FILE
 
@@ -37,9 +38,36 @@ def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
                     opset=run.study.export.opset,
                 )
                 export = export_model(job, run.narrator.bar)
-                run.narrator.exported(export)
-                found.append(export)
+                made = [export, *_variants(run, subject, job, export)]
+                for one in made:
+                    run.narrator.exported(one)
+                found += made
     return found
+
+
+def _variants(run: Run, subject: Subject, job: ExportJob, export: Export) -> list[Export]:
+    """What the study wants of reduced precision of one export."""
+    asked = run.study.export
+    if export.status != "ok" or job.exporter not in asked.quantise:
+        return []
+    wanted = [precision for precision in asked.precisions if precision != "fp32"]
+    if not wanted:
+        return []
+    images = run.calibration_images(subject.spec.size, asked.calibration_images)
+    return [
+        export_variant(VariantJob(export, job, precision, images, CALIBRATION_SEED), run.narrator.bar)
+        for precision in wanted
+    ]
+
+
+def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
+    """A good export as runtimes take it."""
+    return ModelFiles(
+        spec=spec,
+        onnx=usable_model(export, run.folder / "onnx"),
+        onnx_layout=export.made_by["layout"],
+        precision=export.precision,
+    )
 
 
 def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
@@ -85,9 +113,7 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
     exported = {
-        export.exporter: ModelFiles(
-            spec=spec, onnx=usable_model(export, run.folder / "onnx"), onnx_layout=export.made_by["layout"]
-        )
+        export.exporter: model_of(run, spec, export)
         for export in exports
         if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
     }
@@ -135,9 +161,10 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
     exact = logits("torch", "float64")
+    precisions = {fact.cell: fact.precision for fact in measured.facts if fact.precision}
     return (
-        audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives),
-        audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives),
+        audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives, precisions),
+        audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives, precisions),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import Tolerance, compare, derive_tolerance
+from assay.agreement import Tolerance, compare, compare_reduced, derive_tolerance
 from assay.errors import ExportFailedError
 from assay.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
@@ -66,12 +66,13 @@ def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:
     _check_shapes(model)
 
 
-def check_agreement(path: Path, layout: str, truth: Truth, subject: str) -> list[Agreement]:
+def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precision: str = "fp32") -> list[Agreement]:
     """Load a file at every optimisation level and compare its outputs at every batch size.
 
     Args:
         layout: "NHWC" or "NCHW".
         subject: what is compared, for the records.
+        precision: of the file; only fp32 is judged by the tolerance, see `assay.agreement.compare_reduced`.
 
     Returns:
         One record for each level and batch size, failed ones included.
@@ -91,7 +92,9 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str) -> list
         for batch in BATCHES:
             name = f"{subject} at level {level}, batch {batch}"
             output = _run(session, truth.images[:batch], layout, name)
-            records.append(compare(name, output, truth.reference[:batch], tolerance))
+            exact = truth.reference[:batch]
+            fp32 = precision == "fp32"
+            records.append(compare(name, output, exact, tolerance) if fp32 else compare_reduced(name, output, exact))
     return records
 
 

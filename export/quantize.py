@@ -27,7 +27,6 @@ from export.request import Images
 
 if TYPE_CHECKING:
     import onnx
-    from onnxruntime.quantization import CalibrationDataReader
     from onnxruntime.quantization.calibrate import TensorsData
 
 CALIBRATION_IMAGES = 256
@@ -154,11 +153,6 @@ def check_computes_in(path: Path, precision: str) -> str:
     return f"{precision} kernels"
 
 
-def calibration_choice(count: int, wanted: int, seed: int) -> np.ndarray:
-    """Which images of a split to calibrate with, in order: all, or as many as wanted drawn without replacement."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
-
-
 def _ranges(prepared: Path, images: Images, layout: str, method: object, settings: Int8Settings) -> TensorsData:
     """The range of every tensor over all images, a few at a time."""
     from onnxruntime.quantization.calibrate import create_calibrator  # noqa: PLC0415
@@ -173,23 +167,18 @@ def _ranges(prepared: Path, images: Images, layout: str, method: object, setting
         extra_options=options,
     )
     for start in range(0, len(images), IMAGES_AT_ONCE):
-        calibrator.collect_data(_reader(images[start : start + IMAGES_AT_ONCE], layout))
+        calibrator.collect_data(_Reader(images[start : start + IMAGES_AT_ONCE], layout))
     return calibrator.compute_data()
 
 
-def _reader(images: Images, layout: str) -> CalibrationDataReader:
-    from onnxruntime.quantization import CalibrationDataReader  # noqa: PLC0415
+class _Reader:
+    """One call with all images, as onnxruntime's calibrators read them."""
 
-    class Reader(CalibrationDataReader):
-        """One call with all images."""
+    def __init__(self, images: Images, layout: str) -> None:
+        self._feeds: Iterator[dict[str, Images]] = iter([{INPUT_NAME: _as_taken(images, layout)}])
 
-        def __init__(self) -> None:
-            self._feeds: Iterator[dict[str, Images]] = iter([{INPUT_NAME: _as_taken(images, layout)}])
-
-        def get_next(self) -> dict[str, Images] | None:
-            return next(self._feeds, None)
-
-    return Reader()
+    def get_next(self) -> dict[str, Images] | None:
+        return next(self._feeds, None)
 
 
 def _as_taken(images: Images, layout: str) -> Images:

@@ -90,9 +90,9 @@ def export_model(job: ExportJob, progress: Progress) -> Export:
         return record_of(finished)
     label = f"exporting {spec.architecture} at {spec.size} by {job.exporter}"
     progress(label, 0, 1)
-    with _work_folder(job.exports, folder.name) as work:
+    with work_folder(job.exports, folder.name) as work:
         record, try_again = _attempt(_Attempt(job, entry, weights, spec, key, work), progress)
-        _file(folder, inputs, record, work, try_again=try_again)
+        file_export(folder, inputs, record, work, try_again=try_again)
     progress(label, 1, 1)
     return record
 
@@ -204,7 +204,7 @@ def _failed(attempt: _Attempt, reason: str) -> Export:
     )
 
 
-def _file(folder: Path, inputs: dict[str, JsonValue], record: Export, work: Path, *, try_again: bool) -> None:
+def file_export(folder: Path, inputs: dict[str, JsonValue], record: Export, work: Path, *, try_again: bool) -> None:
     """Move what was made into an artifact."""
 
     def fill(destination: Path) -> dict[str, JsonValue]:
@@ -242,7 +242,7 @@ def _versions(entry: Entry) -> dict[str, str]:
 
 
 @contextmanager
-def _work_folder(exports: Path, name: str) -> Iterator[Path]:
+def work_folder(exports: Path, name: str) -> Iterator[Path]:
     """A folder for an attempt, gone afterwards."""
     with reporting_disk_errors(exports):
         exports.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ class OpenVinoSession:
 
     def __init__(self, model: ModelFiles, compiled: ov.CompiledModel) -> None:
         self.signature = signature_of(model, model.onnx_layout)
-        self.precision, self.facts = told_by(compiled)
+        told, self.facts = told_by(compiled)
+        self.precision = told if model.precision == "fp32" else model.precision
         self._request = compiled.create_infer_request()
         self._channels_first = model.onnx_layout == "NCHW"
 
@@ -48,11 +49,14 @@ def told_by(compiled: ov.CompiledModel) -> tuple[str, dict[str, str]]:
     return PRECISIONS.get(told, told), facts
 
 
-def compiled_model(model: ModelFiles, settings: Settings, *, counting: bool = False) -> ov.CompiledModel:
+def compiled_model(
+    model: ModelFiles, settings: Settings, *, counting: bool = False, precision: str = "f32"
+) -> ov.CompiledModel:
     """The ONNX file compiled for the CPU.
 
     Args:
         counting: with performance counters, for a profile; they cost time in every call.
+        precision: that floating-point operators compute in, as OpenVINO names it.
 
     Raises:
         InputError: there is no ONNX file, or a device other than the CPU is asked for.
@@ -63,7 +67,7 @@ def compiled_model(model: ModelFiles, settings: Settings, *, counting: bool = Fa
     if settings.device != "cpu":
         raise InputError("The openvino runtime runs on the CPU only", found=settings.device)
     wanted = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": settings.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
@@ -73,6 +77,17 @@ def compiled_model(model: ModelFiles, settings: Settings, *, counting: bool = Fa
         return ov.Core().compile_model(model.onnx, "CPU", wanted)
     except RuntimeError as error:
         raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
+
+
+def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:
+    """
+    Raises:
+        InputError: this processor has no bf16 arithmetic, so that OpenVINO would compute in fp32.
+    """
+    session = OpenVinoSession(model, compiled_model(model, settings, precision="bf16"))
+    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise InputError("OpenVINO computes nothing in bf16 on this processor", found=session.precision)
+    return session
 
 
 def load(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:

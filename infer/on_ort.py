@@ -24,9 +24,8 @@ LEVELS = {
 class CpuSession:
     """`InferenceSession.run` on numpy arrays."""
 
-    precision = "fp32"
-
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
+        self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
         self._session = session
@@ -50,9 +49,8 @@ class CpuSession:
 class CudaSession:
     """Input and output stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
 
-    precision = "fp32"
-
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
+        self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
         self._session = session

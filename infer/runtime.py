@@ -31,6 +31,7 @@ class ModelFiles(BaseModel):
         weights: neutral weights (.safetensors), for the frameworks' own runtimes.
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
+        precision: of the ONNX file; what is not fp32 is judged as such.
         user: a model that somebody brought; its inputs are records (see `assay.user.model`), not images.
     """
 
@@ -40,6 +41,7 @@ class ModelFiles(BaseModel):
     weights: Path | None = None
     onnx: Path | None = None
     onnx_layout: str = "NHWC"
+    precision: str = "fp32"
     user: UserModel | None = None
 
     @property

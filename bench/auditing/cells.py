@@ -7,33 +7,42 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.agreement import compare, derive_tolerance
+from assay.agreement import compare, compare_reduced, derive_tolerance
 from assay.results import Agreement
 from bench.trials import AUDITED_IMAGES
 
 
-def audit_cells(logits: Mapping[str, Path], reference: Path, natives: Mapping[str, Path]) -> dict[str, Agreement]:
+def audit_cells(
+    logits: Mapping[str, Path], reference: Path, natives: Mapping[str, Path], precisions: Mapping[str, str]
+) -> dict[str, Agreement]:
     """Compare the logits that each timed process left with the float64 reference, by cell name.
 
     Args:
         logits: by cell name, .npy of the logits of the first images.
         reference: .npy of the float64 logits of the same images, or more.
         natives: by framework, .npy of the fp32 logits of its own forward pass; the tolerance is derived from them.
+        precisions: by cell name, what it says that it computes in; what is not there computes in fp32.
     """
     count = AUDITED_IMAGES
     exact = np.load(reference)[:count]
     tolerance = derive_tolerance(exact, {name: np.load(file)[:count] for name, file in natives.items()})
-    return {cell: compare(cell, np.load(file), exact[: len(np.load(file))], tolerance) for cell, file in logits.items()}
+    found = {}
+    for cell, file in logits.items():
+        output = np.load(file)
+        reduced = precisions.get(cell, "fp32") != "fp32"
+        same = exact[: len(output)]
+        found[cell] = compare_reduced(cell, output, same) if reduced else compare(cell, output, same, tolerance)
+    return found
 
 
 def audit_timed(
-    timed: Mapping[str, Sequence[Path]], reference: Path, natives: Mapping[str, Path]
+    timed: Mapping[str, Sequence[Path]], reference: Path, natives: Mapping[str, Path], precisions: Mapping[str, str]
 ) -> dict[str, Agreement]:
     """Compare the outputs kept of timed calls with the float64 reference, by cell name: time what you audit.
 
     Args:
         timed: by cell name, the files that `infer.worker.Worker.timed` wrote, one a process.
-        reference, natives: as for `audit_cells`, of all images that calls take turns with.
+        reference, natives, precisions: as for `audit_cells`, of all images that calls take turns with.
     """
     exact = np.load(reference)
     tolerance = derive_tolerance(exact, {name: np.load(file) for name, file in natives.items()})
@@ -42,5 +51,8 @@ def audit_timed(
         kept = [np.load(file) for file in files]
         places = np.concatenate([one["places"] for one in kept])
         logits = np.concatenate([one["logits"] for one in kept])
-        found[cell] = compare(f"timed calls of {cell}", logits, exact[places], tolerance)
+        name = f"timed calls of {cell}"
+        reduced = precisions.get(cell, "fp32") != "fp32"
+        same = exact[places]
+        found[cell] = compare_reduced(name, logits, same) if reduced else compare(name, logits, same, tolerance)
     return found

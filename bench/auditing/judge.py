@@ -25,6 +25,8 @@ from assay.significance import most_accuracy_lost
 from bench.auditing.runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
+EXTREME = "extreme"
+"""The set of `bench.auditing.inputs` with values that no image has."""
 
 Logits = NDArray[np.floating]
 
@@ -132,7 +134,8 @@ def judged(
     """The record of one comparison.
 
     Args:
-        precision: what the subject says that it computes in.
+        precision: what the subject says that it computes in. Integers have the range of the images that they were
+            calibrated with, so that extreme inputs, which no decoded image is, are recorded of int8 and not judged.
         found: what was measured, or why nothing could be.
         native_bits: the most effective bits of a native fp32 run on the same inputs.
     """
@@ -142,6 +145,8 @@ def judged(
         delivered = delivered_precision(measured.effective_bits, native_bits, measured.stored_bits)
     if isinstance(found, str):
         reason = found
+    elif precision == "int8" and call.inputs == EXTREME:
+        reason = ""
     elif precision == "fp32":
         reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
     else:

@@ -91,10 +91,9 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
         raise FailedError(f"{cell.name} was not audited", found=why, remedy=remedy)
     against = [f"{one.inputs}, batch {one.batch}: {one.reason}" for one in comparisons if not one.passed]
     against += [
-        f"NaN or infinity is lost on {', '.join(one.swallowed) or 'none'} and invented on "
-        f"{', '.join(one.invented) or 'none'}"
+        str(one)
         for one in model.propagation
-        if one.subject == cell.label and not one.passed
+        if one.subject == cell.label and not one.passed and (audit.strict_nan or not one.is_the_runtimes_own)
     ]
     if against:
         more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
@@ -212,6 +211,8 @@ def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
 def _dataset_folder(study: Study, size: int) -> Path:
     """Where the images of one size are stored; the study's own sample of them names the folder and the content."""
     for manifest in sorted((study.folder / "images").glob(f"*-{size}-*/manifest.json")):
+        if manifest.parent.name.startswith("calibration-"):
+            continue
         sample = read_artifact(manifest.parent, "images")
         folder = study.data / manifest.parent.name
         if not folder.is_dir():

@@ -1,0 +1,146 @@
+"""Variants of reduced precision as the conductor sees them: made by a job from a good export, filed like one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.errors import FailedError, WorkerError
+from assay.jobs import Message, run_job
+from assay.registry import EXPORTERS, installed_versions
+from assay.results import Calibration, Export
+from assay.store import artifact_key, file_sha256, find_artifact, read_artifact
+from export.quantize import Int8Settings
+from export.reference import CPU_ONLY, LOGITS, ReferenceRequest, reference_artifact, spec_of
+from export.run import (
+    KIND,
+    LOG_FILE,
+    ExportJob,
+    Progress,
+    artifact_folder,
+    file_export,
+    record_of,
+    usable_model,
+    work_folder,
+)
+
+
+@dataclass(frozen=True)
+class VariantJob:
+    """One variant to make.
+
+    Attributes:
+        source: the export it is made of, a good one.
+        job: that the export came from.
+        precision: "int8", "fp16" or "bf16".
+        calibration: .npy of float32 images of the validation split as the model takes them, drawn with `seed`.
+        settings: of int8.
+    """
+
+    source: Export
+    job: ExportJob
+    precision: str
+    calibration: Path
+    seed: int
+    settings: Int8Settings = field(default_factory=Int8Settings)
+
+    @property
+    def label(self) -> str:
+        """What it is called where exporters are named."""
+        return f"{self.source.exporter}+{self.precision}"
+
+
+def export_variant(variant: VariantJob, progress: Progress) -> Export:
+    """Make and check one variant, or give the record of the same one made earlier.
+
+    A variant that cannot be made, does not compute in its precision, or is wrong is a record with status "failed" and
+    the reason.
+
+    Raises:
+        InputError: weights, images or folders that cannot be used.
+        ArtifactError: the export's file is not the one that was written.
+    """
+    job, source = variant.job, variant.source
+    inputs: dict[str, JsonValue] = {
+        "source": source.key,
+        "precision": variant.precision,
+        "calibration": file_sha256(variant.calibration),
+        "images": file_sha256(job.images),
+        "settings": {"percentile": variant.settings.percentile, "left out": list(variant.settings.leave_out)},
+        "versions": cast("JsonValue", {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}),
+    }
+    key = artifact_key(KIND, inputs)
+    blank = _blank(variant, key)
+    folder = artifact_folder(blank, job.exports)
+    finished = find_artifact(folder, KIND, inputs)
+    if finished and not finished.manifest.facts.get("try_again"):
+        return record_of(finished)
+    label = f"making {variant.precision} of {source.architecture} at {source.size} by {source.exporter}"
+    progress(label, 0, 1)
+    with work_folder(job.exports, folder.name) as work:
+        try:
+            record, try_again = _run(variant, blank, work, progress), False
+        except WorkerError as error:
+            record, try_again = blank.model_copy(update={"reason": str(error)}), True
+        except FailedError as error:
+            record, try_again = blank.model_copy(update={"reason": str(error)}), False
+        file_export(folder, inputs, record, work, try_again=try_again)
+    progress(label, 1, 1)
+    return record
+
+
+def _blank(variant: VariantJob, key: str) -> Export:
+    """The record as long as nothing is made."""
+    source = variant.source
+    calibration = Calibration(
+        method=variant.settings.method,
+        images=len(np.load(variant.calibration, mmap_mode="r")),
+        seed=variant.seed,
+        sha256=file_sha256(variant.calibration),
+        left_out=list(variant.settings.leave_out),
+    )
+    return Export(
+        architecture=source.architecture,
+        size=source.size,
+        exporter=variant.label,
+        status="failed",
+        key=key,
+        weights=source.weights,
+        opset_asked=source.opset_asked,
+        seconds=0,
+        made_by=source.made_by,
+        precision=variant.precision,
+        calibration=calibration if variant.precision == "int8" else None,
+    )
+
+
+def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> Export:
+    job = variant.job
+    framework = EXPORTERS[job.exporter].framework
+    reference, native = (
+        reference_artifact(ReferenceRequest(job.weights, job.images, name, dtype), job.references, progress).file(
+            LOGITS
+        )
+        for name, dtype in (("torch", "float64"), (framework, "float32"))
+    )
+    message: Message = {
+        "source": str(usable_model(variant.source, job.exports)),
+        "spec": cast("JsonValue", spec_of(read_artifact(job.weights, "weights")).to_dict()),
+        "record": blank.model_dump(mode="json"),
+        "images": str(job.images),
+        "reference": str(reference),
+        "native": str(native),
+        "calibration": str(variant.calibration),
+        "percentile": variant.settings.percentile,
+        "leave_out": list(variant.settings.leave_out),
+        "folder": str(work),
+    }
+    answer = run_job(
+        "export.variant_job", message, work / LOG_FILE, limit_seconds=job.limit_seconds, environment=CPU_ONLY
+    )
+    return Export.model_validate(answer)
