@@ -40,7 +40,7 @@ def compare_model(
     ] = "",
     batch: Annotated[
         list[int] | None,
-        typer.Option("--batch", min=1, help="Rows in one call, several times for several. [default: 1]"),
+        typer.Option("--batch", min=1, help="Rows in one call (1 if not given), several times for several."),
     ] = None,
     runtime: Annotated[
         list[str] | None, typer.Option("--runtime", help="Time this runtime alone, several times for several.")

@@ -18,7 +18,7 @@ from assay.jobs import Message, run_job
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
-from assay.user.model import UserModel
+from assay.user.model import Tensor, UserModel
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
 from export.user_job import GIVEN, MODEL_FILE
@@ -91,23 +91,17 @@ def bring(work: Work) -> Brought:
     answer = _job(work, "export.user_probe", message, "probe")
     probed = Probed.model_validate(answer)
     model = probed.model
-    work.narrator.note(f"{model.kind}: {_described(model)}")
+    inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
+    work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
     if not probed.reference:
         work.narrator.note(f"not in float64 by itself: {probed.reason}")
     return Brought(model, folder, probed.reference, exact=bool(probed.reference))
 
 
-def _described(model: UserModel) -> str:
-    parts = (
-        ", ".join(f"{one.name} {one.dtype} {_dimensions(model, one.name)}" for one in tensors)
-        for tensors in (model.inputs, model.outputs)
-    )
-    return " -> ".join(parts)
-
-
-def _dimensions(model: UserModel, name: str) -> str:
-    tensor = next(one for one in (*model.inputs, *model.outputs) if one.name == name)
-    return f"[{', '.join('batch' if size is None else str(size) for size in model.open_shape_of(tensor))}]"
+def described(model: UserModel, tensor: Tensor) -> str:
+    """An input or output in words, "features float32 [batch, 256]"."""
+    shape = ", ".join("batch" if size is None else str(size) for size in model.open_shape_of(tensor))
+    return f"{tensor.name} {tensor.dtype} [{shape}]"
 
 
 def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[str, Path]]:

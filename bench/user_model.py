@@ -34,7 +34,7 @@ from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
 from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
 from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
-from bench.user_exports import Brought, bring, exported
+from bench.user_exports import Brought, bring, described, exported
 from bench.validity import judged
 from bench.workers import Candidate
 from export.user_probe import RECORDS_FILE
@@ -252,8 +252,8 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "command": wanted.command,
         "model": str(wanted.location),
         "framework": model.kind,
-        "inputs": [f"{one.name}: {one.dtype} {list(model.open_shape_of(one))}" for one in model.inputs],
-        "outputs": [f"{one.name}: {one.dtype} {list(model.open_shape_of(one))}" for one in model.outputs],
+        "inputs": [described(model, one) for one in model.inputs],
+        "outputs": [described(model, one) for one in model.outputs],
         "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
         "reference": brought.what,
         "fingerprint": model.fingerprint,

@@ -1,4 +1,4 @@
-"""A small classifier of 32 numbers in JAX: a function that returns a function of arrays."""
+"""A small classifier of 256 numbers in JAX: a function that returns a function of arrays."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 
-WIDTHS = (32, 128, 128, 10)
+WIDTHS = (256, 1024, 1024, 10)
 
 
 def build() -> Callable[[jax.Array], jax.Array]:

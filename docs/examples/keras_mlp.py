@@ -1,4 +1,4 @@
-"""A small classifier of 32 numbers in Keras: a function that returns a model, and one that saves it."""
+"""A small classifier of 256 numbers in Keras: a function that returns a model, and one that saves it."""
 
 import keras
 
@@ -7,9 +7,9 @@ def build() -> keras.Model:
     """Assay calls this in every process that runs the model. Your own would load trained weights here."""
     return keras.Sequential(
         [
-            keras.Input((32,), name="features"),
-            keras.layers.Dense(128, activation="gelu"),
-            keras.layers.Dense(128, activation="gelu"),
+            keras.Input((256,), name="features"),
+            keras.layers.Dense(1024, activation="gelu"),
+            keras.layers.Dense(1024, activation="gelu"),
             keras.layers.Dense(10, name="scores"),
         ]
     )

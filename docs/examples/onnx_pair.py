@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-WIDTH = 16
-matrix = np.random.default_rng(0).normal(size=(WIDTH, WIDTH)).astype(np.float32)
+WIDTH = 1024
+matrix = np.random.default_rng(0).normal(0, WIDTH**-0.5, (WIDTH, WIDTH)).astype(np.float32)
 pair = ["left", "right"]
 graph = helper.make_graph(
     [

@@ -1,4 +1,4 @@
-"""A small classifier of 32 numbers in PyTorch: what a user's own model may look like."""
+"""A small classifier of 256 numbers in PyTorch: what a user's own model may look like."""
 
 import torch
 from torch import nn
@@ -7,7 +7,9 @@ from torch import nn
 class Classifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(32, 128), nn.GELU(), nn.Linear(128, 128), nn.GELU(), nn.Linear(128, 10))
+        self.layers = nn.Sequential(
+            nn.Linear(256, 1024), nn.GELU(), nn.Linear(1024, 1024), nn.GELU(), nn.Linear(1024, 10)
+        )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return self.layers(features)
@@ -20,7 +22,7 @@ def build() -> nn.Module:
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    model, example = build().eval(), torch.zeros(2, 32)
+    model, example = build().eval(), torch.zeros(2, 256)
     torch.jit.save(torch.jit.trace(model, example), "classifier.pt")
     any_batch = {"features": {0: torch.export.Dim("batch")}}
     torch.export.save(torch.export.export(model, (example,), dynamic_shapes=any_batch), "classifier.pt2")

@@ -28,6 +28,7 @@ COMMANDS = (
     "selfcheck",
     "audit",
     "compare",
+    "compare-model",
     "serve",
     "verify-server",
     "load",

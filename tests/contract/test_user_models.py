@@ -21,7 +21,7 @@ from infer.runtime import ModelFiles
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
-SHAPES = ["features=batch,32"]
+SHAPES = ["features=batch,256"]
 RUNTIMES_FOR_USERS = [name for name in RUNTIMES if name.startswith("user.")]
 ON_ONNX = ["ort.cpu", "ort.cpu.no-opt", "openvino"]
 LIMIT_SECONDS = 600
