@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import polars
 
     from assay.audit import Audit
+    from assay.load import Load
     from assay.study import Study
     from bench.run import Run
 
@@ -83,7 +84,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     loaded = _study(study, data_root)
     folder = out / loaded.name
     results = run_study(loaded, folder, out / "data", Narrator())
-    files = write_report(results, _samples(folder), folder / "report", _audit(folder))
+    files = write_report(results, _samples(folder), folder / "report", _audit(folder), _load(folder))
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
@@ -182,7 +183,7 @@ def report(
     from bench.report import write_report
 
     results = read_results(folder / RESULTS_FILE)
-    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder))
+    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder), _load(folder))
     if as_json:
         print_json({"files": [str(file) for file in files]})
         return
@@ -279,6 +280,14 @@ def _audit(folder: Path) -> Audit | None:
 
     path = folder / AUDIT_FILE
     return read_audit(path) if path.is_file() else None
+
+
+def _load(folder: Path) -> Load | None:
+    """The load test beside results.json, or None when there was none."""
+    from assay.load import LOAD_FILE, read_load
+
+    path = folder / LOAD_FILE
+    return read_load(path) if path.is_file() else None
 
 
 def _inspect(path: Path, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars
 
 from assay.audit import Audit
+from assay.load import Load
 from assay.records import Interval
 from assay.results import Agreement, Cell, Results, Training
 from bench.report.numbers import pixels, shortened
@@ -29,11 +30,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study's record and, where they were kept, the raw samples behind it and the audit beside it."""
+    """A study's record and, where they were kept, the raw samples behind it, and the audit and load test beside it."""
 
     results: Results
     samples: polars.DataFrame | None = None
     audit: Audit | None = None
+    load: Load | None = None
 
     @property
     def timed(self) -> list[Cell]:

@@ -16,6 +16,7 @@ from bench.report.about_environment import data, environment, repeat
 from bench.report.about_exports import exports
 from bench.report.about_factors import factors
 from bench.report.about_learning import curves, parity
+from bench.report.about_load import load
 from bench.report.about_pareto import accuracy_against_latency
 from bench.report.about_roofline import roofline
 from bench.report.about_selfcheck import selfcheck
@@ -46,6 +47,7 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     accuracy_against_latency,
     cold_start,
     memory,
+    load,
     agreement,
     audit,
     exports,

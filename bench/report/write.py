@@ -8,6 +8,7 @@ import polars
 
 from assay.audit import AUDIT_FILE, PAGE_FILE, Audit
 from assay.errors import ArtifactError
+from assay.load import Load
 from assay.results import Results, read_results
 from assay.store import reporting_disk_errors, write_atomically
 from bench.report.audit_page import render_audit
@@ -19,7 +20,11 @@ from bench.report.sections import sections_of
 
 
 def write_report(
-    results: Results, samples: polars.DataFrame | None, out: Path, audit: Audit | None = None
+    results: Results,
+    samples: polars.DataFrame | None,
+    out: Path,
+    audit: Audit | None = None,
+    load: Load | None = None,
 ) -> list[Path]:
     """Write the report of a study into the folder `out`, and return the files written.
 
@@ -32,13 +37,14 @@ def write_report(
         samples: the raw samples (`assay.results.SAMPLE_COLUMNS`), or None where they were not kept.
         out: the folder; made where it is missing.
         audit: of the study, where there was one; its page audit.html and audit.json are then written too.
+        load: of the deployed model, where there was a load test.
 
     Raises:
         InputError: the folder cannot be written.
     """
     with reporting_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    sections = sections_of(Evidence(results, samples, audit))
+    sections = sections_of(Evidence(results, samples, audit, load))
     page, markdown = out / "report.html", out / "report.md"
     write_atomically(page, render_page(results, sections).encode())
     write_atomically(markdown, render_markdown(results, sections).encode())
