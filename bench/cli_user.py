@@ -56,6 +56,7 @@ def compare_model(
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     import polars
 
+    from assay.audit import AUDIT_FILE, read_audit
     from assay.user.model import locate, read_shapes
     from bench.progress import Narrator
     from bench.report import write_report
@@ -82,7 +83,9 @@ def compare_model(
     )
     folder = out / folder_name(location)
     results = compare_model(wanted, folder, Narrator())
-    files = write_report(results, polars.read_parquet(folder / SAMPLES_FILE), folder / "report")
+    files = write_report(
+        results, polars.read_parquet(folder / SAMPLES_FILE), folder / "report", read_audit(folder / AUDIT_FILE)
+    )
     reasons = refusals(results)
     if as_json:
         typer.echo(results.model_dump_json(indent=1))

@@ -45,12 +45,14 @@ class Brought:
         folder: has its records, its own outputs and the reference.
         what: what computed the reference, in words.
         exact: the reference is float64, and not the model's own output.
+        drawn: the records are random numbers.
     """
 
     model: UserModel
     folder: Path
     what: str
     exact: bool
+    drawn: bool
 
     @property
     def native_name(self) -> str:
@@ -95,7 +97,7 @@ def bring(work: Work) -> Brought:
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
     if not probed.reference:
         work.narrator.note(f"not in float64 by itself: {probed.reason}")
-    return Brought(model, folder, probed.reference, exact=bool(probed.reference))
+    return Brought(model, folder, probed.reference, exact=bool(probed.reference), drawn=wanted.inputs is None)
 
 
 def described(model: UserModel, tensor: Tensor) -> str:

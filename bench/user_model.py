@@ -26,6 +26,7 @@ from assay.store import file_sha256
 from assay.user.agreement import Judge
 from assay.user.model import Declared, Location, UserModel
 from bench.attribute import Place, attribute_all
+from bench.auditing.record import write_audit
 from bench.conductor import write_results
 from bench.factors import factors_of
 from bench.machine import environment, probe_frameworks, usable_cores
@@ -34,6 +35,7 @@ from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
 from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
 from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
+from bench.user_audit import audit_user_model
 from bench.user_exports import Brought, bring, described, exported
 from bench.validity import judged
 from bench.workers import Candidate
@@ -148,6 +150,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         seconds=work.seconds,
     )
     write_results(results, measured, work.folder)
+    write_audit(audit_user_model(brought, cells, measured.logits, files, exports, wanted.command), work.folder)
     return results
 
 

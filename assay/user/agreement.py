@@ -41,7 +41,7 @@ class Judge:
         known = np.flatnonzero(places < len(self.reference))
         rows, places = rows[known], places[known]
         found = [
-            self._one(subject, name, rows[:, part], places, part) for name, part in _parts(self.model) if len(known)
+            self._one(subject, name, rows[:, part], places, part) for name, part in parts_of(self.model) if len(known)
         ]
         if not found:
             return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
@@ -69,7 +69,7 @@ class Judge:
         return derive_tolerance(exact, natives)
 
 
-def _parts(model: UserModel) -> Iterator[tuple[str, slice]]:
+def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
     """Each output's name and its columns."""
     start = 0
     for output in model.outputs:

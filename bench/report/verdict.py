@@ -69,6 +69,8 @@ def headline(results: Results) -> str:
         return found[0].sentence
     counts = Counter(verdict.outcome for verdict in found)
     if counts["missing"] == len(found):
+        if not any(cell.framework in FRAMEWORKS for cell in results.cells):
+            return " ".join(f"{one.place}, {one.finding}" for one in found)
         return f"On this machine nothing could be compared: {found[0].finding}"
     parts = [_faster_part(results, counts["faster"], len(found))]
     parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
@@ -218,8 +220,8 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
         return f"nothing is compared: {_nothing_ran('ONNX', [c for c in cells if c.framework == 'onnx'], results)}."
     best = min(good, key=lambda cell: median_of(cell).value)
     return (
-        f"nothing native was asked for; of {counted(len(good), 'ONNX cell')} {runtime_in_words(best.label)} is fastest "
-        f"with {interval(median_of(best), ' ms')}."
+        f"{runtime_in_words(best.label)} is the fastest of {counted(len(good), 'valid ONNX cell')} with "
+        f"{interval(median_of(best), ' ms')}; nothing native was asked for."
     )
 
 

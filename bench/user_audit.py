@@ -1,0 +1,95 @@
+"""The audit of a user's model: every output of every runtime against the reference, as `assay audit` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay.agreement import CEILING
+from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.numbers import Measured
+from assay.results import Cell, Export
+from assay.store import file_sha256
+from assay.user.agreement import parts_of
+from bench.auditing.judge import judged, tolerance_for
+from bench.auditing.pair import measured_or_reason
+from bench.auditing.record import audit_of
+from bench.auditing.runs import Call
+from bench.user_exports import Brought
+from export.user_probe import RECORDS_FILE
+
+
+def audit_user_model(
+    brought: Brought,
+    cells: Sequence[Cell],
+    outputs: Mapping[str, Path],
+    files: Mapping[str, Path],
+    exports: Sequence[Export],
+    command: str,
+) -> Audit:
+    """The record of an audit, with a tolerance for each output.
+
+    Args:
+        outputs: by cell, .npy of what it gave for the records.
+        files: the ONNX files that were run, by exporter.
+    """
+    reference, native = brought.reference, brought.native
+    tolerances: list[AuditedTolerance] = []
+    comparisons: list[Comparison] = []
+    records = file_sha256(brought.folder / RECORDS_FILE)
+    for name, part in parts_of(brought.model):
+        exact = reference[:, part].astype(np.float64)
+        own = measured_or_reason(exact, native[: len(exact), part])
+        tolerance = _tolerance(brought, name, own)
+        tolerances.append(tolerance)
+        bits = own.effective_bits if isinstance(own, Measured) else 0.0
+        for cell, rows in _runs(cells, outputs, len(exact)):
+            call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
+            found = measured_or_reason(exact[: len(rows)], rows[:, part])
+            comparisons.append(judged(cell.label, call, found, tolerance, bits, cell.precision))
+    what = "drawn from the signature with seed 0" if brought.drawn else "given by the user"
+    model = ModelAudit(
+        name=brought.model.location.name,
+        reference=brought.what,
+        reference_check=None,
+        models={"model": brought.model.fingerprint}
+        | {f"onnx@{name}": file_sha256(path) for name, path in files.items()},
+        inputs=[
+            InputSet(
+                name=output.name,
+                sha256=records,
+                images=len(reference),
+                sampled_from=brought.records,
+                what=f"inputs {what}",
+            )
+            for output in brought.model.outputs
+        ],
+        tolerances=tolerances,
+        comparisons=comparisons,
+        missing={
+            f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
+        },
+    )
+    return audit_of([model], command, {})
+
+
+def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Iterator[tuple[Cell, np.ndarray]]:
+    """The cells that left outputs, with those that there is a reference for."""
+    for cell in cells:
+        if cell.framework and cell.name in outputs:
+            yield cell, np.load(outputs[cell.name], allow_pickle=False)[:known]
+
+
+def _tolerance(brought: Brought, name: str, own: Measured | str) -> AuditedTolerance:
+    if brought.exact or isinstance(own, str):
+        return tolerance_for(name, "", {brought.native_name: own}, noise=0.0)
+    return AuditedTolerance(
+        inputs=name,
+        value=CEILING * own.scale,
+        derivation="2^-12 of the largest output, half a step of TF32: there is no float64 to derive it from",
+        scale=own.scale,
+        native_errors={brought.native_name: own.max_absolute},
+        noise=0.0,
+    )
