@@ -254,6 +254,15 @@ class Study(Section):
         return tuple(dict.fromkeys((*self.bench.runtimes, *further)))
 
     @model_validator(mode="after")
+    def _sizes_ascend_over_entries(self) -> Self:
+        """An architecture may be written down again for larger sizes, which go on from the smaller ones."""
+        for architecture in dict.fromkeys(model.architecture for model in self.models):
+            sizes = [size for model in self.models if model.architecture == architecture for size in model.sizes]
+            if sizes != sorted(set(sizes)):
+                raise ValueError(f"the sizes of {architecture} must ascend over all of its entries, found {sizes}")
+        return self
+
+    @model_validator(mode="after")
     def _weights_come_from_a_training(self) -> Self:
         for model in self.models:
             trained = model.frameworks or self.train.frameworks

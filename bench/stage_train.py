@@ -16,10 +16,18 @@ from train.job import WEIGHTS_FILE, TrainingRequest
 from train.recipe import OWN_DEFAULTS, Recipe
 from train.run import measure_parity, train_model
 
+Chain = dict[tuple[str, str, int], tuple[TrainingRequest, Training]]
+"""The last training of an architecture in a framework under a seed: where the next size of it starts from."""
+
 
 def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
-    """Every training of the study, smallest size first, and the parity of the frameworks."""
+    """Every training of the study, smallest size first, and the parity of the frameworks.
+
+    A model that is written down twice, so that its larger sizes are trained in fewer frameworks, goes on from where
+    the first of the two ended.
+    """
     trainings, parity = [], []
+    chain: Chain = {}
     for model in run.study.models:
         frameworks = model.frameworks or run.study.train.frameworks
         with run.stage("training", f"Training {model.architecture}"):
@@ -29,27 +37,25 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
                 repeats = model.repeat_seeds or run.study.train.repeat_seeds
                 for seed in (run.study.train.seed, *repeats):
                     sizes = model.sizes if seed == run.study.train.seed else model.sizes[:1]
-                    trainings += _train_sizes(run, model, framework, seed, sizes)
+                    trainings += [_train(run, model, framework, seed, size, chain) for size in sizes]
     return trainings, parity
 
 
-def _train_sizes(run: Run, model: Model, framework: str, seed: int, sizes: tuple[int, ...]) -> list[Training]:
-    """One framework, one seed, size after size."""
-    found: list[Training] = []
-    before: TrainingRequest | None = None
-    for size in sizes:
-        request = _training_request(run, model, framework, seed, size)
-        if before and run.study.train.progressive:
-            recipe = replace(request.recipe, peak_learning_rate=request.recipe.peak_learning_rate / 2)
-            start = {"start": before.out / WEIGHTS_FILE, "start_key": found[-1].weights, "recipe": recipe}
-            request = request.model_copy(update=start)
-        label = f"{model.architecture} at {size} in {framework}, seed {seed}"
-        log = run.folder / "logs" / f"{request.out.name}.log"
-        training = train_model(request, log, partial(run.narrator.training, label))
-        run.narrator.trained(training)
-        found.append(training)
-        before = request
-    return found
+def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: Chain) -> Training:
+    """One training, from the weights of the size before it where there was one."""
+    request = _training_request(run, model, framework, seed, size)
+    place = (model.architecture, framework, seed)
+    if place in chain and run.study.train.progressive:
+        before, weights = chain[place]
+        recipe = replace(request.recipe, peak_learning_rate=request.recipe.peak_learning_rate / 2)
+        start = {"start": before.out / WEIGHTS_FILE, "start_key": weights.weights, "recipe": recipe}
+        request = request.model_copy(update=start)
+    label = f"{model.architecture} at {size} in {framework}, seed {seed}"
+    log = run.folder / "logs" / f"{request.out.name}.log"
+    training = train_model(request, log, partial(run.narrator.training, label))
+    run.narrator.trained(training)
+    chain[place] = (request, training)
+    return training
 
 
 def _training_request(run: Run, model: Model, framework: str, seed: int, size: int) -> TrainingRequest:

@@ -77,6 +77,14 @@ def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
         load_study(tmp_path / "none.toml")
 
 
+def test_an_architecture_that_is_written_down_again_goes_on_with_larger_sizes(tmp_path: Path) -> None:
+    again = GOOD.partition("[[models]]")[2]
+    assert "must ascend over all of its entries, found [28, 28]" in load(tmp_path, f"{GOOD}[[models]]{again}")
+    path = tmp_path / "study.toml"
+    path.write_text(f"{GOOD}[[models]]{again.replace('28', '64')}")
+    assert [model.sizes for model in load_study(path).models] == [(28,), (64,)]
+
+
 def test_further_runtimes_are_timed_once_at_the_smallest_size_only(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     sizes = GOOD.replace("[28]", "[28, 64]").replace("[1]", "[1, 1]")
