@@ -41,7 +41,7 @@ OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 WORKER = "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
-IMAGE = "nvcr.io/nvidia/tritonserver:24.10-py3"  # the release of server 2.51
+IMAGE = "nvcr.io/nvidia/tritonserver:25.06-py3"  # as in the deployment folder's docker/
 
 Progress = Callable[[str, int, int], None]
 

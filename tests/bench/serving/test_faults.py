@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.errors import FailedError
+from assay.errors import ArtifactError, FailedError
+from bench.serving.serve import serving
 from infer import wire
+from infer.triton import LOOPBACK, Ports
 from tests import serving_folder
-from tests.bench.serving.conftest import ASSAY, Served
+from tests.bench.serving.conftest import Served
 
 SIDE, MOST = serving_folder.SIDE, serving_folder.MOST
 REFUSED = (400, 500)
@@ -150,11 +151,11 @@ def test_sixty_four_clients_get_each_their_own_answer(served: Served) -> None:
     assert wrong == []
 
 
-def serve(folder: Path) -> tuple[int, str]:
-    """Status and message of an `assay serve` that should not start."""
-    done = subprocess.run([str(ASSAY), "serve", str(folder)], capture_output=True, text=True, check=False, timeout=120)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+def refusal(folder: Path) -> str:
+    """Why `assay serve` does not start with a folder."""
+    with pytest.raises(ArtifactError) as refused, serving(folder, LOOPBACK, Ports(1), folder / "log", print):
+        pass
+    return str(refused.value)
 
 
 def test_a_model_that_was_changed_is_not_served(tmp_path: Path) -> None:
@@ -163,9 +164,7 @@ def test_a_model_that_was_changed_is_not_served(tmp_path: Path) -> None:
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
-    status, said = serve(folder)
-    assert status == 2
-    assert "model.onnx is not what was deployed" in said
+    assert "model.onnx is not what was deployed" in refusal(folder)
 
 
 def test_a_model_that_lies_elsewhere_is_not_served(tmp_path: Path) -> None:
@@ -173,6 +172,4 @@ def test_a_model_that_lies_elsewhere_is_not_served(tmp_path: Path) -> None:
     model = folder / "models" / serving_folder.NAME / "1" / "model.onnx"
     os.rename(model, tmp_path / "model.onnx")
     model.symlink_to(tmp_path / "model.onnx")
-    status, said = serve(folder)
-    assert status == 2
-    assert "leaves the deployment folder" in said
+    assert "leaves the deployment folder" in refusal(folder)

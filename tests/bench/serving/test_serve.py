@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform as platform_module
 import signal
 import socket
-import subprocess
 import threading
 import time
 import urllib.error
@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from assay.deployment import Version
-from assay.errors import FailedError
+from assay.errors import FailedError, InputError, NotInstalledError
 from infer import wire
+from infer.triton import LOOPBACK, Ports, TritonServer, choose_ports
 from tests import serving_folder
-from tests.bench.serving.conftest import ASSAY, Served, alive, descendants, start, stop
+from tests.bench.serving.conftest import Served, alive, descendants, start, stop
 
 PATIENCE_SECONDS = 60
 
@@ -151,14 +152,24 @@ def versions_of(served: Served) -> list[Version]:
     return [serving_folder.version(number, served.folder) for number in (1, 2)]
 
 
-def test_a_port_in_use_is_refused_before_anything_starts(served: Served) -> None:
-    port = served.http.split(":")[1]
-    done = subprocess.run(
-        [str(ASSAY), "serve", str(served.folder), "--port", port], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "in use" in done.stderr
+def test_ports_are_chosen_free_and_refused_in_use(served: Served) -> None:
+    port = int(served.http.split(":")[1])
+    with pytest.raises(InputError, match=f"Cannot listen on 127.0.0.1:{port}.*in use"):
+        choose_ports(LOOPBACK, port)
+    with pytest.raises(InputError, match=f"Cannot listen on 127.0.0.1:{port + 1}.*in use"):
+        choose_ports(LOOPBACK, port + 1)
+    assert choose_ports(LOOPBACK, None).http > port
+    with pytest.raises(InputError, match="Cannot listen on 192"):
+        choose_ports("192.0.2.1", 50_000)
+
+
+def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_module, "machine", lambda: "riscv64")
+    with pytest.raises(NotInstalledError, match="riscv64") as refused:
+        TritonServer(tmp_path, "cells", LOOPBACK, Ports(8000), tmp_path / "log", "key", print)
+    assert "docker run --rm -p 127.0.0.1:8000:8000" in str(refused.value)
+    assert f"-v {tmp_path}:/models:ro" in str(refused.value)
+    assert refused.value.exit_code == 3
 
 
 def test_ctrl_c_leaves_nothing_behind(platform: None, tmp_path: Path) -> None:
@@ -169,7 +180,9 @@ def test_ctrl_c_leaves_nothing_behind(platform: None, tmp_path: Path) -> None:
     assert not any(map(alive, below))
 
 
-@pytest.mark.parametrize("victim", ["assay", "guard", "server"])
+@pytest.mark.parametrize(
+    "victim", ["assay", pytest.param("guard", marks=pytest.mark.slow), pytest.param("server", marks=pytest.mark.slow)]
+)
 def test_nothing_is_left_when_a_part_is_killed(platform: None, tmp_path: Path, victim: str) -> None:
     served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
     below = descendants(served.process.pid)

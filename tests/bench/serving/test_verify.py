@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from assay.deployment import read_deployment
 from assay.errors import ArtifactError, InputError
 from assay.verification import Verification
+from bench.cli import app
 from bench.deployment.config import config_of, config_text
 from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import differences, mixed_requests
 from bench.serving.verify import verify as verify_here
 from infer import wire
 from tests import serving_folder
-from tests.bench.serving.conftest import ASSAY, Served
+from tests.bench.serving.conftest import Served
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +47,14 @@ def other_folder(place: Path, version: int, **changes: Any) -> Path:
 
 
 def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: Path) -> None:
-    done = subprocess.run(
+    done = CliRunner().invoke(
+        app,
         [
-            *(str(ASSAY), "verify-server", str(served.ready["http"]), "--json"),
+            *("verify-server", str(served.ready["http"]), "--json"),
             *("--deployment", str(served.folder), "--images", str(images)),
         ],
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.exit_code == 0, done.exception
     found = Verification.model_validate_json(done.stdout)
     assert [way.way for way in found.ways] == list(wire.WAYS)
     for way in found.ways:
@@ -96,16 +95,14 @@ def test_a_contract_that_differs_is_found_and_exits_with_one(served: Served, ima
         {"name": "label", "datatype": "FP32", "shape": [1]},
     ]
     folder = other_folder(tmp_path, version=1, outputs=outputs)
-    done = subprocess.run(
+    done = CliRunner().invoke(
+        app,
         [
-            *(str(ASSAY), "verify-server", str(served.ready["http"]), "--way", "http"),
+            *("verify-server", str(served.ready["http"]), "--way", "http"),
             *("--deployment", str(folder), "--images", str(images)),
         ],
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert (done.returncode, done.stderr) == (1, "")
+    assert done.exit_code == 1, done.exception
     assert "outputs over HTTP" in done.stdout
 
 
