@@ -157,6 +157,9 @@ class Localisation(Record):
             as many numbers.
         runs: whether it can be computed at all.
         reference_nodes: what the reference does with the same inputs.
+        layer: the canonical layer in whose place the node stands, "" between layers or where that is not known.
+        layer_before: the last canonical layer that is still right.
+        repro: folder beside the record with the smallest model and input that show it, "" where none does.
     """
 
     node: str
@@ -168,14 +171,21 @@ class Localisation(Record):
     error_after: float | None
     runs: bool
     reference_nodes: list[str]
+    layer: str = ""
+    layer_before: str = ""
+    repro: str = ""
 
     def __str__(self) -> str:
         mine = ", ".join(f"{name}={value}" for name, value in self.attributes.items())
         after = "unlike anything" if self.error_after is None else f"{self.error_after:.2g}"
         after = after if self.runs else "no result"
+        where = f"in layer '{self.layer}', " if self.layer else ""
+        where += f"after layer '{self.layer_before}', which is right, " if self.layer_before else ""
+        kept = f"; {self.repro}/run.py shows it" if self.repro else ""
+        there = ", ".join(self.reference_nodes) or "nothing"
         return (
-            f"it goes wrong at node '{self.node}', {self.operator}({mine}): relative error {self.error_before:.2g} "
-            f"before it, {after} after it; the reference has {', '.join(self.reference_nodes) or 'nothing'} there"
+            f"{where}it goes wrong at node '{self.node}', {self.operator}({mine}): relative error "
+            f"{self.error_before:.2g} before it, {after} after it; the reference has {there} there{kept}"
         )
 
 

@@ -23,6 +23,10 @@ def audit(
     candidate: Annotated[
         Path | None, typer.Option("--candidate", help="With --reference: the ONNX file that should be the same.")
     ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option("--runtime", help="With --reference: a runtime for both files, or for the one; can be repeated."),
+    ] = None,
     inputs: Annotated[
         Path | None,
         typer.Option("--inputs", help="With --reference: an .npz or a folder of .npy; drawn when not given."),
@@ -50,12 +54,14 @@ def audit(
     from assay.audit import AUDIT_FILE, PAGE_FILE
     from bench.auditing.table import render
 
-    if reference is not None and candidate is not None and study is None:
-        found, folder = _of_pair(reference, candidate, inputs, dimension or [], out)
+    if reference is not None and (candidate is not None or runtime) and study is None:
+        found, folder = _of_pair(reference, candidate or reference, inputs, dimension or [], runtime or [], out)
     elif study is not None and reference is None and candidate is None:
         found, folder = _of_study(study, images, out, data_root, strict_nan=strict_nan)
     else:
-        raise typer.BadParameter("name a study file, or two ONNX files with --reference and --candidate")
+        raise typer.BadParameter(
+            "name a study file, two ONNX files with --reference and --candidate, or one with --runtime"
+        )
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:
@@ -83,13 +89,18 @@ def _of_study(path: Path, images: int, out: Path, data_root: Path | None, *, str
 
 
 def _of_pair(
-    reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], out: Path
+    reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], runtimes: list[str], out: Path
 ) -> tuple[Audit, Path]:
-    from bench.auditing.pair import PairRequest, audit_pair
+    from bench.auditing.pair import ORT_LEVELS, PAIR_RUNTIMES, PairRequest, audit_pair
     from bench.auditing.record import write_audit
 
-    found = audit_pair(PairRequest(reference, candidate, inputs, sizes_of(dimensions)))
+    for name in runtimes:
+        if name not in PAIR_RUNTIMES:
+            raise typer.BadParameter(f"--runtime wants one of {', '.join(PAIR_RUNTIMES)}, found '{name}'")
     folder = out / f"audit-{candidate.stem}"
+    chosen = tuple(PAIR_RUNTIMES[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
+    request = PairRequest(reference, candidate, inputs, sizes_of(dimensions), chosen, (folder / "repro").resolve())
+    found = audit_pair(request)
     write_audit(found, folder)
     return found, folder
 

@@ -15,6 +15,7 @@ from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
 from bench.auditing.inputs import SPECIAL, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
+from bench.auditing.localise import localisations_of
 from bench.auditing.record import audit_of, write_audit
 from bench.auditing.runs import Outputs, Plan, run_subjects
 from bench.auditing.special import operators_that_lose_nan
@@ -112,6 +113,7 @@ def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images:
             comparisons=comparisons,
             determinism=[determinism_of(one, plan) for one in outputs],
             propagation=_propagations(outputs, prepared, plan, work),
+            localisations=localisations_of(run, subject, exports, comparisons, work),
             classes=list(run.data(subject.spec.size)[1].classes),
             flipped=flipped_images(comparisons, prepared.sets, prepared.places),
             missing=missing,

@@ -22,16 +22,20 @@ from assay.audit import Localisation
 from assay.errors import InputError
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, to_double, widened
+from export.source import Array, Source, Step
 
-Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 
 LONGEST_ATTRIBUTE = 80
+MOVERS = {"Transpose", "Identity", "Cast", "Reshape"}
+KINDS = {"globalaveragepool": "mean", "reducemean": "mean", "batchnormalization": "batchnorm", "gemm": "linear"}
+FOLDED = 5
+"""Steps of the source that one node of a file may stand for: convolution, bias, norm, sum, activation."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A model with every value it computes in float64, by name.
+    """A candidate with every value it computes in float64, by name.
 
     Attributes:
         stopped: the node that did not run, after which there are no values; None where all did.
@@ -47,8 +51,21 @@ class Trace:
         return list(self.model.graph.node)
 
 
+@dataclass(frozen=True)
+class Parting:
+    """A node at which a candidate parts from what is right.
+
+    Attributes:
+        expected: what the source has in its place, in the order of its own dimensions; None where it has nothing.
+    """
+
+    node: NodeProto
+    localisation: Localisation
+    expected: Array | None
+
+
 def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisation]:
-    """The nodes of the candidate at which it parts from the reference; none where the outputs agree.
+    """The nodes of a candidate file at which it parts from a reference file; none where the outputs agree.
 
     Args:
         inputs: .npz of the inputs of both, by name.
@@ -57,27 +74,60 @@ def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisatio
         ArtifactError: a file cannot be read.
         InputError: onnx's reference evaluator cannot run the reference.
     """
+    feeds = read_feeds(inputs)
+    source = source_of(reference, feeds)
+    return [one.localisation for one in partings(source, trace(candidate, feeds), source.values)]
+
+
+def read_feeds(inputs: Path) -> dict[str, Array]:
+    """The arrays of an .npz, floating-point ones in float64."""
     with np.load(inputs, allow_pickle=False) as archive:
-        feeds = {name: widened(archive[name]) for name in archive.files}
+        return {name: widened(archive[name]) for name in archive.files}
+
+
+def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
+    """A file taken for right.
+
+    Raises:
+        ArtifactError: it cannot be read.
+        InputError: onnx's reference evaluator cannot run it.
+    """
     model = to_double(read_model(reference))
-    right = Trace(model, evaluate(model, feeds, reference.name), _constants(model))
-    wrong = _trace(candidate, feeds)
-    known = dict(_known(right, wrong))
+    constants = _constants(model)
+    steps = tuple(
+        Step(
+            f"{node.op_type}({_text(_attributes(node))})",
+            tuple(name for name in node.input if name and name not in constants),
+            tuple(node.output),
+        )
+        for node in model.graph.node
+    )
+    return Source(evaluate(model, feeds, reference.name), constants, steps)
+
+
+def partings(source: Source, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
+    """The nodes at which a candidate parts from the source; none where its outputs are the expected ones.
+
+    Args:
+        expected: by name of the candidate's outputs.
+    """
+    known = dict(_known(source, wrong))
     if wrong.stopped is not None:
         outputs = [wrong.stopped.output[0]]
     else:
-        outputs = [value.name for value in wrong.model.graph.output if _differs(right, wrong, value.name)]
+        names = (value.name for value in wrong.model.graph.output)
+        outputs = [name for name in names if _differs(expected[name], wrong.values[name])]
     for name in outputs:
         known.pop(name, None)  # the same numbers in another order are no right output
     found = []
     for node in _unknown_nodes(wrong, known, outputs):
         fed = [name for name in node.input if name and name not in wrong.constants]
         if all(name in known for name in fed):
-            found.append(_localisation(right, wrong, node, fed, known))
+            found.append(_parting(source, wrong, node, fed, known))
     return found
 
 
-def _trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
+def trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
     """The values of a model that may not run to its end."""
     model = to_double(read_model(path))
     constants = _constants(model)
@@ -122,7 +172,7 @@ def _constants(model: ModelProto) -> frozenset[str]:
     return frozenset(found)
 
 
-def _known(right: Trace, wrong: Trace) -> Iterator[tuple[str, str]]:
+def _known(right: Source, wrong: Trace) -> Iterator[tuple[str, str]]:
     """Values of the candidate with the value of the reference that has the same numbers."""
     by_size: dict[int, list[tuple[str, Float64]]] = {}
     for name, value in right.values.items():
@@ -136,8 +186,7 @@ def _known(right: Trace, wrong: Trace) -> Iterator[tuple[str, str]]:
                 break
 
 
-def _differs(right: Trace, wrong: Trace, name: str) -> bool:
-    expected, found = right.values[name], wrong.values[name]
+def _differs(expected: Array, found: Array) -> bool:
     return expected.shape != found.shape or _distance(_wide(expected), _wide(found)) > CEILING
 
 
@@ -154,30 +203,64 @@ def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -
     return [node for node in wrong.nodes if seen & set(node.output)]
 
 
-def _localisation(
-    right: Trace, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]
-) -> Localisation:
-    counterparts = [known[name] for name in fed]
-    there = [other for other in right.nodes if set(counterparts) & set(other.input)]
+def _parting(right: Source, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]) -> Parting:
+    counterparts = {known[name] for name in fed}
+    there = right.taking(counterparts)
     before = [_distance(_numbers(wrong.values[name]), _numbers(right.values[known[name]])) for name in fed]
     mine = wrong.values.get(node.output[0])
-    after = [
-        _distance(_numbers(mine), _numbers(right.values[name]))
-        for other in there
-        for name in other.output
-        if mine is not None and name in right.values and right.values[name].size == mine.size
-    ]
-    return Localisation(
+    place = _counterpart(right, there, wrong, node)
+    step = None if place is None else right.steps[place]
+    theirs = None if step is None else right.values[step.outputs[0]]
+    comparable = mine is not None and theirs is not None and mine.size == theirs.size
+    error_after = _distance(_numbers(mine), _numbers(theirs)) if comparable else None  # type: ignore[arg-type]
+    found = Localisation(
         node=node.name or node.output[0],
         operator=node.op_type,
         attributes=_attributes(node),
         inputs=fed,
         output=node.output[0],
         error_before=max(before, default=0.0),
-        error_after=min(after, default=None),
+        error_after=error_after,
         runs=mine is not None,
-        reference_nodes=[f"{other.op_type}({_text(_attributes(other))})" for other in there],
+        reference_nodes=[right.steps[other].text for other in there],
+        layer=step.layer if step else "",
+        layer_before=", ".join(filter(None, (right.layer_of(name) for name in sorted(counterparts)))),
     )
+    return Parting(node, found, theirs)
+
+
+def _counterpart(right: Source, there: list[int], wrong: Trace, node: NodeProto) -> int | None:
+    """The step of the source whose result should be the node's: the last one before what comes next in both.
+
+    A file may have folded several steps into the node (convolution, norm), so that the first step that takes the same
+    inputs is not always it. Where nothing tells, it is.
+    """
+    if not there:
+        return None
+    after = _operator_after(wrong, node)
+    last = min(there[0] + FOLDED, len(right.steps) - 1)
+    for place in range(there[0] + 1, last + 1):
+        if after and _kind(right.steps[place].text).startswith(after):
+            taken = right.steps[place].inputs[0]
+            return next((p for p in range(there[0], place) if taken in right.steps[p].outputs), there[0])
+    return there[0]
+
+
+def _operator_after(wrong: Trace, node: NodeProto) -> str:
+    """The kind of the operator that takes a node's result, past those that only move numbers about."""
+    name = node.output[0]
+    for other in wrong.nodes:
+        if name in other.input:
+            if other.op_type not in MOVERS:
+                return _kind(other.op_type)
+            name = other.output[0]
+    return ""
+
+
+def _kind(text: str) -> str:
+    """What PyTorch and ONNX name alike: "max_pool2d(3)" and "MaxPool" are both "maxpool"."""
+    name = text.partition("(")[0].lower().replace("_", "")
+    return KINDS.get(name, name.removesuffix("2d"))
 
 
 def _attributes(node: NodeProto) -> dict[str, str]:

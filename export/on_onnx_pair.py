@@ -7,7 +7,7 @@ level.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
 from export.inspect import one_line, read_model
 from export.on_onnx_double import evaluate, run_double, without_initialisers
-from export.on_onnx_localize import localise
+from export.on_onnx_repro import localise_with_repros
 from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
 
 Array = NDArray[np.generic]
@@ -39,11 +39,22 @@ LEVELS = {
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 
+OPENVINO = {"openvino": {"INFERENCE_PRECISION_HINT": "f32"}, "openvino as it comes": {}}
+"""Left alone, it may compute in bf16 where the processor can."""
+
 
 def run_pair(
-    reference: Path, candidate: Path, inputs: Path | None, dimensions: Mapping[str, int], out: Path
+    reference: Path,
+    candidate: Path,
+    inputs: Path | None,
+    dimensions: Mapping[str, int],
+    out: Path,
+    runtimes: Sequence[str] = tuple(LEVELS),
 ) -> Message:
     """Run everything and write `inputs.npz`, `reference.npz`, and one .npz of outputs for each run, into `out`.
+
+    Args:
+        runtimes: optimisation levels of ONNX Runtime, and names of `OPENVINO`.
 
     Returns:
         "inputs", "outputs" (described), "natives" and "subjects": file names by run, and "failed": reasons by run.
@@ -63,10 +74,15 @@ def run_pair(
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
     runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, model, feeds)}
-    for role, path in (("reference", reference), ("candidate", candidate)):
-        for level in LEVELS:
-            kind = "natives" if (role, level) == ("reference", NATIVE_LEVEL) else "subjects"
-            runs[kind, f"{role} in onnxruntime, {level}"] = partial(_session_run, path, level, feeds)
+    runs["natives", f"reference in onnxruntime, {NATIVE_LEVEL}"] = partial(_session_run, reference, NATIVE_LEVEL, feeds)
+    roles = {"reference": reference, "candidate": candidate} if reference != candidate else {"candidate": candidate}
+    for role, path in roles.items():
+        for runtime in runtimes:
+            if (role, runtime) == ("reference", NATIVE_LEVEL):
+                continue
+            run = _openvino_run if runtime in OPENVINO else _session_run
+            name = runtime if runtime in OPENVINO else f"onnxruntime, {runtime}"
+            runs["subjects", f"{role} in {name}"] = partial(run, path, runtime, feeds)
     for number, ((kind, name), compute) in enumerate(runs.items()):
         try:
             np.savez(out / f"{number}.npz", **compute())  # type: ignore[arg-type]
@@ -102,6 +118,21 @@ def _session_run(path: Path, level: str, feeds: Mapping[str, Array]) -> dict[str
         raise InputError(f"ONNX Runtime does not run {path.name}", found=one_line(error)) from error
 
 
+def _openvino_run(path: Path, runtime: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """
+    Raises:
+        InputError: OpenVINO is not installed, or does not load or run the file.
+    """
+    try:
+        import openvino  # noqa: PLC0415  an extra that not everyone has
+
+        compiled = openvino.Core().compile_model(path, "CPU", OPENVINO[runtime])
+        found = compiled(dict(feeds))
+        return {output.get_any_name(): np.array(found[output]) for output in compiled.outputs}
+    except Exception as error:  # its exceptions have no common base
+        raise InputError(f"OpenVINO does not run {path.name}", found=one_line(error)) from error
+
+
 def _value(value: ValueInfoProto) -> Value:
     """
     Raises:
@@ -120,8 +151,8 @@ def _value(value: ValueInfoProto) -> Value:
 def _work(request: Message, channel: Channel) -> Message:
     del channel
     if request["do"] == "localise":
-        paths = (Path(str(request[name])) for name in ("reference", "candidate", "inputs"))
-        return {"found": [one.model_dump(mode="json") for one in localise(*paths)]}
+        paths = (Path(str(request[name])) for name in ("reference", "candidate", "inputs", "repro"))
+        return {"found": [one.model_dump(mode="json") for one in localise_with_repros(*paths)]}
     inputs = request["inputs"]
     return run_pair(
         Path(str(request["reference"])),
@@ -129,6 +160,7 @@ def _work(request: Message, channel: Channel) -> Message:
         None if inputs is None else Path(str(inputs)),
         cast("dict[str, int]", request["dimensions"]),
         Path(str(request["out"])),
+        cast("list[str]", request["runtimes"]),
     )
 
 

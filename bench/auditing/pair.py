@@ -24,6 +24,16 @@ from bench.auditing.runs import Call
 
 LIMIT_SECONDS = 900
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
+ORT_LEVELS = ("no-opt", "basic", "extended", "all")
+PAIR_RUNTIMES = {
+    "ort.cpu.no-opt": "no-opt",
+    "ort.cpu.basic": "basic",
+    "ort.cpu.extended": "extended",
+    "ort.cpu": "all",
+    "openvino": "openvino",
+    "openvino.default": "openvino as it comes",
+}
+"""By the name that a user gives, what `export.on_onnx_pair` calls it."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,16 @@ class PairRequest:
     Attributes:
         inputs: .npz or folder of .npy by input name; None draws them.
         dimensions: sizes of dynamic dimensions by name.
+        runtimes: of `PAIR_RUNTIMES`, what runs the candidate, and the reference file too.
+        repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
     """
 
     reference: Path
     candidate: Path
     inputs: Path | None
     dimensions: dict[str, int]
+    runtimes: tuple[str, ...] = ORT_LEVELS
+    repro: Path | None = None
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -59,10 +73,13 @@ def audit_pair(request: PairRequest) -> Audit:
             "inputs": None if request.inputs is None else str(request.inputs.resolve()),
             "dimensions": dict(request.dimensions),
             "out": text,
+            "runtimes": list(request.runtimes),
         }
         model = _model_audit(request, _job(message, out), out)
         if any(one.subject.startswith("candidate") and not one.passed for one in model.comparisons):
-            model = model.model_copy(update={"localisations": _localisations(message, out)})
+            model = model.model_copy(
+                update={"localisations": _localisations(message, out, request.repro or out / "repro")}
+            )
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
 
 
@@ -70,10 +87,10 @@ def _job(message: Message, out: Path) -> Message:
     return run_job("export.on_onnx_pair", message, out / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
 
 
-def _localisations(message: Message, out: Path) -> list[Localisation]:
+def _localisations(message: Message, out: Path, repro: Path) -> list[Localisation]:
     """Where the candidate file goes wrong; nothing where it cannot be followed, or only the runtime is wrong."""
     try:
-        answer = _job(message | {"do": "localise", "inputs": str(out / "inputs.npz")}, out)
+        answer = _job(message | {"do": "localise", "inputs": str(out / "inputs.npz"), "repro": str(repro)}, out)
     except AssayError:
         return []
     return [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
@@ -158,5 +175,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 def _command(request: PairRequest) -> str:
     parts = ["assay audit", f"--reference {request.reference.name}", f"--candidate {request.candidate.name}"]
     parts += [f"--inputs {request.inputs.name}"] if request.inputs else []
+    given = {told: name for name, told in PAIR_RUNTIMES.items()}
+    parts += [f"--runtime {given[one]}" for one in request.runtimes if request.runtimes != ORT_LEVELS]
     parts += [f"--dimension {name}={size}" for name, size in request.dimensions.items()]
     return " ".join(parts)

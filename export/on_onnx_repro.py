@@ -1,0 +1,173 @@
+"""The smallest model and input that still show where a file goes wrong, with a script that runs without Assay."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper
+
+from assay.audit import Localisation
+from export.inspect import read_model
+from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace
+from export.source import Array
+
+LIMIT_SECONDS = 300
+SHOWS = 1
+"""The script's exit status where the defect shows."""
+SCRIPT = '''"""{title}
+
+Needs numpy and onnxruntime, and nothing of Assay: python run.py
+It exits 1 while the defect shows, and 0 once it is gone. model.onnx is what is left of the file, inputs.npz goes into
+it, and expected.npy is what {expected}
+gives there in float64.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+HERE = Path(__file__).parent
+TOLERATED = 2.0**-12  # of the largest number: half of what the next coarser arithmetic, TF32 or fp16, would lose
+
+expected = np.load(HERE / "expected.npy")
+options = onnxruntime.SessionOptions()
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+options.log_severity_level = 4
+try:
+    session = onnxruntime.InferenceSession(HERE / "model.onnx", options, providers=["CPUExecutionProvider"])
+    found = session.run(None, dict(np.load(HERE / "inputs.npz")))[0]
+except Exception as error:
+    print(f"model.onnx does not run: {{error}}")
+    sys.exit(1)
+if found.size != expected.size:
+    print(f"model.onnx gives numbers of shape {{found.shape}}, expected are {{expected.shape}}")
+    sys.exit(1)
+if found.shape != expected.shape:  # the dimensions stand in another order: the same numbers have to be there
+    found, expected = np.sort(found, axis=None), np.sort(expected, axis=None)
+error = np.abs(found - expected).max() / np.abs(expected).max()
+print(f"relative error {{error:.3g}}, tolerated {{TOLERATED:.3g}}")
+sys.exit(0 if error <= TOLERATED else 1)
+'''
+
+
+def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path) -> bool:
+    """Write model.onnx, inputs.npz, expected.npy and run.py, with as few nodes as still show the defect.
+
+    The node alone is tried first, then with the nodes before it, twice as many steps back each time.
+
+    Args:
+        model: the candidate as it is, in its own precision.
+        wrong: the same in float64, with its values.
+        folder: emptied first; gone again where nothing shows the defect.
+
+    Returns:
+        Whether it shows.
+    """
+    if parting.expected is None:
+        return False
+    depth = 1
+    while True:
+        nodes = nodes_before(wrong, parting.node, depth)
+        _write(model, wrong, parting, nodes, folder)
+        if shows(folder):
+            return True
+        if len(nodes) == len(nodes_before(wrong, parting.node, 2 * depth)):
+            shutil.rmtree(folder)
+            return False
+        depth *= 2
+
+
+def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder: Path) -> list[Localisation]:
+    """As `export.on_onnx_localize.localise`, each node with its repro in a folder of its own below `folder`.
+
+    Raises:
+        ArtifactError: a file cannot be read.
+        InputError: onnx's reference evaluator cannot run the reference.
+    """
+    feeds = read_feeds(inputs)
+    source, wrong = source_of(reference, feeds), trace(candidate, feeds)
+    return with_repros(read_model(candidate), wrong, partings(source, wrong, source.values), folder, folder.name)
+
+
+def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: Path, name: str) -> list[Localisation]:
+    """The localisations, each with the place of its repro where one shows it.
+
+    Args:
+        name: what `folder` is called in the record.
+    """
+    told = []
+    for number, parting in enumerate(found):
+        repro = f"{name}/{number}" if write_repro(model, wrong, parting, folder / str(number)) else ""
+        told.append(parting.localisation.model_copy(update={"repro": repro}))
+    return told
+
+
+def shows(folder: Path) -> bool:
+    """Whether the script of a repro says that the defect is there."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(folder / "run.py")], capture_output=True, timeout=LIMIT_SECONDS, check=False
+    )
+    return done.returncode == SHOWS
+
+
+def nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:
+    """A node and those that it depends on within so many steps, in the order in which they run."""
+    maker = {name: one for one in wrong.nodes for name in one.output}
+    taken, edge = {node.output[0]}, [node]
+    for _ in range(depth - 1):
+        edge = [maker[name] for one in edge for name in one.input if name in maker and name not in wrong.constants]
+        taken |= {one.output[0] for one in edge}
+    return [one for one in wrong.nodes if one.output[0] in taken]
+
+
+def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodeProto], folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    made = {name for node in nodes for name in node.output}
+    taken = dict.fromkeys(name for node in nodes for name in node.input if name)
+    feeds = {name: _narrow(wrong.values[name]) for name in taken if name not in made | wrong.constants}
+    small = _cut(model, feeds, made, taken, parting.node.output[0])
+    onnx.save(small, folder / "model.onnx")
+    np.savez(folder / "inputs.npz", **feeds)  # type: ignore[arg-type]
+    np.save(folder / "expected.npy", np.asarray(parting.expected))
+    found = parting.localisation
+    title = f"{found.operator} at node '{found.node}' is not what it should be."
+    expected = " or ".join(found.reference_nodes) or "the model that it was made from"
+    (folder / "run.py").write_text(SCRIPT.format(title=title, expected=expected.replace("\\", "")), encoding="utf-8")
+
+
+def _cut(model: ModelProto, feeds: dict[str, Array], made: set[str], taken: Iterable[str], output: str) -> ModelProto:
+    """The part of a model that makes a value from these inputs, with the constants it needs."""
+    small = ModelProto()
+    small.CopyFrom(model)
+    graph = small.graph
+    needed = set(taken)
+    kept = []
+    for node in reversed(model.graph.node):  # constants that are computed need what computes them
+        is_wanted = made & set(node.output) or needed & (set(node.output) - set(feeds))
+        if is_wanted:
+            kept.append(node)
+            needed |= {name for name in node.input if name}
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
+    graph.node.extend(reversed(kept))
+    used = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    del graph.initializer[:]
+    graph.initializer.extend(used)
+    for name, array in feeds.items():
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
+    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+    return small
+
+
+def _narrow(value: Array) -> Array:
+    """As the file has it: what was widened for the trace becomes float32 again."""
+    return value.astype(np.float32) if value.dtype == np.float64 else value

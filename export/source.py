@@ -1,0 +1,49 @@
+"""What a wrong file is held against, step by step: the native model's own values, or those of a right file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation.
+
+    Attributes:
+        text: what it does, "max_pool2d(3, 2, 1)".
+        inputs, outputs: values by name, constants left out.
+        layer: the canonical layer it belongs to, "stage1.unit1.norm"; "" between layers, or where that is unknown.
+    """
+
+    text: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A right computation with every value in float64, by name.
+
+    Attributes:
+        constants: values that do not depend on the input.
+        steps: in the order in which they run.
+    """
+
+    values: Mapping[str, Array]
+    constants: frozenset[str]
+    steps: tuple[Step, ...]
+
+    def taking(self, names: set[str]) -> list[int]:
+        """Places of the steps that take one of these values."""
+        return [place for place, step in enumerate(self.steps) if names & set(step.inputs)]
+
+    def layer_of(self, name: str) -> str:
+        """The canonical layer that makes a value, "" for the input and between layers."""
+        return next((step.layer for step in self.steps if name in step.outputs), "")
