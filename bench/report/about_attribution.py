@@ -101,7 +101,7 @@ def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Attribution],
 
 
 def _row_name(cell: Cell) -> str:
-    return f"{cell.label}, {cell.size}"
+    return f"{cell.label}, {cell.size}" if cell.size else cell.label
 
 
 def _share(one: Attribution, part: int) -> float:
