@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -128,7 +128,7 @@ def run_subjects(
         waiting = {
             pool.submit(crew.run, candidate, threads): (candidate.label, threads) for candidate, threads in tasks
         }
-        for number, done in enumerate(as_completed(waiting), start=1):
+        for number, done in enumerate(_as_they_end(waiting), start=1):
             label, threads = waiting[done]
             try:
                 part = done.result()
@@ -142,6 +142,14 @@ def run_subjects(
         crew.kill()
     whole = [one for one in candidates if one.label not in failed]
     return [_joined(one, parts[one.label], plan) for one in whole], failed, seconds
+
+
+def _as_they_end(futures: Iterable[Future[Part]]) -> Iterator[Future[Part]]:
+    """Each future when it is done. Looks up once a second, so that Ctrl-C is heard while all are at work."""
+    left = set(futures)
+    while left:
+        done, left = wait(left, timeout=1, return_when=FIRST_COMPLETED)
+        yield from done
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_agreement_everywhere_passes() -> None:
         ([model(missing={"the export by jax2onnx": "it crashed"})], "was not audited: it crashed"),
         (
             [model(propagation=[Propagation(subject="a", inputs=["x"], swallowed=["x"], invented=[], passed=False)])],
-            "NaN or infinity is lost on x",
+            "a turns NaN or infinity into numbers on: x",
         ),
     ],
 )

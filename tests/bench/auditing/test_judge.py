@@ -217,3 +217,22 @@ def test_lost_and_invented_nan_are_told_apart() -> None:
     found = propagation_of("a", ("x", "y", "z"), reference, np.array([[0.0, 1.0], [np.nan, 2.0], [np.inf, 1.0]]))
     assert (found.swallowed, found.invented, found.passed) == (["x"], ["y"], False)
     assert propagation_of("a", ("x", "y", "z"), reference, reference).passed
+
+
+SPECIAL = ("all NaN", "one NaN")
+NAN_OUT = np.full((2, CLASSES), np.nan)
+
+
+def test_nan_that_a_runtimes_own_operator_loses_is_a_finding() -> None:
+    found = propagation_of("tf.function", SPECIAL, NAN_OUT, np.zeros((2, CLASSES)), {"max-pooling": "NaN everywhere"})
+    assert not found.passed
+    assert found.is_the_runtimes_own
+    assert "max-pooling loses NaN everywhere" in str(found)
+
+
+def test_nan_that_no_operator_explains_or_that_is_invented_is_no_finding() -> None:
+    lost = propagation_of("ort.cpu@x", SPECIAL, NAN_OUT, np.zeros((2, CLASSES)), {})
+    invented = propagation_of("ort.cpu@x", SPECIAL, np.zeros((2, CLASSES)), NAN_OUT, {"ReLU": "a single NaN"})
+    assert not lost.is_the_runtimes_own
+    assert not invented.is_the_runtimes_own
+    assert "invents" in str(invented)
