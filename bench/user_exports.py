@@ -168,7 +168,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
     try:
         found = find_artifact(place, KIND, inputs) or write_artifact(place, KIND, inputs, made_by={}, fill=fill)
     except AssayError as error:
-        return _failed(work, model, route, str(error)), None
+        return _failed(work, model, route, str(error).replace(f"{work.folder}/", "")), None
     return Export.model_validate(found.manifest.facts[RECORD]), found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.user.arrays import record_type
+from assay.user.arrays import Records, record_type
 from assay.user.model import Declared, Tensor
 from export.pair_inputs import Value, draw_inputs
 
@@ -157,7 +157,7 @@ def _tensor(one: Declared, shape: Sequence[int | str]) -> Tensor:
     return Tensor(name=one.name, dtype=one.dtype, shape=tuple(int(size) for size in shape))
 
 
-def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Array:
+def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Records:
     """Records that calls take turns with: the user's, or drawn as `assay audit` draws them.
 
     Raises:
@@ -171,7 +171,7 @@ def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Arra
     return _filled(kind, draw_inputs(values, {}), count)
 
 
-def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Array:
+def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Records:
     if form.whole:
         return _filled(kind, {name: array[np.newaxis] for name, array in arrays.items()}, 1)
     counts = {name: len(array) for name, array in arrays.items()}
@@ -185,7 +185,7 @@ def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> 
     return _filled(kind, arrays, count)
 
 
-def _filled(kind: np.dtype[np.void], arrays: Mapping[str, Array], count: int) -> Array:
+def _filled(kind: np.dtype[np.void], arrays: Mapping[str, Array], count: int) -> Records:
     records = np.zeros(count, kind)
     for name in kind.names or ():
         if arrays[name].shape != records[name].shape:

@@ -21,7 +21,7 @@ from assay.agreement import CEILING
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
 from assay.store import file_sha256
-from assay.user.arrays import inputs_of, rows_of
+from assay.user.arrays import Records, inputs_of, rows_of
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
@@ -133,7 +133,7 @@ def load(location: Location) -> tuple[Location, Loaded]:
 
 def _run(
     location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], native: Compute
-) -> tuple[UserModel, Array, Array]:
+) -> tuple[UserModel, Records, Array]:
     """The model with its outputs, the records, and its own outputs on those that are compared.
 
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
@@ -159,7 +159,7 @@ def _run(
 
 def _described(
     location: Location, form: Form, arrays: dict[str, Array], batches: Sequence[int], native: Compute
-) -> tuple[UserModel | None, Array]:
+) -> tuple[UserModel | None, Records]:
     """The model with the outputs of one call; None where they have no row for each record."""
     records = records_of(form, arrays, max(batches))
     kind = cast("Kind", location.kind)
@@ -186,7 +186,7 @@ def _refuse_others(outputs: dict[str, Array], location: Location) -> None:
             )
 
 
-def _computed(model: UserModel, compute: Compute, records: Array) -> Array:
+def _computed(model: UserModel, compute: Compute, records: Records) -> Array:
     """The outputs of records as rows of float64 or what they came in, called as the model wants it."""
     step = 1 if model.whole else model.batch or MOST_ROWS
     found = []
@@ -198,7 +198,7 @@ def _computed(model: UserModel, compute: Compute, records: Array) -> Array:
     return np.concatenate(found)
 
 
-def _independent(model: UserModel, native: Compute, records: Array, rows: Array) -> bool:
+def _independent(model: UserModel, native: Compute, records: Records, rows: Array) -> bool:
     """Whether a row gives the same in other company, to rounding: the records in another order."""
     if model.whole or model.batch == 1 or len(records) == 1:
         return True

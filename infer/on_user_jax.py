@@ -9,7 +9,7 @@ import numpy as np
 
 from assay.errors import InputError
 from assay.spec import Settings
-from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_jax import load_function, outputs_of
 from infer.runtime import ModelFiles, signature_of
 
@@ -26,7 +26,7 @@ class UserJaxSession:
         self.facts = {"jax device": str(device), "jax matmul precision": str(jax.config.jax_default_matmul_precision)}
         self._model, self._forward, self._device = model.users, forward, device
 
-    def prepare(self, images: Array) -> Arrays:
+    def prepare(self, images: Records) -> Arrays:
         arrays = [jax.device_put(one, self._device) for one in inputs_of(self._model, images)]
         return jax.block_until_ready(arrays)
 

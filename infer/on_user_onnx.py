@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnxruntime as ort
 
 from assay.errors import ArtifactError
-from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.arrays import Array, Records, inputs_of, rows_of
 from infer.runtime import ModelFiles, signature_of
 
 Feeds = Mapping[str, Array]
@@ -31,7 +31,7 @@ class UserOrtSession:
             )
         self._names = names
 
-    def prepare(self, images: Array) -> Feeds:
+    def prepare(self, images: Records) -> Feeds:
         return dict(zip(self._names, inputs_of(self._model, images), strict=True))
 
     def run(self, native: Feeds) -> Sequence[Array]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import openvino as ov
 
-from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.arrays import Array, Records, inputs_of, rows_of
 from infer.runtime import ModelFiles, signature_of
 
 Feeds = Mapping[str, ov.Tensor]
@@ -21,7 +21,7 @@ class UserOpenVinoSession:
         self._request = compiled.create_infer_request()
         self._model, self._outputs = model.users, range(len(compiled.outputs))
 
-    def prepare(self, images: Array) -> Feeds:
+    def prepare(self, images: Records) -> Feeds:
         arrays = inputs_of(self._model, images)
         return {
             one.name: ov.Tensor(array, shared_memory=array.ndim > 0)

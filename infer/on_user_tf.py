@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from assay.errors import InputError
 from assay.spec import Settings
-from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_tf import Program, load_program, outputs_of
 from infer.runtime import ModelFiles, signature_of
 
@@ -29,7 +29,7 @@ class UserTensorSession:
         }
         self._model, self._forward, self._device, self._program = model.users, forward, device, program
 
-    def prepare(self, images: Array) -> Tensors:
+    def prepare(self, images: Records) -> Tensors:
         with tf.device(self._device):
             return [tf.constant(one) for one in inputs_of(self._model, images)]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from assay.errors import InputError, NotInstalledError
 from assay.spec import Settings
-from assay.user.arrays import Array, inputs_of, rows_of
+from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_torch import Forward, forward_of, load_module
 from infer.runtime import ModelFiles, signature_of
 
@@ -27,7 +27,7 @@ class UserTorchSession:
         self.facts = {"torch threads": str(torch.get_num_threads())}
         self._model, self._forward, self._device = model.users, forward, device
 
-    def prepare(self, images: Array) -> Sequence[Tensor]:
+    def prepare(self, images: Records) -> Sequence[Tensor]:
         tensors = [torch.from_numpy(one).to(self._device) for one in inputs_of(self._model, images)]
         self._wait()
         return tensors
