@@ -47,6 +47,12 @@ def compare_model(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Wall time that timing may cost.")] = 5.0,
+    precision: Annotated[
+        float,
+        typer.Option(
+            "--precision", min=0, max=1, help="Add processes until every ratio is known to this; 0 adds none."
+        ),
+    ] = 0.02,
     opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
@@ -78,6 +84,7 @@ def compare_model(
         threads=threads,
         runtimes=tuple(runtime or ()),
         minutes=minutes,
+        precision=precision,
         opset=opset,
         command=" ".join(["assay compare-model", shlex.quote(str(location)), *options]),
     )

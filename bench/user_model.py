@@ -43,6 +43,8 @@ from export.user_probe import RECORDS_FILE
 from infer.runtime import ModelFiles
 
 CALL_SECONDS = 300.0
+BLOCKS = 10
+"""In one process, as in a study; see `assay.study.Bench`."""
 NATIVE: Mapping[str, tuple[str, ...]] = {
     "torch": ("user.torch.eager", "user.torch.script", "user.torch.compile"),
     "tf": ("user.tf.function", "user.tf.xla"),
@@ -73,6 +75,7 @@ class Wanted:
     threads: int = 1
     runtimes: tuple[str, ...] = ()
     minutes: float = 5.0
+    precision: float = 0.02
     processes: int = 3
     opset: int = 18
     command: str = ""
@@ -122,7 +125,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             brought, exports, files = exported(work, brought)
         group = _group(work, brought.model, files)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
-            budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, 10, 0.02)
+            budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, BLOCKS, wanted.precision)
             measured = measure([group], budget, work.folder / "units", narrator.tell)
         cells = _cells(work, brought, group, exports, measured)
         with work.stage("attribution", "Attributing the time"):
@@ -264,6 +267,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "threads": wanted.threads,
         "processes": wanted.processes,
         "minutes": wanted.minutes,
+        "precision": wanted.precision,
     }
 
 
