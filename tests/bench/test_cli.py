@@ -28,6 +28,8 @@ COMMANDS = (
     "selfcheck",
     "audit",
     "compare",
+    "choose",
+    "deploy",
     "compare-model",
     "serve",
     "verify-server",
