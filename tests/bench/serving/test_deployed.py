@@ -1,4 +1,4 @@
-"""From a finished study to a verified server: what `assay deploy` writes is served here and gives its audited answers."""
+"""From a finished study to a verified server: what `assay deploy` writes is served here, and answers as audited."""
 
 from __future__ import annotations
 
