@@ -41,7 +41,9 @@ def load_module(location: Location) -> nn.Module:
     else:
         module = _load_script(location)
         module.eval()
-    return module.requires_grad_(False)
+    for parameter in module.parameters():  # TorchScript has no requires_grad_ of its own
+        parameter.requires_grad_(False)
+    return module
 
 
 def load_program(location: Location) -> torch.export.ExportedProgram:
