@@ -7,11 +7,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onnx
 import pytest
 from flax import nnx
 from jax2onnx import to_onnx
 
 from bench.auditing.pair import PairRequest, audit_pair
+from export.on_onnx_repro import shows
 from tests.export.models import Workspace, workspace
 from train.models import on_jax
 from train.weights import load_weights
@@ -56,10 +58,13 @@ def test_the_padding_that_jax2onnx_drops_is_found_at_the_pool(tmp_path: Path) ->
     right, wrong = Pooled(explicit=False), Pooled(explicit=True)
     assert np.allclose(right(images), wrong(images))
     reference = exported(right, SIZE, tmp_path / "right.onnx")
-    found = audit_pair(PairRequest(reference, exported(wrong, SIZE, tmp_path / "wrong.onnx"), None, {}))
+    candidate = exported(wrong, SIZE, tmp_path / "wrong.onnx")
+    found = audit_pair(PairRequest(reference, candidate, None, {}, repro=tmp_path / "repro"))
     assert not found.passed
     assert all("another function" in reason for reason in found.reasons)
-    assert "MaxPool" in [one.operator for one in found.models[0].localisations]
+    pool = next(one for one in found.models[0].localisations if one.operator == "MaxPool")
+    assert shows(tmp_path / pool.repro)
+    assert [node.op_type for node in onnx.load(tmp_path / pool.repro / "model.onnx").graph.node] == ["MaxPool"]
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +73,14 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Flax's, of how jax2onnx reads its variables
 def test_the_batchnorm_that_jax2onnx_spoils_is_refused(resnet: Workspace, tmp_path: Path) -> None:
     weights = load_weights(resnet.folder / "weights" / "weights.safetensors")
     spoiled = exported(on_jax.load(resnet.spec, weights), resnet.spec.size, tmp_path / "spoiled.onnx")
-    found = audit_pair(PairRequest(resnet.model("jax2onnx"), spoiled, None, {}))
+    found = audit_pair(PairRequest(resnet.model("jax2onnx"), spoiled, None, {}, repro=tmp_path / "repro"))
     assert not found.passed
     assert all("candidate" in reason for reason in found.reasons)
+    assert found.models[0].localisations
+    first = found.models[0].localisations[0]
+    assert first.error_before < 1e-9
+    assert not first.runs or first.error_after is None or first.error_after > 1e-4
