@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -140,7 +139,9 @@ class TritonServer:
     """A running server; leaving the block stops it.
 
     Args:
-        repository: the model repository. The server may be told to load from it again, so nobody else should write it.
+        work: folder of this server's own, which is removed when the server has ended, however it ends.
+        repository: the model repository, which may be in there. The server may be told to load from it again, so
+            nobody else should write it.
         model: the one model to load at the start.
         host, ports: where to listen.
         log: file for everything the server says.
@@ -154,7 +155,16 @@ class TritonServer:
     """
 
     def __init__(
-        self, repository: Path, model: str, host: str, ports: Ports, log: Path, key: str, progress: Progress
+        self,
+        work: Path,
+        repository: Path,
+        model: str,
+        host: str,
+        ports: Ports,
+        log: Path,
+        *,
+        key: str,
+        progress: Progress,
     ) -> None:
         problem = why_not_here()
         if problem:
@@ -169,7 +179,6 @@ class TritonServer:
         with reporting_disk_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             stream = log.open("wb")
-        work = Path(tempfile.mkdtemp(prefix="assay-triton-"))
         with stream:
             self._guard = _start(python, work, _arguments(work, repository, model, host, ports, key), stream)
         try:

@@ -20,7 +20,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from assay.deployment import CONFIG_FILE, Deployment
+from assay.deployment import CONFIG_FILE, MODELS, Deployment
 from assay.errors import AssayError, FailedError
 from bench.serving.snapshot import fingerprint, take_snapshot
 from infer.triton import HARMLESS, Ports, Progress, TritonServer
@@ -172,9 +172,10 @@ def serving(folder: Path, host: str, ports: Ports, log: Path, progress: Progress
     work = Path(tempfile.mkdtemp(prefix="assay-serve-"))
     try:
         seen = fingerprint(folder)
-        found = take_snapshot(folder, work)
+        repository = work / MODELS
+        found = take_snapshot(folder, repository)
         key = secrets.token_hex(16)
-        with TritonServer(work, found.name, host, ports, log, key, progress) as server:
-            yield Serving(folder, server, found, work, key, seen)
+        with TritonServer(work, repository, found.name, host, ports, log, key=key, progress=progress) as server:
+            yield Serving(folder, server, found, repository, key, seen)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -166,7 +166,7 @@ def test_ports_are_chosen_free_and_refused_in_use(served: Served) -> None:
 def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_module, "machine", lambda: "riscv64")
     with pytest.raises(NotInstalledError, match="riscv64") as refused:
-        TritonServer(tmp_path, "cells", LOOPBACK, Ports(8000), tmp_path / "log", "key", print)
+        TritonServer(tmp_path, tmp_path, "cells", LOOPBACK, Ports(8000), tmp_path / "log", key="key", progress=print)
     assert "docker run --rm -p 127.0.0.1:8000:8000" in str(refused.value)
     assert f"-v {tmp_path}:/models:ro" in str(refused.value)
     assert refused.value.exit_code == 3
@@ -188,8 +188,11 @@ def test_nothing_is_left_when_a_part_is_killed(platform: None, tmp_path: Path, v
     below = descendants(served.process.pid)
     (guard,) = [pid for pid in below if b"/triton_guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     (server,) = [pid for pid in below if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"server")]
+    work = Path(Path(f"/proc/{guard}/cmdline").read_bytes().split(b"\0")[3].decode())
+    assert (work / "models").is_dir()
     os.kill({"assay": served.process.pid, "guard": guard, "server": server}[victim], signal.SIGKILL)
     assert becomes(lambda: not any(map(alive, below)))
+    assert becomes(lambda: not work.exists())
     with served.process:
         said = served.process.communicate()[0]
     assert served.process.returncode == (-signal.SIGKILL if victim == "assay" else 1), said
