@@ -37,8 +37,9 @@ def check_files(folder: Path, deployment: Deployment) -> None:
         _equal(
             f"{repository / str(version.number) / MODEL_FILE}", version.model_sha256, _sum(repository, version.number)
         )
-    labels = (repository / LABELS_FILE).read_text(encoding="utf-8").splitlines()
-    _equal(f"{repository / LABELS_FILE}", ", ".join(deployment.classes), ", ".join(labels))
+    labels = repository / LABELS_FILE
+    named = labels.read_bytes().decode(errors="replace").splitlines() if labels.is_file() else ["no such file"]
+    _equal(f"{labels}", ", ".join(deployment.classes), ", ".join(named))
     config = read_config(repository / CONFIG_FILE)
     if config != config_of(deployment):
         raise ArtifactError(

@@ -56,7 +56,10 @@ def _check_audited(folder: Path, deployment: Deployment) -> None:
         (PROBABILITIES_FILE, np.float32, (images, classes)),
         (TRUE_LABELS_FILE, np.int64, (images,)),
     ):
-        array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        try:
+            array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ArtifactError(f"Cannot read {folder / name}", expected="an array", found=str(error)) from error
         if array.dtype != kind or array.shape != shape:
             raise ArtifactError(
                 f"{folder / name} does not fit the deployment",
@@ -68,7 +71,8 @@ def _check_audited(folder: Path, deployment: Deployment) -> None:
 def _check_models(repository: Path, deployment: Deployment) -> None:
     """Every version loads and answers the warm-up image, in a process of its own."""
     image = repository / WARM_UP / WARM_UP_FILE
-    expected, found = int(np.prod(deployment.image.shape)), image.stat().st_size
+    expected = int(np.prod(deployment.image.shape))
+    found = image.stat().st_size if image.is_file() else 0
     if expected != found:
         raise ArtifactError(f"{image} is no image of this model", expected=f"{expected} bytes", found=f"{found} bytes")
     height, _, channels = deployment.image.shape

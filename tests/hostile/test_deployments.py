@@ -81,6 +81,16 @@ def answers_cut(folder: Path) -> None:
     write_checksums(folder)
 
 
+def image_gone(folder: Path) -> None:
+    (folder / "models/bloodnet-28/warmup/image.raw").unlink()
+    write_checksums(folder)
+
+
+def labels_gone(folder: Path) -> None:
+    (folder / "models/bloodnet-28/labels.txt").unlink()
+    write_checksums(folder)
+
+
 CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (one_byte, "model.onnx is not what was deployed"),
     (link_out, "leaves the deployment folder"),
@@ -91,6 +101,8 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (another_model, "model.onnx is not what was deployed"),
     (labels_swapped, "labels.txt is not what was deployed"),
     (answers_cut, "probabilities.npy"),
+    (image_gone, "image.raw is no image of this model"),
+    (labels_gone, "labels.txt is not what was deployed"),
     (lambda folder: (folder / "deployment.json").write_text("{}"), "deployment.json"),
     (lambda folder: (folder / "deployment.json").unlink(), "deployment.json"),
     (lambda folder: (folder / "checksums.sha256").unlink(), "checksums.sha256"),
