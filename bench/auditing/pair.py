@@ -76,7 +76,8 @@ def audit_pair(request: PairRequest) -> Audit:
             "runtimes": list(request.runtimes),
         }
         model = _model_audit(request, _job(message, out), out)
-        if any(one.subject.startswith("candidate") and not one.passed for one in model.comparisons):
+        refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
+        if refused or "candidate" in model.missing:
             model = model.model_copy(
                 update={"localisations": _localisations(message, out, request.repro or out / "repro")}
             )
