@@ -104,7 +104,7 @@ def run_subjects(
     """Run every subject through the plan, in a fresh process for each number of threads.
 
     An audit is not timed, so that as many processes run at once as there are cores, at most `MOST_AT_ONCE`; one that
-    computes with one thread keeps to one core.
+    computes with one thread keeps to one core. On a GPU they run one after the other: TensorFlow takes all its memory.
 
     Args:
         folder: takes logits and logs.
@@ -114,7 +114,7 @@ def run_subjects(
         What ran, in the order of the candidates; by label, why a subject did not load or run; and by label the seconds
         that its processes took, which add up to more than the wall shows.
     """
-    cores = usable_cores()[-MOST_AT_ONCE:]
+    cores = usable_cores()[-(MOST_AT_ONCE if plan.device == "cpu" else 1) :]
     free: SimpleQueue[int] = SimpleQueue()
     for core in cores:
         free.put(core)

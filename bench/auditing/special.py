@@ -8,7 +8,6 @@ from typing import cast
 
 from assay.errors import AssayError
 from assay.jobs import run_job
-from assay.registry import RUNTIMES
 
 LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -21,7 +20,7 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, di
     """
     found = {}
     for name in dict.fromkeys(runtimes):
-        environment = {} if RUNTIMES[name].name.endswith("cuda") else CPU_ONLY
+        environment = {} if name.endswith("cuda") else CPU_ONLY
         try:
             answer = run_job(
                 "infer.special_job",

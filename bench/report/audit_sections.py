@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from assay.audit import Audit, Comparison, FlippedImage, ModelAudit
+from assay.audit import MOST_PICTURES, Audit, Comparison, FlippedImage, ModelAudit
 from bench.report.blocks import (
     Block,
     Code,
@@ -94,6 +94,8 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
     parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
     if not parts:
         return CHANGED_NOTHING
+    if len(flipped) == MOST_PICTURES:  # the record shows no more
+        return f"{MOST_PICTURES} images or more change class in some subject"
     return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
 
 
