@@ -37,6 +37,9 @@ def audit(
     images: Annotated[
         int, typer.Option("--images", min=0, help="With a study: so many test images, drawn once; 0 for all.")
     ] = 0,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="With a study: this model alone, bloodnet/28; can be repeated.")
+    ] = None,
     strict_nan: Annotated[
         bool, typer.Option("--strict-nan", help="Fail, too, where a runtime's own ReLU or max-pooling loses NaN.")
     ] = False,
@@ -57,7 +60,7 @@ def audit(
     if reference is not None and (candidate is not None or runtime) and study is None:
         found, folder = _of_pair(reference, candidate or reference, inputs, dimension or [], runtime or [], out)
     elif study is not None and reference is None and candidate is None:
-        found, folder = _of_study(study, images, out, data_root, strict_nan=strict_nan)
+        found, folder = _of_study(study, images, model or [], out, data_root, strict_nan=strict_nan)
     else:
         raise typer.BadParameter(
             "name a study file, two ONNX files with --reference and --candidate, or one with --runtime"
@@ -72,20 +75,23 @@ def audit(
         raise typer.Exit(1)
 
 
-def _of_study(path: Path, images: int, out: Path, data_root: Path | None, *, strict_nan: bool) -> tuple[Audit, Path]:
+def _of_study(
+    path: Path, images: int, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
+) -> tuple[Audit, Path]:
     from assay.study import load_study
+    from bench.auditing.selection import with_models
     from bench.progress import Narrator
     from bench.run import Run
     from bench.stage_audit import audit_study
 
-    study = load_study(path)
+    study = with_models(load_study(path), models)
     if data_root is not None:
         study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
     folder = out / study.name
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
     command = f"assay audit {path.name}" + (f" --images {images}" if images else "")
-    command += " --strict-nan" if strict_nan else ""
-    return audit_study(run, command, images, strict_nan=strict_nan), folder
+    command += "".join(f" --model {name}" for name in models) + (" --strict-nan" if strict_nan else "")
+    return audit_study(run, command, images, models, strict_nan=strict_nan), folder
 
 
 def _of_pair(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,15 @@ INTEGERS = {"QuantizeLinear": "NaN everywhere"}
 ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 
 
-def audit_study(run: Run, command: str, most_images: int = 0, *, strict_nan: bool = False) -> Audit:
+def audit_study(
+    run: Run, command: str, most_images: int = 0, models: Sequence[str] = (), *, strict_nan: bool = False
+) -> Audit:
     """Audit every model of a study, after what is left of its training and export, and write audit.json.
 
     Args:
         command: what a reader types to make the audit again.
         most_images: of the test split, drawn once; 0 for all.
+        models: those to audit, "bloodnet/28"; all where none is named.
         strict_nan: whether a runtime's own loss of NaN fails the audit.
 
     Raises:
@@ -50,13 +54,13 @@ def audit_study(run: Run, command: str, most_images: int = 0, *, strict_nan: boo
     """
     with run.narrator.showing():
         trainings, _ = train_all(run)
-        subjects = choose_subjects(run, trainings)
+        subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]
         exports = export_all(run, subjects)
         with run.stage("audit", "Auditing the numbers"):
-            models = [_audit_model(run, subject, exports, most_images) for subject in subjects]
+            audits = [_audit_model(run, subject, exports, most_images) for subject in subjects]
     dataset = run.data(run.study.models[0].sizes[0])[1]
     audit = audit_of(
-        models,
+        audits,
         command,
         run.seconds,
         strict_nan=strict_nan,
@@ -90,7 +94,7 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
 
 def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images: int) -> ModelAudit:
     """One model: inputs and reference, every subject's outputs, and the comparison of them."""
-    name = f"{subject.spec.architecture}/{subject.spec.size}"
+    name = _name(subject)
     candidates, missing = subjects_of(run, subject, exports)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
@@ -118,6 +122,10 @@ def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images:
             flipped=flipped_images(comparisons, prepared.sets, prepared.places),
             missing=missing,
         )
+
+
+def _name(subject: Subject) -> str:
+    return f"{subject.spec.architecture}/{subject.spec.size}"
 
 
 def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: Path) -> list[Propagation]:
