@@ -276,6 +276,11 @@ class Cell(Record):
     invalid: list[str] = Field(default_factory=list)
     steadiness: Steadiness | None = None
 
+    @property
+    def reduced_precision(self) -> bool:
+        """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
+        return self.precision not in {"", "fp32"}
+
 
 class Comparison(Record):
     """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).

@@ -132,6 +132,7 @@ def _throughput(median_ms: Interval, batch: int) -> Interval:
 def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Comparison]:
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
+    Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals.
     A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. The verdicts of all
     groups are one family.
     """
@@ -165,7 +166,8 @@ class _Contest:
 
 def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
     native = _fastest([cell for cell in members if cell.framework in FRAMEWORKS])
-    onnx = _fastest([cell for cell in members if cell.framework == "onnx"])
+    exported = [cell for cell in members if cell.framework == "onnx"]
+    onnx = _fastest([cell for cell in exported if not cell.reduced_precision]) or _fastest(exported)
     if native is None or onnx is None:
         return None
     base = timed[native.name]["host"]

@@ -112,7 +112,10 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
     disagreement = _disagreement(comparison, results)
     if disagreement:
         return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
-    finding = f"{_speed(comparison)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
+    finding = (
+        f"{_speed(comparison)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
+        f"{_in_reduced_precision(comparison, results)}"
+    )
     return Verdict(group, comparison.verdict, place, finding)
 
 
@@ -132,6 +135,20 @@ def _speed(comparison: Comparison) -> str:
     faster = comparison.verdict == "faster"
     factor = comparison.speedup if faster else inverse(comparison.speedup)
     return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
+
+
+def _in_reduced_precision(comparison: Comparison, results: Results) -> str:
+    """The fastest ranked cell that computes in less than fp32, as a sentence of its own; "" where there is none."""
+    group = _group_of_comparison(comparison)
+    cells = [cell for cell in results.cells if group_of(cell) == group and cell.label in comparison.ratios]
+    smaller = [cell for cell in cells if cell.reduced_precision]
+    if not smaller:
+        return ""
+    best = min(smaller, key=lambda cell: comparison.ratios[cell.label].value)
+    factor, than = inverse(comparison.ratios[best.label]), runtime_in_words(comparison.native)
+    if factor.value <= 1:
+        return f" In {best.precision}, {runtime_in_words(best.label)} is no faster than {than}."
+    return f" In {best.precision}, {runtime_in_words(best.label)} is {ratio(factor)} faster than {than} in fp32."
 
 
 def _invalid(comparison: Comparison, disagreement: str) -> str:

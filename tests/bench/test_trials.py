@@ -168,3 +168,28 @@ def test_cells_and_comparisons_from_samples(group: Group) -> None:
     assert (comparison.native, comparison.onnx, comparison.verdict) == ("torch.eager", "ort.cpu@tf2onnx", "faster")
     assert comparison.speedup.value == pytest.approx(2, rel=0.01)
     assert comparison.ratios["torch.eager"].value == 1
+
+
+def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_compared(group: Group) -> None:
+    files = group.candidates[0].model
+    pairs = (("torch.eager", ""), ("ort.cpu", "tf2onnx"), ("ort.cpu", "tf2onnx+int8"))
+    made = Group(group.name, tuple(Candidate(*pair, files) for pair in pairs), (1,), group.settings, group.images)
+    times_ms = dict(zip((made.cell_name(1, one.label) for one in made.candidates), (4, 2, 1), strict=True))
+    rows = [
+        (name, process, block, call, boundary, time_ms * 1_000_000 + 1000 * (process + block + call), 500)
+        for name, time_ms in times_ms.items()
+        for process in range(3)
+        for block in range(3)
+        for call in range(5)
+        for boundary in ("host", "device")
+    ]
+    facts = [
+        CellFacts(cell=name, process=process, precision="int8" if name.endswith("int8") else "fp32")
+        for name in times_ms
+        for process in range(3)
+    ]
+    samples = polars.DataFrame(rows, schema=SAMPLE_COLUMNS, orient="row")
+    cells = cells_of([made], facts, samples, {}, {made.name: "key"})
+    (comparison,) = comparisons_of(cells, samples)
+    assert (comparison.native, comparison.onnx) == ("torch.eager", "ort.cpu@tf2onnx")
+    assert comparison.ratios["ort.cpu@tf2onnx+int8"].value == pytest.approx(0.25, rel=0.01)
