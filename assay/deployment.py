@@ -37,6 +37,8 @@ AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
 MODEL_FILE, CONFIG_FILE, LABELS_FILE = "model.onnx", "config.pbtxt", "labels.txt"
 PROBABILITIES_FILE, TRUE_LABELS_FILE = "probabilities.npy", "labels.npy"
 SCHEMA_VERSION: Literal[1] = 1
+STOCK_TRITON = "25.06"
+"""Tag of the stock Triton image, whose onnxruntime (1.22) reads what Assay writes."""
 
 
 class Tensor(Record):

@@ -42,15 +42,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-app.command()(audit)
-app.command()(selfcheck)
-app.command()(compare)
-app.command()(choose)
-app.command("compare-model")(compare_model)
-app.command()(deploy)
-app.command()(serve)
-app.command()(verify_server)
-app.command()(load)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
@@ -73,7 +64,6 @@ def assay(
         raise typer.Exit
 
 
-@app.command()
 def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
     from bench.conductor import run_study
@@ -93,7 +83,6 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
 
 
-@app.command()
 def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Train a study's models in its frameworks, and measure training parity."""
     from bench.stage_train import train_all
@@ -110,7 +99,6 @@ def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as
         )
 
 
-@app.command()
 def export(
     study: Annotated[Path | None, typer.Argument(metavar="[STUDY]", help="A study file.")] = None,
     inspect: Annotated[Path | None, typer.Option("--inspect", help="Describe this ONNX file instead.")] = None,
@@ -137,7 +125,6 @@ def export(
         raise typer.Exit(1)
 
 
-@app.command()
 def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Time a study's runtimes and write its results, without a report."""
     from bench.conductor import run_study
@@ -149,7 +136,6 @@ def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as
         print_line(results.model_dump_json(indent=1))
 
 
-@app.command()
 def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
     from bench.attribution_table import render
@@ -171,7 +157,6 @@ def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None
     render(results)
 
 
-@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder with results.json.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write it; FOLDER/report by default.")] = None,
@@ -191,7 +176,6 @@ def report(
         print_line(str(file))
 
 
-@app.command()
 def doctor(as_json: Json = False) -> None:
     """List frameworks, devices, providers and threads, what is missing, and what installs it."""
     from bench.doctor import diagnose, render
@@ -304,6 +288,15 @@ def print_line(text: str) -> None:
 
 def print_json(value: JsonValue) -> None:
     print_line(json.dumps(value, indent=1))
+
+
+# In the order in which a user meets them: a study, what is made of it, and what measures the instrument itself.
+for command in (
+    run, train, export, bench, attribute, report,
+    audit, choose, deploy, serve, verify_server, load,
+    compare_model, compare, selfcheck, doctor,
+):  # fmt: skip
+    app.command()(command)
 
 
 class Stopped(BaseException):

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from assay import toolenv
+from assay.deployment import STOCK_TRITON
 from assay.errors import FailedError, InputError, NotInstalledError
 from assay.jobs import log_tail
 from assay.store import reporting_disk_errors
@@ -40,7 +41,7 @@ OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 WORKER = "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
-IMAGE = "nvcr.io/nvidia/tritonserver:25.06-py3"  # as in the deployment folder's docker/
+IMAGE = f"nvcr.io/nvidia/tritonserver:{STOCK_TRITON}-py3"
 
 Progress = Callable[[str, int, int], None]
 

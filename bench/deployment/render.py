@@ -25,6 +25,7 @@ from assay.deployment import (
     MEASURED_FILE,
     MODELS,
     PROBABILITIES_FILE,
+    STOCK_TRITON,
     TRUE_LABELS_FILE,
     Deployment,
 )
@@ -43,8 +44,6 @@ PLACES = {
     "infer.sh": "requests/infer.sh",
     "client.txt": "requests/client.py",
 }
-STOCK_TRITON = "25.06"
-"""Tag of the stock image, whose onnxruntime (1.22) reads what Assay writes; a build argument changes it."""
 SERVER_MEMORY_MIB = 512
 """What Triton itself takes, generously; the model's own peak comes on top."""
 
