@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from assay.audit import Localisation
 from export.inspect import read_model
@@ -94,7 +94,70 @@ def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder:
     """
     feeds = read_feeds(inputs)
     source, wrong = source_of(reference, feeds), trace(candidate, feeds)
-    return with_repros(read_model(candidate), wrong, partings(source, wrong, source.values), folder, folder.name)
+    model = read_model(candidate)
+    found = partings(source, wrong, source.values) or refused_shapes(model, wrong)
+    return with_repros(model, wrong, found, folder, folder.name)
+
+
+def refused_shapes(model: ModelProto, wrong: Trace) -> list[Parting]:
+    """The node at which ONNX Runtime refuses a file whose nodes are right: shapes written into it contradict them.
+
+    None where it loads. The node is found by bisection over how many of the first nodes are left.
+    """
+    fewest, most = 0, len(model.graph.node)
+    if loads(model):
+        return []
+    while most - fewest > 1:
+        middle = (fewest + most) // 2
+        fewest, most = (middle, most) if loads(_first_nodes(model, middle)) else (fewest, middle)
+    node = model.graph.node[most - 1]
+    names = [name for name in (*node.input, *node.output) if name in wrong.values]
+    declared = {value.name: value for value in model.graph.value_info if value.name in names and _shape(value)}
+    attributes = {
+        f"shape of '{name}'": f"written as {_shape(declared[name])}, computed as {list(wrong.values[name].shape)}"
+        for name in names
+        if name in declared
+    }
+    found = Localisation(
+        node=node.name or node.output[0],
+        operator=node.op_type,
+        attributes=attributes,
+        inputs=[name for name in node.input if name and name not in wrong.constants],
+        output=node.output[0],
+        error_before=0.0,
+        error_after=None,
+        runs=False,
+        reference_nodes=[f"{node.op_type} without these shapes"],
+    )
+    return [Parting(node, found, wrong.values[node.output[0]])]
+
+
+def loads(model: ModelProto) -> bool:
+    """Whether ONNX Runtime takes a model."""
+    import onnxruntime  # noqa: PLC0415  a repro is written without it
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001  its exceptions have no common base, and each means no
+        return False
+    return True
+
+
+def _first_nodes(model: ModelProto, count: int) -> ModelProto:
+    """The model up to a node, with the shapes that are written into it."""
+    found = ModelProto()
+    found.CopyFrom(model)
+    del found.graph.node[count:], found.graph.output[:]
+    for name in found.graph.node[count - 1].output:
+        found.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return found
+
+
+def _shape(value: ValueInfoProto) -> list[int | str]:
+    return [one.dim_value or one.dim_param or "?" for one in value.type.tensor_type.shape.dim]
 
 
 def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: Path, name: str) -> list[Localisation]:
@@ -135,6 +198,10 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
     taken = dict.fromkeys(name for node in nodes for name in node.input if name)
     feeds = {name: _narrow(wrong.values[name]) for name in taken if name not in made | wrong.constants}
     small = _cut(model, feeds, made, taken, parting.node.output[0])
+    if not parting.localisation.runs:  # shapes written into the file may be why
+        small.graph.value_info.extend(
+            one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
+        )
     onnx.save(small, folder / "model.onnx")
     np.savez(folder / "inputs.npz", **feeds)  # type: ignore[arg-type]
     np.save(folder / "expected.npy", np.asarray(parting.expected))

@@ -153,7 +153,7 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
     return (
         Value(subject),
         Value(f"{failed} FAILED", tone="bad") if failed else Value("agrees", tone="good"),
-        Value(f"{max(shares):.1%}", 100 * max(shares)) if shares else Value("not compared", tone="muted"),
+        Value(_share(max(shares)), 100 * max(shares)) if shares else Value("not compared", tone="muted"),
         Value("" if bits is None else f"{bits:.1f}", bits),
         Value(", ".join(dict.fromkeys(one.delivered for one in mine if one.delivered))),
         Value(_flip_counts(mine)),
@@ -162,6 +162,10 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
         Value(_determinism(model, subject)),
         _propagation(model, subject),
     )
+
+
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share < 10 else f"{significant(share, 2)} times"
 
 
 def _flip_counts(comparisons: list[Comparison]) -> str:

@@ -80,7 +80,8 @@ def test_the_batchnorm_that_jax2onnx_spoils_is_refused(resnet: Workspace, tmp_pa
     found = audit_pair(PairRequest(resnet.model("jax2onnx"), spoiled, None, {}, repro=tmp_path / "repro"))
     assert not found.passed
     assert all("candidate" in reason for reason in found.reasons)
-    assert found.models[0].localisations
-    first = found.models[0].localisations[0]
-    assert first.error_before < 1e-9
-    assert not first.runs or first.error_after is None or first.error_after > 1e-4
+    (refused,) = found.models[0].localisations
+    assert refused.operator == "Add"
+    assert not refused.runs
+    assert all("written as" in text for text in refused.attributes.values())
+    assert shows(tmp_path / refused.repro)
