@@ -105,3 +105,15 @@ def test_the_command_writes_the_record_and_exits_by_the_verdict(tmp_path: Path) 
 )
 def test_every_output_has_rows(array: np.ndarray, shape: tuple[int, ...]) -> None:
     assert as_rows(array).shape == shape
+
+
+def test_two_runtimes_on_one_file_are_compared_with_the_file_in_float64(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    file = save_classifier(tmp_path / "model.onnx")
+    found = audit_pair(PairRequest(file, file, None, {}, runtimes=("all", "openvino")))
+    assert {one.subject for one in found.models[0].comparisons} == {
+        "candidate in onnxruntime, all",
+        "candidate in openvino",
+    }
+    assert found.passed
+    assert "--runtime ort.cpu --runtime openvino" in found.command
