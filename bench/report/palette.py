@@ -77,6 +77,8 @@ SHAPES = {
     "ort.cpu.no-opt": "triangle-left",
     "ort.cpu.basic": "wedge",
     "ort.cpu.extended": "arrow",
+    "openvino.bf16": "wedge",
+    "openvino.default": "arrow",
 }
 DASHES = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3), (4, 4))
 
