@@ -81,6 +81,7 @@ def test_a_slowdown_within_the_threshold_is_none() -> None:
     assert compare_runs(base, new, threshold=0.25).passed
 
 
+@pytest.mark.slow
 def test_identical_runs_are_seldom_judged_different() -> None:
     """Over 60 comparisons of 15 cells, at 5 % for each family, more than 8 false alarms have a chance of 0.3 %."""
     results = small_results()
