@@ -88,7 +88,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
         )
     tolerance = truth.tolerance()
     records = []
-    for level, session in _sessions(path, subject):
+    for level, session in sessions_at_every_level(path, subject):
         for batch in BATCHES:
             name = f"{subject} at level {level}, batch {batch}"
             output = _run(session, truth.images[:batch], layout, name)
@@ -160,8 +160,12 @@ def _check_shapes(model: onnx.ModelProto) -> None:
         )
 
 
-def _sessions(path: Path, subject: str) -> Iterator[tuple[str, onnxruntime.InferenceSession]]:
-    """The file loaded at each of ONNX Runtime's optimisation levels, with the level's name."""
+def sessions_at_every_level(path: Path, subject: str) -> Iterator[tuple[str, onnxruntime.InferenceSession]]:
+    """The file loaded at each of ONNX Runtime's optimisation levels, with the level's name.
+
+    Raises:
+        ExportFailedError: it does not load at one of them.
+    """
     import onnxruntime  # noqa: PLC0415
 
     for name, level in onnxruntime.GraphOptimizationLevel.__members__.items():

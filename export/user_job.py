@@ -24,6 +24,7 @@ from assay.results import Export
 from assay.user.agreement import Judge
 from assay.user.arrays import inputs_of, rows_of
 from assay.user.model import UserModel
+from export.check import sessions_at_every_level
 from export.finish import finish
 from export.inspect import inspect, one_line, read_model
 from export.request import ExportOutcome
@@ -31,8 +32,6 @@ from export.user_probe import MOST_EVALUATED, check_reference
 from export.user_request import UserExportRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import onnx
     import onnxruntime
 
@@ -209,7 +208,7 @@ def check(message: Message) -> Message:
     )
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, request.exact)
     agreements = []
-    for level, session in _sessions(request.file, request.exporter):
+    for level, session in sessions_at_every_level(request.file, request.exporter):
         for batch in _batches(model, len(reference)):
             subject = f"{request.exporter} at level {level}, batch {batch}"
             rows = _rows(session, model, records[: min(batch, len(records))], batch, subject)
@@ -228,24 +227,6 @@ def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
     if model.whole:
         return (1,)
     return (model.batch,) if model.batch else tuple(dict.fromkeys(min(batch, rows) for batch in CHECKED_BATCHES))
-
-
-def _sessions(path: Path, subject: str) -> Iterator[tuple[str, onnxruntime.InferenceSession]]:
-    """The file loaded at each of ONNX Runtime's optimisation levels, with the level's name."""
-    import onnxruntime  # noqa: PLC0415
-
-    for name, level in onnxruntime.GraphOptimizationLevel.__members__.items():
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = level
-        options.log_severity_level = 4
-        short = name.removeprefix("ORT_").lower()
-        try:
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common base
-            raise ExportFailedError(
-                f"{subject} does not load in ONNX Runtime at level {short}", found=one_line(error)
-            ) from error
-        yield short, session
 
 
 def _rows(

@@ -82,17 +82,28 @@ def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
     Raises:
         NotInstalledError: there is no C++ compiler.
     """
+    check_compiler(settings)
+    module, device = _module(model, settings)
+    return TorchSession(model, torch.compile(module, dynamic=False), device, torch.contiguous_format)
+
+
+def check_compiler(settings: Settings) -> None:
+    """
+    Raises:
+        NotInstalledError: torch.compile would need a C++ compiler, and there is none.
+    """
     if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
             remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
         )
-    module, device = _module(model, settings)
-    return TorchSession(model, torch.compile(module, dynamic=False), device, torch.contiguous_format)
 
 
-def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.device]:
-    """The model in evaluation mode on its device, after PyTorch has been told its threads.
+def device_of(settings: Settings, without_cuda: str) -> torch.device:
+    """The device, after PyTorch has been told its threads.
+
+    Args:
+        without_cuda: what to do where there is no CUDA device.
 
     Raises:
         InputError: CUDA is asked for and there is none.
@@ -101,9 +112,18 @@ def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.dev
     with suppress(RuntimeError):  # it can be set only once in a process
         torch.set_num_interop_threads(1)
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("PyTorch finds no CUDA device", remedy='Set bench.device = "cpu" in the study file')
+        raise InputError("PyTorch finds no CUDA device", remedy=without_cuda)
+    return torch.device(settings.device)
+
+
+def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.device]:
+    """The model in evaluation mode on its device, after PyTorch has been told its threads.
+
+    Raises:
+        InputError: CUDA is asked for and there is none.
+    """
+    device = device_of(settings, 'Set bench.device = "cpu" in the study file')
     if model.weights is None:
         raise InputError("A PyTorch runtime needs neutral weights", found="an ONNX file alone")
     module = on_torch.load(model.spec, load_weights(model.weights))
-    device = torch.device(settings.device)
     return module.to(device), device

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assay.errors import InputError, NotInstalledError
+from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_torch import Forward, forward_of, load_module
+from infer.on_torch import check_compiler, device_of
 from infer.runtime import ModelFiles, signature_of
 
 
@@ -69,11 +68,7 @@ def load_compile(model: ModelFiles, settings: Settings) -> UserTorchSession:
     Raises:
         NotInstalledError: there is no C++ compiler.
     """
-    if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
-        raise NotInstalledError(
-            "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
-            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
-        )
+    check_compiler(settings)
     module, device = _module(model, settings)
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError("torch.compile compiles Python, and the model is TorchScript")
@@ -92,10 +87,5 @@ def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.dev
     Raises:
         InputError: CUDA is asked for and there is none; or the user's code fails.
     """
-    torch.set_num_threads(settings.threads)
-    with suppress(RuntimeError):  # it can be set only once in a process
-        torch.set_num_interop_threads(1)
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("PyTorch finds no CUDA device", remedy="Leave --device cuda out")
-    device = torch.device(settings.device)
+    device = device_of(settings, "Leave --device cuda out")
     return load_module(model.users.location).to(device), device
