@@ -79,6 +79,7 @@ class Model(Section):
         frameworks: frameworks to train it in; empty takes those of [train].
         repeat_seeds: further seeds; empty takes those of [train].
         further_runtimes: timed beside those of [bench], at the smallest size only, where a call is cheapest.
+        audit_images: test images that `assay audit` takes of each size, drawn once, 0 for all; empty takes all of all.
         batch_size, peak_learning_rate: where given, they take the place of those of [train].
     """
 
@@ -88,6 +89,7 @@ class Model(Section):
     frameworks: tuple[str, ...] = ()
     repeat_seeds: tuple[int, ...] = ()
     further_runtimes: tuple[str, ...] = ()
+    audit_images: tuple[Annotated[int, Field(ge=0)], ...] = ()
     batch_size: Positive | None = None
     peak_learning_rate: float | None = Field(default=None, gt=0)
 
@@ -96,13 +98,15 @@ class Model(Section):
     _runtimes = field_validator("further_runtimes")(_known_wanted)
 
     @model_validator(mode="after")
-    def _one_epoch_count_per_size(self) -> Self:
+    def _one_number_per_size(self) -> Self:
         if list(self.sizes) != sorted(set(self.sizes)):
             raise ValueError(f"sizes must ascend without repeats, found {list(self.sizes)}")
-        if len(self.epochs) != len(self.sizes):
-            raise ValueError(
-                f"epochs needs one number for each of the {len(self.sizes)} sizes, found {len(self.epochs)}"
-            )
+        numbers = {"epochs": self.epochs, "audit_images": self.audit_images or self.sizes}
+        for name, given in numbers.items():
+            if len(given) != len(self.sizes):
+                raise ValueError(
+                    f"{name} needs one number for each of the {len(self.sizes)} sizes, found {len(given)}"
+                )
         return self
 
 
@@ -252,6 +256,13 @@ class Study(Section):
             for name in model.further_runtimes
         )
         return tuple(dict.fromkeys((*self.bench.runtimes, *further)))
+
+    def audit_images_at(self, architecture: str, size: int) -> int:
+        """How many test images an audit takes of a model at one size, 0 for all."""
+        for model in self.models:
+            if model.architecture == architecture and size in model.sizes and model.audit_images:
+                return model.audit_images[model.sizes.index(size)]
+        return 0
 
     @model_validator(mode="after")
     def _sizes_ascend_over_entries(self) -> Self:

@@ -35,8 +35,9 @@ def audit(
         list[str] | None, typer.Option("--dimension", help="With --reference: a dynamic dimension's size, NAME=64.")
     ] = None,
     images: Annotated[
-        int, typer.Option("--images", min=0, help="With a study: so many test images, drawn once; 0 for all.")
-    ] = 0,
+        int | None,
+        typer.Option("--images", min=0, help="With a study: so many test images in place of its own, 0 for all."),
+    ] = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", help="With a study: this model alone, bloodnet/28; can be repeated.")
     ] = None,
@@ -76,7 +77,7 @@ def audit(
 
 
 def _of_study(
-    path: Path, images: int, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
+    path: Path, images: int | None, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
 ) -> tuple[Audit, Path]:
     from assay.study import load_study
     from bench.auditing.selection import with_models
@@ -89,7 +90,7 @@ def _of_study(
         study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
     folder = out / study.name
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
-    command = f"assay audit {path.name}" + (f" --images {images}" if images else "")
+    command = f"assay audit {path.name}" + ("" if images is None else f" --images {images}")
     command += "".join(f" --model {name}" for name in models) + (" --strict-nan" if strict_nan else "")
     return audit_study(run, command, images, models, strict_nan=strict_nan), folder
 

@@ -16,6 +16,7 @@ from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
 from bench.auditing.inputs import SPECIAL, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
+from bench.auditing.kept import determined_by, kept_or_made
 from bench.auditing.localise import localisations_of
 from bench.auditing.record import audit_of, write_audit
 from bench.auditing.runs import Outputs, Plan, run_subjects
@@ -38,13 +39,13 @@ ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 
 
 def audit_study(
-    run: Run, command: str, most_images: int = 0, models: Sequence[str] = (), *, strict_nan: bool = False
+    run: Run, command: str, most_images: int | None = None, models: Sequence[str] = (), *, strict_nan: bool = False
 ) -> Audit:
     """Audit every model of a study, after what is left of its training and export, and write audit.json.
 
     Args:
         command: what a reader types to make the audit again.
-        most_images: of the test split, drawn once; 0 for all.
+        most_images: of the test split, drawn once; 0 for all, None for what the study says of each size.
         models: those to audit, "bloodnet/28"; all where none is named.
         strict_nan: whether a runtime's own loss of NaN fails the audit.
 
@@ -57,7 +58,7 @@ def audit_study(
         subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]
         exports = export_all(run, subjects)
         with run.stage("audit", "Auditing the numbers"):
-            audits = [_audit_model(run, subject, exports, most_images) for subject in subjects]
+            audits = [_kept_audit(run, subject, exports, most_images) for subject in subjects]
     dataset = run.data(run.study.models[0].sizes[0])[1]
     audit = audit_of(
         audits,
@@ -92,10 +93,30 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
     return found, missing
 
 
-def _audit_model(run: Run, subject: Subject, exports: list[Export], most_images: int) -> ModelAudit:
+def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: int | None) -> ModelAudit:
+    """The audit of one model, from an earlier run where nothing has changed."""
+    candidates, missing = subjects_of(run, subject, exports)
+    if most_images is None:
+        most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
+    data = run.data(subject.spec.size)[1].content_hash
+    models = _hashes(run, subject, exports)
+    return kept_or_made(
+        run.folder / "audits",
+        determined_by(models, data, most_images, candidates),
+        lambda: _audit_model(run, subject, exports, candidates, missing, most_images),
+    )
+
+
+def _audit_model(
+    run: Run,
+    subject: Subject,
+    exports: list[Export],
+    candidates: list[Candidate],
+    missing: dict[str, str],
+    most_images: int,
+) -> ModelAudit:
     """One model: inputs and reference, every subject's outputs, and the comparison of them."""
     name = _name(subject)
-    candidates, missing = subjects_of(run, subject, exports)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
         work = Path(text)

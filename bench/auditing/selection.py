@@ -42,4 +42,5 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
 
 def _up_to(model: Model, size: int) -> Model:
     count = sum(one <= size for one in model.sizes)
-    return model.model_copy(update={"sizes": model.sizes[:count], "epochs": model.epochs[:count]})
+    cut = {"sizes": model.sizes[:count], "epochs": model.epochs[:count], "audit_images": model.audit_images[:count]}
+    return model.model_copy(update=cut)

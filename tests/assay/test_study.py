@@ -92,3 +92,13 @@ def test_further_runtimes_are_timed_once_at_the_smallest_size_only(tmp_path: Pat
     study = load_study(path)
     assert study.runtimes_at("bloodnet", 28) == ("ort.cpu", "null", "ort.cpu.basic")
     assert study.runtimes_at("bloodnet", 64) == ("ort.cpu", "null")
+
+
+def test_an_audit_takes_as_many_images_of_each_size_as_the_study_says(tmp_path: Path) -> None:
+    sizes = GOOD.replace("[28]", "[28, 64]").replace("[1]", "[1, 1]")
+    assert "audit_images needs one number for each of the 2 sizes, found 1" in load(tmp_path, f"{sizes}audit_images=[9]")
+    path = tmp_path / "study.toml"
+    path.write_text(f"{sizes}audit_images = [0, 9]\n")
+    study = load_study(path)
+    assert [study.audit_images_at("bloodnet", size) for size in (28, 64)] == [0, 9]
+    assert study.audit_images_at("resnet18", 28) == 0

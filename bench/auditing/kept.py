@@ -1,0 +1,64 @@
+"""Finished audits of single models, so that an audit that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.audit import ModelAudit
+from assay.registry import RUNTIMES, installed_versions
+from assay.store import artifact_key, find_artifact, write_artifact
+from bench.machine import processor_name
+from bench.workers import Candidate
+
+FILE = "audit.json"
+RULES = 1
+"""Raised when something else is compared, or judged otherwise, so that models are audited again."""
+
+
+def determined_by(
+    models: Mapping[str, str], data: str, images: int, candidates: Sequence[Candidate]
+) -> dict[str, JsonValue]:
+    """All that determines what the audit of a model finds.
+
+    Args:
+        models: sha256 of weights and ONNX files, by name.
+        data: content hash of its data set.
+        images: of the test split; 0 for all.
+        candidates: what is compared with the reference.
+    """
+    packages = dict.fromkeys(package for one in candidates for package in RUNTIMES[one.runtime].packages)
+    return {
+        "rules": RULES,
+        "processor": processor_name(),
+        "models": dict(models),
+        "data": data,
+        "images": images,
+        "subjects": [one.label for one in candidates],
+        "versions": dict(installed_versions(tuple(packages))),
+    }
+
+
+def kept_or_made(folder: Path, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
+    """The audit of an earlier run with the same inputs, else the one that `make` makes, kept where it passes.
+
+    One that fails is made again: what failed may have been a process, and its repro may be gone.
+
+    Args:
+        folder: of kept audits; each has a folder of its own below it.
+    """
+    where = folder / artifact_key("audit", inputs)[:12]
+    kept = find_artifact(where, "audit", inputs)
+    if kept:
+        return ModelAudit.model_validate_json(kept.file(FILE).read_text(encoding="utf-8"))
+    made = make()
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        (work / FILE).write_text(made.model_dump_json(indent=1), encoding="utf-8")
+        return {"model": made.name}
+
+    if not made.failures():
+        write_artifact(where, "audit", inputs, made_by={}, fill=fill)
+    return made

@@ -1,0 +1,61 @@
+"""An audit of one model is made once, as long as nothing that determines it has changed and it passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.audit import ModelAudit
+from assay.spec import ModelSpec
+from bench.auditing.kept import determined_by, kept_or_made
+from bench.workers import Candidate
+from infer.runtime import ModelFiles
+from tests.bench.report.sample_audit import sample_audit
+
+
+def making(audit: ModelAudit, calls: list[str]) -> Callable[[], ModelAudit]:
+    def make() -> ModelAudit:
+        calls.append(audit.name)
+        return audit
+
+    return make
+
+
+def test_a_passing_audit_is_read_again_whole(tmp_path: Path) -> None:
+    (audit,) = sample_audit(wrong=False).models
+    inputs: dict[str, JsonValue] = {"models": "a"}
+    calls: list[str] = []
+    assert kept_or_made(tmp_path, inputs, making(audit, calls)) == audit
+    assert kept_or_made(tmp_path, inputs, making(audit, calls)) == audit
+    assert len(calls) == 1
+
+
+def test_other_inputs_are_another_audit_and_both_are_kept(tmp_path: Path) -> None:
+    (audit,) = sample_audit(wrong=False).models
+    calls: list[str] = []
+    for name in ("a", "b", "a", "b"):
+        kept_or_made(tmp_path, {"models": name}, making(audit, calls))
+    assert len(calls) == 2
+
+
+def test_one_that_fails_is_made_again(tmp_path: Path) -> None:
+    (audit,) = sample_audit(wrong=True).models
+    calls: list[str] = []
+    for _ in range(2):
+        assert kept_or_made(tmp_path, {"models": "a"}, making(audit, calls)) == audit
+    assert len(calls) == 2
+
+
+def test_hashes_images_and_subjects_determine_an_audit() -> None:
+    one = Candidate("torch.eager", "", ModelFiles(spec=ModelSpec("bloodnet", 28, 8, 3)))
+    found = determined_by({"weights": "0"}, "data", 40, [one])
+    assert found == determined_by({"weights": "0"}, "data", 40, [one])
+    others = [
+        determined_by({"weights": "1"}, "data", 40, [one]),
+        determined_by({"weights": "0"}, "other data", 40, [one]),
+        determined_by({"weights": "0"}, "data", 0, [one]),
+        determined_by({"weights": "0"}, "data", 40, []),
+    ]
+    assert found not in others
