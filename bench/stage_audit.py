@@ -29,8 +29,10 @@ from export.run import usable_model
 from infer.runtime import ModelFiles
 from train.job import WEIGHTS_FILE
 
-SAMPLE = 96
-"""Test images that go through at every batch size, with one thread and with all; three batches of 32."""
+SAMPLE, LARGE_SAMPLE = 96, 32
+"""Test images that go through at every batch size, with one thread and with all: three batches of 32, and one where an
+image has more than `LARGE` pixels a side, since they go through eight times."""
+LARGE = 64
 CALLS_IN_A_COMMAND = 10
 """A worker may take as many times longer over a whole split than over a single call."""
 INTEGERS = {"QuantizeLinear": "NaN everywhere"}
@@ -122,7 +124,8 @@ def _audit_model(
         work = Path(text)
         prepared = prepare(run, subject, most_images, work)
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
-        plan = Plan(prepared.sets, prepared.special, SAMPLE, run.study.bench.device, limit_seconds)
+        sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
+        plan = Plan(prepared.sets, prepared.special, sample, run.study.bench.device, limit_seconds)
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
