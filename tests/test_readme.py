@@ -9,15 +9,54 @@ from pathlib import Path
 
 import pytest
 
+from assay.results import Comparison, Interval, Results, read_results
 from tests.bench.test_cli import assay
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^\$ assay (.*)$", CONSOLE, re.MULTILINE)
-NOT_PUBLISHED = shutil.ignore_patterns("weights", "onnx", "units", "references", "images", "logs", "attribution")
+NOT_PUBLISHED = shutil.ignore_patterns("weights", "onnx", "units", "references", "images", "logs", "attribution", "audits", "deployment")
 """What a study that was run here leaves beside what git keeps of it: gigabytes."""
+PUBLISHED = ("artifacts/reference", "artifacts/reference/quick")
 TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
+
+
+def interval(found: Interval) -> str:
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def row(comparison: Comparison, results: Results) -> str:
+    """A comparison as README's tables show it: int8 is that of ONNX Runtime, against the fastest native in fp32."""
+    group = f"{comparison.architecture}/{comparison.size}/b{comparison.batch}/t{comparison.threads}"
+    cells = {cell.label: cell for cell in results.cells if cell.name.startswith(f"{group}/")}
+    native, onnx = (cells[label].host for label in (comparison.native, comparison.onnx))
+    assert native is not None
+    assert onnx is not None
+    places = [
+        f"{comparison.architecture} {comparison.size}x{comparison.size}, {comparison.batch}",
+        comparison.native,
+        f"{native.median_ms.value:.2f}",
+        comparison.onnx,
+        f"{onnx.median_ms.value:.2f}",
+        interval(comparison.speedup),
+    ]
+    for label, ratio in comparison.ratios.items():
+        if cells[label].precision == "int8":
+            places.append(interval(Interval(value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)))
+    return f"| {' | '.join(places)} |"
+
+
+def rows(folder: Path) -> list[str]:
+    results = read_results(folder / "results.json")
+    return [row(comparison, results) for comparison in results.comparisons]
+
+
+@pytest.mark.parametrize("folder", PUBLISHED)
+def test_the_tables_are_those_of_the_published_results(folder: str) -> None:
+    found = rows(ROOT / folder)
+    assert found
+    assert [line for line in found if line not in README] == []
 
 
 def test_there_are_commands_to_test() -> None:
