@@ -36,21 +36,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.numbers import measure
+from assay.reduced import LARGEST_FLIPPED_MARGIN, SURE_FLIPS_POLICY, reason_against_reduced
 from assay.results import Agreement
 
 FACTOR = 16
 FLOOR_ULPS = 16
 CEILING = 2.0**-12
-
-MOST_ACCURACY_LOST = 0.01
-POLICY_CONFIDENCE = 0.95
-LARGEST_FLIPPED_MARGIN = 1.0
-REDUCED_PRECISION_POLICY = (
-    f"not inferior in accuracy by more than {MOST_ACCURACY_LOST:.0%} of the images (upper bound of Tango's score "
-    f"interval, {POLICY_CONFIDENCE:.0%} one-sided), and no image changes its class whose two best logits are more than "
-    f"{LARGEST_FLIPPED_MARGIN:g} apart in the reference (odds of {np.exp(LARGEST_FLIPPED_MARGIN):.1f} to 1)"
-)
-"""How fp16, bf16 and int8 are judged: they are further from float64 than fp32's rounding, and may be."""
 
 NOT_COMPARED = -1.0
 """Stands for a difference that could not be measured; a record in JSON has no NaN."""
@@ -115,7 +107,9 @@ def tolerance_of_errors(scale: float, errors: Mapping[str, float], images: int, 
     return Tolerance(value, derivation)
 
 
-def compare(subject: str, candidate: Logits, reference: Logits, tolerance: Tolerance) -> Agreement:
+def compare(
+    subject: str, candidate: Logits, reference: Logits, tolerance: Tolerance, precision: str = "fp32"
+) -> Agreement:
     """Compare a candidate's logits with the reference's on the same images.
 
     What cannot be compared (no images, another shape, values that are not finite, no tolerance) has failed.
@@ -125,7 +119,10 @@ def compare(subject: str, candidate: Logits, reference: Logits, tolerance: Toler
         candidate: logits of any floating type, (images, classes).
         reference: float64 logits, same shape.
         tolerance: from `derive_tolerance`, of these images or of more.
+        precision: what the candidate says that it computes in; for all but "fp32" see `compare_reduced`.
     """
+    if precision != "fp32":
+        return compare_reduced(subject, candidate, reference)
     problem = tolerance.problem or _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
         return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
@@ -146,30 +143,25 @@ def compare(subject: str, candidate: Logits, reference: Logits, tolerance: Toler
 
 
 def compare_reduced(subject: str, candidate: Logits, reference: Logits) -> Agreement:
-    """The same for what does not compute in fp32, by the part of `REDUCED_PRECISION_POLICY` that needs no labels: no
-    image changes its class of which the reference is sure. Accuracy is the audit's to judge, on the whole test split.
+    """The same for what does not compute in fp32, by the part of `assay.reduced.REDUCED_PRECISION_POLICY` that needs no
+    labels. Accuracy is the audit's to judge, on the whole test split.
     """
-    sure = f"no image changes its class whose two best logits are more than {LARGEST_FLIPPED_MARGIN:g} apart"
-    tolerance = Tolerance(LARGEST_FLIPPED_MARGIN, f"{sure}; accuracy is judged by the audit")
+    tolerance = Tolerance(LARGEST_FLIPPED_MARGIN, f"{SURE_FLIPS_POLICY}; accuracy is judged by the audit")
     problem = _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
         return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
-    flipped = candidate.argmax(axis=1) != reference.argmax(axis=1)
-    best = np.sort(reference, axis=1)[:, -2:]
-    margin = float((best[:, 1] - best[:, 0])[flipped].max(initial=0.0))
-    largest = _largest_difference(candidate, reference)
+    found = measure(reference.astype(np.float64, copy=False), candidate)
+    reason = reason_against_reduced(found)
     return Agreement(
         subject=subject,
-        images=len(reference),
-        max_absolute=largest,
-        max_relative=largest / float(np.abs(reference).max()),
+        images=found.images,
+        max_absolute=found.max_absolute,
+        max_relative=found.max_relative,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=int(flipped.sum()),
-        passed=margin <= LARGEST_FLIPPED_MARGIN,
-        reason=""
-        if margin <= LARGEST_FLIPPED_MARGIN
-        else f"an image changes its class that the reference is sure of by {margin:.3g} logits",
+        top1_flips=found.flip_count,
+        passed=not reason,
+        reason=reason,
     )
 
 

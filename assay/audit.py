@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from assay.agreement import REDUCED_PRECISION_POLICY
 from assay.errors import ArtifactError
 from assay.numbers import Measured
 from assay.records import Record
+from assay.reduced import REDUCED_PRECISION_POLICY
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
@@ -68,7 +68,7 @@ class Comparison(Record):
         images: the first so many of the set.
         measured: None where nothing could be compared; `reason` says why.
         precision: what the subject says that it computes in; only "fp32" is judged by the tolerance, all others by
-            `assay.agreement.REDUCED_PRECISION_POLICY`.
+            `assay.reduced.REDUCED_PRECISION_POLICY`.
         delivered: the arithmetic that the errors show, see `assay.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
     """

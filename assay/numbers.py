@@ -69,6 +69,7 @@ class Measured(Record):
         max_divergence: largest Kullback-Leibler divergence of the candidate's probabilities from the reference's, nats.
         top1_agreement: share of images with the reference's class.
         flips: the images without, at most the first 1000 of `flip_count`.
+        flipped_margin: how sure the reference is of the flipped image that it is surest of, listed or not; 0 for none.
         accuracy, calibration: where the images have labels.
     """
 
@@ -88,6 +89,7 @@ class Measured(Record):
     top1_agreement: float
     flip_count: int
     flips: list[Flip] = Field(default_factory=list)
+    flipped_margin: float = 0.0
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
 
@@ -114,6 +116,7 @@ class Accumulator:
     max_divergence: float = 0.0
     flip_count: int = 0
     flips: list[Flip] = field(default_factory=list)
+    flipped_margin: float = 0.0
     labelled: int = 0
     reference_right: int = 0
     lost: int = 0
@@ -170,6 +173,8 @@ class Accumulator:
         expected, found = reference.argmax(axis=1), candidate.argmax(axis=1)
         flipped = np.flatnonzero(expected != found)
         self.flip_count += len(flipped)
+        surest = max((margin(row) for row in reference[flipped]), default=0.0)
+        self.flipped_margin = max(self.flipped_margin, surest)
         for row in flipped[: max(FLIPS_LISTED - len(self.flips), 0)]:
             self.flips.append(
                 Flip(
@@ -212,6 +217,7 @@ class Accumulator:
             top1_agreement=(self.compared - self.flip_count) / max(self.images, 1),
             flip_count=self.flip_count,
             flips=list(self.flips),
+            flipped_margin=self.flipped_margin,
             accuracy=compare_accuracy(self.compared, self.reference_right, self.lost, self.gained)
             if labelled
             else None,

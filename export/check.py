@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import Tolerance, compare, compare_reduced, derive_tolerance
+from assay.agreement import Tolerance, compare, derive_tolerance
 from assay.errors import ExportFailedError
 from assay.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
@@ -72,7 +72,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
     Args:
         layout: "NHWC" or "NCHW".
         subject: what is compared, for the records.
-        precision: of the file; only fp32 is judged by the tolerance, see `assay.agreement.compare_reduced`.
+        precision: of the file; only fp32 is judged by the tolerance, see `assay.agreement.compare`.
 
     Returns:
         One record for each level and batch size, failed ones included.
@@ -92,9 +92,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
         for batch in BATCHES:
             name = f"{subject} at level {level}, batch {batch}"
             output = _run(session, truth.images[:batch], layout, name)
-            exact = truth.reference[:batch]
-            fp32 = precision == "fp32"
-            records.append(compare(name, output, exact, tolerance) if fp32 else compare_reduced(name, output, exact))
+            records.append(compare(name, output, truth.reference[:batch], tolerance, precision))
     return records
 
 

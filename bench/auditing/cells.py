@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.agreement import compare, compare_reduced, derive_tolerance
+from assay.agreement import compare, derive_tolerance
 from assay.results import Agreement
 from bench.trials import AUDITED_IMAGES
 
@@ -29,9 +29,7 @@ def audit_cells(
     found = {}
     for cell, file in logits.items():
         output = np.load(file)
-        reduced = precisions.get(cell, "fp32") != "fp32"
-        same = exact[: len(output)]
-        found[cell] = compare_reduced(cell, output, same) if reduced else compare(cell, output, same, tolerance)
+        found[cell] = compare(cell, output, exact[: len(output)], tolerance, precisions.get(cell, "fp32"))
     return found
 
 
@@ -52,7 +50,5 @@ def audit_timed(
         places = np.concatenate([one["places"] for one in kept])
         logits = np.concatenate([one["logits"] for one in kept])
         name = f"timed calls of {cell}"
-        reduced = precisions.get(cell, "fp32") != "fp32"
-        same = exact[places]
-        found[cell] = compare_reduced(name, logits, same) if reduced else compare(name, logits, same, tolerance)
+        found[cell] = compare(name, logits, exact[places], tolerance, precisions.get(cell, "fp32"))
     return found

@@ -10,18 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import (
-    CEILING,
-    LARGEST_FLIPPED_MARGIN,
-    MOST_ACCURACY_LOST,
-    POLICY_CONFIDENCE,
-    tolerance_of_errors,
-)
+from assay.agreement import CEILING, tolerance_of_errors
 from assay.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.errors import InputError
 from assay.numbers import Accumulator, Measured, delivered_precision
+from assay.reduced import reason_against_reduced
 from assay.registry import FRAMEWORKS
-from assay.significance import most_accuracy_lost
 from bench.auditing.runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
@@ -180,26 +174,6 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
     if delivered == "less than bf16":
         return f"{said}, fewer than any arithmetic explains: it is another function"
     return said if delivered == "fp32" else f"{said}: it computed in {delivered}"
-
-
-def reason_against_reduced(found: Measured) -> str:
-    """Why a subject of reduced precision does not meet `assay.agreement.REDUCED_PRECISION_POLICY`, or ""."""
-    if not found.images:
-        return "there was nothing to compare"
-    if found.not_finite:
-        return f"{found.not_finite} outputs are not finite where the reference is"
-    largest = max((flip.reference_margin for flip in found.flips), default=0.0)
-    if largest > LARGEST_FLIPPED_MARGIN:
-        return f"an image changes its class that the reference is sure of by {largest:.3g} logits"
-    if found.accuracy:
-        accuracy = found.accuracy
-        lost = most_accuracy_lost(accuracy.images, accuracy.lost, accuracy.gained, POLICY_CONFIDENCE)
-        if lost > MOST_ACCURACY_LOST:
-            return (
-                f"up to {lost:.2%} of the accuracy may be lost on {accuracy.images} images, "
-                f"{MOST_ACCURACY_LOST:.0%} is allowed"
-            )
-    return ""
 
 
 def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured | str:

@@ -7,7 +7,7 @@ computed in fp32: exponentials, a sum of as many terms as there are classes and 
 roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the sum;
 four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
 
-A graph of reduced precision is judged by `assay.agreement.REDUCED_PRECISION_POLICY`, as everywhere.
+A graph of reduced precision is judged by `assay.reduced.REDUCED_PRECISION_POLICY`, as everywhere.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from assay.agreement import REDUCED_PRECISION_POLICY
 from assay.audit import ModelAudit
 from assay.errors import FailedError
 from assay.numbers import Accumulator, Measured
-from bench.auditing.judge import reason_against_reduced
+from assay.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
 from train.batches import in_order
 
 UNIT_ROUNDOFF = 2.0**-24

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.agreement import LARGEST_FLIPPED_MARGIN, compare_reduced
+from assay.agreement import compare_reduced
 from assay.errors import ExportFailedError
+from assay.reduced import LARGEST_FLIPPED_MARGIN
 from assay.results import Export
 from export.quantize import Int8Settings, check_computes_in
 from export.run import artifact_folder, usable_model
