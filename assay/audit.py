@@ -6,6 +6,7 @@ that the same artifacts audited again give the same verdict anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.errors import ArtifactError
 from assay.numbers import Measured
 from assay.records import Record
-from assay.reduced import REDUCED_PRECISION_POLICY
+from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
@@ -68,9 +69,11 @@ class Comparison(Record):
         images: the first so many of the set.
         measured: None where nothing could be compared; `reason` says why.
         precision: what the subject says that it computes in; only "fp32" is judged by the tolerance, all others by
-            `assay.reduced.REDUCED_PRECISION_POLICY`.
+            `assay.reduced`.
+        tolerance: largest error that passes; 0 for reduced precision, which is judged otherwise.
         delivered: the arithmetic that the errors show, see `assay.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
+        note: why it is on record only and nothing was judged, "" where something was.
     """
 
     subject: str
@@ -84,6 +87,7 @@ class Comparison(Record):
     delivered: str = ""
     passed: bool
     reason: str = ""
+    note: str = ""
 
 
 class Determinism(Record):
@@ -247,8 +251,8 @@ class ModelAudit(Record):
         return found if self.comparisons else [*found, "nothing was compared"]
 
     def findings(self) -> list[str]:
-        """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, and
-        subjects whose bits depend on more than the image.
+        """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, subjects
+        whose bits depend on more than the image, and what is on record only.
         """
         found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
         found += [
@@ -256,7 +260,22 @@ class ModelAudit(Record):
             for one in self.determinism
             if one.repeated
         ]
-        return found
+        return [*found, *self._on_record_only()]
+
+    def _on_record_only(self) -> Iterator[str]:
+        """What was not judged and why, in one sentence for each precision and set of inputs."""
+        alike: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+        for one in self.comparisons:
+            if one.note and one.measured:
+                alike.setdefault((one.precision, one.inputs, one.note), []).append(
+                    (one.measured.max_relative, one.subject)
+                )
+        for (precision, inputs, note), distances in alike.items():
+            share, furthest = max(distances)
+            yield (
+                f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, is "
+                f"{share:.0%} of the largest logit from the reference"
+            )
 
 
 class Audit(Record):
@@ -284,7 +303,7 @@ class Audit(Record):
     notice: str = ""
     command: str
     special_values_policy: str = SPECIAL_VALUES_POLICY
-    reduced_precision_policy: str = REDUCED_PRECISION_POLICY
+    reduced_precision_policy: str = f"{REDUCED_PRECISION_POLICY}; {MADE_IMAGES_POLICY}"
     environment: dict[str, JsonValue]
     models: list[ModelAudit]
     seconds: dict[str, float]

@@ -14,12 +14,12 @@ from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
-from bench.auditing.inputs import SPECIAL, Prepared, prepare
+from bench.auditing.inputs import Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
 from bench.auditing.kept import determined_by, kept_or_made
 from bench.auditing.localise import localisations_of
 from bench.auditing.record import audit_of, write_audit
-from bench.auditing.runs import Outputs, Plan, run_subjects
+from bench.auditing.runs import SPECIAL, Outputs, Plan, run_subjects
 from bench.auditing.special import operators_that_lose_nan
 from bench.run import Run, Subject
 from bench.stage_time import export_all, model_of

@@ -13,7 +13,7 @@ from assay.audit import InputSet
 from assay.errors import FailedError
 from assay.store import file_sha256, find_artifact, write_artifact
 from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
-from bench.auditing.runs import Inputs
+from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, Inputs
 from bench.run import Run, Subject
 from export.boundary_job import find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
@@ -24,7 +24,6 @@ AGREE_RELATIVE = 1e-12
 """How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
 BOUNDARY_IMAGES = 32
 IMAGES_AT_ONCE = 256
-TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
 WHAT = {
     TEST: "images of the test split",
     HARD: "constant, single-pixel and periodic images, and saturated noise",

@@ -14,13 +14,21 @@ from assay.agreement import CEILING, tolerance_of_errors
 from assay.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.errors import InputError
 from assay.numbers import Accumulator, Measured, delivered_precision
-from assay.reduced import reason_against_reduced
+from assay.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
 from assay.registry import FRAMEWORKS
-from bench.auditing.runs import BATCHES, FULL_BATCH, Call, Inputs, Outputs, Plan
+from bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
-EXTREME = "extreme"
-"""The set of `bench.auditing.inputs` with values that no image has."""
+INTEGER_RANGE = (
+    "integers have the range of the images that they were calibrated with, and what these images make of a layer is "
+    "cut off there"
+)
+OUT_OF_RANGE = {
+    ("int8", HARD): INTEGER_RANGE,
+    ("int8", EXTREME): INTEGER_RANGE,
+    ("fp16", EXTREME): "fp16 ends at 65,504, which these images may pass inside of a model",
+}
+"""Of a precision on inputs of a set: why no right model has to follow the reference there."""
 
 Logits = NDArray[np.floating]
 
@@ -107,12 +115,13 @@ def _comparisons(
     yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
     if inputs is not plan.sets[0]:
         return
+    labels = inputs.labels if precision == "fp32" else None  # a sample cannot show how little accuracy is lost
     for threads in plan.threads:
         for batch in BATCHES:
             call = plan.sampled(batch, threads)
             if call != plan.whole(inputs.name):
                 found = measured_or_reason(
-                    evidence.references[inputs.name], outputs.files[call], call.images, inputs.labels
+                    evidence.references[inputs.name], outputs.files[call], call.images, labels
                 )
                 yield judged(label, call, found, tolerance, native_bits, precision)
 
@@ -128,23 +137,20 @@ def judged(
     """The record of one comparison.
 
     Args:
-        precision: what the subject says that it computes in. Integers have the range of the images that they were
-            calibrated with, so that extreme inputs, which no decoded image is, are recorded of int8 and not judged.
+        precision: what the subject says that it computes in.
         found: what was measured, or why nothing could be.
         native_bits: the most effective bits of a native fp32 run on the same inputs.
     """
     measured = found if isinstance(found, Measured) else None
-    delivered = ""
+    delivered, note = "", ""
     if measured and measured.images:
         delivered = delivered_precision(measured.effective_bits, native_bits, measured.stored_bits)
     if isinstance(found, str):
         reason = found
-    elif precision == "int8" and call.inputs == EXTREME:
-        reason = ""
     elif precision == "fp32":
         reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
     else:
-        reason = reason_against_reduced(found)
+        reason, note = _judged_reduced(found, call.inputs, precision)
     return Comparison(
         subject=subject,
         inputs=call.inputs,
@@ -152,20 +158,30 @@ def judged(
         threads=call.threads,
         images=call.images,
         measured=measured,
-        tolerance=tolerance.value,
+        tolerance=tolerance.value if precision == "fp32" else 0.0,
         precision=precision,
         delivered=delivered,
         passed=not reason,
         reason=reason,
+        note=note,
     )
+
+
+def _judged_reduced(found: Measured, inputs: str, precision: str) -> tuple[str, str]:
+    """Why a subject of reduced precision does not meet the policy, or ""; and why it is not judged by it, or ""."""
+    if inputs not in {HARD, EXTREME, BOUNDARY}:
+        return reason_against_reduced(found), ""
+    note = OUT_OF_RANGE.get((precision, inputs), "")
+    if not note:
+        return reason_against_reduced_made(found), ""
+    broken = reason_against_any(found) if precision == "int8" else ""  # integers cannot overflow to infinity
+    return broken, "" if broken else note
 
 
 def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
     """Why a measured subject does not pass, or ""."""
-    if not found.images:
-        return "there was nothing to compare"
-    if found.not_finite:
-        return f"{found.not_finite} outputs are not finite where the reference is"
+    if broken := reason_against_any(found):
+        return broken
     if found.max_absolute <= tolerance:
         return ""
     said = (

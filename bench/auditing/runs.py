@@ -15,6 +15,8 @@ from assay.spec import Settings
 from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
 
+TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
+"""The sets of inputs of a study's audit, by name."""
 BATCHES = (1, 3, 32)
 FULL_BATCH = 32
 MOST_AT_ONCE = 4

@@ -79,12 +79,12 @@ def audit_sections(audit: Audit) -> list[Section]:
 
 def headline(audit: Audit) -> str:
     """The verdict in one sentence, with how much was compared."""
-    comparisons = [one for model in audit.models for one in model.comparisons]
+    comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
     failed = sum(not one.passed for one in comparisons)
     flips = flips_in_words([image for model in audit.models for image in model.flipped])
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
     if audit.passed:
-        return f"The audit passed: all {compared} are within what rounding explains, and {flips}."
+        return f"The audit passed: all {compared} are within what is tolerated, and {flips}."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
 
 
@@ -153,7 +153,7 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
     return (
         Value(subject),
         Value(f"{failed} FAILED", tone="bad") if failed else Value("agrees", tone="good"),
-        Value(_share(max(shares)), 100 * max(shares)) if shares else Value("not compared", tone="muted"),
+        _tolerated(shares, mine),
         Value("" if bits is None else f"{bits:.1f}", bits),
         Value(", ".join(dict.fromkeys(one.delivered for one in mine if one.delivered))),
         Value(_flip_counts(mine)),
@@ -162,6 +162,14 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
         Value(_determinism(model, subject)),
         _propagation(model, subject),
     )
+
+
+def _tolerated(shares: list[float], comparisons: list[Comparison]) -> Value:
+    """The most of its tolerance that a subject takes; reduced precision has none."""
+    if shares:
+        return Value(_share(max(shares)), 100 * max(shares))
+    reduced = any(one.measured and one.precision != "fp32" for one in comparisons)
+    return Value("by the policy for reduced precision" if reduced else "not compared", tone="muted")
 
 
 def _share(share: float) -> str:
@@ -218,7 +226,7 @@ def _comparisons(model: ModelAudit, number: int) -> Table:
 
 
 def _comparison(one: Comparison) -> tuple[Value, ...]:
-    agrees = Value("yes", tone="good") if one.passed else Value(f"NO: {one.reason}", tone="bad")
+    agrees = _agrees(one)
     conditions = (Value(one.subject), Value(one.inputs), *(_number(n) for n in (one.images, one.batch, one.threads)))
     found = one.measured
     if found is None:
@@ -236,6 +244,12 @@ def _comparison(one: Comparison) -> tuple[Value, ...]:
         _number(found.flip_count),
         agrees,
     )
+
+
+def _agrees(one: Comparison) -> Value:
+    if one.note:
+        return Value(f"not judged: {one.note}", tone="muted")
+    return Value("yes", tone="good") if one.passed else Value(f"NO: {one.reason}", tone="bad")
 
 
 def _number(value: int) -> Value:

@@ -78,6 +78,29 @@ def test_every_reason_fails_the_audit_and_is_told(models: list[ModelAudit], word
     assert any(words in reason for reason in found.reasons)
 
 
+def test_what_was_not_judged_is_a_finding_with_its_furthest_subject() -> None:
+    reference = np.eye(2) * 10
+    near, far = (
+        comparison().model_copy(
+            update={
+                "subject": subject,
+                "inputs": "hard",
+                "precision": "int8",
+                "measured": measure(reference, reference * share),
+                "note": "integers have a range",
+            }
+        )
+        for subject, share in (("ort.cpu@a+int8", 0.9), ("ort.cpu@b+int8", 0.2))
+    )
+    found = audit([model(comparisons=[comparison(), near, far])])
+    assert found.passed
+    (finding,) = found.models[0].findings()
+    assert finding == (
+        "int8 on the inputs 'hard' is on record and not judged: integers have a range; the furthest, ort.cpu@b+int8, is "
+        "80% of the largest logit from the reference"
+    )
+
+
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "audit.json"
     path.write_text(audit([model()]).model_dump_json())

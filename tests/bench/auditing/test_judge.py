@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from assay.audit import AuditedTolerance, Comparison
-from assay.numbers import Measured
+from assay.numbers import Measured, measure
+from assay.reduced import reason_against_reduced
 from assay.spec import ModelSpec
 from bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
 from bench.auditing.runs import Inputs, Outputs, Plan
@@ -50,36 +51,68 @@ def near_ties_lost(exact: Float64) -> NDArray[np.floating]:
 
 def one_nan(exact: Float64) -> NDArray[np.floating]:
     found = exact.astype(np.float32)
-    found[IMAGES - 1, 3] = np.nan
+    found[-1, 3] = np.nan
     return found
 
 
-class Made:
-    """A reference and subjects on disk."""
+def far_cut_off(exact: Float64) -> NDArray[np.floating]:
+    """What integers make of values outside of the range that they were calibrated with."""
+    return np.clip(exact, -1, 1).astype(np.float32)
 
-    def __init__(self, folder: Path) -> None:
+
+def overflowing(exact: Float64) -> NDArray[np.floating]:
+    found = exact.astype(np.float32)
+    found[0, 0] = np.inf
+    return found
+
+
+def coarse(exact: Float64) -> NDArray[np.floating]:
+    """What a right graph of reduced precision does: it is further away than any fp32 run."""
+    return (exact + np.random.default_rng(9).normal(0, 0.01, exact.shape)).astype(np.float32)
+
+
+class Made:
+    """References and subjects on disk: of the test split, and of sets that were made where they are named."""
+
+    def __init__(self, folder: Path, *sets: str) -> None:
         self.folder = folder
         self.exact = np.random.default_rng(0).normal(0, 5, (IMAGES, CLASSES))
-        self.reference = folder / "reference.npy"
-        np.save(self.reference, self.exact)
+        self.exacts = {"test": self.exact} | {name: near_ties(number) for number, name in enumerate(sets)}
+        self.references = {name: folder / f"reference-{name}.npy" for name in self.exacts}
+        for name, exact in self.exacts.items():
+            np.save(self.references[name], exact)
         labels = folder / "labels.npy"
         np.save(labels, self.exact.argmax(axis=1))
-        test = Inputs("test", folder / "unused.npy", IMAGES, labels)
-        self.plan = Plan((test,), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60)
+        inputs = [Inputs("test", folder / "unused.npy", IMAGES, labels)]
+        inputs += [Inputs(name, folder / "unused.npy", len(self.exacts[name])) for name in sets]
+        self.plan = Plan(tuple(inputs), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60)
 
-    def outputs(self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32") -> Outputs:
-        """Every run of a subject whose outputs are the reference's, changed."""
+    def outputs(
+        self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32", on: str = ""
+    ) -> Outputs:
+        """Every run of a subject whose outputs are the reference's, changed; `on` one set of inputs alone."""
         candidate = Candidate(runtime, exporter, MODEL)
         files = {}
-        found = change(self.exact)
+        found = {
+            name: change(exact) if on in {"", name} else exact.astype(np.float32) for name, exact in self.exacts.items()
+        }
         for threads in self.plan.threads:
             for call in self.plan.calls(threads):
                 files[call] = self.folder / f"{candidate.label}-{len(files)}.npy"
-                np.save(files[call], found[: call.images])
+                np.save(files[call], found.get(call.inputs, found["test"])[: call.images])
         return Outputs(candidate, precision, files)
 
     def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
-        return judge_all(Evidence(self.plan, outputs, {"test": self.reference}))
+        return judge_all(Evidence(self.plan, outputs, self.references))
+
+
+def near_ties(seed: int) -> Float64:
+    """Logits at the decision boundary: the two largest are as good as equal."""
+    exact = np.random.default_rng(seed).normal(0, 5, (40, CLASSES))
+    second, first = np.argsort(exact, axis=1)[:, -2:].T
+    rows = np.arange(len(exact))
+    exact[rows, second] = exact[rows, first] - 1e-6
+    return exact
 
 
 @pytest.fixture
@@ -185,6 +218,63 @@ def test_reduced_precision_has_limits(change: Change, words: str, made: Made) ->
     native = made.outputs("torch.eager", rounding(1))
     _, comparisons = made.judge(native, made.outputs("ort.cpu", change, "tf2onnx", "int8"))
     assert words in of(comparisons, "ort.cpu@tf2onnx")[0].reason
+
+
+MADE = ("hard", "extreme", "boundary")
+
+
+def reduced(folder: Path, change: Change, precision: str, on: str = "") -> list[Comparison]:
+    """What is said of one subject of reduced precision on the test split and every set that was made."""
+    made = Made(folder, *MADE)
+    native = made.outputs("torch.eager", rounding(1))
+    subject = made.outputs("ort.cpu", change, "tf2onnx", precision, on)
+    return of(made.judge(native, subject)[1], "ort.cpu@tf2onnx")
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16", "bf16"])
+def test_a_right_model_of_reduced_precision_passes_everywhere(precision: str, tmp_path: Path) -> None:
+    """At the boundary it changes half of the classes, and its samples are too small to show accuracy by themselves."""
+    found = reduced(tmp_path, coarse, precision)
+    assert [one.reason for one in found if not one.passed] == []
+    boundary = next(one for one in found if one.inputs == "boundary")
+    assert boundary.measured is not None
+    assert boundary.measured.flip_count > 5
+    assert {one.tolerance for one in found} == {0.0}
+
+
+@pytest.mark.parametrize("change", [lambda exact: np.zeros_like(exact, np.float32), swapped_classes, far_cut_off])
+def test_what_does_not_follow_the_reference_at_the_boundary_fails(change: Change, tmp_path: Path) -> None:
+    found = reduced(tmp_path, change, "int8", on="boundary")
+    assert {one.inputs for one in found if not one.passed} == {"boundary"}
+    assert "does not follow the reference" in next(one.reason for one in found if not one.passed)
+
+
+@pytest.mark.parametrize(
+    ("change", "precision", "on", "judged"),
+    [
+        (far_cut_off, "int8", "hard", False),
+        (far_cut_off, "int8", "extreme", False),
+        (far_cut_off, "fp16", "hard", True),
+        (far_cut_off, "bf16", "extreme", True),
+        (overflowing, "fp16", "extreme", False),
+        (overflowing, "fp16", "hard", True),
+        (overflowing, "bf16", "extreme", True),
+        (overflowing, "int8", "hard", True),
+    ],
+)
+def test_what_leaves_the_range_of_a_format_is_on_record_and_says_nothing(
+    change: Change, precision: str, on: str, tmp_path: Path, *, judged: bool
+) -> None:
+    found = next(one for one in reduced(tmp_path, change, precision, on) if one.inputs == on)
+    assert (found.passed, bool(found.note)) == (not judged, not judged)
+    assert found.measured is not None
+
+
+def test_too_few_images_to_show_how_little_accuracy_is_lost_are_named_as_such() -> None:
+    exact = np.random.default_rng(0).normal(0, 5, (267, CLASSES))
+    assert "which so few images cannot show" in reason_against_reduced(measure(exact, exact, exact.argmax(axis=1)))
+    more = np.concatenate([exact, exact[:1]])
+    assert reason_against_reduced(measure(more, more, more.argmax(axis=1))) == ""
 
 
 def test_the_same_outputs_give_the_same_verdict(made: Made) -> None:
