@@ -221,6 +221,8 @@ class ModelAudit(Record):
         reference: what computed it.
         reference_check: largest relative difference between it and the independent one; None where there is none.
         models: sha256 of weights and ONNX files, by name.
+        keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed.
+        data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
         localisations: where a failed candidate goes wrong.
         classes: names of the classes, in their order; none where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
@@ -231,6 +233,8 @@ class ModelAudit(Record):
     reference: str
     reference_check: float | None
     models: dict[str, str]
+    keys: dict[str, str] = Field(default_factory=dict)
+    data_hash: str = ""
     inputs: list[InputSet]
     tolerances: list[AuditedTolerance]
     comparisons: list[Comparison]

@@ -1,8 +1,9 @@
 """`assay choose`: the best cell of a study under constraints, and why each of the others is not it. Pure functions.
 
-Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it and
-passed. Its accuracy is that of its own outputs in the audit, and a least accuracy has to be met by the lower bound of
-its interval (Wilson 1927, 95 %); a limit on the 99th percentile or on memory by the estimate.
+Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it, with
+the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and a least
+accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %); a limit on the 99th percentile or on
+memory by the estimate.
 
 Two speeds are a *tie* when their intervals overlap or they differ by no more than `bench.verdicts.MARGIN`; two
 accuracies when their intervals overlap. One candidate *dominates* another when it is estimated no worse in the
@@ -18,7 +19,7 @@ in Assay's list of runtimes and exporters; the name settles what is left, so tha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,7 @@ from assay.errors import ArtifactError, FailedError, InputError
 from assay.records import Interval, Record
 from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
 from assay.results import Cell, Results
+from assay.stale import AGAIN, Stale, stale_parts
 from assay.store import write_atomically
 from bench.deployment.subject import audited_comparisons
 from bench.verdicts import MARGIN
@@ -150,9 +152,10 @@ def choose(
     candidates: dict[str, Candidate] = {}
     cells = {cell.name: cell for cell in results.cells}
     misses: list[NearMiss] = []
+    stale = stale_parts(audit, results)
     for cell in results.cells:
         try:
-            found = _believed(cell, audit, objective, price_per_hour)
+            found = _believed(cell, audit, stale, objective, price_per_hour)
         except FailedError as error:
             losers[cell.name] = str(error)
             continue
@@ -235,7 +238,9 @@ def _check_question(constraints: Constraints, objective: Objective, price_per_ho
             raise InputError(f"Unknown precision '{name}'", expected=f"one of {', '.join(PRECISIONS)}")
 
 
-def _believed(cell: Cell, audit: Audit, objective: Objective, price_per_hour: float | None) -> Candidate:
+def _believed(
+    cell: Cell, audit: Audit, stale: Mapping[str, Stale], objective: Objective, price_per_hour: float | None
+) -> Candidate:
     """A cell as a candidate.
 
     Raises:
@@ -249,6 +254,9 @@ def _believed(cell: Cell, audit: Audit, objective: Objective, price_per_hour: fl
         raise FailedError("no model: a ruler")
     if cell.agreement is not None and not cell.agreement.passed:
         raise FailedError(f"wrong: {cell.agreement.reason}")
+    out_of_date = stale.get(f"{cell.architecture}/{cell.size}", Stale()).reason(cell.exporter)
+    if out_of_date:
+        raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     _, comparisons = audited_comparisons(audit, cell)
     whole = [one for one in comparisons if one.inputs == "test" and one.measured and one.measured.accuracy]
     measured = max((one.measured for one in whole if one.measured), key=lambda one: one.images, default=None)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from assay.audit import Audit
     from assay.load import Load
+    from assay.results import Results
     from assay.study import Study
     from bench.run import Run
 
@@ -74,7 +75,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     loaded = _study(study, data_root)
     folder = out / loaded.name
     results = run_study(loaded, folder, out / "data", Narrator())
-    files = write_report(results, _samples(folder), folder / "report", _audit(folder), _load(folder))
+    files = write_report(results, _samples(folder), folder / "report", _audit(folder, results), _load(folder))
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
@@ -168,7 +169,7 @@ def report(
     from bench.report import write_report
 
     results = read_results(folder / RESULTS_FILE)
-    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder), _load(folder))
+    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder, results), _load(folder))
     if as_json:
         print_json({"files": [str(file) for file in files]})
         return
@@ -258,12 +259,19 @@ def _samples(folder: Path) -> polars.DataFrame | None:
     return polars.read_parquet(path) if path.is_file() else None
 
 
-def _audit(folder: Path) -> Audit | None:
-    """The audit beside results.json, or None where none was made."""
+def _audit(folder: Path, results: Results) -> Audit | None:
+    """The audit beside results.json, or None where none was made; what of it is out of date is told."""
     from assay.audit import AUDIT_FILE, read_audit
+    from assay.stale import AGAIN, in_words, stale_parts
 
     path = folder / AUDIT_FILE
-    return read_audit(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    audit = read_audit(path)
+    stale = in_words(stale_parts(audit, results))
+    if stale:
+        sys.stderr.write(f"assay: {path} is out of date. {AGAIN}.\n" + "".join(f"  {line}\n" for line in stale))
+    return audit
 
 
 def _load(folder: Path) -> Load | None:

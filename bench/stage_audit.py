@@ -136,6 +136,8 @@ def _audit_model(
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
             models=_hashes(run, subject, exports),
+            keys=_keys(subject, exports),
+            data_hash=run.data(subject.spec.size)[1].content_hash,
             inputs=prepared.records,
             tolerances=tolerances,
             comparisons=comparisons,
@@ -169,11 +171,19 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
 
 
+def _good(subject: Subject, exports: list[Export]) -> list[Export]:
+    """The exports of one model that may be used."""
+    spec = subject.spec
+    return [one for one in exports if (one.architecture, one.size, one.status) == (spec.architecture, spec.size, "ok")]
+
+
 def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:
     """sha256 of the weights and of every ONNX file made of them."""
-    spec = subject.spec
     return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
-        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.folder / "onnx"))
-        for one in exports
-        if (one.architecture, one.size, one.status) == (spec.architecture, spec.size, "ok")
+        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.folder / "onnx")) for one in _good(subject, exports)
     }
+
+
+def _keys(subject: Subject, exports: list[Export]) -> dict[str, str]:
+    """Of the same artifacts, the keys by which results name them."""
+    return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

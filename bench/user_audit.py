@@ -56,6 +56,7 @@ def audit_user_model(
         reference_check=None,
         models={"model": brought.model.fingerprint}
         | {f"onnx@{name}": file_sha256(path) for name, path in files.items()},
+        keys={"weights": brought.model.fingerprint} | {f"onnx@{one.exporter}": one.key for one in exports},
         inputs=[
             InputSet(
                 name=output.name,

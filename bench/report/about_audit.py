@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from assay.stale import AGAIN, current_part, in_words, stale_parts
 from bench.report.audit_sections import headline, outcome_items, subjects_table
-from bench.report.blocks import Code, Paragraphs, Section
+from bench.report.blocks import Block, Code, Item, Listing, Paragraphs, Section
 from bench.report.evidence import Evidence
 from bench.report.numbers import moment
 
+IDENTIFIER, TITLE = "audit", "Numerical audit"
+
 
 def audit(evidence: Evidence) -> Section:
-    """What `assay audit` found, without the single comparisons and images, which its own page has."""
+    """What `assay audit` found, without the single comparisons and images, which its own page has.
+
+    What it found of other weights, files or images than the results are of is named as out of date and not shown.
+    """
     found = evidence.audit
-    identifier, title = "audit", "Numerical audit"
     if found is None:
         text = (
             "No audit of this study was found. It compares every runtime and export with float64 on the whole test "
             "split, on hard images and at the decision boundary: assay audit, then assay report."
         )
-        return Section(identifier, title, "", (Paragraphs((text,)),))
+        return Section(IDENTIFIER, TITLE, "", (Paragraphs((text,)),))
+    stale = stale_parts(found, evidence.results)
+    made = f"Made on {moment(found.created, time=True)}"
+    again = Code("To make this audit again from the same artifacts", found.command, "sh")
+    current = current_part(found, stale) if stale else found
+    out_of_date = Listing("Out of date", tuple(Item(text, "stale", "bad") for text in in_words(stale)))
+    before: tuple[Block, ...] = (out_of_date,) if stale else ()
+    left_out = " What is out of date is left out of this." if stale else ""
+    if not current.models:
+        lead = f"{made}, and not of what was timed: it says nothing about these results. {AGAIN}."
+        return Section(IDENTIFIER, TITLE, lead, (*before, again))
     lead = (
-        f"{headline(found)} Made on {moment(found.created, time=True)}; audit.html has every comparison, how the "
+        f"{headline(current)}{left_out} {made}; audit.html has every comparison, how the "
         "tolerances were derived, and every image that changes its class."
     )
-    tables = tuple(subjects_table(model, number) for number, model in enumerate(found.models))
-    again = Code("To make this audit again from the same artifacts", found.command, "sh")
-    return Section(identifier, title, lead, (*outcome_items(found), *tables, again))
+    tables = tuple(subjects_table(model, number) for number, model in enumerate(current.models))
+    return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), *tables, again))

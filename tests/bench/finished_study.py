@@ -144,6 +144,7 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
                     "weights": file_sha256(weights / "weights.safetensors"),
                     f"onnx@{EXPORTER}": file_sha256(model),
                 },
+                keys={"weights": export.weights, f"onnx@{EXPORTER}": export.key},
                 inputs=[],
                 tolerances=[tolerance],
                 comparisons=[comparison],

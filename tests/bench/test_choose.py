@@ -18,11 +18,16 @@ from assay.records import Interval
 from assay.results import Cell, Results, Timing
 from assay.significance import Accuracy
 from bench.choose import Choice, Constraints, choose, dominates, nearest_in_words, read_choice, tie, write_choice
+from tests.bench.report.sample_audit import keys_of
 from tests.bench.report.sample_results import sample_results, spread
 from tests.bench.test_cli import assay
 
 IMAGES = 2000
-SAMPLE = sample_results()
+TIMED = sample_results()
+INT8 = next(one for one in TIMED.exports if one.exporter == "torch-dynamo").model_copy(
+    update={"exporter": "torch-dynamo+int8", "key": "8" * 64, "precision": "int8"}
+)
+SAMPLE = TIMED.model_copy(update={"exports": [*TIMED.exports, INT8]})
 
 
 def cell(label: str, median_ms: float, *, batch: int = 1, width: float = 0.01, **changes: object) -> Cell:
@@ -78,10 +83,10 @@ def compared(label: str, right: int, *, passed: bool = True) -> Comparison:
     )
 
 
-def audit(comparisons: Sequence[Comparison]) -> Audit:
+def audit(comparisons: Sequence[Comparison], keys: dict[str, str] | None = None) -> Audit:
     model = ModelAudit(
         name="bloodnet/28", reference="float64", reference_check=None, models={}, inputs=[], tolerances=[],
-        comparisons=list(comparisons),
+        comparisons=list(comparisons), keys=keys_of(SAMPLE) if keys is None else keys,
     )  # fmt: skip
     return Audit(
         created="", assay_version="", verdict="passed", reasons=[], command="", environment={}, models=[model],
@@ -168,6 +173,32 @@ def test_what_may_not_be_believed_is_not_chosen_and_says_why() -> None:
     reasons = [found.losers[one.name] for one in cells[1:]]
     for reason, part in zip(reasons, ("disturbed", "killed", "did not pass", "was not audited"), strict=True):
         assert part in reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "chosen", "part"),
+    [
+        ({"weights": "a" * 64}, "", "it is of the weights aaaaaaaaaaaa"),
+        ({"onnx@torch-dynamo": "b" * 64}, "torch.eager", "it is of the file bbbbbbbbbbbb"),
+        ({"onnx@torch-dynamo": ""}, "torch.eager", "it is of the file without a key"),
+    ],
+)
+def test_what_was_audited_with_other_weights_or_another_file_is_never_chosen(
+    changed: dict[str, str], chosen: str, part: str
+) -> None:
+    cells = [cell("torch.eager", 4), cell("ort.cpu@torch-dynamo", 1)]
+    record = audit([compared(one.label, 1960) for one in cells], keys_of(SAMPLE) | changed)
+    found = choose(results(cells), record, Constraints())
+    assert found.answer == (cells[0].name if chosen else "")
+    reason = found.losers[cells[1].name]
+    assert part in reason
+    assert "assay audit" in reason
+
+
+def test_an_audit_that_does_not_say_what_it_is_of_decides_nothing() -> None:
+    cells = [cell("torch.eager", 4)]
+    found = choose(results(cells), audit([compared("torch.eager", 1960)], keys={}), Constraints())
+    assert "does not say which weights" in found.losers[cells[0].name]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,22 @@ from assay.audit import (
     reasons_of,
 )
 from assay.numbers import Measured, measure
+from assay.results import Results
 from bench.auditing.flips import picture
+from tests.bench.report.sample_results import sample_results
 
 IMAGES, CLASSES = 60, 8
 NOTICE = "Unofficial split: these are not the images of MedMNIST."
 NAMES = ["basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet"]
 HASH = "5d41402abc4b2a76b9719d911017c592ae5f4e2e6b1f7d6d0c1d2f1a9b8c7d6e"
+TIMED = sample_results((28,), (1,), ("bloodnet",))
+"""What it is an audit of."""
+
+
+def keys_of(results: Results, architecture: str = "bloodnet", size: int = 28) -> dict[str, str]:
+    """What an audit of exactly what these results timed calls its weights and exports."""
+    exports = [one for one in results.exports if (one.architecture, one.size) == (architecture, size)]
+    return {"weights": exports[0].weights} | {f"onnx@{one.exporter}": one.key for one in exports}
 
 
 def sample_audit(*, wrong: bool = True) -> Audit:
@@ -63,6 +73,8 @@ def _model(errors: dict[str, float], *, wrong: bool) -> ModelAudit:
         reference="PyTorch in float64, checked by JAX in float64",
         reference_check=3.1e-16,
         models={"weights": HASH, "onnx@torch-dynamo": HASH},
+        keys=keys_of(TIMED),
+        data_hash=TIMED.data.content_hash,
         inputs=[InputSet(name="test", sha256=HASH, images=IMAGES, sampled_from=3419, what="images of the test split")],
         tolerances=[
             AuditedTolerance(

@@ -50,6 +50,27 @@ def test_a_runtime_that_loses_nan_by_itself_does_not_fail_an_audit_that_is_not_s
     assert passed.models[0].failures(strict_nan=True) == [str(passed.models[0].propagation[1])]
 
 
+def test_what_is_out_of_date_is_named_and_not_shown(failed: Audit) -> None:
+    keys = failed.models[0].keys | {"onnx@jax2onnx": "f" * 64}
+    stale = failed.model_copy(update={"models": [failed.models[0].model_copy(update={"keys": keys})]})
+    section = audit(Evidence(RESULTS, audit=stale))
+    assert section.lead.startswith("The audit passed: all 3 comparisons")
+    assert "What is out of date is left out" in section.lead
+    out_of_date, _, subjects, _ = section.blocks
+    assert isinstance(out_of_date, Listing)
+    assert "the export by jax2onnx: it is of the file ffffffffffff" in out_of_date.items[0].text
+    assert isinstance(subjects, Table)
+    assert [row[0].text for row in subjects.rows] == ["torch.eager", "tf.function", "ort.cpu@torch-dynamo"]
+
+
+def test_an_audit_of_other_weights_says_nothing_about_the_results(failed: Audit) -> None:
+    keys = failed.models[0].keys | {"weights": "f" * 64}
+    stale = failed.model_copy(update={"models": [failed.models[0].model_copy(update={"keys": keys})]})
+    section = audit(Evidence(RESULTS, audit=stale))
+    assert "says nothing about these results" in section.lead
+    assert not any(isinstance(block, Table) for block in section.blocks)
+
+
 def test_without_an_audit_the_report_says_how_to_make_one() -> None:
     (block,) = audit(Evidence(RESULTS)).blocks
     assert isinstance(block, Paragraphs)
