@@ -104,7 +104,7 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
     models = _hashes(run, subject, exports)
     return kept_or_made(
         run.folder / "audits",
-        determined_by(models, data, most_images, candidates),
+        determined_by(models, _keys(subject, exports), data, most_images, candidates),
         lambda: _audit_model(run, subject, exports, candidates, missing, most_images),
     )
 

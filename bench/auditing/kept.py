@@ -19,12 +19,13 @@ RULES = 1
 
 
 def determined_by(
-    models: Mapping[str, str], data: str, images: int, candidates: Sequence[Candidate]
+    models: Mapping[str, str], keys: Mapping[str, str], data: str, images: int, candidates: Sequence[Candidate]
 ) -> dict[str, JsonValue]:
     """All that determines what the audit of a model finds.
 
     Args:
         models: sha256 of weights and ONNX files, by name.
+        keys: of the same as artifacts.
         data: content hash of its data set.
         images: of the test split; 0 for all.
         candidates: what is compared with the reference.
@@ -34,6 +35,7 @@ def determined_by(
         "rules": RULES,
         "processor": processor_name(),
         "models": dict(models),
+        "keys": dict(keys),
         "data": data,
         "images": images,
         "subjects": [one.label for one in candidates],

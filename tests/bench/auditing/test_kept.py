@@ -50,12 +50,12 @@ def test_one_that_fails_is_made_again(tmp_path: Path) -> None:
 
 def test_hashes_images_and_subjects_determine_an_audit() -> None:
     one = Candidate("torch.eager", "", ModelFiles(spec=ModelSpec("bloodnet", 28, 8, 3)))
-    found = determined_by({"weights": "0"}, "data", 40, [one])
-    assert found == determined_by({"weights": "0"}, "data", 40, [one])
+    found = determined_by({"weights": "0"}, {}, "data", 40, [one])
+    assert found == determined_by({"weights": "0"}, {}, "data", 40, [one])
     others = [
-        determined_by({"weights": "1"}, "data", 40, [one]),
-        determined_by({"weights": "0"}, "other data", 40, [one]),
-        determined_by({"weights": "0"}, "data", 0, [one]),
-        determined_by({"weights": "0"}, "data", 40, []),
+        determined_by({"weights": "1"}, {}, "data", 40, [one]),
+        determined_by({"weights": "0"}, {}, "other data", 40, [one]),
+        determined_by({"weights": "0"}, {}, "data", 0, [one]),
+        determined_by({"weights": "0"}, {}, "data", 40, []),
     ]
     assert found not in others
