@@ -288,9 +288,9 @@ class Comparison(Record):
     Attributes:
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
             above 1 ONNX is faster.
-        verdict: of ONNX against native, see `bench.verdicts`; all verdicts of a study are one family.
+        verdict: of ONNX against native, see `bench.verdicts`; those of all groups are one family.
         ratios: per cell label, its median over the fastest native one's.
-        verdicts: per cell label, of it against the fastest native one.
+        verdicts: per cell label, of it against the fastest native one; a family beside `verdict`.
     """
 
     architecture: str

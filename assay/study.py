@@ -104,9 +104,7 @@ class Model(Section):
         numbers = {"epochs": self.epochs, "audit_images": self.audit_images or self.sizes}
         for name, given in numbers.items():
             if len(given) != len(self.sizes):
-                raise ValueError(
-                    f"{name} needs one number for each of the {len(self.sizes)} sizes, found {len(given)}"
-                )
+                raise ValueError(f"{name} needs one number for each of the {len(self.sizes)} sizes, found {len(given)}")
         return self
 
 

@@ -133,8 +133,10 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Com
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
     Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals.
-    A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. The verdicts of all
-    groups are one family.
+    A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. What is read together is
+    a family: the verdicts on ONNX of all groups, and in each group those on the other cells. A single family of all
+    would hide every difference behind comparisons that nobody asked for: three processes leave Student's distribution
+    two degrees of freedom, whose tails are long.
     """
     timed = by_cell(samples)
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
@@ -142,13 +144,8 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Com
         if ranked(cell):
             groups[group_key(cell)].append(cell)
     contests = [contest for members in groups.values() if (contest := _contest(members, timed))]
-    family = [(contest.native.name, label) for contest in contests for label in contest.rivals]
-    judged = judge([contest.ratios[label] for contest in contests for label in contest.rivals])
-    verdicts = dict(zip(family, judged, strict=True))
-    return [
-        _comparison(contest, {label: verdicts[(contest.native.name, label)] for label in contest.rivals})
-        for contest in contests
-    ]
+    answers = judge([contest.ratios[contest.onnx.label] for contest in contests])
+    return [_comparison(contest, answer) for contest, answer in zip(contests, answers, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -160,8 +157,9 @@ class _Contest:
     ratios: dict[str, Ratio]
 
     @property
-    def rivals(self) -> list[str]:
-        return [label for label in self.ratios if label != self.native.label]
+    def others(self) -> list[str]:
+        """What neither is the question nor what it is held against."""
+        return [label for label in self.ratios if label not in {self.native.label, self.onnx.label}]
 
 
 def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
@@ -176,8 +174,9 @@ def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
     return _Contest(native, onnx, ratios) if onnx.label in ratios else None
 
 
-def _comparison(contest: _Contest, verdicts: dict[str, Verdict]) -> Comparison:
-    cell = contest.native
+def _comparison(contest: _Contest, answer: Verdict) -> Comparison:
+    cell, others = contest.native, contest.others
+    judged = judge([contest.ratios[label] for label in others])
     return Comparison(
         architecture=cell.architecture,
         size=cell.size,
@@ -186,9 +185,9 @@ def _comparison(contest: _Contest, verdicts: dict[str, Verdict]) -> Comparison:
         native=cell.label,
         onnx=contest.onnx.label,
         speedup=contest.ratios[contest.onnx.label].inverse.interval,
-        verdict=verdicts[contest.onnx.label],
+        verdict=answer,
         ratios={label: ratio.interval for label, ratio in contest.ratios.items()},
-        verdicts=verdicts,
+        verdicts={contest.onnx.label: answer, **dict(zip(others, judged, strict=True))},
     )
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = "\n".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^\$ assay (.*)$", CONSOLE, re.MULTILINE)
-NOT_PUBLISHED = shutil.ignore_patterns("weights", "onnx", "units", "references", "images", "logs", "attribution", "audits", "deployment")
+NOT_PUBLISHED = shutil.ignore_patterns(
+    "weights", "onnx", "units", "references", "images", "logs", "attribution", "audits", "deployment"
+)
 """What a study that was run here leaves beside what git keeps of it: gigabytes."""
 PUBLISHED = ("artifacts/reference", "artifacts/reference/quick")
 TARGETS = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))

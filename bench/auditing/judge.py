@@ -120,9 +120,7 @@ def _comparisons(
         for batch in BATCHES:
             call = plan.sampled(batch, threads)
             if call != plan.whole(inputs.name):
-                found = measured_or_reason(
-                    evidence.references[inputs.name], outputs.files[call], call.images, labels
-                )
+                found = measured_or_reason(evidence.references[inputs.name], outputs.files[call], call.images, labels)
                 yield judged(label, call, found, tolerance, native_bits, precision)
 
 

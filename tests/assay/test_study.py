@@ -96,7 +96,9 @@ def test_further_runtimes_are_timed_once_at_the_smallest_size_only(tmp_path: Pat
 
 def test_an_audit_takes_as_many_images_of_each_size_as_the_study_says(tmp_path: Path) -> None:
     sizes = GOOD.replace("[28]", "[28, 64]").replace("[1]", "[1, 1]")
-    assert "audit_images needs one number for each of the 2 sizes, found 1" in load(tmp_path, f"{sizes}audit_images=[9]")
+    assert "audit_images needs one number for each of the 2 sizes, found 1" in load(
+        tmp_path, f"{sizes}audit_images=[9]"
+    )
     path = tmp_path / "study.toml"
     path.write_text(f"{sizes}audit_images = [0, 9]\n")
     study = load_study(path)

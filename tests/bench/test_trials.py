@@ -193,3 +193,28 @@ def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_co
     (comparison,) = comparisons_of(cells, samples)
     assert (comparison.native, comparison.onnx) == ("torch.eager", "ort.cpu@tf2onnx")
     assert comparison.ratios["ort.cpu@tf2onnx+int8"].value == pytest.approx(0.25, rel=0.01)
+
+
+def test_the_answer_on_onnx_does_not_drown_in_the_other_cells(group: Group) -> None:
+    """Three processes 3 % apart show a difference of 20 %, and no longer where 40 more are asked for with it."""
+    files = group.candidates[0].model
+    exported = [Candidate("ort.cpu", f"route-{number}", files) for number in range(41)]
+    native = Candidate("torch.eager", "", files)
+    made = Group(group.name, (native, *exported), (1,), group.settings, group.images)
+    spread = (0.97, 1.0, 1.03)
+    rows = [
+        (made.cell_name(1, one.label), process, block, 0, boundary, round(time_ns), 500)
+        for place, one in enumerate(made.candidates)
+        for process in range(3)
+        for block in range(8)
+        for boundary in ("host", "device")
+        for time_ns in [1e6 if one is native else (0.8 + place / 1e6) * 1e6 * spread[process]]
+    ]
+    facts = [
+        CellFacts(cell=made.cell_name(1, one.label), process=process) for one in made.candidates for process in range(3)
+    ]
+    samples = polars.DataFrame(rows, schema=SAMPLE_COLUMNS, orient="row")
+    (comparison,) = comparisons_of(cells_of([made], facts, samples, {}, {made.name: "key"}), samples)
+    assert comparison.verdict == "faster"
+    assert comparison.verdicts.pop(comparison.onnx) == "faster"
+    assert set(comparison.verdicts.values()) == {"undecided"}
