@@ -21,7 +21,10 @@ def render_audit(audit: Audit) -> str:
         templates()
         .get_template("audit.html")
         .render(
-            audit=audit,
+            assay_version=audit.assay_version,
+            kicker="numerical audit",
+            created=audit.created,
+            notice=audit.notice,
             title=f"{title}: {audit.verdict}",
             date=moment(audit.created, time=True),
             sections=[_without_script(section) for section in audit_sections(audit)],

@@ -6,23 +6,21 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from assay.audit import MOST_PICTURES, Audit, Comparison, FlippedImage, ModelAudit
+from assay.audit import Audit, Comparison, ModelAudit
+from bench.report.audit_flips import flips_in_words, flips_section
 from bench.report.blocks import (
     Block,
     Code,
     Column,
-    Gallery,
     Item,
     Listing,
     Paragraphs,
-    Picture,
     Section,
     Table,
     Value,
 )
 from bench.report.numbers import count, counted, duration, moment, scientific, significant
 
-SUBJECTS_NAMED = 4
 SUBJECTS = (
     Column("Subject"),
     Column("Outcome"),
@@ -65,7 +63,6 @@ INPUTS = (
     Column("sha256 of the .npy"),
 )
 TWO_COLUMNS = (Column("What"), Column("Value"))
-CHANGED_NOTHING = "no class changes"
 
 
 def audit_sections(audit: Audit) -> list[Section]:
@@ -86,17 +83,6 @@ def headline(audit: Audit) -> str:
     if audit.passed:
         return f"The audit passed: all {compared} are within what is tolerated, and {flips}."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
-
-
-def flips_in_words(flipped: list[FlippedImage]) -> str:
-    """How many images change their class in any subject, set by set."""
-    sets = dict.fromkeys(one.inputs for one in flipped)
-    parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
-    if not parts:
-        return CHANGED_NOTHING
-    if len(flipped) == MOST_PICTURES:  # the record shows no more
-        return f"{MOST_PICTURES} images or more change class in some subject"
-    return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
@@ -139,7 +125,7 @@ def _of_model(audit: Audit, model: ModelAudit) -> Iterator[Section]:
     blocks += [_tolerances(model, number), _comparisons(model, number)]
     yield Section(f"model-{number}", model.name, f"Reference: {model.reference}{check}.", tuple(blocks))
     if model.flipped:
-        yield _flips(audit, model, number)
+        yield flips_section(audit, model, number)
 
 
 def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
@@ -254,36 +240,6 @@ def _agrees(one: Comparison) -> Value:
 
 def _number(value: int) -> Value:
     return Value(count(value), value)
-
-
-def _flips(audit: Audit, model: ModelAudit, number: int) -> Section:
-    lead = (
-        "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
-        "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
-    )
-    said = " ".join(text for text in (audit.notice, audit.data) if text)
-    pictures = tuple(_picture(model, one) for one in model.flipped)
-    heading = f"{counted(len(pictures), 'image')} of {model.name}"
-    return Section(f"flips-{number}", "Changed classes", lead, (Gallery(heading, said, pictures),))
-
-
-def _picture(model: ModelAudit, one: FlippedImage) -> Picture:
-    def named(place: int) -> str:
-        return model.classes[place] if place < len(model.classes) else f"class {place}"
-
-    place = f"{one.inputs} {one.image}" + (
-        "" if one.split_image is None else f" (image {one.split_image} of the split)"
-    )
-    facts = [f"reference: {named(one.reference_class)}, margin {scientific(one.reference_margin)}"]
-    facts += [] if one.label is None else [f"label: {named(one.label)}"]
-    for changed in dict.fromkeys(one.classes.values()):
-        subjects = [name for name, found in one.classes.items() if found == changed]
-        more = f" and {len(subjects) - SUBJECTS_NAMED} more" if len(subjects) > SUBJECTS_NAMED else ""
-        margin = max(one.margins[name] for name in subjects)
-        facts.append(
-            f"{named(changed)}, margin up to {scientific(margin)}: {', '.join(subjects[:SUBJECTS_NAMED])}{more}"
-        )
-    return Picture(one.picture, f"Image {place}", place, tuple(facts))
 
 
 def _record(audit: Audit) -> Section:

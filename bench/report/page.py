@@ -24,7 +24,7 @@ from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG
 from bench.report.numbers import counted, moment
 from bench.report.palette import Series, colours
 
-TEMPLATES = ("page.html", "audit.html", "blocks.html", "page.md")
+TEMPLATES = ("base.html", "page.html", "audit.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
 POLICY = (
     "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
@@ -80,9 +80,12 @@ def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
 
 
 def _common(results: Results, sections: list[Section]) -> dict[str, object]:
-    """What both templates use."""
+    """What the page and the Markdown use."""
     return {
         "results": results,
+        "assay_version": results.assay_version,
+        "kicker": results.study,
+        "created": results.created,
         "title": results.title or results.study,
         "date": moment(results.created),
         "machine": _machine(results),
