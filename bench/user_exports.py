@@ -21,7 +21,8 @@ from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_er
 from assay.user.model import Tensor, UserModel
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
-from export.user_job import GIVEN, MODEL_FILE
+from export.record import MODEL_FILE
+from export.user_job import GIVEN
 from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
 
 if TYPE_CHECKING:

@@ -20,16 +20,15 @@ from assay import __version__
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import EXPORTERS
-from assay.results import Agreement, Export
+from assay.results import Export
 from assay.spec import ModelSpec
 from assay.store import file_sha256
 from export.check import IMAGES_NEEDED, Truth, check_agreement, check_structure
 from export.finish import finish
-from export.inspect import Inspection, inspect, one_line
+from export.inspect import one_line
+from export.record import MODEL_FILE, checked, recorded
 from export.reference import read_images
 from export.request import ExportOutcome, ExportRequest, versions_of
-
-MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 
 
 class JobRequest(BaseModel):
@@ -58,39 +57,21 @@ class JobRequest(BaseModel):
     native: Path
     folder: Path
 
+    @property
+    def file(self) -> Path:
+        """The ONNX file to make."""
+        return self.folder / MODEL_FILE
+
 
 def work(message: Message, channel: Channel) -> Message:
     """Export, complete, inspect and check one file; the answer is the Export record."""
     request = JobRequest.model_validate(message)
     truth = _truth(request)
-    path = request.folder / MODEL_FILE
     channel.send({"stage": "exporting"})
-    outcome, seconds = _export(request, path)
-    opset, notes, inspection = _finish(request, path, outcome)
-    (request.folder / INSPECTION_FILE).write_text(inspection.model_dump_json(indent=1), encoding="utf-8")
+    outcome, seconds = _export(request)
+    record = _finish(request, outcome, seconds)
     channel.send({"stage": "checking"})
-    agreements, reason = _check(request, path, outcome.layout, truth)
-    record = Export(
-        architecture=request.spec.architecture,
-        size=request.spec.size,
-        exporter=request.exporter,
-        status="failed" if reason else "ok",
-        reason=reason,
-        key=request.key,
-        weights=request.weights_key,
-        opset=opset,
-        opset_asked=request.opset,
-        file_bytes=inspection.file_bytes,
-        parameters=inspection.parameters,
-        nodes=inspection.nodes,
-        operators=inspection.operators,
-        transposes=inspection.transposes,
-        transposes_after_optimisation=inspection.optimised.transposes if inspection.optimised else 0,
-        seconds=seconds,
-        made_by=_made_by(outcome, notes),
-        agreement=agreements,
-    )
-    return cast("Message", record.model_dump(mode="json"))
+    return cast("Message", _check(request, record, outcome.layout, truth).model_dump(mode="json"))
 
 
 def _truth(request: JobRequest) -> Truth:
@@ -102,7 +83,7 @@ def _truth(request: JobRequest) -> Truth:
     )
 
 
-def _export(request: JobRequest, path: Path) -> tuple[ExportOutcome, float]:
+def _export(request: JobRequest) -> tuple[ExportOutcome, float]:
     """Run the exporter; whatever it raises becomes one of our errors.
 
     Returns:
@@ -115,7 +96,7 @@ def _export(request: JobRequest, path: Path) -> tuple[ExportOutcome, float]:
     export = cast("Callable[[ExportRequest], ExportOutcome]", EXPORTERS[request.exporter].load())
     begun = time.perf_counter()
     try:
-        outcome = export(ExportRequest(request.spec, request.weights, path, request.opset))
+        outcome = export(ExportRequest(request.spec, request.weights, request.file, request.opset))
     except AssayError:
         raise
     except Exception as error:
@@ -124,20 +105,30 @@ def _export(request: JobRequest, path: Path) -> tuple[ExportOutcome, float]:
             f"The exporter {request.exporter} failed", found=f"{type(error).__name__}: {one_line(error)}"
         ) from error
     seconds = time.perf_counter() - begun
-    if not path.is_file():
+    if not request.file.is_file():
         raise ExportFailedError(f"The exporter {request.exporter} wrote no file")
     return outcome, seconds
 
 
-def _finish(request: JobRequest, path: Path, outcome: ExportOutcome) -> tuple[int, tuple[str, ...], Inspection]:
-    """Complete the file and look into it.
+def _finish(request: JobRequest, outcome: ExportOutcome, seconds: float) -> Export:
+    """Complete the file and say what it is.
 
     Raises:
         ExportFailedError: the exporter wrote something that is no ONNX file.
     """
+    asked = Export(
+        architecture=request.spec.architecture,
+        size=request.spec.size,
+        exporter=request.exporter,
+        status="failed",
+        key=request.key,
+        weights=request.weights_key,
+        opset_asked=request.opset,
+        seconds=0,
+    )
     try:
-        opset, notes = finish(path, request.opset, _metadata(request, outcome))
-        return opset, notes, inspect(path)
+        _, notes = finish(request.file, request.opset, _metadata(request, outcome))
+        return recorded(asked, request.folder, seconds, _made_by(outcome, notes))
     except ArtifactError as error:
         raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
 
@@ -169,17 +160,13 @@ def _made_by(outcome: ExportOutcome, notes: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _check(request: JobRequest, path: Path, layout: str, truth: Truth) -> tuple[list[Agreement], str]:
-    """The agreement records, and the reason of the first failure or ""."""
+def _check(request: JobRequest, record: Export, layout: str, truth: Truth) -> Export:
+    """The record with the comparisons, or why there are none."""
     try:
-        check_structure(path, request.spec, layout)
-        agreements = check_agreement(path, layout, truth, request.exporter)
+        check_structure(request.file, request.spec, layout)
+        return checked(record, check_agreement(request.file, layout, truth, request.exporter))
     except FailedError as error:
-        return [], str(error)
-    failed = [record for record in agreements if not record.passed]
-    reason = f"{failed[0].subject}: {failed[0].reason}" if failed else ""
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return agreements, reason + more
+        return checked(record, [], str(error))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from assay.store import (
     reporting_disk_errors,
     write_artifact,
 )
+from export.record import MODEL_FILE
 from export.reference import (
     CPU_ONLY,
     LOGITS,
@@ -42,7 +43,7 @@ from export.reference import (
 Progress = Callable[[str, int, int], None]
 
 KIND = "onnx"
-MODEL_FILE, LOG_FILE = "model.onnx", "export.log"
+LOG_FILE = "export.log"
 WEIGHTS_FILE = "weights.safetensors"
 ENVIRONMENTS = Path(__file__).parent / "envs"
 

@@ -26,7 +26,8 @@ from assay.user.arrays import inputs_of, rows_of
 from assay.user.model import UserModel
 from export.check import sessions_at_every_level
 from export.finish import finish
-from export.inspect import inspect, one_line, read_model
+from export.inspect import one_line, read_model
+from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
 from export.user_probe import MOST_EVALUATED, check_reference
 from export.user_request import UserExportRequest
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 GIVEN = "given"
 """The exporter's name of an ONNX file that the user brings: it is looked at and checked as an export is."""
 CHECKED_BATCHES = (1, 3, 32)
@@ -95,27 +95,20 @@ def export(message: Message) -> Message:
         except AssayError as error:
             raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
         rename(path, request.model)
-    inspection = inspect(path)
-    (request.folder / INSPECTION_FILE).write_text(inspection.model_dump_json(indent=1), encoding="utf-8")
-    opset = inspection.opsets.get("", 0)
-    record = Export(
+    asked = Export(
         architecture=request.model.location.name,
         size=request.model.image_size,
         exporter=request.exporter,
-        status="ok",
+        status="failed",
         key=request.key,
         weights=request.model.fingerprint,
-        opset=opset,
-        opset_asked=opset if request.exporter == GIVEN else request.opset,
-        file_bytes=inspection.file_bytes,
-        parameters=inspection.parameters,
-        nodes=inspection.nodes,
-        operators=inspection.operators,
-        transposes=inspection.transposes,
-        transposes_after_optimisation=inspection.optimised.transposes if inspection.optimised else 0,
-        seconds=seconds,
-        made_by={**outcome.versions, "transforms": "; ".join((*outcome.transforms, *notes))},
+        opset_asked=request.opset,
+        seconds=0,
     )
+    made_by = {**outcome.versions, "transforms": "; ".join((*outcome.transforms, *notes))}
+    record = recorded(asked, request.folder, seconds, made_by)
+    if request.exporter == GIVEN:  # nobody asked for another
+        record = record.model_copy(update={"opset_asked": record.opset})
     return cast("Message", record.model_dump(mode="json"))
 
 

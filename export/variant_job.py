@@ -20,9 +20,8 @@ from assay.results import Export
 from assay.spec import ModelSpec
 from export.check import IMAGES_NEEDED, Truth, check_agreement, check_structure
 from export.finish import finish
-from export.inspect import inspect
-from export.job import INSPECTION_FILE, MODEL_FILE
 from export.quantize import Int8Settings, check_computes_in, convert_half, quantise_int8
+from export.record import MODEL_FILE, checked, recorded
 from export.reference import read_images
 
 
@@ -55,37 +54,19 @@ def work(message: Message, channel: Channel) -> Message:
     """Make, complete, inspect and check one variant; the answer is its Export record."""
     del channel
     request = VariantRequest.model_validate(message)
-    path, record = request.folder / MODEL_FILE, request.record
-    layout = record.made_by["layout"]
+    path, asked = request.folder / MODEL_FILE, request.record
+    layout = asked.made_by["layout"]
     begun = time.perf_counter()
     _make(request, path, layout)
     seconds = time.perf_counter() - begun
-    computes = check_computes_in(path, record.precision)
-    metadata = {"assay.exporter": record.exporter, "assay.precision": record.precision}
-    opset, notes = finish(path, record.opset_asked, metadata)
-    inspection = inspect(path)
-    (request.folder / INSPECTION_FILE).write_text(inspection.model_dump_json(indent=1), encoding="utf-8")
+    computes = check_computes_in(path, asked.precision)
+    metadata = {"assay.exporter": asked.exporter, "assay.precision": asked.precision}
+    _, notes = finish(path, asked.opset_asked, metadata)
+    transforms = "; ".join(filter(None, (asked.made_by["transforms"], f"{asked.precision}: {computes}", *notes)))
+    record = recorded(asked, request.folder, seconds, {**asked.made_by, "transforms": transforms})
     check_structure(path, request.spec, layout)
     agreements = check_agreement(path, layout, _truth(request), record.exporter, record.precision)
-    failed = [one for one in agreements if not one.passed]
-    transforms = "; ".join(filter(None, (record.made_by["transforms"], f"{record.precision}: {computes}", *notes)))
-    made = record.model_copy(
-        update={
-            "status": "failed" if failed else "ok",
-            "reason": f"{failed[0].subject}: {failed[0].reason}" if failed else "",
-            "opset": opset,
-            "file_bytes": inspection.file_bytes,
-            "parameters": inspection.parameters,
-            "nodes": inspection.nodes,
-            "operators": inspection.operators,
-            "transposes": inspection.transposes,
-            "transposes_after_optimisation": inspection.optimised.transposes if inspection.optimised else 0,
-            "seconds": seconds,
-            "made_by": {**record.made_by, "transforms": transforms},
-            "agreement": agreements,
-        }
-    )
-    return cast("Message", made.model_dump(mode="json"))
+    return cast("Message", checked(record, agreements).model_dump(mode="json"))
 
 
 def _make(request: VariantRequest, path: Path, layout: str) -> None:

@@ -9,7 +9,7 @@ from assay.audit import Comparison, Localisation
 from assay.errors import AssayError
 from assay.results import Export
 from bench.run import Run, Subject
-from export.job import MODEL_FILE
+from export.record import MODEL_FILE
 from export.localise_job import find_partings
 from export.run import artifact_folder
 

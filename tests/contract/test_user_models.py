@@ -15,7 +15,7 @@ from assay.user.agreement import Judge
 from assay.user.model import UserModel, locate, read_shapes
 from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
-from export.user_job import MODEL_FILE
+from export.record import MODEL_FILE
 from export.user_probe import Probed
 from infer.runtime import ModelFiles
 
