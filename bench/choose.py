@@ -5,42 +5,27 @@ the weights and the file that were timed, and passed. Its accuracy is that of it
 accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %); a limit on the 99th percentile or on
 memory by the estimate.
 
-Two speeds are a *tie* when their intervals overlap or they differ by no more than `bench.verdicts.MARGIN`; two
-accuracies when their intervals overlap. One candidate *dominates* another when it is estimated no worse in the
-objective and in accuracy, and better in one of them by more than a tie. What nothing dominates is the Pareto front;
-since dominance needs a strictly better estimate, there always is one.
-
-The answer is the candidate of the front with the best objective, or among those tied with it the simplest. In this
-order, simpler is: more of fp32 (fp32, then bf16, fp16, int8), fewer conversions between the trained weights and what
-runs (none, one export, an export in two steps), fewer threads, a smaller batch, a smaller model, and what comes first
-in Assay's list of runtimes and exporters; the name settles what is left, so that the answer never hangs on an order.
+The answer is the candidate of the Pareto front with the best objective (`bench.pareto`), or among those tied with it
+the simplest (`bench.choice_reasons`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
-
-from pydantic import Field, ValidationError
 
 from assay.audit import Audit
-from assay.errors import ArtifactError, FailedError, InputError
-from assay.records import Interval, Record
-from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
+from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
+from assay.errors import FailedError, InputError
+from assay.records import Interval
+from assay.registry import RUNTIMES
 from assay.results import Cell, Results
 from assay.stale import AGAIN, Stale, stale_parts
-from assay.store import write_atomically
+from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons
-from bench.verdicts import MARGIN
+from bench.pareto import cost_of, pareto_front, tie
 from train.metrics import share
 
-CHOICE_FILE = "choice.json"
-Objective = Literal["latency", "throughput", "cost"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 LICENCES = {
     "torch": "BSD-3-Clause",
     "tensorflow": "Apache-2.0",
@@ -52,87 +37,6 @@ LICENCES = {
 """Of what a runtime imports, as their distributions say."""
 SECONDS_IN_AN_HOUR = 3600
 A_MILLION = 1e6
-
-
-class Constraints(Record):
-    """What an answer has to meet; empty or None leaves it open.
-
-    Attributes:
-        architecture, size, batch, threads: of the cell.
-        least_accuracy: share of test images, held against the lower bound.
-        most_p99_ms: of one call at the host boundary.
-        most_memory_mib: highest resident memory of the process.
-        precisions: allowed; "fp32", "bf16", "fp16", "int8".
-        runtimes: allowed, by registered name.
-        licences: allowed, of everything the runtime imports.
-    """
-
-    architecture: str | None = None
-    size: int | None = None
-    batch: int | None = None
-    threads: int | None = None
-    least_accuracy: float | None = Field(default=None, ge=0, le=1)
-    most_p99_ms: float | None = Field(default=None, gt=0)
-    most_memory_mib: float | None = Field(default=None, gt=0)
-    precisions: list[str] = Field(default_factory=list)
-    runtimes: list[str] = Field(default_factory=list)
-    licences: list[str] = Field(default_factory=list)
-
-
-class Candidate(Record):
-    """A cell that may be believed.
-
-    Attributes:
-        value: of the objective: median ms a call, images a second, or the price of a million images.
-        accuracy: on the audit's test images.
-        tied: its objective is a tie with the answer's.
-        front: nothing dominates it.
-    """
-
-    cell: str
-    label: str
-    precision: str
-    value: Interval
-    accuracy: Interval
-    p99_ms: float
-    memory_mib: float | None
-    front: bool = False
-    tied: bool = False
-
-
-class NearMiss(Record):
-    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %"."""
-
-    cell: str
-    constraint: str
-    by: float
-    found: float
-    limit: float
-
-
-class Choice(Record):
-    """The answer to `assay choose`.
-
-    Attributes:
-        price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
-        answer: the chosen cell, "" when none qualifies.
-        because: why it and not a tied one, in words.
-        candidates: that meet every constraint, best objective first.
-        losers: by cell, why it is not the answer.
-        nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
-    """
-
-    schema_version: Literal[1] = 1
-    study: str
-    created: str
-    objective: Objective
-    price_per_hour: float | None
-    constraints: Constraints
-    answer: str
-    because: str
-    candidates: list[Candidate]
-    losers: dict[str, str]
-    nearest: NearMiss | None
 
 
 def choose(
@@ -164,14 +68,14 @@ def choose(
         if excluded:
             losers[cell.name] = excluded
         elif missed:
-            losers[cell.name] = "; ".join(_in_words(one) for one in missed)
+            losers[cell.name] = "; ".join(in_words(one) for one in missed)
             misses.append(max(missed, key=lambda one: one.by))
         else:
             candidates[cell.name] = found
     answer, tied = _best(list(candidates.values()), cells, results, objective)
     front = {one.cell for one in pareto_front(list(candidates.values()), objective)}
-    losers |= _reasons(list(candidates.values()), answer, tied, front, cells, results, objective)
-    ordered = sorted(candidates.values(), key=lambda one: (_cost_of(one.value.value, objective), one.cell))
+    losers |= reasons_against(list(candidates.values()), answer, tied, front, cells, results, objective)
+    ordered = sorted(candidates.values(), key=lambda one: (cost_of(one.value.value, objective), one.cell))
     return Choice(
         study=results.study,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -179,53 +83,11 @@ def choose(
         price_per_hour=price_per_hour,
         constraints=constraints,
         answer=answer.cell if answer else "",
-        because=_because(answer, tied, objective) if answer else "no candidate qualifies",
+        because=because(answer, tied, objective) if answer else "no candidate qualifies",
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
         nearest=min(misses, key=lambda one: (one.by, one.cell), default=None) if answer is None else None,
     )
-
-
-def pareto_front(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
-    """Those that nothing dominates; never empty unless there is no candidate."""
-    return [one for one in candidates if not any(dominates(other, one, objective) for other in candidates)]
-
-
-def dominates(left: Candidate, right: Candidate, objective: Objective) -> bool:
-    """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
-    cost, other = (_cost_of(one.value.value, objective) for one in (left, right))
-    no_worse = cost <= other and left.accuracy.value >= right.accuracy.value
-    faster = cost < other and not tie(left.value, right.value)
-    more_accurate = left.accuracy.low > right.accuracy.high
-    return no_worse and (faster or more_accurate)
-
-
-def tie(left: Interval, right: Interval) -> bool:
-    """Whether two speeds differ by no more than the measurement error, or than what does not matter."""
-    overlap = left.low <= right.high and right.low <= left.high
-    return overlap or abs(math.log(left.value / right.value)) <= math.log1p(MARGIN)
-
-
-def read_choice(folder: Path) -> Choice:
-    """The last answer in a study's folder.
-
-    Raises:
-        ArtifactError: there is none, or it is damaged.
-    """
-    path = folder / CHOICE_FILE
-    try:
-        return Choice.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ArtifactError(
-            f"Cannot read a choice from {path}",
-            found=str(error).splitlines()[0],
-            remedy="Run `assay choose` on the study, or name a cell with --cell",
-        ) from error
-
-
-def write_choice(choice: Choice, folder: Path) -> None:
-    """Write choice.json, whole or not at all."""
-    write_atomically(folder / CHOICE_FILE, choice.model_dump_json(indent=1).encode())
 
 
 def _check_question(constraints: Constraints, objective: Objective, price_per_hour: float | None) -> None:
@@ -283,11 +145,6 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
     return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
 
 
-def _cost_of(value: float, objective: Objective) -> float:
-    """Less is better."""
-    return -value if objective == "throughput" else value
-
-
 def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
     """Why a cell is not what was asked for, however good, or ""."""
     for name in ("architecture", "size", "batch", "threads"):
@@ -322,20 +179,6 @@ def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
     return missed
 
 
-def _in_words(miss: NearMiss) -> str:
-    if miss.constraint == "accuracy":
-        return f"accuracy is only sure to be {miss.found:.2%}, {miss.limit:.2%} is asked for"
-    unit = "ms" if miss.constraint == "p99" else "MiB"
-    return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
-
-
-def nearest_in_words(choice: Choice) -> str:
-    """What to say when no candidate qualifies."""
-    if choice.nearest is None:
-        return "No candidate qualifies, and none that may be believed comes near."
-    return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {_in_words(choice.nearest)}."
-
-
 def _best(
     candidates: list[Candidate], cells: dict[str, Cell], results: Results, objective: Objective
 ) -> tuple[Candidate | None, set[str]]:
@@ -343,78 +186,6 @@ def _best(
     front = pareto_front(candidates, objective)
     if not front:
         return None, set()
-    best = min(front, key=lambda one: (_cost_of(one.value.value, objective), -one.accuracy.value, one.cell))
+    best = min(front, key=lambda one: (cost_of(one.value.value, objective), -one.accuracy.value, one.cell))
     tied = [one for one in front if one is best or tie(one.value, best.value)]
     return min(tied, key=lambda one: simplicity(cells[one.cell], one.precision, results)), {one.cell for one in tied}
-
-
-def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, int, int, int, int, int, str]:
-    """The simpler of two cells has the smaller one, see the module's text."""
-    route = cell.exporter.partition("+")[0]
-    conversions = 0 if cell.framework in FRAMEWORKS else 2 if route == "jax2tf" else 1
-    parameters = next((one.parameters for one in results.trainings if one.weights == cell.weights), 0)
-    runtimes, routes = list(RUNTIMES), list(EXPORTERS)
-    return (
-        PRECISIONS.index(precision) if precision in PRECISIONS else len(PRECISIONS),
-        conversions,
-        cell.threads,
-        cell.batch,
-        parameters,
-        runtimes.index(cell.runtime) if cell.runtime in runtimes else len(runtimes),
-        routes.index(route) if route in routes else len(routes),
-        cell.name,
-    )
-
-
-def _reasons(
-    candidates: list[Candidate],
-    answer: Candidate | None,
-    tied: set[str],
-    front: set[str],
-    cells: dict[str, Cell],
-    results: Results,
-    objective: Objective,
-) -> dict[str, str]:
-    """Why each candidate that meets every constraint is not the answer."""
-    found = {}
-    for one in candidates:
-        if answer is None or one.cell == answer.cell:
-            continue
-        if one.cell in tied:
-            found[one.cell] = f"tied with {answer.cell}, which is simpler: {_simpler(answer, one, cells, results)}"
-            continue
-        by = next((other for other in candidates if dominates(other, one, objective)), None)
-        if one.cell not in front and by is not None:
-            accuracy = "more accurate" if by.accuracy.value > one.accuracy.value else "no less accurate"
-            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, objective)} as that one, which is {accuracy}"
-        else:
-            found[one.cell] = f"{_times(one, answer, objective)} as {answer.cell}"
-    return found
-
-
-def _times(loser: Candidate, winner: Candidate, objective: Objective) -> str:
-    """How much worse the objective of one is."""
-    ratio = math.exp(abs(math.log(loser.value.value / winner.value.value)))
-    if tie(loser.value, winner.value):
-        return "within the measurement error as good"
-    return f"{ratio:.2f} times as {'dear' if objective == 'cost' else 'slow'}"
-
-
-def _simpler(answer: Candidate, other: Candidate, cells: dict[str, Cell], results: Results) -> str:
-    """The first thing in which the answer is simpler."""
-    names = ("precision", "conversions", "threads", "batch", "parameters", "runtime", "exporter", "name")
-    mine, theirs = (simplicity(cells[one.cell], one.precision, results) for one in (answer, other))
-    place = next(index for index, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1])
-    if names[place] in {"conversions", "threads", "batch", "parameters"}:
-        return f"{names[place]} {mine[place]} against {theirs[place]}"
-    if names[place] == "precision":
-        return f"{answer.precision} against {other.precision}"
-    return f"{names[place]} comes first in Assay's list"
-
-
-def _because(answer: Candidate, tied: set[str], objective: Objective) -> str:
-    others = len(tied) - 1
-    best = {"latency": "the least median time", "throughput": "the most images a second", "cost": "the least price"}
-    if not others:
-        return best[objective]
-    return f"{best[objective]} within the measurement error, and the simplest of {others + 1} that are tied"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from bench.choose import Choice, Objective
+    from assay.choice import Choice, Objective
 
 
 def choose(
@@ -36,12 +36,13 @@ def choose(
 ) -> None:
     """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
     from assay.audit import AUDIT_FILE, read_audit
+    from assay.choice import Constraints, write_choice
     from assay.results import read_results
     from bench import choose as core
     from bench.conductor import RESULTS_FILE
 
     architecture, size = _model(model)
-    constraints = core.Constraints(
+    constraints = Constraints(
         architecture=architecture,
         size=size,
         batch=batch,
@@ -56,7 +57,7 @@ def choose(
     found = core.choose(
         read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE), constraints, _objective(objective), price
     )
-    core.write_choice(found, study)
+    write_choice(found, study)
     typer.echo(found.model_dump_json(indent=1) if as_json else render(found))
     if not found.answer:
         raise typer.Exit(1)
@@ -64,7 +65,7 @@ def choose(
 
 def render(choice: Choice) -> str:
     """A choice in lines of text."""
-    from bench.choose import nearest_in_words
+    from assay.choice import nearest_in_words
 
     lines = []
     if choice.answer:
@@ -105,7 +106,7 @@ def _model(text: str | None) -> tuple[str | None, int | None]:
 
 
 def _objective(text: str) -> Objective:
-    from bench.choose import OBJECTIVES
+    from assay.choice import OBJECTIVES
 
     for known in OBJECTIVES:
         if text == known:

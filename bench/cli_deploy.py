@@ -81,8 +81,8 @@ def _chosen(study: Path) -> str:
         ArtifactError: it was not asked.
         FailedError: no candidate qualified.
     """
+    from assay.choice import nearest_in_words, read_choice
     from assay.errors import FailedError
-    from bench.choose import nearest_in_words, read_choice
 
     choice = read_choice(study)
     if not choice.answer:

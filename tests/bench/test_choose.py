@@ -12,19 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.audit import Audit, Comparison, ModelAudit
+from assay.choice import Choice, Constraints, nearest_in_words, read_choice, write_choice
 from assay.errors import ArtifactError, InputError
 from assay.numbers import Measured
 from assay.records import Interval
 from assay.results import Cell, Results, Timing
 from assay.significance import Accuracy
-from bench.choose import Choice, Constraints, choose, dominates, nearest_in_words, read_choice, tie, write_choice
+from bench.choose import choose
+from bench.pareto import dominates, tie
 from tests.bench.report.sample_audit import keys_of
 from tests.bench.report.sample_results import sample_results, spread
 from tests.bench.test_cli import assay
 
 IMAGES = 2000
 TIMED = sample_results()
-INT8 = next(one for one in TIMED.exports if one.exporter == "torch-dynamo").model_copy(
+INT8 = next(
+    one for one in TIMED.exports if (one.architecture, one.size, one.exporter) == ("bloodnet", 28, "torch-dynamo")
+).model_copy(
     update={"exporter": "torch-dynamo+int8", "key": "8" * 64, "precision": "int8"}
 )
 SAMPLE = TIMED.model_copy(update={"exports": [*TIMED.exports, INT8]})

@@ -1,0 +1,138 @@
+"""The record of an answer to `assay choose`: what was asked, what qualified, and why not the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from assay.errors import ArtifactError
+from assay.records import Interval, Record
+from assay.store import write_atomically
+
+CHOICE_FILE = "choice.json"
+Objective = Literal["latency", "throughput", "cost"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+"""The first is the most exact."""
+
+
+class Constraints(Record):
+    """What an answer has to meet; empty or None leaves it open.
+
+    Attributes:
+        architecture, size, batch, threads: of the cell.
+        least_accuracy: share of test images, held against the lower bound.
+        most_p99_ms: of one call at the host boundary.
+        most_memory_mib: highest resident memory of the process.
+        precisions: allowed; "fp32", "bf16", "fp16", "int8".
+        runtimes: allowed, by registered name.
+        licences: allowed, of everything the runtime imports.
+    """
+
+    architecture: str | None = None
+    size: int | None = None
+    batch: int | None = None
+    threads: int | None = None
+    least_accuracy: float | None = Field(default=None, ge=0, le=1)
+    most_p99_ms: float | None = Field(default=None, gt=0)
+    most_memory_mib: float | None = Field(default=None, gt=0)
+    precisions: list[str] = Field(default_factory=list)
+    runtimes: list[str] = Field(default_factory=list)
+    licences: list[str] = Field(default_factory=list)
+
+
+class Candidate(Record):
+    """A cell that may be believed.
+
+    Attributes:
+        value: of the objective: median ms a call, images a second, or the price of a million images.
+        accuracy: on the audit's test images.
+        tied: its objective is a tie with the answer's.
+        front: nothing dominates it.
+    """
+
+    cell: str
+    label: str
+    precision: str
+    value: Interval
+    accuracy: Interval
+    p99_ms: float
+    memory_mib: float | None
+    front: bool = False
+    tied: bool = False
+
+
+class NearMiss(Record):
+    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %"."""
+
+    cell: str
+    constraint: str
+    by: float
+    found: float
+    limit: float
+
+
+class Choice(Record):
+    """The answer to `assay choose`.
+
+    Attributes:
+        price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
+        answer: the chosen cell, "" when none qualifies.
+        because: why it and not a tied one, in words.
+        candidates: that meet every constraint, best objective first.
+        losers: by cell, why it is not the answer.
+        nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
+    """
+
+    schema_version: Literal[1] = 1
+    study: str
+    created: str
+    objective: Objective
+    price_per_hour: float | None
+    constraints: Constraints
+    answer: str
+    because: str
+    candidates: list[Candidate]
+    losers: dict[str, str]
+    nearest: NearMiss | None
+
+
+def read_choice(folder: Path) -> Choice:
+    """The last answer in a study's folder.
+
+    Raises:
+        ArtifactError: there is none, or it is damaged.
+    """
+    path = folder / CHOICE_FILE
+    try:
+        return Choice.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            f"Cannot read a choice from {path}",
+            found=str(error).splitlines()[0],
+            remedy="Run `assay choose` on the study, or name a cell with --cell",
+        ) from error
+
+
+def write_choice(choice: Choice, folder: Path) -> None:
+    """Write choice.json, whole or not at all."""
+    write_atomically(folder / CHOICE_FILE, choice.model_dump_json(indent=1).encode())
+
+
+def in_words(miss: NearMiss) -> str:
+    """By how much a limit is missed."""
+    if miss.constraint == "accuracy":
+        return f"accuracy is only sure to be {miss.found:.2%}, {miss.limit:.2%} is asked for"
+    unit = "ms" if miss.constraint == "p99" else "MiB"
+    return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
+
+
+def nearest_in_words(choice: Choice) -> str:
+    """What to say when no candidate qualifies."""
+    if choice.nearest is None:
+        return "No candidate qualifies, and none that may be believed comes near."
+    return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {in_words(choice.nearest)}."
+
+
