@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
+from assay.localisation import Localisation
 from assay.numbers import Measured
 from assay.records import Record
 from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
@@ -148,49 +149,6 @@ class Propagation(Record):
             lost = ", ".join(f"{name} loses {which}" for name, which in self.operators.items())
             said += f"; in this runtime, apart from any model, {lost}"
         return said
-
-
-class Localisation(Record):
-    """A node at which a candidate file parts from the reference: its inputs are right and its output is not.
-
-    Attributes:
-        node: its name, or that of its output where it has none.
-        inputs, output: values of the candidate by name, constants left out.
-        error_before: largest relative difference of its inputs from the reference's.
-        error_after: the same of its output from the nearest one in its place; None where no value of the reference has
-            as many numbers.
-        runs: whether it can be computed at all.
-        reference_nodes: what the reference does with the same inputs.
-        layer: the canonical layer in whose place the node stands, "" between layers or where that is not known.
-        layer_before: the last canonical layer that is still right.
-        repro: folder beside the record with the smallest model and input that show it, "" where none does.
-    """
-
-    node: str
-    operator: str
-    attributes: dict[str, str]
-    inputs: list[str]
-    output: str
-    error_before: float
-    error_after: float | None
-    runs: bool
-    reference_nodes: list[str]
-    layer: str = ""
-    layer_before: str = ""
-    repro: str = ""
-
-    def __str__(self) -> str:
-        mine = ", ".join(f"{name}={value}" for name, value in self.attributes.items())
-        after = "unlike anything" if self.error_after is None else f"{self.error_after:.2g}"
-        after = after if self.runs else "no result"
-        where = f"in layer '{self.layer}', " if self.layer else ""
-        where += f"after layer '{self.layer_before}', which is right, " if self.layer_before else ""
-        kept = f"; {self.repro}/run.py shows it" if self.repro else ""
-        there = ", ".join(self.reference_nodes) or "nothing"
-        return (
-            f"{where}it goes wrong at node '{self.node}', {self.operator}({mine}): relative error "
-            f"{self.error_before:.2g} before it, {after} after it; the reference has {there} there{kept}"
-        )
 
 
 class FlippedImage(Record):

@@ -98,14 +98,15 @@ def _of_study(
 def _of_pair(
     reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], runtimes: list[str], out: Path
 ) -> tuple[Audit, Path]:
-    from bench.auditing.pair import ORT_LEVELS, PAIR_RUNTIMES, PairRequest, audit_pair
+    from bench.auditing.localise import RUNNERS
+    from bench.auditing.pair import ORT_LEVELS, PairRequest, audit_pair
     from bench.auditing.record import write_audit
 
     for name in runtimes:
-        if name not in PAIR_RUNTIMES:
-            raise typer.BadParameter(f"--runtime wants one of {', '.join(PAIR_RUNTIMES)}, found '{name}'")
+        if name not in RUNNERS:
+            raise typer.BadParameter(f"--runtime wants one of {', '.join(RUNNERS)}, found '{name}'")
     folder = out / f"audit-{candidate.stem}"
-    chosen = tuple(PAIR_RUNTIMES[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
+    chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     request = PairRequest(reference, candidate, inputs, sizes_of(dimensions), chosen, (folder / "repro").resolve())
     found = audit_pair(request)
     write_audit(found, folder)

@@ -6,7 +6,8 @@ after which nothing is right any more is found, then the node inside of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,7 +15,7 @@ from typing import cast
 import numpy as np
 from pydantic import JsonValue
 
-from assay.audit import Localisation
+from assay.localisation import Localisation
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.registry import FRAMEWORKS
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
@@ -56,11 +57,61 @@ def find_partings(
     return [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
 
 
+def find_departures(
+    images: Path, file: Path, layout: str, wrong: Sequence[str], right: str, log: Path
+) -> list[Localisation]:
+    """The operators at which runtimes depart from float64 on a file that is right; none where they cannot be followed.
+
+    Args:
+        images: .npy of normalised float32 images, of which the first few are run.
+        layout: of the file's input, "NHWC" or "NCHW".
+        wrong: runtimes, as `export.on_onnx_runners` calls them; `right` is one that computes the file rightly.
+
+    Raises:
+        InputError: images or file cannot be used.
+        WorkerError: the job crashed or took too long.
+    """
+    request: Message = {
+        "do": "departures",
+        "images": str(images),
+        "candidate": str(file),
+        "layout": layout,
+        "wrong": list(wrong),
+        "right": right,
+    }
+    answer = run_job("export.localise_job", request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+    return [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
+
+
 def _work(request: Message, channel: Channel) -> Message:
+    del channel
+    found = _departures(request) if request.get("do") == "departures" else _partings(request)
+    return {"found": [one.model_dump(mode="json") for one in found]}
+
+
+def _departures(request: Message) -> list[Localisation]:
+    from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415  onnx is imported in the job alone
+
+    images = np.array(np.load(str(request["images"]), mmap_mode="r")[:IMAGES])
+    feeds = {INPUT_NAME: _as_taken(images, str(request["layout"]))}
+    file = Path(str(request["candidate"]))
+    right = Run(str(request["right"]), file)
+    with tempfile.TemporaryDirectory(prefix="assay-asked-") as folder:
+        return [
+            found
+            for wrong in cast("list[str]", request["wrong"])
+            for found in departures(Run(wrong, file), right, feeds, Path(folder))
+        ]
+
+
+def _as_taken(images: Images, layout: str) -> Images:
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2) if layout == "NCHW" else images)
+
+
+def _partings(request: Message) -> list[Localisation]:
     from export.on_onnx_localize import partings, trace  # noqa: PLC0415  onnx is imported in the job alone
     from export.on_onnx_repro import with_repros  # noqa: PLC0415
 
-    del channel
     weights = read_artifact(Path(str(request["weights"])), "weights")
     spec = spec_of(weights)
     images = np.array(read_images(Path(str(request["images"])), spec)[:IMAGES])
@@ -68,8 +119,7 @@ def _work(request: Message, channel: Channel) -> Message:
     weights_file, candidate = weights.file("weights.safetensors"), Path(str(request["candidate"]))
 
     def feeds(some: Images) -> dict[str, np.ndarray]:
-        turned = some.transpose(0, 3, 1, 2) if request["layout"] == "NCHW" else some
-        return {INPUT_NAME: np.ascontiguousarray(turned, dtype=np.float64)}
+        return {INPUT_NAME: _as_taken(some, str(request["layout"])).astype(np.float64)}
 
     def last(source: Source) -> np.ndarray:
         return np.asarray(source.values[source.steps[-1].outputs[0]])
@@ -83,8 +133,7 @@ def _work(request: Message, channel: Channel) -> Message:
     source, wrong = follow(spec, weights_file, one), trace(candidate, feeds(one))
     found = partings(source, wrong, {OUTPUT_NAME: last(source)})
     folder = Path(str(request["repro"]))
-    told = with_repros(read_model(candidate), wrong, found, folder, f"{folder.parent.name}/{folder.name}")
-    return {"found": [one.model_dump(mode="json") for one in told]}
+    return with_repros(read_model(candidate), wrong, found, folder, f"{folder.parent.name}/{folder.name}")
 
 
 if __name__ == "__main__":

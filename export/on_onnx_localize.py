@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper
 
 from assay.agreement import CEILING
-from assay.audit import Localisation
+from assay.localisation import Localisation
 from assay.errors import InputError
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, to_double, widened
@@ -96,7 +96,7 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
     constants = _constants(model)
     steps = tuple(
         Step(
-            f"{node.op_type}({_text(_attributes(node))})",
+            f"{node.op_type}({_text(attributes_of(node))})",
             tuple(name for name in node.input if name and name not in constants),
             tuple(node.output),
         )
@@ -216,7 +216,7 @@ def _parting(right: Source, wrong: Trace, node: NodeProto, fed: list[str], known
     found = Localisation(
         node=node.name or node.output[0],
         operator=node.op_type,
-        attributes=_attributes(node),
+        attributes=attributes_of(node),
         inputs=fed,
         output=node.output[0],
         error_before=max(before, default=0.0),
@@ -263,7 +263,8 @@ def _kind(text: str) -> str:
     return KINDS.get(name, name.removesuffix("2d"))
 
 
-def _attributes(node: NodeProto) -> dict[str, str]:
+def attributes_of(node: NodeProto) -> dict[str, str]:
+    """In words; a long value is cut off."""
     return {one.name: str(helper.get_attribute_value(one))[:LONGEST_ATTRIBUTE] for one in node.attribute}
 
 

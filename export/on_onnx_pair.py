@@ -15,32 +15,22 @@ from typing import cast
 
 import numpy as np
 import onnx
-import onnxruntime as ort
-from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto, helper
 from pydantic import JsonValue
 
 from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
-from export.inspect import one_line, read_model
+from export.inspect import read_model
 from export.on_onnx_double import evaluate, run_double, without_initialisers
 from export.on_onnx_repro import localise_with_repros
+from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
+from export.on_onnx_runtimes import Run, departures
 from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
+from export.source import Array
 
-Array = NDArray[np.generic]
 Compute = Callable[[], dict[str, Array]]
 
 EVALUATOR = "onnx reference evaluator"
-NATIVE_LEVEL = "no-opt"
-LEVELS = {
-    NATIVE_LEVEL: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
-}
-
-OPENVINO = {"openvino": {"INFERENCE_PRECISION_HINT": "f32"}, "openvino as it comes": {}}
-"""Left alone, it may compute in bf16 where the processor can."""
 
 
 def run_pair(
@@ -54,10 +44,11 @@ def run_pair(
     """Run everything and write `inputs.npz`, `reference.npz`, and one .npz of outputs for each run, into `out`.
 
     Args:
-        runtimes: optimisation levels of ONNX Runtime, and names of `OPENVINO`.
+        runtimes: as `export.on_onnx_runners` calls them.
 
     Returns:
-        "inputs", "outputs" (described), "natives" and "subjects": file names by run, and "failed": reasons by run.
+        "inputs", "outputs" (described), "natives" and "subjects": file names by run, "failed": reasons by run, and
+        "runtimes": what runs of the candidate ran in.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -73,16 +64,15 @@ def run_pair(
     np.savez(out / "reference.npz", **run_double(model, feeds, "the reference"))  # type: ignore[arg-type]
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
+    names = [output.name for output in model.graph.output]
     runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, model, feeds)}
-    runs["natives", f"reference in onnxruntime, {NATIVE_LEVEL}"] = partial(_session_run, reference, NATIVE_LEVEL, feeds)
+    native = f"reference in {called(NATIVE_LEVEL)}"
+    runs["natives", native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
     roles = {"reference": reference, "candidate": candidate} if reference != candidate else {"candidate": candidate}
     for role, path in roles.items():
         for runtime in runtimes:
-            if (role, runtime) == ("reference", NATIVE_LEVEL):
-                continue
-            run = _openvino_run if runtime in OPENVINO else _session_run
-            name = runtime if runtime in OPENVINO else f"onnxruntime, {runtime}"
-            runs["subjects", f"{role} in {name}"] = partial(run, path, runtime, feeds)
+            if (role, runtime) != ("reference", NATIVE_LEVEL):
+                runs["subjects", f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
     for number, ((kind, name), compute) in enumerate(runs.items()):
         try:
             np.savez(out / f"{number}.npz", **compute())  # type: ignore[arg-type]
@@ -93,6 +83,7 @@ def run_pair(
         "inputs": cast("JsonValue", [asdict(one) for one in values]),
         "outputs": cast("JsonValue", [asdict(one) for one in outputs]),
         "failed": cast("JsonValue", failed),
+        "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
         **cast("Message", files),
     }
 
@@ -102,35 +93,9 @@ def _evaluated(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array
     return {output.name: values[output.name] for output in model.graph.output}
 
 
-def _session_run(path: Path, level: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """
-    Raises:
-        InputError: ONNX Runtime does not load or run the file.
-    """
-    options = ort.SessionOptions()
-    options.graph_optimization_level = LEVELS[level]
-    options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, map(np.asarray, session.run(names, dict(feeds))), strict=True))
-    except Exception as error:  # its exceptions have no common base
-        raise InputError(f"ONNX Runtime does not run {path.name}", found=one_line(error)) from error
-
-
-def _openvino_run(path: Path, runtime: str, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """
-    Raises:
-        InputError: OpenVINO is not installed, or does not load or run the file.
-    """
-    try:
-        import openvino  # noqa: PLC0415  an extra that not everyone has
-
-        compiled = openvino.Core().compile_model(path, "CPU", OPENVINO[runtime])
-        found = compiled(dict(feeds))
-        return {output.get_any_name(): np.array(found[output]) for output in compiled.outputs}
-    except Exception as error:  # its exceptions have no common base
-        raise InputError(f"OpenVINO does not run {path.name}", found=one_line(error)) from error
+def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+    found = run_in(runtime, path, feeds)
+    return {name: found[name] for name in names}
 
 
 def _value(value: ValueInfoProto) -> Value:
@@ -153,6 +118,8 @@ def _work(request: Message, channel: Channel) -> Message:
     if request["do"] == "localise":
         paths = (Path(str(request[name])) for name in ("reference", "candidate", "inputs", "repro"))
         return {"found": [one.model_dump(mode="json") for one in localise_with_repros(*paths)]}
+    if request["do"] == "departures":
+        return _departures(request)
     inputs = request["inputs"]
     return run_pair(
         Path(str(request["reference"])),
@@ -162,6 +129,18 @@ def _work(request: Message, channel: Channel) -> Message:
         Path(str(request["out"])),
         cast("list[str]", request["runtimes"]),
     )
+
+
+def _departures(request: Message) -> Message:
+    """Which operator of each wrong runtime is the first to depart from float64, where another runtime is right."""
+    candidate, out = Path(str(request["candidate"])), Path(str(request["out"]))
+    with np.load(str(request["inputs"]), allow_pickle=False) as archive:
+        feeds = {name: archive[name] for name in archive.files}
+    right = Run(str(request["right"]), candidate)
+    found = []
+    for wrong in cast("list[str]", request["wrong"]):
+        found += departures(Run(wrong, candidate), right, feeds, out)
+    return {"found": [one.model_dump(mode="json") for one in found]}
 
 
 if __name__ == "__main__":

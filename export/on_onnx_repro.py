@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from assay.audit import Localisation
+from assay.localisation import Localisation
 from export.inspect import read_model
 from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace
 from export.source import Array

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from assay.audit import Comparison, Localisation
+from assay.audit import Comparison
 from assay.errors import AssayError
+from assay.localisation import Localisation
 from assay.results import Export
 from bench.run import Run, Subject
+from export.localise_job import find_departures, find_partings
 from export.record import MODEL_FILE
-from export.localise_job import find_partings
 from export.run import artifact_folder
 
 REPRO = "repro"
+RUNNERS = {
+    "ort.cpu.no-opt": "no-opt",
+    "ort.cpu.basic": "basic",
+    "ort.cpu.extended": "extended",
+    "ort.cpu": "all",
+    "openvino": "openvino",
+    "openvino.default": "openvino as it comes",
+}
+"""By the name that a user gives a runtime, what `export.on_onnx_runners` calls it; the first does least to a graph."""
 
 
 def localisations_of(
@@ -21,26 +31,55 @@ def localisations_of(
 ) -> list[Localisation]:
     """The layer and node of every wrong export of one model, its smallest repro in the study's folder `repro`.
 
-    A file that cannot be followed, or that is right where only a runtime is wrong, has none.
+    Where a file is right and only a runtime is wrong, it is the operator of that runtime, without a repro. What cannot
+    be followed has none.
     """
     refused = {one.subject.rpartition("@")[2] for one in comparisons if not one.passed and "@" in one.subject}
     found = []
     for export in exports:
         is_this_model = (export.architecture, export.size) == (subject.spec.architecture, subject.spec.size)
-        if not is_this_model or (export.status == "ok" and export.exporter not in refused):
-            continue
-        file = artifact_folder(export, run.folder / "onnx") / MODEL_FILE
-        if file.is_file() and "layout" in export.made_by and export.precision == "fp32":
-            name = f"{export.architecture}-{export.size}-{export.exporter}"
+        is_wrong = export.status != "ok" or export.exporter in refused
+        if is_this_model and is_wrong and export.precision == "fp32" and "layout" in export.made_by:
             try:
-                found += find_partings(
-                    subject.weights,
-                    run.images(subject.spec.size),
-                    file,
-                    export.made_by["layout"],
-                    run.folder / REPRO / name,
-                    work / f"localise-{name}.log",
-                )
+                found += _followed(run, subject, export, comparisons, work)
             except AssayError as error:
-                run.narrator.note(f"{name} could not be followed: {error}")
+                run.narrator.note(f"{_label(export)} could not be followed: {error}")
     return found
+
+
+def _followed(
+    run: Run, subject: Subject, export: Export, comparisons: Sequence[Comparison], work: Path
+) -> list[Localisation]:
+    """Where one export goes wrong, or the runtimes that run it wrongly."""
+    file = artifact_folder(export, run.folder / "onnx") / MODEL_FILE
+    if not file.is_file():
+        return []
+    images, layout, log = run.images(subject.spec.size), export.made_by["layout"], work / f"localise-{_label(export)}.log"
+    nodes = find_partings(subject.weights, images, file, layout, run.folder / REPRO / _label(export), log)
+    runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
+    wrong, right = disagreeing(outcomes_of(comparisons, runners))
+    return nodes if nodes or not (wrong and right) else find_departures(images, file, layout, wrong, right, log)
+
+
+def _label(export: Export) -> str:
+    return f"{export.architecture}-{export.size}-{export.exporter}"
+
+
+def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -> dict[str, bool]:
+    """Whether every comparison of a runtime passed, by `RUNNERS`' name of it.
+
+    Args:
+        runners: by subject, that name; other subjects are left out.
+    """
+    found: dict[str, bool] = {}
+    for one in comparisons:
+        if one.subject in runners:
+            runner = runners[one.subject]
+            found[runner] = found.get(runner, True) and one.passed
+    return found
+
+
+def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:
+    """Of the runtimes of one file, those that are wrong, and the one that does least to the graph and is right, or ""."""
+    wrong = [name for name in RUNNERS.values() if outcomes.get(name) is False]
+    return wrong, next((name for name in RUNNERS.values() if outcomes.get(name)), "")

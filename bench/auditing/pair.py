@@ -13,27 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, Localisation, ModelAudit
+from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.errors import AssayError
 from assay.jobs import Message, run_job
+from assay.localisation import Localisation
 from assay.numbers import Measured, measure
 from assay.store import file_sha256
 from bench.auditing.judge import judged, tolerance_for
+from bench.auditing.localise import RUNNERS, disagreeing, outcomes_of
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 
 LIMIT_SECONDS = 900
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
-PAIR_RUNTIMES = {
-    "ort.cpu.no-opt": "no-opt",
-    "ort.cpu.basic": "basic",
-    "ort.cpu.extended": "extended",
-    "ort.cpu": "all",
-    "openvino": "openvino",
-    "openvino.default": "openvino as it comes",
-}
-"""By the name that a user gives, what `export.on_onnx_pair` calls it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class PairRequest:
     Attributes:
         inputs: .npz or folder of .npy by input name; None draws them.
         dimensions: sizes of dynamic dimensions by name.
-        runtimes: of `PAIR_RUNTIMES`, what runs the candidate, and the reference file too.
+        runtimes: of `RUNNERS`, what runs the candidate, and the reference file too.
         repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
     """
 
@@ -75,12 +68,13 @@ def audit_pair(request: PairRequest) -> Audit:
             "out": text,
             "runtimes": list(request.runtimes),
         }
-        model = _model_audit(request, _job(message, out), out)
+        answer = _job(message, out)
+        model = _model_audit(request, answer, out)
         refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
         if refused or "candidate" in model.missing:
-            model = model.model_copy(
-                update={"localisations": _localisations(message, out, request.repro or out / "repro")}
-            )
+            runtimes = cast("dict[str, str]", answer["runtimes"])
+            nodes = _localisations(request, message, model, runtimes, out)
+            model = model.model_copy(update={"localisations": nodes})
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
 
 
@@ -88,13 +82,27 @@ def _job(message: Message, out: Path) -> Message:
     return run_job("export.on_onnx_pair", message, out / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
 
 
-def _localisations(message: Message, out: Path, repro: Path) -> list[Localisation]:
-    """Where the candidate file goes wrong; nothing where it cannot be followed, or only the runtime is wrong."""
+def _localisations(
+    request: PairRequest, message: Message, model: ModelAudit, runtimes: Mapping[str, str], out: Path
+) -> list[Localisation]:
+    """Where the candidate file goes wrong, or where it is right, the runtime; nothing where neither can be followed.
+
+    Args:
+        runtimes: what the candidate's runs ran in, by subject.
+    """
+    outcomes = outcomes_of(model.comparisons, runtimes)
+    if request.reference == request.candidate:  # what the tolerance comes from
+        outcomes.setdefault("no-opt", True)
+    wrong, right = disagreeing(outcomes)
+    given: Message = {**message, "inputs": str(out / "inputs.npz"), "repro": str(request.repro or out / "repro")}
+    runs: Message = {**given, "do": "departures", "wrong": list(wrong), "right": right}
     try:
-        answer = _job(message | {"do": "localise", "inputs": str(out / "inputs.npz"), "repro": str(repro)}, out)
+        found = _job({**given, "do": "localise"}, out)["found"]
+        if not found and wrong and right:
+            found = _job(runs, out)["found"]
     except AssayError:
         return []
-    return [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
+    return [Localisation.model_validate(one) for one in cast("list[JsonValue]", found)]
 
 
 def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit:
@@ -176,7 +184,7 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
 def _command(request: PairRequest) -> str:
     parts = ["assay audit", f"--reference {request.reference.name}", f"--candidate {request.candidate.name}"]
     parts += [f"--inputs {request.inputs.name}"] if request.inputs else []
-    given = {told: name for name, told in PAIR_RUNTIMES.items()}
+    given = {told: name for name, told in RUNNERS.items()}
     parts += [f"--runtime {given[one]}" for one in request.runtimes if request.runtimes != ORT_LEVELS]
     parts += [f"--dimension {name}={size}" for name, size in request.dimensions.items()]
     return " ".join(parts)

@@ -117,3 +117,17 @@ def test_two_runtimes_on_one_file_are_compared_with_the_file_in_float64(tmp_path
     }
     assert found.passed
     assert "--runtime ort.cpu --runtime openvino" in found.command
+
+
+def test_a_runtime_in_bf16_is_followed_to_its_first_operator(tmp_path: Path) -> None:
+    """A real one: OpenVINO left alone. The file is right, and ONNX Runtime computes it rightly."""
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("OpenVINO computes in fp32 on this processor")
+    file = save_classifier(tmp_path / "model.onnx")
+    found = audit_pair(PairRequest(file, file, None, {}, runtimes=("all", "openvino as it comes")))
+    assert all("openvino as it comes" in reason for reason in found.reasons)
+    (node,) = found.models[0].localisations
+    assert (node.node, node.runtime) == ("first_matmul", "openvino as it comes")
+    assert node.right_runtime == "onnxruntime, no-opt"
+    assert "the file is right and openvino as it comes goes wrong at node 'first_matmul'" in str(node)

@@ -12,11 +12,11 @@ from assay.audit import (
     Determinism,
     FlippedImage,
     InputSet,
-    Localisation,
     ModelAudit,
     Propagation,
     reasons_of,
 )
+from assay.localisation import Localisation
 from assay.numbers import Measured, measure
 from assay.results import Results
 from bench.auditing.flips import picture
