@@ -29,7 +29,7 @@ def interval(found: Interval) -> str:
 
 
 def row(comparison: Comparison, results: Results) -> str:
-    """A comparison as README's tables show it: int8 is that of ONNX Runtime, against the fastest native in fp32."""
+    """A comparison as README's tables show it, a verdict where it is not "faster"; int8 is that of ONNX Runtime."""
     group = f"{comparison.architecture}/{comparison.size}/b{comparison.batch}/t{comparison.threads}"
     cells = {cell.label: cell for cell in results.cells if cell.name.startswith(f"{group}/")}
     native, onnx = (cells[label].host for label in (comparison.native, comparison.onnx))
@@ -41,10 +41,10 @@ def row(comparison: Comparison, results: Results) -> str:
         f"{native.median_ms.value:.2f}",
         comparison.onnx,
         f"{onnx.median_ms.value:.2f}",
-        interval(comparison.speedup),
+        interval(comparison.speedup) + ("" if comparison.verdict == "faster" else f", {comparison.verdict}"),
     ]
     for label, ratio in comparison.ratios.items():
-        if cells[label].precision == "int8":
+        if (cells[label].runtime, cells[label].precision) == ("ort.cpu", "int8"):
             places.append(interval(Interval(value=1 / ratio.value, low=1 / ratio.high, high=1 / ratio.low)))
     return f"| {' | '.join(places)} |"
 
