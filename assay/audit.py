@@ -235,8 +235,8 @@ class ModelAudit(Record):
         for (precision, inputs, note), distances in alike.items():
             share, furthest = max(distances)
             yield (
-                f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, is "
-                f"{share:.0%} of the largest logit from the reference"
+                f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, "
+                f"is {share:.0%} of the largest logit from the reference"
             )
 
 

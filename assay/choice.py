@@ -134,5 +134,3 @@ def nearest_in_words(choice: Choice) -> str:
     if choice.nearest is None:
         return "No candidate qualifies, and none that may be believed comes near."
     return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {in_words(choice.nearest)}."
-
-

@@ -39,7 +39,8 @@ def stale_part(model: ModelAudit, results: Results) -> Stale:
     """What of one model's audit is not of what these results timed."""
     cells = [one for one in results.cells if _is_of(one, model)]
     exports = [one for one in results.exports if _is_of(one, model)]
-    reason = _weights_differ(model, {one.weights for one in (*cells, *exports)}) or _images_differ(model, results)
+    weights = {cell.weights for cell in cells} | {export.weights for export in exports}
+    reason = _weights_differ(model, weights) or _images_differ(model, results)
     return Stale(reason) if reason else Stale(exports=_other_exports(model, exports))
 
 
@@ -94,8 +95,8 @@ def _weights_differ(model: ModelAudit, timed: set[str]) -> str:
 
 def _images_differ(model: ModelAudit, results: Results) -> str:
     """Results name the images of their smallest size; those of the others went into their weights' keys."""
-    smallest = min((one.size for one in (*results.cells, *results.exports)), default=0)
-    is_smallest = model.name.rpartition("/")[2] == str(smallest)
+    sizes = {cell.size for cell in results.cells} | {export.size for export in results.exports}
+    is_smallest = model.name.rpartition("/")[2] == str(min(sizes, default=0))
     if is_smallest and model.data_hash and model.data_hash != results.data.content_hash:
         return f"it is of the images {_short(model.data_hash)}, timed were {_short(results.data.content_hash)}"
     return ""

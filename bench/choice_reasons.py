@@ -2,7 +2,7 @@
 
 Among candidates that are tied the simplest is the answer. In this order, simpler is: more of fp32 (fp32, then bf16,
 fp16, int8), fewer conversions between the trained weights and what runs (none, one export, an export in two steps),
-fewer threads, a smaller batch, a smaller model, and what comes first in Assay's list of runtimes and exporters; the name
+fewer threads, a smaller batch, a smaller model, and what comes first in Assay's list of runtimes and exporters; a name
 settles what is left, so that the answer never hangs on an order.
 """
 

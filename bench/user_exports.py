@@ -19,9 +19,9 @@ from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
 from assay.user.model import Tensor, UserModel
+from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
-from export.record import MODEL_FILE
 from export.user_job import GIVEN
 from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
 

@@ -15,8 +15,8 @@ from typing import cast
 import numpy as np
 from pydantic import JsonValue
 
-from assay.localisation import Localisation
 from assay.jobs import Channel, Message, run_job, serve_job
+from assay.localisation import Localisation
 from assay.registry import FRAMEWORKS
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from assay.store import read_artifact

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper
 
 from assay.agreement import CEILING
-from assay.localisation import Localisation
 from assay.errors import InputError
+from assay.localisation import Localisation
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, to_double, widened
 from export.source import Array, Source, Step

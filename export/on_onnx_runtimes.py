@@ -23,8 +23,8 @@ from assay.agreement import tolerance_of_errors
 from assay.errors import InputError
 from assay.localisation import Localisation
 from export.inspect import read_model
-from export.on_onnx_localize import Trace, attributes_of, trace
 from export.on_onnx_double import widened
+from export.on_onnx_localize import Trace, attributes_of, trace
 from export.on_onnx_runners import called, run_in
 from export.source import Array
 
@@ -227,4 +227,4 @@ def _largest_difference(found: Array, exact: Array) -> float:
 
 
 def _name(node: NodeProto) -> str:
-    return node.name or node.output[0]
+    return str(node.name or node.output[0])

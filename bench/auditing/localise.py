@@ -54,7 +54,8 @@ def _followed(
     file = artifact_folder(export, run.folder / "onnx") / MODEL_FILE
     if not file.is_file():
         return []
-    images, layout, log = run.images(subject.spec.size), export.made_by["layout"], work / f"localise-{_label(export)}.log"
+    images, layout = run.images(subject.spec.size), export.made_by["layout"]
+    log = work / f"localise-{_label(export)}.log"
     nodes = find_partings(subject.weights, images, file, layout, run.folder / REPRO / _label(export), log)
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
@@ -80,6 +81,6 @@ def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -
 
 
 def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:
-    """Of the runtimes of one file, those that are wrong, and the one that does least to the graph and is right, or ""."""
+    """Of the runtimes of one file those that are wrong, and the right one that does least to the graph, or ""."""
     wrong = [name for name in RUNNERS.values() if outcomes.get(name) is False]
     return wrong, next((name for name in RUNNERS.values() if outcomes.get(name)), "")

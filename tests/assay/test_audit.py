@@ -96,8 +96,8 @@ def test_what_was_not_judged_is_a_finding_with_its_furthest_subject() -> None:
     assert found.passed
     (finding,) = found.models[0].findings()
     assert finding == (
-        "int8 on the inputs 'hard' is on record and not judged: integers have a range; the furthest, ort.cpu@b+int8, is "
-        "80% of the largest logit from the reference"
+        "int8 on the inputs 'hard' is on record and not judged: integers have a range; the furthest, ort.cpu@b+int8, "
+        "is 80% of the largest logit from the reference"
     )
 
 

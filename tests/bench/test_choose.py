@@ -28,9 +28,7 @@ IMAGES = 2000
 TIMED = sample_results()
 INT8 = next(
     one for one in TIMED.exports if (one.architecture, one.size, one.exporter) == ("bloodnet", 28, "torch-dynamo")
-).model_copy(
-    update={"exporter": "torch-dynamo+int8", "key": "8" * 64, "precision": "int8"}
-)
+).model_copy(update={"exporter": "torch-dynamo+int8", "key": "8" * 64, "precision": "int8"})
 SAMPLE = TIMED.model_copy(update={"exports": [*TIMED.exports, INT8]})
 
 

@@ -1,4 +1,4 @@
-"""Where only a runtime is wrong, its first wrong operator is found: two real runtimes, one of them given a spoiled file."""
+"""Where only a runtime is wrong, its first wrong operator is found: two real runtimes, one given a spoiled file."""
 
 from __future__ import annotations
 
