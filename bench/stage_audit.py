@@ -14,7 +14,7 @@ from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
-from bench.auditing.inputs import Prepared, prepare
+from bench.auditing.inputs import LARGE, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
 from bench.auditing.kept import determined_by, kept_or_made
 from bench.auditing.localise import localisations_of
@@ -30,9 +30,8 @@ from infer.runtime import ModelFiles
 from train.job import WEIGHTS_FILE
 
 SAMPLE, LARGE_SAMPLE = 96, 32
-"""Test images that go through at every batch size, with one thread and with all: three batches of 32, and one where an
-image has more than `LARGE` pixels a side, since they go through eight times."""
-LARGE = 64
+"""Test images that go through at every batch size, with one thread and with all: three batches of 32, or one of large
+images, since they go through eight times."""
 CALLS_IN_A_COMMAND = 10
 """A worker may take as many times longer over a whole split than over a single call."""
 INTEGERS = {"QuantizeLinear": "NaN everywhere"}

@@ -22,7 +22,10 @@ from train.data import Split
 
 AGREE_RELATIVE = 1e-12
 """How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
-BOUNDARY_IMAGES = 32
+LARGE = 64
+"""Above so many pixels a side an image costs so much that fewer of them go through what is repeated."""
+BOUNDARY_IMAGES, LARGE_BOUNDARY_IMAGES = 32, 8
+"""The search for the boundary takes a gradient in float64 at every step."""
 IMAGES_AT_ONCE = 256
 WHAT = {
     TEST: "images of the test split",
@@ -68,7 +71,8 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
     shape = subject.spec.image_shape
     split = run.data(subject.spec.size)[1].test
     chosen = drawn(len(split.labels), most_images, seed=0)
-    started = chosen[drawn(len(chosen), BOUNDARY_IMAGES, seed=1)]
+    pushed = BOUNDARY_IMAGES if subject.spec.size <= LARGE else LARGE_BOUNDARY_IMAGES
+    started = chosen[drawn(len(chosen), pushed, seed=1)]
     test, of_all = _test_inputs(subject, split, chosen, work), len(split.labels)
     sets = (
         test,
