@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
+from assay.deployment import Unit
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
 
@@ -142,12 +143,17 @@ class HighestRate(Record):
 
 
 class Load(Record):
-    """All that was measured of one server."""
+    """All that was measured of one server.
+
+    Attributes:
+        unit: what a record is; whatever is counted as images are those.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created: str
     assay_version: str
     deployment: str
+    unit: Unit = "image"
     version: int
     precision: str
     model_sha256: str

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
+from assay.deployment import Tolerance, Unit
 from assay.records import Interval, Record
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
 class WayVerified(Record):
-    """All test images over one transport.
+    """All audited records over one transport.
 
     Attributes:
         way: "http", "grpc" or "shared-memory".
-        requests, images: how many; requests of all sizes were mixed, `clients` of them under way at a time.
+        requests, images: how many; requests of all sizes were mixed, `clients` of them under way at a time. What is
+            counted as an image is a record where the deployment's unit is that.
         failed: requests that were not answered, or answered with something else; the first reasons are in `reasons`.
-        wrong: images of which a probability or the label is not the audited one.
-        max_absolute: largest |answer - audited| over all probabilities.
-        accuracy: over the wire (Wilson interval).
+        wrong: images of which an output is not the audited one.
+        max_absolute: largest |answer - audited| over all numbers that are no index.
+        accuracy: over the wire (Wilson interval); None where nobody knows what is right.
         versions: of the model that the answers say they are from.
     """
 
@@ -29,7 +31,7 @@ class WayVerified(Record):
     failed: int
     wrong: int
     max_absolute: float
-    accuracy: Interval
+    accuracy: Interval | None
     versions: list[str]
     reasons: list[str]
 
@@ -42,20 +44,22 @@ class Verification(Record):
     """What was asked of a server and how it answered.
 
     Attributes:
+        unit: what a record is, "image" or "record".
         server: what it calls itself.
+        tolerances: by output, how far an answer may be from the audited one.
+        audited_accuracy: of the audited answers, against the same labels.
         metadata: differences between what it says of the model and the deployment's contract.
         skipped: by transport, why it was not tried.
-        audited_accuracy: of the audited answers, against the same labels.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created: str
     deployment: str
     version: int
+    unit: Unit
     server: str
-    tolerance: float
-    derivation: str
-    audited_accuracy: Interval
+    tolerances: dict[str, Tolerance]
+    audited_accuracy: Interval | None
     metadata: list[str]
     ways: list[WayVerified]
     skipped: dict[str, str]

@@ -16,7 +16,9 @@ DEFAULT_OUT = "deployment"
 def deploy(
     study: Annotated[
         Path | None,
-        typer.Argument(metavar="[STUDY_FOLDER]", help="A finished and audited study's folder, artifacts/quick."),
+        typer.Argument(
+            metavar="[STUDY_FOLDER]", help="The folder of a finished and audited study, or of compare-model."
+        ),
     ] = None,
     cell: Annotated[
         str | None, typer.Option("--cell", help="The cell to deploy; what `assay choose` chose when not given.")
@@ -55,10 +57,10 @@ def deploy(
         typer.echo(found.model_dump_json(indent=1))
         return
     version = found.version(found.serving)
-    typer.echo(
-        f"{found.name}, version {version.number} of {len(found.versions)}: {version.cell}, {version.precision}, "
-        f"accuracy {version.accuracy.value:.2%} ({version.accuracy.low:.2%} to {version.accuracy.high:.2%})"
-    )
+    accuracy = version.accuracy
+    right = f", accuracy {accuracy.value:.2%} ({accuracy.low:.2%} to {accuracy.high:.2%})" if accuracy else ""
+    served = f"{found.name}, version {version.number} of {len(found.versions)}"
+    typer.echo(f"{served}: {version.cell}, {version.precision}{right}")
     typer.echo(said)
 
 

@@ -89,7 +89,7 @@ def verify_server(
     data_root: DataRoot = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a server for the whole test split and compare every answer with the audited one; exit 1 when one differs."""
+    """Ask a server about all that was audited and compare every answer; exit 1 when one differs."""
     from rich.console import Console
 
     from bench.serving.audited import target_of

@@ -136,6 +136,11 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
     return brought, checked, {route: file for route, file in files.items() if route in passed}
 
 
+def folder_of(folder: Path, route: str, key: str) -> Path:
+    """Where the export by one route is filed."""
+    return folder / "onnx" / f"{route}-{key[:12]}"
+
+
 def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
     """Export by one route, or find the file made earlier; a failure is a record with its reason."""
     packages = USER_EXPORTERS[route].packages if route in USER_EXPORTERS else ()
@@ -149,7 +154,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         "versions": dict(installed_versions(sorted({*packages, "onnx", "onnxruntime"}))),
     }
     key = artifact_key(KIND, inputs)
-    place = work.folder / "onnx" / f"{route}-{key[:12]}"
+    place = folder_of(work.folder, route, key)
 
     def fill(folder: Path) -> dict[str, JsonValue]:
         environment = ENVIRONMENTS / f"{route}.txt"

@@ -1,15 +1,16 @@
-"""A deployable graph and its answers, in a process of its own: `python -P -m export.contract_job`.
+"""The graph that is to be served and its answers, in a process of its own: `python -P -m export.contract_job`.
 
-It writes `model.onnx`, and of every image of the test split `probabilities.npy` (float32) and `label.npy` (int64), as
-ONNX Runtime computes them with the settings that will be served. A sample also goes through one by one, in the largest
-batch, and without graph optimisations: correct evaluations of one file, whose differences say how far apart two servers
-of it may be.
+It writes `model.onnx`, an export as it is or with the contract of `export.contract` around it, and `outputs.npy`, its
+answers to every record, as ONNX Runtime computes them with the settings that will be served. A sample also goes through
+one by one, in the largest batch, and without graph optimisations: correct evaluations of one file, whose differences
+say how far apart two servers of it may be.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,73 +20,81 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, run_job, serve_job
+from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
-from export.contract import IMAGES, LABEL, PROBABILITIES, check_contract, write_deployable
+from export.contract import write_deployable
 from export.inspect import one_line
 from export.reference import CPU_ONLY
 
 if TYPE_CHECKING:
     import onnxruntime
 
-MODEL_FILE, PROBABILITIES_FILE, LABEL_FILE = "model.onnx", "probabilities.npy", "label.npy"
+MODEL_FILE, OUTPUTS_FILE = "model.onnx", "outputs.npy"
 BATCH = 32
 SAMPLE = 128
 LIMIT_SECONDS = 3600
 
-Pixels = NDArray[np.uint8]
+
+class Contract(BaseModel):
+    """What `export.contract.write_deployable` has to know of an export; `layout` is that of its input."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: ModelSpec
+    layout: str
 
 
 class ContractRequest(BaseModel):
-    """One model to make deployable and to run.
+    """One model to serve and to run.
 
     Attributes:
-        source: the export's file; None where `folder` has a deployable model.onnx already.
-        layout: of its input.
-        images: .npy of uint8 (images, height, width, channels), the whole test split.
+        source: the export's file.
+        contract: to put around it; None where it is served as it is.
+        inputs, outputs: of what is served.
+        records: .npy of what `assay.served.as_records` takes, everything that it was audited on.
         threads: of onnxruntime.
-        most_images: largest batch that will be served.
-        folder: takes the files.
+        most_records: in one call that will be served; 0 where a call is one record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Path | None
-    spec: ModelSpec
-    layout: str
-    images: Path
+    source: Path
+    contract: Contract | None
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    records: Path
     threads: int
-    most_images: int
-    folder: Path
+    most_records: int
 
 
 class ContractOutcome(BaseModel):
     """What the job answers.
 
     Attributes:
-        images: how many were run.
-        spread: largest difference of a probability between correct evaluations of the same file, see the module's text.
-        seconds: for the whole split, batch 32.
-        versions: of onnxruntime.
+        records: how many were run.
+        spread: by output, the largest difference between correct evaluations of the same file, see the module's text.
+        seconds: for all records, batch 32.
+        onnxruntime: its version.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    images: int
-    spread: float
+    records: int
+    spread: dict[str, float]
     seconds: float
     onnxruntime: str
 
 
-def run_contract(request: ContractRequest, log: Path) -> ContractOutcome:
-    """Run the job.
+def run_contract(request: ContractRequest, folder: Path) -> ContractOutcome:
+    """Run the job; the folder takes its files and its log.
 
     Raises:
-        AssayError: the model cannot be made deployable, does not run, or its answers are no probabilities.
+        AssayError: the model cannot be made deployable, does not run, or its answers are not what was agreed.
     """
     answer = run_job(
         "export.contract_job",
-        cast("Message", request.model_dump(mode="json")),
-        log,
+        {"request": cast("Message", request.model_dump(mode="json")), "folder": str(folder)},
+        folder / "contract.log",
         limit_seconds=LIMIT_SECONDS,
         environment=CPU_ONLY,
     )
@@ -93,32 +102,37 @@ def run_contract(request: ContractRequest, log: Path) -> ContractOutcome:
 
 
 def work(message: Message, channel: Channel) -> Message:
-    """Build, check and run one deployable graph."""
+    """Build, check and run one graph."""
     import onnxruntime as ort  # noqa: PLC0415
 
     del channel
-    request = ContractRequest.model_validate(message)
-    path = request.folder / MODEL_FILE
-    if request.source is None:
-        check_contract(path, request.spec)
+    request, folder = ContractRequest.model_validate(message["request"]), Path(str(message["folder"]))
+    path = folder / MODEL_FILE
+    if request.contract is None:
+        shutil.copyfile(request.source, path)
     else:
-        write_deployable(request.source, request.spec, request.layout, path)
-    images = np.load(request.images, mmap_mode="r", allow_pickle=False)
+        write_deployable(request.source, request.contract.spec, request.contract.layout, path)
+    records = as_records(np.load(request.records, mmap_mode="r", allow_pickle=False), request.inputs)
+    batch = BATCH if request.most_records else 0
     session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     begun = time.perf_counter()
-    probabilities, label = run_graph(session, images, BATCH)
+    found = run_graph(session, records, request.outputs, batch)
     seconds = time.perf_counter() - begun
-    check_answers(probabilities, label)
-    np.save(request.folder / PROBABILITIES_FILE, probabilities)
-    np.save(request.folder / LABEL_FILE, label)
-    sample = images[:SAMPLE]
+    for one in request.outputs:
+        if one.index_of:
+            check_answers(found[one.index_of], found[one.name])
+    np.save(folder / OUTPUTS_FILE, found)
+    places = np.arange(max(min(SAMPLE, len(records)), request.most_records)) % len(records)
+    sample = records[places]
     plain = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
-    others = [run_graph(session, sample, batch)[0] for batch in (1, request.most_images)] + [
-        run_graph(plain, sample, BATCH)[0]
+    others = [
+        run_graph(session, sample, request.outputs, min(1, request.most_records)),
+        run_graph(session, sample, request.outputs, request.most_records),
+        run_graph(plain, sample, request.outputs, batch),
     ]
     outcome = ContractOutcome(
-        images=len(images),
-        spread=max(float(np.abs(other - probabilities[: len(sample)]).max()) for other in others),
+        records=len(records),
+        spread={one.name: _spread(others, found[places], one) for one in request.outputs},
         seconds=seconds,
         onnxruntime=ort.__version__,
     )
@@ -136,23 +150,44 @@ def session_of(path: Path, threads: int, level: object) -> onnxruntime.Inference
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but this
-        raise ExportFailedError("ONNX Runtime does not load the deployable graph", found=one_line(error)) from error
+        raise ExportFailedError("ONNX Runtime does not load the graph to be served", found=one_line(error)) from error
 
 
 def run_graph(
-    session: onnxruntime.InferenceSession, images: Pixels, batch: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Probabilities (images, classes) and labels (images,), `batch` at a time; the last one may be smaller."""
-    try:
-        found = [session.run([PROBABILITIES, LABEL], {IMAGES: piece}) for piece in _pieces(images, batch)]
-    except Exception as error:  # onnxruntime's exceptions share no base but this
-        raise ExportFailedError("ONNX Runtime does not run the deployable graph", found=one_line(error)) from error
-    return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+    session: onnxruntime.InferenceSession, records: Records, outputs: Sequence[Tensor], batch: int
+) -> Records:
+    """The answers to all records, `batch` at a time, the last one may be smaller; one by one and without a batch if 0.
+
+    Raises:
+        ExportFailedError: it does not run, or answers in another type or shape.
+    """
+    found = np.zeros(len(records), record_type(outputs))
+    names = [one.name for one in outputs]
+    for start in range(0, len(records), batch or 1):
+        whole = slice(start, start + batch) if batch else start
+        part = records[whole]
+        feeds = {name: np.asarray(part[name], order="C") for name in records.dtype.names or ()}
+        try:
+            answer = session.run(names, feeds)
+        except Exception as error:  # onnxruntime's exceptions share no base but this
+            raise ExportFailedError(
+                "ONNX Runtime does not run the graph to be served", found=one_line(error)
+            ) from error
+        for name, value in zip(names, map(np.asarray, answer), strict=True):
+            wanted = np.asarray(found[whole][name])
+            if (value.dtype, value.shape) != (wanted.dtype, wanted.shape):
+                raise ExportFailedError(
+                    f"The output '{name}' of the graph to be served is not what was agreed",
+                    expected=f"{wanted.dtype} {wanted.shape}",
+                    found=f"{value.dtype} {value.shape}",
+                )
+            found[name][whole] = value
+    return found
 
 
-def _pieces(images: Pixels, batch: int) -> Iterator[Pixels]:
-    for start in range(0, len(images), batch):
-        yield np.ascontiguousarray(images[start : start + batch])
+def _spread(others: Sequence[Records], found: Records, output: Tensor) -> float:
+    """How far any of the others is from what was found."""
+    return max(float(errors_of({output.name: one[output.name]}, found, output).max()) for one in others)
 
 
 def check_answers(probabilities: NDArray[np.float32], label: NDArray[np.int64]) -> None:

@@ -31,6 +31,8 @@ from export.user_inputs import Form, declared_inputs, form_of, records_of
 Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
+DESCRIPTION_FILE = "model.json"
+"""The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
 MOST_ROWS = 32
 """Of the records, those that are compared; in float64 by onnx's reference evaluator, which is slow, fewer."""
 MOST_EVALUATED = 8
@@ -55,7 +57,7 @@ class ProbeRequest(BaseModel):
         dimensions: sizes of dynamic dimensions by name.
         inputs: .npz or folder of .npy; None draws them.
         batches: rows of the calls that will be timed.
-        folder: takes `RECORDS_FILE`, `NATIVE_FILE` and, where there is a reference, `REFERENCE_FILE`.
+        folder: takes `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a reference.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -105,9 +107,14 @@ def probe(request: ProbeRequest) -> Probed:
         np.save(request.folder / REFERENCE_FILE, exact)
         reference, reason = REFERENCES[model.kind], ""
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
-    return Probed(
-        model=model.model_copy(update={"fingerprint": fingerprint.hexdigest()}), reference=reference, reason=reason
-    )
+    model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
+    _describe(model, request.folder / DESCRIPTION_FILE)
+    return Probed(model=model, reference=reference, reason=reason)
+
+
+def _describe(model: UserModel, path: Path) -> None:
+    here = model.location.model_copy(update={"path": Path(model.location.path.name)})
+    path.write_text(model.model_copy(update={"location": here}).model_dump_json(indent=1), encoding="utf-8")
 
 
 def load(location: Location) -> tuple[Location, Loaded]:

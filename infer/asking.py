@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import FailedError
 from assay.jobs import Channel, Message
+from assay.served import Records, errors_of
 from infer import wire
 
 
@@ -23,7 +24,8 @@ class Request(BaseModel):
 
     Attributes:
         do: "closed", "overhead", or one of LoadGen's scenarios.
-        images, expected: .npy files: uint8 (count, H, W, C), and the audited float32 (count, classes).
+        records, expected: .npy files of records: of the inputs, and of the outputs that were audited.
+        allowed: by output, the largest error of `assay.served.errors_of` that passes.
         arrays: the .npz file to write.
         clients: at the same time.
         rate, bound_ms: queries a second and bound on the 99th percentile, for "Server".
@@ -35,15 +37,11 @@ class Request(BaseModel):
 
     do: str
     way: wire.Way
-    http: str
-    grpc: str
-    names: tuple[str, str, str, str]
-    classes: int
-    most_images: int
+    target: wire.Target
     version: str
-    images: Path
+    records: Path
     expected: Path
-    tolerance: float
+    allowed: dict[str, float]
     arrays: Path
     seconds: float
     seed: int
@@ -54,19 +52,14 @@ class Request(BaseModel):
     threads: int = 1
     logs: Path | None = None
 
-    @property
-    def target(self) -> wire.Target:
-        model, image, probabilities, label = self.names
-        return wire.Target(self.http, self.grpc, model, image, probabilities, label, self.classes, self.most_images)
-
 
 @dataclass
 class Asking:
-    """The images, and the count of what was asked and answered wrongly; shared by all threads."""
+    """The records, and the count of what was asked and answered wrongly; shared by all threads."""
 
     request: Request
-    images: wire.Images
-    expected: NDArray[np.float32]
+    records: Records
+    expected: Records
     asked: int = 0
     failed: int = 0
     wrong: int = 0
@@ -75,7 +68,7 @@ class Asking:
 
     @classmethod
     def of(cls, request: Request) -> Asking:
-        return cls(request, np.load(request.images, allow_pickle=False), np.load(request.expected, allow_pickle=False))
+        return cls(request, np.load(request.records, allow_pickle=False), np.load(request.expected, allow_pickle=False))
 
     def connect(self) -> wire.Connection:
         return wire.connect(self.request.way, self.request.target)
@@ -85,13 +78,15 @@ class Asking:
         with self.lock:
             self.asked += 1
         try:
-            answer = connection.ask(np.ascontiguousarray(self.images[places]), str(places[0]))
+            answer = connection.ask(self.records[places], str(places[0]))
         except FailedError as error:
             with self.lock:
                 self.failed += 1
                 self.reasons = [*self.reasons, str(error)][:3]
             return None
-        wrong = ~(np.abs(answer.probabilities - self.expected[places]) <= self.request.tolerance).all(axis=1)
+        expected, wrong = self.expected[places], np.zeros(len(places), bool)
+        for output in self.request.target.outputs:
+            wrong |= errors_of(answer.outputs, expected, output) > self.request.allowed[output.name]
         if wrong.any():
             with self.lock:
                 self.wrong += int(wrong.sum())

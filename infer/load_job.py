@@ -1,6 +1,6 @@
 """A client that loads a server, in a process of its own: `python -P -m infer.load_job`.
 
-Every answer is held against the audited one of its image. What is measured goes back by a file of arrays.
+Every answer is held against the audited one of its record. What is measured goes back by a file of arrays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAILURES_BORNE = 20
 
 
 def closed_loop(request: Request, channel: Channel) -> Message:
-    """Some clients for some seconds, each asking for the next image when it has the last one's answer."""
+    """Some clients for some seconds, each asking about the next record when it has the last one's answer."""
     asking = Asking.of(request)
     rows: list[tuple[int, int, int]] = []
     barrier, start = threading.Barrier(request.clients + 1), threading.Event()
@@ -35,12 +35,12 @@ def closed_loop(request: Request, channel: Channel) -> Message:
         random = np.random.default_rng((request.seed, number))
         connection = asking.connect()
         for _ in range(WARM_UP_REQUESTS):
-            asking.ask(connection, random.integers(0, len(asking.images), 1))
+            asking.ask(connection, random.integers(0, len(asking.records), 1))
         barrier.wait()
         start.wait()
         mine: list[tuple[int, int, int]] = []
         while time.perf_counter_ns() < ends[0] and asking.failed < FAILURES_BORNE:
-            answer = asking.ask(connection, random.integers(0, len(asking.images), 1))
+            answer = asking.ask(connection, random.integers(0, len(asking.records), 1))
             if answer is not None:
                 mine.append((answer.begun_ns, answer.wire_ns, answer.client_ns))
         rows.extend(mine)
@@ -67,12 +67,12 @@ def closed_loop(request: Request, channel: Channel) -> Message:
 
 
 def overhead(request: Request, channel: Channel) -> Message:
-    """Bursts of single images by the server and by onnxruntime here, in random order within each block."""
+    """Bursts of single records by the server and by onnxruntime here, in random order within each block."""
     from infer.on_ort_served import open_served  # noqa: PLC0415  a framework, wanted for this alone
 
     asking = Asking.of(request)
     connection = asking.connect()
-    here = open_served(cast("Path", request.model), request.threads, request.names[1:])
+    here = open_served(cast("Path", request.model), request.threads, [one.name for one in request.target.outputs])
     random = np.random.default_rng(request.seed)
 
     def served(place: int) -> int:
@@ -80,20 +80,20 @@ def overhead(request: Request, channel: Channel) -> Message:
         return 0 if answer is None else answer.total_ns
 
     def in_process(place: int) -> int:
-        image = asking.images[place : place + 1]
+        inputs = request.target.arrays(asking.records[place : place + 1])
         begun = time.perf_counter_ns()
-        here(image)
+        here(inputs)
         return time.perf_counter_ns() - begun
 
     sides: tuple[Callable[[int], int], ...] = (served, in_process)
     for place in range(WARM_UP_REQUESTS):
         for side in sides:
-            side(place % len(asking.images))
+            side(place % len(asking.records))
     found: tuple[list[list[int]], list[list[int]]] = ([], [])
     with measured(channel) as use:
         deadline = time.perf_counter() + request.seconds
         while time.perf_counter() < deadline and asking.failed < FAILURES_BORNE:
-            places = random.integers(0, len(asking.images), BURST_CALLS)
+            places = random.integers(0, len(asking.records), BURST_CALLS)
             for side in random.permutation(len(sides)):
                 found[side].append([sides[side](int(place)) for place in places])
     connection.close()

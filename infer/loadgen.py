@@ -25,7 +25,7 @@ MULTI_STREAM_SAMPLES = 8
 LEAST_QUERIES = 32
 MOST_QUERIES = 1_000_000
 SUMMARY_FILE = "mlperf_log_summary.txt"
-Job = list[tuple[int, int]]  # of each sample LoadGen's number and the image's
+Job = list[tuple[int, int]]  # of each sample LoadGen's number and the record's
 
 
 def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
@@ -44,10 +44,11 @@ def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
     logs = cast("Path", request.logs)
     logs.mkdir(parents=True, exist_ok=True)
     clients = 1 if request.do in {"SingleStream", "MultiStream"} else CLIENTS
-    batch = {"MultiStream": MULTI_STREAM_SAMPLES, "Offline": request.most_images}.get(request.do, 1)
-    system = _System(loadgen, asking, clients, min(batch, request.most_images))
+    most = max(request.target.most_records, 1)
+    batch = {"MultiStream": MULTI_STREAM_SAMPLES, "Offline": most}.get(request.do, 1)
+    system = _System(loadgen, asking, clients, min(batch, most))
     under_test = loadgen.ConstructSUT(system.issue, lambda: None)
-    count = len(asking.images)
+    count = max(len(asking.records), MULTI_STREAM_SAMPLES)  # as many as one query has
     library = loadgen.ConstructQSL(count, count, lambda _: None, lambda _: None)
     output = loadgen.LogOutputSettings()
     output.outdir = str(logs)
@@ -76,8 +77,8 @@ class _System:
         ready.wait()
 
     def issue(self, samples: Sequence[Any]) -> None:
-        """Take LoadGen's query: its samples in requests of as many images as one may have."""
-        pairs = [(sample.id, sample.index) for sample in samples]
+        """Take LoadGen's query: its samples in requests of as many records as one may have."""
+        pairs = [(sample.id, sample.index % len(self._asking.records)) for sample in samples]
         for begin in range(0, len(pairs), self._batch):
             self._jobs.put(pairs[begin : begin + self._batch])
 
@@ -89,7 +90,7 @@ class _System:
 
     def _serve(self, ready: threading.Barrier) -> None:
         connection = self._asking.connect()
-        self._asking.ask(connection, np.arange(min(self._batch, len(self._asking.images))))
+        self._asking.ask(connection, np.arange(min(self._batch, len(self._asking.records))))
         ready.wait()
         while (job := self._jobs.get()) is not None:
             self._asking.ask(connection, np.array([index for _, index in job]))

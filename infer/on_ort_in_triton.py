@@ -18,14 +18,9 @@ import onnxruntime
 import triton_python_backend_utils as triton  # only there inside the server
 from numpy.typing import NDArray
 
-Images = NDArray[np.uint8]
-Outputs = list[NDArray[Any]]
+Arrays = list[NDArray[Any]]
 Config = dict[str, Any]  # the server's ModelConfig as JSON
-TYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(float)": np.float32,
-    "tensor(int64)": np.int64,
-}
+KINDS = {"FP32": "float", "FP64": "double"}  # of ONNX, where it is not Triton's own in small letters
 
 
 class RefusedError(Exception):
@@ -40,80 +35,103 @@ class TritonPythonModel:
         config: Config = json.loads(args["model_config"])
         path = Path(args["model_repository"], args["model_version"], "model.onnx")
         self.session = onnxruntime.InferenceSession(path, options_of(config), providers=["CPUExecutionProvider"])
-        (self.input,) = self.session.get_inputs()
-        self.outputs = [output["name"] for output in config["output"]]
-        offered = [output.name for output in self.session.get_outputs()]
-        if [self.input.name] != [one["name"] for one in config["input"]] or set(self.outputs) - set(offered):
+        inputs = {one.name: one.type for one in self.session.get_inputs()}
+        outputs = {one.name: one.type for one in self.session.get_outputs()}
+        if types_of(config["input"]) != inputs or not types_of(config["output"]).items() <= outputs.items():
             raise triton.TritonModelException(
-                f"{path} has the input {self.input.name} and the outputs {offered}, config.pbtxt names others"
+                f"{path} has the inputs {inputs} and the outputs {outputs}, config.pbtxt names others"
             )
-        self.type = TYPES[self.input.type]
-        self.image = tuple(int(size) for size in config["input"][0]["dims"])
+        self.inputs = [one["name"] for one in config["input"]]
+        self.outputs = [one["name"] for one in config["output"]]
+        self.types = [triton.triton_string_to_numpy(one["data_type"]) for one in config["input"]]
+        self.shapes = [shape_of(one) for one in config["input"]]
         self.most = config["max_batch_size"]
 
     def execute(self, requests: list[triton.InferenceRequest]) -> list[triton.InferenceResponse]:
         """Answer all requests of a dynamic batch by one run; each gets its own part, or its own error."""
         answers: dict[int, triton.InferenceResponse] = {}
-        accepted: dict[int, Images] = {}
+        accepted: dict[int, Arrays] = {}
         for place, request in enumerate(requests):
             try:
-                accepted[place] = self.images_of(request)
+                accepted[place] = self.inputs_of(request)
             except RefusedError as error:
                 answers[place] = failed(error)
         answers |= self.answered(accepted)
         return [answers[place] for place in range(len(requests))]
 
-    def images_of(self, request: triton.InferenceRequest) -> Images:
-        """The request's images; the server has checked much of this, but what it lets pass ends here.
+    def inputs_of(self, request: triton.InferenceRequest) -> Arrays:
+        """The request's inputs; the server has checked much of this, but what it lets pass ends here.
 
         Raises:
             RefusedError: they are not what the model takes.
         """
-        tensor = triton.get_input_tensor_by_name(request, self.input.name)
-        if tensor is None:
-            raise RefusedError(f"the input {self.input.name} is missing")
-        images: Images = tensor.as_numpy()
-        if images.dtype != self.type:
-            raise RefusedError(f"the input {self.input.name} is {images.dtype}, expected {np.dtype(self.type)}")
-        if images.ndim != len(self.image) + 1 or images.shape[1:] != self.image:
-            raise RefusedError(f"an image is {images.shape[1:]}, expected {self.image}")
-        if not 1 <= len(images) <= self.most:
-            raise RefusedError(f"the request has {len(images)} images, expected 1 to {self.most}")
-        return images
+        found: Arrays = []
+        for name, kind, shape in zip(self.inputs, self.types, self.shapes, strict=True):
+            tensor = triton.get_input_tensor_by_name(request, name)
+            if tensor is None:
+                raise RefusedError(f"the input {name} is missing")
+            array = tensor.as_numpy()
+            if array.dtype != kind:
+                raise RefusedError(f"the input {name} is {array.dtype}, expected {np.dtype(kind)}")
+            given = array.shape[1:] if self.most else array.shape
+            if array.ndim != len(shape) + bool(self.most) or given != shape:
+                raise RefusedError(f"a record's {name} is {given}, expected {shape}")
+            found.append(array)
+        counts = {len(array) for array in found} if self.most else {1}
+        if len(counts) != 1 or not 1 <= min(counts) <= max(self.most, 1):
+            counted = ", ".join(map(str, sorted(counts)))
+            raise RefusedError(f"the request has {counted} records, expected 1 to {self.most}")
+        return found
 
-    def answered(self, accepted: dict[int, Images]) -> dict[int, triton.InferenceResponse]:
+    def answered(self, accepted: dict[int, Arrays]) -> dict[int, triton.InferenceResponse]:
         """By the request's place its answer, or the response that says why there is none."""
         if not accepted:
             return {}
-        try:
-            return self.run_together(accepted)
-        except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no base but this
-            if len(accepted) == 1:
-                return {place: failed(error) for place in accepted}
+        if len(accepted) == 1 or self.most:
+            try:
+                return self.run_together(accepted)
+            except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no base but this
+                if len(accepted) == 1:
+                    return {place: failed(error) for place in accepted}
         found: dict[int, triton.InferenceResponse] = {}
-        for place, images in accepted.items():  # one request's failure is not the others'
-            found |= self.answered({place: images})
+        for place, inputs in accepted.items():  # one request's failure is not the others'
+            found |= self.answered({place: inputs})
         return found
 
-    def run_together(self, accepted: dict[int, Images]) -> dict[int, triton.InferenceResponse]:
-        """One run over the images of all requests, split again by whose they are.
+    def run_together(self, accepted: dict[int, Arrays]) -> dict[int, triton.InferenceResponse]:
+        """One run over the records of all requests, split again by whose they are.
 
         Raises:
-            RefusedError: the model did not answer every image.
+            RefusedError: the model did not answer every record.
         """
         parts = list(accepted.values())
-        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        outputs: Outputs = self.session.run(self.outputs, {self.input.name: images})
+        inputs = parts[0] if len(parts) == 1 else [np.concatenate(some) for some in zip(*parts, strict=True)]
+        outputs: Arrays = self.session.run(self.outputs, dict(zip(self.inputs, inputs, strict=True)))
+        if not self.most:
+            return {place: self.answer(outputs) for place in accepted}
         for name, output in zip(self.outputs, outputs, strict=True):
-            if len(output) != len(images):
-                raise RefusedError(f"the model answered {len(images)} images with {len(output)} of {name}")
-        ends = np.cumsum([len(part) for part in parts])[:-1]
+            if output.shape[:1] != inputs[0].shape[:1]:
+                raise RefusedError(f"the model answered {len(inputs[0])} records with {output.shape} of {name}")
+        ends = np.cumsum([len(part[0]) for part in parts])[:-1]
         split = zip(*(np.split(output, ends) for output in outputs), strict=True)
-        return {place: self.answer(some) for place, some in zip(accepted, split, strict=True)}
+        return {place: self.answer(list(some)) for place, some in zip(accepted, split, strict=True)}
 
-    def answer(self, outputs: tuple[NDArray[Any], ...]) -> triton.InferenceResponse:
+    def answer(self, outputs: Arrays) -> triton.InferenceResponse:
         """A response with these outputs."""
         return triton.InferenceResponse([triton.Tensor(*pair) for pair in zip(self.outputs, outputs, strict=True)])
+
+
+def types_of(tensors: list[Config]) -> dict[str, str]:
+    """What the configuration says of inputs or outputs, in ONNX's words."""
+    kinds = {one["name"]: one["data_type"].removeprefix("TYPE_") for one in tensors}
+    return {name: f"tensor({KINDS.get(kind, kind.lower())})" for name, kind in kinds.items()}
+
+
+def shape_of(tensor: Config) -> tuple[int, ...]:
+    """Of one record, as the graph has it: a single number has no dimension there."""
+    reshape = tensor.get("reshape")
+    dims = tensor["dims"] if reshape is None else reshape.get("shape", [])
+    return tuple(int(size) for size in dims)
 
 
 def options_of(config: Config) -> onnxruntime.SessionOptions:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from assay.errors import ArtifactError
+from assay.served import Array
 
-Ask = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.int64]]]
+Ask = Callable[[Mapping[str, Array]], Sequence[Array]]
 
 
-def open_served(path: Path, threads: int, names: tuple[str, str, str]) -> Ask:
-    """The graph as a function from images to probabilities and labels, with the options that the server gives it.
-
-    Args:
-        names: of the input, the probabilities and the label.
+def open_served(path: Path, threads: int, outputs: Sequence[str]) -> Ask:
+    """The graph as a function from inputs by name to these outputs, with the options that the server gives it.
 
     Raises:
         ArtifactError: onnxruntime refuses the file.
@@ -30,10 +26,10 @@ def open_served(path: Path, threads: int, names: tuple[str, str, str]) -> Ask:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but this
         raise ArtifactError(f"onnxruntime cannot load {path}", found=str(error)) from error
-    image, *outputs = names
+    names = list(outputs)
 
-    def ask(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        probabilities, labels = session.run(outputs, {image: images})
-        return probabilities, labels
+    def ask(inputs: Mapping[str, Array]) -> Sequence[Array]:
+        found: Sequence[Array] = session.run(names, inputs)
+        return found
 
     return ask

@@ -7,42 +7,56 @@ memory are Triton's extensions, used where the server says that it has them. tri
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from assay.errors import FailedError, InputError, NotInstalledError
+from assay.records import Record
+from assay.served import Array, Records, Tensor
 
 Way = Literal["http", "grpc", "shared-memory"]
 WAYS: tuple[Way, ...] = ("http", "grpc", "shared-memory")
 BINARY, SHARED_MEMORY = "binary_tensor_data", "system_shared_memory"
 LIMIT_SECONDS = 30.0
-Images = NDArray[np.uint8]
+ALIGNMENT = 64
+"""Bytes that each tensor begins at a multiple of in shared memory."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Record):
     """A served model and where it is.
 
     Attributes:
         http, grpc: host and port.
-        model, image, probabilities, label: the names of the model and its tensors.
-        classes: how many probabilities an image has.
-        most_images: in one request.
+        model: its name.
+        inputs, outputs: of one record.
+        most_records: in one request; 0 where a request is one record, without a batch around it.
     """
 
     http: str
     grpc: str
     model: str
-    image: str
-    probabilities: str
-    label: str
-    classes: int
-    most_images: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    most_records: int
+
+    def batch(self, records: int) -> list[int]:
+        """What comes before a record's shape in a request of so many."""
+        return [records] if self.most_records else []
+
+    def arrays(self, records: Records) -> dict[str, Array]:
+        """The inputs of one request by name, contiguous, in the shapes that the graph has.
+
+        Raises:
+            FailedError: it is none or more than one record where a request is one.
+        """
+        if not self.most_records and len(records) != 1:
+            raise FailedError(f"A request of {len(records)} records failed", expected="one, the model takes no batch")
+        source = records if self.most_records else records[0]
+        return {one.name: np.asarray(source[one.name], order="C") for one in self.inputs}
 
 
 @dataclass(frozen=True)
@@ -50,16 +64,14 @@ class Answer:
     """What a request came back with.
 
     Attributes:
-        probabilities: float32 (images, classes).
-        labels: int64 (images,).
+        outputs: by name, (records, *shape).
         version: of the model that answered, "" where the server does not say.
         begun_ns: when the call began, on the monotonic clock.
         wire_ns: from handing the request to the transport to having its answer.
         client_ns: spent on making the request and reading the answer.
     """
 
-    probabilities: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    outputs: Mapping[str, Array]
     version: str
     begun_ns: int
     wire_ns: int
@@ -73,8 +85,8 @@ class Answer:
 class Connection(Protocol):
     """A client of one server; for one thread."""
 
-    def ask(self, images: Images, identifier: str) -> Answer:
-        """Send one request with these images, (count, height, width, channels).
+    def ask(self, records: Records, identifier: str) -> Answer:
+        """Send one request with these records, (count,).
 
         Raises:
             FailedError: the server refused it, did not answer, or answered something else.
@@ -82,15 +94,6 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Give back the connection and what the server holds for it."""
-
-
-def extensions(target: Target) -> frozenset[str]:
-    """What the server can do beyond the protocol.
-
-    Raises:
-        InputError: nothing answers there.
-    """
-    return frozenset(describe(target.http)["extensions"])
 
 
 def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -> dict[str, Any]:
@@ -173,19 +176,14 @@ class _Http:
         self._package = _package("http")
         self._client = _http(target.http, LIMIT_SECONDS)
 
-    def ask(self, images: Images, identifier: str) -> Answer:
-        target = self._target
-
-        def prepare() -> tuple[object, object]:
-            tensor = self._package.InferInput(target.image, images.shape, "UINT8")
-            tensor.set_data_from_numpy(images, binary_data=self._binary)
+    def ask(self, records: Records, identifier: str) -> Answer:
+        def prepare() -> tuple[list[object], object]:
             wanted = [
-                self._package.InferRequestedOutput(name, binary_data=self._binary)
-                for name in (target.probabilities, target.label)
+                self._package.InferRequestedOutput(one.name, binary_data=self._binary) for one in self._target.outputs
             ]
-            return tensor, wanted
+            return _tensors(self._package, self._target, records, binary_data=self._binary), wanted
 
-        return _asked(self._client, target, prepare, len(images), identifier)
+        return _asked(self._client, self._target, prepare, len(records), identifier)
 
     def close(self) -> None:
         self._client.close()
@@ -199,20 +197,30 @@ class _Grpc:
         self._package = _package("grpc")
         self._client = self._package.InferenceServerClient(target.grpc)
 
-    def ask(self, images: Images, identifier: str) -> Answer:
-        def prepare() -> tuple[object, object]:
-            tensor = self._package.InferInput(self._target.image, images.shape, "UINT8")
-            tensor.set_data_from_numpy(images)
-            return tensor, None
+    def ask(self, records: Records, identifier: str) -> Answer:
+        def prepare() -> tuple[list[object], object]:
+            return _tensors(self._package, self._target, records), None
 
-        return _asked(self._client, self._target, prepare, len(images), identifier, client_timeout=LIMIT_SECONDS)
+        return _asked(self._client, self._target, prepare, len(records), identifier, client_timeout=LIMIT_SECONDS)
 
     def close(self) -> None:
         self._client.close()
 
 
+def _tensors(package: ModuleType, target: Target, records: Records, **options: bool) -> list[object]:
+    """The inputs of a request, with their content."""
+    found: list[object] = []
+    arrays = target.arrays(records)
+    for one in target.inputs:
+        shape = [*target.batch(len(records)), *one.wire_shape]
+        tensor = package.InferInput(one.name, shape, one.datatype)
+        tensor.set_data_from_numpy(arrays[one.name].reshape(shape), **options)
+        found.append(tensor)
+    return found
+
+
 class _SharedMemory:
-    """Over gRPC, the images in memory that the server reads; the answers come by gRPC."""
+    """Over gRPC, the inputs in memory that the server reads; the answers come by gRPC."""
 
     def __init__(self, target: Target) -> None:
         import tritonclient.utils.shared_memory as memory  # noqa: PLC0415  only where it is used
@@ -224,23 +232,34 @@ class _SharedMemory:
         self._region: object | None = None
         self._bytes = 0
 
-    def ask(self, images: Images, identifier: str) -> Answer:
-        self._make_room(images.nbytes)
+    def ask(self, records: Records, identifier: str) -> Answer:
+        arrays = self._target.arrays(records)
+        self._make_room(sum(_aligned(array.nbytes) for array in arrays.values()))
 
-        def prepare() -> tuple[object, object]:
-            try:
-                self._memory.set_shared_memory_region(self._region, [images])
-            except self._memory.SharedMemoryException as error:
-                raise FailedError(f"A request of {len(images)} images failed", found=text_of(error)) from error
-            tensor = self._package.InferInput(self._target.image, images.shape, "UINT8")
-            tensor.set_shared_memory(self._name, images.nbytes)
-            return tensor, None
+        def prepare() -> tuple[list[object], object]:
+            return self._shared(arrays, len(records)), None
 
-        return _asked(self._client, self._target, prepare, len(images), identifier, client_timeout=LIMIT_SECONDS)
+        return _asked(self._client, self._target, prepare, len(records), identifier, client_timeout=LIMIT_SECONDS)
 
     def close(self) -> None:
         self._give_back()
         self._client.close()
+
+    def _shared(self, arrays: Mapping[str, Array], records: int) -> list[object]:
+        """The inputs of a request, their content put into the memory one after the other."""
+        found: list[object] = []
+        place = 0
+        for one in self._target.inputs:
+            array = arrays[one.name].reshape([*self._target.batch(records), *one.wire_shape])
+            try:
+                self._memory.set_shared_memory_region(self._region, [array], place)
+            except self._memory.SharedMemoryException as error:
+                raise FailedError(f"A request of {records} records failed", found=text_of(error)) from error
+            tensor = self._package.InferInput(one.name, array.shape, one.datatype)
+            tensor.set_shared_memory(self._name, array.nbytes, place)
+            found.append(tensor)
+            place += _aligned(array.nbytes)
+        return found
 
     def _make_room(self, size: int) -> None:
         if size <= self._bytes:
@@ -265,10 +284,14 @@ class _SharedMemory:
             self._region, self._bytes = None, 0
 
 
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
 def _asked(
     client: Any,  # either of tritonclient's clients, which have no common type
     target: Target,
-    prepare: Callable[[], tuple[object, object]],
+    prepare: Callable[[], tuple[list[object], object]],
     count: int,
     identifier: str,
     **options: object,
@@ -276,21 +299,24 @@ def _asked(
     """One timed request; its answer is held against what was asked for."""
     clock = time.perf_counter_ns
     begun = clock()
-    tensor, wanted = prepare()
+    tensors, wanted = prepare()
     sent = clock()
     try:
-        result = client.infer(target.model, [tensor], outputs=wanted, request_id=identifier, **options)
+        result = client.infer(target.model, tensors, outputs=wanted, request_id=identifier, **options)
     except (OSError, _refusal()) as error:
-        raise FailedError(f"A request of {count} images failed", found=text_of(error)) from error
+        raise FailedError(f"A request of {count} records failed", found=text_of(error)) from error
     received = clock()
-    probabilities, labels = result.as_numpy(target.probabilities), result.as_numpy(target.label)
+    arrays = [result.as_numpy(one.name) for one in target.outputs]
     read = clock()
     response = result.get_response()
     said = response if isinstance(response, dict) else {"id": response.id, "model_version": response.model_version}
-    _check(target, count, identifier, probabilities, labels, str(said.get("id", "")))
+    answered = str(said.get("id", ""))
+    if answered not in {"", identifier}:
+        raise FailedError("An answer reached the wrong request", expected=identifier, found=answered)
     return Answer(
-        probabilities=probabilities.astype(np.float32, copy=False),
-        labels=labels.reshape(count).astype(np.int64, copy=False),
+        outputs={
+            one.name: _checked(target, count, one, array) for one, array in zip(target.outputs, arrays, strict=True)
+        },
         version=str(said.get("model_version", "")),
         begun_ns=begun,
         wire_ns=received - sent,
@@ -298,24 +324,21 @@ def _asked(
     )
 
 
-def _check(target: Target, count: int, identifier: str, probabilities: object, labels: object, answered: str) -> None:
-    """
+def _checked(target: Target, count: int, tensor: Tensor, array: object) -> Array:
+    """An output as (count, *shape).
+
     Raises:
-        FailedError: this is no answer to the request.
+        FailedError: it is of another type or shape, or missing.
     """
-    if answered not in {"", identifier}:
-        raise FailedError("An answer reached the wrong request", expected=identifier, found=answered)
-    shape = (count, target.classes)
-    if not isinstance(probabilities, np.ndarray) or probabilities.shape != shape:
-        found = "nothing" if probabilities is None else str(getattr(probabilities, "shape", ""))
+    batch = target.batch(count)
+    wanted = (*batch, *tensor.shape)
+    fits = isinstance(array, np.ndarray) and array.shape in {wanted, (*batch, *tensor.wire_shape)}
+    if not isinstance(array, np.ndarray) or not fits or array.dtype != tensor.dtype:
+        found = "nothing" if array is None else f"{getattr(array, 'dtype', '')} {getattr(array, 'shape', '')}"
         raise FailedError(
-            f"The output {target.probabilities} is not what was audited", expected=str(shape), found=found
+            f"The output {tensor.name} is not what was audited", expected=f"{tensor.dtype} {wanted}", found=found
         )
-    if not isinstance(labels, np.ndarray) or labels.size != count or labels.dtype.kind not in "iu":
-        found = "nothing" if labels is None else f"{getattr(labels, 'dtype', '')} {getattr(labels, 'shape', '')}"
-        raise FailedError(
-            f"The output {target.label} is not what was audited", expected=f"{count} integers", found=found
-        )
+    return array.reshape(count, *tensor.shape)
 
 
 def text_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,30 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.deployment import Deployment, Tensor, Version
+from assay.deployment import Deployment, Tolerance, Version
 from assay.records import Interval
 from assay.results import DataSummary
-from bench.deployment.config import WARM_UP, WARM_UP_FILE, config_of, config_text
+from assay.served import Records, Tensor, as_records, records_of
+from bench.deployment.config import WARM_UP, config_of, config_text
 from bench.deployment.folder import write_checksums
 
 SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
 NAME = "cells"
+INPUTS = [Tensor(name="images", datatype="UINT8", shape=[SIDE, SIDE, 3])]
+OUTPUTS = [
+    Tensor(name="probabilities", datatype="FP32", shape=[CLASSES]),
+    Tensor(name="label", datatype="INT64", shape=[], index_of="probabilities"),
+]
 
 
 def images() -> NDArray[np.uint8]:
     """The test split: (IMAGES, SIDE, SIDE, 3), no two alike."""
     return np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3), np.uint8)
+
+
+def records() -> Records:
+    """The test split as it is asked about."""
+    return as_records(images(), INPUTS)
 
 
 def weights_of(version: int) -> NDArray[np.float32]:
@@ -36,6 +48,11 @@ def probabilities(version: int) -> NDArray[np.float32]:
     logits = pixels @ weights_of(version).astype(np.float64)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def answers(shares: NDArray[np.float32], outputs: Sequence[Tensor] = OUTPUTS) -> Records:
+    """The outputs of a version with these probabilities."""
+    return records_of({"probabilities": shares, "label": shares.argmax(axis=1)}, outputs)
 
 
 def labels() -> NDArray[np.int64]:
@@ -84,8 +101,7 @@ def version(number: int, folder: Path) -> Version:
         model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         weights="0" * 64,
         accuracy=Interval(value=share, low=share, high=share),
-        tolerance=1e-5,
-        derivation="float32 rounding of a product of 432 terms",
+        tolerances={"probabilities": Tolerance(value=1e-5, derivation="float32 rounding of a product of 432 terms")},
         created="2026-11-24T12:00:00+00:00",
     )
 
@@ -96,13 +112,13 @@ def write_folder(folder: Path, versions: int = 1, serving: int = 1) -> Path:
         write_model(folder / "models" / NAME / str(number) / "model.onnx", number)
         audited = folder / "audited" / str(number)
         audited.mkdir(parents=True)
-        np.save(audited / "probabilities.npy", probabilities(number))
+        np.save(audited / "outputs.npy", answers(probabilities(number)))
         np.save(audited / "labels.npy", labels())
         (audited / "audit.json").write_text("{}")
     (folder / "models" / NAME / "labels.txt").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
     warm_up = folder / "models" / NAME / WARM_UP
     warm_up.mkdir()
-    (warm_up / WARM_UP_FILE).write_bytes(images()[0].tobytes())
+    (warm_up / "image.raw").write_bytes(images()[0].tobytes())
     return serve_version(folder, serving, [version(number, folder) for number in range(1, versions + 1)])
 
 
@@ -112,14 +128,12 @@ def serve_version(folder: Path, serving: int, versions: list[Version] | None = N
         name=NAME,
         serving=serving,
         versions=versions or Deployment.model_validate_json((folder / "deployment.json").read_bytes()).versions,
-        image=Tensor(name="images", datatype="UINT8", shape=[SIDE, SIDE, 3]),
-        outputs=[
-            Tensor(name="probabilities", datatype="FP32", shape=[CLASSES]),
-            Tensor(name="label", datatype="INT64", shape=[1]),
-        ],
+        unit="image",
+        inputs=INPUTS,
+        outputs=OUTPUTS,
         classes=[f"class {i}" for i in range(CLASSES)],
         threads=1,
-        most_images=MOST,
+        most_records=MOST,
         preferred_batches=[MOST],
         data=DataSummary(
             name="random",

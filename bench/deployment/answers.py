@@ -12,7 +12,6 @@ A graph of reduced precision is judged by `assay.reduced.REDUCED_PRECISION_POLIC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from assay.audit import ModelAudit
+from assay.deployment import Tolerance
 from assay.errors import FailedError
 from assay.numbers import Accumulator, Measured
 from assay.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
@@ -32,21 +32,6 @@ LEAST_PROBABILITY = float(np.finfo(np.float32).smallest_subnormal)
 Probabilities = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What every later answer has to be.
-
-    Attributes:
-        tolerance: largest difference of a probability from the audited one that passes.
-        derivation: where it comes from.
-        largest: difference of an audited probability from the reference's.
-    """
-
-    tolerance: float
-    derivation: str
-    largest: float
-
-
 def judge_answers(
     probabilities: Probabilities,
     reference: NDArray[np.float64],
@@ -54,8 +39,8 @@ def judge_answers(
     audit: ModelAudit,
     precision: str,
     spread: float,
-) -> Verdict:
-    """Hold audited answers against the reference, and derive how far a server's may be from them.
+) -> Tolerance:
+    """Hold the answers of a classifier against the reference, and derive how far a server's may be from them.
 
     Args:
         probabilities: of the deployable graph, (images, classes).
@@ -85,33 +70,31 @@ def judge_answers(
             found=f"{largest:.3g}",
             remedy="The graph that was audited is right, so its input or output is not: this is a defect of Assay",
         )
-    return Verdict(
-        tolerance=allowed + largest,
+    return Tolerance(
+        value=allowed + largest,
         derivation=(
             f"{allowed:.2g} from the float64 reference (half of {tolerance.value:.2g} for a logit, and {classes} + "
             f"{SOFTMAX_OPERATIONS} units of fp32 rounding), and {largest:.2g} that the audited answers are from it"
         ),
-        largest=largest,
     )
 
 
 def _judge_reduced(
     probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64], spread: float
-) -> Verdict:
+) -> Tolerance:
     measured = measured_of(probabilities, reference, labels)
     reason = reason_against_reduced(measured)
     if reason:
         raise FailedError("The deployable graph does not meet the policy for reduced precision", found=reason)
     classes = reference.shape[1]
     rounding = (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
-    return Verdict(
-        tolerance=2 * spread + rounding,
+    return Tolerance(
+        value=2 * spread + rounding,
         derivation=(
             f"twice {spread:.2g}, the largest difference of a probability between correct evaluations of the same file "
             f"(other batches, and without graph optimisations), and {classes} + {SOFTMAX_OPERATIONS} units of fp32 "
             f"rounding; against the reference: {REDUCED_PRECISION_POLICY}"
         ),
-        largest=float(np.abs(probabilities - softmax(reference, axis=1)).max()),
     )
 
 

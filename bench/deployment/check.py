@@ -37,9 +37,10 @@ def check_files(folder: Path, deployment: Deployment) -> None:
         _equal(
             f"{repository / str(version.number) / MODEL_FILE}", version.model_sha256, _sum(repository, version.number)
         )
-    labels = repository / LABELS_FILE
-    named = labels.read_bytes().decode(errors="replace").splitlines() if labels.is_file() else ["no such file"]
-    _equal(f"{labels}", ", ".join(deployment.classes), ", ".join(named))
+    if deployment.classes:
+        labels = repository / LABELS_FILE
+        named = labels.read_bytes().decode(errors="replace").splitlines() if labels.is_file() else ["no such file"]
+        _equal(f"{labels}", ", ".join(deployment.classes), ", ".join(named))
     config = read_config(repository / CONFIG_FILE)
     if config != config_of(deployment):
         raise ArtifactError(

@@ -7,17 +7,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Tensor
+from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment
 from assay.errors import ArtifactError, NotInstalledError
 from assay.results import Cell
+from assay.served import Tensor
 
 if TYPE_CHECKING:
-    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelOutput, ModelWarmup
+    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelWarmup
 
-WARM_UP, WARM_UP_FILE = "warmup", "image.raw"
-"""The folder beside the versions in which Triton looks for what it warms up with: the raw pixels of one real image,
+
+WARM_UP = "warmup"
+"""The folder beside the versions in which Triton looks for what it warms up with: the raw inputs of one real record,
 which it repeats to the batch size asked for."""
-LEAST_MOST_IMAGES = 32
+LEAST_MOST_RECORDS = 32
 QUEUE_DELAY_MICROSECONDS = 0
 """A request waits for no other: what arrived while the model was busy makes up the next batch."""
 
@@ -36,9 +38,15 @@ def preferred_batches(curve: Sequence[Cell]) -> list[int]:
     return found
 
 
-def most_images(curve: Sequence[Cell]) -> int:
-    """In one request: the largest batch that was measured, and at least 32, which every audit goes through."""
-    return max([LEAST_MOST_IMAGES, *(cell.batch for cell in curve)])
+def most_records(curve: Sequence[Cell]) -> int:
+    """In one request: the largest batch that was measured, and at least 32, which every model went through."""
+    return max([LEAST_MOST_RECORDS, *(cell.batch for cell in curve)])
+
+
+def warm_up_files(deployment: Deployment) -> dict[str, str]:
+    """By input, the name of its file in `WARM_UP`."""
+    numbers = [""] if len(deployment.inputs) == 1 else [f"-{place}" for place in range(1, len(deployment.inputs) + 1)]
+    return {one.name: f"{deployment.unit}{number}.raw" for one, number in zip(deployment.inputs, numbers, strict=True)}
 
 
 def config_of(deployment: Deployment) -> ModelConfig:
@@ -48,11 +56,11 @@ def config_of(deployment: Deployment) -> ModelConfig:
         NotInstalledError: tritonclient is missing.
     """
     pb = _schema()
-    config = pb.ModelConfig(name=deployment.name, backend="onnxruntime", max_batch_size=deployment.most_images)
-    config.input.append(pb.ModelInput(name=deployment.image.name, data_type=_type(pb, deployment.image)))
-    config.input[0].dims.extend(deployment.image.shape)
-    for tensor in deployment.outputs:
-        config.output.append(_output(pb, tensor))
+    config = pb.ModelConfig(name=deployment.name, backend="onnxruntime", max_batch_size=deployment.most_records)
+    config.input.extend(_described(pb.ModelInput(), pb, one) for one in deployment.inputs)
+    config.output.extend(_described(pb.ModelOutput(), pb, one) for one in deployment.outputs)
+    if deployment.classes:
+        config.output[0].label_filename = LABELS_FILE
     config.version_policy.specific.versions.append(deployment.serving)
     config.instance_group.append(
         pb.ModelInstanceGroup(kind=pb.ModelInstanceGroup.KIND_CPU, count=deployment.instances, name="cpu")
@@ -63,7 +71,7 @@ def config_of(deployment: Deployment) -> ModelConfig:
     for name, value in _parameters(deployment).items():
         config.parameters[name].string_value = value
     for batch in [1, *deployment.preferred_batches]:
-        config.model_warmup.append(_warm_up(pb, deployment.image, batch))
+        config.model_warmup.append(_warm_up(pb, deployment, batch))
     return config
 
 
@@ -111,16 +119,14 @@ def _type(pb: ModuleType, tensor: Tensor) -> int:
     return int(pb.DataType.Value(f"TYPE_{tensor.datatype}"))
 
 
-def _output(pb: ModuleType, tensor: Tensor) -> ModelOutput:
-    """Triton knows no output without a dimension beside the batch: a single number is shown as one of size 1."""
-    scalar = tensor.shape == [1]
-    output = pb.ModelOutput(name=tensor.name, data_type=_type(pb, tensor))
-    output.dims.extend(tensor.shape)
-    if scalar:
-        output.reshape.SetInParent()
-    else:
-        output.label_filename = LABELS_FILE
-    return output
+def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: Tensor) -> ModelInput | ModelOutput:
+    """An input or output of the configuration. Triton knows none without a dimension beside the batch: a single number
+    is shown as one of size 1, and reshaped to what the graph has."""
+    made.name, made.data_type = tensor.name, _type(pb, tensor)
+    made.dims.extend(tensor.wire_shape)
+    if not tensor.shape:
+        made.reshape.SetInParent()
+    return made
 
 
 def _parameters(deployment: Deployment) -> dict[str, str]:
@@ -132,10 +138,12 @@ def _parameters(deployment: Deployment) -> dict[str, str]:
     }
 
 
-def _warm_up(pb: ModuleType, image: Tensor, batch: int) -> ModelWarmup:
+def _warm_up(pb: ModuleType, deployment: Deployment, batch: int) -> ModelWarmup:
     warm_up = pb.ModelWarmup(name=f"batch {batch}", batch_size=batch, count=1)
-    value = warm_up.inputs[image.name]
-    value.data_type = _type(pb, image)
-    value.dims.extend(image.shape)
-    value.input_data_file = WARM_UP_FILE
+    files = warm_up_files(deployment)
+    for tensor in deployment.inputs:
+        value = warm_up.inputs[tensor.name]
+        value.data_type = _type(pb, tensor)
+        value.dims.extend(tensor.wire_shape)
+        value.input_data_file = files[tensor.name]
     return warm_up

@@ -8,9 +8,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
 from assay.records import Record
-from assay.results import Cell, Comparison, Export, Results, Training
+from assay.results import Cell, Comparison, Export, Training
 from assay.store import write_atomically
-from bench.deployment.subject import DeployableCell
+from bench.deployment.subject import Subject
 
 
 class MeasuredVersion(Record):
@@ -31,9 +31,9 @@ class MeasuredVersion(Record):
     environment: dict[str, JsonValue]
 
 
-def write(path: Path, subject: DeployableCell, results: Results) -> None:
+def write(path: Path, subject: Subject) -> None:
     """Write measured.json."""
-    cell = subject.cell
+    cell, results = subject.cell, subject.results
     batches = {one.batch for one in subject.curve}
     record = MeasuredVersion(
         study=results.study,

@@ -24,15 +24,17 @@ from assay.deployment import (
     LABELS_FILE,
     MEASURED_FILE,
     MODELS,
-    PROBABILITIES_FILE,
+    OUTPUTS_FILE,
     STOCK_TRITON,
     TRUE_LABELS_FILE,
     Deployment,
+    Unit,
 )
 from assay.records import Interval
 from assay.results import Metrics
+from assay.served import Array
 from bench.deployment import measured
-from bench.deployment.config import WARM_UP, WARM_UP_FILE, config_of, config_text
+from bench.deployment.config import WARM_UP, config_of, config_text, warm_up_files
 from bench.deployment.measured import MeasuredVersion
 from train.metrics import classification_metrics
 
@@ -42,8 +44,9 @@ PLACES = {
     "compose.yaml": "docker/compose.yaml",
     "Dockerfile": "docker/Dockerfile",
     "infer.sh": "requests/infer.sh",
-    "client.txt": "requests/client.py",
 }
+CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}
+"""By what a request is about, the template of requests/client.py."""
 SERVER_MEMORY_MIB = 512
 """What Triton itself takes, generously; the model's own peak comes on top."""
 
@@ -53,81 +56,86 @@ def render(folder: Path, deployment: Deployment) -> None:
     repository = folder / MODELS / deployment.name
     _write(folder / DEPLOYMENT_FILE, deployment.model_dump_json(indent=1))
     _write(repository / CONFIG_FILE, config_text(config_of(deployment)))
-    _write(repository / LABELS_FILE, "".join(f"{name}\n" for name in deployment.classes))
-    pixels = np.fromfile(repository / WARM_UP / WARM_UP_FILE, np.uint8).reshape(deployment.image.shape)
-    header = request_header(deployment)
+    if deployment.classes:
+        _write(repository / LABELS_FILE, "".join(f"{name}\n" for name in deployment.classes))
+    arrays = read_record(repository / WARM_UP, deployment)
+    header = request_header(deployment, arrays)
     requests = folder / "requests"
     requests.mkdir(exist_ok=True)
-    body = json_request(deployment, pixels)
-    _write(requests / "image.json", body)
-    (requests / "image.bin").write_bytes(header + pixels.tobytes())
-    (requests / "image.png").write_bytes(_png(pixels))
+    body = json_request(deployment, arrays)
+    raw = b"".join(array.tobytes() for array in arrays.values())
+    _write(requests / f"{deployment.unit}.json", body)
+    (requests / f"{deployment.unit}.bin").write_bytes(header + raw)
+    if deployment.unit == "image":
+        (requests / "image.png").write_bytes(_png(cast("NDArray[np.uint8]", next(iter(arrays.values())))))
     audited = folder / AUDITED / str(deployment.serving)
-    known = measured.read(audited / MEASURED_FILE)
-    probabilities = np.load(audited / PROBABILITIES_FILE, allow_pickle=False)
-    labels = np.load(audited / TRUE_LABELS_FILE, allow_pickle=False)
-    words = _words(deployment, known, metrics_of(probabilities, labels, deployment.classes)) | {
+    words = _words(deployment, measured.read(audited / MEASURED_FILE), _metrics(audited, deployment)) | {
         "header_bytes": len(header),
-        "binary_share": round(len(body) / (len(header) + pixels.size)),
+        "binary_share": round(len(body) / (len(header) + len(raw))),
     }
-    for template, place in PLACES.items():
+    for template, place in (PLACES | {CLIENTS[deployment.unit]: "requests/client.py"}).items():
         _write(folder / place, render_template(template, words))
 
 
 def render_template(name: str, words: dict[str, object]) -> str:
-    """One template of `PLACES` with its words filled in; three blank lines or more become one."""
+    """One template with its words filled in; three blank lines or more become one."""
     text = _environment().get_template(name).render(words)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def metrics_of(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: list[str]) -> Metrics:
-    """Metrics of a version, from its audited probabilities (images, classes)."""
+def read_record(folder: Path, deployment: Deployment) -> dict[str, Array]:
+    """The record that the server warms up with, by input, in the shape of one record."""
+    files = warm_up_files(deployment)
+    return {one.name: np.fromfile(folder / files[one.name], one.dtype).reshape(one.shape) for one in deployment.inputs}
+
+
+def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
+    """Metrics of a version, from its audited probabilities (images, classes); None where there are no labels."""
+    if not deployment.classes:
+        return None
+    labels = np.load(audited / TRUE_LABELS_FILE, allow_pickle=False)
+    probabilities = np.load(audited / OUTPUTS_FILE, allow_pickle=False)[deployment.outputs[0].name]
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).smallest_subnormal))
-    return classification_metrics(logits, labels, tuple(classes))
+    return classification_metrics(logits, labels, tuple(deployment.classes))
 
 
-def request_header(deployment: Deployment) -> bytes:
-    """The JSON that comes before the raw pixels of one image in a binary request."""
-    description: dict[str, JsonValue] = {
-        "inputs": [
-            {
-                "name": deployment.image.name,
-                "shape": cast("list[JsonValue]", [1, *deployment.image.shape]),
-                "datatype": deployment.image.datatype,
-                "parameters": {"binary_data_size": math.prod(deployment.image.shape)},
-            }
-        ]
+def request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
+    """The JSON that comes before the raw inputs of one record in a binary request."""
+    more: dict[str, dict[str, JsonValue]] = {
+        name: {"parameters": {"binary_data_size": array.nbytes}} for name, array in arrays.items()
     }
-    return json.dumps(description, separators=(",", ":")).encode()
+    return _request(deployment, more).encode()
 
 
-def json_request(deployment: Deployment, pixels: NDArray[np.uint8]) -> str:
-    """The whole request for one image as JSON."""
-    request: dict[str, JsonValue] = {
-        "inputs": [
-            {
-                "name": deployment.image.name,
-                "shape": cast("list[JsonValue]", [1, *deployment.image.shape]),
-                "datatype": deployment.image.datatype,
-                "data": cast("list[JsonValue]", pixels.reshape(-1).tolist()),
-            }
-        ]
-    }
-    return json.dumps(request, separators=(",", ":"))
+def json_request(deployment: Deployment, arrays: dict[str, Array]) -> str:
+    """The whole request for one record as JSON."""
+    return _request(deployment, {name: {"data": array.reshape(-1).tolist()} for name, array in arrays.items()})
 
 
-def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics) -> dict[str, object]:
+def _request(deployment: Deployment, more: dict[str, dict[str, JsonValue]]) -> str:
+    """A request for one record, with what else is to be said of each input."""
+    inputs: list[JsonValue] = []
+    for one in deployment.inputs:
+        shape: list[JsonValue] = [*([1] if deployment.most_records else []), *one.wire_shape]
+        inputs.append({"name": one.name, "shape": shape, "datatype": one.datatype, **more[one.name]})
+    return json.dumps({"inputs": inputs}, separators=(",", ":"))
+
+
+def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | None) -> dict[str, object]:
     """What the templates speak of."""
     others = [one.number for one in deployment.versions if one.number != deployment.serving]
     machine = known.environment.get("processor")
     peak = max((cell.peak_memory_mib or 0 for cell in known.curve), default=0)
-    size, _, channels = deployment.image.shape
+    size, _, channels = deployment.inputs[0].shape if deployment.unit == "image" else (0, 0, 0)
     return {
         "deployment": deployment,
+        "unit": deployment.unit,
+        "batch": f"{deployment.unit}s, " if deployment.most_records else "",
         "name": deployment.name,
         "version": deployment.version(deployment.serving),
         "others": ", ".join(f"version {number}" for number in others),
         "others_count": len(others),
+        "outputs": [one.name for one in deployment.outputs],
         "classes": deployment.classes,
         "size": size,
         "channels": channels,
@@ -171,7 +179,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 def _environment() -> jinja2.Environment:
     """Templates of plain text: nothing is escaped, and an unknown word is an error."""
     folder = resources.files("bench.deployment") / "templates"
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in PLACES}
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*PLACES, *CLIENTS.values())}
     return jinja2.Environment(  # noqa: S701  not a page: Markdown, YAML and scripts from our own words
         loader=jinja2.DictLoader(texts), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )

@@ -1,23 +1,29 @@
-"""What is to be deployed: a cell of a finished study, with all that proves it, or the reason why not.
+"""What is to be deployed: an audited cell with all that its deployment is made of, or the reason why not.
 
-Nothing is deployed on trust. The export's file must be the one that its manifest, the results and the audit speak of,
-by its hash; the audit must have compared exactly this runtime on exactly this export, and have passed it.
+Nothing is deployed on trust. The file must be the one that its manifest, the results and the audit speak of, by its
+hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. `of_study` finds all
+that for a cell of a study, `of_user` for one of `assay compare-model`, and from there on both are a `Subject`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from assay.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
+from assay.deployment import Tolerance, Unit
 from assay.errors import ArtifactError, FailedError, InputError, nearest
+from assay.records import Interval
 from assay.registry import RUNTIMES
-from assay.results import Cell, Export, Results, read_results
-from assay.spec import ModelSpec
-from assay.store import file_sha256, read_artifact
+from assay.results import Cell, DataSummary, Export, Results, read_results
+from assay.served import Records, Tensor
+from assay.store import file_sha256
 from bench.conductor import RESULTS_FILE
-from export.run import usable_model
-from train.data import Dataset, open_dataset
+from bench.progress import Narrator
 
 SERVED_RUNTIME = "ort.cpu"
 """What Triton's onnxruntime backend runs: all graph optimisations, on the CPU."""
@@ -25,10 +31,10 @@ SERVED_RUNTIME = "ort.cpu"
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study on disk.
+    """A finished study, or the comparison of a user's model, on disk.
 
     Attributes:
-        folder: with results.json, audit.json, onnx/, weights/ and images/.
+        folder: with results.json, audit.json, onnx/, and what they were made of.
         data: the folder of stored data sets, beside it unless told otherwise.
     """
 
@@ -39,28 +45,52 @@ class Study:
 
 
 @dataclass(frozen=True)
-class DeployableCell:
-    """A cell that may be deployed.
+class Built:
+    """A graph as it is served, with its answers, judged.
+
+    Attributes:
+        folder: has the files of `export.contract_job`.
+        tolerances: by output, for `assay.deployment.Version`.
+    """
+
+    folder: Path
+    tolerances: dict[str, Tolerance]
+    accuracy: Interval | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What may be deployed, verified.
 
     Attributes:
         cell: the measurement.
         curve: the same runtime and export with the same threads at every batch size, ascending; valid ones only.
-        model: the export's file.
-        audit: of its model; `comparisons` are those of this very subject.
-        dataset: of its size; the test split is what it was audited on.
-        weights: folder of the weights artifact.
+        name, unit, inputs, outputs, classes, most_records, data: as in `assay.deployment.Deployment`.
+        warm_up: (1,), a real record.
+        inputs_kept: (count,), the audited inputs that the deployment takes along; None where `data` names them.
+        labels: int64 (count,), true classes of what is audited, or None.
+        build: makes the served graph in an empty folder, runs it over all that is audited and judges its answers.
     """
 
+    results: Results
     cell: Cell
     curve: list[Cell]
     export: Export
-    model: Path
-    spec: ModelSpec
-    audit: ModelAudit
-    comparisons: list[Comparison]
-    dataset: Dataset
-    dataset_folder: Path
-    weights: Path
+    name: str
+    unit: Unit
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    classes: list[str]
+    most_records: int
+    data: DataSummary
+    warm_up: Records
+    inputs_kept: Records | None
+    labels: NDArray[np.int64] | None
+    build: Callable[[Path, Narrator], Built]
+
+    @property
+    def precision(self) -> str:
+        return self.cell.precision or "fp32"
 
 
 def read_study(folder: Path, data: Path | None = None) -> Study:
@@ -76,14 +106,19 @@ def read_study(folder: Path, data: Path | None = None) -> Study:
     )
 
 
+def is_users(results: Results) -> bool:
+    """Whether these are results of `assay compare-model`: a study's images have classes."""
+    return not results.data.classes
+
+
 def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comparison]]:
     """The audit of a cell's model, and what it compared of the cell's runtime on its export.
 
     Raises:
         FailedError: it was not audited, or did not pass.
     """
-    name = f"{cell.architecture}/{cell.size}"
-    model = next((one for one in audit.models if one.name == name), None)
+    names = {f"{cell.architecture}/{cell.size}", cell.architecture}  # a user's model has one size
+    model = next((one for one in audit.models if one.name in names), None)
     comparisons = [one for one in model.comparisons if one.subject == cell.label] if model else []
     remedy = "Run `assay audit` on the study"
     if model is None or not comparisons:
@@ -101,10 +136,10 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
     return model, comparisons
 
 
-def find_cell(results: Results, name: str) -> Cell:
+def servable_cell(results: Results, name: str) -> Cell:
     """
     Raises:
-        InputError: there is no such cell.
+        InputError: there is no such cell, or it is one that Triton's onnxruntime backend does not run.
         FailedError: it was not measured, or its measurement is not valid.
     """
     cell = next((one for one in results.cells if one.name == name), None)
@@ -115,46 +150,17 @@ def find_cell(results: Results, name: str) -> Cell:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is not valid", found="; ".join(cell.invalid))
-    return cell
-
-
-def deployable_cell(study: Study, name: str) -> DeployableCell:
-    """Everything about one cell, verified.
-
-    Raises:
-        InputError: no such cell, or one that Triton's onnxruntime backend does not run.
-        FailedError: it is not valid, was not audited, or did not pass.
-        ArtifactError: a file is missing, damaged, or not the one that was audited.
-    """
-    cell = find_cell(study.results, name)
     if cell.runtime != SERVED_RUNTIME:
         raise InputError(
             f"{name} cannot be deployed",
             expected=f"a cell of {SERVED_RUNTIME}, which Triton's onnxruntime backend runs",
             found=f"{cell.runtime} ({RUNTIMES[cell.runtime].summary})",
         )
-    audit, comparisons = audited_comparisons(study.audit, cell)
-    export = _export(study.results, cell)
-    model = usable_model(export, study.folder / "onnx")
-    _check_hash(f"onnx@{export.exporter}", model, audit)
-    weights = _weights(study, cell, audit)
-    dataset_folder = _dataset_folder(study, cell.size)
-    dataset = open_dataset(dataset_folder)
-    return DeployableCell(
-        cell=cell,
-        curve=_curve(study.results, cell),
-        export=export,
-        model=model,
-        spec=ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1]),
-        audit=audit,
-        comparisons=comparisons,
-        dataset=dataset,
-        dataset_folder=dataset_folder,
-        weights=weights,
-    )
+    return cell
 
 
-def _curve(results: Results, cell: Cell) -> list[Cell]:
+def curve_of(results: Results, cell: Cell) -> list[Cell]:
+    """The cell at every batch size that was measured and is valid, ascending."""
     alike = [
         one
         for one in results.cells
@@ -167,7 +173,11 @@ def _curve(results: Results, cell: Cell) -> list[Cell]:
     return sorted(alike, key=lambda one: one.batch)
 
 
-def _export(results: Results, cell: Cell) -> Export:
+def export_of(results: Results, cell: Cell) -> Export:
+    """
+    Raises:
+        ArtifactError: there is no export for the cell, or it has other weights.
+    """
     for export in results.exports:
         if (export.architecture, export.size, export.exporter) == (cell.architecture, cell.size, cell.exporter):
             if export.weights != cell.weights:
@@ -181,52 +191,16 @@ def _export(results: Results, cell: Cell) -> Export:
     raise ArtifactError(f"The results have no export for {cell.name}", expected=cell.exporter)
 
 
-def _check_hash(name: str, path: Path, audit: ModelAudit) -> None:
+def check_hash(path: Path, expected: str) -> None:
     """
     Raises:
-        ArtifactError: the file is not the one that the audit compared.
+        ArtifactError: the file is not the one that was audited.
     """
-    expected, found = audit.models.get(name, "none"), file_sha256(path)
+    found = file_sha256(path) if path.is_file() else ""
     if expected != found:
         raise ArtifactError(
             f"{path} is not the file that was audited",
             expected=f"sha256 {expected[:12]}",
-            found=f"sha256 {found[:12]}",
-            remedy="Run `assay audit` on the study again",
+            found=f"sha256 {found[:12]}" if found else "no such file",
+            remedy="Compare or audit again",
         )
-
-
-def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
-    """The folder of the weights artifact of a cell."""
-    for manifest in sorted((study.folder / "weights").glob("*/manifest.json")):
-        artifact = read_artifact(manifest.parent, "weights")
-        if artifact.key == cell.weights:
-            _check_hash("weights", artifact.file("weights.safetensors"), audit)
-            return artifact.folder
-    raise ArtifactError(
-        f"The weights of {cell.name} are not in {study.folder / 'weights'}", expected=f"key {cell.weights[:12]}"
-    )
-
-
-def _dataset_folder(study: Study, size: int) -> Path:
-    """Where the images of one size are stored; the study's own sample of them names the folder and the content."""
-    for manifest in sorted((study.folder / "images").glob(f"*-{size}-*/manifest.json")):
-        if manifest.parent.name.startswith("calibration-"):
-            continue
-        sample = read_artifact(manifest.parent, "images")
-        folder = study.data / manifest.parent.name
-        if not folder.is_dir():
-            raise ArtifactError(
-                f"The study's images at {size} pixels are not in {study.data}",
-                expected=f"a folder {folder.name}",
-                remedy="Name the folder of stored data sets with --data, or run the study again",
-            )
-        found = open_dataset(folder).content_hash
-        if found != sample.manifest.inputs["data"]:
-            raise ArtifactError(
-                f"{folder} has other images than the study was made with",
-                expected=str(sample.manifest.inputs["data"])[:12],
-                found=found[:12],
-            )
-        return folder
-    raise ArtifactError(f"{study.folder} has no images at {size} pixels", expected="the folder of a finished study")

@@ -12,7 +12,7 @@ from bench.serving.tables import NOT_COMPLIANT, PARTS, invalid_of, said_by_loadg
 LOOP = (
     Column("Clients", numeric=True),
     Column("Requests", numeric=True),
-    Column("Images a second", numeric=True),
+    Column("Answers a second", numeric=True),
     Column("Median ms", numeric=True),
     Column("p90 ms", numeric=True),
     Column("p99 ms", numeric=True),
@@ -65,7 +65,7 @@ def load(evidence: Evidence) -> Section | None:
 
 
 def _closed_loop(found: Load) -> Table:
-    caption = "Closed loop: each client sends its next request of one image when it has the answer to the last"
+    caption = f"Closed loop: each client sends its next request of one {found.unit} when it has the answer to the last"
     return Table("load-closed-loop", caption, LOOP, tuple(_loop(one) for one in found.closed_loop), sortable=False)
 
 
@@ -92,7 +92,9 @@ def _costs(found: Load) -> Table:
         )
         for one in found.overheads
     )
-    caption = "What the server costs: one image of one client, interleaved with onnxruntime in the client's process"
+    caption = (
+        f"What the server costs: one {found.unit} of one client, interleaved with onnxruntime in the client's process"
+    )
     return Table("load-costs", caption, COSTS, rows, sortable=False)
 
 

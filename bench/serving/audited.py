@@ -1,46 +1,47 @@
-"""What a deployment's answers have to be, and the images that they belong to."""
+"""What a deployment's answers have to be, and the records that they belong to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.deployment import AUDITED, PROBABILITIES_FILE, TRUE_LABELS_FILE, Deployment, Version
-from assay.errors import ArtifactError, DataError, InputError
+from assay.deployment import AUDITED, Deployment, Version
+from assay.errors import DataError, InputError
+from assay.served import Array, Records, as_records
+from bench.deployment.answered import read_answered, read_array
 from bench.serving.snapshot import checked_deployment
-from infer.wire import Images, Target
+from infer.wire import Target
 from train.data import DataRequest, Progress, load_dataset
 
 
 @dataclass(frozen=True)
 class Audited:
-    """The test split and what a version answered to it when it was audited.
+    """What a version was asked and what it answered when it was audited.
 
     Attributes:
-        images: uint8 (count, height, width, channels).
-        probabilities: float32 (count, classes).
-        labels: int64 (count,), the true classes.
+        inputs, outputs: (count,), in one order.
+        labels: int64 (count,), the true classes, where there are classes.
     """
 
     deployment: Deployment
     version: Version
-    images: Images
-    probabilities: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    inputs: Records
+    outputs: Records
+    labels: NDArray[np.int64] | None
 
 
 def read_audited(
     folder: Path, images: Path | None, data_root: Path | None, cache: Path, progress: Progress | None = None
 ) -> Audited:
-    """Read a deployment's audited answers, and find its images.
+    """Read a deployment's audited answers, and find what they answer.
 
     Args:
-        images: an .npy file of the test split's images, in order; else the data set that the deployment names.
+        images: an .npy file of the test split's images, in order; else the data set that the deployment names. One
+            that has its inputs needs neither.
         data_root: where that data set is, as for a study.
         cache: folder for downloads.
 
@@ -50,43 +51,24 @@ def read_audited(
     """
     deployment = checked_deployment(folder)
     version = deployment.version(deployment.serving)
-    place = folder / AUDITED / str(version.number)
-    probabilities, labels = _array(place / PROBABILITIES_FILE), _array(place / TRUE_LABELS_FILE)
-    shape = (len(labels), len(deployment.classes))
-    if probabilities.shape != shape or not len(labels):
-        raise ArtifactError(
-            f"{place / PROBABILITIES_FILE} is not what was audited", expected=str(shape), found=str(probabilities.shape)
-        )
-    found = _array(images) if images else _from_data_set(deployment, data_root, cache, progress)
-    wanted = (len(labels), *deployment.image.shape)
-    if found.shape != wanted or found.dtype != np.uint8:
+    answered = read_answered(folder / AUDITED / str(version.number), deployment)
+    inputs = answered.inputs
+    if images or inputs is None:
+        given = read_array(images) if images else _from_data_set(deployment, data_root, cache, progress)
+        inputs = as_records(given, deployment.inputs)
+    if len(inputs) != len(answered.outputs):
         raise DataError(
-            "These are not the images that were audited",
-            expected=f"uint8 {wanted}",
-            found=f"{found.dtype} {found.shape}",
+            f"These are not the {deployment.unit}s that were audited",
+            expected=str(len(answered.outputs)),
+            found=str(len(inputs)),
         )
-    return Audited(
-        deployment,
-        version,
-        np.ascontiguousarray(found),
-        probabilities.astype(np.float32, copy=False),
-        labels.astype(np.int64, copy=False),
-    )
+    return Audited(deployment, version, inputs, answered.outputs, answered.labels)
 
 
-def _array(path: Path) -> NDArray[Any]:
-    try:
-        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read", expected="an array in NumPy's format", found=str(error)
-        ) from error
-
-
-def _from_data_set(deployment: Deployment, root: Path | None, cache: Path, progress: Progress | None) -> Images:
+def _from_data_set(deployment: Deployment, root: Path | None, cache: Path, progress: Progress | None) -> Array:
     """The test split of the data set with the deployment's content hash."""
     data = deployment.data
-    size = deployment.image.shape[0]
+    size = deployment.inputs[0].shape[0]
     name = "auto" if root else data.name
     found = ""
     for limit in (0, max(data.counts.values())):  # a study may have taken part of it
@@ -119,14 +101,11 @@ def target_of(deployment: Deployment, url: str, grpc: str | None) -> Target:
         host, port, parts = None, 0, urlsplit("")
     if parts.scheme != "http" or not host or parts.path.strip("/"):
         raise InputError(f"Cannot use '{url}' as a server's address", expected="http://HOST:PORT")
-    probabilities, label = (output.name for output in deployment.outputs)
     return Target(
         http=f"{host}:{port}",
         grpc=grpc or f"{host}:{port + 1}",
         model=deployment.name,
-        image=deployment.image.name,
-        probabilities=probabilities,
-        label=label,
-        classes=len(deployment.classes),
-        most_images=deployment.most_images,
+        inputs=tuple(deployment.inputs),
+        outputs=tuple(deployment.outputs),
+        most_records=deployment.most_records,
     )

@@ -84,18 +84,14 @@ class Client:
         self.audited, self.target, self.plan, self._work = audited, target, plan, work
         self._seed = 0
         version = audited.version
-        np.save(work / "images.npy", audited.images)
-        np.save(work / "expected.npy", audited.probabilities)
+        np.save(work / "records.npy", audited.inputs)
+        np.save(work / "expected.npy", audited.outputs)
         self._common: Message = {
-            "http": target.http,
-            "grpc": target.grpc,
-            "names": [target.model, target.image, target.probabilities, target.label],
-            "classes": target.classes,
-            "most_images": target.most_images,
+            "target": cast("JsonValue", target.model_dump(mode="json")),
             "version": str(version.number),
-            "images": str(work / "images.npy"),
+            "records": str(work / "records.npy"),
             "expected": str(work / "expected.npy"),
-            "tolerance": version.tolerance,
+            "allowed": cast("JsonValue", audited.deployment.allowed(version)),
             "arrays": str(work / "arrays.npz"),
             "seconds": plan.seconds,
             "model": str(folder / MODELS / target.model / str(version.number) / MODEL_FILE),
@@ -171,6 +167,7 @@ def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tel
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         deployment=audited.deployment.name,
+        unit=audited.deployment.unit,
         version=version.number,
         precision=version.precision,
         model_sha256=version.model_sha256,
@@ -228,7 +225,7 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
 
 
 def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
-    """One client's images by the server and by onnxruntime in the client, interleaved."""
+    """One client's records by the server and by onnxruntime in the client, interleaved."""
     tell(f"what the server costs over {way}")
     runs = client.repeat("overhead", way)
     if not all(run.arrays["served_ns"].size for run in runs):

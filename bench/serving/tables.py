@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from assay.deployment import Unit
 from assay.load import ClosedLoop, HighestRate, Load, Overhead, Scenario, Split
 from assay.records import Interval
 from assay.verification import Verification
@@ -13,9 +14,18 @@ from assay.verification import Verification
 def render_verification(found: Verification, console: Console) -> None:
     """Each way with its worst difference and its accuracy, and the verdict with its reasons."""
     console.print(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}", markup=False)
-    console.print(f"{found.tolerance:.3g} tolerated: {found.derivation}", markup=False, soft_wrap=True)
-    table = Table("way", title="The whole test split over the wire", title_justify="left")
-    for name in ("requests", "images", "failed", "wrong", "worst difference", "accuracy %"):
+    for name, tolerance in found.tolerances.items():
+        console.print(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}", markup=False, soft_wrap=True)
+    table = Table("way", title=f"Every audited {found.unit} over the wire", title_justify="left")
+    known = found.audited_accuracy is not None
+    for name in (
+        "requests",
+        f"{found.unit}s",
+        "failed",
+        "wrong",
+        "worst difference",
+        *(["accuracy %"] if known else []),
+    ):
         table.add_column(name, justify="right")
     for way in found.ways:
         table.add_row(
@@ -25,16 +35,14 @@ def render_verification(found: Verification, console: Console) -> None:
             str(way.failed),
             str(way.wrong),
             f"{way.max_absolute:.3g}",
-            _percent(way.accuracy),
+            *([_percent(way.accuracy)] if way.accuracy else []),
         )
     console.print(table)
     for name, why in found.skipped.items():
         console.print(f"{name} was not tried: {why}", markup=False)
     reasons = [*found.metadata, *(reason for way in found.ways for reason in way.reasons)]
-    audited = f"audited: {_percent(found.audited_accuracy)} %"
-    console.print(
-        f"{'The server gives the audited answers' if found.passed else 'DIFFERENT'} ({audited})", style="bold"
-    )
+    audited = f" (audited: {_percent(found.audited_accuracy)} %)" if found.audited_accuracy else ""
+    console.print(f"{'The server gives the audited answers' if found.passed else 'DIFFERENT'}{audited}", style="bold")
     for reason in reasons:
         console.print(f"  {reason}", markup=False, soft_wrap=True)
 
@@ -53,7 +61,7 @@ def render_load(found: Load, console: Console) -> None:
     console.print(_closed_loop(found))
     console.print(_split(found))
     for one in found.overheads:
-        console.print(cost_sentence(one), soft_wrap=True)
+        console.print(cost_sentence(one, found.unit), soft_wrap=True)
     if found.highest_rate is not None:
         console.print(rate_sentence(found.highest_rate), soft_wrap=True)
     console.print(_scenarios(found))
@@ -63,8 +71,8 @@ def render_load(found: Load, console: Console) -> None:
 
 
 def _closed_loop(found: Load) -> Table:
-    table = Table("clients", title="Closed loop, one image a request", title_justify="left")
-    for name in ("requests", "images/s", "median ms", "p90 ms", "p99 ms", ""):
+    table = Table("clients", title=f"Closed loop, one {found.unit} a request", title_justify="left")
+    for name in ("requests", f"{found.unit}s/s", "median ms", "p90 ms", "p99 ms", ""):
         table.add_column(name, justify="right")
     for one in found.closed_loop:
         table.add_row(
@@ -124,10 +132,10 @@ def said_by_loadgen(one: Scenario) -> str:
     return f"INVALID in {refused} of {len(one.verdicts)}" if refused else "VALID"
 
 
-def cost_sentence(one: Overhead) -> str:
-    """What the server adds to one image."""
+def cost_sentence(one: Overhead, unit: Unit) -> str:
+    """What the server adds to one record."""
     return (
-        f"Over {one.way} the server adds {quantity(one.overhead_ms)} ms to an image of one client: "
+        f"Over {one.way} the server adds {quantity(one.overhead_ms)} ms to one {unit} of one client: "
         f"{quantity(one.served_ms)} ms against {quantity(one.in_process_ms)} ms in the client's process."
     )
 

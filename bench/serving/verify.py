@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.deployment import Deployment, Tensor
+from assay.deployment import Deployment
 from assay.errors import FailedError
+from assay.records import Interval
+from assay.served import Array, Records, Tensor, errors_of
 from assay.verification import Verification, WayVerified
 from bench.serving.audited import Audited
 from infer import wire
@@ -21,12 +23,14 @@ from infer.wire import Answer, Connection, Target, Way
 from train.metrics import share
 
 CLIENTS = 8
+LEAST_ASKED = 64
+"""Fewer records than this are asked about several times, so that requests of all sizes meet in the server."""
 REASONS_KEPT = 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0) -> Verification:
-    """Ask a server for every image of the test split by each way, and hold what it says against the audit.
+    """Ask a server about every audited record by each way, and hold what it says against the audit.
 
     Raises:
         InputError: no server of the Open Inference Protocol answers, or it does not serve the model.
@@ -39,15 +43,14 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
     if "grpc" in tried:
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")
     binary = wire.BINARY in server.get("extensions", [])
-    right = audited.probabilities.argmax(axis=1) == audited.labels
     return Verification(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         deployment=deployment.name,
         version=version.number,
+        unit=deployment.unit,
         server=f"{server.get('name', '')} {server.get('version', '')}".strip(),
-        tolerance=version.tolerance,
-        derivation=version.derivation,
-        audited_accuracy=share(int(right.sum()), len(right)),
+        tolerances=version.tolerances,
+        audited_accuracy=_accuracy(audited, _right(audited, audited.outputs), 1),
         metadata=metadata,
         ways=[_verify_way(audited, target, way, binary=binary, seed=seed) for way in tried],
         skipped=skipped,
@@ -57,8 +60,9 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
 def differences(deployment: Deployment, said: dict[str, Any], where: str) -> list[str]:
     """What a server says of the model that is not in the contract, or the other way round."""
     found = []
-    for kind, wanted in (("inputs", [deployment.image]), ("outputs", deployment.outputs)):
-        expected = {tensor.name: _signature(tensor) for tensor in wanted}
+    batch = [-1] if deployment.most_records else []
+    for kind, wanted in (("inputs", deployment.inputs), ("outputs", deployment.outputs)):
+        expected = {tensor.name: (tensor.datatype, (*batch, *tensor.wire_shape)) for tensor in wanted}
         offered = {one["name"]: (one["datatype"], tuple(one["shape"])) for one in said.get(kind, [])}
         if expected != offered:
             found.append(f"{kind} over {where}: expected {expected}, found {offered}")
@@ -66,11 +70,6 @@ def differences(deployment: Deployment, said: dict[str, Any], where: str) -> lis
     if versions and str(deployment.serving) not in versions:
         found.append(f"versions over {where}: expected {deployment.serving}, found {', '.join(versions)}")
     return found
-
-
-def _signature(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
-    """Datatype and shape on the wire, where the batch comes first and is free."""
-    return tensor.datatype, (-1, *tensor.shape)
 
 
 def _why_not(way: Way, target: Target, extensions: Sequence[str]) -> str:
@@ -85,7 +84,6 @@ def _why_not(way: Way, target: Target, extensions: Sequence[str]) -> str:
 class _Tally:
     """What came back by one way; many threads add to it."""
 
-    count: int
     right: int = 0
     failed: int = 0
     wrong: int = 0
@@ -100,10 +98,12 @@ class _Tally:
 
 
 def _verify_way(audited: Audited, target: Target, way: Way, *, binary: bool, seed: int) -> WayVerified:
-    """All images by one way: requests of one image, of as many as are allowed and of all sizes between, mixed."""
-    requests = mixed_requests(len(audited.images), target.most_images, seed)
-    tally = _Tally(len(audited.images))
-    parts = [requests[client::CLIENTS] for client in range(CLIENTS)]
+    """All records by one way: requests of one record, of as many as are allowed and of all sizes between, mixed."""
+    times = -(-LEAST_ASKED // len(audited.inputs))
+    requests = mixed_requests(len(audited.inputs), max(target.most_records, 1), seed, times)
+    numbered = list(enumerate(requests))
+    tally = _Tally()
+    parts = [numbered[client::CLIENTS] for client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(lambda part: _ask_all(audited, target, way, part, tally, binary=binary), parts))
     expected = {str(audited.version.number), ""}
@@ -113,23 +113,25 @@ def _verify_way(audited: Audited, target: Target, way: Way, *, binary: bool, see
         way=way,
         clients=CLIENTS,
         requests=len(requests),
-        images=tally.count,
+        images=sum(map(len, requests)),
         failed=tally.failed,
         wrong=tally.wrong,
         max_absolute=tally.worst,
-        accuracy=share(tally.right, tally.count),
+        accuracy=_accuracy(audited, tally.right, times),
         versions=sorted(tally.versions),
         reasons=tally.reasons,
     )
 
 
-def mixed_requests(images: int, most: int, seed: int) -> list[NDArray[np.int64]]:
-    """Every image once, in random order, in requests of 1 to `most` images; a third are single, a third full."""
+def mixed_requests(records: int, most: int, seed: int, times: int = 1) -> list[NDArray[np.int64]]:
+    """Every record so many times, in random order, in requests of 1 to `most` records; a third are single, a third
+    full.
+    """
     random = np.random.default_rng(seed)
-    order = random.permutation(images)
+    order = np.concatenate([random.permutation(records) for _ in range(times)])
     found: list[NDArray[np.int64]] = []
     begin = 0
-    while begin < images:
+    while begin < len(order):
         size = (1, most, int(random.integers(1, most + 1)))[len(found) % 3]
         found.append(order[begin : begin + size])
         begin += size
@@ -137,14 +139,20 @@ def mixed_requests(images: int, most: int, seed: int) -> list[NDArray[np.int64]]
 
 
 def _ask_all(
-    audited: Audited, target: Target, way: Way, requests: Sequence[NDArray[np.int64]], tally: _Tally, *, binary: bool
+    audited: Audited,
+    target: Target,
+    way: Way,
+    requests: Sequence[tuple[int, NDArray[np.int64]]],
+    tally: _Tally,
+    *,
+    binary: bool,
 ) -> None:
     """One client's requests, one after the other, while others send theirs."""
     connection: Connection | None = None
-    for places in requests:
+    for number, places in requests:
         try:
             connection = connection or wire.connect(way, target, binary=binary)
-            answer = connection.ask(audited.images[places], f"{way}-{places[0]}")
+            answer = connection.ask(audited.inputs[places], f"{way}-{number}")
         except FailedError as error:
             with tally.lock:
                 tally.failed += 1
@@ -157,23 +165,35 @@ def _ask_all(
 
 
 def _judge(audited: Audited, places: NDArray[np.int64], answer: Answer, tally: _Tally) -> None:
-    """Add one answer, held element by element against its own images' audited ones."""
-    expected, tolerance = audited.probabilities[places], audited.version.tolerance
-    errors = np.abs(answer.probabilities.astype(np.float64) - expected).max(axis=1)
-    errors[~np.isfinite(errors)] = float(np.finfo(np.float32).max)  # which a record can hold
-    wrong = (errors > tolerance) | ~_label_allowed(answer, expected, tolerance)
+    """Add one answer, held element by element against its own records' audited ones."""
+    deployment, expected = audited.deployment, audited.outputs[places]
+    allowed = deployment.allowed(audited.version)
+    wrong = np.zeros(len(places), bool)
+    for output in deployment.outputs:
+        errors, most = errors_of(answer.outputs, expected, output), allowed[output.name]
+        wrong |= errors > most
+        tally.worst = max(tally.worst, 0.0 if output.index_of else float(errors.max()))
+        for place, error in zip(places[errors > most], errors[errors > most], strict=True):
+            tally.complain(_complaint(deployment, output, int(place), float(error), most))
     tally.versions.add(answer.version)
-    tally.right += int((answer.labels == audited.labels[places]).sum())
     tally.wrong += int(wrong.sum())
-    tally.worst = max(tally.worst, float(errors.max()))
-    for place, error in zip(places[wrong], errors[wrong], strict=True):
-        tally.complain(f"image {place}: {error:.3g} from the audited answer, {tolerance:.3g} is tolerated")
+    tally.right += _right(audited, answer.outputs, places)
 
 
-def _label_allowed(answer: Answer, expected: NDArray[np.float32], tolerance: float) -> NDArray[np.bool_]:
-    """Whether a label is the audited one; where two classes are closer than the tolerance allows, either is."""
-    rows = np.arange(len(expected))
-    known = (answer.labels >= 0) & (answer.labels < expected.shape[1])
-    chosen = expected[rows, np.where(known, answer.labels, 0)]
-    allowed: NDArray[np.bool_] = known & (chosen >= expected.max(axis=1) - 2 * tolerance)
-    return allowed
+def _complaint(deployment: Deployment, output: Tensor, place: int, error: float, most: float) -> str:
+    name = f", {output.name}" if len(deployment.outputs) > 1 else ""
+    return f"{deployment.unit} {place}{name}: {error:.3g} from the audited answer, {most:.3g} is tolerated"
+
+
+def _right(audited: Audited, outputs: Mapping[str, Array] | Records, places: NDArray[np.int64] | None = None) -> int:
+    """How many answers are the true class."""
+    index = next((one.name for one in audited.deployment.outputs if one.index_of), None)
+    if audited.labels is None or index is None:
+        return 0
+    labels = audited.labels if places is None else audited.labels[places]
+    return int((outputs[index] == labels).sum())
+
+
+def _accuracy(audited: Audited, right: int, times: int) -> Interval | None:
+    """The share of right answers to all records so many times; None where nobody knows the right ones."""
+    return None if audited.labels is None else share(right, len(audited.labels) * times)

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from assay.audit import read_audit
-from assay.deployment import read_deployment
+from assay.deployment import Tolerance, read_deployment
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.results import read_results
-from bench.deploy import roll_back, write_deployment
+from bench.deploy import roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from bench.deployment.folder import write_whole
 from bench.deployment.measured import read
-from bench.deployment.render import PLACES, render
-from bench.deployment.subject import deployable_cell, read_study
+from bench.deployment.render import CLIENTS, PLACES, render
+from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
 from tests.bench.finished_study import CELL, make_study
@@ -57,12 +57,13 @@ def test_what_is_written_passes_every_check_and_names_the_audited_model(first: P
     version = found.version(1)
     assert (version.cell, version.precision, found.serving) == (CELL, "fp32", 1)
     assert found.preferred_batches == [8]
-    assert found.most_images == 32
+    assert found.most_records == 32
     assert found.threads == read_results(study / "results.json").cells[0].threads
-    probabilities = np.load(first / "audited/1/probabilities.npy")
+    answers = np.load(first / "audited/1/outputs.npy")
     labels = np.load(first / "audited/1/labels.npy")
-    assert version.accuracy.value == pytest.approx(float((probabilities.argmax(axis=1) == labels).mean()))
-    assert 0 < version.tolerance < 1e-4
+    assert version.accuracy is not None
+    assert version.accuracy.value == pytest.approx(float((answers["probabilities"].argmax(axis=1) == labels).mean()))
+    assert 0 < version.tolerances["probabilities"].value < 1e-4
     assert read_audit(first / "audited/1/audit.json") == read_audit(study / "audit.json")
     assert str(study.parent) not in "".join(
         path.read_text() for path in first.rglob("*") if path.suffix in {".json", ".md", ".yaml", ".pbtxt", ".txt"}
@@ -103,15 +104,17 @@ def test_the_sample_requests_are_what_the_server_reads(first: Path) -> None:
     compile((first / "requests/client.py").read_text(), "client.py", "exec")
 
 
-@pytest.mark.parametrize("name", ["config.pbtxt", *PLACES])
+@pytest.mark.parametrize("name", ["config.pbtxt", *PLACES, CLIENTS["image"]])
 def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
     """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
     folder = Path(shutil.copytree(first, tmp_path / "golden"))
     found = read_deployment(folder)
-    fixed = {"model_sha256": "0" * 64, "tolerance": 1e-5, "derivation": "the rounding of fp32", "created": "2026-01-01"}
+    tolerances = {"probabilities": Tolerance(value=1e-5, derivation="the rounding of fp32")}
+    fixed = {"model_sha256": "0" * 64, "tolerances": tolerances, "created": "2026-01-01"}
     version = found.version(1).model_copy(update=fixed)
     render(folder, found.model_copy(update={"versions": [version]}))
-    place = folder / ("models/bloodnet-28/config.pbtxt" if name == "config.pbtxt" else PLACES[name])
+    others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
+    place = folder / (PLACES | others)[name]
     golden = GOLDEN / "deployment" / name
     if os.environ.get("UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
@@ -125,7 +128,7 @@ def test_a_second_deployment_adds_a_version_and_going_back_serves_the_first(depl
     assert [one.number for one in second.versions] == [1, 2]
     assert check_deployment(deployed).serving == 2
     after = content(deployed)
-    for name in ("models/bloodnet-28/1/model.onnx", "audited/1/probabilities.npy", "audited/1/audit.json"):
+    for name in ("models/bloodnet-28/1/model.onnx", "audited/1/outputs.npy", "audited/1/audit.json"):
         assert after[name] == before[name]
     assert roll_back(deployed).serving == 1
     assert list(read_config(deployed / "models/bloodnet-28/config.pbtxt").version_policy.specific.versions) == [1]
@@ -178,7 +181,7 @@ def changed_cell(study: Path, tmp_path: Path, **changes: object) -> Path:
 
 def refused(folder: Path, data: Path, name: str = CELL) -> str:
     with pytest.raises((InputError, FailedError)) as raised:
-        deployable_cell(read_study(folder, data), name)
+        subject_of(read_study(folder, data), name)
     return str(raised.value)
 
 

@@ -76,7 +76,7 @@ def labels_swapped(folder: Path) -> None:
 
 
 def answers_cut(folder: Path) -> None:
-    path = folder / "audited/1/probabilities.npy"
+    path = folder / "audited/1/outputs.npy"
     path.write_bytes(path.read_bytes()[:200])
     write_checksums(folder)
 
@@ -100,7 +100,7 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (config_serves_another, "is not the configuration of this deployment"),
     (another_model, "model.onnx is not what was deployed"),
     (labels_swapped, "labels.txt is not what was deployed"),
-    (answers_cut, "probabilities.npy"),
+    (answers_cut, "outputs.npy"),
     (image_gone, "image.raw is no image of this model"),
     (labels_gone, "labels.txt is not what was deployed"),
     (lambda folder: (folder / "deployment.json").write_text("{}"), "deployment.json"),

@@ -43,11 +43,9 @@ class Served:
             http=self.http,
             grpc=self.grpc,
             model=serving_folder.NAME,
-            image="images",
-            probabilities="probabilities",
-            label="label",
-            classes=serving_folder.CLASSES,
-            most_images=serving_folder.MOST,
+            inputs=tuple(serving_folder.INPUTS),
+            outputs=tuple(serving_folder.OUTPUTS),
+            most_records=serving_folder.MOST,
         )
 
     def event(self, *names: str) -> dict[str, Any]:

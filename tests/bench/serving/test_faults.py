@@ -31,9 +31,9 @@ def _goes_on(served: Served) -> Iterator[None]:
     """After whatever a test did, an ordinary request is answered as audited."""
     yield
     connection = wire.connect("grpc", served.target)
-    answer = connection.ask(serving_folder.images()[:MOST], "afterwards")
+    answer = connection.ask(serving_folder.records()[:MOST], "afterwards")
     connection.close()
-    np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:MOST], atol=1e-5)
+    np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:MOST], atol=1e-5)
 
 
 def post(served: Served, body: bytes, headers: str = "", model: str = serving_folder.NAME) -> tuple[int, str]:
@@ -88,16 +88,16 @@ def test_a_request_that_cannot_be_answered_is_refused(served: Served, body: byte
 @pytest.mark.parametrize("count", [0, MOST + 1])
 def test_no_images_and_too_many_are_refused_over_every_way(served: Served, way: wire.Way, count: int) -> None:
     connection = wire.connect(way, served.target)
-    with pytest.raises(FailedError, match=f"A request of {count} images failed"):
-        connection.ask(serving_folder.images()[:count], "bad")
+    with pytest.raises(FailedError, match=f"A request of {count} records failed"):
+        connection.ask(serving_folder.records()[:count], "bad")
     connection.close()
 
 
 @pytest.mark.parametrize("way", ["http", "grpc"])
 def test_an_oversized_request_is_refused(served: Served, way: wire.Way) -> None:
-    many = np.zeros((150_000, SIDE, SIDE, 3), np.uint8)  # 65 MB
+    many = np.zeros(150_000, serving_folder.records().dtype)  # 65 MB
     connection = wire.connect(way, served.target)
-    with pytest.raises(FailedError, match="A request of 150000 images failed"):
+    with pytest.raises(FailedError, match="A request of 150000 records failed"):
         connection.ask(many, "large")
     connection.close()
 
@@ -138,8 +138,8 @@ def test_sixty_four_clients_get_each_their_own_answer(served: Served) -> None:
         connection = wire.connect("grpc", served.target)
         for turn in range(5):
             places = random.integers(0, serving_folder.IMAGES, random.integers(1, MOST + 1))
-            answer = connection.ask(serving_folder.images()[places], f"{number}-{turn}")
-            if np.abs(answer.probabilities - expected[places]).max() > 1e-5:
+            answer = connection.ask(serving_folder.records()[places], f"{number}-{turn}")
+            if np.abs(answer.outputs["probabilities"] - expected[places]).max() > 1e-5:
                 wrong.append(f"{number}-{turn}")
         connection.close()
 

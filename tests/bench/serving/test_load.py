@@ -85,7 +85,7 @@ def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: 
     folder = serving_folder.write_folder(tmp_path / "other")
     expected = serving_folder.probabilities(1)
     expected[:48] = expected[:48][::-1]
-    np.save(folder / "audited" / "1" / "probabilities.npy", expected)
+    np.save(folder / "audited" / "1" / "outputs.npy", serving_folder.answers(expected))
     serving_folder.with_checksums(folder)
     audited = read_audited(folder, images, None, folder)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)

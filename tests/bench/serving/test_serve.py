@@ -37,12 +37,12 @@ def becomes(condition: Callable[[], bool]) -> bool:
 
 
 def test_it_answers_and_shows_health_metrics_and_its_log(served: Served) -> None:
-    images = serving_folder.images()[:3]
+    records = serving_folder.records()[:3]
     for way in wire.WAYS:
         connection = wire.connect(way, served.target)
-        answer = connection.ask(images, "first")
+        answer = connection.ask(records, "first")
         connection.close()
-        np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:3], atol=1e-5)
+        np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:3], atol=1e-5)
         assert answer.version == "1"
     with urllib.request.urlopen(f"{served.ready['http']}/v2/health/ready") as health:
         assert health.status == 200
@@ -96,17 +96,17 @@ class Load:
     def _ask(self, served: Served, number: int) -> None:
         connection = wire.connect("grpc", served.target)
         random = np.random.default_rng(number)
-        images = serving_folder.images()
+        records = serving_folder.records()
         audited = {str(version): serving_folder.probabilities(version) for version in (1, 2)}
         while not self._ending.is_set():
-            places = random.integers(0, len(images), random.integers(1, 5))
+            places = random.integers(0, len(records), random.integers(1, 5))
             try:
-                answer = connection.ask(images[places], f"{number}")
+                answer = connection.ask(records[places], f"{number}")
             except FailedError as error:
                 self.wrong.append(str(error))
                 continue
             self.versions.append(answer.version)
-            if np.abs(answer.probabilities - audited[answer.version][places]).max() > 1e-5:
+            if np.abs(answer.outputs["probabilities"] - audited[answer.version][places]).max() > 1e-5:
                 self.wrong.append(f"wrong answer by version {answer.version}")
         connection.close()
 
@@ -210,10 +210,10 @@ def test_a_worker_that_is_killed_never_makes_a_wrong_answer(served: Served) -> N
 
     def answered() -> bool:
         try:
-            answer = connection.ask(serving_folder.images()[:2], "after")
+            answer = connection.ask(serving_folder.records()[:2], "after")
         except FailedError:
             return False
-        np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:2], atol=1e-5)
+        np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:2], atol=1e-5)
         return True
 
     assert becomes(answered)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from assay.deployment import read_deployment
 from assay.errors import ArtifactError, InputError
+from assay.served import Tensor
 from assay.verification import Verification
 from bench.cli import app
 from bench.deployment.config import config_of, config_text
@@ -38,7 +39,9 @@ def verify(served: Served, folder: Path, images: Path, *ways: wire.Way) -> Verif
 def other_folder(place: Path, version: int, **changes: Any) -> Path:
     """A deployment like the served one that says that another version's answers are right."""
     folder = serving_folder.write_folder(place / "other")
-    np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(version))
+    outputs = [Tensor.model_validate(one) for one in changes.get("outputs", [])] or serving_folder.OUTPUTS
+    shares = serving_folder.probabilities(version)
+    np.save(folder / "audited" / "1" / "outputs.npy", serving_folder.answers(shares, outputs))
     record = json.loads((folder / "deployment.json").read_text()) | changes
     (folder / "deployment.json").write_text(json.dumps(record))
     config = config_text(config_of(read_deployment(folder)))
@@ -67,9 +70,9 @@ def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: 
 
 def test_the_plain_protocol_without_extensions_gives_the_same(served: Served) -> None:
     connection = wire.connect("http", served.target, binary=False)
-    answer = connection.ask(serving_folder.images()[:2], "plain")
+    answer = connection.ask(serving_folder.records()[:2], "plain")
     connection.close()
-    np.testing.assert_allclose(answer.probabilities, serving_folder.probabilities(1)[:2], atol=1e-6)
+    np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:2], atol=1e-6)
 
 
 def test_answers_of_another_model_are_found(served: Served, images: Path, tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_one_image_that_is_another_is_found(served: Served, tmp_path: Path) -> N
 def test_a_contract_that_differs_is_found_and_exits_with_one(served: Served, images: Path, tmp_path: Path) -> None:
     outputs = [
         {"name": "probabilities", "datatype": "FP32", "shape": [serving_folder.CLASSES]},
-        {"name": "label", "datatype": "FP32", "shape": [1]},
+        {"name": "label", "datatype": "FP32", "shape": [], "index_of": "probabilities"},
     ]
     folder = other_folder(tmp_path, version=1, outputs=outputs)
     done = CliRunner().invoke(
@@ -122,8 +125,8 @@ def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None
 
 def test_a_folder_that_was_changed_is_refused(images: Path, tmp_path: Path) -> None:
     folder = serving_folder.write_folder(tmp_path / "changed")
-    np.save(folder / "audited" / "1" / "probabilities.npy", serving_folder.probabilities(2))
-    with pytest.raises(ArtifactError, match=r"probabilities\.npy is not what was deployed"):
+    np.save(folder / "audited" / "1" / "outputs.npy", serving_folder.answers(serving_folder.probabilities(2)))
+    with pytest.raises(ArtifactError, match=r"outputs\.npy is not what was deployed"):
         read_audited(folder, images, None, tmp_path)
 
 

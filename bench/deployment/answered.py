@@ -1,0 +1,78 @@
+"""What a version answered when it was audited, read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
+from assay.errors import ArtifactError, DataError
+from assay.served import Records, as_records
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Everything that one version was audited on, in one order.
+
+    Attributes:
+        inputs: (count,), where the deployment has them.
+        outputs: (count,).
+        labels: int64 (count,), the true classes, where there are classes.
+    """
+
+    inputs: Records | None
+    outputs: Records
+    labels: NDArray[np.int64] | None
+
+
+def read_answered(folder: Path, deployment: Deployment) -> Answered:
+    """
+    Args:
+        folder: of the version, below `assay.deployment.AUDITED`.
+
+    Raises:
+        ArtifactError: a file is missing, or does not go with the deployment or the others.
+    """
+    kept = deployment.unit == "record"
+    outputs = _records(folder / OUTPUTS_FILE, deployment)
+    found = Answered(
+        inputs=_records(folder / INPUTS_FILE, deployment) if kept else None,
+        outputs=outputs,
+        labels=read_array(folder / TRUE_LABELS_FILE) if deployment.classes else None,
+    )
+    for name, some in ((INPUTS_FILE, found.inputs), (TRUE_LABELS_FILE, found.labels)):
+        if some is not None and some.shape != outputs.shape:
+            raise ArtifactError(
+                f"{folder / name} does not fit the answers", expected=str(outputs.shape), found=str(some.shape)
+            )
+    return found
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """
+    Raises:
+        ArtifactError: there is no such array.
+    """
+    try:
+        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read", expected="an array in NumPy's format", found=str(error)
+        ) from error
+
+
+def _records(path: Path, deployment: Deployment) -> Records:
+    tensors = deployment.outputs if path.name == OUTPUTS_FILE else deployment.inputs
+    try:
+        found = as_records(read_array(path), tensors)
+    except DataError as error:
+        raise ArtifactError(
+            f"{path} does not fit the deployment", expected=error.expected, found=error.found
+        ) from error
+    if not len(found):
+        raise ArtifactError(f"{path} is empty")
+    return found

@@ -1,0 +1,172 @@
+"""A cell of a study as what is to be deployed: its export with pixels in and probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from assay.audit import ModelAudit
+from assay.errors import ArtifactError
+from assay.results import Cell, DataSummary
+from assay.served import Tensor, as_records
+from assay.spec import ModelSpec
+from assay.store import read_artifact
+from bench.deployment.answers import judge_answers, reference_images
+from bench.deployment.config import most_records
+from bench.deployment.subject import (
+    Built,
+    Study,
+    Subject,
+    audited_comparisons,
+    check_hash,
+    curve_of,
+    export_of,
+    servable_cell,
+)
+from bench.progress import Narrator
+from export import contract_job
+from export.contract import IMAGES, LABEL, PROBABILITIES
+from export.contract_job import Contract, ContractRequest, run_contract
+from export.reference import LOGITS, ReferenceRequest, reference_artifact
+from export.run import usable_model
+from train.data import Dataset, open_dataset
+from train.metrics import share
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the served graph of a cell is made of and judged by; `weights` and `references` are folders."""
+
+    cell: Cell
+    audit: ModelAudit
+    request: ContractRequest
+    dataset: Dataset
+    weights: Path
+    references: Path
+
+
+def study_subject(study: Study, name: str) -> Subject:
+    """Everything about one cell, verified.
+
+    Raises:
+        InputError: no such cell, or one that Triton's onnxruntime backend does not run.
+        FailedError: it is not valid, was not audited, or did not pass.
+        ArtifactError: a file is missing, damaged, or not the one that was audited.
+    """
+    cell = servable_cell(study.results, name)
+    audit, _ = audited_comparisons(study.audit, cell)
+    export = export_of(study.results, cell)
+    model = usable_model(export, study.folder / "onnx")
+    check_hash(model, audit.models.get(f"onnx@{export.exporter}", "none"))
+    weights = _weights(study, cell, audit)
+    folder = _dataset_folder(study, cell.size)
+    dataset = open_dataset(folder)
+    spec = ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1])
+    curve = curve_of(study.results, cell)
+    inputs = [Tensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
+    outputs = [
+        Tensor(name=PROBABILITIES, datatype="FP32", shape=[spec.classes]),
+        Tensor(name=LABEL, datatype="INT64", shape=[], index_of=PROBABILITIES),
+    ]
+    request = ContractRequest(
+        source=model,
+        contract=Contract(spec=spec, layout=export.made_by["layout"]),
+        inputs=inputs,
+        outputs=outputs,
+        records=folder / "test_images.npy",
+        threads=cell.threads,
+        most_records=most_records(curve),
+    )
+    parts = _Parts(cell, audit, request, dataset, weights, study.folder / "references")
+    return Subject(
+        results=study.results,
+        cell=cell,
+        curve=curve,
+        export=export,
+        name=f"{cell.architecture}-{cell.size}",
+        unit="image",
+        inputs=inputs,
+        outputs=outputs,
+        classes=list(dataset.classes),
+        most_records=request.most_records,
+        data=_data_summary(dataset),
+        warm_up=as_records(dataset.validation.images[:1], inputs),
+        inputs_kept=None,
+        labels=np.asarray(dataset.test.labels, np.int64),
+        build=partial(_build, parts),
+    )
+
+
+def _build(parts: _Parts, work: Path, narrator: Narrator) -> Built:
+    """The deployable graph, its answers over the test split, and the verdict on them."""
+    labels = np.asarray(parts.dataset.test.labels, np.int64)
+    narrator.tell(f"running the deployable graph over {len(labels)} test images")
+    outcome = run_contract(parts.request, work)
+    normalised = work / "normalised.npy"
+    reference_images(parts.dataset.test.images, normalised)
+    request = ReferenceRequest(parts.weights, normalised, "torch", "float64")
+    reference = reference_artifact(request, parts.references, narrator.bar).file(LOGITS)
+    normalised.unlink()
+    found = np.load(work / contract_job.OUTPUTS_FILE)
+    tolerance = judge_answers(
+        found[PROBABILITIES],
+        np.load(reference),
+        labels,
+        parts.audit,
+        parts.cell.precision or "fp32",
+        outcome.spread[PROBABILITIES],
+    )
+    return Built(work, {PROBABILITIES: tolerance}, share(int((found[LABEL] == labels).sum()), len(labels)))
+
+
+def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
+    """The folder of the weights artifact of a cell."""
+    for manifest in sorted((study.folder / "weights").glob("*/manifest.json")):
+        artifact = read_artifact(manifest.parent, "weights")
+        if artifact.key == cell.weights:
+            check_hash(artifact.file("weights.safetensors"), audit.models.get("weights", "none"))
+            return artifact.folder
+    raise ArtifactError(
+        f"The weights of {cell.name} are not in {study.folder / 'weights'}", expected=f"key {cell.weights[:12]}"
+    )
+
+
+def _dataset_folder(study: Study, size: int) -> Path:
+    """Where the images of one size are stored; the study's own sample of them names the folder and the content."""
+    for manifest in sorted((study.folder / "images").glob(f"*-{size}-*/manifest.json")):
+        if manifest.parent.name.startswith("calibration-"):
+            continue
+        sample = read_artifact(manifest.parent, "images")
+        folder = study.data / manifest.parent.name
+        if not folder.is_dir():
+            raise ArtifactError(
+                f"The study's images at {size} pixels are not in {study.data}",
+                expected=f"a folder {folder.name}",
+                remedy="Name the folder of stored data sets with --data, or run the study again",
+            )
+        found = open_dataset(folder).content_hash
+        if found != sample.manifest.inputs["data"]:
+            raise ArtifactError(
+                f"{folder} has other images than the study was made with",
+                expected=str(sample.manifest.inputs["data"])[:12],
+                found=found[:12],
+            )
+        return folder
+    raise ArtifactError(f"{study.folder} has no images at {size} pixels", expected="the folder of a finished study")
+
+
+def _data_summary(dataset: Dataset) -> DataSummary:
+    counts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    return DataSummary(
+        name=dataset.name,
+        content_hash=dataset.content_hash,
+        counts={name: len(split.labels) for name, split in counts.items()},
+        classes=list(dataset.classes),
+        attribution=dataset.attribution,
+        licence=dataset.licence,
+        notice=dataset.notice,
+        synthetic=dataset.synthetic,
+    )

@@ -1,0 +1,244 @@
+"""A cell of `assay compare-model` as what is to be deployed: the audited file itself, with its own inputs and outputs.
+
+Nothing is put around the file and nothing is known of its inputs but what they were drawn or given as, so there is no
+image, no class and no accuracy: what can be promised is that a server answers the audited records as audited.
+
+A record is a row where the model takes any number of rows, which the server then puts into batches. Where it takes one
+number of rows alone, or rows depend on each other, a record is a whole call and so is a request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from assay.audit import ModelAudit
+from assay.deployment import Tolerance
+from assay.errors import ArtifactError, FailedError, InputError
+from assay.results import Cell, Export
+from assay.served import DATATYPES, Records, Tensor, records_of
+from assay.store import read_artifact
+from assay.user import model as user
+from assay.user.agreement import parts_of
+from assay.user.model import UserModel
+from bench.deployment.config import most_records
+from bench.deployment.subject import (
+    Built,
+    Study,
+    Subject,
+    audited_comparisons,
+    check_hash,
+    curve_of,
+    export_of,
+    servable_cell,
+)
+from bench.progress import Narrator
+from bench.user_exports import KIND, folder_of
+from export import contract_job
+from export.contract_job import ContractRequest, run_contract
+from export.user_job import MODEL_FILE
+from export.user_probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
+
+REMEDY = "Run `assay compare-model` again"
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a user's model was audited on, as it will be served.
+
+    Attributes:
+        inputs, outputs: of a request about one record; see the module's text.
+        records: (count,), those that there is a reference for.
+        reference: by output, float64 (count, *shape).
+    """
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    records: Records
+    reference: dict[str, NDArray[np.float64]]
+
+
+def user_subject(study: Study, name: str) -> Subject:
+    """Everything about one cell, verified.
+
+    Raises:
+        InputError: no such cell, or a model that the server cannot carry.
+        FailedError: it is not valid, was not audited, or did not pass.
+        ArtifactError: a file is missing, damaged, or not the one that was audited.
+    """
+    cell = servable_cell(study.results, name)
+    audit, _ = audited_comparisons(study.audit, cell)
+    export = export_of(study.results, cell)
+    file = _file(study.folder, export, audit)
+    model = _model(study.folder / "model", audit)
+    audited = audited_of(model, _array(study.folder / "model" / RECORDS_FILE), _reference(study.folder / "model"))
+    curve = curve_of(study.results, cell)
+    most = most_records(curve) if not model.whole and model.batch is None else 0
+    return Subject(
+        results=study.results,
+        cell=cell,
+        curve=curve,
+        export=export,
+        name=served_name(model.location.name),
+        unit="record",
+        inputs=audited.inputs,
+        outputs=audited.outputs,
+        classes=[],
+        most_records=most,
+        data=study.results.data,
+        warm_up=audited.records[:1],
+        inputs_kept=audited.records,
+        labels=None,
+        build=partial(_build, audited, file, cell, audit, most),
+    )
+
+
+def served_name(name: str) -> str:
+    """What the server calls a model: small letters, digits, dashes and underscores."""
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "model"
+
+
+def _file(folder: Path, export: Export, audit: ModelAudit) -> Path:
+    """The audited file of an export."""
+    artifact = read_artifact(folder_of(folder, export.exporter, export.key), KIND)
+    file = artifact.file(MODEL_FILE)
+    check_hash(file, audit.models.get(f"onnx@{export.exporter}", "none"))
+    return file
+
+
+def _model(folder: Path, audit: ModelAudit) -> UserModel:
+    """What the model is, as `assay compare-model` found it; and its records are the audited ones."""
+    path = folder / DESCRIPTION_FILE
+    try:
+        model = UserModel.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        found = str(error).splitlines()[0]
+        raise ArtifactError(
+            f"Cannot read {path}", expected="a file of `assay compare-model`", found=found, remedy=REMEDY
+        ) from error
+    if model.fingerprint != audit.models.get("model"):
+        raise ArtifactError(
+            f"{path} is of another model than was audited",
+            expected=str(audit.models.get("model"))[:12],
+            found=model.fingerprint[:12],
+            remedy=REMEDY,
+        )
+    for one in audit.inputs:
+        check_hash(folder / RECORDS_FILE, one.sha256)
+    return model
+
+
+def _reference(folder: Path) -> NDArray[np.float64]:
+    return _array(folder / REFERENCE_FILE).astype(np.float64, copy=False)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    try:
+        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(f"Cannot read {path}", expected="an array", found=str(error), remedy=REMEDY) from error
+
+
+def audited_of(model: UserModel, records: Records, reference: NDArray[np.float64]) -> Audited:
+    """What was audited, record by record of what is served.
+
+    Args:
+        records: of `assay.user.arrays.record_type`, all that there are.
+        reference: (the first so many, `model.width`).
+
+    Raises:
+        InputError: the server has no such type.
+    """
+    rows = [] if model.batch is None else [model.batch]
+    inputs, outputs = ([_tensor(one, rows, model) for one in some] for some in (model.inputs, model.outputs))
+    count = len(reference) if model.batch is None else max(len(reference) // model.batch, 1)
+    places = np.arange(count * (model.batch or 1)) % len(reference)
+    arrays = {one.name: records[one.name][places].reshape(count, *one.shape) for one in inputs}
+    exact = {
+        one.name: reference[places][:, part].reshape(count, *one.shape)
+        for one, (_, part) in zip(outputs, parts_of(model), strict=True)
+    }
+    return Audited(inputs, outputs, records_of(arrays, inputs), exact)
+
+
+def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
+    if one.dtype not in DATATYPES:
+        raise InputError(
+            f"{model.location.name} cannot be served: '{one.name}' is {one.dtype}",
+            expected=f"a type that the Open Inference Protocol carries everywhere, {', '.join(DATATYPES)}",
+        )
+    if model.whole and not one.shape:
+        raise InputError(
+            f"{model.location.name} cannot be served: '{one.name}' is a single number in a call without a batch",
+            expected="a dimension, for Triton knows no tensor without one",
+        )
+    return Tensor(name=one.name, datatype=DATATYPES[one.dtype], shape=[*rows, *one.shape])
+
+
+def _build(
+    audited: Audited, file: Path, cell: Cell, audit: ModelAudit, most: int, work: Path, narrator: Narrator
+) -> Built:
+    """The file's answers to all audited records, and the verdict on them."""
+    narrator.tell(f"running the file over {len(audited.records)} audited records")
+    np.save(work / RECORDS_FILE, audited.records)
+    request = ContractRequest(
+        source=file,
+        contract=None,
+        inputs=audited.inputs,
+        outputs=audited.outputs,
+        records=work / RECORDS_FILE,
+        threads=cell.threads,
+        most_records=most,
+    )
+    outcome = run_contract(request, work)
+    found = np.load(work / contract_job.OUTPUTS_FILE)
+    return Built(work, judge_outputs(found, audited.reference, audit, outcome.spread), accuracy=None)
+
+
+def judge_outputs(
+    found: Records, reference: Mapping[str, NDArray[np.float64]], audit: ModelAudit, spread: Mapping[str, float]
+) -> dict[str, Tolerance]:
+    """Hold the answers of a file against the reference, and derive how far a server's may be from them.
+
+    Whatever is as close to the reference as the audit tolerates may be that far from an answer that is itself so far
+    from it: the sum of the two is tolerated.
+
+    Args:
+        found: (count,), the outputs of the file.
+        reference: by output, (count, *shape).
+        audit: has a tolerance for each output.
+        spread: by output, the largest difference between correct evaluations of the file.
+
+    Raises:
+        FailedError: they are further away than the audit tolerates, or from each other.
+    """
+    tolerances = {one.inputs: one for one in audit.tolerances if not one.for_subject and not one.problem}
+    allowed: dict[str, Tolerance] = {}
+    for name, exact in reference.items():
+        if name not in tolerances:
+            raise FailedError(f"The audit has no tolerance for the output '{name}'")
+        tolerance = tolerances[name]
+        largest = float(np.abs(found[name].astype(np.float64) - exact).max())
+        value = tolerance.value + largest
+        for what, error, most in (
+            ("The served file's output '{}' is not the reference's", largest, tolerance.value),
+            ("The output '{}' depends on how many records are asked for at once", spread[name], value),
+        ):
+            if not error <= most:
+                raise FailedError(what.format(name), expected=f"at most {most:.3g} apart", found=f"{error:.3g}")
+        allowed[name] = Tolerance(
+            value=value,
+            derivation=(
+                f"{tolerance.value:.2g} from the reference ({tolerance.derivation}), and {largest:.2g} that the "
+                "audited answers are from it"
+            ),
+        )
+    return allowed
