@@ -16,6 +16,7 @@ Objective = Literal["latency", "throughput", "cost"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """The first is the most exact."""
+UNKNOWN = Interval(value=0.5, low=0, high=1)
 
 
 class Constraints(Record):
@@ -48,7 +49,8 @@ class Candidate(Record):
 
     Attributes:
         value: of the objective: median ms a call, images a second, or the price of a million images.
-        accuracy: on the audit's test images.
+        accuracy: on the audit's test images; None of a user's model, of which nobody knows what is right.
+            What passed its audit is then as right as the rest.
         tied: its objective is a tie with the answer's.
         front: nothing dominates it.
     """
@@ -57,11 +59,16 @@ class Candidate(Record):
     label: str
     precision: str
     value: Interval
-    accuracy: Interval
+    accuracy: Interval | None
     p99_ms: float
     memory_mib: float | None
     front: bool = False
     tied: bool = False
+
+    @property
+    def correct(self) -> Interval:
+        """Accuracy; where nobody knows it, the same for all: anything between none and all."""
+        return self.accuracy or UNKNOWN
 
 
 class NearMiss(Record):

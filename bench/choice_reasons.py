@@ -53,8 +53,9 @@ def reasons_against(
             continue
         by = next((other for other in candidates if dominates(other, one, objective)), None)
         if one.cell not in front and by is not None:
-            accuracy = "more accurate" if by.accuracy.value > one.accuracy.value else "no less accurate"
-            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, objective)} as that one, which is {accuracy}"
+            accuracy = "more accurate" if by.correct.value > one.correct.value else "no less accurate"
+            which = f", which is {accuracy}" if one.accuracy else ""
+            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, objective)} as that one{which}"
         else:
             found[one.cell] = f"{_times(one, answer, objective)} as {answer.cell}"
     return found

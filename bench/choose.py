@@ -11,10 +11,10 @@ the simplest (`bench.choice_reasons`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from assay.audit import Audit
+from assay.audit import Audit, Comparison
 from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
 from assay.errors import FailedError, InputError
 from assay.records import Interval
@@ -22,7 +22,7 @@ from assay.registry import RUNTIMES
 from assay.results import Cell, Results
 from assay.stale import AGAIN, Stale, stale_parts
 from bench.choice_reasons import because, reasons_against, simplicity
-from bench.deployment.subject import audited_comparisons
+from bench.deployment.subject import audited_comparisons, is_users
 from bench.pareto import cost_of, pareto_front, tie
 from train.metrics import share
 
@@ -49,9 +49,11 @@ def choose(
     """The best cell under constraints.
 
     Raises:
-        InputError: the objective "cost" without a price, or a constraint that names what does not exist.
+        InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
+            asked for where nobody knows it.
     """
-    _check_question(constraints, objective, price_per_hour)
+    labelled = not is_users(results)
+    _check_question(constraints, objective, price_per_hour, labelled=labelled)
     losers: dict[str, str] = {}
     candidates: dict[str, Candidate] = {}
     cells = {cell.name: cell for cell in results.cells}
@@ -59,7 +61,7 @@ def choose(
     stale = stale_parts(audit, results)
     for cell in results.cells:
         try:
-            found = _believed(cell, audit, stale, objective, price_per_hour)
+            found = _believed(cell, audit, stale, objective, price_per_hour, labelled=labelled)
         except FailedError as error:
             losers[cell.name] = str(error)
             continue
@@ -90,9 +92,16 @@ def choose(
     )
 
 
-def _check_question(constraints: Constraints, objective: Objective, price_per_hour: float | None) -> None:
+def _check_question(
+    constraints: Constraints, objective: Objective, price_per_hour: float | None, *, labelled: bool
+) -> None:
     if objective == "cost" and not (price_per_hour and price_per_hour > 0):
         raise InputError("The objective 'cost' needs the price of the machine for an hour", expected="--price 0.17")
+    if constraints.least_accuracy is not None and not labelled:
+        raise InputError(
+            "Nobody told Assay which answers of a user's model are right",
+            remedy="Leave the accuracy out of the question",
+        )
     for name in constraints.runtimes:
         RUNTIMES[name]
     for name in constraints.precisions:
@@ -101,9 +110,18 @@ def _check_question(constraints: Constraints, objective: Objective, price_per_ho
 
 
 def _believed(
-    cell: Cell, audit: Audit, stale: Mapping[str, Stale], objective: Objective, price_per_hour: float | None
+    cell: Cell,
+    audit: Audit,
+    stale: Mapping[str, Stale],
+    objective: Objective,
+    price_per_hour: float | None,
+    *,
+    labelled: bool,
 ) -> Candidate:
     """A cell as a candidate.
+
+    Args:
+        labelled: it is known which answers are right.
 
     Raises:
         FailedError: it may not be believed; the text is the reason.
@@ -120,20 +138,28 @@ def _believed(
     if out_of_date:
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     _, comparisons = audited_comparisons(audit, cell)
-    whole = [one for one in comparisons if one.inputs == "test" and one.measured and one.measured.accuracy]
-    measured = max((one.measured for one in whole if one.measured), key=lambda one: one.images, default=None)
-    if measured is None or measured.accuracy is None:
-        raise FailedError("the audit has no accuracy of it")
-    accuracy = measured.accuracy
     return Candidate(
         cell=cell.name,
         label=cell.label,
         precision=cell.precision or "fp32",
         value=_value(cell.host.median_ms, cell.throughput, objective, price_per_hour),
-        accuracy=share(round(accuracy.candidate * accuracy.images), accuracy.images),
+        accuracy=_accuracy(comparisons) if labelled else None,
         p99_ms=cell.host.p99_ms.value,
         memory_mib=cell.peak_memory_mib,
     )
+
+
+def _accuracy(comparisons: Sequence[Comparison]) -> Interval:
+    """
+    Raises:
+        FailedError: the audit has none.
+    """
+    whole = [one for one in comparisons if one.inputs == "test" and one.measured and one.measured.accuracy]
+    measured = max((one.measured for one in whole if one.measured), key=lambda one: one.images, default=None)
+    if measured is None or measured.accuracy is None:
+        raise FailedError("the audit has no accuracy of it")
+    accuracy = measured.accuracy
+    return share(round(accuracy.candidate * accuracy.images), accuracy.images)
 
 
 def _value(median_ms: Interval, throughput: Interval, objective: Objective, price_per_hour: float | None) -> Interval:
@@ -164,10 +190,10 @@ def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
 def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
     """The limits that a candidate does not keep."""
     missed = []
-    if constraints.least_accuracy is not None and found.accuracy.low < constraints.least_accuracy:
+    if constraints.least_accuracy is not None and found.correct.low < constraints.least_accuracy:
         limit = constraints.least_accuracy
-        by = (limit - found.accuracy.low) / limit
-        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=found.accuracy.low, limit=limit))
+        by = (limit - found.correct.low) / limit
+        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=found.correct.low, limit=limit))
     if constraints.most_memory_mib is not None and found.memory_mib is None:
         missed.append(NearMiss(cell=found.cell, constraint="memory", by=1, found=0, limit=constraints.most_memory_mib))
     upper = (("p99", found.p99_ms, constraints.most_p99_ms), ("memory", found.memory_mib, constraints.most_memory_mib))
@@ -186,6 +212,6 @@ def _best(
     front = pareto_front(candidates, objective)
     if not front:
         return None, set()
-    best = min(front, key=lambda one: (cost_of(one.value.value, objective), -one.accuracy.value, one.cell))
+    best = min(front, key=lambda one: (cost_of(one.value.value, objective), -one.correct.value, one.cell))
     tied = [one for one in front if one is best or tie(one.value, best.value)]
     return min(tied, key=lambda one: simplicity(cells[one.cell], one.precision, results)), {one.cell for one in tied}

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def choose(
     study: Annotated[
-        Path, typer.Argument(metavar="STUDY_FOLDER", help="A finished and audited study's folder, artifacts/quick.")
+        Path,
+        typer.Argument(metavar="STUDY_FOLDER", help="The folder of a finished and audited study, or of compare-model."),
     ],
     objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
     price: Annotated[
@@ -71,12 +72,14 @@ def render(choice: Choice) -> str:
     if choice.answer:
         answer = next(one for one in choice.candidates if one.cell == choice.answer)
         lines.append(f"{choice.answer}: {_numbers(choice, choice.answer)}")
-        lines.append(f"Because: {choice.because}. Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence.")
+        sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
+        lines.append(f"Because: {choice.because}.{sure}")
     else:
         lines.append(nearest_in_words(choice))
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
     if front:
-        lines.append("Also on the Pareto front of objective and accuracy:")
+        both = " and accuracy" if front[0].accuracy else ""
+        lines.append(f"Also on the Pareto front of objective{both}:")
         lines += [f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front]
     if choice.losers:
         lines.append("Not chosen:")
@@ -86,13 +89,15 @@ def render(choice: Choice) -> str:
 
 def _numbers(choice: Choice, cell: str) -> str:
     one = next(candidate for candidate in choice.candidates if candidate.cell == cell)
+    rows = "images" if one.accuracy else "rows"
     value = {
         "latency": f"{one.value.value:.4g} ms ({one.value.low:.4g} to {one.value.high:.4g})",
-        "throughput": f"{one.value.value:,.0f} images a second ({one.value.low:,.0f} to {one.value.high:,.0f})",
-        "cost": f"{one.value.value:.4g} for a million images ({one.value.low:.4g} to {one.value.high:.4g})",
+        "throughput": f"{one.value.value:,.0f} {rows} a second ({one.value.low:,.0f} to {one.value.high:,.0f})",
+        "cost": f"{one.value.value:.4g} for a million {rows} ({one.value.low:.4g} to {one.value.high:.4g})",
     }[choice.objective]
     memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
-    return f"{value}, p99 {one.p99_ms:.4g} ms{memory}, {one.precision}, accuracy {one.accuracy.value:.2%}"
+    accuracy = f", accuracy {one.accuracy.value:.2%}" if one.accuracy else ""
+    return f"{value}, p99 {one.p99_ms:.4g} ms{memory}, {one.precision}{accuracy}"
 
 
 def _model(text: str | None) -> tuple[str | None, int | None]:

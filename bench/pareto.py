@@ -24,9 +24,9 @@ def pareto_front(candidates: Sequence[Candidate], objective: Objective) -> list[
 def dominates(left: Candidate, right: Candidate, objective: Objective) -> bool:
     """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
     cost, other = (cost_of(one.value.value, objective) for one in (left, right))
-    no_worse = cost <= other and left.accuracy.value >= right.accuracy.value
+    no_worse = cost <= other and left.correct.value >= right.correct.value
     faster = cost < other and not tie(left.value, right.value)
-    more_accurate = left.accuracy.low > right.accuracy.high
+    more_accurate = left.correct.low > right.correct.high
     return no_worse and (faster or more_accurate)
 
 
