@@ -1,19 +1,27 @@
-"""From a finished study to a verified server: what `assay deploy` writes is served here, and answers as audited."""
+"""From what was compared to a verified server: what `assay deploy` writes is served here, and answers as audited."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.deploy import write_deployment
+from bench.deployment.folder import write_checksums
 from bench.deployment.subject import read_study
 from bench.progress import Narrator
 from bench.serving.audited import read_audited, target_of
+from bench.serving.load import Plan, measure_load
 from bench.serving.verify import verify
 from infer.wire import WAYS
+from tests.bench.compared_model import Takes, cell_name, make_comparison
 from tests.bench.finished_study import CELL, make_study
-from tests.bench.serving.conftest import start, stop
+from tests.bench.serving.conftest import Served, start, stop
 
 
 @pytest.mark.slow
@@ -28,5 +36,57 @@ def test_a_deployed_model_gives_its_audited_answers_over_the_wire(platform: None
     finally:
         assert stop(served) == 0
     assert found.passed, found
-    assert {way.images for way in found.ways} == {len(audited.images)}
+    assert {way.images for way in found.ways} == {len(audited.inputs)}
     assert all(way.accuracy == found.audited_accuracy for way in found.ways)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("takes", ["rows", "four rows", "a call"])
+def test_a_user_s_model_is_served_verified_and_loaded(platform: None, takes: Takes, tmp_path: Path) -> None:
+    folder = tmp_path / "deployment"
+    study = read_study(make_comparison(tmp_path / "compared", takes))
+    write_deployment(study, cell_name(takes), folder, Narrator())
+    served = start(folder, tmp_path / "log")
+    try:
+        audited = read_audited(folder, None, None, tmp_path)
+        target = target_of(audited.deployment, served.ready["http"], None)
+        found = verify(audited, target, WAYS)
+        _samples_are_answered(served)
+        plan = Plan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream", "MultiStream", "Offline"))
+        load = measure_load(audited, folder, target, plan, print)
+        differs = verify(read_audited(_with_another_answer(folder), None, None, tmp_path), target, ["grpc"])
+    finally:
+        assert stop(served) == 0
+    assert found.passed, found
+    assert found.audited_accuracy is None
+    assert {way.images for way in found.ways} == {64}
+    assert all(one.failed == one.wrong == 0 for one in (*load.closed_loop, *load.scenarios))
+    assert load.unit == "record"
+    assert not differs.passed
+    assert "record 1, sum: 1 from the audited answer" in differs.ways[0].reasons[0]
+
+
+def _samples_are_answered(served: Served) -> None:
+    """By the client and by curl, both on the warm-up's record, which is the first that was audited."""
+    likeness = np.load(served.folder / "audited/1/outputs.npy")["likeness"][0]
+    requests = served.folder / "requests"
+    asked = [sys.executable, str(requests / "client.py"), "--server", served.http]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "likeness float32" in done.stdout
+    if shutil.which("curl"):
+        curl = ["sh", str(requests / "infer.sh"), str(served.ready["http"])]
+        first, second, *_ = subprocess.run(curl, capture_output=True, check=True).stdout.split(b"\n", 1)
+        outputs = {one["name"]: one["data"] for one in json.loads(first)["outputs"]}
+        np.testing.assert_allclose(outputs["likeness"], np.atleast_1d(likeness), rtol=1e-5)
+        assert b'"name":"sum"' in second
+
+
+def _with_another_answer(folder: Path) -> Path:
+    """A copy of a deployment that says that the second record's sum is something else."""
+    copied = Path(shutil.copytree(folder, folder.with_name("other")))
+    outputs = np.load(copied / "audited/1/outputs.npy")
+    outputs["sum"][1].flat[0] += 1
+    np.save(copied / "audited/1/outputs.npy", outputs)
+    write_checksums(copied)
+    return copied

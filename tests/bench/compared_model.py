@@ -1,0 +1,200 @@
+"""What `assay compare-model` leaves of a small ONNX file, made without timing anything: a real file, a real audit.
+
+The file has three inputs, one of them a single number a row, and two outputs of which one is such a number.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from pydantic import JsonValue
+
+from assay.results import Cell, DataSummary, Export, Results
+from assay.store import file_sha256, write_artifact
+from assay.user.arrays import inputs_of, record_type, rows_of
+from assay.user.model import Location, Tensor, UserModel
+from bench.user_audit import audit_user_model
+from bench.user_exports import KIND, Brought, folder_of
+from export.user_job import GIVEN, MODEL_FILE
+from export.user_probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from tests.bench.report.sample_results import _timed, sample_results
+
+WIDTH, ROWS, FIXED = 6, 8, 4
+FINGERPRINT = "f" * 64
+Takes = Literal["rows", "four rows", "a call"]
+"""Any number of independent rows, four of them and no other number, or four that are one call."""
+
+
+def batch_of(takes: Takes) -> int:
+    return 1 if takes in {"rows", "a call"} else FIXED
+
+
+def cell_name(takes: Takes) -> str:
+    return f"Pair/0/b{batch_of(takes)}/t1/ort.cpu@{GIVEN}"
+
+
+def model_of(takes: Takes) -> UserModel:
+    rows = (FIXED,) if takes == "a call" else ()
+    return UserModel(
+        location=Location(path=Path("Pair.onnx"), form="onnx", kind="onnx"),
+        kind="onnx",
+        inputs=(
+            Tensor(name="left", dtype="float32", shape=(*rows, WIDTH)),
+            Tensor(name="right", dtype="float32", shape=(*rows, WIDTH)),
+            Tensor(name="times", dtype="int64", shape=rows),
+        ),
+        outputs=(
+            Tensor(name="likeness", dtype="float32", shape=rows),
+            Tensor(name="sum", dtype="float32", shape=(*rows, WIDTH)),
+        ),
+        whole=takes == "a call",
+        batch=FIXED if takes == "four rows" else None,
+        fingerprint=FINGERPRINT,
+    )
+
+
+def write_model(path: Path, takes: Takes) -> None:
+    rows = "batch" if takes == "rows" else FIXED
+    nodes = [
+        helper.make_node("Mul", ["left", "right"], ["products"]),
+        helper.make_node("ReduceSum", ["products", "last"], ["likeness"], keepdims=0),
+        helper.make_node("Add", ["left", "right"], ["both"]),
+        helper.make_node("Cast", ["times"], ["factor"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["factor", "last"], ["column"]),
+        helper.make_node("Mul", ["both", "column"], ["sum"]),
+    ]
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "pair",
+        [
+            tensor("left", TensorProto.FLOAT, [rows, WIDTH]),
+            tensor("right", TensorProto.FLOAT, [rows, WIDTH]),
+            tensor("times", TensorProto.INT64, [rows]),
+        ],
+        [tensor("likeness", TensorProto.FLOAT, [rows]), tensor("sum", TensorProto.FLOAT, [rows, WIDTH])],
+        [numpy_helper.from_array(np.array([1]), "last")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def make_comparison(folder: Path, takes: Takes = "rows") -> Path:
+    """Make the folder that `assay compare-model` would, and give it back."""
+    model = model_of(takes)
+    brought = _brought(folder / "model", model)
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        write_model(work / MODEL_FILE, takes)
+        return {}
+
+    key = write_artifact(folder / "made", KIND, {"takes": takes}, made_by={}, fill=fill).key
+    (folder / "onnx").mkdir()
+    (folder / "made").rename(folder_of(folder, GIVEN, key))
+    file = folder_of(folder, GIVEN, key) / MODEL_FILE
+    export = Export(
+        architecture="Pair",
+        size=0,
+        exporter=GIVEN,
+        status="ok",
+        key=key,
+        weights=FINGERPRINT,
+        opset=18,
+        opset_asked=18,
+        seconds=0,
+    )
+    results = _results(export, brought, takes)
+    (folder / "results.json").write_text(results.model_dump_json())
+    (cell, *_) = results.cells
+    np.save(folder / "rows.npy", _answers(file, model))
+    outputs = {cell.name: folder / "rows.npy"}
+    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], "assay compare-model Pair.onnx")
+    assert audit.passed, audit.reasons
+    (folder / "audit.json").write_text(audit.model_dump_json())
+    return folder
+
+
+def _brought(folder: Path, model: UserModel) -> Brought:
+    folder.mkdir(parents=True)
+    chance = np.random.default_rng(0)
+    shapes = {one.name: (ROWS, *one.shape) for one in model.inputs}
+    records = np.zeros(ROWS, record_type(model.inputs))
+    for name in ("left", "right"):
+        records[name] = chance.normal(size=shapes[name])
+    records["times"] = chance.integers(1, 9, shapes["times"])
+    exact = _exact(records)
+    np.save(folder / RECORDS_FILE, records)
+    np.save(folder / REFERENCE_FILE, exact)
+    np.save(folder / NATIVE_FILE, exact.astype(np.float32))
+    (folder / DESCRIPTION_FILE).write_text(model.model_dump_json())
+    return Brought(model, folder, "NumPy in float64", exact=True, drawn=True)
+
+
+def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
+    """What the model computes, in float64: (records, width)."""
+    left, right = (records[name].astype(np.float64) for name in ("left", "right"))
+    likeness, both = (left * right).sum(axis=-1), (left + right) * records["times"][..., np.newaxis]
+    return np.concatenate([likeness.reshape(ROWS, -1), both.reshape(ROWS, -1)], axis=1)
+
+
+def _answers(file: Path, model: UserModel) -> NDArray[np.generic]:
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    records = np.load(file.parents[2] / "model" / RECORDS_FILE)
+    step = 1 if model.whole else model.batch or ROWS
+    names = [one.name for one in model.inputs]
+    return np.concatenate(
+        [
+            rows_of(
+                model, session.run(None, dict(zip(names, inputs_of(model, records[start : start + step]), strict=True)))
+            )
+            for start in range(0, ROWS, step)
+        ]
+    )
+
+
+def _results(export: Export, brought: Brought, takes: Takes) -> Results:
+    sample = sample_results()
+    like = next(one for one in sample.cells if one.name == "bloodnet/28/b1/t1/ort.cpu@torch-script")
+    batches = {1: 1.0, 8: 3.0} if takes == "rows" else {batch_of(takes): 2.0}
+    data = DataSummary(
+        name="drawn from the signature",
+        content_hash=file_sha256(brought.folder / RECORDS_FILE),
+        counts={"inputs": ROWS},
+        classes=[],
+        attribution="",
+        licence="",
+        notice="Random inputs.",
+        synthetic=False,
+    )
+    cells = [_cell(like, batch, median_ms) for batch, median_ms in batches.items()]
+    return sample.model_copy(
+        update={
+            "study": "model-Pair",
+            "data": data,
+            "trainings": [],
+            "exports": [export],
+            "cells": cells,
+            "comparisons": [],
+        }
+    )
+
+
+def _cell(like: Cell, batch: int, median_ms: float) -> Cell:
+    changes = {
+        "name": f"Pair/0/b{batch}/t1/ort.cpu@{GIVEN}",
+        "architecture": "Pair",
+        "size": 0,
+        "batch": batch,
+        "exporter": GIVEN,
+        "label": f"ort.cpu@{GIVEN}",
+        "weights": FINGERPRINT,
+    }
+    return _timed(like.model_copy(update=changes), median_ms, (0.1, 0.1, 0.1), random.Random(batch))
