@@ -44,7 +44,7 @@ from bench.progress import Narrator
 from bench.user_exports import KIND, folder_of
 from export import contract_job
 from export.contract_job import ContractRequest, run_contract
-from export.user_job import MODEL_FILE
+from export.record import MODEL_FILE
 from export.user_probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
 
 REMEDY = "Run `assay compare-model` again"
