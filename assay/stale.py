@@ -37,8 +37,8 @@ class Stale:
 
 def stale_part(model: ModelAudit, results: Results) -> Stale:
     """What of one model's audit is not of what these results timed."""
-    cells = [one for one in results.cells if _is_of(one, model)]
-    exports = [one for one in results.exports if _is_of(one, model)]
+    cells = [one for one in results.cells if is_of(one, model)]
+    exports = [one for one in results.exports if is_of(one, model)]
     weights = {cell.weights for cell in cells} | {export.weights for export in exports}
     reason = _weights_differ(model, weights) or _images_differ(model, results)
     return Stale(reason) if reason else Stale(exports=_other_exports(model, exports))
@@ -77,8 +77,8 @@ def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
     )
 
 
-def _is_of(one: Cell | Export, model: ModelAudit) -> bool:
-    """A study's models are named by their size too, a user's are not."""
+def is_of(one: Cell | Export, model: ModelAudit) -> bool:
+    """Whether it is of that model: a study's are named by their size too, a user's are not."""
     return model.name in {one.architecture, f"{one.architecture}/{one.size}"}
 
 

@@ -20,7 +20,7 @@ from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.registry import RUNTIMES
 from assay.results import Cell, Results
-from assay.stale import AGAIN, Stale, stale_parts
+from assay.stale import AGAIN, Stale, is_of, stale_parts
 from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons, is_users
 from bench.pareto import cost_of, pareto_front, tie
@@ -134,7 +134,8 @@ def _believed(
         raise FailedError("no model: a ruler")
     if cell.agreement is not None and not cell.agreement.passed:
         raise FailedError(f"wrong: {cell.agreement.reason}")
-    out_of_date = stale.get(f"{cell.architecture}/{cell.size}", Stale()).reason(cell.exporter)
+    audited = next((one.name for one in audit.models if is_of(cell, one)), "")
+    out_of_date = stale.get(audited, Stale()).reason(cell.exporter)
     if out_of_date:
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     _, comparisons = audited_comparisons(audit, cell)

@@ -21,6 +21,7 @@ from assay.records import Interval
 from assay.registry import RUNTIMES
 from assay.results import Cell, DataSummary, Export, Results, read_results
 from assay.served import Records, Tensor
+from assay.stale import is_of
 from assay.store import file_sha256
 from bench.conductor import RESULTS_FILE
 from bench.progress import Narrator
@@ -117,8 +118,7 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
     Raises:
         FailedError: it was not audited, or did not pass.
     """
-    names = {f"{cell.architecture}/{cell.size}", cell.architecture}  # a user's model has one size
-    model = next((one for one in audit.models if one.name in names), None)
+    model = next((one for one in audit.models if is_of(cell, one)), None)
     comparisons = [one for one in model.comparisons if one.subject == cell.label] if model else []
     remedy = "Run `assay audit` on the study"
     if model is None or not comparisons:

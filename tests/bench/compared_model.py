@@ -22,7 +22,8 @@ from assay.user.arrays import inputs_of, record_type, rows_of
 from assay.user.model import Location, Tensor, UserModel
 from bench.user_audit import audit_user_model
 from bench.user_exports import KIND, Brought, folder_of
-from export.user_job import GIVEN, MODEL_FILE
+from export.record import MODEL_FILE
+from export.user_job import GIVEN
 from export.user_probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from tests.bench.report.sample_results import _timed, sample_results
 

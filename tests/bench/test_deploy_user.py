@@ -303,6 +303,15 @@ def test_choosing_needs_no_accuracy_and_cannot_ask_for_one(compared: Path) -> No
         choose(results, audit, Constraints(least_accuracy=0.9))
 
 
+def test_an_audit_of_another_model_of_the_name_lets_nothing_be_chosen(compared: Path) -> None:
+    results, audit = read_results(compared / "results.json"), read_audit(compared / "audit.json")
+    (model,) = audit.models
+    other = model.model_copy(update={"keys": model.keys | {"weights": "e" * 64}})
+    found = choose(results, audit.model_copy(update={"models": [other]}), Constraints())
+    assert not found.answer
+    assert f"its audit is out of date: it is of the weights {'e' * 12}" in found.losers[CELL]
+
+
 def test_the_commands_choose_and_deploy(copied: Path) -> None:
     chosen = CliRunner().invoke(app, ["choose", str(copied)])
     assert chosen.exit_code == 0, chosen.exception
