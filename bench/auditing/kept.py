@@ -44,9 +44,10 @@ def determined_by(
 
 
 def kept_or_made(folder: Path, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
-    """The audit of an earlier run with the same inputs, else the one that `make` makes, kept where it passes.
+    """The audit of an earlier run with the same inputs, else the one that `make` makes.
 
-    One that fails is made again: what failed may have been a process, and its repro may be gone.
+    Not kept are those that lack something, since what failed may have been a process, and those that followed a wrong
+    export to its node, since their repro may be gone.
 
     Args:
         folder: of kept audits; each has a folder of its own below it.
@@ -61,6 +62,6 @@ def kept_or_made(folder: Path, inputs: Mapping[str, JsonValue], make: Callable[[
         (work / FILE).write_text(made.model_dump_json(indent=1), encoding="utf-8")
         return {"model": made.name}
 
-    if not made.failures():
+    if not made.missing and not made.localisations:
         write_artifact(where, "audit", inputs, made_by={}, fill=fill)
     return made

@@ -1,4 +1,4 @@
-"""An audit of one model is made once, as long as nothing that determines it has changed and it passes."""
+"""An audit of one model is made once, as long as nothing that determines it has changed and it is whole."""
 
 from __future__ import annotations
 
@@ -40,12 +40,24 @@ def test_other_inputs_are_another_audit_and_both_are_kept(tmp_path: Path) -> Non
     assert len(calls) == 2
 
 
-def test_one_that_fails_is_made_again(tmp_path: Path) -> None:
-    (audit,) = sample_audit(wrong=True).models
+def test_one_that_lacks_something_or_left_a_repro_is_made_again(tmp_path: Path) -> None:
+    (located,) = sample_audit(wrong=True).models
+    crashed = located.model_copy(update={"localisations": [], "missing": {"tf.eager": "it crashed"}})
+    for audit in (located, crashed):
+        calls: list[str] = []
+        for _ in range(2):
+            assert kept_or_made(tmp_path, {"models": "a"}, making(audit, calls)) == audit
+        assert len(calls) == 2
+
+
+def test_one_that_fails_and_is_whole_is_kept(tmp_path: Path) -> None:
+    (located,) = sample_audit(wrong=True).models
+    audit = located.model_copy(update={"localisations": []})
+    assert audit.failures()
     calls: list[str] = []
     for _ in range(2):
         assert kept_or_made(tmp_path, {"models": "a"}, making(audit, calls)) == audit
-    assert len(calls) == 2
+    assert len(calls) == 1
 
 
 def test_hashes_images_and_subjects_determine_an_audit() -> None:
