@@ -16,6 +16,8 @@ Objective = Literal["latency", "throughput", "cost"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """The first is the most exact."""
+NOT_ASKED_FOR = "was asked for"
+"""How the reason against a cell ends that is of another architecture, size, batch or number of threads."""
 UNKNOWN = Interval(value=0.5, low=0, high=1)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from assay.audit import Audit, Comparison
-from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
+from assay.choice import NOT_ASKED_FOR, PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
 from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.registry import RUNTIMES
@@ -60,6 +60,9 @@ def choose(
     misses: list[NearMiss] = []
     stale = stale_parts(audit, results)
     for cell in results.cells:
+        if other := _not_asked_for(cell, constraints):
+            losers[cell.name] = other
+            continue
         try:
             found = _believed(cell, audit, stale, objective, price_per_hour, labelled=labelled)
         except FailedError as error:
@@ -172,12 +175,17 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
     return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
 
 
-def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
-    """Why a cell is not what was asked for, however good, or ""."""
+def _not_asked_for(cell: Cell, constraints: Constraints) -> str:
+    """What of a cell the question was not about, or ""."""
     for name in ("architecture", "size", "batch", "threads"):
         wanted = getattr(constraints, name)
         if wanted is not None and getattr(cell, name) != wanted:
-            return f"{name} {getattr(cell, name)}, {wanted} was asked for"
+            return f"{name} {getattr(cell, name)}, {wanted} {NOT_ASKED_FOR}"
+    return ""
+
+
+def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
+    """Why a cell is not allowed, however good, or ""."""
     if constraints.precisions and found.precision not in constraints.precisions:
         return f"{found.precision} is not among the precisions allowed"
     if constraints.runtimes and cell.runtime not in constraints.runtimes:
