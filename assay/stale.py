@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from assay.audit import Audit, ModelAudit, reasons_of
 from assay.results import Cell, Export, Results
 
-AGAIN = "Run `assay audit` on the study again"
+AGAIN = "Run `assay audit` on the study again, or `assay compare-model` on a model of your own"
 SHOWN = 12
 
 

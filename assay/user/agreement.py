@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import CEILING, Tolerance, compare, derive_tolerance
+from assay.agreement import CEILING, NOT_COMPARED, Tolerance, compare, derive_tolerance
 from assay.results import Agreement
 from assay.user.model import UserModel
 
@@ -52,6 +52,8 @@ class Judge:
         if not exact.any() and not rows.any():
             return _equal(subject, name, len(rows))
         tolerance = self._tolerance(exact, part)
+        if exact.any() and not exact[places].any():
+            return _near_zero(subject, name, rows, tolerance, float(np.abs(exact).max()))
         made = compare(subject, rows.astype(np.float64), exact[places], tolerance)
         label = f"output '{name}': " if len(self.model.outputs) > 1 else ""
         changes = {"reason": label + made.reason if made.reason else ""}
@@ -92,4 +94,21 @@ def _equal(subject: str, name: str, records: int) -> Agreement:
         derivation=f"output '{name}' is zero everywhere in float64, and so it is here",
         top1_flips=0,
         passed=True,
+    )
+
+
+def _near_zero(subject: str, name: str, rows: Rows, tolerance: Tolerance, scale: float) -> Agreement:
+    """Records of which the output is zero, of a model whose output is not always: on the scale of its other ones."""
+    largest = float(np.abs(rows.astype(np.float64)).max())
+    passed = largest <= tolerance.value
+    return Agreement(
+        subject=subject,
+        images=len(rows),
+        max_absolute=largest if np.isfinite(largest) else NOT_COMPARED,
+        max_relative=largest / scale if np.isfinite(largest) else NOT_COMPARED,
+        tolerance=tolerance.value,
+        derivation=tolerance.derivation,
+        top1_flips=0,
+        passed=passed,
+        reason="" if passed else f"output '{name}' should be zero and is {largest:.3g}",
     )

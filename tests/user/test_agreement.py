@@ -77,3 +77,12 @@ def test_without_float64_the_next_coarser_arithmetic_is_the_limit(error: float, 
     found = one.compare("user.tf.xla", native + np.float32(error * scale), np.arange(RECORDS))
     assert found.passed == passed
     assert "no float64" in found.derivation
+
+
+@pytest.mark.parametrize(("error", "passed"), [(1e-7, True), (1e-2, False), (np.nan, False)])
+def test_a_record_of_zeros_is_judged_on_the_scale_of_the_other_records(error: float, passed: bool) -> None:
+    native = np.random.default_rng(0).normal(size=(RECORDS, 4)).astype(np.float32)
+    native[0] = 0
+    one = Judge(model(BOXES), native.astype(np.float64), {"torch": native})
+    found = one.compare("ort.cpu", native[:1] + np.float32(error), np.array([0]))
+    assert found.passed == passed
