@@ -16,7 +16,7 @@ from assay.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
 from bench.schedule import Budget, measure
 from bench.summary import cells_of, comparisons_of
-from bench.trials import BUDGET_SPENT, WARM_UP_BLOCK, CellFacts, Group, Limits, Unit, timed_name
+from bench.trials import BUDGET_SPENT, LEAST_BLOCKS, WARM_UP_BLOCK, CellFacts, Group, Limits, Unit, timed_name
 from bench.workers import Burst, Candidate
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
@@ -50,7 +50,7 @@ def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) ->
     assert [fact.reason for fact in one.facts] == [""] * 6
     assert samples["cell"].n_unique() == 6
     per_block = samples.group_by("cell", "block", "boundary").len()
-    assert len(per_block) == 6 * (1 + 2 * 3), "six cells: a warm-up, then two blocks of dropped, host and device calls"
+    assert len(per_block) == 6 * (1 + LEAST_BLOCKS * 3), "six cells: a warm-up, then dropped, host and device calls"
     assert samples.filter(polars.col("boundary") == "warm-up")["block"].unique().to_list() == [WARM_UP_BLOCK]
     assert samples["wall_ns"].min() > 0  # type: ignore[operator]
     assert len(list(tmp_path.glob("*.npy"))) == 6 + 1, "each cell's logits, and the images"
@@ -58,8 +58,8 @@ def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) ->
     assert bursts.select("cell", "process", "block").is_unique().all()
     assert (bursts["wall_ns"] > 0).all()
     kept = np.load(tmp_path / timed_name("bloodnet/12/b2/t1/torch.eager"))
-    assert kept["places"].shape == (2 * 2,), "two images of one call in each of two blocks"
-    assert kept["logits"].shape == (2 * 2, SPEC.classes)
+    assert kept["places"].shape == (2 * LEAST_BLOCKS,), "two images of one call in each block"
+    assert kept["logits"].shape == (2 * LEAST_BLOCKS, SPEC.classes)
 
 
 def killing(one: Unit, when: str, which: int) -> Callable[[str], None]:
