@@ -21,6 +21,7 @@ from assay.records import Interval
 from assay.registry import RUNTIMES
 from assay.results import Cell, Results
 from assay.stale import AGAIN, Stale, is_of, stale_parts
+from bench.auditing.runs import TEST, WHOLE
 from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons, is_users
 from bench.pareto import cost_of, pareto_front, tie
@@ -158,7 +159,7 @@ def _accuracy(comparisons: Sequence[Comparison]) -> Interval:
     Raises:
         FailedError: the audit has none.
     """
-    whole = [one for one in comparisons if one.inputs == "test" and one.measured and one.measured.accuracy]
+    whole = [one for one in comparisons if one.inputs in {TEST, WHOLE} and one.measured and one.measured.accuracy]
     measured = max((one.measured for one in whole if one.measured), key=lambda one: one.images, default=None)
     if measured is None or measured.accuracy is None:
         raise FailedError("the audit has no accuracy of it")

@@ -121,10 +121,11 @@ def _audit_model(
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
         work = Path(text)
-        prepared = prepare(run, subject, most_images, work)
+        reduced = any(one.model.precision != "fp32" for one in candidates)
+        prepared = prepare(run, subject, most_images, work, reduced=reduced)
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
-        plan = Plan(prepared.sets, prepared.special, sample, run.study.bench.device, limit_seconds)
+        plan = Plan(prepared.sets, prepared.special, sample, run.study.bench.device, limit_seconds, prepared.split)
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
@@ -144,7 +145,7 @@ def _audit_model(
             propagation=_propagations(outputs, prepared, plan, work),
             localisations=localisations_of(run, subject, exports, comparisons, work),
             classes=list(run.data(subject.spec.size)[1].classes),
-            flipped=flipped_images(comparisons, prepared.sets, prepared.places),
+            flipped=flipped_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
         )
 

@@ -13,7 +13,7 @@ from assay.audit import InputSet
 from assay.errors import FailedError
 from assay.store import file_sha256, find_artifact, write_artifact
 from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
-from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, Inputs
+from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
 from bench.run import Run, Subject
 from export.boundary_job import find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
@@ -33,6 +33,7 @@ WHAT = {
     EXTREME: "images of extreme contrast, 10,000 times the range of an image",
     BOUNDARY: "test images pushed to the decision boundary by gradient",
     SPECIAL: "images with NaN or infinity in them",
+    WHOLE: "all images of the test split, for the accuracy of reduced precision, beside PyTorch in fp32",
 }
 
 
@@ -56,13 +57,15 @@ class Prepared:
     places: dict[str, NDArray[np.int64]]
     agreement: float
     records: list[InputSet]
+    split: Inputs | None
 
 
-def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepared:
+def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced: bool) -> Prepared:
     """Write the inputs into `work` and compute the reference on them, unless a run before has done so.
 
     Args:
         most_images: of the test split, drawn once; 0 for all.
+        reduced: whether anything computes in less than fp32.
 
     Raises:
         FailedError: the two float64 references disagree, so that there is nothing to compare with.
@@ -73,7 +76,9 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
     chosen = drawn(len(split.labels), most_images, seed=0)
     pushed = BOUNDARY_IMAGES if subject.spec.size <= LARGE else LARGE_BOUNDARY_IMAGES
     started = chosen[drawn(len(chosen), pushed, seed=1)]
-    test, of_all = _test_inputs(subject, split, chosen, work), len(split.labels)
+    test, of_all = _test_inputs(TEST, subject, split, chosen, work), len(split.labels)
+    every = np.arange(of_all)
+    whole = _test_inputs(WHOLE, subject, split, every, work) if reduced and len(chosen) < of_all else None
     sets = (
         test,
         _saved(HARD, hard_inputs(shape).images, work),
@@ -86,6 +91,8 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
     checks = {one.name: _reference(run, subject, one, "jax") for one in sets}
     agreement = max(relative_difference(references[name], checks[name], name) for name in references)
     references[SPECIAL] = _reference(run, subject, special, "torch", finite=False)
+    if whole:
+        references[WHOLE] = _reference(run, subject, whole, "torch", dtype="float32")
     records = [
         InputSet(
             name=one.name,
@@ -94,10 +101,10 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path) -> Prepare
             sampled_from=of_all if one is test else one.images,
             what=WHAT[one.name],
         )
-        for one in (*sets, special)
+        for one in (*sets, special, *((whole,) if whole else ()))
     ]
-    places = {TEST: chosen, BOUNDARY: started}
-    return Prepared(sets, special, named.names, references, places, agreement, records)
+    places = {TEST: chosen, BOUNDARY: started, WHOLE: every}
+    return Prepared(sets, special, named.names, references, places, agreement, records, whole)
 
 
 def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:
@@ -127,9 +134,9 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
     return found
 
 
-def _test_inputs(subject: Subject, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
+def _test_inputs(name: str, subject: Subject, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
     """Images of the test split, normalised in pieces."""
-    path, labels = work / "test.npy", work / "labels.npy"
+    path, labels = work / f"{name}.npy", work / f"{name} labels.npy"
     shape = (len(chosen), *subject.spec.image_shape)
     images = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     for start in range(0, len(chosen), IMAGES_AT_ONCE):
@@ -137,7 +144,7 @@ def _test_inputs(subject: Subject, split: Split, chosen: NDArray[np.int64], work
         images[start : start + len(piece)] = normalise(split.images[piece])
     images.flush()
     np.save(labels, split.labels[chosen])
-    return Inputs(TEST, path, len(chosen), labels)
+    return Inputs(name, path, len(chosen), labels)
 
 
 def _boundary(run: Run, subject: Subject, images: NDArray[np.float32], work: Path) -> Inputs:
@@ -162,6 +169,8 @@ def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:
     return Inputs(name, path, len(images))
 
 
-def _reference(run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True) -> Path:
-    request = ReferenceRequest(subject.weights, inputs.path, framework, "float64", finite)
+def _reference(
+    run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
+) -> Path:
+    request = ReferenceRequest(subject.weights, inputs.path, framework, dtype, finite)
     return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)

@@ -16,7 +16,7 @@ from assay.errors import InputError
 from assay.numbers import Accumulator, Measured, delivered_precision
 from assay.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
 from assay.registry import FRAMEWORKS
-from bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, Call, Inputs, Outputs, Plan
+from bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, WHOLE, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
 INTEGER_RANGE = (
@@ -115,6 +115,10 @@ def _comparisons(
     yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
     if inputs is not plan.sets[0]:
         return
+    if plan.split and precision != "fp32":
+        yield judged(
+            label, plan.whole(WHOLE), _measured(evidence, outputs, plan.split), tolerance, native_bits, precision
+        )
     labels = inputs.labels if precision == "fp32" else None  # a sample cannot show how little accuracy is lost
     for threads in plan.threads:
         for batch in BATCHES:
@@ -191,8 +195,11 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
 
 
 def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured | str:
-    file = outputs.files[evidence.plan.whole(inputs.name)]
-    return measured_or_reason(evidence.references[inputs.name], file, inputs.images, inputs.labels)
+    plan = evidence.plan
+    of_part = plan.split and inputs is plan.sets[0] and outputs.precision != "fp32"
+    labels = None if of_part else inputs.labels  # so few images cannot show how little accuracy is lost
+    file = outputs.files[plan.whole(inputs.name)]
+    return measured_or_reason(evidence.references[inputs.name], file, inputs.images, labels)
 
 
 def measured_or_reason(reference: Path, candidate: Path, images: int, labels: Path | None) -> Measured | str:

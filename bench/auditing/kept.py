@@ -14,7 +14,7 @@ from bench.machine import processor_name
 from bench.workers import Candidate
 
 FILE = "audit.json"
-RULES = 1
+RULES = 2
 """Raised when something else is compared, or judged otherwise, so that models are audited again."""
 
 

@@ -16,6 +16,7 @@ from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
 
 TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
+WHOLE = "whole test split"
 """The sets of inputs of a study's audit, by name."""
 BATCHES = (1, 3, 32)
 FULL_BATCH = 32
@@ -59,6 +60,8 @@ class Plan:
         sample: how many of the first set also go through at every batch size, with one thread and with all.
         device: "cpu" or "cuda".
         limit_seconds: longest that one command of a worker may take.
+        split: the test split as a whole, where the first set is a part of it: only what computes in less than fp32 goes
+            through, since its accuracy takes many images and it takes little time for each.
     """
 
     sets: tuple[Inputs, ...]
@@ -66,6 +69,12 @@ class Plan:
     sample: int
     device: str
     limit_seconds: float
+    split: Inputs | None = None
+
+    @property
+    def inputs(self) -> tuple[Inputs, ...]:
+        """All sets of inputs."""
+        return (*self.sets, self.special, *((self.split,) if self.split else ()))
 
     @property
     def threads(self) -> tuple[int, ...]:
@@ -74,7 +83,7 @@ class Plan:
 
     def whole(self, name: str) -> Call:
         """The run of a whole set."""
-        images = next(one.images for one in (*self.sets, self.special) if one.name == name)
+        images = next(one.images for one in self.inputs if one.name == name)
         return Call(name, FULL_BATCH, self.threads[-1], images)
 
     def sampled(self, batch: int, threads: int, *, repeated: bool = False) -> Call:
@@ -82,12 +91,12 @@ class Plan:
         test = self.sets[0]
         return Call(test.name, batch, threads, min(self.sample, test.images), repeated)
 
-    def calls(self, threads: int) -> list[Call]:
-        """All runs with this many threads, each once."""
+    def calls(self, threads: int, precision: str = "fp32") -> list[Call]:
+        """All runs with this many threads of what computes so, each once."""
         found = [self.sampled(batch, threads) for batch in BATCHES]
         found.append(self.sampled(FULL_BATCH, threads, repeated=True))
         if threads == self.threads[-1]:
-            found += [self.whole(one.name) for one in (*self.sets, self.special)]
+            found += [self.whole(one.name) for one in self.inputs if one is not self.split or precision != "fp32"]
         return list(dict.fromkeys(found))
 
 
@@ -192,7 +201,7 @@ class Crew:
             with self._worker(candidate, place) as worker:
                 cores = [core] if threads == 1 else usable_cores()[-threads:]
                 precision = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
-                files = self._computed(worker, threads, place)
+                files = self._computed(worker, self.plan.calls(threads, precision), place)
         finally:
             self.free.put(core)
         return Part(precision, files, time.monotonic() - begun)
@@ -203,10 +212,10 @@ class Crew:
         for worker in list(self.workers):
             worker.kill()
 
-    def _computed(self, worker: Worker, threads: int, place: Path) -> dict[Call, Path]:
-        paths = {one.name: one.path for one in (*self.plan.sets, self.plan.special)}
+    def _computed(self, worker: Worker, calls: Sequence[Call], place: Path) -> dict[Call, Path]:
+        paths = {one.name: one.path for one in self.plan.inputs}
         files: dict[Call, Path] = {}
-        for number, call in enumerate(self.plan.calls(threads)):
+        for number, call in enumerate(calls):
             files[call] = place / f"{number}.npy"
             worker.write_logits(paths[call.inputs], call.images, call.batch, files[call])
         return files

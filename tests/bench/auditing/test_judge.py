@@ -14,7 +14,7 @@ from assay.numbers import Measured, measure
 from assay.reduced import reason_against_reduced
 from assay.spec import ModelSpec
 from bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
-from bench.auditing.runs import Inputs, Outputs, Plan
+from bench.auditing.runs import WHOLE, Inputs, Outputs, Plan
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 
@@ -97,7 +97,7 @@ class Made:
             name: change(exact) if on in {"", name} else exact.astype(np.float32) for name, exact in self.exacts.items()
         }
         for threads in self.plan.threads:
-            for call in self.plan.calls(threads):
+            for call in self.plan.calls(threads, precision):
                 files[call] = self.folder / f"{candidate.label}-{len(files)}.npy"
                 np.save(files[call], found.get(call.inputs, found["test"])[: call.images])
         return Outputs(candidate, precision, files)
@@ -218,6 +218,44 @@ def test_reduced_precision_has_limits(change: Change, words: str, made: Made) ->
     native = made.outputs("torch.eager", rounding(1))
     _, comparisons = made.judge(native, made.outputs("ort.cpu", change, "tf2onnx", "int8"))
     assert words in of(comparisons, "ort.cpu@tf2onnx")[0].reason
+
+
+class Sampled(Made):
+    """An audit of 200 images, whose whole test split is there for what computes in less than fp32."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        whole = self.plan.sets[0]
+        few, labels = folder / "few.npy", folder / "few-labels.npy"
+        np.save(few, self.exact[:200])
+        np.save(labels, self.exact[:200].argmax(axis=1))
+        self.exacts[WHOLE] = self.exact
+        self.references = {"test": few, WHOLE: self.references["test"]}
+        test = Inputs("test", whole.path, 200, labels)
+        split = Inputs(WHOLE, whole.path, IMAGES, whole.labels)
+        self.plan = Plan((test,), self.plan.special, 96, "cpu", 60, split)
+
+
+def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_audit_takes_a_part(
+    tmp_path: Path,
+) -> None:
+    made = Sampled(tmp_path)
+    native, subject = made.outputs("torch.eager", rounding(1)), made.outputs("ort.cpu", coarse, "tf2onnx", "int8")
+    _, comparisons = made.judge(native, subject)
+    found = of(comparisons, "ort.cpu@tf2onnx")
+    assert [one.reason for one in found if not one.passed] == []
+    accuracies = {one.inputs: one.measured.accuracy for one in found if one.measured and one.measured.accuracy}
+    assert {name: one.images for name, one in accuracies.items()} == {WHOLE: IMAGES}
+    assert WHOLE not in {one.inputs for one in of(comparisons, "torch.eager")}
+
+
+def test_accuracy_that_is_lost_outside_of_the_sample_fails(tmp_path: Path) -> None:
+    made = Sampled(tmp_path)
+    native = made.outputs("torch.eager", rounding(1))
+    subject = made.outputs("ort.cpu", near_ties_lost, "tf2onnx", "int8", on=WHOLE)
+    failed = [one for one in of(made.judge(native, subject)[1], "ort.cpu@tf2onnx") if not one.passed]
+    assert [one.inputs for one in failed] == [WHOLE]
+    assert "may be lost" in failed[0].reason
 
 
 MADE = ("hard", "extreme", "boundary")
