@@ -16,7 +16,7 @@ from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
 from bench.auditing.inputs import LARGE, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
-from bench.auditing.kept import determined_by, kept_or_made
+from bench.auditing.kept import Identity, determined_by, kept_or_made
 from bench.auditing.localise import localisations_of
 from bench.auditing.record import audit_of, write_audit
 from bench.auditing.runs import SPECIAL, Outputs, Plan, run_subjects
@@ -99,12 +99,12 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
     candidates, missing = subjects_of(run, subject, exports)
     if most_images is None:
         most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
-    data = run.data(subject.spec.size)[1].content_hash
-    models = _hashes(run, subject, exports)
+    data_hash = run.data(subject.spec.size)[1].content_hash
+    identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash)
     return kept_or_made(
         run.folder / "audits",
-        determined_by(models, _keys(subject, exports), data, most_images, candidates),
-        lambda: _audit_model(run, subject, exports, candidates, missing, most_images),
+        determined_by(identity, most_images, candidates),
+        lambda: _audit_model(run, subject, exports, identity, candidates, missing, most_images),
     )
 
 
@@ -112,6 +112,7 @@ def _audit_model(
     run: Run,
     subject: Subject,
     exports: list[Export],
+    identity: Identity,
     candidates: list[Candidate],
     missing: dict[str, str],
     most_images: int,
@@ -135,9 +136,9 @@ def _audit_model(
             name=name,
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
-            models=_hashes(run, subject, exports),
-            keys=_keys(subject, exports),
-            data_hash=run.data(subject.spec.size)[1].content_hash,
+            models=identity.models,
+            keys=identity.keys,
+            data_hash=identity.data_hash,
             inputs=prepared.records,
             tolerances=tolerances,
             comparisons=comparisons,

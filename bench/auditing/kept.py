@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -18,15 +19,25 @@ RULES = 2
 """Raised when something else is compared, or judged otherwise, so that models are audited again."""
 
 
-def determined_by(
-    models: Mapping[str, str], keys: Mapping[str, str], data: str, images: int, candidates: Sequence[Candidate]
-) -> dict[str, JsonValue]:
+@dataclass(frozen=True)
+class Identity:
+    """Which weights, files and images an audit is of.
+
+    Attributes:
+        models: sha256 of weights and ONNX files, by name.
+        keys: of the same as artifacts.
+        data_hash: of the content of its data set.
+    """
+
+    models: dict[str, str]
+    keys: dict[str, str]
+    data_hash: str
+
+
+def determined_by(identity: Identity, images: int, candidates: Sequence[Candidate]) -> dict[str, JsonValue]:
     """All that determines what the audit of a model finds.
 
     Args:
-        models: sha256 of weights and ONNX files, by name.
-        keys: of the same as artifacts.
-        data: content hash of its data set.
         images: of the test split; 0 for all.
         candidates: what is compared with the reference.
     """
@@ -34,9 +45,9 @@ def determined_by(
     return {
         "rules": RULES,
         "processor": processor_name(),
-        "models": dict(models),
-        "keys": dict(keys),
-        "data": data,
+        "models": dict(identity.models),
+        "keys": dict(identity.keys),
+        "data": identity.data_hash,
         "images": images,
         "subjects": [one.label for one in candidates],
         "versions": dict(installed_versions(tuple(packages))),

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from assay.audit import ModelAudit
 from assay.spec import ModelSpec
-from bench.auditing.kept import determined_by, kept_or_made
+from bench.auditing.kept import Identity, determined_by, kept_or_made
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 from tests.bench.report.sample_audit import sample_audit
@@ -62,12 +62,12 @@ def test_one_that_fails_and_is_whole_is_kept(tmp_path: Path) -> None:
 
 def test_hashes_images_and_subjects_determine_an_audit() -> None:
     one = Candidate("torch.eager", "", ModelFiles(spec=ModelSpec("bloodnet", 28, 8, 3)))
-    found = determined_by({"weights": "0"}, {}, "data", 40, [one])
-    assert found == determined_by({"weights": "0"}, {}, "data", 40, [one])
+    found = determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one])
+    assert found == determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one])
     others = [
-        determined_by({"weights": "1"}, {}, "data", 40, [one]),
-        determined_by({"weights": "0"}, {}, "other data", 40, [one]),
-        determined_by({"weights": "0"}, {}, "data", 0, [one]),
-        determined_by({"weights": "0"}, {}, "data", 40, []),
+        determined_by(Identity({"weights": "1"}, {}, "data"), 40, [one]),
+        determined_by(Identity({"weights": "0"}, {}, "other data"), 40, [one]),
+        determined_by(Identity({"weights": "0"}, {}, "data"), 0, [one]),
+        determined_by(Identity({"weights": "0"}, {}, "data"), 40, []),
     ]
     assert found not in others
