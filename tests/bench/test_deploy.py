@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,20 +11,21 @@ import numpy as np
 import pytest
 
 from assay.audit import read_audit
-from assay.deployment import Tolerance, read_deployment
+from assay.deployment import read_deployment
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.results import read_results
 from bench.deploy import roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from bench.deployment.folder import write_whole
 from bench.deployment.measured import read
-from bench.deployment.render import CLIENTS, PLACES, render
+from bench.deployment.render import CLIENTS, PLACES
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
 from tests.bench.finished_study import CELL, make_study
+from tests.bench.golden_deployment import golden_and_generated
 from tests.bench.test_choose import cell as constructed
-from tests.bench.test_cli import ASSAY, GOLDEN, assay
+from tests.bench.test_cli import ASSAY, assay
 from tests.hostile.test_full_disk import limited
 
 
@@ -107,19 +107,9 @@ def test_the_sample_requests_are_what_the_server_reads(first: Path) -> None:
 @pytest.mark.parametrize("name", ["config.pbtxt", *PLACES, CLIENTS["image"]])
 def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
     """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
-    folder = Path(shutil.copytree(first, tmp_path / "golden"))
-    found = read_deployment(folder)
-    tolerances = {"probabilities": Tolerance(value=1e-5, derivation="the rounding of fp32")}
-    fixed = {"model_sha256": "0" * 64, "tolerances": tolerances, "created": "2026-01-01"}
-    version = found.version(1).model_copy(update=fixed)
-    render(folder, found.model_copy(update={"versions": [version]}))
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
-    place = folder / (PLACES | others)[name]
-    golden = GOLDEN / "deployment" / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(place.read_text())
-    assert place.read_text() == golden.read_text()
+    golden, generated = golden_and_generated(name, first, tmp_path, "deployment", PLACES | others)
+    assert generated == golden
 
 
 def test_a_second_deployment_adds_a_version_and_going_back_serves_the_first(deployed: Path, study: Path) -> None:

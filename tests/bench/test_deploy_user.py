@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assay.audit import Audit, read_audit
-from assay.deployment import Deployment, Tolerance, Version, read_deployment
+from assay.deployment import Deployment, Tolerance, Version
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
 from assay.results import read_results
 from assay.served import Tensor
@@ -26,11 +25,12 @@ from bench.deploy import roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, read_config
 from bench.deployment.folder import write_checksums
 from bench.deployment.of_user import audited_of, judge_outputs, served_name
-from bench.deployment.render import CLIENTS, PLACES, render
+from bench.deployment.render import CLIENTS, PLACES
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
 from tests.bench.compared_model import Takes, cell_name, make_comparison, model_of
+from tests.bench.golden_deployment import golden_and_generated
 from tests.bench.test_cli import GOLDEN
 
 CELL = cell_name("rows")
@@ -182,19 +182,9 @@ def test_the_sample_requests_hold_every_input(first: Path) -> None:
 @pytest.mark.parametrize("name", ["README.md", "infer.sh", "config.pbtxt", CLIENTS["record"]])
 def test_the_generated_files_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
     """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
-    folder = Path(shutil.copytree(first, tmp_path / "golden"))
-    found = read_deployment(folder)
-    version = found.version(1)
-    tolerances = {one: Tolerance(value=1e-5, derivation="the rounding of fp32") for one in version.tolerances}
-    fixed = {"model_sha256": "0" * 64, "tolerances": tolerances, "created": "2026-01-01"}
-    render(folder, found.model_copy(update={"versions": [version.model_copy(update=fixed)]}))
     others = {"config.pbtxt": "models/pair/config.pbtxt", CLIENTS["record"]: "requests/client.py"}
-    place = folder / (PLACES | others)[name]
-    golden = GOLDEN / "deployment-of-records" / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(place.read_text())
-    assert place.read_text() == golden.read_text()
+    golden, generated = golden_and_generated(name, first, tmp_path, "deployment-of-records", PLACES | others)
+    assert generated == golden
 
 
 def test_a_graph_with_another_contract_is_found(first: Path, tmp_path: Path) -> None:
