@@ -25,7 +25,7 @@ from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
 from bench.machine import advice, environment, package_versions, usable_cores
 from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, timer_checks
-from bench.stats import Ratio, ratio_estimate
+from bench.stats import Ratio, Samples, ratio_estimate
 from bench.summary import CellSamples, by_cell
 from bench.trials import Group, Limits, Tell, Unit
 from bench.verdicts import judge
@@ -77,14 +77,17 @@ class Trial:
 
     def median_us(self, candidate: Candidate, boundary: str = "device") -> float | None:
         """Median over all calls in microseconds; None when there are none."""
-        cell = self.timed.get(self.group.cell_name(1, candidate.label))
-        return float(np.median(cell[boundary].values)) * 1000 if cell else None
+        samples = self.samples(candidate, boundary)
+        return float(np.median(samples.values)) * 1000 if samples else None
+
+    def samples(self, candidate: Candidate, boundary: str) -> Samples | None:
+        """Its timed calls; None where time ran out before the first, perhaps after the warm-up."""
+        return self.timed.get(self.group.cell_name(1, candidate.label), {}).get(boundary)
 
     def ratio(self, candidate: Candidate) -> Ratio | None:
         """The candidate's time over the reference's, at the host boundary as in a study."""
-        timed, name = self.timed, self.group.cell_name
-        subject, reference = timed.get(name(1, candidate.label)), timed.get(name(1, REFERENCE.label))
-        return ratio_estimate(subject["host"], reference["host"]) if subject and reference else None
+        subject, reference = self.samples(candidate, "host"), self.samples(REFERENCE, "host")
+        return ratio_estimate(subject, reference) if subject and reference else None
 
 
 def run_selfcheck(seconds: float, tell: Tell, comparisons: int = COMPARISONS) -> SelfCheck:

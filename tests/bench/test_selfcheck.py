@@ -7,14 +7,28 @@ import math
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 
 from assay.records import Interval, Verdict
+from assay.results import SAMPLE_COLUMNS
 from assay.selfcheck import SELFCHECK_FILE, PlantedComparisons, SelfCheck
+from assay.spec import Settings
 from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, timer_checks
-from bench.selfcheck import LEAST_PROCESSES, PRECISION, run_selfcheck, store_selfcheck, stored_selfcheck, width_of
+from bench.selfcheck import (
+    LEAST_PROCESSES,
+    NULL,
+    PRECISION,
+    REFERENCE,
+    Trial,
+    run_selfcheck,
+    store_selfcheck,
+    stored_selfcheck,
+    width_of,
+)
 from bench.selfcheck_table import measured, required
 from bench.stats import Ratio
+from bench.trials import Group
 from bench.verdicts import judge
 from infer.calibrated import KERNEL_NS, OVERHEAD_NS
 from tests.bench.test_cli import assay
@@ -120,6 +134,16 @@ def test_without_time_it_fails_and_says_what_is_missing(hasty: SelfCheck) -> Non
     assert not hasty.passed
     assert all("only 0 of 20" in check.remark for check in hasty.checks[-3:])
     assert [check.found for check in hasty.checks[2:]] == [None] * 5
+
+
+def test_a_runtime_warmed_when_time_ran_out_was_not_timed() -> None:
+    """Samples with nothing but a warm-up, as a busy machine leaves them."""
+    settings = Settings(threads=1, cores=(0,))
+    trial = Trial(Group("floor/28/t1", (REFERENCE, NULL), (1,), settings, Path("images.npy")))
+    warm = [(trial.group.cell_name(1, one.label), 0, -1, 0, "warm-up", 1000, 0) for one in (REFERENCE, NULL)]
+    trial.parts.append(polars.DataFrame(warm, schema=SAMPLE_COLUMNS, orient="row"))
+    assert trial.median_us(NULL) is None
+    assert trial.ratio(NULL) is None
 
 
 @pytest.mark.slow
