@@ -16,8 +16,6 @@ Objective = Literal["latency", "throughput", "cost"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """The first is the most exact."""
-NOT_ASKED_FOR = "was asked for"
-"""How the reason against a cell ends that is of another architecture, size, batch or number of threads."""
 UNKNOWN = Interval(value=0.5, low=0, high=1)
 
 
@@ -92,6 +90,7 @@ class Choice(Record):
         because: why it and not a tied one, in words.
         candidates: that meet every constraint, best objective first.
         losers: by cell, why it is not the answer.
+        not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
         nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
     """
 
@@ -105,6 +104,7 @@ class Choice(Record):
     because: str
     candidates: list[Candidate]
     losers: dict[str, str]
+    not_asked_for: list[str] = Field(default_factory=list)
     nearest: NearMiss | None
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from assay.audit import Audit, Comparison
-from assay.choice import NOT_ASKED_FOR, PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
+from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
 from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.registry import RUNTIMES
@@ -55,14 +55,14 @@ def choose(
     """
     labelled = not is_users(results)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
-    losers: dict[str, str] = {}
+    losers = _not_asked_for(results.cells, constraints)
+    not_asked_for = list(losers)
     candidates: dict[str, Candidate] = {}
     cells = {cell.name: cell for cell in results.cells}
     misses: list[NearMiss] = []
     stale = stale_parts(audit, results)
     for cell in results.cells:
-        if other := _not_asked_for(cell, constraints):
-            losers[cell.name] = other
+        if cell.name in losers:
             continue
         try:
             found = _believed(cell, audit, stale, objective, price_per_hour, labelled=labelled)
@@ -92,6 +92,7 @@ def choose(
         because=because(answer, tied, objective) if answer else "no candidate qualifies",
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
+        not_asked_for=not_asked_for,
         nearest=min(misses, key=lambda one: (one.by, one.cell), default=None) if answer is None else None,
     )
 
@@ -176,13 +177,15 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
     return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
 
 
-def _not_asked_for(cell: Cell, constraints: Constraints) -> str:
-    """What of a cell the question was not about, or ""."""
-    for name in ("architecture", "size", "batch", "threads"):
-        wanted = getattr(constraints, name)
-        if wanted is not None and getattr(cell, name) != wanted:
-            return f"{name} {getattr(cell, name)}, {wanted} {NOT_ASKED_FOR}"
-    return ""
+def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
+    """By cell that the question is not about, what of it differs."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        for name in ("architecture", "size", "batch", "threads"):
+            wanted = getattr(constraints, name)
+            if wanted is not None and getattr(cell, name) != wanted:
+                found.setdefault(cell.name, f"{name} {getattr(cell, name)}, {wanted} was asked for")
+    return found
 
 
 def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:

@@ -66,7 +66,7 @@ def choose(
 
 def render(choice: Choice) -> str:
     """A choice in lines of text."""
-    from assay.choice import NOT_ASKED_FOR, nearest_in_words
+    from assay.choice import nearest_in_words
 
     lines = []
     if choice.answer:
@@ -82,7 +82,7 @@ def render(choice: Choice) -> str:
         lines.append(f"Also on the Pareto front of objective{both}:")
         lines += [f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front]
     # What was not asked for is in the record with the rest; here it would bury the cells that were.
-    asked = {cell: reason for cell, reason in choice.losers.items() if not reason.endswith(NOT_ASKED_FOR)}
+    asked = {cell: reason for cell, reason in choice.losers.items() if cell not in choice.not_asked_for}
     if asked:
         lines.append("Not chosen:")
         lines += [f"  {cell}: {reason}" for cell, reason in asked.items()]
