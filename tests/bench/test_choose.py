@@ -217,6 +217,7 @@ def test_constraints_exclude_and_say_so(constraints: dict[str, object], part: st
     found = asked([cell("ort.cpu@torch-dynamo+int8", 1)], **constraints)
     assert found.answer == ""
     assert part in next(iter(found.losers.values()))
+    assert bool(found.not_asked_for) == ("batch" in constraints)
 
 
 def test_throughput_and_cost_prefer_the_larger_batch_and_latency_the_smaller() -> None:
