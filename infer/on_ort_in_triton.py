@@ -112,6 +112,8 @@ class TritonPythonModel:
         for name, output in zip(self.outputs, outputs, strict=True):
             if output.shape[:1] != inputs[0].shape[:1]:
                 raise RefusedError(f"the model answered {len(inputs[0])} records with {output.shape} of {name}")
+        if len(parts) == 1:
+            return {place: self.answer(outputs) for place in accepted}
         ends = np.cumsum([len(part[0]) for part in parts])[:-1]
         split = zip(*(np.split(output, ends) for output in outputs), strict=True)
         return {place: self.answer(list(some)) for place, some in zip(accepted, split, strict=True)}
