@@ -17,17 +17,13 @@ from assay.errors import AssayError
 from bench.cli_audit import audit
 from bench.cli_choose import choose
 from bench.cli_compare import compare
+from bench.cli_data import data_app
 from bench.cli_deploy import deploy
 from bench.cli_selfcheck import selfcheck
 from bench.cli_serve import load, serve, verify_server
 from bench.cli_user import compare_model
 
 if TYPE_CHECKING:
-    import polars
-
-    from assay.audit import Audit
-    from assay.load import Load
-    from assay.results import Results
     from assay.study import Study
     from bench.run import Run
 
@@ -41,7 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
@@ -69,13 +64,13 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     """Train, export, time and report: the whole study, or what is left of it."""
     from bench.conductor import run_study
     from bench.progress import Narrator
-    from bench.report import write_report
     from bench.report.explanation import spoken
+    from bench.study_report import report_of
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
     results = run_study(loaded, folder, out / "data", Narrator())
-    files = write_report(results, _samples(folder), folder / "report", _audit(folder, results), _load(folder))
+    files = report_of(folder, results, folder / "report")
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
@@ -166,10 +161,10 @@ def report(
     """Write the report of a finished study: HTML, Markdown, tables and figures."""
     from assay.results import read_results
     from bench.conductor import RESULTS_FILE
-    from bench.report import write_report
+    from bench.study_report import report_of
 
     results = read_results(folder / RESULTS_FILE)
-    files = write_report(results, _samples(folder), out or folder / "report", _audit(folder, results), _load(folder))
+    files = report_of(folder, results, out or folder / "report")
     if as_json:
         print_json({"files": [str(file) for file in files]})
         return
@@ -188,50 +183,6 @@ def doctor(as_json: Json = False) -> None:
         render(found)
 
 
-@data_app.command("build")
-def data_build(
-    source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
-    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
-    out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")] = Path("bloodmnist.npz"),
-    seed: Annotated[int, typer.Option("--seed", help="Of the split, or of the drawing.")] = 0,
-) -> None:
-    """Write a data set as a MedMNIST-format .npz file."""
-    from bench.progress import Narrator
-    from train.data import DataRequest, load_dataset
-    from train.npz import write_medmnist_npz
-
-    narrator = Narrator()
-    with narrator.showing():
-        dataset = load_dataset(DataRequest(source, size, seed=seed, cache=ARTIFACTS / "data"), narrator.bar)
-    write_medmnist_npz(dataset, out)
-    print_line(
-        f"{out}: {len(dataset.train.labels)} + {len(dataset.validation.labels)} + {len(dataset.test.labels)} "
-        f"images of {size} pixels. {dataset.notice}"
-    )
-
-
-@data_app.command("show")
-def data_show(
-    source: Annotated[str, typer.Argument(help="A data set name, such as bloodmnist or auto.")] = "auto",
-    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
-    data_root: DataRoot = None,
-    as_json: Json = False,
-) -> None:
-    """Say what is in a data set: counts, classes, licence, attribution."""
-    from bench.progress import Narrator
-    from train.data import DataRequest, Facts, store_dataset
-
-    narrator = Narrator()
-    with narrator.showing():
-        request = DataRequest(source, size, root=data_root, cache=ARTIFACTS / "data")
-        facts = Facts.model_validate(store_dataset(request, narrator.bar).manifest.facts)
-    if as_json:
-        print_line(facts.model_dump_json(indent=1))
-        return
-    for name, value in facts.model_dump().items():
-        print_line(f"{name:13} {value}")
-
-
 def _study(path: Path, data_root: Path | None) -> Study:
     from assay.study import load_study
 
@@ -247,39 +198,6 @@ def _run(path: Path, out: Path, data_root: Path | None) -> Run:
 
     study = _study(path, data_root)
     return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
-
-
-def _samples(folder: Path) -> polars.DataFrame | None:
-    """The samples beside results.json, or None when they were not kept."""
-    import polars
-
-    from bench.schedule import SAMPLES_FILE
-
-    path = folder / SAMPLES_FILE
-    return polars.read_parquet(path) if path.is_file() else None
-
-
-def _audit(folder: Path, results: Results) -> Audit | None:
-    """The audit beside results.json, or None where none was made; what of it is out of date is told."""
-    from assay.audit import AUDIT_FILE, read_audit
-    from assay.stale import AGAIN, in_words, stale_parts
-
-    path = folder / AUDIT_FILE
-    if not path.is_file():
-        return None
-    audit = read_audit(path)
-    stale = in_words(stale_parts(audit, results))
-    if stale:
-        sys.stderr.write(f"assay: {path} is out of date. {AGAIN}.\n" + "".join(f"  {line}\n" for line in stale))
-    return audit
-
-
-def _load(folder: Path) -> Load | None:
-    """The load test beside results.json, or None when there was none."""
-    from assay.load import LOAD_FILE, read_load
-
-    path = folder / LOAD_FILE
-    return read_load(path) if path.is_file() else None
 
 
 def _inspect(path: Path, *, as_json: bool) -> None:

@@ -1,0 +1,57 @@
+"""The commands `assay data build` and `assay data show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
+CACHE = Path("artifacts") / "data"
+
+
+@data_app.command("build")
+def data_build(
+    source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
+    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
+    out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")] = Path("bloodmnist.npz"),
+    seed: Annotated[int, typer.Option("--seed", help="Of the split, or of the drawing.")] = 0,
+) -> None:
+    """Write a data set as a MedMNIST-format .npz file."""
+    from bench.progress import Narrator
+    from train.data import DataRequest, load_dataset
+    from train.npz import write_medmnist_npz
+
+    narrator = Narrator()
+    with narrator.showing():
+        dataset = load_dataset(DataRequest(source, size, seed=seed, cache=CACHE), narrator.bar)
+    write_medmnist_npz(dataset, out)
+    typer.echo(
+        f"{out}: {len(dataset.train.labels)} + {len(dataset.validation.labels)} + {len(dataset.test.labels)} "
+        f"images of {size} pixels. {dataset.notice}"
+    )
+
+
+@data_app.command("show")
+def data_show(
+    source: Annotated[str, typer.Argument(help="A data set name, such as bloodmnist or auto.")] = "auto",
+    size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
+    data_root: Annotated[
+        Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Say what is in a data set: counts, classes, licence, attribution."""
+    from bench.progress import Narrator
+    from train.data import DataRequest, Facts, store_dataset
+
+    narrator = Narrator()
+    with narrator.showing():
+        request = DataRequest(source, size, root=data_root, cache=CACHE)
+        facts = Facts.model_validate(store_dataset(request, narrator.bar).manifest.facts)
+    if as_json:
+        typer.echo(facts.model_dump_json(indent=1))
+        return
+    for name, value in facts.model_dump().items():
+        typer.echo(f"{name:13} {value}")

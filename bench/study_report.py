@@ -1,0 +1,52 @@
+"""The report of a study's folder, with all that lies beside its results: samples, audit, load test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import polars
+
+from assay.audit import AUDIT_FILE, Audit, read_audit
+from assay.load import LOAD_FILE, Load, read_load
+from assay.results import Results
+from assay.stale import AGAIN, in_words, stale_parts
+from bench.report import write_report
+from bench.schedule import SAMPLES_FILE
+
+
+def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
+    """Write a study's report; what was not made is left out.
+
+    Args:
+        folder: with results.json.
+        results: what is in it.
+        out: for the report's files.
+
+    Raises:
+        ArtifactError: the audit or the load test beside the results is damaged.
+        InputError: the report cannot be written.
+    """
+    return write_report(results, _samples(folder), out, _audit(folder, results), _load(folder))
+
+
+def _samples(folder: Path) -> polars.DataFrame | None:
+    path = folder / SAMPLES_FILE
+    return polars.read_parquet(path) if path.is_file() else None
+
+
+def _audit(folder: Path, results: Results) -> Audit | None:
+    """The audit; what of it is out of date is told."""
+    path = folder / AUDIT_FILE
+    if not path.is_file():
+        return None
+    audit = read_audit(path)
+    stale = in_words(stale_parts(audit, results))
+    if stale:
+        sys.stderr.write(f"assay: {path} is out of date. {AGAIN}.\n" + "".join(f"  {line}\n" for line in stale))
+    return audit
+
+
+def _load(folder: Path) -> Load | None:
+    path = folder / LOAD_FILE
+    return read_load(path) if path.is_file() else None
