@@ -96,7 +96,9 @@ def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Attribution],
         f"{most.label} at {pixels(most.size)}: {significant(100 * _share(known[most.name], 1), 2)} %."
     )
     return Panel(
-        identifier, bars(plot, [_row_name(cell) for cell in cells], Scale("share", from_zero=True)), description
+        identifier,
+        bars(plot, [_row_name(cell) for cell in cells], Scale("share", from_zero=True, most=100)),
+        description,
     )
 
 

@@ -49,7 +49,11 @@ def roofline(evidence: Evidence) -> Section | None:
     if not pairs:
         return None
     groups = split_by([cell for cell, _ in pairs], lambda cell: (cell.architecture, cell.batch, cell.threads))
-    panels = tuple(_panel(evidence, fastest_files(cells), known, f"roofline-{n}") for n, cells in enumerate(groups, 1))
+    drawn = {part for cell, bound in pairs for part in split(evidence, cell, bound)}
+    legend = tuple(part for part in PARTS if part.label in drawn)
+    panels = tuple(
+        _panel(evidence, fastest_files(cells), known, legend, f"roofline-{n}") for n, cells in enumerate(groups, 1)
+    )
     caption = (
         "Shares of the median time of a call at the host boundary. The bound is the larger of the operations at the "
         "machine's highest rate and the bytes at its highest bandwidth; of the ONNX files of a runtime the fastest is "
@@ -61,7 +65,7 @@ def roofline(evidence: Evidence) -> Section | None:
         "padding, and weights, input and output once, from the smallest cache that holds them. "
         f"{_nearest_and_farthest(pairs)}"
     )
-    figure = Figure("roofline", caption, panels, PARTS, named=True)
+    figure = Figure("roofline", caption, panels, legend, named=True)
     blocks: list[Block] = [figure, *_warnings(evidence.results.ceilings, pairs)]
     blocks += [_ceilings_table(evidence.results.ceilings), _bounds_table(evidence, pairs)]
     return Section("roofline", "How near the machine's limits", lead, tuple(blocks))
@@ -81,16 +85,20 @@ def _percent(share: float) -> str:
     return significant(100 * share, 2)
 
 
-def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Bound], identifier: str) -> Panel:
+def _panel(
+    evidence: Evidence, cells: list[Cell], known: dict[str, Bound], legend: tuple[Series, ...], identifier: str
+) -> Panel:
     rows = [row for cell in cells for row in _rows(evidence, cell, known[cell.name])]
     title = conditions(cells[0], batch=True, threads=evidence.threads_vary)
-    plot = Plot(title, "Share of the time of a call, %", chart_notice(evidence.results), rows, PARTS)
+    plot = Plot(title, "Share of the time of a call, %", chart_notice(evidence.results), rows, legend)
     nearest = max(cells, key=lambda cell: known[cell.name].fraction)
     description = (
         f"{title}: the physical bound's share of each call, and what takes the rest. Nearest to it is {nearest.label} "
         f"at {pixels(nearest.size)}, at {_percent(known[nearest.name].fraction)} % of the attainable rate."
     )
-    return Panel(identifier, bars(plot, [_name(cell) for cell in cells], Scale("share", from_zero=True)), description)
+    return Panel(
+        identifier, bars(plot, [_name(cell) for cell in cells], Scale("share", from_zero=True, most=100)), description
+    )
 
 
 def _name(cell: Cell) -> str:

@@ -61,12 +61,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Scale:
-    """A field on an axis: its title, whether it is logarithmic, and ticks where they are fixed."""
+    """A field on an axis: its title, whether it is logarithmic, where it ends and its ticks, where they are fixed."""
 
     field: str
     title: str = ""
     log: bool = False
     from_zero: bool = False
+    most: float | None = None
     ticks: tuple[float, ...] = ()
     format: str = PLAIN_NUMBER
 
@@ -84,6 +85,8 @@ class Scale:
     def _scale(self) -> alt.Scale:
         if self.log:
             return alt.Scale(type="log", nice=False, padding=14)
+        if self.most is not None:
+            return alt.Scale(zero=self.from_zero, nice=False, domainMax=self.most)
         return alt.Scale(zero=self.from_zero, nice=True)
 
 

@@ -47,7 +47,7 @@ TORCH = Family(
 )  # fmt: skip
 TENSORFLOW = Family(
     "TensorFlow", "tf", "square",
-    ("#b08600", "#7d5a00", "#b58a12", "#5c4300", "#998142"),
+    ("#b08600", "#7d5a00", "#8a8400", "#5c4300", "#998142"),
     ("#ffd54a", "#e0ac1f", "#ffe89a", "#c79a2c", "#d9c27a"),
 )  # fmt: skip
 JAX = Family(
