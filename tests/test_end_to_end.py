@@ -37,7 +37,7 @@ precision = 0
 blocks = 3
 budget_minutes = 5
 """
-# On drawn images where the time goes is left out: that takes as long as all the rest, and is asked of the real ones.
+# Attribution is left out on drawn images: it takes about a third of a run, and the real ones have it.
 DRAWN = STUDY.replace('"auto"', '"synthetic"') + "attribute = false\n"
 PBC = Path(__file__).parents[2] / "shared" / "data" / "pbc_center_crops.zip"
 
