@@ -103,7 +103,7 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
     identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash)
     return kept_or_made(
         run.folder / "audits",
-        determined_by(identity, most_images, candidates),
+        determined_by(identity, most_images, candidates, _served(run, subject)),
         lambda: _audit_model(run, subject, exports, identity, candidates, missing, most_images),
     )
 
@@ -126,7 +126,8 @@ def _audit_model(
         prepared = prepare(run, subject, most_images, work, reduced=reduced)
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
-        plan = Plan(prepared.sets, prepared.special, sample, run.study.bench.device, limit_seconds, prepared.split)
+        device, served = run.study.bench.device, _served(run, subject)
+        plan = Plan(prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served)
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
@@ -153,6 +154,12 @@ def _audit_model(
 
 def _name(subject: Subject) -> str:
     return f"{subject.spec.architecture}/{subject.spec.size}"
+
+
+def _served(run: Run, subject: Subject) -> frozenset[str]:
+    """The runtimes that the study times this model with."""
+    wanted = run.study.runtimes_at(subject.spec.architecture, subject.spec.size)
+    return frozenset(name.partition("@")[0] for name in wanted)
 
 
 def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: Path) -> list[Propagation]:

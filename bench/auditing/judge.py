@@ -115,7 +115,7 @@ def _comparisons(
     yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
     if inputs is not plan.sets[0]:
         return
-    if plan.split and precision != "fp32":
+    if plan.split and plan.takes_whole_split(outputs.candidate.runtime, precision):
         yield judged(
             label, plan.whole(WHOLE), _measured(evidence, outputs, plan.split), tolerance, native_bits, precision
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +34,15 @@ class Identity:
     data_hash: str
 
 
-def determined_by(identity: Identity, images: int, candidates: Sequence[Candidate]) -> dict[str, JsonValue]:
+def determined_by(
+    identity: Identity, images: int, candidates: Sequence[Candidate], served: Collection[str]
+) -> dict[str, JsonValue]:
     """All that determines what the audit of a model finds.
 
     Args:
         images: of the test split; 0 for all.
         candidates: what is compared with the reference.
+        served: of their runtimes, those that the whole test split goes through where the images are a part of it.
     """
     packages = dict.fromkeys(package for one in candidates for package in RUNTIMES[one.runtime].packages)
     return {
@@ -50,6 +53,7 @@ def determined_by(identity: Identity, images: int, candidates: Sequence[Candidat
         "data": identity.data_hash,
         "images": images,
         "subjects": [one.label for one in candidates],
+        "served": list[JsonValue](sorted(served)),
         "versions": dict(installed_versions(tuple(packages))),
     }
 

@@ -60,8 +60,10 @@ class Plan:
         sample: how many of the first set also go through at every batch size, with one thread and with all.
         device: "cpu" or "cuda".
         limit_seconds: longest that one command of a worker may take.
-        split: the test split as a whole, where the first set is a part of it: only what computes in less than fp32 goes
-            through, since its accuracy takes many images and it takes little time for each.
+        split: the test split as a whole, where the first set is a part of it. What computes in less than fp32 goes
+            through, since its accuracy takes many images, in those of `served`.
+        served: the runtimes that may be chosen to serve with, as the study times them. The other ones, ONNX Runtime's
+            lower levels, compute integers in fp32 and would take longer than all else.
     """
 
     sets: tuple[Inputs, ...]
@@ -70,6 +72,7 @@ class Plan:
     device: str
     limit_seconds: float
     split: Inputs | None = None
+    served: frozenset[str] = frozenset()
 
     @property
     def inputs(self) -> tuple[Inputs, ...]:
@@ -91,12 +94,21 @@ class Plan:
         test = self.sets[0]
         return Call(test.name, batch, threads, min(self.sample, test.images), repeated)
 
-    def calls(self, threads: int, precision: str = "fp32") -> list[Call]:
-        """All runs with this many threads of what computes so, each once."""
+    def takes_whole_split(self, runtime: str, precision: str) -> bool:
+        """Whether the test split as a whole goes through this runtime beside a part of it."""
+        return self.split is not None and precision != "fp32" and runtime in self.served
+
+    def calls(self, threads: int, runtime: str, precision: str = "fp32") -> list[Call]:
+        """All runs of a runtime with this many threads, each once.
+
+        Args:
+            precision: what it computes in.
+        """
         found = [self.sampled(batch, threads) for batch in BATCHES]
         found.append(self.sampled(FULL_BATCH, threads, repeated=True))
         if threads == self.threads[-1]:
-            found += [self.whole(one.name) for one in self.inputs if one is not self.split or precision != "fp32"]
+            every = self.takes_whole_split(runtime, precision)
+            found += [self.whole(one.name) for one in self.inputs if one is not self.split or every]
         return list(dict.fromkeys(found))
 
 
@@ -201,7 +213,7 @@ class Crew:
             with self._worker(candidate, place) as worker:
                 cores = [core] if threads == 1 else usable_cores()[-threads:]
                 precision = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
-                files = self._computed(worker, self.plan.calls(threads, precision), place)
+                files = self._computed(worker, self.plan.calls(threads, candidate.runtime, precision), place)
         finally:
             self.free.put(core)
         return Part(precision, files, time.monotonic() - begun)

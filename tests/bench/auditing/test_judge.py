@@ -97,7 +97,7 @@ class Made:
             name: change(exact) if on in {"", name} else exact.astype(np.float32) for name, exact in self.exacts.items()
         }
         for threads in self.plan.threads:
-            for call in self.plan.calls(threads, precision):
+            for call in self.plan.calls(threads, runtime, precision):
                 files[call] = self.folder / f"{candidate.label}-{len(files)}.npy"
                 np.save(files[call], found.get(call.inputs, found["test"])[: call.images])
         return Outputs(candidate, precision, files)
@@ -233,7 +233,7 @@ class Sampled(Made):
         self.references = {"test": few, WHOLE: self.references["test"]}
         test = Inputs("test", whole.path, 200, labels)
         split = Inputs(WHOLE, whole.path, IMAGES, whole.labels)
-        self.plan = Plan((test,), self.plan.special, 96, "cpu", 60, split)
+        self.plan = Plan((test,), self.plan.special, 96, "cpu", 60, split, frozenset({"torch.eager", "ort.cpu"}))
 
 
 def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_audit_takes_a_part(
@@ -247,6 +247,15 @@ def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_a
     accuracies = {one.inputs: one.measured.accuracy for one in found if one.measured and one.measured.accuracy}
     assert {name: one.images for name, one in accuracies.items()} == {WHOLE: IMAGES}
     assert WHOLE not in {one.inputs for one in of(comparisons, "torch.eager")}
+
+
+def test_a_level_that_is_not_served_with_is_held_on_the_sample_alone(tmp_path: Path) -> None:
+    made = Sampled(tmp_path)
+    native = made.outputs("torch.eager", rounding(1))
+    subject = made.outputs("ort.cpu.no-opt", swapped_classes, "tf2onnx", "int8")
+    found = of(made.judge(native, subject)[1], "ort.cpu.no-opt@tf2onnx")
+    assert {one.inputs for one in found} == {"test"}
+    assert "changes its class" in next(one.reason for one in found if not one.passed)
 
 
 def test_accuracy_that_is_lost_outside_of_the_sample_fails(tmp_path: Path) -> None:

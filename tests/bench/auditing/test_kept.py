@@ -62,12 +62,13 @@ def test_one_that_fails_and_is_whole_is_kept(tmp_path: Path) -> None:
 
 def test_hashes_images_and_subjects_determine_an_audit() -> None:
     one = Candidate("torch.eager", "", ModelFiles(spec=ModelSpec("bloodnet", 28, 8, 3)))
-    found = determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one])
-    assert found == determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one])
+    found = determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one], {"ort.cpu"})
+    assert found == determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one], {"ort.cpu"})
     others = [
-        determined_by(Identity({"weights": "1"}, {}, "data"), 40, [one]),
-        determined_by(Identity({"weights": "0"}, {}, "other data"), 40, [one]),
-        determined_by(Identity({"weights": "0"}, {}, "data"), 0, [one]),
-        determined_by(Identity({"weights": "0"}, {}, "data"), 40, []),
+        determined_by(Identity({"weights": "1"}, {}, "data"), 40, [one], {"ort.cpu"}),
+        determined_by(Identity({"weights": "0"}, {}, "other data"), 40, [one], {"ort.cpu"}),
+        determined_by(Identity({"weights": "0"}, {}, "data"), 0, [one], {"ort.cpu"}),
+        determined_by(Identity({"weights": "0"}, {}, "data"), 40, [], {"ort.cpu"}),
+        determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one], {"ort.cpu.basic"}),
     ]
     assert found not in others
