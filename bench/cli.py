@@ -19,6 +19,7 @@ from bench.cli_choose import choose
 from bench.cli_compare import compare
 from bench.cli_data import data_app
 from bench.cli_deploy import deploy
+from bench.cli_options import ARTIFACTS, DataRoot, Json, Out
 from bench.cli_selfcheck import selfcheck
 from bench.cli_serve import load, serve, verify_server
 from bench.cli_user import compare_model
@@ -40,12 +41,6 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
-DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-ARTIFACTS = Path("artifacts")
 
 
 @app.callback()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli_options import ARTIFACTS, DataRoot, Json
+
 if TYPE_CHECKING:
     from assay.audit import Audit
-
-ARTIFACTS = Path("artifacts")
 
 
 def audit(
@@ -47,10 +47,8 @@ def audit(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
         ARTIFACTS
     ),
-    data_root: Annotated[
-        Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    data_root: DataRoot = None,
+    as_json: Json = False,
 ) -> None:
     """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
     from rich.console import Console

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli_options import Json
+
 if TYPE_CHECKING:
     from assay.choice import Choice, Objective
 
@@ -33,7 +35,7 @@ def choose(
     model: Annotated[str | None, typer.Option("--model", help="Architecture, or architecture/size.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images in a call.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
     from assay.audit import AUDIT_FILE, read_audit

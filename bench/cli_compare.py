@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-ARTIFACTS = Path("artifacts")
+from bench.cli_options import ARTIFACTS, Json
 
 
 def compare(
@@ -37,7 +37,7 @@ def compare(
     data_root: Annotated[
         Path | None, typer.Option("--data-root", help="With --env: a PBC zip or folder, or a folder of .npz files.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare two runs, or two environments measured in turns; exit 1 when something became slower."""
     from rich.console import Console

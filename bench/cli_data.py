@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli_options import DataRoot, Json
+
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 CACHE = Path("artifacts") / "data"
 
@@ -37,10 +39,8 @@ def data_build(
 def data_show(
     source: Annotated[str, typer.Argument(help="A data set name, such as bloodmnist or auto.")] = "auto",
     size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
-    data_root: Annotated[
-        Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    data_root: DataRoot = None,
+    as_json: Json = False,
 ) -> None:
     """Say what is in a data set: counts, classes, licence, attribution."""
     from bench.progress import Narrator

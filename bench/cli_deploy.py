@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli_options import Json
+
 if TYPE_CHECKING:
     from assay.deployment import Deployment
 
@@ -37,7 +39,7 @@ def deploy(
     to: Annotated[
         int | None, typer.Option("--to", min=1, help="With --rollback: which; the one before when not given.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
     from bench.deploy import roll_back

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from bench.cli_options import ARTIFACTS, Json
+
 
 def selfcheck(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 4.8,
-    out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = Path(
-        "artifacts"
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = ARTIFACTS,
+    as_json: Json = False,
 ) -> None:
     """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
     from rich.console import Console

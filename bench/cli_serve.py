@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli_options import DataRoot, Json
+
 if TYPE_CHECKING:
     from bench.serving.audited import Audited
     from bench.serving.serve import Event
     from infer.wire import Way
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 WATCH_SECONDS = 0.5
 
 
@@ -72,9 +73,6 @@ DeploymentFolder = Annotated[Path, typer.Option("--deployment", help="The folder
 Grpc = Annotated[str | None, typer.Option("--grpc", help="HOST:PORT of gRPC; by default the port after that of HTTP.")]
 Images = Annotated[
     Path | None, typer.Option("--images", help="An .npy of the test split's images, instead of its data set.")
-]
-DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
 ]
 
 

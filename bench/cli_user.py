@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli_audit import ARTIFACTS, sizes_of
+from bench.cli_audit import sizes_of
+from bench.cli_options import ARTIFACTS, Json
 
 
 def compare_model(
@@ -57,17 +58,13 @@ def compare_model(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
     ),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
-    import polars
-
-    from assay.audit import AUDIT_FILE, read_audit
     from assay.user.model import locate, read_shapes
     from bench.progress import Narrator
-    from bench.report import write_report
     from bench.report.explanation import spoken
-    from bench.schedule import SAMPLES_FILE
+    from bench.study_report import report_of
     from bench.user_model import Wanted, compare_model, folder_name, refusals
 
     location = locate(model, framework)
@@ -90,9 +87,7 @@ def compare_model(
     )
     folder = out / folder_name(location)
     results = compare_model(wanted, folder, Narrator())
-    files = write_report(
-        results, polars.read_parquet(folder / SAMPLES_FILE), folder / "report", read_audit(folder / AUDIT_FILE)
-    )
+    files = report_of(folder, results, folder / "report")
     reasons = refusals(results)
     if as_json:
         typer.echo(results.model_dump_json(indent=1))
