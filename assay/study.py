@@ -17,6 +17,7 @@ from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTI
 
 Size = Annotated[int, Field(ge=8, le=1024)]
 Positive = Annotated[int, Field(ge=1)]
+Percentile = Annotated[float, Field(gt=50, le=100)]
 
 
 def _known(registry: Registry, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,6 +82,7 @@ class Model(Section):
         further_runtimes: timed beside those of [bench], at the smallest size only, where a call is cheapest.
         audit_images: test images that `assay audit` takes of each size, drawn once, 0 for all; empty takes all of all.
         batch_size, peak_learning_rate: where given, they take the place of those of [train].
+        calibration_percentile: where given, in place of that of [export].
     """
 
     architecture: str
@@ -92,6 +94,7 @@ class Model(Section):
     audit_images: tuple[Annotated[int, Field(ge=0)], ...] = ()
     batch_size: Positive | None = None
     peak_learning_rate: float | None = Field(default=None, gt=0)
+    calibration_percentile: Percentile | None = None
 
     _architecture = field_validator("architecture")(lambda name: _known(ARCHITECTURES, (name,))[0])
     _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
@@ -147,6 +150,8 @@ class Export(Section):
             "torch-dynamo+int8". One that onnxruntime would compute in fp32 is refused, and the record says why.
         quantise: of which routes variants are made.
         calibration_images: of the validation split, that the ranges of an int8 variant are taken from.
+        calibration_percentile: of the values of a tensor on those images, that its range holds; 100 takes the least and
+            the greatest.
     """
 
     exporters: tuple[str, ...] = tuple(EXPORTERS)
@@ -154,6 +159,7 @@ class Export(Section):
     precisions: tuple[Literal["fp32", "fp16", "bf16", "int8"], ...] = ("fp32",)
     quantise: tuple[str, ...] = ("torch-dynamo",)
     calibration_images: Positive = 256
+    calibration_percentile: Percentile = 99.99
 
     _exporters = field_validator("exporters", "quantise")(lambda names: _known(EXPORTERS, names))
 
@@ -261,6 +267,15 @@ class Study(Section):
             if model.architecture == architecture and size in model.sizes and model.audit_images:
                 return model.audit_images[model.sizes.index(size)]
         return 0
+
+    def calibration_percentile_at(self, architecture: str, size: int) -> float:
+        """The percentile that an int8 variant of a model at one size is calibrated with."""
+        given = (
+            model.calibration_percentile
+            for model in self.models
+            if model.architecture == architecture and size in model.sizes
+        )
+        return next(given, None) or self.export.calibration_percentile
 
     @model_validator(mode="after")
     def _sizes_ascend_over_entries(self) -> Self:

@@ -16,6 +16,7 @@ from bench.summary import blank_cell, cells_of
 from bench.trials import Group
 from bench.validity import judged
 from bench.workers import Candidate
+from export.quantize import Int8Settings
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from export.run import ExportJob, export_model, usable_model
 from export.variants import VariantJob, export_variant
@@ -53,9 +54,11 @@ def _variants(run: Run, subject: Subject, job: ExportJob, export: Export) -> lis
     wanted = [precision for precision in asked.precisions if precision != "fp32"]
     if not wanted:
         return []
-    images = run.calibration_images(subject.spec.size, asked.calibration_images)
+    spec = subject.spec
+    images = run.calibration_images(spec.size, asked.calibration_images)
+    settings = Int8Settings(run.study.calibration_percentile_at(spec.architecture, spec.size))
     return [
-        export_variant(VariantJob(export, job, precision, images, CALIBRATION_SEED), run.narrator.bar)
+        export_variant(VariantJob(export, job, precision, images, CALIBRATION_SEED, settings), run.narrator.bar)
         for precision in wanted
     ]
 

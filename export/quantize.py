@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from onnxruntime.quantization.calibrate import TensorsData
 
 CALIBRATION_IMAGES = 256
-PERCENTILE = 99.99
 IMAGES_AT_ONCE = 8
 INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
 """What ONNX Runtime makes of a quantised operator that it computes in integers."""
@@ -46,7 +45,7 @@ class Int8Settings:
         leave_out: names of nodes that stay in fp32.
     """
 
-    percentile: float = PERCENTILE
+    percentile: float = 99.99
     leave_out: tuple[str, ...] = ()
 
     @property

@@ -104,3 +104,28 @@ def test_an_audit_takes_as_many_images_of_each_size_as_the_study_says(tmp_path: 
     study = load_study(path)
     assert [study.audit_images_at("bloodnet", size) for size in (28, 64)] == [0, 9]
     assert study.audit_images_at("resnet18", 28) == 0
+
+
+def test_a_model_may_have_a_percentile_of_its_own_for_int8(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        """
+        name = "own"
+        [[models]]
+        architecture = "bloodnet"
+        sizes = [28]
+        epochs = [1]
+        [[models]]
+        architecture = "bloodnet"
+        sizes = [224]
+        epochs = [1]
+        calibration_percentile = 100
+        [export]
+        calibration_percentile = 99.9
+        """
+    )
+    study = load_study(path)
+    assert [study.calibration_percentile_at("bloodnet", size) for size in (28, 224)] == [99.9, 100]
+    path.write_text(path.read_text().replace("99.9", "101"))
+    with pytest.raises(StudyError, match=r"export\.calibration_percentile"):
+        load_study(path)
