@@ -26,11 +26,14 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
     """
     if dtype not in DTYPES:
         raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)
-    # Channels last in memory, as the images are: a quarter faster in float32 at 224 pixels, no slower in float64.
-    model = on_torch.load(spec, load_weights(weights_file), dtype).to(memory_format=torch.channels_last)
+    # At 224 pixels channels last is a quarter faster in float32, and a quarter slower in float64.
+    layout = torch.channels_last if dtype == "float32" else torch.contiguous_format
+    model = on_torch.load(spec, load_weights(weights_file), dtype).to(memory_format=layout)
 
     def run(images: Images) -> NDArray[np.floating]:
-        channels_first = torch.from_numpy(np.ascontiguousarray(images, dtype)).permute(0, 3, 1, 2)
+        channels_first = (
+            torch.from_numpy(np.ascontiguousarray(images, dtype)).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        )
         with torch.inference_mode():
             logits: NDArray[np.floating] = model(channels_first).numpy()
         return logits

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import onnx
     from onnxruntime.quantization.calibrate import TensorsData
 
-CALIBRATION_IMAGES = 256
 IMAGES_AT_ONCE = 8
 INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
 """What ONNX Runtime makes of a quantised operator that it computes in integers."""
@@ -45,7 +44,7 @@ class Int8Settings:
         leave_out: names of nodes that stay in fp32.
     """
 
-    percentile: float = 99.99
+    percentile: float
     leave_out: tuple[str, ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -47,7 +47,7 @@ class VariantJob:
     precision: str
     calibration: Path
     seed: int
-    settings: Int8Settings = field(default_factory=Int8Settings)
+    settings: Int8Settings
 
     @property
     def label(self) -> str:

@@ -95,8 +95,8 @@ class Plan:
         return Call(test.name, batch, threads, min(self.sample, test.images), repeated)
 
     def takes_whole_split(self, runtime: str, precision: str) -> bool:
-        """Whether the test split as a whole goes through this runtime beside a part of it."""
-        return self.split is not None and precision != "fp32" and runtime in self.served
+        """Whether the test split as a whole goes through this runtime, where the first set is a part of it."""
+        return precision != "fp32" and runtime in self.served
 
     def calls(self, threads: int, runtime: str, precision: str = "fp32") -> list[Call]:
         """All runs of a runtime with this many threads, each once.

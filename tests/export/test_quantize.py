@@ -22,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def variant(place: Workspace, precision: str) -> VariantJob:
     source = place.export("torch-script")
-    return VariantJob(source, place.job("torch-script"), precision, place.folder / "images.npy", seed=0)
+    return VariantJob(source, place.job("torch-script"), precision, place.folder / "images.npy", 0, Int8Settings(99.99))
 
 
 @pytest.fixture(scope="module")
