@@ -168,6 +168,19 @@ def connect(way: Way, target: Target, *, binary: bool = True) -> Connection:
     return _Grpc(target) if way == "grpc" else _SharedMemory(target)
 
 
+def why_no_shared_memory(target: Target) -> str:
+    """Why a server that offers shared memory has none with this process, in its own words; empty where it has. One on
+    a loopback address may be in a container, whose shared memory is its own."""
+    connection = _SharedMemory(target)
+    try:
+        connection.make_room(ALIGNMENT)
+    except FailedError as error:
+        return str(error)
+    finally:
+        connection.close()
+    return ""
+
+
 class _Http:
     """Over HTTP, the tensors as bytes or as JSON."""
 
@@ -234,7 +247,7 @@ class _SharedMemory:
 
     def ask(self, records: Records, identifier: str) -> Answer:
         arrays = self._target.arrays(records)
-        self._make_room(sum(_aligned(array.nbytes) for array in arrays.values()))
+        self.make_room(sum(_aligned(array.nbytes) for array in arrays.values()))
 
         def prepare() -> tuple[list[object], object]:
             return self._shared(arrays, len(records)), None
@@ -261,7 +274,12 @@ class _SharedMemory:
             place += _aligned(array.nbytes)
         return found
 
-    def _make_room(self, size: int) -> None:
+    def make_room(self, size: int) -> None:
+        """Share at least so many bytes with the server.
+
+        Raises:
+            FailedError: the two share no memory.
+        """
         if size <= self._bytes:
             return
         self._give_back()

@@ -77,7 +77,9 @@ def _why_not(way: Way, target: Target, extensions: Sequence[str]) -> str:
         return ""
     if target.grpc.rpartition(":")[0].strip("[]") not in LOOPBACK:
         return "the server is on another machine"
-    return "" if wire.SHARED_MEMORY in extensions else "the server does not offer it"
+    if wire.SHARED_MEMORY not in extensions:
+        return "the server does not offer it"
+    return wire.why_no_shared_memory(target)
 
 
 @dataclass

@@ -115,6 +115,22 @@ def test_comparing_nothing_is_no_pass(served: Served, images: Path) -> None:
     assert not found.model_copy(update={"ways": []}).passed
 
 
+def test_a_server_that_sees_other_shared_memory_is_asked_the_other_ways(
+    served: Served, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one in a container: it is at a loopback address and offers shared memory, but opens none of ours."""
+    import tritonclient.utils.shared_memory as memory  # noqa: PLC0415  only there with the extra 'serve'
+
+    create = memory.create_shared_memory_region
+    monkeypatch.setattr(
+        memory, "create_shared_memory_region", lambda name, key, size: create(name, f"{key}-elsewhere", size)
+    )
+    found = verify(served, served.folder, images)
+    assert found.passed
+    assert [way.way for way in found.ways] == ["http", "grpc"]
+    assert "Unable to open shared memory region" in found.skipped["shared-memory"]
+
+
 def test_nobody_at_the_address_is_an_error(served: Served, images: Path) -> None:
     audited = read_audited(served.folder, images, None, served.folder)
     with pytest.raises(InputError, match=r"No answer from 127\.0\.0\.1:9"):

@@ -1,0 +1,124 @@
+"""The container files that a deployment has, run by Docker: what they serve answers as audited.
+
+With the stock Triton image where it has been pulled, else with the stand-in of stand_in_triton/build.sh.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from assay.deployment import MODELS
+from assay.verification import Verification
+from bench.deploy import write_deployment
+from bench.deployment.subject import read_study
+from bench.progress import Narrator
+from bench.serving.audited import read_audited, target_of
+from bench.serving.verify import verify
+from infer import wire
+from infer.triton import IMAGE, LOOPBACK, Ports, choose_ports, docker_command
+from tests.bench.finished_study import CELL, make_study
+
+pytestmark = pytest.mark.slow
+READY_SECONDS = 120
+NAME = "bloodnet-28"
+
+
+def run(command: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+
+
+@pytest.fixture(scope="module")
+def docker() -> None:
+    """A Docker that has the image; it is never pulled here, for it is of many gigabytes."""
+    if not shutil.which("docker") or run(["docker", "info"]).returncode:
+        pytest.skip("Docker is not running here")
+    if run(["docker", "image", "inspect", IMAGE]).returncode:
+        pytest.skip(f"Docker has no {IMAGE} here: pull it, or see stand_in_triton/build.sh")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployment that nobody but its owner may read."""
+    place = tmp_path_factory.mktemp("deployed")
+    study = make_study(place)
+    write_deployment(read_study(study, None), CELL, study / "deployment", Narrator())
+    assert run(["chmod", "--recursive", "go=", str(study / "deployment")]).returncode == 0
+    return study / "deployment"
+
+
+def compose() -> list[str]:
+    """Compose as a part of Docker, or the program that it was before."""
+    return ["docker", "compose"] if run(["docker", "compose", "version"]).returncode == 0 else ["docker-compose"]
+
+
+@contextmanager
+def composed(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
+    """The Compose file, up."""
+    command = [*compose(), "--project-name", "assay-test", "-f", str(folder / "docker" / "compose.yaml")]
+    variables = {"HTTP_PORT": str(ports.http), "GRPC_PORT": str(ports.grpc), "METRICS_PORT": str(ports.metrics)}
+    up = run([*command, "up", "--build", "--detach"], **variables)
+    container = run([*command, "ps", "--quiet"], **variables).stdout.strip()
+
+    def healthy() -> bool:
+        state = run(["docker", "inspect", "--format", "{{.State.Health.Status}}", container])
+        return state.stdout.strip() == "healthy"
+
+    try:
+        assert up.returncode == 0, up.stderr
+        yield healthy
+        written = run(["docker", "exec", container, "touch", "/written"])
+        assert "Read-only file system" in written.stderr
+    finally:
+        run([*command, "down"], **variables)
+        run(["docker", "image", "rm", f"{NAME}:1"])
+
+
+@contextmanager
+def commanded(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
+    """The command that `assay serve` names where the server cannot run."""
+    command = shlex.split(docker_command(folder / MODELS, ports))
+    ready = ["curl", "--fail", "--silent", f"{LOOPBACK}:{ports.http}/v2/health/ready"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield lambda: run(ready).returncode == 0
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("started", [composed, commanded])
+def test_a_container_gives_the_audited_answers(
+    docker: None,
+    folder: Path,
+    started: Callable[[Path, Ports], AbstractContextManager[Callable[[], bool]]],
+    tmp_path: Path,
+) -> None:
+    ports = choose_ports(LOOPBACK, None)
+    with started(folder, ports) as ready:
+        _wait_for(ready)
+        found = _verified(folder, ports, tmp_path)
+    assert found.passed, found
+    assert [way.way for way in found.ways] == ["http", "grpc"]
+    assert {way.images for way in found.ways} == {96}
+    assert "shared-memory" in found.skipped  # a container's is its own
+
+
+def _wait_for(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        assert time.monotonic() < deadline, "the container did not become ready"
+        time.sleep(0.5)
+
+
+def _verified(folder: Path, ports: Ports, work: Path) -> Verification:
+    audited = read_audited(folder, None, None, work)
+    target = target_of(audited.deployment, f"http://{LOOPBACK}:{ports.http}", None)
+    return verify(audited, target, wire.WAYS)
