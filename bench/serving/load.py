@@ -149,6 +149,7 @@ def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tel
     """
     began = time.monotonic()
     server = wire.describe(target.http)
+    target = wire.agreed(target, server)
     wire.describe(target.http, target.model)
     with tempfile.TemporaryDirectory(prefix="assay-load-") as work:
         client = Client(audited, folder, target, plan, Path(work))

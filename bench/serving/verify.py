@@ -36,13 +36,13 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
         InputError: no server of the Open Inference Protocol answers, or it does not serve the model.
     """
     server = wire.describe(target.http)
+    target = wire.agreed(target, server)
     deployment, version = audited.deployment, audited.version
     metadata = differences(deployment, wire.describe(target.http, target.model), "HTTP")
     skipped = {way: why for way in ways if (why := _why_not(way, target, server.get("extensions", [])))}
     tried = [way for way in ways if way not in skipped]
     if "grpc" in tried:
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")
-    binary = wire.BINARY in server.get("extensions", [])
     return Verification(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         deployment=deployment.name,
@@ -52,7 +52,7 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
         tolerances=version.tolerances,
         audited_accuracy=_accuracy(audited, _right(audited, audited.outputs), 1),
         metadata=metadata,
-        ways=[_verify_way(audited, target, way, binary=binary, seed=seed) for way in tried],
+        ways=[_verify_way(audited, target, way, seed) for way in tried],
         skipped=skipped,
     )
 
@@ -99,7 +99,7 @@ class _Tally:
             self.reasons.append(reason)
 
 
-def _verify_way(audited: Audited, target: Target, way: Way, *, binary: bool, seed: int) -> WayVerified:
+def _verify_way(audited: Audited, target: Target, way: Way, seed: int) -> WayVerified:
     """All records by one way: requests of one record, of as many as are allowed and of all sizes between, mixed."""
     times = -(-LEAST_ASKED // len(audited.inputs))
     requests = mixed_requests(len(audited.inputs), max(target.most_records, 1), seed, times)
@@ -107,7 +107,7 @@ def _verify_way(audited: Audited, target: Target, way: Way, *, binary: bool, see
     tally = _Tally()
     parts = [numbered[client::CLIENTS] for client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda part: _ask_all(audited, target, way, part, tally, binary=binary), parts))
+        list(pool.map(lambda part: _ask_all(audited, target, way, part, tally), parts))
     expected = {str(audited.version.number), ""}
     if tally.versions - expected:
         tally.complain(f"answers came from the versions {', '.join(sorted(tally.versions))}")
@@ -146,14 +146,12 @@ def _ask_all(
     way: Way,
     requests: Sequence[tuple[int, NDArray[np.int64]]],
     tally: _Tally,
-    *,
-    binary: bool,
 ) -> None:
     """One client's requests, one after the other, while others send theirs."""
     connection: Connection | None = None
     for number, places in requests:
         try:
-            connection = connection or wire.connect(way, target, binary=binary)
+            connection = connection or wire.connect(way, target)
             answer = connection.ask(audited.inputs[places], f"{way}-{number}")
         except FailedError as error:
             with tally.lock:

@@ -69,7 +69,7 @@ def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: 
 
 
 def test_the_plain_protocol_without_extensions_gives_the_same(served: Served) -> None:
-    connection = wire.connect("http", served.target, binary=False)
+    connection = wire.connect("http", wire.agreed(served.target, {"extensions": []}))
     answer = connection.ask(serving_folder.records()[:2], "plain")
     connection.close()
     np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:2], atol=1e-6)

@@ -1,0 +1,24 @@
+"""Ask an inference server of the Open Inference Protocol, one way for every transport.
+
+The protocol is KServe's "Open Inference Protocol" (V2): tensors over HTTP or gRPC. Binary tensors over HTTP and shared
+memory are Triton's extensions, used where the server says that it has them. tritonclient speaks all of it.
+"""
+
+from infer.wire.connections import connect, why_no_shared_memory
+from infer.wire.metadata import SHARED_MEMORY, agreed, describe, describe_by_grpc, statistics
+from infer.wire.target import WAYS, Answer, Connection, Target, Way
+
+__all__ = [
+    "SHARED_MEMORY",
+    "WAYS",
+    "Answer",
+    "Connection",
+    "Target",
+    "Way",
+    "agreed",
+    "connect",
+    "describe",
+    "describe_by_grpc",
+    "statistics",
+    "why_no_shared_memory",
+]

@@ -1,0 +1,44 @@
+"""tritonclient, which has no types: its clients, and its errors."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any, Literal, cast
+
+from assay.errors import NotInstalledError
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of tritonclient, or of the socket below it, says."""
+    message = getattr(error, "message", None)
+    return " ".join(str(message() if callable(message) else error).split()) or type(error).__name__
+
+
+def http_client(address: str, limit_seconds: float) -> Any:  # tritonclient has no types
+    return package("http").InferenceServerClient(
+        address, connection_timeout=limit_seconds, network_timeout=limit_seconds
+    )
+
+
+def refusal() -> type[Exception]:
+    """What tritonclient raises."""
+    package("http")
+    from tritonclient.utils import InferenceServerException  # noqa: PLC0415  installed with the extra 'serve'
+
+    return cast("type[Exception]", InferenceServerException)
+
+
+def package(name: Literal["http", "grpc"]) -> ModuleType:
+    """
+    Raises:
+        NotInstalledError: tritonclient is not there.
+    """
+    try:
+        return importlib.import_module(f"tritonclient.{name}")
+    except ImportError as error:
+        raise NotInstalledError(
+            "tritonclient, which speaks to inference servers, is not installed",
+            found=str(error),
+            remedy="pip install 'onnx-assay[serve]'",
+        ) from error

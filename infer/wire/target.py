@@ -1,0 +1,89 @@
+"""What is asked, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from assay.errors import FailedError
+from assay.records import Record
+from assay.served import Array, Records, Tensor
+
+Way = Literal["http", "grpc", "shared-memory"]
+WAYS: tuple[Way, ...] = ("http", "grpc", "shared-memory")
+LIMIT_SECONDS = 30.0
+
+
+class Target(Record):
+    """A served model and where it is.
+
+    Attributes:
+        http, grpc: host and port.
+        model: its name.
+        inputs, outputs: of one record.
+        most_records: in one request; 0 where a request is one record, without a batch around it.
+        binary: whether tensors go over HTTP as bytes, which is an extension of the protocol, or as JSON.
+    """
+
+    http: str
+    grpc: str
+    model: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    most_records: int
+    binary: bool = True
+
+    def batch(self, records: int) -> list[int]:
+        """What comes before a record's shape in a request of so many."""
+        return [records] if self.most_records else []
+
+    def arrays(self, records: Records) -> dict[str, Array]:
+        """The inputs of one request by name, contiguous, in the shapes that the graph has.
+
+        Raises:
+            FailedError: it is none or more than one record where a request is one.
+        """
+        if not self.most_records and len(records) != 1:
+            raise FailedError(f"A request of {len(records)} records failed", expected="one, the model takes no batch")
+        source = records if self.most_records else records[0]
+        return {one.name: np.asarray(source[one.name], order="C") for one in self.inputs}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request came back with.
+
+    Attributes:
+        outputs: by name, (records, *shape).
+        version: of the model that answered, "" where the server does not say.
+        begun_ns: when the call began, on the monotonic clock.
+        wire_ns: from handing the request to the transport to having its answer.
+        client_ns: spent on making the request and reading the answer.
+    """
+
+    outputs: Mapping[str, Array]
+    version: str
+    begun_ns: int
+    wire_ns: int
+    client_ns: int
+
+    @property
+    def total_ns(self) -> int:
+        return self.wire_ns + self.client_ns
+
+
+class Connection(Protocol):
+    """A client of one server; for one thread."""
+
+    def ask(self, records: Records, identifier: str) -> Answer:
+        """Send one request with these records, (count,).
+
+        Raises:
+            FailedError: the server refused it, did not answer, or answered something else.
+        """
+
+    def close(self) -> None:
+        """Give back the connection and what the server holds for it."""
