@@ -134,7 +134,8 @@ def load(
     from assay.store import reporting_disk_errors, write_atomically
     from bench.progress import Narrator
     from bench.serving.audited import target_of
-    from bench.serving.load import Plan, measure_load
+    from bench.serving.client import Plan
+    from bench.serving.load import measure_load
     from bench.serving.tables import render_load
 
     audited = _audited(deployment, images, data_root)

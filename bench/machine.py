@@ -28,7 +28,7 @@ TELLING_FLAGS = (
 TELLING_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
     "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE",
-    "MALLOC_CONF",
+    "MALLOC_CONF", "GRPC_EXPERIMENTS",
 )  # fmt: skip
 FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
 NOT_SHOWN = "not shown"
@@ -36,6 +36,7 @@ MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
     "onnxruntime-gpu", "onnxscript", "tf2onnx", "jax2onnx", "openvino", "numpy", "scipy", "medmnist",
+    "tritonclient", "grpcio",
 )  # fmt: skip
 
 

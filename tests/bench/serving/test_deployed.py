@@ -16,7 +16,8 @@ from bench.deployment.folder import write_checksums
 from bench.deployment.subject import read_study
 from bench.progress import Narrator
 from bench.serving.audited import read_audited, target_of
-from bench.serving.load import Plan, measure_load
+from bench.serving.client import Plan
+from bench.serving.load import measure_load
 from bench.serving.verify import verify
 from infer.wire import WAYS
 from tests.bench.compared_model import Takes, cell_name, make_comparison

@@ -11,8 +11,10 @@ import pytest
 
 from assay.errors import ArtifactError
 from assay.load import Conditions, RateTried, read_load
+from bench.machine import telling_variables
 from bench.serving.audited import read_audited, target_of
-from bench.serving.load import Client, Plan, closed_loop, measure_load
+from bench.serving.client import CLIENT_VARIABLES, Client, Plan
+from bench.serving.load import closed_loop, measure_load
 from bench.serving.load_numbers import (
     difference_over_processes,
     over_processes,
@@ -54,6 +56,7 @@ def test_a_short_load_counts_every_answer_and_splits_the_time(served: Served, im
     assert (scenario.failed, scenario.wrong, len(scenario.verdicts)) == (0, 0, 2)
     assert scenario.queries >= 64
     assert found.highest_rate is None
+    assert found.environment["variables"] == CLIENT_VARIABLES | telling_variables()
     assert "closed loop, 2 clients" in told
 
 
