@@ -111,7 +111,13 @@ def load(
     way: Annotated[str, typer.Option("--way", help="http, grpc or shared-memory.")] = "grpc",
     seconds: Annotated[float, typer.Option("--seconds", min=0.2, max=600, help="Of each client process.")] = 2.0,
     processes: Annotated[
-        int, typer.Option("--processes", min=2, max=50, help="Fresh client processes of each measurement.")
+        int,
+        typer.Option(
+            "--processes",
+            min=2,
+            max=50,
+            help="Fresh client processes of each measurement; more for what the server costs.",
+        ),
     ] = 3,
     clients: Annotated[
         list[int] | None, typer.Option("--clients", min=1, max=64, help="At a time; 1, 2, 4 and 8 when not given.")

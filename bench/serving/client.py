@@ -40,6 +40,8 @@ class Plan:
         processes: fresh client processes of each measurement.
         clients: numbers of clients at a time, for the closed loop.
         bound_ms: on the 99th percentile; ten times the median of one client when it is None.
+        known_to: half the interval of what the server costs, as a share of it, at which no more processes are added
+            to find it; four times as many as planned at most.
     """
 
     way: Way = "grpc"
@@ -48,6 +50,7 @@ class Plan:
     clients: tuple[int, ...] = (1, 2, 4, 8)
     scenarios: tuple[ScenarioName, ...] = SCENARIOS
     bound_ms: float | None = None
+    known_to: float = 0.05
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from assay.served import Array, Records, Tensor, errors_of
 from assay.verification import Verification, WayVerified
 from bench.serving.audited import Audited
 from infer import wire
-from infer.wire import Answer, Connection, Target, Way
+from infer.wire import Answer, Connection, Description, Target, Way
 from train.metrics import share
 
 CLIENTS = 8
@@ -39,7 +38,7 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
     target = wire.agreed(target, server)
     deployment, version = audited.deployment, audited.version
     metadata = differences(deployment, wire.describe(target.http, target.model), "HTTP")
-    skipped = {way: why for way in ways if (why := _why_not(way, target, server.get("extensions", [])))}
+    skipped = {way: why for way in ways if (why := _why_not(way, target, server.extensions))}
     tried = [way for way in ways if way not in skipped]
     if "grpc" in tried:
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")
@@ -48,7 +47,7 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
         deployment=deployment.name,
         version=version.number,
         unit=deployment.unit,
-        server=f"{server.get('name', '')} {server.get('version', '')}".strip(),
+        server=f"{server.name} {server.version}".strip(),
         tolerances=version.tolerances,
         audited_accuracy=_accuracy(audited, _right(audited, audited.outputs), 1),
         metadata=metadata,
@@ -57,18 +56,20 @@ def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0)
     )
 
 
-def differences(deployment: Deployment, said: dict[str, Any], where: str) -> list[str]:
+def differences(deployment: Deployment, said: Description, where: str) -> list[str]:
     """What a server says of the model that is not in the contract, or the other way round."""
     found = []
     batch = [-1] if deployment.most_records else []
-    for kind, wanted in (("inputs", deployment.inputs), ("outputs", deployment.outputs)):
+    for kind, wanted, said_of in (
+        ("inputs", deployment.inputs, said.inputs),
+        ("outputs", deployment.outputs, said.outputs),
+    ):
         expected = {tensor.name: (tensor.datatype, (*batch, *tensor.wire_shape)) for tensor in wanted}
-        offered = {one["name"]: (one["datatype"], tuple(one["shape"])) for one in said.get(kind, [])}
+        offered = {one.name: (one.datatype, one.shape) for one in said_of}
         if expected != offered:
             found.append(f"{kind} over {where}: expected {expected}, found {offered}")
-    versions = [str(version) for version in said.get("versions", [])]
-    if versions and str(deployment.serving) not in versions:
-        found.append(f"versions over {where}: expected {deployment.serving}, found {', '.join(versions)}")
+    if said.versions and str(deployment.serving) not in said.versions:
+        found.append(f"versions over {where}: expected {deployment.serving}, found {', '.join(said.versions)}")
     return found
 
 

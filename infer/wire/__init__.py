@@ -5,7 +5,7 @@ memory are Triton's extensions, used where the server says that it has them. tri
 """
 
 from infer.wire.connections import connect, why_no_shared_memory
-from infer.wire.metadata import SHARED_MEMORY, agreed, describe, describe_by_grpc, statistics
+from infer.wire.metadata import SHARED_MEMORY, Description, agreed, describe, describe_by_grpc, statistics
 from infer.wire.target import WAYS, Answer, Connection, Target, Way
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "WAYS",
     "Answer",
     "Connection",
+    "Description",
     "Target",
     "Way",
     "agreed",

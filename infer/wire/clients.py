@@ -8,6 +8,9 @@ from typing import Any, Literal, cast
 
 from assay.errors import NotInstalledError
 
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+"""What reading an answer ends with that is not what the protocol says; tritonclient itself lets these pass."""
+
 
 def text_of(error: BaseException) -> str:
     """What an error of tritonclient, or of the socket below it, says."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from assay.errors import FailedError
 from assay.served import DTYPES, Array, Tensor
-from infer.wire.clients import refusal, text_of
+from infer.wire.clients import UNREADABLE, refusal, text_of
 from infer.wire.target import Answer, Target
 
 FIELDS = {
@@ -19,9 +19,6 @@ FIELDS = {
     **{name: f"{name.lower()}_contents" for name in ("BOOL", "INT64", "UINT64", "FP32", "FP64")},
 }
 """By data type, the field in which gRPC carries a tensor's numbers one by one; FP16 has none."""
-
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
-"""What tritonclient and numpy end with when an answer is not what the protocol says."""
 
 
 def exchange(

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
 from assay.errors import InputError
-from infer.wire.clients import http_client, package, refusal, text_of
+from infer.wire.clients import UNREADABLE, http_client, package, refusal, text_of
 from infer.wire.target import LIMIT_SECONDS, Target
 
 BINARY, SHARED_MEMORY = "binary_tensor_data", "system_shared_memory"
 
 
-def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -> dict[str, Any]:
+class DescribedTensor(BaseModel):
+    """An input or output of a model, with its batch where it has one, which is -1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Description(BaseModel):
+    """What a server says of itself, or of one of its models; the protocol leaves open whether nothing is null or left
+    out. What else it says is passed over."""
+
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    name: str = ""
+    version: str = ""
+    extensions: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    inputs: tuple[DescribedTensor, ...] = ()
+    outputs: tuple[DescribedTensor, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, said: object) -> object:
+        return {name: value for name, value in said.items() if value is not None} if isinstance(said, dict) else said
+
+
+def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -> Description:
     """What a server says of itself, or of one of its models.
 
     Raises:
@@ -22,9 +52,9 @@ def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -
     try:
         if not client.is_server_ready():
             raise InputError(f"The server at {http} is not ready")
-        found = client.get_model_metadata(model) if model else client.get_server_metadata()
-        said = {name: value for name, value in found.items() if value is not None}  # some write null for nothing
-    except (OSError, ValueError, AttributeError, refusal()) as error:  # another web server answers no JSON object
+        said = client.get_model_metadata(model) if model else client.get_server_metadata()
+        return Description.model_validate(said)
+    except (OSError, *UNREADABLE, refusal()) as error:
         raise InputError(
             f"No answer from {http}" + (f" about the model {model}" if model else ""),
             expected="a server of the Open Inference Protocol",
@@ -32,19 +62,19 @@ def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -
         ) from error
     finally:
         client.close()
-    return said
 
 
-def describe_by_grpc(grpc: str, model: str) -> dict[str, Any]:
-    """What a server says of one of its models over gRPC, in the shape of the HTTP answer.
+def describe_by_grpc(grpc: str, model: str) -> Description:
+    """What a server says of one of its models over gRPC.
 
     Raises:
         InputError: as `describe`.
     """
     client = package("grpc").InferenceServerClient(grpc)
     try:
-        found = client.get_model_metadata(model, as_json=True, client_timeout=LIMIT_SECONDS)
-    except refusal() as error:
+        said = client.get_model_metadata(model, as_json=True, client_timeout=LIMIT_SECONDS)
+        return Description.model_validate(said)
+    except (ValidationError, refusal()) as error:
         raise InputError(
             f"No answer from {grpc} over gRPC about the model {model}",
             expected="the gRPC address of the server",
@@ -53,14 +83,11 @@ def describe_by_grpc(grpc: str, model: str) -> dict[str, Any]:
         ) from error
     finally:
         client.close()
-    for tensor in (*found.get("inputs", []), *found.get("outputs", [])):
-        tensor["shape"] = [int(size) for size in tensor["shape"]]
-    return cast("dict[str, Any]", found)
 
 
-def agreed(target: Target, server: Mapping[str, Any]) -> Target:
-    """The target, asked with no extension but those that the server names of itself (`describe`)."""
-    return target.model_copy(update={"binary": BINARY in server.get("extensions", [])})
+def agreed(target: Target, server: Description) -> Target:
+    """The target, asked with no extension but those that the server names of itself."""
+    return target.model_copy(update={"binary": BINARY in server.extensions})
 
 
 def statistics(target: Target, version: str) -> dict[str, Any]:
@@ -68,7 +95,7 @@ def statistics(target: Target, version: str) -> dict[str, Any]:
     client = http_client(target.http, LIMIT_SECONDS)
     try:
         found = client.get_inference_statistics(target.model, version)["model_stats"]
-    except (OSError, refusal()):
+    except (OSError, *UNREADABLE, refusal()):
         return {}
     finally:
         client.close()

@@ -49,10 +49,12 @@ def test_null_is_the_same_as_nothing() -> None:
     """As KServe's own server has it for the versions of a model that has none."""
     said = {"name": "m", "versions": None, "platform": "", "inputs": [], "outputs": []}
     with answering({"/v2/models/m": json.dumps(said).encode()}) as http:
-        assert "versions" not in wire.describe(http, "m")
+        assert wire.describe(http, "m") == wire.Description(name="m")
 
 
-@pytest.mark.parametrize("page", [b"<!doctype html><p>Hello", b"[]", b"null", b"\xff"])
+@pytest.mark.parametrize(
+    "page", [b"<!doctype html><p>Hello", b"[]", b"null", b"\xff", b'{"extensions": 3}', b'{"name": []}']
+)
 def test_another_web_server_is_bad_input(page: bytes) -> None:
     with answering({}, page) as http, pytest.raises(InputError, match="a server of the Open Inference Protocol"):
         wire.describe(http)

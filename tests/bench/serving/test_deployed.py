@@ -53,7 +53,9 @@ def test_a_user_s_model_is_served_verified_and_loaded(platform: None, takes: Tak
         target = target_of(audited.deployment, served.ready["http"], None)
         found = verify(audited, target, WAYS)
         _samples_are_answered(served)
-        plan = Plan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream", "MultiStream", "Offline"))
+        plan = Plan(
+            seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream", "MultiStream", "Offline"), known_to=1
+        )
         load = measure_load(audited, folder, target, plan, print)
         differs = verify(read_audited(_with_another_answer(folder), None, None, tmp_path), target, ["grpc"])
     finally:

@@ -14,7 +14,7 @@ from assay.load import Conditions, RateTried, read_load
 from bench.machine import telling_variables
 from bench.serving.audited import read_audited, target_of
 from bench.serving.client import CLIENT_VARIABLES, Client, Plan
-from bench.serving.load import closed_loop, measure_load
+from bench.serving.load import closed_loop, measure_load, overhead
 from bench.serving.load_numbers import (
     difference_over_processes,
     over_processes,
@@ -38,7 +38,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_short_load_counts_every_answer_and_splits_the_time(served: Served, images: Path) -> None:
     audited = read_audited(served.folder, images, None, served.folder)
-    plan = Plan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream",))
+    plan = Plan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream",), known_to=math.inf)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
     told: list[str] = []
     found = measure_load(audited, served.folder, target, plan, told.append)
@@ -51,6 +51,7 @@ def test_a_short_load_counts_every_answer_and_splits_the_time(served: Served, im
     assert loop.split.compute > 0
     assert [one.way for one in found.overheads] == ["grpc", "http"]
     for one in found.overheads:
+        assert one.processes == 2
         assert one.in_process_ms.value < one.served_ms.value
     (scenario,) = found.scenarios
     assert (scenario.failed, scenario.wrong, len(scenario.verdicts)) == (0, 0, 2)
@@ -58,6 +59,16 @@ def test_a_short_load_counts_every_answer_and_splits_the_time(served: Served, im
     assert found.highest_rate is None
     assert found.environment["variables"] == CLIENT_VARIABLES | telling_variables()
     assert "closed loop, 2 clients" in told
+
+
+@pytest.mark.slow
+def test_processes_are_added_until_the_cost_is_known_as_far_as_they_go(
+    served: Served, images: Path, tmp_path: Path
+) -> None:
+    audited = read_audited(served.folder, images, None, served.folder)
+    target = target_of(audited.deployment, served.ready["http"], served.grpc)
+    plan = Plan(seconds=0.2, processes=2, known_to=0)
+    assert overhead(Client(audited, served.folder, target, plan, tmp_path), "grpc", print).processes == 8
 
 
 @pytest.mark.slow

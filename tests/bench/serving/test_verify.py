@@ -69,7 +69,7 @@ def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: 
 
 
 def test_the_plain_protocol_without_extensions_gives_the_same(served: Served) -> None:
-    connection = wire.connect("http", wire.agreed(served.target, {"extensions": []}))
+    connection = wire.connect("http", wire.agreed(served.target, wire.Description()))
     answer = connection.ask(serving_folder.records()[:2], "plain")
     connection.close()
     np.testing.assert_allclose(answer.outputs["probabilities"], serving_folder.probabilities(1)[:2], atol=1e-6)
@@ -157,13 +157,14 @@ def test_requests_cover_every_image_once_and_are_of_all_sizes() -> None:
 def test_a_server_that_serves_other_versions_only_is_no_match(tmp_path: Path) -> None:
     deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
     said = {
-        "versions": ["7"],
+        "versions": [7],
         "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 12, 12, 3]}],
         "outputs": [
-            {"name": "label", "datatype": "INT64", "shape": [-1, 1]},
+            {"name": "label", "datatype": "INT64", "shape": ["-1", "1"]},  # as JSON made of gRPC has numbers
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 4]},
         ],
     }
-    (difference,) = differences(deployment, said, "HTTP")
+    (difference,) = differences(deployment, wire.Description.model_validate(said), "HTTP")
     assert "expected 1, found 7" in difference
-    assert differences(deployment, said | {"versions": ["1", "7"]}, "HTTP") == []
+    both = wire.Description.model_validate(said | {"versions": ["1", "7"]})
+    assert differences(deployment, both, "HTTP") == []
