@@ -18,7 +18,8 @@ from assay.errors import ArtifactError, AssayError
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.results import Export
 from assay.roofline import GraphWork, LayerWork
-from export.inspect import one_line, read_model
+from export.inspect import read_model
+from export.shapes import at_batch
 
 if TYPE_CHECKING:
     import onnx
@@ -121,34 +122,6 @@ def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, e
         layers=layers,
         uncounted=dict(sorted(uncounted.items())),
     )
-
-
-def at_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """A copy whose inputs' first dimension is `batch`, its functions inlined and every shape inferred.
-
-    Raises:
-        ArtifactError: inference fails.
-    """
-    import onnx  # noqa: PLC0415
-    import onnx.inliner  # noqa: PLC0415
-
-    static = onnx.ModelProto()
-    static.CopyFrom(model)
-    if static.functions:
-        static = onnx.inliner.inline_local_functions(static)
-    initialisers = {entry.name for entry in static.graph.initializer}
-    for entry in static.graph.input:
-        if entry.name not in initialisers and entry.type.tensor_type.shape.dim:
-            entry.type.tensor_type.shape.dim[0].dim_value = batch
-    del static.graph.value_info[:]
-    for entry in static.graph.output:
-        entry.type.tensor_type.ClearField("shape")
-    try:
-        return onnx.shape_inference.infer_shapes(static, strict_mode=True, data_prop=True)
-    except Exception as error:  # onnx's exceptions have no common base
-        raise ArtifactError(
-            f"The shapes of the graph cannot be inferred at batch {batch}", found=one_line(error)
-        ) from error
 
 
 def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, Tensor]]:

@@ -22,7 +22,7 @@ from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
 from assay.results import Export
 from assay.user.agreement import Judge
-from assay.user.arrays import inputs_of, rows_of
+from assay.user.arrays import inputs_of, repeated, rows_of
 from assay.user.model import UserModel
 from export.check import sessions_at_every_level
 from export.finish import finish
@@ -226,7 +226,7 @@ def _rows(
     session: onnxruntime.InferenceSession, model: UserModel, records: np.ndarray, batch: int, subject: str
 ) -> np.ndarray:
     """The outputs of one call; records repeat where they do not fill it."""
-    whole = records if len(records) == batch else np.resize(records, batch)
+    whole = records if len(records) == batch else repeated(records, batch)
     names = [one.name for one in model.inputs]
     try:
         feeds = dict(zip(names, inputs_of(model, whole), strict=True))
@@ -252,7 +252,7 @@ def double(message: Message) -> Message:
     compute = compute_double(read_model(request.file), request.file.name)
     found = []
     for start in range(0, count, step):
-        outputs = compute(inputs_of(model, np.resize(records[start : start + step], step)))
+        outputs = compute(inputs_of(model, repeated(records[start : start + step], step)))
         found.append(rows_of(model, [outputs[one.name] for one in model.outputs]))
     exact = np.concatenate(found)[: len(records)]
     check_reference(exact, np.load(request.native, allow_pickle=False))

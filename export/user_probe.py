@@ -21,7 +21,7 @@ from assay.agreement import CEILING
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
 from assay.store import file_sha256
-from assay.user.arrays import Records, inputs_of, rows_of
+from assay.user.arrays import Records, inputs_of, repeated, rows_of
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
@@ -172,7 +172,7 @@ def _described(
     kind = cast("Kind", location.kind)
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
     count = 1 if form.whole else form.batch or 2
-    outputs = native(inputs_of(model, np.resize(records, count)))
+    outputs = native(inputs_of(model, repeated(records, count)))
     _refuse_others(outputs, location)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         return None, records
@@ -199,7 +199,7 @@ def _computed(model: UserModel, compute: Compute, records: Records) -> Array:
     found = []
     for start in range(0, len(records), step):
         part = records[start : start + step]
-        whole = np.resize(part, step) if model.batch else part
+        whole = repeated(part, step) if model.batch else part
         rows = rows_of(model, list(compute(inputs_of(model, whole)).values()))
         found.append(rows[: len(part)])
     return np.concatenate(found)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import InputError
 from assay.spec import ModelSpec, Settings, Signature
+from assay.user.arrays import repeated
 from assay.user.model import UserModel
 
 Native = TypeVar("Native")
@@ -102,7 +103,7 @@ def predict(session: Session[object], images: Images, batch: int) -> Logits:
     found = []
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
-        whole = np.ascontiguousarray(np.resize(part, (batch, *part.shape[1:])))
+        whole = repeated(part, batch)
         found.append(session.fetch(session.run(session.prepare(whole)))[: len(part)])
     return np.concatenate(found)
 

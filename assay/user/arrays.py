@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,18 @@ from assay.user.model import Tensor, UserModel
 
 Array = NDArray[np.generic]
 Records = NDArray[np.void]
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
     """One field for each input, each where its type may lie in memory."""
     return np.dtype([(one.name, one.dtype, one.shape) for one in inputs], align=True)
+
+
+def repeated(records: NDArray[Kind], count: int) -> NDArray[Kind]:
+    """A copy of as many records or images, from the first on again where there are too few. numpy.resize would pack
+    the fields of records, which then lie where PyTorch reads none."""
+    return records[np.arange(count) % len(records)]
 
 
 def inputs_of(model: UserModel, records: Records) -> list[Array]:

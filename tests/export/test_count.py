@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, numpy_helper
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from assay.errors import ArtifactError
@@ -152,6 +153,20 @@ def bloodnet(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace("bloodnet", tmp_path_factory)
 
 
+def test_shapes_follow_through_arithmetic_that_onnx_does_not_follow() -> None:
+    """As tf2onnx flattens: the product of some dimensions, by ReduceProd."""
+    nodes = [
+        make.make_node("Shape", ["x"], ["shape"]),
+        make.make_node("Gather", ["shape", "last"], ["sizes"]),
+        make.make_node("ReduceProd", ["sizes"], ["size"], keepdims=1),
+        make.make_node("Concat", ["rest", "size"], ["wanted"], axis=0),
+        make.make_node("Reshape", ["x", "wanted"], ["flat"]),
+        make.make_node("MatMul", ["flat", "w"], ["y"]),
+    ]
+    constants = {"last": np.array([1, 2]), "rest": np.array([-1]), "w": ones(6, 4)}
+    assert counted(graph(nodes, (2, 3), **constants), 5).flops == 2 * 5 * 6 * 4
+
+
 def test_work_grows_with_the_batch_and_weights_do_not(bloodnet: Workspace) -> None:
     model = read_model(bloodnet.model("torch-script"))
     one, five = counted(model, 1), counted(model, 5)
@@ -187,6 +202,7 @@ def flops_by_pytorch(place: Workspace, batch: int) -> int:
 
     model = build(place.spec).eval()
     images = torch.zeros(batch, place.spec.channels, place.spec.size, place.spec.size)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # Attention in its parts: the counter knows the matrix products, not the fused operator for processors.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         model(images)
     return int(counter.get_total_flops())

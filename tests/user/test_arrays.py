@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.user.arrays import inputs_of, record_type, rows_of
+from assay.user.arrays import inputs_of, record_type, repeated, rows_of
 from assay.user.model import Location, Tensor, UserModel
 from tests.user.test_model import HERE
 
@@ -41,6 +43,18 @@ def test_several_inputs_are_contiguous_each(whole: bool) -> None:
     assert image.flags.aligned
     assert (flag.shape, image.shape) == (((), (2, 3)) if whole else ((5,), (5, 2, 3)))
     assert np.shares_memory(image, rows) == whole
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_repeated_records_that_were_stored_can_be_read_by_pytorch(count: int, tmp_path: Path) -> None:
+    """Which takes no array whose rows are not whole elements apart: an int64 beside a float32."""
+    inputs = (Tensor(name="ids", dtype="int64", shape=(3,)), Tensor(name="scale", dtype="float32", shape=()))
+    np.save(tmp_path / "records.npy", np.ones(2, record_type(inputs)))
+    stored = np.load(tmp_path / "records.npy", mmap_mode="r")
+    for array in inputs_of(model(inputs), repeated(stored, count)):
+        assert len(array) == count
+        assert all(stride % array.itemsize == 0 for stride in array.strides)
+        assert array.flags.writeable
 
 
 def test_rows_hold_all_outputs_side_by_side() -> None:
