@@ -41,7 +41,7 @@ from bench.deployment.subject import (
     servable_cell,
 )
 from bench.progress import Narrator
-from bench.user_exports import KIND, folder_of
+from bench.user.exports import KIND, folder_of
 from export import contract_job
 from export.contract_job import ContractRequest, run_contract
 from export.record import MODEL_FILE

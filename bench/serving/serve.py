@@ -23,7 +23,8 @@ from pydantic import JsonValue
 from assay.deployment import CONFIG_FILE, MODELS, Deployment
 from assay.errors import AssayError, FailedError
 from bench.serving.snapshot import fingerprint, take_snapshot
-from infer.triton import HARMLESS, Ports, Progress, TritonServer
+from infer.ports import Ports
+from infer.triton import HARMLESS, Progress, TritonServer
 
 Event = dict[str, JsonValue]
 Tell = Callable[[Event], None]

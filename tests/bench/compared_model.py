@@ -20,8 +20,8 @@ from assay.results import Cell, DataSummary, Export, Results
 from assay.store import file_sha256, write_artifact
 from assay.user.arrays import inputs_of, record_type, rows_of
 from assay.user.model import Location, Tensor, UserModel
-from bench.user_audit import audit_user_model
-from bench.user_exports import KIND, Brought, folder_of
+from bench.user.audit import audit_user_model
+from bench.user.exports import KIND, Brought, folder_of
 from export.record import MODEL_FILE
 from export.user_job import GIVEN
 from export.user_probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay import __version__
 from bench.machine import usable_cores
 from tests.bench.report.sample_results import sample_results
 
@@ -60,9 +61,14 @@ def test_help_is_the_golden_one(command: str) -> None:
     assert done.stdout == golden.read_text()
 
 
+def test_the_version_is_told_without_a_command() -> None:
+    done = assay("--version")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
+
+
 def test_help_imports_no_framework_and_nothing_heavy() -> None:
     heavy = {"torch", "jax", "tensorflow", "onnx", "numpy", "polars", "altair"}
-    code = f"import sys, bench.cli; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, bench.cli.main; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -20,7 +20,7 @@ from assay.served import Tensor
 from assay.store import file_sha256
 from assay.user.arrays import record_type
 from bench.choose import Constraints, choose
-from bench.cli import app
+from bench.cli.main import app
 from bench.deploy import roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, read_config
 from bench.deployment.folder import write_checksums

@@ -24,7 +24,8 @@ from bench.progress import Narrator
 from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import verify
 from infer import wire
-from infer.triton import IMAGE, LOOPBACK, Ports, choose_ports, docker_command
+from infer.ports import LOOPBACK, Ports, choose_ports
+from infer.triton import IMAGE, docker_command
 from tests.bench.finished_study import CELL, make_study
 
 pytestmark = pytest.mark.slow

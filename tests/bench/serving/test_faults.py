@@ -17,7 +17,7 @@ import pytest
 from assay.errors import ArtifactError, FailedError
 from bench.serving.serve import serving
 from infer import wire
-from infer.triton import LOOPBACK, Ports
+from infer.ports import LOOPBACK, Ports
 from tests import serving_folder
 from tests.bench.serving.conftest import Served
 

@@ -18,7 +18,7 @@ from bench.serving.audited import Audited, read_audited, target_of
 from bench.serving.client import Plan
 from bench.serving.load import measure_load
 from bench.serving.verify import verify
-from infer.triton import LOOPBACK, choose_ports
+from infer.ports import LOOPBACK, choose_ports
 from infer.wire import WAYS, Target
 from tests import serving_folder
 

@@ -19,7 +19,8 @@ import pytest
 from assay.deployment import Version
 from assay.errors import FailedError, InputError, NotInstalledError
 from infer import wire
-from infer.triton import LOOPBACK, Ports, TritonServer, choose_ports
+from infer.ports import LOOPBACK, Ports, choose_ports
+from infer.triton import TritonServer
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, start, stop
 

@@ -14,7 +14,7 @@ from assay.deployment import read_deployment
 from assay.errors import ArtifactError, InputError
 from assay.served import Tensor
 from assay.verification import Verification
-from bench.cli import app
+from bench.cli.main import app
 from bench.deployment.config import config_of, config_text
 from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import differences, mixed_requests

@@ -14,15 +14,15 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import AssayError
-from bench.cli_audit import audit
-from bench.cli_choose import choose
-from bench.cli_compare import compare
-from bench.cli_data import data_app
-from bench.cli_deploy import deploy
-from bench.cli_options import ARTIFACTS, DataRoot, Json, Out
-from bench.cli_selfcheck import selfcheck
-from bench.cli_serve import load, serve, verify_server
-from bench.cli_user import compare_model
+from bench.cli.audit import audit
+from bench.cli.choose import choose
+from bench.cli.compare import compare
+from bench.cli.data import data_app
+from bench.cli.deploy import deploy
+from bench.cli.options import ARTIFACTS, DataRoot, Json, Out
+from bench.cli.selfcheck import selfcheck
+from bench.cli.serve import load, serve, verify_server
+from bench.cli.user import compare_model
 
 if TYPE_CHECKING:
     from assay.study import Study
@@ -43,16 +43,24 @@ app.add_typer(data_app, name="data")
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print_line(__version__)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
 @app.callback()
 def assay(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Version = False,
 ) -> None:
     """Options before the command; `--debug` is read by `main`."""
-    del debug
-    if version:
-        print_line(__version__)
-        raise typer.Exit
+    del debug, version
 
 
 def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:

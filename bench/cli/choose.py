@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli_options import Json
+from bench.cli.options import Json
 
 if TYPE_CHECKING:
     from assay.choice import Choice, Objective

@@ -5,11 +5,7 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -24,7 +20,7 @@ from assay.results import Agreement, Cell, DataSummary, Export, Results
 from assay.spec import ModelSpec, Settings
 from assay.store import file_sha256
 from assay.user.agreement import Judge
-from assay.user.model import Declared, Location, UserModel
+from assay.user.model import UserModel
 from bench.attribute import Place, attribute_all
 from bench.auditing.record import write_audit
 from bench.conductor import write_results
@@ -35,8 +31,9 @@ from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
 from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
 from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
-from bench.user_audit import audit_user_model
-from bench.user_exports import Brought, bring, described, exported
+from bench.user.audit import audit_user_model
+from bench.user.exports import Brought, bring, described, exported
+from bench.user.work import Wanted, Work, folder_name
 from bench.validity import judged
 from bench.workers import Candidate
 from export.user_probe import RECORDS_FILE
@@ -56,57 +53,6 @@ LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu", "ope
 """Of a file that is ONNX already there is no native runtime: the ways to run it are compared with each other."""
 OUT_OF_TIME = "--minutes were spent before it could be timed"
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked for; see the options of `assay compare-model`.
-
-    Attributes:
-        runtimes: of those that apply, the ones to time; empty for all.
-        command: what a reader types to do it again.
-    """
-
-    location: Location
-    shapes: tuple[Declared, ...] = ()
-    dimensions: dict[str, int] = field(default_factory=dict)
-    inputs: Path | None = None
-    batches: tuple[int, ...] = (1,)
-    threads: int = 1
-    runtimes: tuple[str, ...] = ()
-    minutes: float = 5.0
-    precision: float = 0.02
-    processes: int = 3
-    opset: int = 18
-    command: str = ""
-
-
-@dataclass
-class Work:
-    """One comparison under way.
-
-    Attributes:
-        folder: takes everything that is made.
-        seconds: what each stage took.
-    """
-
-    wanted: Wanted
-    folder: Path
-    narrator: Narrator
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[None]:
-        """Time and announce a stage."""
-        self.narrator.stage(title)
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - begun
-
-
-def folder_name(location: Location) -> str:
-    """A harmless name for the model's folder of artifacts."""
-    return f"model-{re.sub(r'[^A-Za-z0-9_-]', '-', location.name)}"
 
 
 def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:

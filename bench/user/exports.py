@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,12 @@ from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
 from assay.user.model import Tensor, UserModel
+from bench.user.work import Work
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
 from export.user_job import GIVEN
 from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
-
-if TYPE_CHECKING:
-    from bench.user_model import Work
 
 LIMIT_SECONDS = 900.0
 KIND, RECORD = "user-onnx", "record"

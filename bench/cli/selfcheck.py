@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli_options import ARTIFACTS, Json
+from bench.cli.options import ARTIFACTS, Json
 
 
 def selfcheck(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli_options import ARTIFACTS, DataRoot, Json
+from bench.cli.options import ARTIFACTS, DataRoot, Json
 
 if TYPE_CHECKING:
     from assay.audit import Audit

@@ -17,7 +17,7 @@ from bench.auditing.judge import judged, tolerance_for
 from bench.auditing.pair import measured_or_reason
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
-from bench.user_exports import Brought
+from bench.user.exports import Brought
 from export.user_probe import RECORDS_FILE
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli_options import DataRoot, Json
+from bench.cli.options import DataRoot, Json
 
 if TYPE_CHECKING:
     from bench.serving.audited import Audited
@@ -39,7 +39,7 @@ def serve(
     from assay.toolenv import cache_folder
     from bench.progress import Narrator
     from bench.serving.serve import serving
-    from infer.triton import choose_ports
+    from infer.ports import choose_ports
 
     deployment = read_deployment(folder)
     ports = choose_ports(host, port)

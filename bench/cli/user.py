@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli_audit import sizes_of
-from bench.cli_options import ARTIFACTS, Json
+from bench.cli.audit import sizes_of
+from bench.cli.options import ARTIFACTS, Json
 
 
 def compare_model(
@@ -65,7 +65,8 @@ def compare_model(
     from bench.progress import Narrator
     from bench.report.explanation import spoken
     from bench.study_report import report_of
-    from bench.user_model import Wanted, compare_model, folder_name, refusals
+    from bench.user.compare import compare_model, refusals
+    from bench.user.work import Wanted, folder_name
 
     location = locate(model, framework)
     options = [f"--shape {one}" for one in shape or ()] + [f"--dimension {one}" for one in dimension or ()]

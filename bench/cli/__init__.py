@@ -1,0 +1,1 @@
+"""The command `assay`, one file a subject; `main.py` puts them together."""

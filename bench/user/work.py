@@ -1,0 +1,64 @@
+"""What is asked about a user's model, and the comparison under way."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assay.user.model import Declared, Location
+from bench.progress import Narrator
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; see the options of `assay compare-model`.
+
+    Attributes:
+        runtimes: of those that apply, the ones to time; empty for all.
+        command: what a reader types to do it again.
+    """
+
+    location: Location
+    shapes: tuple[Declared, ...] = ()
+    dimensions: dict[str, int] = field(default_factory=dict)
+    inputs: Path | None = None
+    batches: tuple[int, ...] = (1,)
+    threads: int = 1
+    runtimes: tuple[str, ...] = ()
+    minutes: float = 5.0
+    precision: float = 0.02
+    processes: int = 3
+    opset: int = 18
+    command: str = ""
+
+
+@dataclass
+class Work:
+    """One comparison under way.
+
+    Attributes:
+        folder: takes everything that is made.
+        seconds: what each stage took.
+    """
+
+    wanted: Wanted
+    folder: Path
+    narrator: Narrator
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time and announce a stage."""
+        self.narrator.stage(title)
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+
+def folder_name(location: Location) -> str:
+    """A harmless name for the model's folder of artifacts."""
+    return f"model-{re.sub(r'[^A-Za-z0-9_-]', '-', location.name)}"

@@ -1,0 +1,80 @@
+"""The three ports of a server on this machine, chosen or refused before it is started."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from assay.errors import InputError
+
+LOOPBACK = "127.0.0.1"
+FIRST_PORT = 8000
+PORTS_TRIED = 200
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Three neighbours, as clients expect them: HTTP, gRPC and metrics."""
+
+    http: int
+
+    @property
+    def grpc(self) -> int:
+        return self.http + 1
+
+    @property
+    def metrics(self) -> int:
+        return self.http + 2
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.http, self.grpc, self.metrics))
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server listens; host and port of each."""
+
+    http: str
+    grpc: str
+    metrics: str
+
+
+def choose_ports(host: str, wanted: int | None) -> Ports:
+    """The wanted port and the two after it, or the first three in a row that are free from 8000.
+
+    Raises:
+        InputError: the host is none of this machine, or one of the wanted ports is in use.
+    """
+    if wanted is not None:
+        ports = Ports(wanted)
+        for port in ports:
+            problem = _why_not_free(host, port)
+            if problem:
+                raise InputError(
+                    f"Cannot listen on {host}:{port}",
+                    expected=f"the free ports {ports.http} to {ports.metrics} (HTTP, gRPC, metrics)",
+                    found=problem,
+                    remedy="Name another --port, or leave it out to have free ones chosen",
+                )
+        return ports
+    problem = ""
+    for first in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED, len(tuple(Ports(0)))):
+        problem = next(filter(None, (_why_not_free(host, port) for port in Ports(first))), "")
+        if not problem:
+            return Ports(first)
+    raise InputError(
+        f"No three ports in a row are free on {host} from {FIRST_PORT}", found=problem, remedy="Name one with --port"
+    )
+
+
+def _why_not_free(host: str, port: int) -> str:
+    if not 0 < port < 65536:
+        return "no port number"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
