@@ -11,6 +11,12 @@ from assay.errors import NotInstalledError
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What reading an answer ends with that is not what the protocol says; tritonclient itself lets these pass."""
 
+CHANNEL = [
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
+
 
 def text_of(error: BaseException) -> str:
     """What an error of tritonclient, or of the socket below it, says."""
@@ -22,6 +28,12 @@ def http_client(address: str, limit_seconds: float) -> Any:  # tritonclient has 
     return package("http").InferenceServerClient(
         address, connection_timeout=limit_seconds, network_timeout=limit_seconds
     )
+
+
+def grpc_client(address: str) -> Any:  # tritonclient has no types
+    """A client with a connection of its own. gRPC otherwise lets the clients of a process share one: eight clients are
+    not eight connections then, and after one has failed to connect the others are refused at once for some seconds."""
+    return package("grpc").InferenceServerClient(address, channel_args=CHANNEL)
 
 
 def refusal() -> type[Exception]:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from assay.errors import FailedError
 from assay.served import Array, Records
-from infer.wire.clients import http_client, package, refusal, text_of
+from infer.wire.clients import grpc_client, http_client, package, refusal, text_of
 from infer.wire.exchange import exchange
 from infer.wire.target import LIMIT_SECONDS, Answer, Connection, Target, Way
 
@@ -68,7 +68,7 @@ class _Grpc:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._package = package("grpc")
-        self._client = self._package.InferenceServerClient(target.grpc)
+        self._client = grpc_client(target.grpc)
 
     def ask(self, records: Records, identifier: str) -> Answer:
         def prepare() -> tuple[list[object], object]:
@@ -100,7 +100,7 @@ class _SharedMemory:
 
         self._target, self._memory = target, memory
         self._package = package("grpc")
-        self._client = self._package.InferenceServerClient(target.grpc)
+        self._client = grpc_client(target.grpc)
         self._name = f"assay-{time.monotonic_ns()}-{id(self)}"
         self._region: object | None = None
         self._bytes = 0

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from assay.errors import InputError
-from infer.wire.clients import UNREADABLE, http_client, package, refusal, text_of
+from infer.wire.clients import UNREADABLE, grpc_client, http_client, refusal, text_of
 from infer.wire.target import LIMIT_SECONDS, Target
 
 BINARY, SHARED_MEMORY = "binary_tensor_data", "system_shared_memory"
@@ -70,7 +70,7 @@ def describe_by_grpc(grpc: str, model: str) -> Description:
     Raises:
         InputError: as `describe`.
     """
-    client = package("grpc").InferenceServerClient(grpc)
+    client = grpc_client(grpc)
     try:
         said = client.get_model_metadata(model, as_json=True, client_timeout=LIMIT_SECONDS)
         return Description.model_validate(said)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -113,6 +115,38 @@ class Answering:
         from tritonclient.grpc import InferResult  # noqa: PLC0415  only there with the extra 'serve'
 
         return InferResult(self.response)
+
+
+def test_each_client_over_grpc_has_a_connection_of_its_own() -> None:
+    """One that found nobody listening is no reason to refuse the next, and two are two to the server."""
+    import grpc  # noqa: PLC0415  only there with the extra 'serve'
+    from tritonclient.grpc import service_pb2_grpc  # noqa: PLC0415
+
+    peers = set()
+
+    class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  it has no types
+        def ModelInfer(self, request: Any, context: Any) -> Any:
+            peers.add(context.peer())
+            return grpc_answer("FP32", np.array([2], np.float32), raw=True)
+
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*place.getsockname())
+    target = TARGET.model_copy(update={"grpc": address})
+    records = one_record()
+    early = wire.connect("grpc", target)
+    with pytest.raises(FailedError, match="failed to connect"):
+        early.ask(records, "1")
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_insecure_port(address)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(), server)
+    server.start()
+    clients = [wire.connect("grpc", target) for _ in range(2)]
+    assert [client.ask(records, "1").outputs["x"] for client in clients] == [2, 2]
+    assert len(peers) == 2
+    for client in (early, *clients):
+        client.close()
+    server.stop(None)
 
 
 def grpc_answer(datatype: str, array: Any, *, raw: bool) -> Any:

@@ -57,7 +57,7 @@ def test_every_answer_over_every_way_is_the_audited_one(served: Served, images: 
             *("--deployment", str(served.folder), "--images", str(images)),
         ],
     )
-    assert done.exit_code == 0, done.exception
+    assert done.exit_code == 0, done.output
     found = Verification.model_validate_json(done.stdout)
     assert [way.way for way in found.ways] == list(wire.WAYS)
     for way in found.ways:
@@ -105,7 +105,7 @@ def test_a_contract_that_differs_is_found_and_exits_with_one(served: Served, ima
             *("--deployment", str(folder), "--images", str(images)),
         ],
     )
-    assert done.exit_code == 1, done.exception
+    assert done.exit_code == 1, done.output
     assert "outputs over HTTP" in done.stdout
 
 
