@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.load import Load, read_load
 from assay.results import Comparison, Interval, Results, read_results
 from tests.bench.test_cli import assay
 
@@ -59,6 +60,30 @@ def test_the_tables_are_those_of_the_published_results(folder: str) -> None:
     found = rows(ROOT / folder)
     assert found
     assert [line for line in found if line not in README] == []
+
+
+def load_lines(load: Load) -> list[str]:
+    """A load test as README tells it: the rows of its table, and what it says of the server's cost and rate."""
+    lines = []
+    for loop in load.closed_loop:
+        rate = [f"{float(f'{value:.3g}'):,.0f}" for value in vars(loop.images_per_second).values()]
+        times = (interval(loop.median_ms), interval(loop.p99_ms))
+        lines.append(f"| {loop.clients} | {rate[0]} ({rate[1]} to {rate[2]}) | {' | '.join(times)} |")
+    cost = {one.way: one for one in load.overheads}
+    assert load.highest_rate is not None
+    return [
+        *lines,
+        f"Up to {load.highest_rate.rate:,.0f} requests a second",
+        f"within {load.highest_rate.bound_ms:.2f} ms",
+        f"adds {interval(cost['grpc'].overhead_ms)} ms to one image of one client over gRPC",
+        f"{interval(cost['http'].overhead_ms)} ms over HTTP",
+        f"to {cost['grpc'].in_process_ms.value:.2f} ms in the client's own process",
+    ]
+
+
+def test_the_load_is_the_published_one() -> None:
+    told = " ".join(README.split())
+    assert [line for line in load_lines(read_load(ROOT / "artifacts/reference/load.json")) if line not in told] == []
 
 
 def test_there_are_commands_to_test() -> None:
