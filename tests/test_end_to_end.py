@@ -14,6 +14,7 @@ import pytest
 
 from assay.results import Results, read_results
 from tests.bench.test_cli import ASSAY, assay
+from tests.real_images import PBC
 
 STUDY = """
 name = "small"
@@ -39,22 +40,16 @@ budget_minutes = 5
 """
 # Attribution is left out on drawn images: it takes about a third of a run, and the real ones have it.
 DRAWN = STUDY.replace('"auto"', '"synthetic"') + "attribute = false\n"
-PBC = os.environ.get("ASSAY_PBC", str(Path(__file__).parents[2] / "shared" / "data" / "pbc_center_crops.zip"))
 # One of the two always runs; where the real images are at hand, the drawn ones add minutes and little else.
 SOURCES = [pytest.param("synthetic", marks=pytest.mark.slow), "real"] if Path(PBC).exists() else ["synthetic"]
 
 
-def source(name: str) -> dict[str, str]:
-    """Variables that make "auto" find the images of a case."""
-    return {"ASSAY_PBC": PBC} if name == "real" else {}
-
-
 @pytest.fixture(scope="module", params=SOURCES)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The folder of a finished study, and the variables it was run with; drawn images are named outright, since
-    trying a download first is not what is tested here."""
+    """The folder of a finished study, and the variables it was run with. Real images are what "auto" finds; drawn ones
+    are named outright, since trying a download first is not what is tested here."""
     folder = tmp_path_factory.mktemp(request.param)
-    variables = source(request.param) | {"HOME": str(folder)}
+    variables = {"HOME": str(folder)} | ({"ASSAY_PBC": PBC} if request.param == "real" else {})
     variables["ASSAY_CACHE"] = os.environ.get("ASSAY_CACHE", str(Path.home() / ".cache" / "assay"))
     (folder / "small.toml").write_text(STUDY if request.param == "real" else DRAWN)
     done = assay("run", "small.toml", folder=folder, **variables)

@@ -66,7 +66,8 @@ def load_lines(load: Load) -> list[str]:
     """A load test as README tells it: the rows of its table, and what it says of the server's cost and rate."""
     lines = []
     for loop in load.closed_loop:
-        rate = [f"{float(f'{value:.3g}'):,.0f}" for value in vars(loop.images_per_second).values()]
+        per_second = loop.images_per_second
+        rate = [f"{float(f'{one:.3g}'):,.0f}" for one in (per_second.value, per_second.low, per_second.high)]
         times = (interval(loop.median_ms), interval(loop.p99_ms))
         lines.append(f"| {loop.clients} | {rate[0]} ({rate[1]} to {rate[2]}) | {' | '.join(times)} |")
     cost = {one.way: one for one in load.overheads}

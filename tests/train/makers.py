@@ -12,7 +12,6 @@ from PIL import Image
 
 from train.pbc import CLASSES
 
-REPOSITORY = Path(__file__).parents[2]
 TOP = "PBC_dataset_normal_DIB"
 COUNTS = {"train": 32, "val": 8, "test": 16}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -14,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assay.errors import DataError
-from tests.train.makers import REPOSITORY, TOP, cell_image, isolate, write_cells, zip_folder
+from tests.real_images import PBC, REPOSITORY
+from tests.train.makers import TOP, cell_image, isolate, write_cells, zip_folder
 from train.archive import Member, list_members
 from train.data import SPLITS, DataRequest, load_dataset, open_dataset, store_dataset
 from train.pbc import ATTRIBUTION, CLASSES, OFFICIAL_COUNTS, split_by_content, split_counts
 
 Archive = tuple[list[Member], list[bytes]]
-REAL = os.environ.get("ASSAY_PBC") or str(REPOSITORY.parent / "shared" / "data" / "pbc_center_crops.zip")
 
 
 @pytest.fixture(autouse=True)
@@ -168,14 +167,14 @@ def test_an_image_moved_to_another_class_is_another_data_set(cells: Path, tmp_pa
 
 def test_the_complete_published_set_splits_as_bloodmnist_does() -> None:
     """On the real images. The decoded crops stay in the repository's own cache, as those of a study do."""
-    if not Path(REAL).exists():
-        pytest.skip(f"needs the real PBC images, at {REAL} or named by ASSAY_PBC")
-    members = list_members(Path(REAL), CLASSES)
+    if not Path(PBC).exists():
+        pytest.skip(f"needs the real PBC images, at {PBC} or named by ASSAY_PBC")
+    members = list_members(Path(PBC), CLASSES)
     if Counter(member.label for member in members) != {
         label: sum(counts) for label, counts in enumerate(OFFICIAL_COUNTS.values())
     }:
-        pytest.skip(f"{REAL} is not the complete PBC set")
-    artifact = store_dataset(DataRequest(f"pbc:{REAL}", 28, cache=REPOSITORY / "artifacts" / "data"))
+        pytest.skip(f"{PBC} is not the complete PBC set")
+    artifact = store_dataset(DataRequest(f"pbc:{PBC}", 28, cache=REPOSITORY / "artifacts" / "data"))
     dataset = open_dataset(artifact.folder)
     counts = zip(*OFFICIAL_COUNTS.values(), strict=True)
     for split, expected in zip(SPLITS, counts, strict=True):

@@ -1,0 +1,9 @@
+"""Where the real blood-cell images are, on machines that have them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+PBC = os.environ.get("ASSAY_PBC") or str(REPOSITORY.parent / "shared" / "data" / "pbc_center_crops.zip")
