@@ -111,6 +111,11 @@ class Deployment(Record):
                     raise ValueError(f"version {version.number} has no tolerance for the output {tensor.name}")
         return self
 
+    @property
+    def cores(self) -> int:
+        """How many processor cores the server gets: one for every thread that runs a model."""
+        return self.threads * self.instances
+
     def version(self, number: int) -> Version:
         """
         Raises:

@@ -147,6 +147,8 @@ class Load(Record):
 
     Attributes:
         unit: what a record is; whatever is counted as images are those.
+        server_cores: numbers of the client's machine's cores that the server may use; None where that was not seen: it
+            ran elsewhere, in a container, or was not one that `assay serve` started.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -158,6 +160,7 @@ class Load(Record):
     precision: str
     model_sha256: str
     server: str
+    server_cores: list[int] | None = None
     way: str
     environment: dict[str, JsonValue]
     closed_loop: list[ClosedLoop]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -32,6 +33,7 @@ TELLING_VARIABLES = (
 )  # fmt: skip
 FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
 NOT_SHOWN = "not shown"
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
@@ -73,6 +75,27 @@ def usable_cores() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
+
+
+def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
+    """Numbers of the cores that a program may use which listens on this machine's loopback.
+
+    Args:
+        address: HOST:PORT.
+        program: its name.
+
+    Returns:
+        None where that cannot be seen: it runs on another machine or in a container, or is not this program.
+    """
+    host, _, port = address.rpartition(":")
+    if host not in LOOPBACK_HOSTS or not hasattr(os, "sched_getaffinity"):
+        return None
+    with contextlib.suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == int(port)
+            if here and one.pid and psutil.Process(one.pid).name() == program:
+                return tuple(sorted(os.sched_getaffinity(one.pid)))
+    return None
 
 
 def threads_per_core() -> int | str:

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
@@ -35,7 +36,7 @@ GUARD = HERE / "triton_guard.py"
 READY_SECONDS, STOP_SECONDS = 60.0, 10.0
 OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-WORKER = "triton_python_backend_stub"
+PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
 IMAGE = f"nvcr.io/nvidia/tritonserver:{STOCK_TRITON}-py3"
 
@@ -65,6 +66,22 @@ def docker_command(repository: Path, ports: Ports) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server runs.
+
+    Attributes:
+        host, ports: where it listens.
+        cores: numbers of the processor cores that it runs on.
+        log: file for everything it says.
+    """
+
+    host: str
+    ports: Ports
+    cores: Sequence[int]
+    log: Path
+
+
 class TritonServer:
     """A running server; leaving the block stops it.
 
@@ -73,8 +90,7 @@ class TritonServer:
         repository: the model repository, which may be in there. The server may be told to load from it again, so
             nobody else should write it.
         model: the one model to load at the start.
-        host, ports: where to listen.
-        log: file for everything the server says.
+        place: where to run.
         key: whoever sends this in the header `assay-key` may load and unload models; nobody else may.
         progress: told when the environment has to be made first.
 
@@ -89,9 +105,7 @@ class TritonServer:
         work: Path,
         repository: Path,
         model: str,
-        host: str,
-        ports: Ports,
-        log: Path,
+        place: Place,
         *,
         key: str,
         progress: Progress,
@@ -100,17 +114,17 @@ class TritonServer:
         if problem:
             raise NotInstalledError(
                 f"The Triton server cannot run here: {problem}",
-                remedy=f"With Docker it can: {docker_command(repository, ports)}",
+                remedy=f"With Docker it can: {docker_command(repository, place.ports)}",
             )
-        self.log = log
-        self.addresses = Addresses(*(f"{host}:{port}" for port in ports))
+        self.log = place.log
+        self.addresses = Addresses(*(f"{place.host}:{port}" for port in place.ports))
         python = toolenv.ensure("triton", REQUIREMENTS, progress)
         began = time.monotonic()
-        with reporting_disk_errors(log):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            stream = log.open("wb")
+        with reporting_disk_errors(self.log):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            stream = self.log.open("wb")
         with stream:
-            self._guard = _start(python, work, _arguments(work, repository, model, host, ports, key), stream)
+            self._guard = _start(python, work, place.cores, _arguments(work, repository, model, place, key), stream)
         try:
             self._wait_until_ready(READY_SECONDS)
         except BaseException:
@@ -204,7 +218,9 @@ def errors_in(log: Path) -> str:
     return " | ".join(text for text in dict.fromkeys(texts) if HARMLESS not in text)[-1500:]
 
 
-def _start(python: Path, work: Path, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    python: Path, work: Path, cores: Sequence[int], arguments: Sequence[str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
     """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
     packages = _packages_of(python)
     server = packages / "pytriton" / "tritonserver"
@@ -224,8 +240,8 @@ def _start(python: Path, work: Path, arguments: Sequence[str], log: IO[bytes]) -
     }
     return subprocess.Popen(
         [
-            *(sys.executable, "-I", str(GUARD), str(work), work.name, str(STOP_SECONDS)),
-            *(str(server / "bin" / "tritonserver"), *arguments),
+            *(sys.executable, "-I", str(GUARD), str(work), work.name, str(STOP_SECONDS), ",".join(map(str, cores))),
+            *(str(server / "bin" / PROGRAM), *arguments),
         ],
         stdin=subprocess.PIPE,
         stdout=log,
@@ -239,7 +255,7 @@ def _packages_of(python: Path) -> Path:
     return python.parents[1] / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
-def _arguments(work: Path, repository: Path, model: str, host: str, ports: Ports, key: str) -> list[str]:
+def _arguments(work: Path, repository: Path, model: str, place: Place, key: str) -> list[str]:
     """Only what is asked for is loaded, nothing is guessed, and models change by whoever has the key alone."""
     return [
         f"--model-repository={repository}",
@@ -248,12 +264,12 @@ def _arguments(work: Path, repository: Path, model: str, host: str, ports: Ports
         "--disable-auto-complete-config",
         f"--backend-directory={work / 'backends'}",
         f"--backend-config=python,shm-region-prefix-name={work.name}-",
-        f"--http-address={host}",
-        f"--http-port={ports.http}",
-        f"--grpc-address={host}",
-        f"--grpc-port={ports.grpc}",
-        f"--metrics-address={host}",
-        f"--metrics-port={ports.metrics}",
+        f"--http-address={place.host}",
+        f"--http-port={place.ports.http}",
+        f"--grpc-address={place.host}",
+        f"--grpc-port={place.ports.grpc}",
+        f"--metrics-address={place.host}",
+        f"--metrics-port={place.ports.metrics}",
         f"--http-restricted-api=model-repository:assay-key={key}",
         f"--grpc-restricted-protocol=model-repository:assay-key={key}",
         "--allow-gpu-metrics=false",

@@ -5,9 +5,10 @@ ends, because the parent asked for a stop or because the parent was killed, the 
 few seconds later everything that is left of it is killed. Should this process itself be killed, the kernel kills the
 server, and the server's workers end by themselves.
 
-    python triton_guard.py FOLDER SHARED_MEMORY_PREFIX STOP_SECONDS COMMAND...
+    python triton_guard.py FOLDER SHARED_MEMORY_PREFIX STOP_SECONDS CORES COMMAND...
 
-FOLDER and the shared memory of that prefix are removed at the end. The status is the server's.
+FOLDER and the shared memory of that prefix are removed at the end. The server runs on the processor cores CORES alone,
+numbers with commas between them. The status is the server's.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux has it
 
 
-def main(folder: str, prefix: str, stop_seconds: str, *command: str) -> int:
+def main(folder: str, prefix: str, stop_seconds: str, cores: str, *command: str) -> int:
     """Run the server until it ends or standard input does."""
     prctl = ctypes.CDLL(None).prctl
     prctl(PR_SET_CHILD_SUBREAPER, 1)  # the server's orphans become our children, where we find them
+    os.sched_setaffinity(0, map(int, cores.split(",")))  # which the server inherits
     server = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -31,6 +31,12 @@ def serve(
         int | None,
         typer.Option("--port", min=1, max=65533, help="Of HTTP; gRPC and metrics are on the two after it."),
     ] = None,
+    cores: Annotated[
+        int | None,
+        typer.Option(
+            "--cores", min=1, help="Processor cores for the server; one for each of the model's threads when not given."
+        ),
+    ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="File for the server's log.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
@@ -38,16 +44,19 @@ def serve(
     from assay.deployment import read_deployment
     from assay.toolenv import cache_folder
     from bench.progress import Narrator
-    from bench.serving.serve import serving
+    from bench.serving.serve import cores_for, serving
     from infer.ports import choose_ports
+    from infer.triton import Place
 
     deployment = read_deployment(folder)
+    on = cores_for(deployment, cores)
     ports = choose_ports(host, port)
     log = log or cache_folder() / "logs" / f"serve-{deployment.name}-{ports.http}.log"
+    place = Place(host, ports, on, log)
     tell = _printing(as_json=as_json)
     narrator = Narrator()
     stopping = threading.Event()
-    with narrator.showing(), serving(folder, host, ports, log, narrator.bar) as current:
+    with narrator.showing(), serving(folder, place, narrator.bar) as current:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         addresses = current.server.addresses
@@ -59,6 +68,7 @@ def serve(
                 "http": f"http://{addresses.http}",
                 "grpc": addresses.grpc,
                 "metrics": f"http://{addresses.metrics}/metrics",
+                "cores": list(on),
                 "log": str(log),
                 "seconds": round(current.server.seconds_to_ready, 2),
             }
@@ -196,10 +206,11 @@ def _printing(*, as_json: bool) -> Callable[[Event], None]:
 
 def _words(event: Event) -> str:
     if event["event"] == "ready":
+        cores = ", ".join(map(str, cast("list[int]", event["cores"])))
         return (
             f"Serving {event['model']}, version {event['version']}, ready in {event['seconds']} s. Ctrl-C stops it.\n"
             f"  HTTP     {event['http']}\n  gRPC     {event['grpc']}\n  metrics  {event['metrics']}\n"
-            f"  health   {event['http']}/v2/health/ready\n  log      {event['log']}"
+            f"  health   {event['http']}/v2/health/ready\n  cores    {cores}\n  log      {event['log']}"
         )
     return {
         "log": f"server: {event.get('text')}",

@@ -147,7 +147,7 @@ def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | No
         "architecture": known.export.architecture,
         "parameters": f"{known.export.parameters:,}",
         "processor": machine if isinstance(machine, str) else "a machine that did not say its processor",
-        "cores": deployment.threads * deployment.instances,
+        "cores": deployment.cores,
         "memory_mib": SERVER_MEMORY_MIB + deployment.instances * math.ceil(peak),
         "triton": STOCK_TRITON,
         "percent": _percent,

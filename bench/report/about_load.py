@@ -7,7 +7,7 @@ from assay.records import Interval
 from bench.report.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
 from bench.report.evidence import Evidence
 from bench.report.numbers import duration, interval, moment, significant
-from bench.serving.tables import NOT_COMPLIANT, PARTS, invalid_of, said_by_loadgen, validity
+from bench.serving.tables import NOT_COMPLIANT, PARTS, cores_sentence, invalid_of, said_by_loadgen, validity
 
 LOOP = (
     Column("Clients", numeric=True),
@@ -50,8 +50,8 @@ def load(evidence: Evidence) -> Section | None:
         return None
     lead = (
         f"The deployed model {found.deployment}, version {found.version} ({found.precision}), served by {found.server} "
-        f"and asked over {found.way}; every answer was held against the audit. Measured in {duration(found.seconds)} "
-        f"on {moment(found.created, time=True)}."
+        f"and asked over {found.way}; every answer was held against the audit. {cores_sentence(found)} "
+        f"Measured in {duration(found.seconds)} on {moment(found.created, time=True)}."
     )
     blocks: list[Block] = [_closed_loop(found), Paragraphs((PARTS_EXPLAINED,)), _costs(found)]
     if found.highest_rate is not None:

@@ -17,7 +17,7 @@ from assay import __version__
 from assay.errors import FailedError
 from assay.load import ClosedLoop, HighestRate, Load, Overhead, RateTried, Scenario
 from assay.records import Interval
-from bench.machine import environment, telling_variables
+from bench.machine import cores_of_server, environment, telling_variables
 from bench.serving.audited import Audited
 from bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run, ScenarioName
 from bench.serving.load_numbers import (
@@ -31,6 +31,7 @@ from bench.serving.load_numbers import (
 )
 from bench.stats import quantile_intervals
 from infer import wire
+from infer.triton import PROGRAM
 from infer.wire import Target, Way
 
 RATES_TRIED = 8
@@ -54,6 +55,7 @@ def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tel
     server = wire.describe(target.http)
     target = wire.agreed(target, server)
     wire.describe(target.http, target.model)
+    cores = cores_of_server(target.http, PROGRAM)
     with tempfile.TemporaryDirectory(prefix="assay-load-") as work:
         client = Client(audited, folder, target, plan, Path(work))
         loops = [closed_loop(client, count, tell) for count in plan.clients]
@@ -76,6 +78,7 @@ def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tel
         precision=version.precision,
         model_sha256=version.model_sha256,
         server=f"{server.name} {server.version}".strip(),
+        server_cores=cores and list(cores),
         way=plan.way,
         environment=environment() | {"variables": cast("JsonValue", CLIENT_VARIABLES | telling_variables())},
         closed_loop=loops,

@@ -21,10 +21,10 @@ from typing import Literal
 from pydantic import JsonValue
 
 from assay.deployment import CONFIG_FILE, MODELS, Deployment
-from assay.errors import AssayError, FailedError
+from assay.errors import AssayError, FailedError, InputError
+from bench.machine import usable_cores
 from bench.serving.snapshot import fingerprint, take_snapshot
-from infer.ports import Ports
-from infer.triton import HARMLESS, Progress, TritonServer
+from infer.triton import HARMLESS, Place, Progress, TritonServer
 
 Event = dict[str, JsonValue]
 Tell = Callable[[Event], None]
@@ -161,8 +161,25 @@ class Serving:
                 tell({"event": "log", "text": line})
 
 
+def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
+    """Numbers of the cores to serve on: so many, or those that its manifests give it too, if there are as many.
+
+    Left to roam over all cores a server's threads wake each other across them, which costs each request time: a tenth
+    of a millisecond for a small model on 2 cores (docs/serving.md).
+
+    Raises:
+        InputError: more are wanted than this process may use.
+    """
+    usable = usable_cores()
+    if wanted is not None and wanted > len(usable):
+        raise InputError(
+            "--cores asks for more than this process has", expected=f"at most {len(usable)}", found=str(wanted)
+        )
+    return usable[: wanted or deployment.cores]
+
+
 @contextmanager
-def serving(folder: Path, host: str, ports: Ports, log: Path, progress: Progress) -> Iterator[Serving]:
+def serving(folder: Path, place: Place, progress: Progress) -> Iterator[Serving]:
     """Serve a deployment folder inside this block.
 
     Raises:
@@ -176,7 +193,7 @@ def serving(folder: Path, host: str, ports: Ports, log: Path, progress: Progress
         repository = work / MODELS
         found = take_snapshot(folder, repository)
         key = secrets.token_hex(16)
-        with TritonServer(work, repository, found.name, host, ports, log, key=key, progress=progress) as server:
+        with TritonServer(work, repository, found.name, place, key=key, progress=progress) as server:
             yield Serving(folder, server, found, repository, key, seen)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -58,6 +58,7 @@ PARTS = ("client", "network", "queue", "compute", "server")
 def render_load(found: Load, console: Console) -> None:
     """The closed loop and where its time goes, the server's cost, the rate, LoadGen's scenarios, what is invalid."""
     console.print(f"{found.deployment}, version {found.version}, on {found.server} over {found.way}", markup=False)
+    console.print(cores_sentence(found), soft_wrap=True, markup=False)
     console.print(_closed_loop(found))
     console.print(_split(found))
     for one in found.overheads:
@@ -137,6 +138,18 @@ def cost_sentence(one: Overhead, unit: Unit) -> str:
     return (
         f"Over {one.way} the server adds {quantity(one.overhead_ms)} ms to one {unit} of one client: "
         f"{quantity(one.served_ms)} ms against {quantity(one.in_process_ms)} ms in the client's process."
+    )
+
+
+def cores_sentence(found: Load) -> str:
+    """What the server and its clients ran on."""
+    if found.server_cores is None:
+        return "Which cores the server ran on was not seen."
+    every, clients = (found.environment.get(key) for key in ("cores", "usable_cores"))
+    numbers = ", ".join(map(str, found.server_cores))
+    return (
+        f"Of this machine's {every} cores the server could use {len(found.server_cores)} (number {numbers}), "
+        f"the clients {clients}."
     )
 
 

@@ -60,7 +60,8 @@ def sample_load() -> Load:
         model_sha256="0" * 64,
         server="triton 2.51.0",
         way="grpc",
-        environment={},
+        server_cores=[0],
+        environment={"cores": 4, "usable_cores": 3},
         closed_loop=[loop, loop.model_copy(update={"clients": 4, "split": None, "invalid": drifting})],
         overheads=[
             Overhead(
@@ -84,6 +85,10 @@ def test_it_has_every_measurement_and_says_which_are_invalid() -> None:
     section = load(Evidence(sample_results(), load=sample_load()))
     assert section is not None
     assert "cells, version 2 (int8), served by triton 2.51.0" in section.lead
+    assert "Of this machine's 4 cores the server could use 1 (number 0), the clients 3." in section.lead
+    unseen = load(Evidence(sample_results(), load=sample_load().model_copy(update={"server_cores": None})))
+    assert unseen is not None
+    assert "Which cores the server ran on was not seen." in unseen.lead
     tables = {block.identifier: block for block in section.blocks if isinstance(block, Table)}
     first, second = tables["load-closed-loop"].rows
     assert [value.text for value in first][-6:] == ["0.110", "0.250", "0.0200", "0.200", "0.0400", "VALID"]

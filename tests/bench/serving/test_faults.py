@@ -18,6 +18,7 @@ from assay.errors import ArtifactError, FailedError
 from bench.serving.serve import serving
 from infer import wire
 from infer.ports import LOOPBACK, Ports
+from infer.triton import Place
 from tests import serving_folder
 from tests.bench.serving.conftest import Served
 
@@ -153,7 +154,10 @@ def test_sixty_four_clients_get_each_their_own_answer(served: Served) -> None:
 
 def refusal(folder: Path) -> str:
     """Why `assay serve` does not start with a folder."""
-    with pytest.raises(ArtifactError) as refused, serving(folder, LOOPBACK, Ports(1), folder / "log", print):
+    with (
+        pytest.raises(ArtifactError) as refused,
+        serving(folder, Place(LOOPBACK, Ports(1), [0], folder / "log"), print),
+    ):
         pass
     return str(refused.value)
 

@@ -93,6 +93,7 @@ def test_the_command_measures_everything_and_writes_a_record(served: Served, ima
     assert found.highest_rate is not None
     assert found.highest_rate.tried
     assert "not MLPerf-compliant" in done.stdout
+    assert found.server_cores == served.ready["cores"]
 
 
 def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: Path, tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from assay.deployment import Version
+from assay.deployment import Version, read_deployment
 from assay.errors import FailedError, InputError, NotInstalledError
+from bench.machine import cores_of_server, usable_cores
+from bench.serving.serve import cores_for
 from infer import wire
 from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import TritonServer
+from infer.triton import PROGRAM, Place, TritonServer
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, start, stop
 
@@ -50,6 +53,33 @@ def test_it_answers_and_shows_health_metrics_and_its_log(served: Served) -> None
     with urllib.request.urlopen(served.ready["metrics"]) as metrics:
         assert b'nv_inference_request_success{model="cells",version="1"}' in metrics.read()
     assert "Started HTTPService" in Path(served.ready["log"]).read_text()
+
+
+def test_it_runs_on_as_many_cores_as_the_model_has_threads(served: Served) -> None:
+    first = min(os.sched_getaffinity(0))
+    assert served.ready["cores"] == [first]
+    below = [pid for pid in descendants(served.process.pid) if alive(pid)]
+    assert {tuple(os.sched_getaffinity(pid)) for pid in below} == {(first,)}
+    assert cores_of_server(served.http, PROGRAM) == (first,)
+
+
+def test_cores_are_those_of_the_deployment_or_those_asked_for(tmp_path: Path) -> None:
+    usable = usable_cores()
+    deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
+    assert cores_for(deployment, None) == usable[:1]
+    assert cores_for(deployment.model_copy(update={"threads": 2, "instances": 2}), None) == usable[:4]
+    assert cores_for(deployment, len(usable)) == usable
+    with pytest.raises(InputError, match=f"--cores.*at most {len(usable)}, found {len(usable) + 1}"):
+        cores_for(deployment, len(usable) + 1)
+
+
+def test_the_cores_of_a_server_that_is_not_ours_are_not_seen() -> None:
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        address = f"{LOOPBACK}:{listening.getsockname()[1]}"
+        assert cores_of_server(address, "another") is None
+        assert cores_of_server(address, psutil.Process().name()) == usable_cores()
+    assert cores_of_server(address, psutil.Process().name()) is None
+    assert cores_of_server("192.0.2.1:8000", PROGRAM) is None
 
 
 def test_models_change_by_the_one_who_serves_alone(served: Served) -> None:
@@ -167,7 +197,9 @@ def test_ports_are_chosen_free_and_refused_in_use(served: Served) -> None:
 def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_module, "machine", lambda: "riscv64")
     with pytest.raises(NotInstalledError, match="riscv64") as refused:
-        TritonServer(tmp_path, tmp_path, "cells", LOOPBACK, Ports(8000), tmp_path / "log", key="key", progress=print)
+        TritonServer(
+            tmp_path, tmp_path, "cells", Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), key="key", progress=print
+        )
     assert "docker run --rm -p 127.0.0.1:8000:8000" in str(refused.value)
     assert f"-v {tmp_path}:/models:ro" in str(refused.value)
     assert refused.value.exit_code == 3
