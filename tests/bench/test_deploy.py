@@ -18,7 +18,7 @@ from bench.deploy import roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from bench.deployment.folder import write_whole
 from bench.deployment.measured import read
-from bench.deployment.render import CLIENTS, PLACES
+from bench.deployment.render import CLIENTS, PLACES, render
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
@@ -110,6 +110,16 @@ def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment", PLACES | others)
     assert generated == golden
+
+
+@pytest.mark.parametrize(("threads", "instances", "cores", "asked"), [(1, 1, "0", "1"), (2, 3, "0-5", "6")])
+def test_a_deployment_asks_for_a_core_for_each_thread(
+    threads: int, instances: int, cores: str, asked: str, first: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(first, tmp_path / "copy"))
+    render(copy, read_deployment(copy).model_copy(update={"threads": threads, "instances": instances}))
+    assert f'cpuset: "${{CPUSET:-{cores}}}"' in (copy / PLACES["compose.yaml"]).read_text()
+    assert f'cpu: "{asked}"' in (copy / PLACES["inference-service.yaml"]).read_text()
 
 
 def test_a_second_deployment_adds_a_version_and_going_back_serves_the_first(deployed: Path, study: Path) -> None:
