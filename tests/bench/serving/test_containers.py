@@ -75,6 +75,8 @@ def composed(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
 
     try:
         assert up.returncode == 0, up.stderr
+        cores = run(["docker", "inspect", "--format", "{{.HostConfig.CpusetCpus}}", container])
+        assert cores.stdout.strip() == "0"
         yield healthy
         written = run(["docker", "exec", container, "touch", "/written"])
         assert "Read-only file system" in written.stderr
