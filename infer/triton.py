@@ -57,15 +57,6 @@ def why_not_here() -> str:
     return ""
 
 
-def docker_command(repository: Path, ports: Ports) -> str:
-    """The command that serves the same repository anywhere Docker runs."""
-    published = " ".join(f"-p {LOOPBACK}:{port}:{inside}" for port, inside in zip(ports, Ports(8000), strict=True))
-    return (
-        f"docker run --rm {published} -v {repository.resolve()}:/models:ro {IMAGE} "
-        "tritonserver --model-repository=/models --disable-auto-complete-config"
-    )
-
-
 @dataclass(frozen=True)
 class Place:
     """Where a server runs.
@@ -80,6 +71,17 @@ class Place:
     ports: Ports
     cores: Sequence[int]
     log: Path
+
+
+def docker_command(repository: Path, place: Place) -> str:
+    """The command that serves the same repository anywhere Docker runs."""
+    pairs = zip(place.ports, Ports(8000), strict=True)
+    published = " ".join(f"-p {LOOPBACK}:{port}:{inside}" for port, inside in pairs)
+    cores = ",".join(map(str, place.cores))
+    return (
+        f"docker run --rm --cpuset-cpus={cores} {published} -v {repository.resolve()}:/models:ro {IMAGE} "
+        "tritonserver --model-repository=/models --disable-auto-complete-config"
+    )
 
 
 class TritonServer:
@@ -114,7 +116,7 @@ class TritonServer:
         if problem:
             raise NotInstalledError(
                 f"The Triton server cannot run here: {problem}",
-                remedy=f"With Docker it can: {docker_command(repository, place.ports)}",
+                remedy=f"With Docker it can: {docker_command(repository, place)}",
             )
         self.log = place.log
         self.addresses = Addresses(*(f"{place.host}:{port}" for port in place.ports))

@@ -25,7 +25,7 @@ from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import verify
 from infer import wire
 from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import IMAGE, docker_command
+from infer.triton import IMAGE, Place, docker_command
 from tests.bench.finished_study import CELL, make_study
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ def composed(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
 @contextmanager
 def commanded(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
     """The command that `assay serve` names where the server cannot run."""
-    command = shlex.split(docker_command(folder / MODELS, ports))
+    command = shlex.split(docker_command(folder / MODELS, Place(LOOPBACK, ports, [0], folder / "log")))
     ready = ["curl", "--fail", "--silent", f"{LOOPBACK}:{ports.http}/v2/health/ready"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -200,7 +200,7 @@ def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monke
         TritonServer(
             tmp_path, tmp_path, "cells", Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), key="key", progress=print
         )
-    assert "docker run --rm -p 127.0.0.1:8000:8000" in str(refused.value)
+    assert "docker run --rm --cpuset-cpus=0 -p 127.0.0.1:8000:8000" in str(refused.value)
     assert f"-v {tmp_path}:/models:ro" in str(refused.value)
     assert refused.value.exit_code == 3
 
