@@ -127,9 +127,10 @@ class Bound(Record):
 
     Attributes:
         cell: the cell's name.
-        flops, bytes: of the leanest export of the model at this batch; what no way to compute it can do without.
+        flops, bytes: of the leanest export of the model at this batch; what no way to compute it can do without,
+            weights being as wide as the cell's precision.
         arithmetic_ms: `flops` at the ceiling of the cell's precision.
-        traffic_ms: `bytes` at the bandwidth of `level`, the smallest cache that holds them all, or memory.
+        traffic_ms: the least time to move `bytes`; `level` is the part of the memory that takes it, "L2" or "memory".
         bound_ms: the larger of the two; `limit` says which.
         fraction: `bound_ms` over the median at the device boundary: the share of the attainable rate. More than 1
             means that the cell computes less than was counted (Winograd's convolution does) or that a ceiling was

@@ -2,8 +2,8 @@
 
 The model is the roofline (see `assay.roofline`). For the bound to hold for every runtime, whatever it fuses or skips,
 it is made of the least that any way to compute the model by multiplying and adding needs: no operation on padding, and
-of the bytes only weights, input and output, each moved once, between the processor and the smallest cache that holds
-them all (from one call to the next they can stay there).
+of the bytes only weights, input and output, each moved once. Weights are as wide as the cell's precision. From one call
+to the next caches keep what they hold, so that only what they cannot hold has to come from farther away.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from assay.results import Cell
 from assay.roofline import Bandwidth, Bound, Ceilings, GraphWork
 
 Model = tuple[str, int, int]
+WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+"""Of one weight, by precision; counted are those of an export, which is fp32."""
 
 
 def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Sequence[Ceilings]) -> list[Bound]:
@@ -52,28 +54,36 @@ def _cost(work: GraphWork) -> tuple[int, int]:
 
 def bound_of(cell: str, precision: str, work: GraphWork, ceilings: Ceilings, device_median_ms: float) -> Bound:
     """The bound of one cell, from work in `flops` and bytes, and ceilings in 10^9 a second."""
-    level = level_for(work.least_bytes, ceilings.bandwidths)
+    least_bytes = work.least_bytes - work.weight_bytes + work.weight_bytes * WEIGHT_BYTES[precision] // 4
     arithmetic_ms = work.least_flops / ceilings.gflop_s[precision].best / 1e6
-    traffic_ms = work.least_bytes / level.gb_s.best / 1e6
+    traffic_ms, level = traffic_of(least_bytes, ceilings.bandwidths)
     bound_ms = max(arithmetic_ms, traffic_ms)
     return Bound(
         cell=cell,
         flops=work.least_flops,
-        bytes=work.least_bytes,
+        bytes=least_bytes,
         precision=precision,
-        level=level.level,
+        level=level,
         arithmetic_ms=arithmetic_ms,
         traffic_ms=traffic_ms,
         bound_ms=bound_ms,
         limit="arithmetic" if arithmetic_ms >= traffic_ms else "traffic",
         fraction=bound_ms / device_median_ms,
         gflop_s=work.least_flops / device_median_ms / 1e6,
-        intensity=work.least_flops / max(work.least_bytes, 1),
+        intensity=work.least_flops / max(least_bytes, 1),
     )
 
 
-def level_for(working_set_bytes: int, bandwidths: Sequence[Bandwidth]) -> Bandwidth:
-    """The smallest cache that holds the working set; memory where none does."""
+def traffic_of(working_set_bytes: int, bandwidths: Sequence[Bandwidth]) -> tuple[float, str]:
+    """The least time in ms to move a working set once in every call, and the level of the memory that takes it.
+
+    From each level, or from beyond it, comes at least what the caches before it cannot hold together. Levels work at
+    the same time, so that the slowest of them is the bound.
+    """
     caches = sorted((one for one in bandwidths if one.capacity_bytes), key=lambda one: one.capacity_bytes)
     memory = next(one for one in bandwidths if not one.capacity_bytes)
-    return next((cache for cache in caches if cache.capacity_bytes >= working_set_bytes), memory)
+    held, found = 0, []
+    for one in (*caches, memory):
+        found.append((max(working_set_bytes - held, 0) / one.gb_s.best / 1e6, one.level))
+        held += one.capacity_bytes
+    return max(found, key=lambda pair: pair[0])

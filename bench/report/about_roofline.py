@@ -62,7 +62,7 @@ def roofline(evidence: Evidence) -> Section | None:
     lead = (
         "No runtime can be faster than the machine's arithmetic and memory allow (the roofline of Williams, Waterman "
         "and Patterson, 2009). Counted are the multiplications and additions of the leanest export that read no "
-        "padding, and weights, input and output once, from the smallest cache that holds them. "
+        "padding, and weights, input and output once, from caches as far as these hold them. "
         f"{_nearest_and_farthest(pairs)}"
     )
     figure = Figure("roofline", caption, panels, legend, named=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assay.jobs import run_job
 from assay.roofline import Bandwidth, Ceilings, GraphWork, Rate
 from bench.machine import usable_cores
-from bench.roofline import bound_of, bounds_of, leanest_works, level_for
+from bench.roofline import bound_of, bounds_of, leanest_works, traffic_of
 from infer.ceilings import cache_capacities
 from tests.bench.report.sample_results import sample_results
 
@@ -27,7 +27,7 @@ def bandwidth(level: str, capacity_bytes: int, gb_s: float) -> Bandwidth:
 CEILINGS = Ceilings(
     threads=1,
     cores=(1,),
-    gflop_s={"fp32": rate(100), "bf16": rate(200)},
+    gflop_s={"fp32": rate(100), "bf16": rate(200), "int8": rate(400)},
     bandwidths=[bandwidth("memory", 0, 10), bandwidth("L2", 1_000_000, 100), bandwidth("L3", 32_000_000, 50)],
 )
 
@@ -47,17 +47,41 @@ def test_arithmetic_bounds_what_has_many_operations_a_byte() -> None:
 
 
 def test_memory_bounds_what_fits_in_no_cache() -> None:
-    found = bound_of("cell", "bf16", work(10**6, 100_000_000), CEILINGS, device_median_ms=20)
-    assert (found.limit, found.level) == ("traffic", "memory")
-    assert found.bound_ms == pytest.approx(10)
+    found = bound_of("cell", "bf16", work(10**6, 400_000_000), CEILINGS, device_median_ms=40)
+    assert (found.limit, found.level, found.bytes) == ("traffic", "memory", 200_000_000)
+    assert found.bound_ms == pytest.approx(16.7)  # 200 MB at 2 bytes a weight, less the 33 in caches, at 10 GB/s
     assert found.arithmetic_ms == pytest.approx(0.005)
 
 
-@given(st.integers(1, 10**9))
-def test_a_working_set_is_served_by_the_smallest_level_that_holds_it(size: int) -> None:
-    level = level_for(size, CEILINGS.bandwidths)
-    holding = [one for one in CEILINGS.bandwidths if one.capacity_bytes >= size]
-    assert level.level == min(holding, key=lambda one: one.capacity_bytes).level if holding else "memory"
+@pytest.mark.parametrize(
+    ("million_bytes", "ms", "level"),
+    [
+        (0.5, 0.005, "L2"),
+        (1.5, 0.015, "L2"),  # 0.5 of them from the L3 take 0.01
+        (3, 0.04, "L3"),
+        (34, 0.66, "L3"),  # 1 of them from memory takes 0.1
+        (133, 10, "memory"),
+    ],
+)
+def test_only_what_the_caches_before_cannot_hold_comes_from_a_level(
+    million_bytes: float, ms: float, level: str
+) -> None:
+    found = traffic_of(int(million_bytes * 1e6), CEILINGS.bandwidths)
+    assert found == (pytest.approx(ms), level)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_more_bytes_never_take_less_time(some: int, more: int) -> None:
+    assert traffic_of(some, CEILINGS.bandwidths)[0] <= traffic_of(some + more, CEILINGS.bandwidths)[0]
+
+
+def test_weights_are_as_wide_as_the_precision() -> None:
+    counted = work(10**6, 40_000_000, input_bytes=1000, output_bytes=24)
+    found = {name: bound_of("cell", name, counted, CEILINGS, 20) for name in ("fp32", "bf16", "int8")}
+    assert {name: one.bytes for name, one in found.items()} == {
+        "fp32": 40_001_024, "bf16": 20_001_024, "int8": 10_001_024
+    }  # fmt: skip
+    assert found["int8"].intensity == pytest.approx(10**6 / 10_001_024)
 
 
 def test_the_leanest_export_bounds_all_and_what_is_not_known_bounds_nothing() -> None:
@@ -118,4 +142,4 @@ def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
     assert found.bandwidths[-1].level == "memory"
     rates = [*found.gflop_s.values(), *(one.gb_s for one in found.bandwidths)]
     assert all(0 < one.median <= one.best == max(one.all_best.values()) for one in rates)
-    assert level_for(2**60, found.bandwidths).array_bytes >= 4 * max(one.capacity_bytes for one in found.bandwidths)
+    assert found.bandwidths[-1].array_bytes >= 4 * max(one.capacity_bytes for one in found.bandwidths)
