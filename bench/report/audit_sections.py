@@ -90,9 +90,18 @@ def outcome_items(audit: Audit) -> Iterator[Block]:
     if audit.reasons:
         yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in audit.reasons))
     if audit.findings:
-        yield Listing(
-            "Findings, which do not fail it", tuple(Item(finding, "finding", "notice") for finding in audit.findings)
-        )
+        yield Listing("Findings, which do not fail it", tuple(_findings(audit)))
+
+
+def _findings(audit: Audit) -> Iterator[Item]:
+    """Each finding once, and below it the models that it is of."""
+    found: dict[str, list[str]] = {}
+    for model in audit.models:
+        for finding in model.findings():
+            found.setdefault(finding, []).append(model.name)
+    for finding, names in found.items():
+        everywhere = len(names) == len(audit.models) > 1
+        yield Item(finding, "finding", "notice", "every model" if everywhere else ", ".join(names))
 
 
 def subjects_table(model: ModelAudit, number: int = 0) -> Table:
