@@ -12,6 +12,7 @@ from bench.auditing.record import write_audit
 from bench.report import write_report
 from bench.report.about_audit import audit
 from bench.report.audit_page import render_audit
+from bench.report.audit_sections import outcome_items
 from bench.report.blocks import Listing, Paragraphs, Table
 from bench.report.evidence import Evidence
 from tests.bench.report.sample_audit import HASH, NOTICE, sample_audit
@@ -40,6 +41,23 @@ def test_the_section_says_the_verdict_why_and_what_has_to_be_known(failed: Audit
     assert isinstance(subjects, Table)
     assert [row[1].text for row in subjects.rows] == ["agrees", "agrees", "agrees", "1 FAILED"]
     assert [row[9].text for row in subjects.rows] == ["passed on", "lost", "passed on", "passed on"]
+
+
+def test_a_finding_of_several_models_stands_there_once(failed: Audit) -> None:
+    (model,) = failed.models
+    others = [model.model_copy(update={"name": name}) for name in ("other", "third")]
+    others[1] = others[1].model_copy(update={"propagation": []})
+    for models, note in (
+        ([model], model.name),
+        ([model, others[0]], "every model"),
+        ([model, *others], f"{model.name}, other"),
+    ):
+        listing = next(
+            block
+            for block in outcome_items(failed.model_copy(update={"models": models}))
+            if isinstance(block, Listing) and block.heading.startswith("Findings")
+        )
+        assert [(item.text, item.note) for item in listing.items] == [(model.findings()[0], note)]
 
 
 def test_a_runtime_that_loses_nan_by_itself_does_not_fail_an_audit_that_is_not_strict() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playwright.sync_api import Browser
+
 from assay.load import ClosedLoop, Conditions, HighestRate, Load, Overhead, RateTried, Scenario, Split
 from assay.records import Interval
 from bench.report.about_load import load
@@ -11,6 +13,11 @@ from bench.report.blocks import Listing, Paragraphs, Table
 from bench.report.evidence import Evidence
 from bench.report.write import write_report
 from tests.bench.report.sample_results import sample_results
+
+IS_ON_TOP = """element => {
+    const box = element.getBoundingClientRect();
+    return element === document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+}"""
 
 
 def about(value: float) -> Interval:
@@ -115,3 +122,18 @@ def test_a_report_has_it_in_the_page_and_in_markdown(tmp_path: Path) -> None:
         text = (tmp_path / name).read_text()
         assert "Behind a server" in text
         assert "INVALID in 2 of 3" in text
+
+
+def test_its_tables_have_headings_that_are_seen(browser: Browser, tmp_path: Path) -> None:
+    write_report(sample_results(), None, tmp_path, load=sample_load())
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    for table, heading in (("closed-loop", "Median ms"), ("costs", "The server adds ms"), ("scenarios", "p99 ms")):
+        found = page.locator(f"#table-load-{table} thead th", has_text=heading)
+        found.scroll_into_view_if_needed()
+        assert found.evaluate(IS_ON_TOP)
+    verdict = page.locator("#table-load-closed-loop tbody td", has_text="INVALID").bounding_box()
+    assert verdict is not None
+    assert verdict["width"] > verdict["height"]  # on one line
+    context.close()
