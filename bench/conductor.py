@@ -13,13 +13,12 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.errors import InputError
 from assay.results import DataSummary, Results
 from assay.store import write_atomically
 from assay.study import Study
 from bench.attribute import attribute_stage
 from bench.factors import factors_of
-from bench.machine import environment, probe_frameworks, usable_cores
+from bench.machine import check_cores, environment, probe_frameworks
 from bench.progress import Narrator
 from bench.run import Run
 from bench.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
@@ -81,13 +80,7 @@ def check_machine(study: Study) -> None:
     Raises:
         InputError: the study asks for more threads than there are cores.
     """
-    most = len(usable_cores())
-    if max(study.bench.threads) > most:
-        raise InputError(
-            "bench.threads asks for more threads than this process has cores",
-            expected=f"at most {most}",
-            found=str(max(study.bench.threads)),
-        )
+    check_cores("bench.threads asks for more threads than this process has cores", max(study.bench.threads))
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:

@@ -16,9 +16,10 @@ from typing import cast
 import psutil
 from pydantic import JsonValue
 
-from assay.errors import AssayError
+from assay.errors import AssayError, InputError
 from assay.jobs import run_job
 from bench.disturbance import busy_seconds, stolen_seconds
+from infer.ports import is_on_loopback
 from infer.probe import PROBES
 
 PROBE_SECONDS = 120
@@ -33,7 +34,6 @@ TELLING_VARIABLES = (
 )  # fmt: skip
 FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
 NOT_SHOWN = "not shown"
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
@@ -77,6 +77,16 @@ def usable_cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
+def check_cores(problem: str, wanted: int) -> None:
+    """
+    Raises:
+        InputError: this problem, when so many cores are more than this process may use.
+    """
+    most = len(usable_cores())
+    if wanted > most:
+        raise InputError(problem, expected=f"at most {most}", found=str(wanted))
+
+
 def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
     """Numbers of the cores that a program may use which listens on this machine's loopback.
 
@@ -87,12 +97,12 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
     Returns:
         None where that cannot be seen: it runs on another machine or in a container, or is not this program.
     """
-    host, _, port = address.rpartition(":")
-    if host not in LOOPBACK_HOSTS or not hasattr(os, "sched_getaffinity"):
+    if not is_on_loopback(address) or not hasattr(os, "sched_getaffinity"):
         return None
+    port = int(address.rpartition(":")[2])
     with contextlib.suppress(psutil.Error, OSError):
         for one in psutil.net_connections("tcp"):
-            here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == int(port)
+            here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
             if here and one.pid and psutil.Process(one.pid).name() == program:
                 return tuple(sorted(os.sched_getaffinity(one.pid)))
     return None

@@ -14,8 +14,8 @@ from assay.results import Cell
 from assay.roofline import Bandwidth, Bound, Ceilings, GraphWork
 
 Model = tuple[str, int, int]
-WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
-"""Of one weight, by precision; counted are those of an export, which is fp32."""
+WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
+"""Of one weight, by a ceiling's precision; counted are those of an export, which is fp32."""
 
 
 def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Sequence[Ceilings]) -> list[Bound]:
@@ -54,7 +54,8 @@ def _cost(work: GraphWork) -> tuple[int, int]:
 
 def bound_of(cell: str, precision: str, work: GraphWork, ceilings: Ceilings, device_median_ms: float) -> Bound:
     """The bound of one cell, from work in `flops` and bytes, and ceilings in 10^9 a second."""
-    least_bytes = work.least_bytes - work.weight_bytes + work.weight_bytes * WEIGHT_BYTES[precision] // 4
+    weight_bytes = work.weight_bytes * WEIGHT_BYTES[precision] // WEIGHT_BYTES["fp32"]
+    least_bytes = weight_bytes + work.input_bytes + work.output_bytes
     arithmetic_ms = work.least_flops / ceilings.gflop_s[precision].best / 1e6
     traffic_ms, level = traffic_of(least_bytes, ceilings.bandwidths)
     bound_ms = max(arithmetic_ms, traffic_ms)

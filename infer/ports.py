@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from assay.errors import InputError
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_HOSTS = (LOOPBACK, "localhost", "::1")
 FIRST_PORT = 8000
 PORTS_TRIED = 200
 
@@ -38,6 +39,11 @@ class Addresses:
     http: str
     grpc: str
     metrics: str
+
+
+def is_on_loopback(address: str) -> bool:
+    """Whether HOST:PORT can be of this machine alone."""
+    return address.rpartition(":")[0].strip("[]") in LOOPBACK_HOSTS
 
 
 def choose_ports(host: str, wanted: int | None) -> Ports:

@@ -21,8 +21,8 @@ from typing import Literal
 from pydantic import JsonValue
 
 from assay.deployment import CONFIG_FILE, MODELS, Deployment
-from assay.errors import AssayError, FailedError, InputError
-from bench.machine import usable_cores
+from assay.errors import AssayError, FailedError
+from bench.machine import check_cores, usable_cores
 from bench.serving.snapshot import fingerprint, take_snapshot
 from infer.triton import HARMLESS, Place, Progress, TritonServer
 
@@ -170,12 +170,8 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
     Raises:
         InputError: more are wanted than this process may use.
     """
-    usable = usable_cores()
-    if wanted is not None and wanted > len(usable):
-        raise InputError(
-            "--cores asks for more than this process has", expected=f"at most {len(usable)}", found=str(wanted)
-        )
-    return usable[: wanted or deployment.cores]
+    check_cores("--cores asks for more than this process has", wanted or 1)
+    return usable_cores()[: wanted or deployment.cores]
 
 
 @contextmanager

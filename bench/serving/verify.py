@@ -18,6 +18,7 @@ from assay.served import Array, Records, Tensor, errors_of
 from assay.verification import Verification, WayVerified
 from bench.serving.audited import Audited
 from infer import wire
+from infer.ports import is_on_loopback
 from infer.wire import Answer, Connection, Description, Target, Way
 from train.metrics import share
 
@@ -25,7 +26,6 @@ CLIENTS = 8
 LEAST_ASKED = 64
 """Fewer records than this are asked about several times, so that requests of all sizes meet in the server."""
 REASONS_KEPT = 10
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0) -> Verification:
@@ -76,7 +76,7 @@ def differences(deployment: Deployment, said: Description, where: str) -> list[s
 def _why_not(way: Way, target: Target, extensions: Sequence[str]) -> str:
     if way != "shared-memory":
         return ""
-    if target.grpc.rpartition(":")[0].strip("[]") not in LOOPBACK:
+    if not is_on_loopback(target.grpc):
         return "the server is on another machine"
     if wire.SHARED_MEMORY not in extensions:
         return "the server does not offer it"

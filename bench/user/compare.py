@@ -25,7 +25,7 @@ from bench.attribute import Place, attribute_all
 from bench.auditing.record import write_audit
 from bench.conductor import write_results
 from bench.factors import factors_of
-from bench.machine import environment, probe_frameworks, usable_cores
+from bench.machine import check_cores, environment, probe_frameworks, usable_cores
 from bench.progress import Narrator
 from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
@@ -108,12 +108,7 @@ def _check(wanted: Wanted) -> None:
     Raises:
         InputError: more threads than cores, or a runtime that runs no model of a user's.
     """
-    if wanted.threads > len(usable_cores()):
-        raise InputError(
-            "--threads asks for more than this process has cores",
-            expected=f"at most {len(usable_cores())}",
-            found=str(wanted.threads),
-        )
+    check_cores("--threads asks for more than this process has cores", wanted.threads)
     known = dict.fromkeys(name for names in (*NATIVE.values(), LEVELS) for name in names)
     for name in wanted.runtimes:
         if name not in known:
