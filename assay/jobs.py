@@ -27,6 +27,9 @@ from assay.errors import AssayError, FailedError, InputError, NotInstalledError,
 Message = dict[str, JsonValue]
 PR_SET_PDEATHSIG = 1
 LOG_LINES_SHOWN = 15
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+"""What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
+keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
 
 
 class Channel:
@@ -91,7 +94,7 @@ class Process:
                 stderr=stream,
                 text=True,
                 encoding="utf-8",
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **NO_TELEMETRY, **(environment or {})},
                 start_new_session=True,
             )
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()

@@ -26,6 +26,12 @@ def print_lines(request: Message, channel: Channel) -> Message:
     return {}
 
 
+def import_onnxruntime(request: Message, channel: Channel) -> Message:
+    import onnxruntime  # noqa: PLC0415
+
+    return {"version": str(onnxruntime.__version__)}
+
+
 def refuse(request: Message, channel: Channel) -> Message:
     raise InputError("a bad value", expected="good", found="bad")
 
@@ -59,6 +65,7 @@ def parent(request: Message, channel: Channel) -> Message:
 DEEDS = {
     "count": count,
     "print": print_lines,
+    "onnxruntime": import_onnxruntime,
     "refuse": refuse,
     "raise": lambda request, channel: {"never": 1 / 0},
     "crash": crash,

@@ -34,6 +34,13 @@ class TestRunJob:
         assert run_job(JOB, {"do": "print"}, tmp_path / "log") == {}
         assert "{this is no answer}" in (tmp_path / "log").read_text()
 
+    def test_no_library_in_a_job_may_send_what_it_sees_to_its_maker(self, tmp_path: Path) -> None:
+        """ONNX Runtime's package for Linux does, from the moment it is imported, and keeps a database for it."""
+        pytest.importorskip("onnxruntime")
+        environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        run_job(JOB, {"do": "onnxruntime"}, tmp_path / "log", environment=environment)
+        assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
     def test_its_own_error_keeps_its_text_and_exit_code(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="a bad value: expected good, found bad") as caught:
             run_job(JOB, {"do": "refuse"}, tmp_path / "log")
