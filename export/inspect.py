@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +20,7 @@ from assay.jobs import Channel, Message, run_job, serve_job
 
 if TYPE_CHECKING:
     import onnx
+    from google.protobuf.message import Message as ProtobufMessage
 
 STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 REMEDY = "Export it again; `assay export` writes files that pass every check"
@@ -118,7 +119,23 @@ def read_model(path: Path) -> onnx.ModelProto:
         ) from error
     if not model.ir_version or not model.graph.node:
         raise ArtifactError(f"{path} is not an ONNX model", expected="a graph", found="none", remedy=REMEDY)
+    wrong = next(_undecodable(model), None)
+    if wrong is not None:
+        raise ArtifactError(
+            f"{path} has a name that is not text", expected="UTF-8, as ONNX wants it", found=ascii(wrong[:100])
+        )
     return model
+
+
+def _undecodable(message: ProtobufMessage) -> Iterator[bytes]:
+    """Strings of a protobuf message that are not UTF-8, which its Python reader gives as bytes."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            strings = (value,) if isinstance(value, str | bytes) else value
+            yield from (one for one in strings if isinstance(one, bytes))
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                yield from _undecodable(inner)
 
 
 def inspect(path: Path) -> Inspection:

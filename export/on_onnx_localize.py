@@ -20,6 +20,7 @@ from onnx import ModelProto, NodeProto, helper
 from assay.agreement import CEILING
 from assay.errors import InputError
 from assay.localisation import Localisation
+from assay.named_arrays import read_named
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, to_double, widened
 from export.source import Array, Source, Step
@@ -81,8 +82,7 @@ def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisatio
 
 def read_feeds(inputs: Path) -> dict[str, Array]:
     """The arrays of an .npz, floating-point ones in float64."""
-    with np.load(inputs, allow_pickle=False) as archive:
-        return {name: widened(archive[name]) for name in archive.files}
+    return {name: widened(array) for name, array in read_named(inputs).items()}
 
 
 def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:

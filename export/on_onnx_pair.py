@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import onnx
 from onnx import ModelProto, ValueInfoProto, helper
 from pydantic import JsonValue
 
 from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
+from assay.named_arrays import read_named, save_named
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, run_double, without_initialisers
 from export.on_onnx_repro import localise_with_repros
@@ -60,8 +60,8 @@ def run_pair(
     check_same("input", values, [_value(one) for one in without_initialisers(other.graph)])
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
-    np.savez(out / "inputs.npz", **feeds)  # type: ignore[arg-type]
-    np.savez(out / "reference.npz", **run_double(model, feeds, "the reference"))  # type: ignore[arg-type]
+    save_named(out / "inputs.npz", feeds)
+    save_named(out / "reference.npz", run_double(model, feeds, "the reference"))
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
     names = [output.name for output in model.graph.output]
@@ -75,7 +75,7 @@ def run_pair(
                 runs["subjects", f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
     for number, ((kind, name), compute) in enumerate(runs.items()):
         try:
-            np.savez(out / f"{number}.npz", **compute())  # type: ignore[arg-type]
+            save_named(out / f"{number}.npz", compute())
             files[kind][name] = f"{number}.npz"
         except InputError as error:
             failed[name] = str(error)
@@ -134,8 +134,7 @@ def _work(request: Message, channel: Channel) -> Message:
 def _departures(request: Message) -> Message:
     """Which operator of each wrong runtime is the first to depart from float64, where another runtime is right."""
     candidate, out = Path(str(request["candidate"])), Path(str(request["out"]))
-    with np.load(str(request["inputs"]), allow_pickle=False) as archive:
-        feeds = {name: archive[name] for name in archive.files}
+    feeds = read_named(Path(str(request["inputs"])))
     right = Run(str(request["right"]), candidate)
     found = []
     for wrong in cast("list[str]", request["wrong"]):

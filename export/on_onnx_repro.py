@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from assay.localisation import Localisation
+from assay.named_arrays import save_named
 from export.inspect import read_model
 from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace
 from export.source import Array
@@ -20,46 +24,12 @@ from export.source import Array
 LIMIT_SECONDS = 300
 SHOWS = 1
 """The script's exit status where the defect shows."""
-SCRIPT = '''"""{title}
-
-Needs numpy and onnxruntime, and nothing of Assay: python run.py
-It exits 1 while the defect shows, and 0 once it is gone. model.onnx is what is left of the file, inputs.npz goes into
-it, and expected.npy is what {expected}
-gives there in float64.
-"""
-
-import sys
-from pathlib import Path
-
-import numpy as np
-import onnxruntime
-
-HERE = Path(__file__).parent
-TOLERATED = 2.0**-12  # of the largest number: half of what the next coarser arithmetic, TF32 or fp16, would lose
-
-expected = np.load(HERE / "expected.npy")
-options = onnxruntime.SessionOptions()
-options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-options.log_severity_level = 4
-try:
-    session = onnxruntime.InferenceSession(HERE / "model.onnx", options, providers=["CPUExecutionProvider"])
-    found = session.run(None, dict(np.load(HERE / "inputs.npz")))[0]
-except Exception as error:
-    print(f"model.onnx does not run: {{error}}")
-    sys.exit(1)
-if found.size != expected.size:
-    print(f"model.onnx gives numbers of shape {{found.shape}}, expected are {{expected.shape}}")
-    sys.exit(1)
-if found.shape != expected.shape:  # the dimensions stand in another order: the same numbers have to be there
-    found, expected = np.sort(found, axis=None), np.sort(expected, axis=None)
-error = np.abs(found - expected).max() / np.abs(expected).max()
-print(f"relative error {{error:.3g}}, tolerated {{TOLERATED:.3g}}")
-sys.exit(0 if error <= TOLERATED else 1)
-'''
+SCRIPT, ABOUT = "run.py", "repro.json"
+"""The program is the same byte for byte in every repro; what comes from the model is data beside it."""
 
 
 def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path) -> bool:
-    """Write model.onnx, inputs.npz, expected.npy and run.py, with as few nodes as still show the defect.
+    """Write model.onnx, inputs.npz, expected.npy, repro.json and run.py, with as few nodes as still show the defect.
 
     The node alone is tried first, then with the nodes before it, twice as many steps back each time.
 
@@ -176,7 +146,7 @@ def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: P
 def shows(folder: Path) -> bool:
     """Whether the script of a repro says that the defect is there."""
     done = subprocess.run(
-        [sys.executable, "-I", str(folder / "run.py")], capture_output=True, timeout=LIMIT_SECONDS, check=False
+        [sys.executable, "-I", str(folder / SCRIPT)], capture_output=True, timeout=LIMIT_SECONDS, check=False
     )
     return done.returncode == SHOWS
 
@@ -203,12 +173,23 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
             one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
         )
     onnx.save(small, folder / "model.onnx")
-    np.savez(folder / "inputs.npz", **feeds)  # type: ignore[arg-type]
+    save_named(folder / "inputs.npz", feeds)
     np.save(folder / "expected.npy", np.asarray(parting.expected))
     found = parting.localisation
-    title = f"{found.operator} at node '{found.node}' is not what it should be."
-    expected = " or ".join(found.reference_nodes) or "the model that it was made from"
-    (folder / "run.py").write_text(SCRIPT.format(title=title, expected=expected.replace("\\", "")), encoding="utf-8")
+    about = {
+        "node": found.node,
+        "operator": found.operator,
+        "expected": " or ".join(found.reference_nodes) or "the model that it was made from",
+        "inputs": list(feeds),
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="ascii")
+    (folder / SCRIPT).write_text(script(), encoding="utf-8")
+
+
+@functools.cache
+def script() -> str:
+    """The program of every repro."""
+    return resources.files("export").joinpath("repro_script.txt").read_text(encoding="utf-8")
 
 
 def _cut(model: ModelProto, feeds: dict[str, Array], made: set[str], taken: Iterable[str], output: str) -> ModelProto:

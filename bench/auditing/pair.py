@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudi
 from assay.errors import AssayError
 from assay.jobs import Message, run_job
 from assay.localisation import Localisation
+from assay.named_arrays import read_named
 from assay.numbers import Measured, measure
 from assay.store import file_sha256
 from bench.auditing.judge import judged, tolerance_for
@@ -108,7 +110,7 @@ def _localisations(
 def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit:
     natives = _outputs(cast("dict[str, str]", answer["natives"]), out)
     subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
-    reference = _arrays(out / "reference.npz")
+    reference = read_named(out / "reference.npz")
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
     for name, exact in reference.items():
@@ -146,7 +148,7 @@ def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[s
 
 
 def _input_set(request: PairRequest, output: str, out: Path) -> InputSet:
-    arrays = _arrays(out / "inputs.npz")
+    arrays = read_named(out / "inputs.npz")
     rows = max((len(array) for array in arrays.values() if array.ndim), default=1)
     drawn = "drawn from the signature with seed 0" if request.inputs is None else f"given in {request.inputs.name}"
     return InputSet(
@@ -173,18 +175,15 @@ def as_rows(array: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
-    return {run: _arrays(out / file) for run, file in files.items()}
-
-
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return {run: read_named(out / file) for run, file in files.items()}
 
 
 def _command(request: PairRequest) -> str:
-    parts = ["assay audit", f"--reference {request.reference.name}", f"--candidate {request.candidate.name}"]
-    parts += [f"--inputs {request.inputs.name}"] if request.inputs else []
+    parts = ["assay", "audit", "--reference", request.reference.name, "--candidate", request.candidate.name]
+    parts += ["--inputs", request.inputs.name] if request.inputs else []
     given = {told: name for name, told in RUNNERS.items()}
-    parts += [f"--runtime {given[one]}" for one in request.runtimes if request.runtimes != ORT_LEVELS]
-    parts += [f"--dimension {name}={size}" for name, size in request.dimensions.items()]
-    return " ".join(parts)
+    for one in request.runtimes if request.runtimes != ORT_LEVELS else ():
+        parts += ["--runtime", given[one]]
+    for name, size in request.dimensions.items():
+        parts += ["--dimension", f"{name}={size}"]
+    return shlex.join(parts)

@@ -1,0 +1,73 @@
+"""Text that others wrote, for readers: one function for each place that a name may be shown in.
+
+A model's names, a result's reasons and a file's name are data. Whoever writes them into a page, a table, a terminal or
+a request passes them through here, or through the format's own writer (JSON, protobuf, XML, HTML), never through an
+f-string alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of what is not seen and acts: control characters, those that turn the direction of writing, and
+halves of characters, which no file in UTF-8 can hold."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A cell of a table that begins with one of these is computed by a spreadsheet that opens it."""
+ZERO_WIDTH = "&#8203;"
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Text in which everything is seen: a control character is shown as Python writes it, \x1b or \u202e.
+
+    Args:
+        lines: the ends of lines and tabs stay what they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if (lines and one in "\n\t") or unicodedata.category(one) not in UNSEEN else _escaped(one) for one in text
+    )
+
+
+def _escaped(one: str) -> str:
+    return one.encode("unicode_escape").decode("ascii")
+
+
+def printable_json(text: str) -> str:
+    """JSON in which everything is seen, and which says the same: what is not seen can only stand inside its strings."""
+    if text.isprintable():
+        return text
+    return "".join(one if one == "\n" or unicodedata.category(one) not in UNSEEN else _in_json(one) for one in text)
+
+
+def _in_json(one: str) -> str:
+    units = one.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no link, no mention, and no table cell ends in it."""
+    text = " ".join(re.split(r"[\r\n\t]+", text))
+    text = printable(text).replace("&", "&amp;")
+    text = re.sub(r"([\\`*\[\]<>|#~!$]|(?<!\w)_|_(?!\w)|:(?=//))", r"\\\1", text)
+    text = re.sub(r"\b(www)\.", r"\1\\.", text, flags=re.IGNORECASE)
+    return re.sub(r"(?<!\w)@(?=\w)", f"@{ZERO_WIDTH}", text)
+
+
+def markdown_code(text: str) -> str:
+    """Text as code in Markdown, in a table or outside: whatever is in it, it stays there."""
+    text = printable(text)
+    if not text.strip():
+        return "(no name)" if not text else f"({len(text)} blanks)"
+    if "|" in text:  # a table ends its cell there even inside code, and outside of tables nothing may stand before it
+        return f"<code>{markdown(text)}</code>"
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    padding = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{fence}{padding}{text}{padding}{fence}"
+
+
+def spreadsheet(text: str) -> str:
+    """A table cell that a spreadsheet shows, and does not compute: an apostrophe stands before what it would."""
+    return f"'{printable(text)}" if text.startswith(FORMULA) else printable(text)
