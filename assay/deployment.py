@@ -15,7 +15,8 @@ A deployment is a folder:
         audit.json             the audit that let it be deployed
         measured.json          the cells that its settings and numbers come from
     checksums.sha256           of every file but itself, as `sha256sum --check` reads them
-    README.md, kubernetes/, docker/, requests/
+    README.md, kubernetes/, docker/
+    requests/                  samples, and a client that is the same for every model: requests/model.json names things
 
 A data set's images are not in it: `Deployment.data` names them by their content hash.
 """

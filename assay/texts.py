@@ -13,7 +13,7 @@ import unicodedata
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of what is not seen and acts: control characters, those that turn the direction of writing, and
 halves of characters, which no file in UTF-8 can hold."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """A cell of a table that begins with one of these is computed by a spreadsheet that opens it."""
 ZERO_WIDTH = "&#8203;"
 
@@ -49,10 +49,12 @@ def _in_json(one: str) -> str:
 
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, no mention, and no table cell ends in it."""
-    text = " ".join(re.split(r"[\r\n\t]+", text))
+    text = " ".join(re.split(r"[\r\n\t]+", text)).lstrip()
     text = printable(text).replace("&", "&amp;")
     text = re.sub(r"([\\`*\[\]<>|#~!$]|(?<!\w)_|_(?!\w)|:(?=//))", r"\\\1", text)
     text = re.sub(r"\b(www)\.", r"\1\\.", text, flags=re.IGNORECASE)
+    text = re.sub(r"^([-+=](?=[\s=-]|$))", r"\\\1", text)  # a list, a rule or the line below a heading
+    text = re.sub(r"^(\d+)([.)](?=\s|$))", r"\1\\\2", text)
     return re.sub(r"(?<!\w)@(?=\w)", f"@{ZERO_WIDTH}", text)
 
 

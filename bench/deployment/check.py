@@ -39,7 +39,11 @@ def check_files(folder: Path, deployment: Deployment) -> None:
         )
     if deployment.classes:
         labels = repository / LABELS_FILE
-        named = labels.read_bytes().decode(errors="replace").splitlines() if labels.is_file() else ["no such file"]
+        named = (
+            labels.read_bytes().decode(errors="replace").removesuffix("\n").split("\n")
+            if labels.is_file()
+            else ["no such file"]
+        )
         _equal(f"{labels}", ", ".join(deployment.classes), ", ".join(named))
     config = read_config(repository / CONFIG_FILE)
     if config != config_of(deployment):

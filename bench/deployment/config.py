@@ -76,10 +76,10 @@ def config_of(deployment: Deployment) -> ModelConfig:
 
 
 def config_text(config: ModelConfig) -> str:
-    """As `config.pbtxt`."""
+    """As `config.pbtxt`, in ASCII: whatever is in a name stands between its quotes."""
     from google.protobuf import text_format  # noqa: PLC0415
 
-    return str(text_format.MessageToString(config))
+    return str(text_format.MessageToString(config, as_utf8=False))
 
 
 def read_config(path: Path) -> ModelConfig:

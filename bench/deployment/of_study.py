@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from assay.audit import ModelAudit
-from assay.errors import ArtifactError
+from assay.errors import ArtifactError, InputError
 from assay.results import Cell, DataSummary
 from assay.served import Tensor, as_records
 from assay.spec import ModelSpec
 from assay.store import read_artifact
+from assay.texts import printable
 from bench.deployment.answers import judge_answers, reference_images
 from bench.deployment.config import most_records
 from bench.deployment.subject import (
@@ -64,6 +66,7 @@ def study_subject(study: Study, name: str) -> Subject:
     weights = _weights(study, cell, audit)
     folder = _dataset_folder(study, cell.size)
     dataset = open_dataset(folder)
+    _check_classes(dataset.classes)
     spec = ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1])
     curve = curve_of(study.results, cell)
     inputs = [Tensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
@@ -98,6 +101,20 @@ def study_subject(study: Study, name: str) -> Subject:
         labels=np.asarray(dataset.test.labels, np.int64),
         build=partial(_build, parts),
     )
+
+
+def _check_classes(names: Sequence[str]) -> None:
+    """
+    Raises:
+        InputError: a class's name is no line of a file.
+    """
+    for name in names:
+        if not name or name != printable(name):
+            raise InputError(
+                "The study cannot be deployed: the name of a class is no line of text",
+                expected="a name that can be read, for the server has one a line in labels.txt",
+                found=f"'{printable(name[:100])}'",
+            )
 
 
 def _build(parts: _Parts, work: Path, narrator: Narrator) -> Built:

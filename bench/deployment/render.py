@@ -30,9 +30,11 @@ from assay.deployment import (
     Deployment,
     Unit,
 )
+from assay.errors import ArtifactError
 from assay.records import Interval
 from assay.results import Metrics
 from assay.served import Array
+from assay.texts import markdown, markdown_code
 from bench.deployment import measured
 from bench.deployment.config import WARM_UP, config_of, config_text, warm_up_files
 from bench.deployment.measured import MeasuredVersion
@@ -46,7 +48,10 @@ PLACES = {
     "infer.sh": "requests/infer.sh",
 }
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}
-"""By what a request is about, the template of requests/client.py."""
+"""By what a request is about, requests/client.py: the same program for every model of its kind."""
+CLIENT, SERVED_FILE = "requests/client.py", "requests/model.json"
+"""The client, and what it has to know of the model: names are data for it, never part of its text."""
+PLAIN_WORD = re.compile(r"[A-Za-z0-9._:/-]*")
 SERVER_MEMORY_MIB = 512
 """What Triton itself takes, generously; the model's own peak comes on top."""
 
@@ -73,13 +78,19 @@ def render(folder: Path, deployment: Deployment) -> None:
         "header_bytes": len(header),
         "binary_share": round(len(body) / (len(header) + len(raw))),
     }
-    for template, place in (PLACES | {CLIENTS[deployment.unit]: "requests/client.py"}).items():
+    for template, place in PLACES.items():
         _write(folder / place, render_template(template, words))
+    _write(folder / CLIENT, _template(CLIENTS[deployment.unit]))
+    _write(folder / SERVED_FILE, json.dumps(_served(deployment), indent=1) + "\n")
 
 
 def render_template(name: str, words: dict[str, object]) -> str:
-    """One template with its words filled in; three blank lines or more become one."""
-    text = _environment().get_template(name).render(words)
+    """One template with its words filled in; three blank lines or more become one.
+
+    Raises:
+        ArtifactError: a word of the record is none that may stand in such a file.
+    """
+    text = _environment(is_markdown=name.endswith(".md")).get_template(name).render(words)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -135,11 +146,9 @@ def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | No
         "version": deployment.version(deployment.serving),
         "others": ", ".join(f"version {number}" for number in others),
         "others_count": len(others),
-        "outputs": [one.name for one in deployment.outputs],
         "classes": deployment.classes,
         "size": size,
         "channels": channels,
-        "mode": "RGB" if channels == 3 else "L",
         "metrics": metrics,
         "measured": known,
         "export": known.export,
@@ -175,14 +184,71 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
+class Written(str):
+    """Text that is already written as its format wants it."""
+
+    __slots__ = ()
+
+
 @functools.cache
-def _environment() -> jinja2.Environment:
-    """Templates of plain text: nothing is escaped, and an unknown word is an error."""
-    folder = resources.files("bench.deployment") / "templates"
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*PLACES, *CLIENTS.values())}
-    return jinja2.Environment(  # noqa: S701  not a page: Markdown, YAML and scripts from our own words
-        loader=jinja2.DictLoader(texts), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+def _environment(*, is_markdown: bool) -> jinja2.Environment:
+    """Templates of plain text; an unknown word is an error.
+
+    What they fill in is data: in Markdown it is escaped, and everywhere else a text has to be a plain word, unless a
+    filter has written it as the format wants it.
+    """
+    made = jinja2.Environment(  # noqa: S701  not a page: Markdown, YAML and scripts, each with its own rule
+        loader=jinja2.DictLoader({name: _template(name) for name in PLACES}),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=_in_markdown if is_markdown else _plain,
     )
+    made.filters |= {"code": _as_code, "plain": _plain, "quoted": _quoted}
+    return made
+
+
+def _template(name: str) -> str:
+    return (resources.files("bench.deployment") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _in_markdown(value: object) -> object:
+    return value if isinstance(value, Written) or not isinstance(value, str) else Written(markdown(value))
+
+
+def _as_code(text: str) -> Written:
+    return Written(markdown_code(text))
+
+
+def _quoted(text: str) -> Written:
+    """A text in YAML, which reads JSON's strings."""
+    return Written(json.dumps(text))
+
+
+def _plain(value: object) -> object:
+    """
+    Raises:
+        ArtifactError: it is a text with anything in it that a shell, YAML or a Dockerfile could take for its own.
+    """
+    if isinstance(value, Written) or not isinstance(value, str) or PLAIN_WORD.fullmatch(value):
+        return Written(value) if isinstance(value, str) else value
+    raise ArtifactError(
+        "A deployment's record has a word that may not stand in its files",
+        expected="letters, digits and ._:/-",
+        found=ascii(value[:100]),
+    )
+
+
+def _served(deployment: Deployment) -> dict[str, JsonValue]:
+    """What the client has to know."""
+    inputs: list[JsonValue] = [
+        {"name": one.name, "dtype": one.dtype, "shape": list(one.wire_shape)} for one in deployment.inputs
+    ]
+    return {
+        "name": deployment.name,
+        "inputs": inputs,
+        "outputs": [one.name for one in deployment.outputs],
+        "classes": list(deployment.classes),
+    }
 
 
 def _write(path: Path, text: str) -> None:

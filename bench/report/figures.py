@@ -9,6 +9,7 @@ import vl_convert
 from pydantic import JsonValue
 
 from assay.store import write_atomically
+from assay.texts import printable
 from bench.report.blocks import Figure, Panel, Section, Spec
 from bench.report.palette import colours, resolved
 
@@ -76,9 +77,18 @@ def figure_spec(figure: Figure) -> Spec:
         "params": [FOCUS_PARAMETER],
         "config": config,
     }
-    painted = resolved(spec, colours())
+    painted = resolved(seen(spec), colours())
     assert isinstance(painted, dict)
     return painted
+
+
+def seen(part: JsonValue) -> JsonValue:
+    """A chart whose texts hold nothing but what is seen: a control character in one would be no XML, and no picture."""
+    if isinstance(part, dict):
+        return {printable(key, lines=True): seen(inner) for key, inner in part.items()}
+    if isinstance(part, list):
+        return [seen(inner) for inner in part]
+    return printable(part, lines=True) if isinstance(part, str) else part
 
 
 def _columns(figure: Figure) -> int:

@@ -28,7 +28,7 @@
 
   async function draw(place) {
     const style = getComputedStyle(root);
-    const colourOf = (token) => style.getPropertyValue(`--${token}`).trim();
+    const colourOf = (token) => style.getPropertyValue(`--${token}`).trim() || `@${token}`;
     const chart = painted(specs[place.dataset.chart], colourOf);
     chart.signals.find((signal) => signal.name === "focus").value = chosenIn(place.closest("figure"));
     const before = views.get(place);

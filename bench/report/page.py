@@ -18,9 +18,10 @@ import vl_convert
 from pydantic import JsonValue
 
 from assay.results import Results
+from assay.texts import markdown, printable, printable_json
 from bench.report.blocks import Figure, Panel, Section
 from bench.report.evidence import SYNTHETIC_LABEL
-from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG
+from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG, seen
 from bench.report.numbers import counted, moment
 from bench.report.palette import Series, colours
 
@@ -65,12 +66,6 @@ def chart_library() -> str:
     """Vega, as one script without any dependency."""
     bundle: str = vl_convert.javascript_bundle(OPEN_TO_THE_PAGE)
     return bundle.replace("</script", "<\\/script").replace("\r", "")
-
-
-def escaped_markdown(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no table cell ends in it."""
-    text = " ".join(text.replace("&", "&amp;").split(" ")).replace("\n", " ").replace("\r", " ")
-    return re.sub(r"([\\`*\[\]<>|#~!]|(?<!\w)_|_(?!\w))", r"\\\1", text)
 
 
 def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
@@ -124,14 +119,16 @@ def _compiled(panel: Panel) -> JsonValue:
         "params": [FOCUS_PARAMETER],
         "config": VEGA_CONFIG | {"legend": {"disable": True}},
     }
-    compiled: JsonValue = vl_convert.vegalite_to_vega(spec)
+    shown = seen(spec)
+    assert isinstance(shown, dict)
+    compiled: JsonValue = vl_convert.vegalite_to_vega(shown)
     return compiled
 
 
 def _embedded(value: JsonValue) -> str:
     """JSON that cannot end the script element it stands in; parsing it gives exactly the value."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
@@ -159,11 +156,17 @@ def templates() -> jinja2.Environment:
         loader=jinja2.DictLoader({name: _file(name) for name in TEMPLATES}),
         autoescape=jinja2.select_autoescape(["html"]),
         undefined=jinja2.StrictUndefined,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped_markdown, "legend_groups": legend_groups}
+    environment.filters |= {"md": markdown, "legend_groups": legend_groups}
     return environment
+
+
+def _seen(value: object) -> object:
+    """What a template writes, without characters that act and are not seen; markup and its own words are left alone."""
+    return printable(value, lines=True) if type(value) is str else value
 
 
 @functools.cache

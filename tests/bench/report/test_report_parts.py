@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from assay.records import Interval
 from assay.registry import EXPORTERS, RUNTIMES
+from assay.texts import markdown
 from bench.report import numbers
 from bench.report.about_environment import flattened
 from bench.report.about_pareto import pareto_front
 from bench.report.about_steadiness import process_deviations
 from bench.report.about_training import mean_over_seeds
 from bench.report.charts import log_ticks
-from bench.report.page import escaped_markdown
 from bench.report.palette import DARK, FAMILIES, LIGHT, colours, resolved, series_of
 from tests.bench.report.sample_results import plain, sample_results, sample_samples
 
@@ -123,8 +123,8 @@ def test_nested_records_become_lines() -> None:
 
 
 def test_markdown_is_escaped_but_names_stay_readable() -> None:
-    assert escaped_markdown("torch.channels_last") == "torch.channels_last"
-    assert escaped_markdown("a|b <i> _x_ `y`\nz & w") == r"a\|b \<i\> \_x\_ \`y\` z &amp; w"
+    assert markdown("torch.channels_last") == "torch.channels_last"
+    assert markdown("a|b <i> _x_ `y`\nz & w") == r"a\|b \<i\> \_x\_ \`y\` z &amp; w"
 
 
 @pytest.mark.parametrize("dark", [False, True])
