@@ -4,7 +4,8 @@
     ├── InputError              exit 2   a file, an option or a value that cannot be used
     │   ├── StudyError                   ... in a study file
     │   ├── DataError                    ... in a data set
-    │   └── ArtifactError                ... in something a run wrote earlier
+    │   ├── ArtifactError                ... in something a run wrote earlier
+    │   └── DiskError                    the machine cannot write: a full, read-only or failing disk
     ├── NotInstalledError       exit 3   a package or program that has to be installed first
     └── FailedError             exit 1   the work was done or tried, and the answer is no
         ├── ExportFailedError            an exporter gave no file, or one that may not be used
@@ -56,6 +57,10 @@ class DataError(InputError):
 
 class ArtifactError(InputError):
     """A stored artifact is missing, damaged, or of another kind or version."""
+
+
+class DiskError(InputError):
+    """The machine cannot write, whatever was to be written: who handles failures of a model lets this one pass."""
 
 
 class NotInstalledError(AssayError):

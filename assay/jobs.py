@@ -22,7 +22,9 @@ from typing import IO, cast
 
 from pydantic import JsonValue
 
-from assay.errors import AssayError, FailedError, InputError, NotInstalledError, WorkerError
+from assay.disk import disk_error_in, instead_of
+from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
+from assay.store import reporting_disk_errors
 
 Message = dict[str, JsonValue]
 PR_SET_PDEATHSIG = 1
@@ -62,8 +64,19 @@ def serve_job(work: Callable[[Message, Channel], Message]) -> None:
     try:
         request = json.loads(sys.stdin.readline())
         channel.send({"result": work(request, channel)})
-    except AssayError as error:
-        channel.send({"error": str(error), "exit_code": error.exit_code})
+    except Exception as error:
+        told = told_of(error)
+        if told is None:
+            raise
+        channel.send(told)
+
+
+def told_of(error: Exception) -> Message | None:
+    """What is sent of an error: ours, or the disk's behind any other; None of what nobody foresaw."""
+    error = disk_error_in(error) or error
+    if not isinstance(error, AssayError):
+        return None
+    return {"error": str(error), "exit_code": error.exit_code, "disk": isinstance(error, DiskError)}
 
 
 class Process:
@@ -85,8 +98,10 @@ class Process:
         python: Path | None = None,
     ) -> None:
         self.module, self.log = module, log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as stream:
+        with reporting_disk_errors(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            stream = log.open("wb")
+        with stream:
             self._popen = subprocess.Popen(
                 [str(python or sys.executable), "-P", "-m", module],
                 stdin=subprocess.PIPE,
@@ -181,15 +196,18 @@ class Process:
                 self._messages.put({"error": f"{self.module} sent a line that is not JSON", "exit_code": 1})
         self._messages.put(None)
 
-    def _ended(self) -> WorkerError:
+    def _ended(self) -> AssayError:
         status = self._popen.wait()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None)
+        return instead_of(WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None), self.log.parent)
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a process's log, on one line."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    """The last lines of a process's log, on one line; nothing where somebody has removed it."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    except OSError:
+        return ""
     return " | ".join(line.strip() for line in lines if line.strip())[-1500:]
 
 
@@ -230,7 +248,7 @@ def run_job(
             left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
             message = process.receive(left)
             if "error" in message:
-                raise error_from(message)
+                raise instead_of(error_from(message), log.parent)
             if "result" in message:
                 return cast("Message", message["result"])
             if on_event:
@@ -239,5 +257,7 @@ def run_job(
 
 def error_from(message: Message) -> AssayError:
     """The error a job reported, as an error of the same exit code."""
+    if message.get("disk"):
+        return DiskError(str(message["error"]))
     kinds: dict[int, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
     return kinds[cast("int", message.get("exit_code", 1))](str(message["error"]))

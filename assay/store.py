@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from assay.errors import ArtifactError, InputError
+from assay.disk import disk_error, folder_beside, put_in_place, remove_left_overs, temporary_prefix
+from assay.errors import ArtifactError
+from assay.locks import in_turn, lock_beside
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -91,22 +92,18 @@ def reporting_disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"Cannot write {path}",
-            found=error.strerror or str(error),
-            remedy="Choose a writable folder with enough room (--out); everything finished before is kept",
-        ) from error
+        raise disk_error(path, error) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file or nothing: readers see the old content until the new one is complete.
 
     Raises:
-        InputError: the folder is not writable or full; an existing file is untouched.
+        DiskError: the folder is not writable or full; an existing file is untouched.
     """
     with reporting_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path))
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
@@ -117,6 +114,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files that belong together: all are on the disk before the first of them takes its name.
+
+    Raises:
+        DiskError: the folder is not writable or full; the existing files are untouched.
+    """
+    with reporting_disk_errors(folder), folder_beside(folder / "together") as work:
+        for name, content in contents.items():
+            write_atomically(work / name, content)
+        for name in contents:
+            (work / name).replace(folder / name)
 
 
 def write_artifact(
@@ -133,16 +143,11 @@ def write_artifact(
     is replaced in one step.
 
     Raises:
-        InputError: the place cannot be written.
+        DiskError: the place cannot be written; an artifact already there is untouched.
     """
-    with reporting_disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        work.chmod(0o755)
-    try:
-        with reporting_disk_errors(folder):
-            facts = fill(work)
-            files = {str(p.relative_to(work)): file_sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
+    with reporting_disk_errors(folder), folder_beside(folder) as work:
+        facts = fill(work)
+        files = {str(p.relative_to(work)): file_sha256(p) for p in sorted(work.rglob("*")) if p.is_file()}
         manifest = Manifest(
             kind=kind,
             key=artifact_key(kind, inputs),
@@ -152,14 +157,31 @@ def write_artifact(
             files=files,
         )
         write_atomically(work / MANIFEST, manifest.model_dump_json(indent=2).encode())
-        with reporting_disk_errors(folder):
-            if folder.exists():
-                shutil.rmtree(folder)
-            work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+        put_in_place(work, folder)
     return Artifact(folder=folder, manifest=manifest)
+
+
+def find_or_write_artifact(
+    folder: Path,
+    kind: str,
+    inputs: Mapping[str, JsonValue],
+    *,
+    made_by: Mapping[str, str],
+    fill: Callable[[Path], Mapping[str, JsonValue]],
+) -> Artifact:
+    """The artifact of a store that several studies use, made once however many ask at the same time.
+
+    Raises:
+        DiskError: the place cannot be written.
+        ArtifactError: something is there and it is damaged.
+    """
+    found = find_artifact(folder, kind, inputs)
+    if found:
+        return found
+    with in_turn(lock_beside(folder)):
+        remove_left_overs(folder.parent, temporary_prefix(folder))
+        found = find_artifact(folder, kind, inputs)
+        return found or write_artifact(folder, kind, inputs, made_by=made_by, fill=fill)
 
 
 def read_artifact(folder: Path, kind: str) -> Artifact:

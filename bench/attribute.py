@@ -11,7 +11,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
-from assay.errors import AssayError, WorkerError
+from assay.errors import AssayError, DiskError, WorkerError
 from assay.jobs import Message, run_job
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import Cell
@@ -146,6 +146,8 @@ def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Messag
             limit_seconds=place.call_seconds * (len(subjects) + 1),
             environment=environment,
         )
+    except DiskError:
+        raise  # the machine's failure, not this one's
     except AssayError as error:
         answered = _indexed(messages)
         missing = [(s.name, batch) for s in subjects for batch in s.batches if (s.name, batch) not in answered]
@@ -173,6 +175,8 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
         try:
             files = skeleton_files(candidate.model.spec, candidate.exporter, place.opset, place.folder / "skeletons")
             found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
+        except DiskError:
+            raise
         except AssayError as error:
             refused[(bones, 1)] = {"reason": str(error)}
     return list(found.values()), refused

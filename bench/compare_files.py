@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-import polars
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +12,7 @@ from rich.table import Table
 from assay.errors import ArtifactError
 from assay.results import SAMPLE_COLUMNS, read_results
 from assay.store import write_atomically
+from assay.tables import read_table
 from bench.compare import Change, Outcome, Side
 from bench.report.numbers import counted, ratio, significant
 from bench.schedule import SAMPLES_FILE
@@ -38,10 +38,7 @@ def read_side(path: Path) -> Side:
             found="nothing",
             remedy="Medians alone do not say how sure they are; keep both files of a run together",
         )
-    try:
-        frame = polars.read_parquet(samples)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise ArtifactError(f"{samples} cannot be read", found=" ".join(str(error).split())[:200]) from error
+    frame = read_table(samples)
     missing = sorted(set(SAMPLE_COLUMNS) - set(frame.columns))
     if missing:
         raise ArtifactError(f"{samples} is not a table of samples", found=f"no column {', '.join(missing)}")

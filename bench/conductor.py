@@ -5,7 +5,6 @@ Every stage finds what an earlier run finished and does only the rest, so a stud
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -14,8 +13,9 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.results import DataSummary, Results
-from assay.store import write_atomically
+from assay.store import write_together
 from assay.study import Study
+from assay.tables import table_bytes
 from bench.attribute import attribute_stage
 from bench.factors import factors_of
 from bench.machine import check_cores, environment, probe_frameworks
@@ -110,9 +110,16 @@ def _data_summary(run: Run) -> DataSummary:
 
 
 def write_results(results: Results, measured: Measured, folder: Path) -> None:
-    """Write results.json, samples.parquet and bursts.parquet, each whole or not at all."""
-    for name, table in ((SAMPLES_FILE, measured.samples), (BURSTS_FILE, measured.bursts)):
-        partial_file = folder / f".{name}"
-        table.write_parquet(partial_file)
-        os.replace(partial_file, folder / name)
-    write_atomically(folder / RESULTS_FILE, results.model_dump_json(indent=1).encode())
+    """Write results.json, samples.parquet and bursts.parquet: all of a run, or all of the one before.
+
+    Raises:
+        DiskError: the folder cannot be written; what was there before is untouched.
+    """
+    write_together(
+        folder,
+        {
+            SAMPLES_FILE: table_bytes(measured.samples),
+            BURSTS_FILE: table_bytes(measured.bursts),
+            RESULTS_FILE: results.model_dump_json(indent=1).encode(),
+        },
+    )

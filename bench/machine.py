@@ -16,7 +16,7 @@ from typing import cast
 import psutil
 from pydantic import JsonValue
 
-from assay.errors import AssayError, InputError
+from assay.errors import AssayError, DiskError, InputError
 from assay.jobs import run_job
 from bench.disturbance import busy_seconds, stolen_seconds
 from infer.ports import is_on_loopback
@@ -237,6 +237,8 @@ def probe_frameworks(names: Iterable[str] = tuple(PROBES)) -> dict[str, dict[str
                     "infer.probe", {"framework": name}, Path(folder) / f"{name}.log", limit_seconds=PROBE_SECONDS
                 )
                 found[name] = {key: str(value) for key, value in answer.items()}
+            except DiskError:
+                raise  # the machine's failure, not this one's
             except AssayError as error:
                 found[name] = {"missing": str(error)}
     return found

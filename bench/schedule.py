@@ -16,9 +16,11 @@ from typing import cast
 import polars
 from pydantic import JsonValue
 
+from assay.disk import TEMPORARY
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
-from assay.store import Artifact, artifact_key, file_sha256, find_artifact, write_artifact
+from assay.store import Artifact, artifact_key, file_sha256, find_artifact, reporting_disk_errors, write_artifact
+from assay.tables import read_table, write_table
 from bench.machine import processor_name
 from bench.precision import unsettled
 from bench.summary import by_cell
@@ -167,8 +169,8 @@ def _fill(
     begun = time.monotonic()
     unit = Unit(group, process, limits, folder, compile_cache)
     least = unit.run(tell)
-    unit.samples().write_parquet(folder / SAMPLES_FILE)
-    unit.burst_table().write_parquet(folder / BURSTS_FILE)
+    write_table(folder / SAMPLES_FILE, unit.samples())
+    write_table(folder / BURSTS_FILE, unit.burst_table())
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return {"group": group.name, "seconds": time.monotonic() - begun, "least_seconds": least}
@@ -208,8 +210,8 @@ def _gathered(units: list[Artifact]) -> Measured:
     timed: dict[str, list[Path]] = {}
     samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
     for unit in units:
-        samples.append(polars.read_parquet(unit.file(SAMPLES_FILE)))
-        bursts.append(polars.read_parquet(unit.file(BURSTS_FILE)))
+        samples.append(read_table(unit.file(SAMPLES_FILE)))
+        bursts.append(read_table(unit.file(BURSTS_FILE)))
         for record in json.loads(unit.file(FACTS_FILE).read_text(encoding="utf-8")):
             fact = CellFacts.model_validate(record)
             facts.append(fact)
@@ -224,8 +226,9 @@ def _gathered(units: list[Artifact]) -> Measured:
 @contextmanager
 def _fresh_folder(beside: Path) -> Iterator[Path]:
     """An empty folder for compilers' caches, so that a cold start is cold; gone afterwards."""
-    beside.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".compile-cache.", dir=beside)).resolve()
+    with reporting_disk_errors(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=beside)).resolve()
     try:
         yield folder
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.errors import AssayError
+from assay.errors import AssayError, DiskError
 from assay.jobs import run_job
 from assay.registry import installed_versions
 from assay.results import Cell, Export
@@ -38,6 +38,8 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
             for threads in run.study.bench.threads:
                 try:
                     ceilings.append(ceilings_of(run, threads))
+                except DiskError:
+                    raise  # the machine's failure, not this one's
                 except AssayError as error:
                     run.narrator.tell(f"the machine's ceilings could not be measured: {error}")
         return works, ceilings, bounds_of(cells, works, ceilings)

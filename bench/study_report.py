@@ -11,6 +11,7 @@ from assay.audit import AUDIT_FILE, Audit, read_audit
 from assay.load import LOAD_FILE, Load, read_load
 from assay.results import Results
 from assay.stale import AGAIN, in_words, stale_parts
+from assay.tables import read_table
 from bench.report import write_report
 from bench.schedule import SAMPLES_FILE
 
@@ -32,7 +33,7 @@ def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
 
 def _samples(folder: Path) -> polars.DataFrame | None:
     path = folder / SAMPLES_FILE
-    return polars.read_parquet(path) if path.is_file() else None
+    return read_table(path) if path.is_file() else None
 
 
 def _audit(folder: Path, results: Results) -> Audit | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import polars
 from pydantic import Field
 
-from assay.errors import AssayError
+from assay.errors import AssayError, DiskError
 from assay.records import Record
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
@@ -185,6 +185,8 @@ class Unit:
         try:
             with worker.awake():
                 loaded = worker.load(self.group.settings)
+        except DiskError:
+            raise  # the machine's failure, not this one's
         except AssayError as error:
             self._fail(candidate.label, self.group.batches, error)
         else:
@@ -202,6 +204,8 @@ class Unit:
         try:
             with worker.awake():
                 yield
+        except DiskError:
+            raise
         except AssayError as error:
             worker.kill()
             self._workers = [(other, loaded) for other, loaded in self._workers if other is not worker]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from assay.errors import ArtifactError, AssayError
+from assay.errors import ArtifactError, AssayError, DiskError
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.results import Export
 from assay.roofline import GraphWork, LayerWork
@@ -43,6 +43,8 @@ def count_file(path: Path, export: Export, batches: Sequence[int]) -> list[Graph
         request: Message = {"path": str(path), "model": blank, "batches": list(batches)}
         try:
             found = run_job("export.count", request, Path(folder) / "log", limit_seconds=LIMIT_SECONDS)
+        except DiskError:
+            raise  # the machine's failure, not this one's
         except AssayError as error:
             return [GraphWork.model_validate({**blank, "batch": batch, "reason": str(error)}) for batch in batches]
     return [GraphWork.model_validate(one) for one in cast("list[Message]", found["works"])]

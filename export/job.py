@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from assay import __version__
+from assay.disk import disk_error_in
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import EXPORTERS
@@ -166,6 +167,8 @@ def _check(request: JobRequest, record: Export, layout: str, truth: Truth) -> Ex
         check_structure(request.file, request.spec, layout)
         return checked(record, check_agreement(request.file, layout, truth, request.exporter))
     except FailedError as error:
+        if disk_error_in(error):
+            raise
         return checked(record, [], str(error))
 
 

@@ -17,6 +17,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay import __version__, toolenv
+from assay.disk import temporary_prefix
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
 from assay.jobs import Message, run_job
 from assay.registry import EXPORTERS, Entry, installed_versions
@@ -247,7 +248,7 @@ def work_folder(exports: Path, name: str) -> Iterator[Path]:
     """A folder for an attempt, gone afterwards."""
     with reporting_disk_errors(exports):
         exports.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=exports, prefix=f".{name}.work."))
+        work = Path(tempfile.mkdtemp(dir=exports, prefix=temporary_prefix(exports / name)))
     try:
         yield work
     finally:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from assay.agreement import CEILING
+from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
 from assay.store import file_sha256
@@ -102,6 +103,8 @@ def probe(request: ProbeRequest) -> Probed:
         exact = _computed(model, loaded.double(), chosen)
         check_reference(exact, native)
     except AssayError as error:
+        if disk_error_in(error):
+            raise
         reference, reason = "", str(error)
     else:
         np.save(request.folder / REFERENCE_FILE, exact)

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from assay.disk import disk_error_in
 from assay.errors import AssayError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import RUNTIMES
@@ -72,21 +73,33 @@ def _do(subject: Subject, request: JobRequest, load: Load, channel: Channel) -> 
     try:
         session = load(subject.model, request.settings)
     except AssayError as error:
+        reason = _reason(error)
         for batch in subject.batches:
-            channel.send({"subject": subject.name, "batch": batch, "reason": str(error)})
+            channel.send({"subject": subject.name, "batch": batch, "reason": reason})
         return
     for batch in subject.batches:
         answer: Message = {"subject": subject.name, "batch": batch}
         try:
             natives = [session.prepare(images) for images in _inputs(subject, batch)]
             answer |= _figures(subject, request, session, natives)
-        except AssayError as error:
-            answer["reason"] = str(error)
         except Exception as error:  # noqa: BLE001  any exception of a framework's profiler costs its own cell
-            traceback.print_exc()
-            answer["reason"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            answer["reason"] = _reason(error)
         channel.send(answer)
     session.close()
+
+
+def _reason(error: Exception) -> str:
+    """Why there are no figures.
+
+    Raises:
+        DiskError: the disk's failure is not the runtime's.
+    """
+    if trouble := disk_error_in(error):
+        raise trouble from error
+    if isinstance(error, AssayError):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:

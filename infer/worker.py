@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter
 
-from assay.errors import AssayError, InputError
-from assay.jobs import Channel, Message, open_channel
+from assay.errors import InputError
+from assay.jobs import Channel, Message, open_channel, told_of
 from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
 from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
@@ -190,8 +190,11 @@ def serve(channel: Channel) -> None:
         message = json.loads(line)
         try:
             channel.send(commands[message["do"]](message))
-        except AssayError as error:
-            channel.send({"error": str(error), "exit_code": error.exit_code})
+        except Exception as error:
+            told = told_of(error)
+            if told is None:
+                raise
+            channel.send(told)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
-from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_artifact, write_artifact
+from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
 from train.sources import Source, UnavailableError, choose, write_array
 
 SPLITS = ("train", "validation", "test")
@@ -171,12 +171,9 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
     source = find_source(request, progress)
     inputs = {**source.identity, "name": source.name, "size": request.size, "limit": request.limit}
     folder = request.cache / f"{source.name}-{request.size}-{artifact_key('dataset', inputs)[:12]}"
-    found = find_artifact(folder, "dataset", inputs)
-    if found:
-        return found
-    splits = choose(source, request.limit)
 
     def fill(work: Path) -> dict[str, JsonValue]:
+        splits = choose(source, request.limit)
         digest = hashlib.sha256()
         for name, chosen in splits.items():
             write_array(work / f"{name}_images.npy", chosen.shape, chosen.pieces(), digest.update)
@@ -186,7 +183,7 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
         labels_of = {name: chosen.labels for name, chosen in splits.items()}
         return Facts.of(source, digest.hexdigest(), labels_of).model_dump(mode="json")
 
-    return write_artifact(folder, "dataset", inputs, made_by={"numpy": np.__version__}, fill=fill)
+    return find_or_write_artifact(folder, "dataset", inputs, made_by={"numpy": np.__version__}, fill=fill)
 
 
 def open_dataset(folder: Path) -> Dataset:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
+from assay.disk import temporary_prefix
 from assay.store import reporting_disk_errors
 from train.data import Progress
 from train.sources import UnavailableError
@@ -42,7 +43,7 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
     """
     with reporting_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=temporary_prefix(path), delete=False) as stream:
             work = Path(stream.name)
             try:
                 found = _receive(url, path, stream, progress, start_limit_s)

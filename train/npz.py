@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from assay.disk import temporary_prefix
 from assay.errors import DataError
 from assay.store import reporting_disk_errors
 from train.archive import reporting_damage
@@ -43,7 +44,7 @@ def write_medmnist_npz(dataset: Dataset, path: Path) -> None:
     """
     with reporting_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=temporary_prefix(path))
         try:
             with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w") as bundle:
                 for split, member in MEMBERS.items():

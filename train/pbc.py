@@ -28,7 +28,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from assay.errors import DataError
-from assay.store import Artifact, artifact_key, find_artifact, write_artifact
+from assay.store import Artifact, artifact_key, find_or_write_artifact
 from train.archive import Member, Read, list_members, reading, reporting_damage
 from train.data import SPLITS, DataRequest, Progress
 from train.sources import Pieces, Positions, Records, Source, remembered_digest, write_array
@@ -185,9 +185,6 @@ def _store_crops(
     """The decoded centre crops of all images, in the order of the members, from the cache or made now."""
     inputs = {**content, "crop": CROP, "members": hashlib.sha256(repr(members).encode()).hexdigest()}
     folder = cache / f"pbc-crops-{artifact_key('crops', inputs)[:12]}"
-    found = find_artifact(folder, "crops", inputs)
-    if found:
-        return found
     digests: list[bytes] = []
 
     def decoded() -> Pieces:
@@ -204,7 +201,7 @@ def _store_crops(
         np.save(work / "digests.npy", np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32))
         return {"images": len(members)}
 
-    return write_artifact(folder, "crops", inputs, made_by={"pillow": PIL.__version__}, fill=fill)
+    return find_or_write_artifact(folder, "crops", inputs, made_by={"pillow": PIL.__version__}, fill=fill)
 
 
 def _decode(archive: Path, read: Read, member: Member) -> NDArray[np.uint8]:

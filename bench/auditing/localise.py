@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from assay.audit import Comparison
-from assay.errors import AssayError
+from assay.errors import AssayError, DiskError
 from assay.localisation import Localisation
 from assay.results import Export
 from bench.run import Run, Subject
@@ -42,6 +42,8 @@ def localisations_of(
         if is_this_model and is_wrong and export.precision == "fp32" and "layout" in export.made_by:
             try:
                 found += _followed(run, subject, export, comparisons, work)
+            except DiskError:
+                raise  # the machine's failure, not this one's
             except AssayError as error:
                 run.narrator.note(f"{_label(export)} could not be followed: {error}")
     return found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
-from assay.errors import AssayError
+from assay.errors import AssayError, DiskError
 from assay.jobs import Message, run_job
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
@@ -102,6 +102,8 @@ def _localisations(
         found = _job({**given, "do": "localise"}, out)["found"]
         if not found and wrong and right:
             found = _job(runs, out)["found"]
+    except DiskError:
+        raise  # the machine's failure, not this one's
     except AssayError:
         return []
     return [Localisation.model_validate(one) for one in cast("list[JsonValue]", found)]

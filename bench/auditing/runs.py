@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
-from assay.errors import AssayError, WorkerError
+from assay.errors import AssayError, DiskError, WorkerError
 from assay.spec import Settings
 from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
@@ -157,6 +157,8 @@ def run_subjects(
                 part = done.result()
                 parts.setdefault(label, {})[threads] = part
                 seconds[label] = round(seconds.get(label, 0.0) + part.seconds, 1)
+            except DiskError:
+                raise  # the machine's failure, not this one's
             except AssayError as error:  # it costs its own part of the audit, which then fails
                 failed.setdefault(label, error)
             progress(label, number, len(tasks))

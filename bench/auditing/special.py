@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-from assay.errors import AssayError
+from assay.errors import AssayError, DiskError
 from assay.jobs import run_job
 
 LIMIT_SECONDS = 600
@@ -29,6 +29,8 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, di
                 limit_seconds=LIMIT_SECONDS,
                 environment=environment,
             )
+        except DiskError:
+            raise  # the machine's failure, not this one's
         except AssayError:
             continue
         found[name] = cast("dict[str, str]", answer["lost"])

@@ -77,6 +77,7 @@ def audit(
 def _of_study(
     path: Path, images: int | None, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
 ) -> tuple[Audit, Path]:
+    from assay.locks import working_in
     from assay.study import load_study
     from bench.auditing.selection import with_models
     from bench.progress import Narrator
@@ -90,12 +91,14 @@ def _of_study(
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
     command = f"assay audit {path.name}" + ("" if images is None else f" --images {images}")
     command += "".join(f" --model {name}" for name in models) + (" --strict-nan" if strict_nan else "")
-    return audit_study(run, command, images, models, strict_nan=strict_nan), folder
+    with working_in(folder):
+        return audit_study(run, command, images, models, strict_nan=strict_nan), folder
 
 
 def _of_pair(
     reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], runtimes: list[str], out: Path
 ) -> tuple[Audit, Path]:
+    from assay.locks import working_in
     from bench.auditing.localise import RUNNERS
     from bench.auditing.pair import ORT_LEVELS, PairRequest, audit_pair
     from bench.auditing.record import write_audit
@@ -106,8 +109,9 @@ def _of_pair(
     folder = out / f"audit-{candidate.stem}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     request = PairRequest(reference, candidate, inputs, sizes_of(dimensions), chosen, (folder / "repro").resolve())
-    found = audit_pair(request)
-    write_audit(found, folder)
+    with working_in(folder):
+        found = audit_pair(request)
+        write_audit(found, folder)
     return found, folder
 
 

@@ -40,6 +40,7 @@ def choose(
     """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
     from assay.audit import AUDIT_FILE, read_audit
     from assay.choice import Constraints, write_choice
+    from assay.locks import working_in
     from assay.results import read_results
     from bench import choose as core
     from bench.conductor import RESULTS_FILE
@@ -60,7 +61,8 @@ def choose(
     found = core.choose(
         read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE), constraints, _objective(objective), price
     )
-    write_choice(found, study)
+    with working_in(study):
+        write_choice(found, study)
     typer.echo(found.model_dump_json(indent=1) if as_json else render(found))
     if not found.answer:
         raise typer.Exit(1)

@@ -49,9 +49,12 @@ def compare(
     if env:
         if len(env) != 2 or len(paths) != 1:
             raise typer.BadParameter("with --env name one study file, and --env twice")
+        from assay.locks import working_in
+        from assay.study import load_study
         from bench.compare_env import compare_environments
 
-        outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)
+        with working_in(out / load_study(paths[0]).name):
+            outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)
     else:
         if len(paths) != 2:
             raise typer.BadParameter("name two runs: BASE NEW")

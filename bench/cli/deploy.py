@@ -42,6 +42,7 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
+    from assay.locks import replacing, using
     from bench.deploy import roll_back
     from bench.deployment.verify import check_deployment
 
@@ -50,11 +51,15 @@ def deploy(
     if check is not None:
         found, said = check_deployment(check), f"{check}: every check passed"
     elif rollback is not None:
-        found, said = roll_back(rollback, to), f"{rollback}: an older version serves"
+        with replacing(rollback):
+            found = roll_back(rollback, to)
+        said = f"{rollback}: an older version serves"
     else:
         assert study is not None
         folder = out or study / DEFAULT_OUT
-        found, said = _deploy(study, cell, folder, data, instances), f"Deployment: {folder}"
+        with using(study), replacing(folder):
+            found = _deploy(study, cell, folder, data, instances)
+        said = f"Deployment: {folder}"
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return

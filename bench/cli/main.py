@@ -65,6 +65,7 @@ def assay(
 
 def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
+    from assay.locks import working_in
     from bench.conductor import run_study
     from bench.progress import Narrator
     from bench.report.explanation import spoken
@@ -72,8 +73,9 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
-    results = run_study(loaded, folder, out / "data", Narrator())
-    files = report_of(folder, results, folder / "report")
+    with working_in(folder):
+        results = run_study(loaded, folder, out / "data", Narrator())
+        files = report_of(folder, results, folder / "report")
     if as_json:
         print_line(results.model_dump_json(indent=1))
         return
@@ -84,10 +86,11 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
 
 def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Train a study's models in its frameworks, and measure training parity."""
+    from assay.locks import working_in
     from bench.stage_train import train_all
 
     current = _run(study, out, data_root)
-    with current.narrator.showing():
+    with working_in(current.folder), current.narrator.showing():
         trainings, parity = train_all(current)
     if as_json:
         print_json(
@@ -111,11 +114,12 @@ def export(
         return
     if study is None:
         raise typer.BadParameter("name a study file, or an ONNX file with --inspect")
+    from assay.locks import working_in
     from bench.stage_time import export_all
     from bench.stage_train import choose_subjects, train_all
 
     current = _run(study, out, data_root)
-    with current.narrator.showing():
+    with working_in(current.folder), current.narrator.showing():
         trainings, _ = train_all(current)
         exports = export_all(current, choose_subjects(current, trainings))
     if as_json:
@@ -126,24 +130,28 @@ def export(
 
 def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Time a study's runtimes and write its results, without a report."""
+    from assay.locks import working_in
     from bench.conductor import run_study
     from bench.progress import Narrator
 
     loaded = _study(study, data_root)
-    results = run_study(loaded, out / loaded.name, out / "data", Narrator())
+    with working_in(out / loaded.name):
+        results = run_study(loaded, out / loaded.name, out / "data", Narrator())
     if as_json:
         print_line(results.model_dump_json(indent=1))
 
 
 def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
+    from assay.locks import working_in
     from bench.attribution_table import render
     from bench.conductor import run_study
     from bench.progress import Narrator
 
     loaded = _study(study, data_root)
     loaded = loaded.model_copy(update={"bench": loaded.bench.model_copy(update={"attribute": True})})
-    results = run_study(loaded, out / loaded.name, out / "data", Narrator())
+    with working_in(out / loaded.name):
+        results = run_study(loaded, out / loaded.name, out / "data", Narrator())
     if as_json:
         print_json(
             {
@@ -162,12 +170,14 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a finished study: HTML, Markdown, tables and figures."""
+    from assay.locks import working_in
     from assay.results import read_results
     from bench.conductor import RESULTS_FILE
     from bench.study_report import report_of
 
     results = read_results(folder / RESULTS_FILE)
-    files = report_of(folder, results, out or folder / "report")
+    with working_in(out or folder / "report"):
+        files = report_of(folder, results, out or folder / "report")
     if as_json:
         print_json({"files": [str(file) for file in files]})
         return

@@ -18,17 +18,17 @@ def selfcheck(
     """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
     from rich.console import Console
 
-    from assay.store import reporting_disk_errors
+    from assay.locks import replacing
+    from assay.selfcheck import SELFCHECK_FILE
     from bench.progress import Narrator
     from bench.selfcheck import run_selfcheck, store_selfcheck
     from bench.selfcheck_table import render
 
-    with reporting_disk_errors(out):  # before five minutes of work, not after
-        out.mkdir(parents=True, exist_ok=True)
     narrator = Narrator()
-    with narrator.showing():
-        found = run_selfcheck(minutes * 60, narrator.tell)
-    path = store_selfcheck(found, out)
+    with replacing(out / SELFCHECK_FILE):  # before five minutes of work it is known that it can be written
+        with narrator.showing():
+            found = run_selfcheck(minutes * 60, narrator.tell)
+        path = store_selfcheck(found, out)
     console = Console(highlight=False)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))

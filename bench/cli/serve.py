@@ -147,7 +147,8 @@ def load(
     from rich.console import Console
 
     from assay.load import LOAD_FILE
-    from assay.store import reporting_disk_errors, write_atomically
+    from assay.locks import working_in
+    from assay.store import write_atomically
     from bench.progress import Narrator
     from bench.serving.audited import target_of
     from bench.serving.client import Plan
@@ -159,12 +160,11 @@ def load(
     plan = Plan(chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms)
     target = target_of(audited.deployment, url, grpc)
     path = (out or Path("artifacts") / f"load-{audited.deployment.name}") / LOAD_FILE
-    with reporting_disk_errors(path):  # before minutes of work, not after
-        path.parent.mkdir(parents=True, exist_ok=True)
     narrator = Narrator()
-    with narrator.showing():
-        found = measure_load(audited, deployment, target, plan, narrator.tell)
-    write_atomically(path, found.model_dump_json(indent=1).encode())
+    with working_in(path.parent):
+        with narrator.showing():
+            found = measure_load(audited, deployment, target, plan, narrator.tell)
+        write_atomically(path, found.model_dump_json(indent=1).encode())
     console = Console(highlight=False)
     if as_json:
         typer.echo(found.model_dump_json(indent=1))

@@ -61,6 +61,7 @@ def compare_model(
     as_json: Json = False,
 ) -> None:
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
+    from assay.locks import working_in
     from assay.user.model import locate, read_shapes
     from bench.progress import Narrator
     from bench.report.explanation import spoken
@@ -87,8 +88,9 @@ def compare_model(
         command=" ".join(["assay compare-model", shlex.quote(str(location)), *options]),
     )
     folder = out / folder_name(location)
-    results = compare_model(wanted, folder, Narrator())
-    files = report_of(folder, results, folder / "report")
+    with working_in(folder):
+        results = compare_model(wanted, folder, Narrator())
+        files = report_of(folder, results, folder / "report")
     reasons = refusals(results)
     if as_json:
         typer.echo(results.model_dump_json(indent=1))

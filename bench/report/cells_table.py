@@ -8,7 +8,8 @@ import polars
 
 from assay.records import Interval
 from assay.results import Cell, Results, Timing
-from assay.store import reporting_disk_errors
+from assay.store import write_atomically
+from assay.tables import write_table
 
 Plain = str | int | float | bool | None
 
@@ -68,9 +69,8 @@ def write_cells(results: Results, out: Path) -> list[Path]:
     """
     frame = cells_frame(results)
     csv, parquet = out / "cells.csv", out / "cells.parquet"
-    with reporting_disk_errors(out):
-        frame.write_csv(csv)
-        frame.write_parquet(parquet)
+    write_atomically(csv, frame.write_csv().encode())
+    write_table(parquet, frame)
     return [csv, parquet]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -13,7 +12,8 @@ from pydantic import JsonValue
 
 from assay import toolenv
 from assay.agreement import CEILING
-from assay.errors import AssayError, FailedError
+from assay.disk import folder_beside, put_in_place
+from assay.errors import AssayError, DiskError, FailedError
 from assay.jobs import Message, run_job
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
@@ -78,18 +78,16 @@ def bring(work: Work) -> Brought:
     """
     wanted = work.wanted
     folder = work.folder / "model"
-    with reporting_disk_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
     message: Message = {
         "location": cast("JsonValue", wanted.location.model_dump(mode="json")),
         "shapes": [cast("JsonValue", one.model_dump(mode="json")) for one in wanted.shapes],
         "dimensions": dict(wanted.dimensions),
         "inputs": None if wanted.inputs is None else str(wanted.inputs.resolve()),
         "batches": list(wanted.batches),
-        "folder": str(folder),
     }
-    answer = _job(work, "export.user_probe", message, "probe")
+    with reporting_disk_errors(folder), folder_beside(folder) as new:
+        answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe")
+        put_in_place(new, folder)
     probed = Probed.model_validate(answer)
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
@@ -171,6 +169,8 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
     work.narrator.tell(f"exporting by {route}")
     try:
         found = find_artifact(place, KIND, inputs) or write_artifact(place, KIND, inputs, made_by={}, fill=fill)
+    except DiskError:
+        raise  # the machine's failure, not this one's
     except AssayError as error:
         return _failed(work, model, route, str(error).replace(f"{work.folder}/", "")), None
     return Export.model_validate(found.manifest.facts[RECORD]), found
@@ -205,6 +205,8 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
         work.narrator.tell(f"computing the export by {route} in float64")
         try:
             _job(work, "export.user_job", message, f"double-{route}")
+        except DiskError:
+            raise  # the machine's failure, not this one's
         except AssayError as error:
             work.narrator.note(f"the export by {route} in float64 is no reference: {error}")
         else:
