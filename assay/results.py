@@ -343,6 +343,8 @@ class Results(Record):
     factors: list[Factors] = Field(default_factory=list)
     seconds: dict[str, float]
     selfcheck: SelfCheck | None = None
+    tables: dict[str, str] = Field(default_factory=dict)
+    """sha256 of the tables that were written with it, by file name; empty in records of older versions."""
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -5,12 +5,14 @@ Polars takes a path with brackets or stars for a pattern, and one with a colon f
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import polars
 
 from assay.errors import ArtifactError
+from assay.results import Results
 from assay.store import write_atomically
 
 
@@ -36,8 +38,36 @@ def read_table(path: Path) -> polars.DataFrame:
     Raises:
         ArtifactError: it is missing or damaged.
     """
+    return _parsed(path, _content(path))
+
+
+def read_table_of(results: Results, path: Path) -> polars.DataFrame:
+    """Read a table that was written with a record of results.
+
+    Raises:
+        ArtifactError: it is missing or damaged, or of another run than the record.
+    """
+    content = _content(path)
+    written, found = results.tables.get(path.name), hashlib.sha256(content).hexdigest()
+    if written not in {None, found}:
+        raise ArtifactError(
+            f"{path} and the results beside it are not of the same run",
+            expected=f"sha256 {written[:12]}..." if written else None,
+            found=f"sha256 {found[:12]}...",
+            remedy="A run may just have written them, or was stopped while it did: try again, or run the study again",
+        )
+    return _parsed(path, content)
+
+
+def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return polars.read_parquet(stream)
-    except (polars.exceptions.PolarsError, OSError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read", found=error.strerror) from error
+
+
+def _parsed(path: Path, content: bytes) -> polars.DataFrame:
+    try:
+        return polars.read_parquet(io.BytesIO(content))
+    except polars.exceptions.PolarsError as error:
         raise ArtifactError(f"{path} cannot be read", found=" ".join(str(error).split())[:200]) from error

@@ -12,7 +12,7 @@ from rich.table import Table
 from assay.errors import ArtifactError
 from assay.results import SAMPLE_COLUMNS, read_results
 from assay.store import write_atomically
-from assay.tables import read_table
+from assay.tables import read_table_of
 from bench.compare import Change, Outcome, Side
 from bench.report.numbers import counted, ratio, significant
 from bench.schedule import SAMPLES_FILE
@@ -38,7 +38,7 @@ def read_side(path: Path) -> Side:
             found="nothing",
             remedy="Medians alone do not say how sure they are; keep both files of a run together",
         )
-    frame = read_table(samples)
+    frame = read_table_of(results, samples)
     missing = sorted(set(SAMPLE_COLUMNS) - set(frame.columns))
     if missing:
         raise ArtifactError(f"{samples} is not a table of samples", found=f"no column {', '.join(missing)}")

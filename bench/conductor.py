@@ -5,6 +5,7 @@ Every stage finds what an earlier run finished and does only the rest, so a stud
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -71,7 +72,7 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
                 factors=factors_of(cells, by_cell(measured.samples)),
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
             )
-            write_results(results, measured, run.folder)
+            results = write_results(results, measured, run.folder)
     return results
 
 
@@ -109,17 +110,17 @@ def _data_summary(run: Run) -> DataSummary:
     )
 
 
-def write_results(results: Results, measured: Measured, folder: Path) -> None:
+def write_results(results: Results, measured: Measured, folder: Path) -> Results:
     """Write results.json, samples.parquet and bursts.parquet: all of a run, or all of the one before.
+
+    Returns:
+        The results, which now name the tables that belong to them.
 
     Raises:
         DiskError: the folder cannot be written; what was there before is untouched.
     """
-    write_together(
-        folder,
-        {
-            SAMPLES_FILE: table_bytes(measured.samples),
-            BURSTS_FILE: table_bytes(measured.bursts),
-            RESULTS_FILE: results.model_dump_json(indent=1).encode(),
-        },
-    )
+    tables = {SAMPLES_FILE: table_bytes(measured.samples), BURSTS_FILE: table_bytes(measured.bursts)}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in tables.items()}
+    results = results.model_copy(update={"tables": hashes})
+    write_together(folder, {**tables, RESULTS_FILE: results.model_dump_json(indent=1).encode()})
+    return results

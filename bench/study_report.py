@@ -11,7 +11,7 @@ from assay.audit import AUDIT_FILE, Audit, read_audit
 from assay.load import LOAD_FILE, Load, read_load
 from assay.results import Results
 from assay.stale import AGAIN, in_words, stale_parts
-from assay.tables import read_table
+from assay.tables import read_table_of
 from bench.report import write_report
 from bench.schedule import SAMPLES_FILE
 
@@ -28,12 +28,12 @@ def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
         ArtifactError: the audit or the load test beside the results is damaged.
         InputError: the report cannot be written.
     """
-    return write_report(results, _samples(folder), out, _audit(folder, results), _load(folder))
+    return write_report(results, _samples(folder, results), out, _audit(folder, results), _load(folder))
 
 
-def _samples(folder: Path) -> polars.DataFrame | None:
+def _samples(folder: Path, results: Results) -> polars.DataFrame | None:
     path = folder / SAMPLES_FILE
-    return read_table(path) if path.is_file() else None
+    return read_table_of(results, path) if path.is_file() else None
 
 
 def _audit(folder: Path, results: Results) -> Audit | None:

@@ -98,7 +98,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         factors=factors_of(cells, by_cell(measured.samples)),
         seconds=work.seconds,
     )
-    write_results(results, measured, work.folder)
+    results = write_results(results, measured, work.folder)
     write_audit(audit_user_model(brought, cells, measured.logits, files, exports, wanted.command), work.folder)
     return results
 
