@@ -22,6 +22,7 @@ AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
 SCHEMA_VERSION: Literal[1] = 1
 MOST_PICTURES = 200
+MOST_NARROW = 32
 
 
 class InputSet(Record):
@@ -172,6 +173,34 @@ class FlippedImage(Record):
     picture: str
 
 
+class NarrowImage(Record):
+    """An image of the test split between whose two best classes the reference hardly decides.
+
+    Attributes:
+        image: its place in the stored split.
+        margin: the reference's largest logit less its second largest.
+    """
+
+    image: int
+    label: int
+    reference_class: int
+    margin: float = Field(ge=0)
+
+
+class WholeSplit(Record):
+    """The reference on the whole test split, where what computes in fp32 was compared on a part of it.
+
+    Attributes:
+        images: of the split; `right` of them have their true class in the reference.
+        narrow: the images with the least margins, ascending, at most `MOST_NARROW`. On all others a subject whose
+            logits agree with the reference's has its class.
+    """
+
+    images: int = Field(ge=1)
+    right: int = Field(ge=0)
+    narrow: list[NarrowImage]
+
+
 class ModelAudit(Record):
     """One model: the same weights, or a pair of ONNX files.
 
@@ -185,6 +214,8 @@ class ModelAudit(Record):
         classes: names of the classes, in their order; none where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: what was asked for and could not be audited, with the reason.
+        split: the reference on the whole test split; None where everything was compared on all of it, and of models
+            without classes.
     """
 
     name: str
@@ -202,6 +233,7 @@ class ModelAudit(Record):
     classes: list[str] = Field(default_factory=list)
     flipped: list[FlippedImage] = Field(default_factory=list)
     missing: dict[str, str] = Field(default_factory=dict)
+    split: WholeSplit | None = None
 
     def failures(self, *, strict_nan: bool = False) -> list[str]:
         """Every reason why this model does not pass; comparing nothing is one."""

@@ -49,8 +49,10 @@ class Candidate(Record):
 
     Attributes:
         value: of the objective: median ms a call, images a second, or the price of a million images.
-        accuracy: on the audit's test images; None of a user's model, of which nobody knows what is right.
+        accuracy: on `accuracy_images` of the test split; None of a user's model, of which nobody knows what is right.
             What passed its audit is then as right as the rest.
+        accuracy_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
+            class; `accuracy_open` of them are too close to call and are counted both ways, see `bench.accuracy`.
         tied: its objective is a tie with the answer's.
         front: nothing dominates it.
     """
@@ -60,6 +62,9 @@ class Candidate(Record):
     precision: str
     value: Interval
     accuracy: Interval | None
+    accuracy_images: int = 0
+    accuracy_inferred: bool = False
+    accuracy_open: int = 0
     p99_ms: float
     memory_mib: float | None
     front: bool = False
@@ -72,13 +77,18 @@ class Candidate(Record):
 
 
 class NearMiss(Record):
-    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %"."""
+    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
+
+    Attributes:
+        images: that an accuracy is of.
+    """
 
     cell: str
     constraint: str
     by: float
     found: float
     limit: float
+    images: int = 0
 
 
 class Choice(Record):
@@ -133,7 +143,8 @@ def write_choice(choice: Choice, folder: Path) -> None:
 def in_words(miss: NearMiss) -> str:
     """By how much a limit is missed."""
     if miss.constraint == "accuracy":
-        return f"accuracy is only sure to be {miss.found:.2%}, {miss.limit:.2%} is asked for"
+        of = f" (of {miss.images:,} images)" if miss.images else ""
+        return f"accuracy is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
     unit = "ms" if miss.constraint == "p99" else "MiB"
     return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
 

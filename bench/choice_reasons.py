@@ -57,8 +57,16 @@ def reasons_against(
             which = f", which is {accuracy}" if one.accuracy else ""
             found[one.cell] = f"dominated by {by.cell}: {_times(one, by, objective)} as that one{which}"
         else:
-            found[one.cell] = f"{_times(one, answer, objective)} as {answer.cell}"
+            found[one.cell] = f"{_times(one, answer, objective)} as {answer.cell}{_not_compared(one, answer)}"
     return found
+
+
+def _not_compared(one: Candidate, answer: Candidate) -> str:
+    """That two accuracies are not of the same images, or ""."""
+    if one.accuracy_images == answer.accuracy_images:
+        return ""
+    images = f"{one.accuracy_images:,} and {answer.accuracy_images:,}"
+    return f"; their accuracies are of different images, {images}, and were not compared"
 
 
 def _times(loser: Candidate, winner: Candidate, objective: Objective) -> str:

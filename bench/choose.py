@@ -1,9 +1,10 @@
 """`assay choose`: the best cell of a study under constraints, and why each of the others is not it. Pure functions.
 
 Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it, with
-the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and a least
-accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %); a limit on the 99th percentile or on
-memory by the estimate.
+the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and on
+images that these were not computed of that of the reference, where it is proven that the cell has the same classes
+(`bench.accuracy`). A least accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %); a limit on
+the 99th percentile or on memory by the estimate.
 
 The answer is the candidate of the Pareto front with the best objective (`bench.pareto`), or among those tied with it
 the simplest (`bench.choice_reasons`).
@@ -14,18 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from assay.audit import Audit, Comparison
+from assay.audit import Audit
 from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
 from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.registry import RUNTIMES
 from assay.results import Cell, Results
 from assay.stale import AGAIN, Stale, is_of, stale_parts
-from bench.auditing.runs import TEST, WHOLE
+from bench.accuracy import accuracy_of_cell
 from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons, is_users
 from bench.pareto import cost_of, pareto_front, tie
-from train.metrics import share
 
 LICENCES = {
     "torch": "BSD-3-Clause",
@@ -143,29 +143,20 @@ def _believed(
     out_of_date = stale.get(audited, Stale()).reason(cell.exporter)
     if out_of_date:
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
-    _, comparisons = audited_comparisons(audit, cell)
+    audited_comparisons(audit, cell)
+    known = accuracy_of_cell(audit, cell) if labelled else None
     return Candidate(
         cell=cell.name,
         label=cell.label,
         precision=cell.precision or "fp32",
         value=_value(cell.host.median_ms, cell.throughput, objective, price_per_hour),
-        accuracy=_accuracy(comparisons) if labelled else None,
+        accuracy=known.interval if known else None,
+        accuracy_images=known.images if known else 0,
+        accuracy_inferred=bool(known and known.inferred),
+        accuracy_open=known.open if known else 0,
         p99_ms=cell.host.p99_ms.value,
         memory_mib=cell.peak_memory_mib,
     )
-
-
-def _accuracy(comparisons: Sequence[Comparison]) -> Interval:
-    """
-    Raises:
-        FailedError: the audit has none.
-    """
-    whole = [one for one in comparisons if one.inputs in {TEST, WHOLE} and one.measured and one.measured.accuracy]
-    measured = max((one.measured for one in whole if one.measured), key=lambda one: one.images, default=None)
-    if measured is None or measured.accuracy is None:
-        raise FailedError("the audit has no accuracy of it")
-    accuracy = measured.accuracy
-    return share(round(accuracy.candidate * accuracy.images), accuracy.images)
 
 
 def _value(median_ms: Interval, throughput: Interval, objective: Objective, price_per_hour: float | None) -> Interval:
@@ -206,7 +197,8 @@ def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
     if constraints.least_accuracy is not None and found.correct.low < constraints.least_accuracy:
         limit = constraints.least_accuracy
         by = (limit - found.correct.low) / limit
-        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=found.correct.low, limit=limit))
+        low, images = found.correct.low, found.accuracy_images
+        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=low, limit=limit, images=images))
     if constraints.most_memory_mib is not None and found.memory_mib is None:
         missed.append(NearMiss(cell=found.cell, constraint="memory", by=1, found=0, limit=constraints.most_memory_mib))
     upper = (("p99", found.p99_ms, constraints.most_p99_ms), ("memory", found.memory_mib, constraints.most_memory_mib))

@@ -1,9 +1,10 @@
 """Which candidates nothing beats: ties, dominance and the Pareto front of objective and accuracy. Pure functions.
 
 Two speeds are a *tie* when their intervals overlap or they differ by no more than `bench.verdicts.MARGIN`; two
-accuracies when their intervals overlap. One candidate *dominates* another when it is estimated no worse in the
-objective and in accuracy, and better in one of them by more than a tie. What nothing dominates is the Pareto front;
-since dominance needs a strictly better estimate, there always is one.
+accuracies when their intervals overlap. Accuracies on different images are not compared, and neither are the
+candidates that have them. One candidate *dominates* another when it is estimated no worse in the objective and in
+accuracy, and better in one of them by more than a tie. What nothing dominates is the Pareto front; since dominance
+needs a strictly better estimate, there always is one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def pareto_front(candidates: Sequence[Candidate], objective: Objective) -> list[
 
 def dominates(left: Candidate, right: Candidate, objective: Objective) -> bool:
     """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
+    if left.accuracy_images != right.accuracy_images:
+        return False
     cost, other = (cost_of(one.value.value, objective) for one in (left, right))
     no_worse = cost <= other and left.correct.value >= right.correct.value
     faster = cost < other and not tie(left.value, right.value)

@@ -149,6 +149,7 @@ def _audit_model(
             classes=list(run.data(subject.spec.size)[1].classes),
             flipped=flipped_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
+            split=prepared.whole,
         )
 
 

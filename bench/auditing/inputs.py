@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay.audit import InputSet
+from assay.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
 from assay.errors import FailedError
+from assay.numbers import margin
 from assay.store import file_sha256, find_artifact, write_artifact
 from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
 from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
@@ -48,6 +49,8 @@ class Prepared:
         places: by set of images from the test split, or made from some of it, where they are in it.
         agreement: largest relative difference between the two references, over `sets`.
         records: of all sets.
+        split: the whole test split where it goes through what computes in less than fp32.
+        whole: the reference on it, wherever `sets` have a part of it.
     """
 
     sets: tuple[Inputs, ...]
@@ -58,6 +61,7 @@ class Prepared:
     agreement: float
     records: list[InputSet]
     split: Inputs | None
+    whole: WholeSplit | None
 
 
 def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced: bool) -> Prepared:
@@ -78,7 +82,7 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced
     started = chosen[drawn(len(chosen), pushed, seed=1)]
     test, of_all = _test_inputs(TEST, subject, split, chosen, work), len(split.labels)
     every = np.arange(of_all)
-    whole = _test_inputs(WHOLE, subject, split, every, work) if reduced and len(chosen) < of_all else None
+    whole = _test_inputs(WHOLE, subject, split, every, work) if len(chosen) < of_all else None
     sets = (
         test,
         _saved(HARD, hard_inputs(shape).images, work),
@@ -104,10 +108,27 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced
             sampled_from=of_all if one is test else one.images,
             what=WHAT[one.name],
         )
-        for one in (*sets, special, *((whole,) if whole else ()))
+        for one in (*sets, special, *((whole,) if whole and reduced else ()))
     ]
     places = {TEST: chosen, BOUNDARY: started, WHOLE: every}
-    return Prepared(sets, special, named.names, references, places, agreement, records, whole)
+    known = whole_split(np.load(references[WHOLE]), split.labels) if whole else None
+    through = whole if reduced else None
+    return Prepared(sets, special, named.names, references, places, agreement, records, through, known)
+
+
+def whole_split(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit:
+    """What the reference's logits (images, classes) on a whole split say of its classes."""
+    classes, margins = logits.argmax(axis=1), np.array([margin(row) for row in logits])
+    narrow = [
+        NarrowImage(
+            image=int(place),
+            label=int(labels[place]),
+            reference_class=int(classes[place]),
+            margin=float(margins[place]),
+        )
+        for place in np.argsort(margins, kind="stable")[:MOST_NARROW]
+    ]
+    return WholeSplit(images=len(labels), right=int((classes == labels).sum()), narrow=narrow)
 
 
 def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from bench.machine import processor_name
 from bench.workers import Candidate
 
 FILE = "audit.json"
-RULES = 2
+RULES = 3
 """Raised when something else is compared, or judged otherwise, so that models are audited again."""
 
 

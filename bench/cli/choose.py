@@ -10,7 +10,7 @@ import typer
 from bench.cli.options import Json
 
 if TYPE_CHECKING:
-    from assay.choice import Choice, Objective
+    from assay.choice import Candidate, Choice, Objective
 
 
 def choose(
@@ -77,7 +77,7 @@ def render(choice: Choice) -> str:
         answer = next(one for one in choice.candidates if one.cell == choice.answer)
         lines.append(f"{choice.answer}: {_numbers(choice, choice.answer)}")
         sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
-        lines.append(f"Because: {choice.because}.{sure}")
+        lines.append(f"Because: {choice.because}.{sure}{_inferred(answer)}")
     else:
         lines.append(nearest_in_words(choice))
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
@@ -95,6 +95,19 @@ def render(choice: Choice) -> str:
     return "\n".join(lines)
 
 
+def _inferred(one: Candidate) -> str:
+    """Where its accuracy is from, if not from its own outputs alone."""
+    if not one.accuracy_inferred:
+        return ""
+    return f" On images that it was not run on it has the reference's class: its outputs agree in fp32{_open(one)}."
+
+
+def _open(one: Candidate) -> str:
+    if not one.accuracy_open:
+        return ""
+    return f"; {one.accuracy_open} images that may be too close to call are counted both ways"
+
+
 def _numbers(choice: Choice, cell: str) -> str:
     one = next(candidate for candidate in choice.candidates if candidate.cell == cell)
     rows = "images" if one.accuracy else "rows"
@@ -105,6 +118,7 @@ def _numbers(choice: Choice, cell: str) -> str:
     }[choice.objective]
     memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
     accuracy = f", accuracy {one.accuracy.value:.2%}" if one.accuracy else ""
+    accuracy += f" of {one.accuracy_images:,} images" if one.accuracy and one.accuracy_images else ""
     return f"{value}, p99 {one.p99_ms:.4g} ms{memory}, {one.precision}{accuracy}"
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from assay.errors import FailedError
 from assay.records import Interval
 from assay.results import Cell
+from assay.stale import is_of, stale_parts
+from bench.accuracy import accuracy_of_cell
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, notes, scatter_with_front
 from bench.report.evidence import (
@@ -32,26 +35,53 @@ COLUMNS = (
 
 
 def accuracy_against_latency(evidence: Evidence) -> Section | None:
-    """Test accuracy of the weights against the time of a call, with the Pareto front."""
-    usable = [
-        cell
-        for cell in evidence.timed
-        if training_of(evidence.results, cell.weights) and not agreement_fails(cell, evidence.results)
-    ]
+    """Test accuracy of each cell against the time of a call, with the Pareto front."""
+    known = _accuracies(evidence)
+    usable = [cell for cell in evidence.timed if cell.name in known]
     if not usable:
         return None
     panels: list[Panel] = []
     rows: list[tuple[Value, ...]] = []
     for cells in split_by(usable, lambda cell: (cell.batch, cell.threads)):
-        points = [(_accuracy(evidence, cell).value, median_of(cell).value) for cell in cells]
+        points = [(known[cell.name].value, median_of(cell).value) for cell in cells]
         front = [cells[index] for index in pareto_front(points)]
-        panels.append(_panel(evidence, cells, front, f"pareto-{len(panels) + 1}"))
-        rows += [_table_row(evidence, cell) for cell in front]
-    caption = "Test accuracy of the weights that were timed, against median latency. Rings mark the Pareto front."
-    lead = "On the front nothing is both faster and more accurate. Cells whose outputs do not agree are left out."
+        panels.append(_panel(evidence, cells, front, known, f"pareto-{len(panels) + 1}"))
+        rows += [_table_row(evidence, cell, known[cell.name]) for cell in front]
+    caption = (
+        "Accuracy on the whole test split against median latency: what computes in fp32 and agrees has the classes of "
+        "the weights, what computes in less has its own, from the audit. Rings mark the Pareto front."
+    )
+    lead = (
+        "On the front nothing is both faster and more accurate. Cells whose outputs do not agree, that did not pass "
+        "their audit, or whose accuracy is not known on the same images are left out."
+    )
     figure = Figure("pareto", caption, tuple(panels), legend_of(usable))
     table = Table("pareto-front", "The Pareto front, from fast to accurate", COLUMNS, tuple(rows))
     return Section("pareto", "Accuracy against latency", lead, (figure, table))
+
+
+def _accuracies(evidence: Evidence) -> dict[str, Interval]:
+    """By cell, its accuracy on the whole test split, where it is known and the cell may be believed."""
+    found = {cell.name: _accuracy(evidence, cell) for cell in evidence.timed if not cell.invalid}
+    return {name: accuracy for name, accuracy in found.items() if accuracy}
+
+
+def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
+    """That of the audit; without one, in fp32, that of the weights that the cell runs."""
+    training = training_of(evidence.results, cell.weights)
+    if training is None or agreement_fails(cell, evidence.results):
+        return None
+    audit = evidence.audit
+    model = next((one for one in audit.models if is_of(cell, one)), None) if audit else None
+    if audit is None or model is None or model.name in stale_parts(audit, evidence.results):
+        return None if cell.reduced_precision else training.test.accuracy
+    try:
+        known = accuracy_of_cell(audit, cell)
+    except FailedError:
+        return None
+    if known.images == training.test.count:
+        return known.interval
+    return None if cell.reduced_precision else training.test.accuracy
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -63,24 +93,25 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def _panel(evidence: Evidence, cells: list[Cell], front: list[Cell], identifier: str) -> Panel:
+def _panel(
+    evidence: Evidence, cells: list[Cell], front: list[Cell], known: dict[str, Interval], identifier: str
+) -> Panel:
     first = cells[0]
     threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
     plot = Plot(
         title=f"batch {first.batch}{threads}",
         measure="Test accuracy, %",
         notice=chart_notice(evidence.results),
-        rows=[_row(evidence, cell, cell in front) for cell in cells],
+        rows=[_row(cell, known[cell.name], cell in front) for cell in cells],
         series=legend_of(cells),
     )
-    ends = " to ".join(dict.fromkeys(_in_words(evidence, cell) for cell in (front[0], front[-1])))
+    ends = " to ".join(dict.fromkeys(_in_words(cell, known[cell.name]) for cell in (front[0], front[-1])))
     description = f"{plot.title}: test accuracy against median latency. The Pareto front runs from {ends}."
     x = Scale("latency", "median latency, ms", log=True)
     return Panel(identifier, scatter_with_front(plot, x, Scale("accuracy")), description)
 
 
-def _row(evidence: Evidence, cell: Cell, on_front: bool) -> Row:
-    accuracy = _accuracy(evidence, cell)
+def _row(cell: Cell, accuracy: Interval, on_front: bool) -> Row:
     return {
         "cell": cell.name,
         "label": cell.label,
@@ -96,9 +127,8 @@ def _row(evidence: Evidence, cell: Cell, on_front: bool) -> Row:
     }
 
 
-def _table_row(evidence: Evidence, cell: Cell) -> tuple[Value, ...]:
+def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Value, ...]:
     index = evidence.place_of(cell)
-    accuracy = _accuracy(evidence, cell)
     return (
         Value(cell.label),
         Value(cell.architecture),
@@ -110,14 +140,6 @@ def _table_row(evidence: Evidence, cell: Cell) -> tuple[Value, ...]:
     )
 
 
-def _in_words(evidence: Evidence, cell: Cell) -> str:
-    accuracy = percent(_accuracy(evidence, cell))
-    return (
-        f"{cell.architecture} at {pixels(cell.size)} in {cell.label} ({interval(median_of(cell), ' ms')}, {accuracy})"
-    )
-
-
-def _accuracy(evidence: Evidence, cell: Cell) -> Interval:
-    training = training_of(evidence.results, cell.weights)
-    assert training is not None
-    return training.test.accuracy
+def _in_words(cell: Cell, accuracy: Interval) -> str:
+    numbers = f"{interval(median_of(cell), ' ms')}, {percent(accuracy)}"
+    return f"{cell.architecture} at {pixels(cell.size)} in {cell.label} ({numbers})"

@@ -316,3 +316,19 @@ def test_the_command_answers_and_exits_by_the_answer(tmp_path: Path) -> None:
     none = assay("choose", str(tmp_path), "--p99", "1.0", "--json")
     assert none.returncode == 1
     assert json.loads(none.stdout)["nearest"]["constraint"] == "p99"
+
+
+def test_accuracies_of_different_images_are_not_compared() -> None:
+    """int8 on all images, fp32 on another number and no margins known: neither dominates, and that is said."""
+    cells = [cell("ort.cpu@torch-dynamo", 1), cell("ort.cpu@torch-dynamo+int8", 0.4)]
+    comparisons = [compared(one.label, 1960) for one in cells]
+    measured = comparisons[0].measured
+    assert measured is not None
+    few = Accuracy(images=100, reference=0.9, candidate=0.9, lost=0, gained=0, p_value=1.0)
+    comparisons[0] = comparisons[0].model_copy(update={"measured": measured.model_copy(update={"accuracy": few})})
+    found = choose(results(cells), audit(comparisons), Constraints())
+    assert found.answer.endswith("+int8")
+    assert [one.front for one in found.candidates] == [True, True]
+    assert "different images, 100 and 2,000, and were not compared" in found.losers[cells[0].name]
+    none = choose(results(cells[:1]), audit(comparisons[:1]), Constraints(least_accuracy=0.89))
+    assert "(of 100 images), 89.00% is asked for" in none.losers[cells[0].name]
