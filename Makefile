@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint browser clean
+.PHONY: help install study test test-slow lint browser sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -38,6 +38,9 @@ test: install browser lint ## linter, type checker and every test that is not sl
 
 test-slow: install browser ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
+	$(BIN)/python -m tools.sbom
 
 clean: ## remove the virtual environment and caches, not the artifacts
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

@@ -1,22 +1,26 @@
 """Tool environments: Python environments of their own for what cannot share ours.
 
-Each is made by uv from a fully pinned list, kept in a cache folder under a hash of that list and of the
-Python version, and talked to by subprocess and files. Making one needs the package index once.
+Each is made by uv from wheels alone, which a fully pinned list names with their hashes, kept in a cache folder under a
+hash of that list and of the Python version, and talked to by subprocess and files. Making one needs the package index
+once.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from assay.errors import InputError, NotInstalledError
+from assay.disk import disk_error_in
+from assay.errors import NotInstalledError
+from assay.locks import in_turn
+from assay.pins import Pin, read_pins
 from assay.store import reporting_disk_errors, write_atomically
 
 Progress = Callable[[str, int, int], None]
@@ -24,7 +28,10 @@ Progress = Callable[[str, int, int], None]
 
 CACHE_VARIABLE = "ASSAY_CACHE"
 COMPLETE = "assay-complete.txt"
+LIST = "assay-packages.txt"
 UV_LINES_SHOWN = 6
+VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
+"""Far more than a slow machine and a slow network need; a uv that waits for ever is stopped."""
 
 
 def cache_folder() -> Path:
@@ -37,64 +44,49 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay"
 
 
-def environment_folder(name: str, requirements: Path) -> Path:
+def environment_folder(name: str, requirements: Path, *, hashed: bool = True) -> Path:
     """The folder of an environment, whether or not it is there yet.
 
     Raises:
-        InputError: the list cannot be read.
+        InputError: the list cannot be used.
     """
-    key = f"{requirements_hash(requirements)}:{sys.implementation.cache_tag}"
+    key = f"{requirements_hash(requirements, hashed=hashed)}:{sys.implementation.cache_tag}"
     return cache_folder() / "environments" / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def requirements_hash(requirements: Path) -> str:
-    """sha256 (hex) of a pinned list without its comments and empty lines.
+def requirements_hash(requirements: Path, *, hashed: bool = True) -> str:
+    """sha256 (hex) of what a pinned list says, whatever its comments.
 
     Raises:
-        InputError: the list cannot be read, pins nothing, or has a line that is not pinned.
+        InputError: the list cannot be read, pins nothing, or has a line that is not pinned or, if `hashed`, no hash.
     """
-    try:
-        lines = requirements.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"Cannot read the list of packages {requirements}",
-            found=getattr(error, "strerror", None) or str(error),
-        ) from error
-    pins = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    loose = [pin for pin in pins if "==" not in pin.partition(";")[0]]
-    if loose or not pins:
-        raise InputError(
-            f"{requirements} is not a pinned list",
-            expected="lines like package==1.2.3",
-            found=f"'{loose[0]}'" if loose else "no packages",
-        )
-    return hashlib.sha256("\n".join(pins).encode()).hexdigest()
+    return hashlib.sha256(_list_of(read_pins(requirements, hashed=hashed)).encode()).hexdigest()
 
 
-def ensure(name: str, requirements: Path, progress: Progress) -> Path:
+def ensure(name: str, requirements: Path, progress: Progress, *, hashed: bool = True) -> Path:
     """The Python of a tool environment, which is made first if it is not there.
 
-    Two processes that ask at once make it once; one that was interrupted while making it is made anew.
+    Two processes that ask at once make it once; one that was interrupted while making it is made anew. Only wheels are
+    installed, and only those whose hashes the list has: a source archive would run its own code.
 
     Args:
         name: for people, "jax2tf".
         requirements: the fully pinned list, in pip's format.
         progress: told when it has to be made, which takes up to a few minutes.
+        hashed: whether the list must have hashes; a list that a user made may have none.
 
     Raises:
         InputError: the list or the cache folder cannot be used.
         NotInstalledError: uv is missing, or the packages cannot be had.
     """
-    folder = environment_folder(name, requirements)
+    folder = environment_folder(name, requirements, hashed=hashed)
     if (folder / COMPLETE).is_file():
         return python_in(folder)
-    with reporting_disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
     label = f"installing the tool environment {name}"
     progress(label, 0, 1)
-    with _locked(folder.with_suffix(".lock")):
+    with in_turn(folder.with_suffix(".lock"), lambda who: progress(f"{label}: waiting for {who}", 0, 1)):
         if not (folder / COMPLETE).is_file():
-            _make(folder, requirements)
+            _make(folder, read_pins(requirements, hashed=hashed))
     progress(label, 1, 1)
     return python_in(folder)
 
@@ -127,47 +119,57 @@ def find_uv() -> Path:
     )
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the operating system releases when this process ends, however it ends."""
-    with reporting_disk_errors(path):
-        stream = path.open("w")
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def _list_of(pins: list[Pin]) -> str:
+    return "".join(f"{pin.line()}\n" for pin in pins)
 
 
-def _make(folder: Path, requirements: Path) -> None:
+def _make(folder: Path, pins: list[Pin]) -> None:
     """Install everything and mark the folder as complete last; a folder without the mark does not count."""
-    uv = find_uv()
+    uv = str(find_uv())
+    wanted = _list_of(pins)
     with reporting_disk_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        _run([str(uv), "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)])
-        _run([str(uv), "pip", "sync", "--quiet", "--python", str(python_in(folder)), str(requirements)])
+        _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], VENV_SECONDS)
+        write_atomically(folder / LIST, wanted.encode())
+        hashes = ["--require-hashes"] if pins[0].hashes else []
+        sync = [uv, "pip", "sync", "--quiet", "--only-binary", ":all:", *hashes]
+        _run([*sync, "--python", str(python_in(folder)), str(folder / LIST)], SYNC_SECONDS)
+        write_atomically(folder / COMPLETE, wanted.encode())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    write_atomically(folder / COMPLETE, requirements.read_bytes())
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], limit_seconds: float) -> None:
     """Run uv, away from any project's settings, and turn its failure into an error a person can use."""
-    outcome = subprocess.run(
+    with subprocess.Popen(
         command,
-        check=False,
-        capture_output=True,
-        text=True,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         cwd=Path(command[0]).parent,
+        start_new_session=True,
+    ) as process:
+        try:
+            said = process.communicate(timeout=limit_seconds)[1].decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            raise _failure(command, f"had not ended after {limit_seconds:.0f} s and was stopped", "") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started has ended, too
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0:
+        failure = _failure(command, f"ended with status {process.returncode}", said)
+        raise disk_error_in(failure) or failure
+
+
+def _failure(command: list[str], how: str, said: str) -> NotInstalledError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return NotInstalledError(
+        f"Cannot make a tool environment: uv {command[1]} {how}",
+        found=" | ".join(lines[-UV_LINES_SHOWN:]) or "no message",
+        remedy=(
+            "It needs the Python package index (or UV_DEFAULT_INDEX), room in the cache folder "
+            f"(or {CACHE_VARIABLE}), and is tried again next time"
+        ),
     )
-    if outcome.returncode != 0:
-        lines = [line.strip() for line in outcome.stderr.splitlines() if line.strip()]
-        raise NotInstalledError(
-            f"Cannot make a tool environment: uv {command[1]} ended with status {outcome.returncode}",
-            found=" | ".join(lines[-UV_LINES_SHOWN:]) or "no message",
-            remedy=(
-                "It needs the Python package index (or UV_DEFAULT_INDEX), room in the cache folder "
-                f"(or {CACHE_VARIABLE}), and is tried again next time"
-            ),
-        )

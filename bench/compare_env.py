@@ -102,7 +102,7 @@ def environment_of(named: Path, narrator: Narrator) -> Environment:
         NotInstalledError: it lacks what every worker needs.
     """
     if named.suffix == ".txt":
-        python = toolenv.ensure(named.stem, named, narrator.bar)
+        python = toolenv.ensure(named.stem, named, narrator.bar, hashed=False)
     else:
         python = toolenv.python_in(named) if named.is_dir() else named
     if not python.is_file():

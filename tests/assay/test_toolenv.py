@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from assay import toolenv
 from assay.errors import InputError, NotInstalledError
+from assay.pins import Pin, read_pins
+from assay.store import file_sha256
 
+ROOT = Path(__file__).parents[2]
 MAKE = """
 import sys
 from pathlib import Path
@@ -37,8 +43,12 @@ def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UV_NO_CONFIG", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     path = tmp_path / "tiny.txt"
-    path.write_text("# a comment\ntiny==1.0\n")
+    digest = file_sha256(wheels / "tiny-1.0-py3-none-any.whl")
+    path.write_text(f"# a comment\ntiny==1.0 \\\n    --hash=sha256:{digest}\n")
     return path
+
+
+NOBODYS = "0" * 64
 
 
 class Steps:
@@ -90,14 +100,18 @@ def test_two_makers_at_once_make_one(requirements: Path) -> None:
 
 def test_the_folder_follows_the_pins_and_not_the_comments(requirements: Path) -> None:
     before = toolenv.environment_folder("tiny", requirements)
-    requirements.write_text("# another comment\n\ntiny==1.0\n")
+    text = requirements.read_text()
+    on_one_line = " ".join(text.replace("\\", "").splitlines()[1:])
+    requirements.write_text(f"# another comment\n\n{on_one_line}\n")
     assert toolenv.environment_folder("tiny", requirements) == before
-    requirements.write_text("tiny==1.1\n")
+    requirements.write_text(text.replace("1.0", "1.1"))
+    assert toolenv.environment_folder("tiny", requirements) != before
+    requirements.write_text(f"tiny==1.0 --hash=sha256:{NOBODYS}")
     assert toolenv.environment_folder("tiny", requirements) != before
 
 
 def test_a_package_that_cannot_be_had_is_named_and_nothing_stays(requirements: Path) -> None:
-    requirements.write_text("absent==1.0\n")
+    requirements.write_text(f"absent==1.0 --hash=sha256:{NOBODYS}\n")
     with pytest.raises(NotInstalledError, match="absent") as caught:
         toolenv.ensure("tiny", requirements, Steps())
     assert "package index" in str(caught.value)
@@ -120,6 +134,20 @@ def test_without_uv_the_message_says_how_to_get_it(
         ("tiny>=1.0\n", "tiny>=1.0"),
         ("# nothing\n", "no packages"),
         ("tiny ; python_version == '3.11'\n", "tiny"),
+        ("tiny==1.*\n", "tiny==1"),
+        ("tiny===1.0\n", "tiny===1.0"),
+        ("tiny==1.0,!=1.1\n", "tiny==1.0"),
+        ("tiny @ https://example.invalid/tiny==1.0.whl\n", "example.invalid"),
+        ("-e ./folder==1.0\n", "-e ./folder"),
+        ("./folder==1.0\n", "folder"),
+        ("--index-url https://example.invalid/==\ntiny==1.0\n", "index-url"),
+        ("-r other==1.txt\n", "-r other"),
+        ("tiny==1.0 --global-option=--x==1\n", "global-option"),
+        ("tiny==1.0 --hash=md5:d41d8cd98f00b204e9800998ecf8427e\n", "md5"),
+        ("tiny==1.0 --hash=sha256:abc\n", "sha256:abc"),
+        ("tiny==1.0\n", "without a hash"),
+        (f"tiny==1.0 --hash=sha256:{'0' * 64}\nother==1.0\n", "other==1.0"),
+        ("\0\n", "not a pinned list"),
     ],
 )
 def test_a_list_that_is_not_pinned_is_refused(requirements: Path, content: str, words: str) -> None:
@@ -138,3 +166,61 @@ def test_a_file_in_the_way_of_the_cache_is_named(requirements: Path, tmp_path: P
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(InputError, match="cache"):
         toolenv.ensure("tiny", requirements, Steps())
+
+
+def test_a_wheel_with_another_hash_is_refused_and_nothing_stays(requirements: Path) -> None:
+    wheel = requirements.parent / "wheels" / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "a") as changed:
+        changed.writestr("more.py", "")
+    with pytest.raises(NotInstalledError, match=r"[Hh]ash"):
+        toolenv.ensure("tiny", requirements, Steps())
+    assert not toolenv.environment_folder("tiny", requirements).exists()
+
+
+def test_a_source_archive_is_not_installed_and_its_code_does_not_run(requirements: Path, tmp_path: Path) -> None:
+    archive, ran = tmp_path / "wheels" / "built-1.0.tar.gz", tmp_path / "ran"
+    setup = tmp_path / "setup.py"
+    setup.write_text(f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name='built', version='1.0')\n")
+    with tarfile.open(archive, "w:gz") as bundle:
+        bundle.add(setup, "built-1.0/setup.py")
+    requirements.write_text(f"built==1.0 --hash=sha256:{file_sha256(archive)}\n")
+    with pytest.raises(NotInstalledError, match="built"):
+        toolenv.ensure("built", requirements, Steps())
+    assert not ran.exists()
+
+
+def test_a_list_of_the_users_own_may_have_no_hashes(requirements: Path) -> None:
+    requirements.write_text("tiny==1.0\n")
+    python = toolenv.ensure("tiny", requirements, Steps(), hashed=False)
+    subprocess.run([python, "-P", "-c", "import tiny"], check=True)
+
+
+def test_uv_that_never_ends_is_stopped_with_what_it_started(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv, started = tmp_path / "uv", tmp_path / "started"
+    uv.write_text(f"#!/bin/sh\nsleep 1000 &\necho $! > {started}\nwait\n")
+    uv.chmod(0o755)
+    monkeypatch.setattr(toolenv, "find_uv", lambda: uv)
+    monkeypatch.setattr(toolenv, "VENV_SECONDS", 1.0)
+    with pytest.raises(NotInstalledError, match="had not ended after 1 s"):
+        toolenv.ensure("tiny", requirements, Steps())
+    grandchild = int(started.read_text())
+    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    assert not toolenv.environment_folder("tiny", requirements).exists()
+
+
+@pytest.mark.parametrize("path", ["export/envs/jax2tf.txt", "infer/envs/triton.txt"])
+def test_our_own_lists_have_a_hash_for_everything(path: str) -> None:
+    pins = read_pins(ROOT / path)
+    assert all(pin.hashes for pin in pins)
+    assert len({str(pin) for pin in pins}) == len(pins)
+    assert read_pins(ROOT / path) == [read_pins_of(pin.line()) for pin in pins]
+
+
+def read_pins_of(line: str) -> Pin:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as stream:
+        stream.write(line)
+        stream.flush()
+        (pin,) = read_pins(Path(stream.name))
+    return pin
