@@ -79,6 +79,7 @@ def _packages() -> Iterator[tuple[list[Pin], list[str]]]:
 
 def _component(pins: list[Pin], environments: Iterable[str]) -> Component:
     first = pins[0]
+    digests = sorted({digest for pin in pins for digest in pin.hashes})
     licence = _licence(first)
     return Component(
         type=ComponentType.LIBRARY,
@@ -86,16 +87,14 @@ def _component(pins: list[Pin], environments: Iterable[str]) -> Component:
         version=first.version,
         bom_ref=f"{first.name}@{first.version}",
         purl=PackageURL("pypi", None, first.name, first.version),
-        hashes=[
-            HashType(alg=HashAlgorithm.SHA_256, content=one) for one in sorted({h for p in pins for h in p.hashes})
-        ],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in digests],
         licenses=[LicenseFactory().make_from_string(licence)] if licence else [],
         properties=[Property(name="assay:environment", value=one) for one in environments],
     )
 
 
 def _licence(pin: Pin) -> str:
-    """The licence that the installed package names, in an SPDX expression or in its own words; "" where it is not known."""
+    """The licence that the installed package names, as SPDX or in its own words; "" where it is not known."""
     try:
         found = metadata.metadata(pin.name)
     except metadata.PackageNotFoundError:

@@ -47,9 +47,7 @@ def test_what_is_invalid_or_did_not_pass_its_audit_is_on_no_front() -> None:
     assert LABEL not in on_front(Evidence(with_cell(invalid=["the machine was disturbed"])))
     audit = sample_audit(wrong=False)
     (model,) = audit.models
-    failed = [
-        one.model_copy(update={"passed": one.subject != LABEL, "reason": "differs"}) for one in model.comparisons
-    ]
+    failed = [one.model_copy(update={"passed": one.subject != LABEL, "reason": "differs"}) for one in model.comparisons]
     changed = audit.model_copy(update={"models": [model.model_copy(update={"comparisons": failed})]})
     assert LABEL not in on_front(Evidence(with_cell(), audit=changed))
     assert LABEL in on_front(Evidence(with_cell(), audit=audit))
