@@ -14,18 +14,21 @@ A deployment is a folder:
         labels.npy             int64 (records,), the true classes, of a model that classifies
         audit.json             the audit that let it be deployed
         measured.json          the cells that its settings and numbers come from
-    checksums.sha256           of every file but itself, as `sha256sum --check` reads them
+    checksums.sha256           of every file but itself and its signature, as `sha256sum --check` reads them
+    checksums.sha256.sig       the signature of the checksums, where the deployment was signed
     README.md, kubernetes/, docker/
     requests/                  samples, and a client that is the same for every model: requests/model.json names things
 
-A data set's images are not in it: `Deployment.data` names them by their content hash.
+A data set's images are not in it: `Deployment.data` names them by their content hash. Nothing else belongs to it:
+`bench.deployment.contents` lists every path, and whatever follows from the record is rendered again to check it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -35,13 +38,21 @@ from assay.results import DataSummary
 from assay.served import Tensor
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
+SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
 MODELS, AUDITED = "models", "audited"
 AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
 MODEL_FILE, CONFIG_FILE, LABELS_FILE = "model.onnx", "config.pbtxt", "labels.txt"
 INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE = "inputs.npy", "outputs.npy", "labels.npy"
 SCHEMA_VERSION: Literal[1] = 1
-STOCK_TRITON = "25.06"
-"""Tag of the stock Triton image, whose onnxruntime (1.22) reads what Assay writes."""
+RENDERING = 2
+"""Number of the form in which Assay writes what follows from a record: manifests, client, card, configuration. A change
+of that form, other than of words in one template that nobody has deployed yet, is a new number; the templates of the
+older ones stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
+"""
+STOCK_TRITON = "26.10"
+"""Tag of the stock Triton image: the newest when this was released (docs/serving.md has the flaws that it fixes). Its
+onnxruntime is newer than 1.28, that of 26.08, and reads what Assay writes, which needs 1.22."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 Unit = Literal["image", "record"]
 
@@ -61,6 +72,8 @@ class Version(Record):
         cell: the measurement that it was chosen by.
         precision: "fp32", "int8", "fp16" or "bf16".
         model_sha256: of its model.onnx.
+        audited_sha256: of the export that the audit names, which a study's model is made of and a user's model is; ""
+            in a deployment of an older Assay.
         weights: key of the weights it came from, or fingerprint of the user's model.
         accuracy: on the audited records; None where nobody knows what is right.
         tolerances: by output; one that is an index is judged by the output that it is an index of.
@@ -69,7 +82,8 @@ class Version(Record):
     number: int = Field(ge=1)
     cell: str
     precision: str
-    model_sha256: str
+    model_sha256: Sha256
+    audited_sha256: Sha256 | Literal[""] = ""
     weights: str
     accuracy: Interval | None
     tolerances: dict[str, Tolerance]
@@ -88,6 +102,8 @@ class Deployment(Record):
         most_records: in one request; and `preferred_batches` what the dynamic batcher aims at. 0 where a request is
             one record, without a batch around it.
         data: that the audited answers belong to.
+        rendering: the form of the files that follow from this record, see `RENDERING`.
+        warm_up: sha256 of each file that the server warms up with; empty in a deployment of an older Assay.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -103,6 +119,8 @@ class Deployment(Record):
     most_records: int = Field(ge=0)
     preferred_batches: list[int]
     data: DataSummary
+    rendering: int = Field(default=1, ge=1)
+    warm_up: dict[str, Sha256] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _every_output_is_judged(self) -> Self:
@@ -110,6 +128,15 @@ class Deployment(Record):
             for tensor in self.outputs:
                 if (tensor.index_of or tensor.name) not in version.tolerances:
                     raise ValueError(f"version {version.number} has no tolerance for the output {tensor.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _words_of_manifests_are_harmless(self) -> Self:
+        """What stands in YAML and a Dockerfile has no way to end its line there."""
+        if not re.fullmatch(r"[\w:.-]*", self.data.content_hash, re.ASCII):
+            raise ValueError("the content hash of its data is none")
+        if len({version.number for version in self.versions}) != len(self.versions):
+            raise ValueError("two versions have one number")
         return self
 
     @property
@@ -152,5 +179,12 @@ def read_deployment(folder: Path) -> Deployment:
             expected="a folder written by `assay deploy`",
             found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error),
         ) from error
+    if found.rendering > RENDERING:
+        raise ArtifactError(
+            f"{path} was written by a newer Assay",
+            expected=f"a deployment of rendering {RENDERING} or older",
+            found=f"rendering {found.rendering}",
+            remedy="Use that Assay, or deploy again with this one",
+        )
     found.version(found.serving)
     return found

@@ -6,9 +6,10 @@ version and serves it; the older ones stay, so that going back is one step.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from assay.deployment import (
     MODEL_FILE,
     MODELS,
     OUTPUTS_FILE,
+    RENDERING,
     TRUE_LABELS_FILE,
     Deployment,
     Version,
@@ -32,15 +34,18 @@ from assay.deployment import (
 from assay.errors import InputError
 from assay.store import file_sha256
 from bench.deployment import measured
-from bench.deployment.check import check_files
-from bench.deployment.config import WARM_UP, most_records, preferred_batches, warm_up_files
+from bench.deployment.check import check_files, check_paths, check_rendered
+from bench.deployment.config import WARM_UP, files_by_input, most_records, preferred_batches, warm_up_files
+from bench.deployment.contents import warm_up_paths
 from bench.deployment.folder import write_whole
 from bench.deployment.of_study import study_subject
 from bench.deployment.of_user import user_subject
 from bench.deployment.render import render
-from bench.deployment.subject import Built, Study, Subject, is_users
+from bench.deployment.subject import Built, Study, Subject, audited_comparisons, is_users
 from bench.progress import Narrator
 from export import contract_job
+
+Sign = Callable[[Path], None]
 
 
 def subject_of(study: Study, cell: str) -> Subject:
@@ -52,13 +57,22 @@ def subject_of(study: Study, cell: str) -> Subject:
     return user_subject(study, cell) if is_users(study.results) else study_subject(study, cell)
 
 
-def write_deployment(study: Study, cell: str, out: Path, narrator: Narrator, *, instances: int = 1) -> Deployment:
+def write_deployment(
+    study: Study,
+    cell: str,
+    out: Path,
+    narrator: Narrator,
+    *,
+    instances: int = 1,
+    sign: Sign | None = None,
+) -> Deployment:
     """Deploy one cell: as version 1 of a new folder, or as the next version of one that is there.
 
     Args:
         cell: its name.
         out: the deployment folder.
         instances: of the model, that the server holds.
+        sign: signs the checksums of the folder that it is given; without it a signature that was there goes.
 
     Raises:
         InputError: no such cell, one that cannot be served, or a folder that is no deployment or cannot be written.
@@ -70,26 +84,25 @@ def write_deployment(study: Study, cell: str, out: Path, narrator: Narrator, *, 
     with tempfile.TemporaryDirectory(prefix="assay-deploy-") as text:
         built = subject.build(Path(text), narrator)
         number = max((one.number for one in before.versions), default=0) + 1 if before else 1
-        version = _version(subject, built, number)
+        version = _version(study, subject, built, number)
         deployment = _deployment(subject, [*(before.versions if before else ()), version], instances)
 
         def fill(folder: Path) -> None:
             _add_files(folder, deployment, subject, built, study)
             render(folder, deployment)
 
-        write_whole(out, fill)
+        write_whole(out, fill, sign)
     return deployment
 
 
-def roll_back(out: Path, to: int | None = None) -> Deployment:
+def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Deployment:
     """Serve an older version again: the one before the present one, or the one of a number.
 
     Raises:
         ArtifactError: the folder is no deployment, is damaged, or has no such version.
         InputError: there is nothing to go back to, or the folder cannot be written.
     """
-    deployment = read_deployment(out)
-    check_files(out, deployment)
+    deployment = _read(out)
     older = [version.number for version in deployment.versions if version.number < deployment.serving]
     if to is None and not older:
         raise InputError(
@@ -99,7 +112,7 @@ def roll_back(out: Path, to: int | None = None) -> Deployment:
         )
     version = deployment.version(max(older) if to is None else to)
     settings = measured.read(out / AUDITED / str(version.number) / MEASURED_FILE)
-    changed = deployment.model_copy(
+    changed = _in_present_form(out, deployment).model_copy(
         update={
             "serving": version.number,
             "threads": settings.threads,
@@ -107,8 +120,43 @@ def roll_back(out: Path, to: int | None = None) -> Deployment:
             "preferred_batches": preferred_batches(settings.curve),
         }
     )
-    write_whole(out, lambda folder: render(folder, changed))
+    write_whole(out, lambda folder: render(folder, changed), sign)
     return changed
+
+
+def render_again(out: Path, sign: Sign | None = None) -> Deployment:
+    """Write what follows from a deployment's record in its present form, as after an update of Assay, and sign it.
+
+    Raises:
+        ArtifactError: the folder is no deployment or is damaged.
+        InputError: it cannot be written.
+    """
+    changed = _in_present_form(out, _read(out))
+    write_whole(out, lambda folder: render(folder, changed), sign)
+    return changed
+
+
+def _read(out: Path) -> Deployment:
+    """A deployment that is there, its files as they were written.
+
+    Raises:
+        ArtifactError: the folder is no deployment or is damaged.
+    """
+    check_paths(out)
+    found = read_deployment(out)
+    check_files(out, found)
+    check_rendered(out, found)
+    return found
+
+
+def _in_present_form(out: Path, deployment: Deployment) -> Deployment:
+    """The record as this Assay writes it, with what an older one did not say."""
+    return deployment.model_copy(update={"rendering": RENDERING, "warm_up": _warm_up_sums(out, deployment)})
+
+
+def _warm_up_sums(folder: Path, deployment: Deployment) -> dict[str, str]:
+    paths = [folder / name for name in warm_up_paths(deployment).values()]
+    return {path.name: file_sha256(path) for path in paths}
 
 
 def _before(out: Path, subject: Subject) -> Deployment | None:
@@ -124,8 +172,7 @@ def _before(out: Path, subject: Subject) -> Deployment | None:
         raise InputError(
             f"{out} is not empty and not a deployment", expected="a new folder, or one written by `assay deploy`"
         )
-    before = read_deployment(out)
-    check_files(out, before)
+    before = _read(out)
     expected, found = (_contract(one) for one in (subject, before))
     if expected != found:
         raise InputError(
@@ -148,12 +195,14 @@ def _contract(one: Subject | Deployment) -> str:
     return f"{one.name}, {batch} {inputs} -> {outputs}{classes}"
 
 
-def _version(subject: Subject, built: Built, number: int) -> Version:
+def _version(study: Study, subject: Subject, built: Built, number: int) -> Version:
+    model, _ = audited_comparisons(study.audit, subject.cell)
     return Version(
         number=number,
         cell=subject.cell.name,
         precision=subject.precision,
         model_sha256=file_sha256(built.folder / contract_job.MODEL_FILE),
+        audited_sha256=model.models[f"onnx@{subject.export.exporter}"],
         weights=subject.cell.weights,
         accuracy=built.accuracy,
         tolerances=built.tolerances,
@@ -175,6 +224,11 @@ def _deployment(subject: Subject, versions: Sequence[Version], instances: int) -
         most_records=subject.most_records,
         preferred_batches=preferred_batches(subject.curve),
         data=subject.data,
+        rendering=RENDERING,
+        warm_up={
+            file: hashlib.sha256(subject.warm_up[name].tobytes()).hexdigest()
+            for name, file in files_by_input(subject.unit, subject.inputs).items()
+        },
     )
 
 

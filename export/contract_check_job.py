@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from assay.deployment import INPUTS_FILE, OUTPUTS_FILE
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, serve_job
-from assay.served import Records, Tensor, record_type
-from export.contract_job import check_answers, run_graph, session_of
+from assay.served import Records, Tensor, as_records, errors_of, record_type
+from export.contract_job import BATCH, check_answers, run_graph, session_of
+from export.inspect import one_line
 
 if TYPE_CHECKING:
     import onnxruntime
 
 ONNX_NAMES = {"float32": "float", "float64": "double"}
+
+
+class ModelToCheck(BaseModel):
+    """One model and what it answered.
+
+    Attributes:
+        audited: folder of its audited inputs and outputs; None where a deployment has no inputs.
+        allowed: by output, how far an answer may be from the audited one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    audited: Path | None
+    allowed: dict[str, float]
 
 
 class CheckRequest(BaseModel):
@@ -30,7 +47,7 @@ class CheckRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    models: list[Path]
+    models: list[ModelToCheck]
     inputs: list[Tensor]
     outputs: list[Tensor]
     record: dict[str, Path]
@@ -38,10 +55,11 @@ class CheckRequest(BaseModel):
 
 
 def work(message: Message, channel: Channel) -> Message:
-    """Check each of the models on the record, alone and `most_records` times in one batch.
+    """Check each of the models on the record, alone and `most_records` times in one batch, and on what was audited.
 
     Raises:
-        ExportFailedError: one does not load or run, or has other inputs or outputs.
+        ExportFailedError: one does not load or run, has other inputs or outputs, needs other files, or answers other
+            than it did.
     """
     import onnxruntime as ort  # noqa: PLC0415
 
@@ -50,13 +68,36 @@ def work(message: Message, channel: Channel) -> Message:
     record = np.zeros(1, record_type(request.inputs))
     for one in request.inputs:
         record[one.name] = np.fromfile(request.record[one.name], one.dtype).reshape(one.shape)
-    for path in request.models:
-        session = session_of(path, 1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    for model in request.models:
+        check_is_whole(model.path)
+        session = session_of(model.path, 1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
         check_types("inputs", session.get_inputs(), request.inputs)
         check_types("outputs", session.get_outputs(), request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):
             _run(session, records, request)
+        if model.audited is not None:
+            _check_answers(session, model, model.audited, request)
     return {}
+
+
+def check_is_whole(path: Path) -> None:
+    """
+    Raises:
+        ExportFailedError: the graph's weights lie in other files, which nobody checked.
+    """
+    import onnx  # noqa: PLC0415
+    from onnx.external_data_helper import _get_all_tensors, uses_external_data  # noqa: PLC0415
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's exceptions share no base but this
+        raise ExportFailedError(f"{path} is no ONNX file", found=one_line(error)) from error
+    for tensor in _get_all_tensors(model):
+        if uses_external_data(tensor):
+            places = {entry.key: entry.value for entry in tensor.external_data}
+            raise ExportFailedError(
+                f"{path} takes weights from another file", expected="none", found=ascii(places.get("location"))[:200]
+            )
 
 
 def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequence[Tensor]) -> None:
@@ -80,6 +121,23 @@ def _run(session: onnxruntime.InferenceSession, records: Records, request: Check
     for one in request.outputs:
         if one.index_of:
             check_answers(found[one.index_of], found[one.name])
+
+
+def _check_answers(
+    session: onnxruntime.InferenceSession, model: ModelToCheck, audited: Path, request: CheckRequest
+) -> None:
+    """The graph still answers as it did when it was audited."""
+    inputs = as_records(np.load(audited / INPUTS_FILE, mmap_mode="r", allow_pickle=False), request.inputs)
+    outputs = as_records(np.load(audited / OUTPUTS_FILE, mmap_mode="r", allow_pickle=False), request.outputs)
+    found = run_graph(session, inputs, request.outputs, BATCH if request.most_records else 0)
+    for one in request.outputs:
+        largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]
+        if not largest <= allowed:
+            raise ExportFailedError(
+                f"{model.path} does not answer '{one.name}' as {audited / OUTPUTS_FILE} says that it did",
+                expected=f"at most {allowed:.3g} apart",
+                found=f"{largest:.3g}",
+            )
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment
+from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
 from assay.errors import ArtifactError, NotInstalledError
 from assay.results import Cell
 from assay.served import Tensor
+from bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 
 if TYPE_CHECKING:
-    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelWarmup
+    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelQueuePolicy, ModelWarmup
 
 
 WARM_UP = "warmup"
@@ -45,8 +46,13 @@ def most_records(curve: Sequence[Cell]) -> int:
 
 def warm_up_files(deployment: Deployment) -> dict[str, str]:
     """By input, the name of its file in `WARM_UP`."""
-    numbers = [""] if len(deployment.inputs) == 1 else [f"-{place}" for place in range(1, len(deployment.inputs) + 1)]
-    return {one.name: f"{deployment.unit}{number}.raw" for one, number in zip(deployment.inputs, numbers, strict=True)}
+    return files_by_input(deployment.unit, deployment.inputs)
+
+
+def files_by_input(unit: Unit, inputs: Sequence[Tensor]) -> dict[str, str]:
+    """By input, the name of the file with its raw numbers of one record."""
+    numbers = [""] if len(inputs) == 1 else [f"-{place}" for place in range(1, len(inputs) + 1)]
+    return {one.name: f"{unit}{number}.raw" for one, number in zip(inputs, numbers, strict=True)}
 
 
 def config_of(deployment: Deployment) -> ModelConfig:
@@ -68,11 +74,20 @@ def config_of(deployment: Deployment) -> ModelConfig:
     if deployment.preferred_batches:
         config.dynamic_batching.preferred_batch_size.extend(deployment.preferred_batches)
         config.dynamic_batching.max_queue_delay_microseconds = QUEUE_DELAY_MICROSECONDS
+        if deployment.rendering > 1:
+            _bound(config.dynamic_batching.default_queue_policy, deployment)
     for name, value in _parameters(deployment).items():
         config.parameters[name].string_value = value
     for batch in [1, *deployment.preferred_batches]:
         config.model_warmup.append(_warm_up(pb, deployment, batch))
     return config
+
+
+def _bound(policy: ModelQueuePolicy, deployment: Deployment) -> None:
+    """Refuse what would wait too long or among too many."""
+    policy.timeout_action = policy.REJECT
+    policy.default_timeout_microseconds = QUEUE_SECONDS * 1_000_000
+    policy.max_queue_size = most_queued(deployment)
 
 
 def config_text(config: ModelConfig) -> str:

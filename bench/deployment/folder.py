@@ -9,15 +9,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from assay.deployment import CHECKSUMS_FILE
+from assay.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
 from assay.disk import folder_beside, put_in_place
 from assay.store import file_sha256, reporting_disk_errors
 
 
-def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
+def write_whole(folder: Path, fill: Callable[[Path], None], sign: Callable[[Path], None] | None = None) -> None:
     """Fill a copy of a folder, an empty one where there is none, and put it in its place.
 
-    The checksums are written after `fill`, and the content is on disk before the folder takes its name.
+    The checksums are written after `fill`, then signed where asked for: a signature that was there is of what was there
+    and goes. The content is on disk before the folder takes its name.
 
     Raises:
         DiskError: the place cannot be written; what was there before is untouched.
@@ -28,6 +29,9 @@ def write_whole(folder: Path, fill: Callable[[Path], None]) -> None:
             shutil.copytree(folder, work, symlinks=True, dirs_exist_ok=True)
         fill(work)
         write_checksums(work)
+        (work / SIGNATURE_FILE).unlink(missing_ok=True)
+        if sign:
+            sign(work)
         put_in_place(work, folder)
 
 
@@ -38,7 +42,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Every file below a folder but its checksums, in order."""
+    """Every file below a folder but its checksums and their signature, in order."""
     for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and path != folder / CHECKSUMS_FILE:
+        if not path.is_dir() and path not in {folder / CHECKSUMS_FILE, folder / SIGNATURE_FILE}:
             yield path

@@ -2,110 +2,143 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import json
-import math
-import re
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import JsonValue
 
 from assay.deployment import (
     AUDITED,
-    CONFIG_FILE,
     DEPLOYMENT_FILE,
-    LABELS_FILE,
     MEASURED_FILE,
-    MODELS,
     OUTPUTS_FILE,
+    RENDERING,
     STOCK_TRITON,
     TRUE_LABELS_FILE,
     Deployment,
     Unit,
 )
-from assay.errors import ArtifactError
 from assay.records import Interval
 from assay.results import Metrics
 from assay.served import Array
-from assay.texts import markdown, markdown_code
 from bench.deployment import measured
-from bench.deployment.config import WARM_UP, config_of, config_text, warm_up_files
+from bench.deployment.answered import read_array
+from bench.deployment.config import config_of, config_text
+from bench.deployment.contents import (
+    CLIENT,
+    PLACES,
+    REQUESTS,
+    SERVED_FILE,
+    config_file,
+    files_of_deployment,
+    labels_file,
+    sample_request,
+    warm_up_paths,
+)
 from bench.deployment.measured import MeasuredVersion
+from bench.deployment.picture import png_of
+from bench.deployment.serving_limits import memory_mib, stock_arguments
+from bench.deployment.templating import render_template, template
 from train.metrics import classification_metrics
 
-PLACES = {
-    "README.md": "README.md",
-    "inference-service.yaml": "kubernetes/inference-service.yaml",
-    "compose.yaml": "docker/compose.yaml",
-    "Dockerfile": "docker/Dockerfile",
-    "infer.sh": "requests/infer.sh",
-}
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}
 """By what a request is about, requests/client.py: the same program for every model of its kind."""
-CLIENT, SERVED_FILE = "requests/client.py", "requests/model.json"
-"""The client, and what it has to know of the model: names are data for it, never part of its text."""
-PLAIN_WORD = re.compile(r"[A-Za-z0-9._:/-]*")
-SERVER_MEMORY_MIB = 512
-"""What Triton itself takes, generously; the model's own peak comes on top."""
+TRITONS = {1: "25.06", RENDERING: STOCK_TRITON}
+"""By rendering, the tag of the stock image that it names."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a rendering needs beside the record, of the version that serves.
+
+    Attributes:
+        warm_up: by input, the record that the server warms up with, in the shape of one.
+        metrics: from the audited answers; None where nobody knows what is right.
+    """
+
+    warm_up: dict[str, Array]
+    measured: MeasuredVersion
+    metrics: Metrics | None
+
+
+def read_kept(folder: Path, deployment: Deployment) -> Kept:
+    """
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    audited = folder / AUDITED / str(deployment.serving)
+    return Kept(
+        warm_up=_read_warm_up(folder, deployment),
+        measured=measured.read(audited / MEASURED_FILE),
+        metrics=_metrics(audited, deployment),
+    )
 
 
 def render(folder: Path, deployment: Deployment) -> None:
-    """Write the record, the server's configuration, labels, manifests, sample requests and the model card."""
-    repository = folder / MODELS / deployment.name
-    _write(folder / DEPLOYMENT_FILE, deployment.model_dump_json(indent=1))
-    _write(repository / CONFIG_FILE, config_text(config_of(deployment)))
-    if deployment.classes:
-        _write(repository / LABELS_FILE, "".join(f"{name}\n" for name in deployment.classes))
-    arrays = read_record(repository / WARM_UP, deployment)
-    header = request_header(deployment, arrays)
-    requests = folder / "requests"
-    requests.mkdir(exist_ok=True)
-    body = json_request(deployment, arrays)
-    raw = b"".join(array.tobytes() for array in arrays.values())
-    _write(requests / f"{deployment.unit}.json", body)
-    (requests / f"{deployment.unit}.bin").write_bytes(header + raw)
+    """Write everything that follows from the record in its present form, and remove what does not belong to it.
+
+    What else a deployment has (`bench.deployment.contents.kept_files`) must be there.
+    """
+    belonging = files_of_deployment(deployment)
+    for path in [path for path in folder.rglob("*") if not path.is_dir()]:
+        if path.relative_to(folder).as_posix() not in belonging:
+            path.unlink()
+    for name, content in rendered(deployment, read_kept(folder, deployment)).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def rendered(deployment: Deployment, kept: Kept) -> dict[str, bytes]:
+    """By path below the deployment's folder, what follows from its record: written by `render`, compared by `check`.
+
+    The record, the server's configuration, labels, sample requests, manifests, client and model card, in the form of
+    the record's rendering.
+    """
+    found = server_files(deployment) | {DEPLOYMENT_FILE: deployment.model_dump_json(indent=1).encode()}
+    header = request_header(deployment, kept.warm_up)
+    raw = b"".join(array.tobytes() for array in kept.warm_up.values())
+    body = json_request(deployment, kept.warm_up).encode()
+    found |= {sample_request(deployment, "json"): body, sample_request(deployment, "bin"): header + raw}
     if deployment.unit == "image":
-        (requests / "image.png").write_bytes(_png(cast("NDArray[np.uint8]", next(iter(arrays.values())))))
-    audited = folder / AUDITED / str(deployment.serving)
-    words = _words(deployment, measured.read(audited / MEASURED_FILE), _metrics(audited, deployment)) | {
+        pixels = cast("NDArray[np.uint8]", next(iter(kept.warm_up.values())))
+        found[f"{REQUESTS}/image.png"] = png_of(pixels)
+    words = _words(deployment, kept) | {
         "header_bytes": len(header),
         "binary_share": round(len(body) / (len(header) + len(raw))),
     }
-    for template, place in PLACES.items():
-        _write(folder / place, render_template(template, words))
-    _write(folder / CLIENT, _template(CLIENTS[deployment.unit]))
-    _write(folder / SERVED_FILE, json.dumps(_served(deployment), indent=1) + "\n")
+    for name, place in PLACES.items():
+        found[place] = render_template(name, words, deployment.rendering).encode()
+    client = CLIENTS[deployment.unit]
+    if deployment.rendering == 1:  # the client of which had the names in its text
+        return found | {CLIENT: render_template(client, words, deployment.rendering).encode()}
+    described = json.dumps(_served(deployment), indent=1) + "\n"
+    return found | {CLIENT: template(client).encode(), SERVED_FILE: described.encode()}
 
 
-def render_template(name: str, words: dict[str, object]) -> str:
-    """One template with its words filled in; three blank lines or more become one.
-
-    Raises:
-        ArtifactError: a word of the record is none that may stand in such a file.
-    """
-    text = _environment(is_markdown=name.endswith(".md")).get_template(name).render(words)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+def server_files(deployment: Deployment) -> dict[str, bytes]:
+    """Of `rendered`, what the server reads: nothing that it reads is taken from a folder, but the model itself."""
+    found = {config_file(deployment): config_text(config_of(deployment)).encode()}
+    if deployment.classes:
+        found[labels_file(deployment)] = "".join(f"{name}\n" for name in deployment.classes).encode()
+    return found
 
 
-def read_record(folder: Path, deployment: Deployment) -> dict[str, Array]:
-    """The record that the server warms up with, by input, in the shape of one record."""
-    files = warm_up_files(deployment)
-    return {one.name: np.fromfile(folder / files[one.name], one.dtype).reshape(one.shape) for one in deployment.inputs}
+def _read_warm_up(folder: Path, deployment: Deployment) -> dict[str, Array]:
+    """The record that the server warms up with."""
+    paths = warm_up_paths(deployment)
+    return {one.name: np.fromfile(folder / paths[one.name], one.dtype).reshape(one.shape) for one in deployment.inputs}
 
 
 def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
     """Metrics of a version, from its audited probabilities (images, classes); None where there are no labels."""
     if not deployment.classes:
         return None
-    labels = np.load(audited / TRUE_LABELS_FILE, allow_pickle=False)
-    probabilities = np.load(audited / OUTPUTS_FILE, allow_pickle=False)[deployment.outputs[0].name]
+    labels = read_array(audited / TRUE_LABELS_FILE)
+    probabilities = read_array(audited / OUTPUTS_FILE)[deployment.outputs[0].name]
     logits = np.log(np.maximum(probabilities, np.finfo(np.float32).smallest_subnormal))
     return classification_metrics(logits, labels, tuple(deployment.classes))
 
@@ -132,8 +165,9 @@ def _request(deployment: Deployment, more: dict[str, dict[str, JsonValue]]) -> s
     return json.dumps({"inputs": inputs}, separators=(",", ":"))
 
 
-def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | None) -> dict[str, object]:
+def _words(deployment: Deployment, kept: Kept) -> dict[str, object]:
     """What the templates speak of."""
+    known = kept.measured
     others = [one.number for one in deployment.versions if one.number != deployment.serving]
     machine = known.environment.get("processor")
     peak = max((cell.peak_memory_mib or 0 for cell in known.curve), default=0)
@@ -146,10 +180,12 @@ def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | No
         "version": deployment.version(deployment.serving),
         "others": ", ".join(f"version {number}" for number in others),
         "others_count": len(others),
+        "outputs": [one.name for one in deployment.outputs],
         "classes": deployment.classes,
         "size": size,
         "channels": channels,
-        "metrics": metrics,
+        "mode": "RGB" if channels == 3 else "L",
+        "metrics": kept.metrics,
         "measured": known,
         "export": known.export,
         "training": known.training,
@@ -157,8 +193,9 @@ def _words(deployment: Deployment, known: MeasuredVersion, metrics: Metrics | No
         "parameters": f"{known.export.parameters:,}",
         "processor": machine if isinstance(machine, str) else "a machine that did not say its processor",
         "cores": deployment.cores,
-        "memory_mib": SERVER_MEMORY_MIB + deployment.instances * math.ceil(peak),
-        "triton": STOCK_TRITON,
+        "memory_mib": memory_mib(deployment, peak),
+        "triton": TRITONS[deployment.rendering],
+        "arguments": stock_arguments(deployment),
         "percent": _percent,
         "decimals": _decimals,
         "rounded": _rounded,
@@ -177,67 +214,6 @@ def _rounded(interval: Interval) -> str:
     return f"{interval.value:,.0f} ({interval.low:,.0f} to {interval.high:,.0f})"
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
-
-
-class Written(str):
-    """Text that is already written as its format wants it."""
-
-    __slots__ = ()
-
-
-@functools.cache
-def _environment(*, is_markdown: bool) -> jinja2.Environment:
-    """Templates of plain text; an unknown word is an error.
-
-    What they fill in is data: in Markdown it is escaped, and everywhere else a text has to be a plain word, unless a
-    filter has written it as the format wants it.
-    """
-    made = jinja2.Environment(  # noqa: S701  not a page: Markdown, YAML and scripts, each with its own rule
-        loader=jinja2.DictLoader({name: _template(name) for name in PLACES}),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        finalize=_in_markdown if is_markdown else _plain,
-    )
-    made.filters |= {"code": _as_code, "plain": _plain, "quoted": _quoted}
-    return made
-
-
-def _template(name: str) -> str:
-    return (resources.files("bench.deployment") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _in_markdown(value: object) -> object:
-    return value if isinstance(value, Written) or not isinstance(value, str) else Written(markdown(value))
-
-
-def _as_code(text: str) -> Written:
-    return Written(markdown_code(text))
-
-
-def _quoted(text: str) -> Written:
-    """A text in YAML, which reads JSON's strings."""
-    return Written(json.dumps(text))
-
-
-def _plain(value: object) -> object:
-    """
-    Raises:
-        ArtifactError: it is a text with anything in it that a shell, YAML or a Dockerfile could take for its own.
-    """
-    if isinstance(value, Written) or not isinstance(value, str) or PLAIN_WORD.fullmatch(value):
-        return Written(value) if isinstance(value, str) else value
-    raise ArtifactError(
-        "A deployment's record has a word that may not stand in its files",
-        expected="letters, digits and ._:/-",
-        found=ascii(value[:100]),
-    )
-
-
 def _served(deployment: Deployment) -> dict[str, JsonValue]:
     """What the client has to know."""
     inputs: list[JsonValue] = [
@@ -249,8 +225,3 @@ def _served(deployment: Deployment) -> dict[str, JsonValue]:
         "outputs": [one.name for one in deployment.outputs],
         "classes": list(deployment.classes),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

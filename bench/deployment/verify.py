@@ -6,24 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import cast
 
-from assay.audit import read_audit
-from assay.deployment import (
-    AUDIT_COPY,
-    AUDITED,
-    MEASURED_FILE,
-    MODEL_FILE,
-    MODELS,
-    Deployment,
-    read_deployment,
-)
+from assay.deployment import AUDITED, Deployment, read_deployment
 from assay.errors import ArtifactError
 from assay.jobs import Message, run_job
-from assay.served import record_type
-from bench.deployment import measured
 from bench.deployment.answered import read_answered
-from bench.deployment.check import check_files, check_paths
-from bench.deployment.config import WARM_UP, warm_up_files
-from export.contract_check_job import CheckRequest
+from bench.deployment.check import check_files, check_paths, check_rendered
+from bench.deployment.contents import model_file, warm_up_paths
+from bench.deployment.ties import check_version
+from export.contract_check_job import CheckRequest, ModelToCheck
 
 LIMIT_SECONDS = 300
 
@@ -42,31 +32,32 @@ def check_deployment(folder: Path) -> Deployment:
     deployment = read_deployment(folder)
     check_files(folder, deployment)
     for version in deployment.versions:
-        audited = folder / AUDITED / str(version.number)
-        read_audit(audited / AUDIT_COPY)
-        measured.read(audited / MEASURED_FILE)
-        read_answered(audited, deployment)
-    _check_models(folder / MODELS / deployment.name, deployment)
+        read_answered(folder / AUDITED / str(version.number), deployment)
+    _check_models(folder, deployment)
+    for version in deployment.versions:
+        check_version(folder, deployment, version)
+    check_rendered(folder, deployment)
     return deployment
 
 
-def _check_models(repository: Path, deployment: Deployment) -> None:
-    """Every version loads and answers the warm-up, in a process of its own."""
-    files = {name: repository / WARM_UP / file for name, file in warm_up_files(deployment).items()}
-    kind = record_type(deployment.inputs)
-    for name, file in files.items():
-        expected, found = kind[name].itemsize, file.stat().st_size if file.is_file() else 0
-        if expected != found:
-            raise ArtifactError(
-                f"{file} is no {deployment.unit} of this model",
-                expected=f"{expected} bytes",
-                found=f"{found} bytes",
-            )
+def _check_models(folder: Path, deployment: Deployment) -> None:
+    """Every version loads, answers the warm-up, and answers what was audited as it did, where the deployment has that.
+
+    In a process of its own.
+    """
+    models = [
+        ModelToCheck(
+            path=folder / model_file(deployment, version.number),
+            audited=folder / AUDITED / str(version.number) if deployment.unit == "record" else None,
+            allowed=deployment.allowed(version),
+        )
+        for version in deployment.versions
+    ]
     request = CheckRequest(
-        models=[repository / str(one.number) / MODEL_FILE for one in deployment.versions],
+        models=models,
         inputs=deployment.inputs,
         outputs=deployment.outputs,
-        record=files,
+        record={name: folder / file for name, file in warm_up_paths(deployment).items()},
         most_records=deployment.most_records,
     )
     with tempfile.TemporaryDirectory(prefix="assay-check-") as text:

@@ -15,6 +15,7 @@ from assay.errors import ArtifactError
 from assay.store import file_sha256, reporting_disk_errors
 from bench.deployment.check import check_files, check_paths
 from bench.deployment.folder import files_of
+from bench.deployment.render import server_files
 
 
 def take_snapshot(folder: Path, repository: Path) -> Deployment:
@@ -34,11 +35,14 @@ def take_snapshot(folder: Path, repository: Path) -> Deployment:
     found = checked_deployment(folder)
     model = folder / MODELS / found.name
     others = {str(version.number) for version in found.versions} - {str(found.serving)}
+    written = server_files(found)
     with reporting_disk_errors(repository):
         for path in files_of(model):
             name = path.relative_to(model)
-            if name.parts[0] not in others:
+            if name.parts[0] not in others and path.relative_to(folder).as_posix() not in written:
                 _copy(path, repository / found.name / name)
+        for place, content in written.items():
+            _put(repository / found.name / Path(place).name, content)
     served = found.version(found.serving)
     copy = repository / found.name / str(served.number) / MODEL_FILE
     if file_sha256(copy) != served.model_sha256:
@@ -58,6 +62,12 @@ def checked_deployment(folder: Path) -> Deployment:
     found = read_deployment(folder)
     check_files(folder, found)
     return found
+
+
+def _put(target: Path, content: bytes) -> None:
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(target)
 
 
 def _copy(source: Path, target: Path) -> None:
