@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from assay.records import Interval
 from assay.results import Results
 from bench.report.numbers import interval, significant
+from bench.terminal import Terminal, shown
 
 WIDTH = 150
 
@@ -17,18 +17,18 @@ def render(results: Results) -> None:
     table = Table("cell", "wall, ms", "kernels by profile", "framework by profile", "framework by skeleton", "transfer")
     for one in results.attributions:
         table.add_row(
-            one.cell,
+            shown(one.cell),
             interval(one.wall_ms),
-            _or_reason(one.profiled.kernel_ms, one.profiled.reason),
+            shown(_or_reason(one.profiled.kernel_ms, one.profiled.reason)),
             _or_reason(one.profiled.overhead_ms, ""),
-            _or_reason(one.skeleton.overhead_ms, one.skeleton.reason),
+            shown(_or_reason(one.skeleton.overhead_ms, one.skeleton.reason)),
             significant(one.transfer_ms, 2),
         )
-    console = Console(width=WIDTH)
+    console = Terminal(width=WIDTH)
     console.print(table)
     for one in results.attributions:
         if one.agree is False:
-            console.print(f"{one.cell}: the estimators differ: {one.remark}", markup=False)
+            console.print(f"{one.cell}: the estimators differ: {one.remark}")
     if not results.attributions:
         console.print("No cell of this study was timed, so there is nothing to attribute.")
 

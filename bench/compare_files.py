@@ -6,17 +6,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from assay.errors import ArtifactError
 from assay.results import SAMPLE_COLUMNS, read_results
 from assay.store import write_atomically
 from assay.tables import read_table_of
+from assay.texts import markdown, markdown_code, printable
 from bench.compare import Change, Outcome, Side
 from bench.report.numbers import counted, ratio, significant
 from bench.schedule import SAMPLES_FILE
 from bench.summary import by_cell
+from bench.terminal import shown
 
 RESULTS_FILE = "results.json"
 SIGNS = {"faster": "+", "slower": "-", "same": "=", "undecided": "?", "broken": "!", "not judged": " "}
@@ -64,30 +65,30 @@ def sentence(outcome: Outcome) -> str:
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print the comparison as a table."""
-    table = Table(title=f"{escape(outcome.new)} against {escape(outcome.base)}", title_justify="left")
+    table = Table(title=shown(f"{outcome.new} against {outcome.base}"), title_justify="left")
     for heading in ("cell", "base, ms", "new, ms", "new / base", "verdict"):
         words = heading in {"cell", "verdict"}
         table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     for change in outcome.changes:
         style = "red" if change.regression else {"faster": "green", "slower": "yellow"}.get(change.verdict, "")
-        table.add_row(escape(change.name), *_texts(change), style=style)
+        table.add_row(*map(shown, (change.name, *_texts(change))), style=style)
     console.print(table)
     for line in _remarks(outcome):
-        console.print(escape(line), highlight=False)
-    console.print(sentence(outcome), highlight=False)
+        console.print(shown(line))
+    console.print(shown(sentence(outcome)))
 
 
 def write_markdown(outcome: Outcome, path: Path) -> None:
     """Write the comparison as Markdown for a pull request: what changed first, the rest folded away."""
     told = [change for change in outcome.changes if change.regression or change.verdict in {"faster", "slower"}]
     rest = [change for change in outcome.changes if change not in told]
-    lines = [f"### {sentence(outcome)}", "", f"`{outcome.new}` against `{outcome.base}`.", ""]
+    lines = [f"### {sentence(outcome)}", "", f"{markdown_code(outcome.new)} against {markdown_code(outcome.base)}.", ""]
     lines += [*_markdown_table(told), ""] if told else []
     if rest:
         same = sum(change.verdict == "same" for change in rest)
         lines += [f"<details><summary>{counted(len(rest), 'other cell')}, {same} of them the same</summary>", ""]
         lines += [*_markdown_table(rest), "", "</details>", ""]
-    lines += [f"- {line}" for line in _remarks(outcome)]
+    lines += [f"- {markdown(line)}" for line in _remarks(outcome)]
     write_atomically(path, ("\n".join(lines).rstrip() + "\n").encode())
 
 
@@ -100,8 +101,10 @@ def write_junit(outcome: Outcome, path: Path) -> None:
     suite = ElementTree.SubElement(root, "testsuite", {"name": "assay compare", **counts})
     for change in outcome.changes:
         model, _, label = change.name.rpartition("/")
-        case = ElementTree.SubElement(suite, "testcase", {"classname": model.replace("/", "."), "name": label})
-        text = f"{change.verdict}: {change.reason or _texts(change)[2]}"
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": printable(model.replace("/", ".")), "name": printable(label)}
+        )
+        text = printable(f"{change.verdict}: {change.reason or _texts(change)[2]}")
         if change.regression:
             ElementTree.SubElement(case, "failure", {"message": text, "type": change.verdict}).text = text
         elif change.verdict == "not judged":
@@ -122,7 +125,7 @@ def _texts(change: Change) -> tuple[str, str, str, str]:
 
 def _markdown_table(changes: list[Change]) -> list[str]:
     rows = [
-        f"| {' | '.join([SIGNS[change.verdict], f'`{change.name}`', *(t.replace('|', '/') for t in _texts(change))])} |"
+        f"| {' | '.join([SIGNS[change.verdict], markdown_code(change.name), *map(markdown, _texts(change))])} |"
         for change in changes
     ]
     return ["| | cell | base, ms | new, ms | new / base | verdict |", "|---|---|---:|---:|---:|---|", *rows]

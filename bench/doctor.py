@@ -7,11 +7,10 @@ import sys
 from typing import cast
 
 from pydantic import JsonValue
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bench.machine import advice, environment, probe_frameworks, usable_cores
+from bench.terminal import Terminal, shown
 
 NEEDED_FOR = {
     "torch": "training, torch.* runtimes, the torch exporters",
@@ -46,10 +45,10 @@ def diagnose() -> dict[str, JsonValue]:
 
 def render(found: dict[str, JsonValue]) -> None:
     """Print a diagnosis as tables on standard output."""
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(_machine(cast("dict[str, JsonValue]", found["machine"])))
     for sentence in cast("list[str]", found["advice"]):
-        console.print(f"- {sentence}", markup=False)
+        console.print(f"- {sentence}")
     console.print(_frameworks(cast("dict[str, dict[str, str]]", found["frameworks"])))
     console.print(_programs(cast("dict[str, dict[str, str]]", found["programs"])))
 
@@ -71,13 +70,15 @@ def _in_words(value: JsonValue) -> str:
 def _frameworks(frameworks: dict[str, dict[str, str]]) -> Table:
     table = Table("framework", "needed for", "found", title="Frameworks", title_justify="left")
     for name, facts in frameworks.items():
-        shown = "\n".join(f"{key}: {value}" for key, value in facts.items())
-        table.add_row(name, NEEDED_FOR[name], escape(shown), style="red" if "missing" in facts else "")
+        facts_in_lines = "\n".join(f"{key}: {value}" for key, value in facts.items())
+        table.add_row(
+            name, NEEDED_FOR[name], shown(facts_in_lines, lines=True), style="red" if "missing" in facts else ""
+        )
     return table
 
 
 def _programs(programs: dict[str, dict[str, str]]) -> Table:
     table = Table("program", "needed for", "found, or how to get it", title="Programs", title_justify="left")
     for name, facts in programs.items():
-        table.add_row(name, facts["needed_for"], escape(facts["found"] or f"not found. {facts['install']}"))
+        table.add_row(name, facts["needed_for"], facts["found"] or f"not found. {facts['install']}")
     return table

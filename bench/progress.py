@@ -11,17 +11,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from assay.jobs import Message
 from assay.results import Export, Training
+from assay.texts import printable
+from bench.terminal import Terminal, shown
 
 
 class Narrator:
     """Tells how a study goes. On a terminal there are bars; elsewhere only finished things are printed."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or Terminal(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
@@ -37,11 +39,11 @@ class Narrator:
 
     def stage(self, title: str) -> None:
         """A new part of the study begins."""
-        self.console.print(f"[bold]{title}[/bold]")
+        self.console.print(shown(title, "bold"))
 
     def note(self, text: str) -> None:
         """Something finished that stays on the screen."""
-        self.console.print(f"  {text}", markup=False, soft_wrap=True)
+        self.console.print(shown(f"  {text}"), soft_wrap=True)
 
     def bar(self, label: str, done: int, total: int) -> None:
         """How far something is; total 0 when that is not known."""
@@ -77,4 +79,11 @@ class Narrator:
         self.note(f"{export.architecture}{at} by {export.exporter}: {outcome}{reason}")
 
     def _show(self, label: str, done: float, total: float | None, detail: str) -> None:
-        self._progress.update(self._task, description=label, completed=done, total=total, detail=detail, visible=True)
+        self._progress.update(
+            self._task,
+            description=printable(label),
+            completed=done,
+            total=total,
+            detail=printable(detail),
+            visible=True,
+        )

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from assay.selfcheck import Check, SelfCheck
+from bench.terminal import shown
 
 VERDICTS = {
     True: "The instrument is fit for use on this machine.",
@@ -33,10 +34,10 @@ def render(found: SelfCheck, console: Console) -> None:
     """Print the checks, the verdict and, where it failed, what to change."""
     table = Table("check", "measured", "required", "", "remark", title="Self-check", title_justify="left")
     for check in found.checks:
-        outcome = "[green]pass[/green]" if check.passed else "[red]FAIL[/red]"
-        table.add_row(check.name, measured(check), required(check), outcome, check.remark)
+        outcome = shown("pass", "green") if check.passed else shown("FAIL", "red")
+        table.add_row(shown(check.name), measured(check), required(check), outcome, shown(check.remark))
     console.print(table)
     console.print(f"{VERDICTS[found.passed]} ({found.seconds:.0f} s)")
     if not found.passed:
         for sentence in found.advice:
-            console.print(f"- {sentence}", markup=False)
+            console.print(shown(f"- {sentence}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import polars
@@ -12,8 +11,10 @@ from assay.load import LOAD_FILE, Load, read_load
 from assay.results import Results
 from assay.stale import AGAIN, in_words, stale_parts
 from assay.tables import read_table_of
+from assay.texts import printable
 from bench.report import write_report
 from bench.schedule import SAMPLES_FILE
+from bench.terminal import complain
 
 
 def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
@@ -44,7 +45,7 @@ def _audit(folder: Path, results: Results) -> Audit | None:
     audit = read_audit(path)
     stale = in_words(stale_parts(audit, results))
     if stale:
-        sys.stderr.write(f"assay: {path} is out of date. {AGAIN}.\n" + "".join(f"  {line}\n" for line in stale))
+        complain("\n".join([f"assay: {path} is out of date. {AGAIN}.", *map(printable, stale)]))
     return audit
 
 

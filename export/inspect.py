@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import ArtifactError, WorkerError
 from assay.jobs import Channel, Message, run_job, serve_job
+from assay.texts import printable
 
 if TYPE_CHECKING:
     import onnx
@@ -212,7 +213,7 @@ def render(inspection: Inspection) -> str:
     if inspection.metadata:
         width = max(map(len, inspection.metadata))
         lines += ["", *(f"{key:<{width}}  {value}" for key, value in sorted(inspection.metadata.items()))]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _optimised_lines(inspection: Inspection) -> list[str]:

@@ -6,26 +6,27 @@ from rich.console import Console
 from rich.table import Table
 
 from assay.audit import Audit, ModelAudit
+from bench.terminal import shown
 
 
 def render(audit: Audit, console: Console) -> None:
     """Tolerances and where they come from, every subject's worst, and the verdict with its reasons."""
     for model in audit.models:
-        console.print(f"[bold]{model.name}[/bold]: reference {model.reference}", soft_wrap=True)
+        console.print(shown(model.name, "bold") + shown(f": reference {model.reference}"), soft_wrap=True)
         for one in model.tolerances:
             if not one.for_subject:
                 text = one.problem or f"{one.value:.3g} tolerated: {one.derivation}"
-                console.print(f"  {one.inputs}: {text}", soft_wrap=True, markup=False)
+                console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
         console.print(_table(model))
         for found in model.localisations:
-            console.print(f"  {found}", soft_wrap=True, markup=False)
+            console.print(shown(f"  {found}"), soft_wrap=True)
     console.print(f"Verdict: {audit.verdict}", style="bold")
     for reason in audit.reasons:
-        console.print(f"  {reason}", soft_wrap=True, markup=False)
+        console.print(shown(f"  {reason}"), soft_wrap=True)
     if audit.findings:
         console.print("Findings that do not fail it", style="bold")
     for finding in audit.findings:
-        console.print(f"  {finding}", soft_wrap=True, markup=False)
+        console.print(shown(f"  {finding}"), soft_wrap=True)
 
 
 def _table(model: ModelAudit) -> Table:
@@ -35,7 +36,7 @@ def _table(model: ModelAudit) -> Table:
     for name in ("of tolerance", "bits", "flips", ""):
         table.add_column(name, justify="right")
     for subject in dict.fromkeys(one.subject for one in model.comparisons):
-        table.add_row(subject, *_cells(model, subject))
+        table.add_row(*map(shown, (subject, *_cells(model, subject))))
     return table
 
 

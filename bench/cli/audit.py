@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.options import ARTIFACTS, DataRoot, Json
+from bench.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
     from assay.audit import Audit
@@ -51,8 +53,6 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
-    from rich.console import Console
-
     from assay.audit import AUDIT_FILE, PAGE_FILE
     from bench.auditing.table import render
 
@@ -65,11 +65,11 @@ def audit(
             "name a study file, two ONNX files with --reference and --candidate, or one with --runtime"
         )
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        print_json(found)
     else:
-        console = Console(highlight=False)
+        console = Terminal()
         render(found, console)
-        console.print(f"Record: {folder / AUDIT_FILE} and {PAGE_FILE}", soft_wrap=True, markup=False)
+        console.print(f"Record: {folder / AUDIT_FILE} and {PAGE_FILE}", soft_wrap=True)
     if not found.passed:
         raise typer.Exit(1)
 
@@ -89,10 +89,10 @@ def _of_study(
         study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
     folder = out / study.name
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
-    command = f"assay audit {path.name}" + ("" if images is None else f" --images {images}")
-    command += "".join(f" --model {name}" for name in models) + (" --strict-nan" if strict_nan else "")
+    words = ["assay", "audit", path.name, *(() if images is None else ("--images", str(images)))]
+    words += [word for name in models for word in ("--model", name)] + (["--strict-nan"] if strict_nan else [])
     with working_in(folder):
-        return audit_study(run, command, images, models, strict_nan=strict_nan), folder
+        return audit_study(run, shlex.join(words), images, models, strict_nan=strict_nan), folder
 
 
 def _of_pair(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assay.texts import printable
 from bench.cli.options import Json
+from bench.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
     from assay.choice import Candidate, Choice, Objective
@@ -63,7 +65,10 @@ def choose(
     )
     with working_in(study):
         write_choice(found, study)
-    typer.echo(found.model_dump_json(indent=1) if as_json else render(found))
+    if as_json:
+        print_json(found)
+    else:
+        print_lines(render(found))
     if not found.answer:
         raise typer.Exit(1)
 
@@ -92,7 +97,7 @@ def render(choice: Choice) -> str:
         lines += [f"  {cell}: {reason}" for cell, reason in asked.items()]
     if others := len(choice.losers) - len(asked):
         lines.append(f"{others} cells of other models, batches or threads were not asked for.")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _inferred(one: Candidate) -> str:

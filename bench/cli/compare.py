@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import ARTIFACTS, Json
+from bench.terminal import Terminal, print_json
 
 
 def compare(
@@ -40,8 +41,6 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two runs, or two environments measured in turns; exit 1 when something became slower."""
-    from rich.console import Console
-
     from bench.compare import compare_runs
     from bench.compare_files import read_side, show, write_junit, write_markdown
 
@@ -65,8 +64,8 @@ def compare(
     if junit:
         write_junit(outcome, junit)
     if as_json:
-        typer.echo(outcome.model_dump_json(indent=1))
+        print_json(outcome)
     else:
-        show(outcome, Console())
+        show(outcome, Terminal())
     if not outcome.passed:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import DataRoot, Json
+from bench.terminal import print_json, print_line
 
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 CACHE = Path("artifacts") / "data"
@@ -29,7 +30,7 @@ def data_build(
     with narrator.showing():
         dataset = load_dataset(DataRequest(source, size, seed=seed, cache=CACHE), narrator.bar)
     write_medmnist_npz(dataset, out)
-    typer.echo(
+    print_line(
         f"{out}: {len(dataset.train.labels)} + {len(dataset.validation.labels)} + {len(dataset.test.labels)} "
         f"images of {size} pixels. {dataset.notice}"
     )
@@ -51,7 +52,7 @@ def data_show(
         request = DataRequest(source, size, root=data_root, cache=CACHE)
         facts = Facts.model_validate(store_dataset(request, narrator.bar).manifest.facts)
     if as_json:
-        typer.echo(facts.model_dump_json(indent=1))
+        print_json(facts)
         return
     for name, value in facts.model_dump().items():
-        typer.echo(f"{name:13} {value}")
+        print_line(f"{name:13} {value}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Json
+from bench.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from assay.deployment import Deployment
@@ -61,14 +62,14 @@ def deploy(
             found = _deploy(study, cell, folder, data, instances)
         said = f"Deployment: {folder}"
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        print_json(found)
         return
     version = found.version(found.serving)
     accuracy = version.accuracy
     right = f", accuracy {accuracy.value:.2%} ({accuracy.low:.2%} to {accuracy.high:.2%})" if accuracy else ""
     served = f"{found.name}, version {version.number} of {len(found.versions)}"
-    typer.echo(f"{served}: {version.cell}, {version.precision}{right}")
-    typer.echo(said)
+    print_line(f"{served}: {version.cell}, {version.precision}{right}")
+    print_line(said)
 
 
 def _deploy(study: Path, cell: str | None, out: Path, data: Path | None, instances: int) -> Deployment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import AssayError
@@ -23,6 +21,7 @@ from bench.cli.options import ARTIFACTS, DataRoot, Json, Out
 from bench.cli.selfcheck import selfcheck
 from bench.cli.serve import load, serve, verify_server
 from bench.cli.user import compare_model
+from bench.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
 
 if TYPE_CHECKING:
     from assay.study import Study
@@ -77,7 +76,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
         results = run_study(loaded, folder, out / "data", Narrator())
         files = report_of(folder, results, folder / "report")
     if as_json:
-        print_line(results.model_dump_json(indent=1))
+        print_json(results)
         return
     for line in spoken(results):
         print_line(line)
@@ -138,7 +137,7 @@ def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as
     with working_in(out / loaded.name):
         results = run_study(loaded, out / loaded.name, out / "data", Narrator())
     if as_json:
-        print_line(results.model_dump_json(indent=1))
+        print_json(results)
 
 
 def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
@@ -217,16 +216,10 @@ def _inspect(path: Path, *, as_json: bool) -> None:
     from export.inspect import inspect_file, render
 
     found = inspect_file(path)
-    print_line(found.model_dump_json(indent=1) if as_json else render(found))
-
-
-def print_line(text: str) -> None:
-    """The program's own output; everything else goes to standard error."""
-    sys.stdout.write(f"{text}\n")
-
-
-def print_json(value: JsonValue) -> None:
-    print_line(json.dumps(value, indent=1))
+    if as_json:
+        print_json(found)
+    else:
+        print_lines(render(found))
 
 
 # In the order in which a user meets them: a study, what is made of it, and what measures the instrument itself.
@@ -248,13 +241,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run a command: errors in one message on standard error, with their exit code."""
+    tolerate_any_text()
     signal.signal(signal.SIGINT, _stop)
     try:
         app()
     except AssayError as error:
         if "--debug" in sys.argv:
             raise
-        sys.stderr.write(f"assay: {error}\n")
+        complain(f"assay: {error}")
         sys.exit(error.exit_code)
     except Stopped:
         sys.stderr.write("assay: stopped. The same command goes on from here.\n")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import ARTIFACTS, Json
+from bench.terminal import Terminal, print_json
 
 
 def selfcheck(
@@ -16,8 +17,6 @@ def selfcheck(
     as_json: Json = False,
 ) -> None:
     """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
-    from rich.console import Console
-
     from assay.locks import replacing
     from assay.selfcheck import SELFCHECK_FILE
     from bench.progress import Narrator
@@ -29,11 +28,11 @@ def selfcheck(
         with narrator.showing():
             found = run_selfcheck(minutes * 60, narrator.tell)
         path = store_selfcheck(found, out)
-    console = Console(highlight=False)
+    console = Terminal()
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        print_json(found)
     else:
         render(found, console)
-        console.print(f"Record: {path}", soft_wrap=True, markup=False)
+        console.print(f"Record: {path}", soft_wrap=True)
     if not found.passed:
         raise typer.Exit(1)

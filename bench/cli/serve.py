@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from assay.texts import printable
 from bench.cli.options import DataRoot, Json
+from bench.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
     from bench.serving.audited import Audited
@@ -98,8 +100,6 @@ def verify_server(
     as_json: Json = False,
 ) -> None:
     """Ask a server about all that was audited and compare every answer; exit 1 when one differs."""
-    from rich.console import Console
-
     from bench.serving.audited import target_of
     from bench.serving.tables import render_verification
     from bench.serving.verify import verify
@@ -107,9 +107,9 @@ def verify_server(
     audited = _audited(deployment, images, data_root)
     found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way))
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        print_json(found)
     else:
-        render_verification(found, Console(highlight=False))
+        render_verification(found, Terminal())
     if not found.passed:
         raise typer.Exit(1)
 
@@ -144,8 +144,6 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load a server by closed loops and MLPerf LoadGen, and measure what it costs; exit 1 when a number is INVALID."""
-    from rich.console import Console
-
     from assay.load import LOAD_FILE
     from assay.locks import working_in
     from assay.store import write_atomically
@@ -165,12 +163,12 @@ def load(
         with narrator.showing():
             found = measure_load(audited, deployment, target, plan, narrator.tell)
         write_atomically(path, found.model_dump_json(indent=1).encode())
-    console = Console(highlight=False)
+    console = Terminal()
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        print_json(found)
     else:
         render_load(found, console)
-        console.print(f"Record: {path}", soft_wrap=True, markup=False)
+        console.print(f"Record: {path}", soft_wrap=True)
     if found.invalid:
         raise typer.Exit(1)
 
@@ -198,7 +196,7 @@ def _printing(*, as_json: bool) -> Callable[[Event], None]:
     """How events are shown: as JSON, or in words."""
 
     def tell(event: Event) -> None:
-        sys.stdout.write((json.dumps(event) if as_json else _words(event)) + "\n")
+        sys.stdout.write((json.dumps(event) if as_json else printable(_words(event), lines=True)) + "\n")
         sys.stdout.flush()
 
     return tell
@@ -213,7 +211,7 @@ def _words(event: Event) -> str:
             f"  health   {event['http']}/v2/health/ready\n  cores    {cores}\n  log      {event['log']}"
         )
     return {
-        "log": f"server: {event.get('text')}",
+        "log": f"server: {printable(str(event.get('text')))}",
         "serving": f"Version {event.get('version')} serves now.",
         "kept": f"Version {event.get('version')} goes on: {event.get('reason')}",
         "worker lost": "A process that runs the model was killed; the model is loaded anew.",

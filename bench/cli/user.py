@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from bench.cli.audit import sizes_of
 from bench.cli.options import ARTIFACTS, Json
+from bench.terminal import print_json, print_line
 
 
 def compare_model(
@@ -70,10 +72,15 @@ def compare_model(
     from bench.user.work import Wanted, folder_name
 
     location = locate(model, framework)
-    options = [f"--shape {one}" for one in shape or ()] + [f"--dimension {one}" for one in dimension or ()]
-    options += [f"--inputs {inputs.name}"] if inputs else []
-    options += [f"--runtime {one}" for one in runtime or ()]
-    options += [f"--batch {one}" for one in batch or ()] + ([f"--threads {threads}"] if threads > 1 else [])
+    given: dict[str, Sequence[object] | None] = {
+        "--shape": shape,
+        "--dimension": dimension,
+        "--inputs": [inputs.name] if inputs else [],
+        "--runtime": runtime,
+        "--batch": batch,
+        "--threads": [threads] if threads > 1 else [],
+    }
+    options = [word for name, values in given.items() for one in values or () for word in (name, str(one))]
     wanted = Wanted(
         location=location,
         shapes=read_shapes(shape or []),
@@ -85,7 +92,7 @@ def compare_model(
         minutes=minutes,
         precision=precision,
         opset=opset,
-        command=" ".join(["assay compare-model", shlex.quote(str(location)), *options]),
+        command=shlex.join(["assay", "compare-model", str(location), *options]),
     )
     folder = out / folder_name(location)
     with working_in(folder):
@@ -93,10 +100,10 @@ def compare_model(
         files = report_of(folder, results, folder / "report")
     reasons = refusals(results)
     if as_json:
-        typer.echo(results.model_dump_json(indent=1))
+        print_json(results)
     else:
         for line in [*spoken(results), *(f"Refused: {reason}" for reason in reasons)]:
-            typer.echo(line)
-        typer.echo(f"Report: {next(file for file in files if file.suffix == '.html')}")
+            print_line(line)
+        print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
     if reasons:
         raise typer.Exit(1)

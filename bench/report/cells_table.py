@@ -10,6 +10,7 @@ from assay.records import Interval
 from assay.results import Cell, Results, Timing
 from assay.store import write_atomically
 from assay.tables import write_table
+from assay.texts import spreadsheet
 
 Plain = str | int | float | bool | None
 
@@ -62,14 +63,15 @@ def cells_frame(results: Results) -> polars.DataFrame:
 
 
 def write_cells(results: Results, out: Path) -> list[Path]:
-    """Write cells.csv and cells.parquet into `out`.
+    """Write cells.csv and cells.parquet into `out`; in the CSV no text is a formula.
 
     Raises:
         InputError: the folder cannot be written.
     """
     frame = cells_frame(results)
     csv, parquet = out / "cells.csv", out / "cells.parquet"
-    write_atomically(csv, frame.write_csv().encode())
+    texts = polars.col(polars.String).map_elements(spreadsheet, return_dtype=polars.String)
+    write_atomically(csv, frame.with_columns(texts).write_csv().encode())
     write_table(parquet, frame)
     return [csv, parquet]
 

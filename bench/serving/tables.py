@@ -9,13 +9,14 @@ from assay.deployment import Unit
 from assay.load import ClosedLoop, HighestRate, Load, Overhead, Scenario, Split
 from assay.records import Interval
 from assay.verification import Verification
+from bench.terminal import shown
 
 
 def render_verification(found: Verification, console: Console) -> None:
     """Each way with its worst difference and its accuracy, and the verdict with its reasons."""
-    console.print(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}", markup=False)
+    console.print(shown(f"{found.deployment}, version {found.version}, on {found.server or 'a server'}"))
     for name, tolerance in found.tolerances.items():
-        console.print(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}", markup=False, soft_wrap=True)
+        console.print(shown(f"{name}: {tolerance.value:.3g} tolerated: {tolerance.derivation}"), soft_wrap=True)
     table = Table("way", title=f"Every audited {found.unit} over the wire", title_justify="left")
     known = found.audited_accuracy is not None
     for name in (
@@ -29,7 +30,7 @@ def render_verification(found: Verification, console: Console) -> None:
         table.add_column(name, justify="right")
     for way in found.ways:
         table.add_row(
-            way.way,
+            shown(way.way),
             f"{way.requests:,}",
             f"{way.images:,}",
             str(way.failed),
@@ -39,12 +40,12 @@ def render_verification(found: Verification, console: Console) -> None:
         )
     console.print(table)
     for name, why in found.skipped.items():
-        console.print(f"{name} was not tried: {why}", markup=False)
+        console.print(shown(f"{name} was not tried: {why}"))
     reasons = [*found.metadata, *(reason for way in found.ways for reason in way.reasons)]
     audited = f" (audited: {_percent(found.audited_accuracy)} %)" if found.audited_accuracy else ""
     console.print(f"{'The server gives the audited answers' if found.passed else 'DIFFERENT'}{audited}", style="bold")
     for reason in reasons:
-        console.print(f"  {reason}", markup=False, soft_wrap=True)
+        console.print(shown(f"  {reason}"), soft_wrap=True)
 
 
 def _percent(share: Interval) -> str:
@@ -57,8 +58,8 @@ PARTS = ("client", "network", "queue", "compute", "server")
 
 def render_load(found: Load, console: Console) -> None:
     """The closed loop and where its time goes, the server's cost, the rate, LoadGen's scenarios, what is invalid."""
-    console.print(f"{found.deployment}, version {found.version}, on {found.server} over {found.way}", markup=False)
-    console.print(cores_sentence(found), soft_wrap=True, markup=False)
+    console.print(shown(f"{found.deployment}, version {found.version}, on {found.server} over {found.way}"))
+    console.print(shown(cores_sentence(found)), soft_wrap=True)
     console.print(_closed_loop(found))
     console.print(_split(found))
     for one in found.overheads:
@@ -68,7 +69,7 @@ def render_load(found: Load, console: Console) -> None:
     console.print(_scenarios(found))
     console.print(NOT_COMPLIANT)
     for name, why in invalid_of(found):
-        console.print(f"INVALID {name}: {why}", style="bold", markup=False, soft_wrap=True)
+        console.print(shown(f"INVALID {name}: {why}", "bold"), soft_wrap=True)
 
 
 def _closed_loop(found: Load) -> Table:

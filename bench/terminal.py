@@ -1,0 +1,86 @@
+"""What the commands print: text that others wrote is shown there, and never obeyed.
+
+Names of models and cells, reasons and paths may hold escape codes, rich's markup or characters that turn the direction
+of writing. All of them are printed here, as `assay.texts.printable` shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from pydantic import BaseModel, JsonValue
+from rich.console import Console, JustifyMethod, OverflowMethod
+from rich.style import Style
+from rich.text import Text
+
+from assay.texts import printable, printable_json
+
+
+class Terminal(Console):
+    """A console whose texts are texts: neither markup nor emoji names nor escape codes in them are obeyed."""
+
+    def __init__(self, *, stderr: bool = False, file: TextIO | None = None, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, file=file, width=width, highlight=False, markup=False, emoji=False)
+
+    def render_str(
+        self,
+        text: str,
+        *,
+        style: str | Style = "",
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        emoji: bool | None = None,
+        markup: bool | None = None,
+        highlight: bool | None = None,
+        highlighter: Callable[[str | Text], Text] | None = None,
+    ) -> Text:
+        """As rich does, without markup and emoji whatever a caller asks for."""
+        del emoji, markup
+        return super().render_str(
+            printable(text),
+            style=style,
+            justify=justify,
+            overflow=overflow,
+            emoji=False,
+            markup=False,
+            highlight=highlight,
+            highlighter=highlighter,
+        )
+
+
+def shown(text: str, style: str = "", *, lines: bool = False) -> Text:
+    """A text for any of rich's tables and consoles, in which nothing is obeyed."""
+    return Text(printable(text, lines=lines), style=style)
+
+
+def print_line(text: str) -> None:
+    """One line of the program's own output; everything else goes to standard error."""
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def print_lines(text: str) -> None:
+    """Several lines of it, whose ends are our own."""
+    sys.stdout.write(f"{printable(text, lines=True)}\n")
+
+
+def print_json(value: BaseModel | JsonValue) -> None:
+    """A record or value as JSON, in which every character is seen."""
+    text = value.model_dump_json(indent=1) if isinstance(value, BaseModel) else json.dumps(value, indent=1)
+    sys.stdout.write(f"{printable_json(text)}\n")
+
+
+def complain(text: str) -> None:
+    """A message on standard error; what follows its first line is indented, so that it passes for no other."""
+    first, *others = text.splitlines() or [""]
+    sys.stderr.write("".join(f"{line}\n" for line in (printable(first), *(f"  {printable(one)}" for one in others))))
+
+
+def tolerate_any_text() -> None:
+    """Let no name fail to be printed because of the terminal's encoding: what it lacks is shown as Python writes it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a test's own stream has none
+            reconfigure(errors="backslashreplace")
