@@ -244,6 +244,19 @@ class ModelAudit(Record):
         found += [f"{name} was not audited: {reason}" for name, reason in self.missing.items()]
         return found if self.comparisons else [*found, "nothing was compared"]
 
+    def failures_of(self, subject: str, *, strict_nan: bool = False) -> list[str]:
+        """Every reason why one subject does not pass; none too where it was not compared."""
+        found = [
+            f"{one.inputs}, batch {one.batch}: {one.reason}"
+            for one in self.comparisons
+            if one.subject == subject and not one.passed
+        ]
+        return found + [
+            str(one)
+            for one in self.propagation
+            if one.subject == subject and not one.passed and (strict_nan or not one.is_the_runtimes_own)
+        ]
+
     def findings(self) -> list[str]:
         """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, subjects
         whose bits depend on more than the image, and what is on record only.

@@ -101,6 +101,7 @@ class Choice(Record):
         candidates: that meet every constraint, best objective first.
         losers: by cell, why it is not the answer.
         not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
+        wrong: those of the losers whose outputs do not agree, in the timed calls or in the audit.
         nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
     """
 
@@ -115,6 +116,7 @@ class Choice(Record):
     candidates: list[Candidate]
     losers: dict[str, str]
     not_asked_for: list[str] = Field(default_factory=list)
+    wrong: list[str] = Field(default_factory=list)
     nearest: NearMiss | None
 
 

@@ -281,6 +281,12 @@ class Cell(Record):
         """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
         return self.precision not in {"", "fp32"}
 
+    def is_fp32_of(self, other: Cell) -> bool:
+        """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
+        runtimes = {other.runtime, other.runtime.removesuffix(f".{other.precision}")}
+        exporter = other.exporter.removesuffix(f"+{other.precision}")
+        return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
+
 
 class Comparison(Record):
     """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
@@ -291,6 +297,8 @@ class Comparison(Record):
         verdict: of ONNX against native, see `bench.verdicts`; those of all groups are one family.
         ratios: per cell label, its median over the fastest native one's.
         verdicts: per cell label, of it against the fastest native one; a family beside `verdict`.
+        gains: per label of a cell that computes in less than fp32, how many times as long the same runtime takes in
+            fp32, paired: what the precision brings, apart from what ONNX does.
     """
 
     architecture: str
@@ -303,6 +311,7 @@ class Comparison(Record):
     verdict: Verdict
     ratios: dict[str, Interval]
     verdicts: dict[str, Verdict] = Field(default_factory=dict)
+    gains: dict[str, Interval] = Field(default_factory=dict)
 
 
 class DataSummary(Record):

@@ -25,6 +25,7 @@ from assay.stale import AGAIN, Stale, is_of, stale_parts
 from bench.accuracy import accuracy_of_cell
 from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons, is_users
+from bench.judged import judged
 from bench.pareto import cost_of, pareto_front, tie
 
 LICENCES = {
@@ -93,6 +94,7 @@ def choose(
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
         not_asked_for=not_asked_for,
+        wrong=_wrong(results, audit, losers),
         nearest=min(misses, key=lambda one: (one.by, one.cell), default=None) if answer is None else None,
     )
 
@@ -157,6 +159,15 @@ def _believed(
         p99_ms=cell.host.p99_ms.value,
         memory_mib=cell.peak_memory_mib,
     )
+
+
+def _wrong(results: Results, audit: Audit, losers: Mapping[str, str]) -> list[str]:
+    """The losers whose outputs do not agree."""
+    return [
+        cell.name
+        for cell in judged(results, audit).cells
+        if cell.name in losers and cell.agreement is not None and not cell.agreement.passed
+    ]
 
 
 def _value(median_ms: Interval, throughput: Interval, objective: Objective, price_per_hour: float | None) -> Interval:

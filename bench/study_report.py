@@ -12,6 +12,7 @@ from assay.results import Results
 from assay.stale import AGAIN, in_words, stale_parts
 from assay.tables import read_table_of
 from assay.texts import printable
+from bench.judged import judged
 from bench.report import write_report
 from bench.schedule import SAMPLES_FILE
 from bench.terminal import complain
@@ -30,6 +31,16 @@ def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
         InputError: the report cannot be written.
     """
     return write_report(results, _samples(folder, results), out, _audit(folder, results), _load(folder))
+
+
+def as_audited(folder: Path, results: Results) -> Results:
+    """Results as the audit beside them leaves them, for the terminal: see `bench.judged`.
+
+    Raises:
+        ArtifactError: the audit is damaged.
+    """
+    path = folder / AUDIT_FILE
+    return judged(results, read_audit(path)) if path.is_file() else results
 
 
 def _samples(folder: Path, results: Results) -> polars.DataFrame | None:

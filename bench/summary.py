@@ -155,6 +155,7 @@ class _Contest:
     native: Cell
     onnx: Cell
     ratios: dict[str, Ratio]
+    gains: dict[str, Ratio]
 
     @property
     def others(self) -> list[str]:
@@ -171,7 +172,18 @@ def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
     base = timed[native.name]["host"]
     found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
     ratios = {label: ratio for label, ratio in found.items() if ratio is not None}
-    return _Contest(native, onnx, ratios) if onnx.label in ratios else None
+    return _Contest(native, onnx, ratios, _gains(members, timed)) if onnx.label in ratios else None
+
+
+def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
+    """By label of reduced precision, the time of the same runtime in fp32 over its own."""
+    found = {}
+    for cell in members:
+        base = next((one for one in members if cell.reduced_precision and one.is_fp32_of(cell)), None)
+        gain = ratio_estimate(timed[base.name]["host"], timed[cell.name]["host"]) if base else None
+        if gain is not None:
+            found[cell.label] = gain
+    return found
 
 
 def _comparison(contest: _Contest, answer: Verdict) -> Comparison:
@@ -188,6 +200,7 @@ def _comparison(contest: _Contest, answer: Verdict) -> Comparison:
         verdict=answer,
         ratios={label: ratio.interval for label, ratio in contest.ratios.items()},
         verdicts={contest.onnx.label: answer, **dict(zip(others, judged, strict=True))},
+        gains={label: gain.interval for label, gain in contest.gains.items()},
     )
 
 

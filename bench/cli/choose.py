@@ -94,7 +94,8 @@ def render(choice: Choice) -> str:
     asked = {cell: reason for cell, reason in choice.losers.items() if cell not in choice.not_asked_for}
     if asked:
         lines.append("Not chosen:")
-        lines += [f"  {cell}: {reason}" for cell, reason in asked.items()]
+        wrong_first = sorted(asked.items(), key=lambda pair: pair[0] not in choice.wrong)
+        lines += [f"  {'WRONG ' if cell in choice.wrong else ''}{cell}: {reason}" for cell, reason in wrong_first]
     if others := len(choice.losers) - len(asked):
         lines.append(f"{others} cells of other models, batches or threads were not asked for.")
     return "\n".join(map(printable, lines))

@@ -68,7 +68,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     from bench.conductor import run_study
     from bench.progress import Narrator
     from bench.report.explanation import spoken
-    from bench.study_report import report_of
+    from bench.study_report import as_audited, report_of
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
@@ -78,7 +78,7 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     if as_json:
         print_json(results)
         return
-    for line in spoken(results):
+    for line in spoken(as_audited(folder, results)):
         print_line(line)
     print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
 

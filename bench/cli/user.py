@@ -67,7 +67,7 @@ def compare_model(
     from assay.user.model import locate, read_shapes
     from bench.progress import Narrator
     from bench.report.explanation import spoken
-    from bench.study_report import report_of
+    from bench.study_report import as_audited, report_of
     from bench.user.compare import compare_model, refusals
     from bench.user.work import Wanted, folder_name
 
@@ -102,7 +102,7 @@ def compare_model(
     if as_json:
         print_json(results)
     else:
-        for line in [*spoken(results), *(f"Refused: {reason}" for reason in reasons)]:
+        for line in [*spoken(as_audited(folder, results)), *(f"Refused: {reason}" for reason in reasons)]:
             print_line(line)
         print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
     if reasons:

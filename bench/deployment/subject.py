@@ -124,12 +124,7 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
     if model is None or not comparisons:
         why = model.missing.get(cell.label) if model else None
         raise FailedError(f"{cell.name} was not audited", found=why, remedy=remedy)
-    against = [f"{one.inputs}, batch {one.batch}: {one.reason}" for one in comparisons if not one.passed]
-    against += [
-        str(one)
-        for one in model.propagation
-        if one.subject == cell.label and not one.passed and (audit.strict_nan or not one.is_the_runtimes_own)
-    ]
+    against = model.failures_of(cell.label, strict_nan=audit.strict_nan)
     if against:
         more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
         raise FailedError(f"{cell.name} did not pass its audit", found=against[0] + more)

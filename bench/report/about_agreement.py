@@ -139,8 +139,9 @@ def _row(subject: Subject, least_shown: float) -> Row:
 
 
 def _table(subjects: list[Subject]) -> Table:
-    rows = tuple(_table_row(subject) for subject in subjects)
-    caption = "Every comparison with the float64 reference"
+    failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
+    rows = tuple(_table_row(subject) for subject in failed_first)
+    caption = "Every comparison with the float64 reference, those that failed first"
     return Table("agreements", caption, COLUMNS, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 

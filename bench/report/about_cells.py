@@ -5,10 +5,10 @@ from __future__ import annotations
 from assay.records import Interval
 from assay.results import Cell, ColdStart, Comparison, Timing
 from bench.report.blocks import Column, Section, Table, Tone, Value
-from bench.report.evidence import Evidence, Group, group_of
+from bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed
 from bench.report.numbers import TIMES, counted, interval, significant
 
-STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "failed": "bad", "skipped": "notice"}
+STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
 PLACE_COLUMNS = (
     Column("Runtime"),
     Column("Architecture"),
@@ -58,23 +58,31 @@ def all_cells(evidence: Evidence) -> Section | None:
     cells = evidence.results.cells
     if not cells:
         return None
+    wrong = {cell.name for cell in cells if is_timed(cell) and agreement_fails(cell, evidence.results)}
     comparisons = {
         Group(c.architecture, c.size, c.batch, c.threads): (index, c)
         for index, c in enumerate(evidence.results.comparisons)
     }
     rows = tuple(
-        (*_place(index, cell), *_numbers(index, cell, comparisons.get(group_of(cell))), Value(cell.precision))
-        for index, cell in enumerate(cells)
+        (
+            *_place(index, cell, wrong=cell.name in wrong),
+            *_numbers(index, cell, comparisons.get(group_of(cell))),
+            Value(cell.precision),
+        )
+        for index, cell in sorted(enumerate(cells), key=lambda pair: pair[1].name not in wrong)
     )
     columns = (*PLACE_COLUMNS, *NUMBER_COLUMNS, Column("Precision"))
     caption = "All cells; times at the host boundary unless said otherwise, with 95 % intervals"
-    lead = "Select a heading to sort. The same table is in cells.csv and cells.parquet, with full precision."
+    lead = (
+        "Select a heading to sort; cells whose outputs are wrong stand first and have no rank. "
+        "The same table is in cells.csv and cells.parquet, with full precision."
+    )
     return Section("cells", "All cells", lead, (Table("all-cells", caption, columns, rows, filterable=True),))
 
 
-def _place(index: int, cell: Cell) -> tuple[Value, ...]:
+def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
     path = f"/cells/{index}"
-    status = "invalid" if cell.invalid else cell.status
+    status = "wrong" if wrong else "invalid" if cell.invalid else cell.status
     return (
         Value(cell.label),
         Value(cell.architecture),

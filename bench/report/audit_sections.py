@@ -105,8 +105,10 @@ def _findings(audit: Audit) -> Iterator[Item]:
 
 
 def subjects_table(model: ModelAudit, number: int = 0) -> Table:
-    """One row for each subject: its worst over all inputs, batches and threads."""
-    rows = tuple(_subject(model, name) for name in dict.fromkeys(one.subject for one in model.comparisons))
+    """One row for each subject, those that failed first: its worst over all inputs, batches and threads."""
+    failed = {one.subject for one in model.comparisons if not one.passed}
+    names = dict.fromkeys(one.subject for one in model.comparisons)
+    rows = tuple(_subject(model, name) for name in sorted(names, key=lambda name: name not in failed))
     caption = f"{model.name}: the worst of each subject, over all inputs, batch sizes and threads"
     return Table(f"audit-subjects-{number}", caption, SUBJECTS, rows)
 

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from assay.records import Interval
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed, median_of
@@ -113,15 +114,15 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
     if disagreement:
         return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
     finding = (
-        f"{_speed(comparison)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
+        f"{_speed(comparison, results)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
         f"{_in_reduced_precision(comparison, results)}"
     )
     return Verdict(group, comparison.verdict, place, finding)
 
 
-def _speed(comparison: Comparison) -> str:
+def _speed(comparison: Comparison, results: Results) -> str:
     """Who is faster than whom, by how much, how surely."""
-    onnx, native = _labels(comparison)
+    onnx, native = _labels_with_precision(comparison, results)
     if comparison.verdict == "undecided":
         return (
             f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
@@ -138,17 +139,36 @@ def _speed(comparison: Comparison) -> str:
 
 
 def _in_reduced_precision(comparison: Comparison, results: Results) -> str:
-    """The fastest ranked cell that computes in less than fp32, as a sentence of its own; "" where there is none."""
+    """What the fastest ranked cell that computes in less than fp32 gains by that, as a sentence of its own.
+
+    It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against. "" where there is none.
+    """
     group = _group_of_comparison(comparison)
-    cells = [cell for cell in results.cells if group_of(cell) == group and cell.label in comparison.ratios]
-    smaller = [cell for cell in cells if cell.reduced_precision]
+    cells = [cell for cell in results.cells if group_of(cell) == group]
+    smaller = [cell for cell in cells if cell.reduced_precision and cell.label in comparison.ratios]
     if not smaller:
         return ""
     best = min(smaller, key=lambda cell: comparison.ratios[cell.label].value)
-    factor, than = inverse(comparison.ratios[best.label]), runtime_in_words(comparison.native)
-    if factor.value <= 1:
-        return f" In {best.precision}, {runtime_in_words(best.label)} is no faster than {than}."
-    return f" In {best.precision}, {runtime_in_words(best.label)} is {ratio(factor)} faster than {than} in fp32."
+    natives = {cell.precision for cell in cells if cell.framework in FRAMEWORKS and is_timed(cell)}
+    untimed = "" if best.precision in natives else f"; native {best.precision} was not timed"
+    name, gain = runtime_in_words(best.label), _gain(best, cells, comparison)
+    if gain is None:
+        return f" {name} computes in {best.precision} and was not timed in fp32{untimed}."
+    if gain.value <= 1:
+        return f" {best.precision} makes {name} no faster than it is in fp32{untimed}."
+    times = ratio(gain) if gain.low < gain.high else f"about {significant(gain.value, 2)}{TIMES}"
+    return f" {best.precision} makes {name} {times} as fast again as it is in fp32{untimed}."
+
+
+def _gain(cell: Cell, cells: list[Cell], comparison: Comparison) -> Interval | None:
+    """How many times as long the same runtime takes in fp32; without an interval in records that have none."""
+    if cell.label in comparison.gains:
+        return comparison.gains[cell.label]
+    base = next((one for one in cells if one.is_fp32_of(cell) and one.label in comparison.ratios), None)
+    if base is None:
+        return None
+    value = comparison.ratios[base.label].value / comparison.ratios[cell.label].value
+    return Interval(value=value, low=value, high=value)
 
 
 def _invalid(comparison: Comparison, disagreement: str) -> str:
@@ -260,6 +280,17 @@ def _labels(comparison: Comparison) -> tuple[str, str]:
     """The ONNX and the native runtime in words, whether given by label or by cell name."""
     onnx, native = (name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native))
     return runtime_in_words(onnx), runtime_in_words(native)
+
+
+def _labels_with_precision(comparison: Comparison, results: Results) -> tuple[str, str]:
+    """The same, each with its precision where the two differ in it: then the ratio is not ONNX's alone."""
+    labels = _labels(comparison)
+    cells = [_cell(name, comparison, results) for name in (comparison.onnx, comparison.native)]
+    precisions = [(cell.precision or "fp32") if cell else "" for cell in cells]
+    if precisions[0] == precisions[1] or not all(precisions):
+        return labels
+    onnx, native = (f"{label} in {precision}" for label, precision in zip(labels, precisions, strict=True))
+    return onnx, native
 
 
 def _group_of_comparison(comparison: Comparison) -> Group:

@@ -11,6 +11,7 @@ from assay.errors import ArtifactError
 from assay.load import Load
 from assay.results import Results, read_results
 from assay.store import reporting_disk_errors, write_atomically
+from bench.judged import judged
 from bench.report.audit_page import render_audit
 from bench.report.cells_table import write_cells
 from bench.report.evidence import Evidence
@@ -44,12 +45,13 @@ def write_report(
     """
     with reporting_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    sections = sections_of(Evidence(results, samples, audit, load))
+    said = judged(results, audit)
+    sections = sections_of(Evidence(said, samples, audit, load))
     page, markdown = out / "report.html", out / "report.md"
-    write_atomically(page, render_page(results, sections).encode())
-    write_atomically(markdown, render_markdown(results, sections).encode())
+    write_atomically(page, render_page(said, sections).encode())
+    write_atomically(markdown, render_markdown(said, sections).encode())
     record = _write_record(results, out / "results.json")
-    tables, figures = write_cells(results, out), write_figures(sections, out / "figures")
+    tables, figures = write_cells(said, out), write_figures(sections, out / "figures")
     return [page, markdown, record, *tables, *figures, *_write_audit(audit, out)]
 
 
