@@ -41,7 +41,7 @@ from bench.deployment.contents import (
 )
 from bench.deployment.measured import MeasuredVersion
 from bench.deployment.picture import png_of
-from bench.deployment.serving_limits import memory_mib, stock_arguments
+from bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
 from bench.deployment.templating import render_template, template
 from train.metrics import classification_metrics
 
@@ -196,6 +196,7 @@ def _words(deployment: Deployment, kept: Kept) -> dict[str, object]:
         "memory_mib": memory_mib(deployment, peak),
         "triton": TRITONS[deployment.rendering],
         "arguments": stock_arguments(deployment),
+        "most_threads": most_threads(deployment),
         "percent": _percent,
         "decimals": _decimals,
         "rounded": _rounded,

@@ -18,8 +18,12 @@ QUEUE_MIB, LEAST_QUEUED, MOST_QUEUED = 256, 64, 1024
 QUEUE_SECONDS = 30
 """Nobody waits longer; whoever would gets an error at once or then, so that the next good request is answered."""
 CLOSED = "model-repository,shared-memory,trace,logging"
-"""Triton's interfaces that change what it does or read this machine's memory and files. Nobody needs them here."""
-NEVER_SENT = "assay-closed:never\\n"
+"""Triton's interfaces that change what it does or reach this machine's memory and files. Nobody needs them here."""
+NEVER_SENT = "Closed=never\n"
+"""The header that would open them, which nobody can send: over HTTP no value has the end of a line in it, and over gRPC
+no name has a capital letter. So it is no secret, though every user of a machine may read a command's arguments."""
+THREADS_BESIDE = 256
+"""Of the server, beside those that run the model; it has a few for each core of the machine."""
 
 
 def most_request_bytes(deployment: Deployment) -> int:
@@ -40,12 +44,20 @@ def memory_mib(deployment: Deployment, peak_mib: float) -> int:
     return found if deployment.rendering == 1 else found + QUEUE_MIB
 
 
+def most_threads(deployment: Deployment) -> int:
+    """How many threads and processes the server may have."""
+    return THREADS_BESIDE + 8 * deployment.cores
+
+
 def stock_arguments(deployment: Deployment) -> list[str]:
-    """Of the stock Triton's command beside where its repository is."""
+    """Of the stock Triton's command beside where its repository is: one model by its name, nothing guessed or open."""
     return [
         "--model-control-mode=explicit",
         f"--load-model={deployment.name}",
         "--disable-auto-complete-config",
         "--strict-readiness=true",
         "--exit-on-error=true",
+        f"--http-max-input-size={most_request_bytes(deployment)}",
+        f"--http-restricted-api={CLOSED}:{NEVER_SENT}",
+        f"--grpc-restricted-protocol={CLOSED}:{NEVER_SENT}",
     ]
