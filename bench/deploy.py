@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,11 +41,10 @@ from bench.deployment.folder import write_whole
 from bench.deployment.of_study import study_subject
 from bench.deployment.of_user import user_subject
 from bench.deployment.render import render
+from bench.deployment.signature import Sign
 from bench.deployment.subject import Built, Study, Subject, audited_comparisons, is_users
 from bench.progress import Narrator
 from export import contract_job
-
-Sign = Callable[[Path], None]
 
 
 def subject_of(study: Study, cell: str) -> Subject:

@@ -12,8 +12,13 @@ from bench.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from assay.deployment import Deployment
+    from bench.deployment.signature import Sign
 
 DEFAULT_OUT = "deployment"
+ONLY_WHOLE = (
+    "This shows that it is whole and as Assay writes it, not who wrote it: whoever can change it can write its record "
+    "and checksums anew. A signature shows that (--sign-with, --signed-by)"
+)
 
 
 def deploy(
@@ -40,26 +45,44 @@ def deploy(
     to: Annotated[
         int | None, typer.Option("--to", min=1, help="With --rollback: which; the one before when not given.")
     ] = None,
+    rerender: Annotated[
+        Path | None,
+        typer.Option("--rerender", help="Instead: write this deployment's manifests and card anew, and sign it."),
+    ] = None,
+    sign_with: Annotated[
+        Path | None,
+        typer.Option("--sign-with", metavar="KEY.pem", help="Sign what is written with this private key."),
+    ] = None,
+    signed_by: Annotated[
+        Path | None,
+        typer.Option("--signed-by", metavar="PUBLIC.pem", help="With --check: whose signature it has to have."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
     from assay.locks import replacing, using
-    from bench.deploy import roll_back
-    from bench.deployment.verify import check_deployment
+    from bench.deploy import render_again, roll_back
 
-    if sum(one is not None for one in (study, check, rollback)) != 1:
-        raise typer.BadParameter("name a study's folder, or --check FOLDER, or --rollback FOLDER")
+    if sum(one is not None for one in (study, check, rollback, rerender)) != 1:
+        raise typer.BadParameter("name a study's folder, or --check, --rollback or --rerender and a FOLDER")
+    if (check is None and signed_by) or (check is not None and sign_with):
+        raise typer.BadParameter("--signed-by goes with --check, and --sign-with with what is written")
+    sign = _signer(sign_with)
     if check is not None:
-        found, said = check_deployment(check), f"{check}: every check passed"
+        found, said = _check(check, signed_by)
     elif rollback is not None:
         with replacing(rollback):
-            found = roll_back(rollback, to)
+            found = roll_back(rollback, to, sign)
         said = f"{rollback}: an older version serves"
+    elif rerender is not None:
+        with replacing(rerender):
+            found = render_again(rerender, sign)
+        said = f"{rerender}: written anew"
     else:
         assert study is not None
         folder = out or study / DEFAULT_OUT
         with using(study), replacing(folder):
-            found = _deploy(study, cell, folder, data, instances)
+            found = _deploy(study, cell, folder, data, instances, sign)
         said = f"Deployment: {folder}"
     if as_json:
         print_json(found)
@@ -72,7 +95,35 @@ def deploy(
     print_line(said)
 
 
-def _deploy(study: Path, cell: str | None, out: Path, data: Path | None, instances: int) -> Deployment:
+def _signer(key: Path | None) -> Sign | None:
+    """What signs with a key; its password is asked for where it has one."""
+    from bench.deployment.signature import signer
+
+    return signer(key, lambda: str(typer.prompt(f"Password of {key}", hide_input=True))) if key else None
+
+
+def _check(folder: Path, signed_by: Path | None) -> tuple[Deployment, str]:
+    """The verified deployment, and what that does and does not show."""
+    from assay.deployment import RENDERING
+    from bench.deployment.signature import is_signed
+    from bench.deployment.verify import check_deployment
+
+    found = check_deployment(folder, signed_by)
+    said = f"{folder}: every check passed"
+    if found.rendering < RENDERING:
+        said += (
+            "\nIt was written by an older Assay, and everything in it is as that one wrote it. Its container files are "
+            "less strict than today's: `assay deploy --rerender` writes them anew"
+        )
+    if signed_by:
+        return found, f"{said}\nIt is signed by the key of {signed_by}"
+    signed = "It has a signature, which nobody verified: name the key with --signed-by" if is_signed(folder) else ""
+    return found, f"{said}\n{signed or ONLY_WHOLE}"
+
+
+def _deploy(
+    study: Path, cell: str | None, out: Path, data: Path | None, instances: int, sign: Sign | None
+) -> Deployment:
     from bench.deploy import write_deployment
     from bench.deployment.subject import read_study
     from bench.progress import Narrator
@@ -81,7 +132,7 @@ def _deploy(study: Path, cell: str | None, out: Path, data: Path | None, instanc
     found = read_study(study, data)
     name = cell or _chosen(study)
     with narrator.showing():
-        return write_deployment(found, name, out, narrator, instances=instances)
+        return write_deployment(found, name, out, narrator, instances=instances, sign=sign)
 
 
 def _chosen(study: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -21,8 +22,9 @@ KINDS = "Ed25519, or an elliptic curve of NIST"
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 MOST_BYTES = 100_000
 
-PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
-PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
+PrivateKey: TypeAlias = Any
+PublicKey: TypeAlias = Any
+"""Of one of the two kinds; the type checker skips the package, as it skips the frameworks."""
 
 
 def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
@@ -69,7 +71,7 @@ def public_key(path: Path) -> PublicKey:
 
 def signature_of(content: bytes, key: PrivateKey) -> bytes:
     """By Ed25519, or ECDSA with SHA-256."""
-    return key.sign(content) if isinstance(key, Ed25519PrivateKey) else key.sign(content, ECDSA(SHA256()))
+    return bytes(key.sign(content) if isinstance(key, Ed25519PrivateKey) else key.sign(content, ECDSA(SHA256())))
 
 
 def is_signature(signature: bytes, content: bytes, key: PublicKey) -> bool:

@@ -12,17 +12,23 @@ from assay.jobs import Message, run_job
 from bench.deployment.answered import read_answered
 from bench.deployment.check import check_files, check_paths, check_rendered
 from bench.deployment.contents import model_file, warm_up_paths
+from bench.deployment.signature import check_signature
 from bench.deployment.ties import check_version
 from export.contract_check_job import CheckRequest, ModelToCheck
 
 LIMIT_SECONDS = 300
 
 
-def check_deployment(folder: Path) -> Deployment:
+def check_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
     """Verify a deployment completely; see `assay.deployment` for what has to be there.
 
+    Args:
+        signed_by: the public key whose signature it has to have.
+
     Raises:
-        ArtifactError: a path leaves the folder, or a file is missing, changed or not what the record says.
+        ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
+            signed so.
+        InputError: this is no public key.
         ExportFailedError: a model does not keep the contract, load or run.
         NotInstalledError: tritonclient is missing.
     """
@@ -31,6 +37,8 @@ def check_deployment(folder: Path) -> Deployment:
     check_paths(folder)
     deployment = read_deployment(folder)
     check_files(folder, deployment)
+    if signed_by:
+        check_signature(folder, signed_by)
     for version in deployment.versions:
         read_answered(folder / AUDITED / str(version.number), deployment)
     _check_models(folder, deployment)

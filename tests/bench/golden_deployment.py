@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay.deployment import Tolerance, read_deployment
+from assay.deployment import RENDERING, Tolerance, read_deployment
 from bench.deployment.render import render
 from tests.bench.test_cli import GOLDEN
 
 
 def golden_and_generated(
-    name: str, deployed: Path, work: Path, folder: str, places: Mapping[str, str]
+    name: str, deployed: Path, work: Path, folder: str, places: Mapping[str, str], rendering: int = RENDERING
 ) -> tuple[str, str]:
     """The golden text and the generated one, in which what depends on the machine is made the same first.
 
@@ -21,16 +21,18 @@ def golden_and_generated(
         name: of the golden file in `folder`, below the golden files.
         deployed: a deployment with one version; it is copied into `work`.
         places: by name, where a deployment has the file.
+        rendering: the form of the generated files; golden ones of an older form are never written.
     """
     copy = Path(shutil.copytree(deployed, work / "golden"))
     found = read_deployment(copy)
     version = found.version(1)
     tolerances = {one: Tolerance(value=1e-5, derivation="the rounding of fp32") for one in version.tolerances}
     fixed = {"model_sha256": "0" * 64, "tolerances": tolerances, "created": "2026-01-01"}
-    render(copy, found.model_copy(update={"versions": [version.model_copy(update=fixed)]}))
+    changes = {"versions": [version.model_copy(update=fixed)], "rendering": rendering}
+    render(copy, found.model_copy(update=changes))
     generated = (copy / places[name]).read_text()
     golden = GOLDEN / folder / name
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN") and rendering == RENDERING:
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(generated)
     return golden.read_text(), generated

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from assay.audit import read_audit
-from assay.deployment import read_deployment
+from assay.deployment import RENDERING, STOCK_TRITON, read_deployment
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.results import read_results
-from bench.deploy import roll_back, subject_of, write_deployment
+from bench.deploy import render_again, roll_back, subject_of, write_deployment
 from bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from bench.deployment.folder import write_whole
 from bench.deployment.measured import read
 from bench.deployment.render import CLIENTS, PLACES, render
+from bench.deployment.serving_limits import most_queued, most_request_bytes, stock_arguments
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
@@ -110,6 +112,78 @@ def test_the_generated_manifests_are_the_golden_ones(name: str, first: Path, tmp
     others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
     golden, generated = golden_and_generated(name, first, tmp_path, "deployment", PLACES | others)
     assert generated == golden
+
+
+@pytest.mark.parametrize("name", ["config.pbtxt", *PLACES, CLIENTS["image"]])
+def test_an_older_assay_s_files_are_still_rendered_as_it_wrote_them(name: str, first: Path, tmp_path: Path) -> None:
+    """Its golden files are never updated: deployments that have them are compared with these texts."""
+    others = {"config.pbtxt": "models/bloodnet-28/config.pbtxt", CLIENTS["image"]: "requests/client.py"}
+    golden, generated = golden_and_generated(name, first, tmp_path, "deployment-rendering-1", PLACES | others, 1)
+    assert generated == golden
+
+
+def test_an_older_deployment_is_brought_up_to_date(deployed: Path, study: Path) -> None:
+    older = read_deployment(deployed).model_copy(update={"rendering": 1, "warm_up": {}})
+    write_whole(deployed, lambda folder: render(folder, older))
+    assert not (deployed / "requests/model.json").exists()
+    assert check_deployment(deployed) == older
+    done = assay("deploy", "--check", str(deployed))
+    assert (done.returncode, "written by an older Assay" in done.stdout) == (0, True)
+    assert render_again(deployed).rendering == RENDERING
+    assert check_deployment(deployed).warm_up.keys() == {"image.raw"}
+    write_whole(deployed, lambda folder: render(folder, older))
+    assert write_deployment(read_study(study), CELL, deployed, Narrator()).rendering == RENDERING
+    assert check_deployment(deployed).serving == 2
+
+
+def test_the_composed_container_has_no_rights_that_it_does_not_need(first: Path) -> None:
+    service = yaml.safe_load((first / PLACES["compose.yaml"]).read_text())["services"]["triton"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert (service["read_only"], service["user"]) == (True, "1000:1000")
+    assert "privileged" not in service
+    assert "volumes" not in service
+    assert service["mem_limit"] == service["memswap_limit"]
+    assert service["pids_limit"] < 1000
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert {"noexec", "nosuid", "nodev"} <= set(service["tmpfs"][0].rpartition(":")[2].split(","))
+
+
+def test_the_inference_service_runs_as_nobody_who_may_do_anything(first: Path) -> None:
+    predictor = yaml.safe_load((first / PLACES["inference-service.yaml"]).read_text())["spec"]["predictor"]
+    model = predictor["model"]
+    assert predictor["automountServiceAccountToken"] is False
+    assert predictor["securityContext"]["runAsNonRoot"] is True
+    assert predictor["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert model["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+    }
+    assert model["runtimeVersion"] == f"{STOCK_TRITON}-py3"
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= model.keys()
+    assert model["args"] == stock_arguments(read_deployment(first))
+
+
+def test_both_container_commands_serve_one_model_by_its_name(first: Path) -> None:
+    dockerfile = (first / PLACES["Dockerfile"]).read_text()
+    command = json.loads(dockerfile.partition("CMD ")[2].replace("\\\n", ""))
+    assert command == ["tritonserver", "--model-repository=/models", *stock_arguments(read_deployment(first))]
+    assert {"--model-control-mode=explicit", "--load-model=bloodnet-28", "--disable-auto-complete-config"} <= {*command}
+    assert "COPY --chown=triton-server models/bloodnet-28 /models/bloodnet-28\n" in dockerfile
+    assert "\nUSER 1000:1000\n" in dockerfile
+
+
+def test_a_queue_is_bounded_by_what_it_holds(first: Path) -> None:
+    deployment = read_deployment(first)
+    policy = config_of(deployment).dynamic_batching.default_queue_policy
+    assert (policy.timeout_action, policy.max_queue_size) == (policy.REJECT, 1024)
+    assert policy.default_timeout_microseconds == 30_000_000
+    (images,) = deployment.inputs
+    large = deployment.model_copy(update={"inputs": [images.model_copy(update={"shape": [224, 224, 3]})]})
+    assert most_queued(large) == 64
+    assert 32 * 224 * 224 * 3 * 4 < most_request_bytes(large) < 2**28
 
 
 @pytest.mark.parametrize(("threads", "instances", "cores", "asked"), [(1, 1, "0", "1"), (2, 3, "0-5", "6")])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from assay.errors import AssayError
+from assay.audit import read_audit
+from assay.deployment import RENDERING, Deployment, read_deployment
+from assay.errors import ArtifactError, AssayError
 from bench.deploy import write_deployment
+from bench.deployment.check import check_files, check_rendered
 from bench.deployment.folder import write_checksums
+from bench.deployment.render import render
 from bench.deployment.subject import read_study
+from bench.deployment.ties import check_version
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
 from tests.bench.finished_study import CELL, make_study
@@ -91,6 +97,93 @@ def labels_gone(folder: Path) -> None:
     write_checksums(folder)
 
 
+def put(folder: Path, name: str, content: str = "x") -> None:
+    """A file that does not belong, its checksum with it."""
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(content)
+    write_checksums(folder)
+
+
+def replace(folder: Path, name: str, old: str, new: str) -> None:
+    """Change a file's text, and its checksum with it."""
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+    write_checksums(folder)
+
+
+def second_model(folder: Path) -> None:
+    """One whose backend runs a program."""
+    shutil.copytree(folder / "models/bloodnet-28", folder / "models/evil")
+    (folder / "models/evil/config.pbtxt").write_text('name: "evil"\nbackend: "python"\n')
+    put(folder, "models/evil/1/model.py", "import os")
+
+
+def more_folders(folder: Path) -> None:
+    (folder / "models/bloodnet-28/2").mkdir()
+
+
+def link_inside(folder: Path) -> None:
+    (folder / "docker/Containerfile").symlink_to("Dockerfile")
+
+
+def hard_name(folder: Path) -> None:
+    put(folder, "requests/\u202eyp.tneilc\x1b[31m.py")
+
+
+def may_be_run(folder: Path, name: str, mode: int) -> None:
+    (folder / name).chmod(mode)
+
+
+def pipe(folder: Path) -> None:
+    (folder / "audited/1/outputs.npy").unlink()
+    os.mkfifo(folder / "audited/1/outputs.npy")
+
+
+def in_the_record(folder: Path, **changes: object) -> None:
+    """Change the record, and with it all that follows from it: what somebody who has Assay can do."""
+    deployment = read_deployment(folder)
+    render(folder, Deployment.model_validate(deployment.model_dump() | changes))
+    write_checksums(folder)
+
+
+def better_accuracy(folder: Path) -> None:
+    version = read_deployment(folder).versions[0].model_dump()
+    version["accuracy"] = {"value": 1.0, "low": 1.0, "high": 1.0}
+    in_the_record(folder, versions=[version])
+
+
+def other_export(folder: Path) -> None:
+    version = read_deployment(folder).versions[0].model_dump()
+    in_the_record(folder, versions=[version | {"audited_sha256": "1" * 64}])
+
+
+def failed_audit(folder: Path) -> None:
+    audit = read_audit(folder / "audited/1/audit.json")
+    (model,) = audit.models
+    comparisons = [one.model_copy(update={"passed": False, "reason": "differs"}) for one in model.comparisons]
+    changed = audit.model_copy(update={"models": [model.model_copy(update={"comparisons": comparisons})]})
+    put(folder, "audited/1/audit.json", changed.model_dump_json())
+
+
+def other_warm_up(folder: Path) -> None:
+    path = folder / "models/bloodnet-28/warmup/image.raw"
+    path.write_bytes(bytes(len(path.read_bytes())))
+    write_checksums(folder)
+
+
+def hidden_in_the_picture(folder: Path) -> None:
+    path = folder / "requests/image.png"
+    path.write_bytes(path.read_bytes() + b"#!/bin/sh")
+    write_checksums(folder)
+
+
+def listed_twice(folder: Path) -> None:
+    path = folder / "checksums.sha256"
+    path.write_text(path.read_text() * 2)
+
+
+COMPOSE, CLIENT = "docker/compose.yaml", "requests/client.py"
 CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (one_byte, "model.onnx is not what was deployed"),
     (link_out, "leaves the deployment folder"),
@@ -109,7 +202,94 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: (folder / MODEL).unlink(), "model.onnx"),
     (lambda folder: (folder / "models/bloodnet-28/1/model.py").write_text("x"), "does not belong"),
     (lambda folder: shutil.rmtree(folder / "audited"), "audited"),
+    (second_model, "models/evil does not belong"),
+    (more_folders, "models/bloodnet-28/2 does not belong"),
+    (lambda folder: put(folder, "models/bloodnet-28/1/model.py"), "model.py does not belong"),
+    (lambda folder: put(folder, "models/bloodnet-28/config.h100.pbtxt"), "config.h100.pbtxt does not belong"),
+    (lambda folder: put(folder, ".env", "COMPOSE_FILE=evil.yaml"), ".env does not belong"),
+    (lambda folder: put(folder, "docker/compose.override.yaml"), "compose.override.yaml does not belong"),
+    (lambda folder: put(folder, "requests/numpy.py"), "numpy.py does not belong"),
+    (hard_name, "does not belong"),
+    (link_inside, "Containerfile leaves the deployment folder"),
+    (lambda folder: may_be_run(folder, "requests/infer.sh", 0o755), "infer.sh may be run as a program"),
+    (lambda folder: may_be_run(folder, MODEL, 0o4644), "model.onnx may be run as a program"),
+    (pipe, "outputs.npy is neither a file nor a folder"),
+    (listed_twice, "names no file of the folder"),
+    (other_warm_up, "image.raw is not what was deployed"),
 ]
+"""What is found without rendering anything or loading a model, and so before a folder is served too."""
+RENDERED: list[tuple[Callable[[Path], object], str]] = [
+    (lambda folder: replace(folder, COMPOSE, "read_only: true", "privileged: true"), "compose.yaml is not what Assay"),
+    (
+        lambda folder: replace(folder, "docker/Dockerfile", "USER 1000:1000", "USER root"),
+        "Dockerfile is not what Assay",
+    ),
+    (lambda folder: replace(folder, CLIENT, "import json", "import json, os"), "client.py is not what Assay"),
+    (lambda folder: replace(folder, "requests/model.json", "bloodnet", "other"), "model.json is not what Assay"),
+    (lambda folder: replace(folder, "requests/infer.sh", "set -eu", "set -eu; id"), "infer.sh is not what Assay"),
+    (lambda folder: replace(folder, "requests/image.json", "[1,28,28,3]", "[1,28,3,28]"), "image.json is not what"),
+    (lambda folder: replace(folder, "README.md", "Not for diagnosis", "For diagnosis"), "README.md is not what Assay"),
+    (
+        lambda folder: replace(folder, "kubernetes/inference-service.yaml", "runAsNonRoot: true", "runAsNonRoot: no"),
+        "inference-service.yaml is not what Assay",
+    ),
+    (hidden_in_the_picture, "image.png is not what Assay"),
+    (lambda folder: replace(folder, "deployment.json", '"version', ' "version'), "deployment.json is not what Assay"),
+]
+TIED: list[tuple[Callable[[Path], object], str]] = [
+    (better_accuracy, "outputs.npy is not the answers of the recorded accuracy"),
+    (other_export, "audit.json is not the audit of the deployed file"),
+    (failed_audit, "audit.json lets no"),
+    (lambda folder: in_the_record(folder, threads=7), "measured.json is not the measurement"),
+    (lambda folder: in_the_record(folder, preferred_batches=[2]), "measured.json is not the measurement"),
+]
+
+
+@pytest.mark.parametrize(("change", "part"), RENDERED)
+def test_a_file_that_follows_from_the_record_is_rendered_again(
+    change: Callable[[Path], object], part: str, folder: Path
+) -> None:
+    deployment = read_deployment(folder)
+    change(folder)
+    with pytest.raises(ArtifactError) as raised:
+        check_rendered(folder, deployment)
+    assert part in str(raised.value)
+
+
+@pytest.mark.parametrize(("change", "part"), TIED)
+def test_a_record_that_was_changed_with_all_that_follows_from_it_is_refused(
+    change: Callable[[Path], object], part: str, folder: Path
+) -> None:
+    change(folder)
+    deployment = read_deployment(folder)
+    check_files(folder, deployment)
+    with pytest.raises(ArtifactError) as raised:
+        check_version(folder, deployment, deployment.version(1))
+    assert part in str(raised.value)
+
+
+def test_the_whole_check_has_every_part_and_the_command_names_the_file(folder: Path) -> None:
+    replace(folder, COMPOSE, "read_only: true", "privileged: true")
+    done = assay("deploy", "--check", str(folder))
+    assert done.returncode == 2
+    assert "compose.yaml is not what Assay writes" in done.stderr.splitlines()[-1]
+    better_accuracy(folder)
+    with pytest.raises(ArtifactError, match="recorded accuracy"):
+        check_deployment(folder)
+
+
+def test_whoever_says_that_an_older_assay_wrote_it_is_held_to_what_that_one_wrote(folder: Path) -> None:
+    in_the_record(folder, rendering=1, warm_up={})
+    assert check_deployment(folder).rendering == 1
+    replace(folder, COMPOSE, "read_only: true", "privileged: true")
+    with pytest.raises(ArtifactError, match=r"compose\.yaml is not what Assay writes"):
+        check_deployment(folder)
+
+
+def test_what_only_a_newer_assay_knows_is_refused(folder: Path) -> None:
+    replace(folder, "deployment.json", f'"rendering": {RENDERING}', f'"rendering": {RENDERING + 1}')
+    with pytest.raises(ArtifactError, match="written by a newer Assay"):
+        check_deployment(folder)
 
 
 @pytest.mark.parametrize(("change", "part"), CHANGES)
