@@ -29,6 +29,7 @@ SAID = (
 )
 """How libraries quote it in errors of their own."""
 REMEDY = "Make room, or choose another folder (--out, TMPDIR, ASSAY_CACHE); what was finished is kept"
+MOST_NAME_BYTES = 160
 PROBE_BYTES = 64 * 1024
 TEMPORARY = ".assay-new-"
 """The beginning of the names of everything that is being written and has not taken its own name yet."""
@@ -50,7 +51,9 @@ def disk_error_in(error: BaseException) -> DiskError | None:
         if isinstance(one, DiskError):
             return one
         if isinstance(one, OSError) and one.errno in OF_THE_DISK:
-            return disk_error(Path(os.fsdecode(one.filename or tempfile.gettempdir())), one)
+            if one.filename is not None:
+                return disk_error(Path(os.fsdecode(one.filename)), one)
+            return DiskError("The disk takes no more", found=one.strerror or str(one), remedy=REMEDY)
         said = next((words for words in SAID if words in str(one)), None)
         if said:
             return DiskError("The disk takes no more", found=str(one)[-500:], remedy=REMEDY)
@@ -95,6 +98,17 @@ def refusal_of(folder: Path) -> str | None:
         os.close(handle)
         Path(name).unlink(missing_ok=True)
     return None
+
+
+def short_name(text: str) -> str:
+    """A name from a text, with room for what is put before and behind it: file systems take 255 bytes.
+
+    A long one is cut, and told from another that begins alike by a hash of the whole.
+    """
+    whole = text.encode()
+    if len(whole) <= MOST_NAME_BYTES:
+        return text
+    return f"{whole[: MOST_NAME_BYTES - 20].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:12]}"
 
 
 def temporary_prefix(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import cast
 import polars
 from pydantic import JsonValue
 
-from assay.disk import TEMPORARY
+from assay.disk import TEMPORARY, short_name
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, reporting_disk_errors, write_artifact
@@ -159,7 +159,9 @@ class _Sitting:
         return [unit for unit in self.units if unit.manifest.facts["group"] == name]
 
     def _where(self, group: Group, process: int, inputs: dict[str, JsonValue]) -> Path:
-        return self.folder / f"{group.name.replace('/', '-')}-p{process}-{artifact_key('unit', inputs)[:12]}"
+        return (
+            self.folder / f"{short_name(group.name.replace('/', '-'))}-p{process}-{artifact_key('unit', inputs)[:12]}"
+        )
 
 
 def _fill(

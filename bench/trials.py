@@ -18,6 +18,7 @@ from pathlib import Path
 import polars
 from pydantic import Field
 
+from assay.disk import short_name
 from assay.errors import AssayError, DiskError
 from assay.records import Record
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
@@ -82,12 +83,12 @@ class CellFacts(Record):
 
 def logits_name(cell: str) -> str:
     """File name under which the first process of a cell leaves the logits of the audited images."""
-    return f"{cell.replace('/', '~')}.npy"
+    return f"{short_name(cell.replace('/', '~'))}.npy"
 
 
 def timed_name(cell: str) -> str:
     """File name under which every process of a cell leaves the outputs it kept of timed calls."""
-    return f"{cell.replace('/', '~')}.timed.npz"
+    return f"{short_name(cell.replace('/', '~'))}.timed.npz"
 
 
 @dataclass
@@ -174,7 +175,11 @@ class Unit:
         return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
 
     def _start(self, candidate: Candidate, stack: ExitStack) -> None:
-        log = self.folder / "logs" / f"{self.group.name.replace('/', '-')}-{candidate.label}-p{self.process}.log"
+        log = (
+            self.folder
+            / "logs"
+            / f"{short_name(self.group.name.replace('/', '-'))}-{candidate.label}-p{self.process}.log"
+        )
         worker = Worker(
             candidate,
             limit_seconds=self.limits.call,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assay import __version__
 from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
-from assay.store import write_atomically
+from assay.store import write_together
 from bench.machine import environment
 from bench.report.audit_page import render_audit
 
@@ -47,10 +47,11 @@ def audit_of(
 
 
 def write_audit(audit: Audit, folder: Path) -> None:
-    """Write audit.json and the page audit.html, each whole or not at all.
+    """Write audit.json and the page audit.html, both or neither.
 
     Raises:
         InputError: the folder cannot be written; an older audit in it is untouched.
     """
-    write_atomically(folder / AUDIT_FILE, audit.model_dump_json(indent=1).encode())
-    write_atomically(folder / PAGE_FILE, render_audit(audit).encode())
+    write_together(
+        folder, {AUDIT_FILE: audit.model_dump_json(indent=1).encode(), PAGE_FILE: render_audit(audit).encode()}
+    )

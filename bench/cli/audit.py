@@ -98,6 +98,7 @@ def _of_study(
 def _of_pair(
     reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], runtimes: list[str], out: Path
 ) -> tuple[Audit, Path]:
+    from assay.disk import short_name
     from assay.locks import working_in
     from bench.auditing.localise import RUNNERS
     from bench.auditing.pair import ORT_LEVELS, PairRequest, audit_pair
@@ -106,7 +107,7 @@ def _of_pair(
     for name in runtimes:
         if name not in RUNNERS:
             raise typer.BadParameter(f"--runtime wants one of {', '.join(RUNNERS)}, found '{name}'")
-    folder = out / f"audit-{candidate.stem}"
+    folder = out / f"audit-{short_name(candidate.stem)}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     request = PairRequest(reference, candidate, inputs, sizes_of(dimensions), chosen, (folder / "repro").resolve())
     with working_in(folder):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay import __version__
-from assay.errors import AssayError
 from bench.cli.audit import audit
 from bench.cli.choose import choose
 from bench.cli.compare import compare
 from bench.cli.data import data_app
 from bench.cli.deploy import deploy
+from bench.cli.failures import check_names, flush, told_of
 from bench.cli.options import ARTIFACTS, DataRoot, Json, Out
 from bench.cli.selfcheck import selfcheck
 from bench.cli.serve import load, serve, verify_server
@@ -244,12 +244,17 @@ def main() -> None:
     tolerate_any_text()
     signal.signal(signal.SIGINT, _stop)
     try:
-        app()
-    except AssayError as error:
-        if "--debug" in sys.argv:
+        check_names(sys.argv[1:])
+        try:
+            app()
+        finally:
+            flush()
+    except Exception as error:
+        told = told_of(error)
+        if told is None or "--debug" in sys.argv:
             raise
-        complain(f"assay: {error}")
-        sys.exit(error.exit_code)
+        complain(f"assay: {told}")
+        sys.exit(told.exit_code)
     except Stopped:
         sys.stderr.write("assay: stopped. The same command goes on from here.\n")
         sys.exit(INTERRUPTED)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.disk import short_name
 from assay.user.model import Declared, Location
 from bench.progress import Narrator
 
@@ -61,4 +62,4 @@ class Work:
 
 def folder_name(location: Location) -> str:
     """A harmless name for the model's folder of artifacts."""
-    return f"model-{re.sub(r'[^A-Za-z0-9_-]', '-', location.name)}"
+    return f"model-{short_name(re.sub(r'[^A-Za-z0-9_-]', '-', location.name))}"

@@ -1,11 +1,29 @@
-"""A disk that takes no more: the operating system's own limit on file size stands for it."""
+"""A disk that takes no more, or nothing at all: every command says so, loses nothing, and goes on when there is room.
+
+A small tmpfs in a mount namespace stands for it (`small_disk.py`); where that is not allowed, the system's own limit on
+file size.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import resource
+import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.disk import OF_THE_DISK, disk_error_in, instead_of, refusal_of
+from assay.errors import DiskError, ExportFailedError, FailedError, InputError, WorkerError
+from assay.jobs import error_from, told_of
 from tests.bench.test_cli import ASSAY
 
 
@@ -25,3 +43,191 @@ def test_what_was_finished_stays_and_one_message_says_why(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
     assert (tmp_path / "cells.npz").read_bytes() == b"finished before"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["cells.npz"]
+
+
+MAY_MOUNT = (
+    os.geteuid() == 0
+    and shutil.which("unshare") is not None
+    and subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+    ).returncode
+    == 0
+)
+needs_mount = pytest.mark.skipif(not MAY_MOUNT, reason="only root in a mount namespace may make a small disk")
+
+FREE = [0, 40_000, 200_000, 2_000_000, None]
+"""Bytes left on the disk; None is a disk that is read-only."""
+REFERENCE = Path(__file__).parents[2] / "artifacts" / "reference"
+SAID = ("No space left on device", "Read-only file system")
+
+
+STUDY = """
+name = "disk"
+[data]
+name = "synthetic"
+limit = 160
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [1]
+[train]
+frameworks = ["torch"]
+batch_size = 32
+parity_steps = 0
+[export]
+exporters = ["torch-script"]
+[bench]
+runtimes = ["torch.eager", "ort.cpu", "null"]
+batches = [1]
+processes = 2
+precision = 0
+blocks = 3
+budget_minutes = 2
+weights = "torch"
+"""
+
+
+def on_a_small_disk(place: Path, commands: list[list[str]], free: list[int | None], seeds: list[Path]) -> None:
+    """Run commands as `small_disk.py` says: each names the disk where it fails, and loses and leaves nothing.
+
+    With room, each command ends as it would anywhere: 0, or 1 where the answer on a busy machine is no.
+    """
+    plan = {"seeds": [str(seed) for seed in seeds], "commands": commands, "free": free}
+    done = subprocess.run(
+        ["unshare", "--mount", sys.executable, "-P", "-m", "tests.hostile.small_disk", str(place)],
+        input=json.dumps(plan),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0, done.stderr
+    for one in json.loads(done.stdout):
+        for found in one["tries"]:
+            judge(one["command"], found)
+        last = one["last"]
+        assert last["status"] in {0, 1}, (one["command"], last["stderr"])
+        assert "Traceback" not in last["stderr"]
+        assert "No space" not in last["stdout"] + "".join(last["stderr"].splitlines()[-1:])
+        assert not [name for name in last["files"] if ".assay-" in name]
+
+
+def judge(command: list[str], found: dict[str, Any]) -> None:
+    said = f"{command}, {found['free']} bytes free: {found['stderr']}"
+    assert "Traceback" not in found["stderr"], said
+    assert not [name for name in found["files"] if ".assay-" in name], said
+    if found["status"] not in {0, 1}:
+        assert found["status"] == 2, said
+        last = found["stderr"].strip().splitlines()[-1]
+        assert last.startswith("assay: "), said
+        assert any(words in last for words in SAID), said
+    else:
+        assert found["free"] not in {0, None}, said
+    finished = {name: digest for name, digest in found["before"].items() if "logs/" not in name}
+    assert {name: found["files"].get(name) for name in finished} == finished or found["status"] in {0, 1}, said
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A model of one product, 600 kB, a study, and the report of another."""
+    place = tmp_path_factory.mktemp("seeds")
+    weights = numpy_helper.from_array(np.random.default_rng(0).normal(size=(4, 40_000)).astype(np.float32), "weights")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 40_000])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "weights"], ["y"])], "product", [x], [y], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, place / "product.onnx")
+    (place / "disk.toml").write_text(STUDY)
+    return [place / "product.onnx", place / "disk.toml", REFERENCE / "quick"]
+
+
+PAIR = ["audit", "--reference", "product.onnx", "--candidate", "product.onnx"]
+DATA = ["data", "build", "synthetic", "--out", "cells.npz"]
+
+
+@needs_mount
+@pytest.mark.parametrize(("command", "free"), [(DATA, 0), (DATA, 200_000), (DATA, None), (PAIR, 40_000)])
+def test_a_full_disk_is_named_and_nothing_is_lost(
+    command: list[str], free: int | None, seeds: list[Path], tmp_path: Path
+) -> None:
+    on_a_small_disk(tmp_path, [command], [free], seeds)
+
+
+@pytest.mark.slow
+@needs_mount
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [DATA],
+        [PAIR],
+        [["report", "quick"], ["compare", "quick", "quick", "--markdown", "pull.md", "--junit", "pull.xml"]],
+        [["train", "disk.toml"], ["export", "disk.toml"], ["bench", "disk.toml"]],
+        [["run", "disk.toml"], ["audit", "disk.toml", "--images", "96"], ["choose", "artifacts/disk"]],
+        [["compare-model", "product.onnx", "--minutes", "0.2", "--precision", "0", "--runtime", "ort.cpu"]],
+    ],
+    ids=lambda commands: " ".join(command[0] for command in commands),
+)
+def test_every_stage_at_every_size(commands: list[list[str]], seeds: list[Path], tmp_path: Path) -> None:
+    on_a_small_disk(tmp_path, commands, FREE, seeds)
+
+
+@pytest.mark.parametrize("number", OF_THE_DISK)
+def test_the_disk_is_found_behind_what_a_library_makes_of_it(number: int, tmp_path: Path) -> None:
+    system = OSError(number, os.strerror(number), "model.onnx")
+    assert "model.onnx" in str(disk_error_in(system))
+    try:
+        try:
+            raise system
+        except OSError as error:
+            raise RuntimeError("the writer failed") from error
+    except RuntimeError as error:
+        wrapped = ExportFailedError("The exporter failed", found=str(error))
+        wrapped.__cause__ = error
+    assert isinstance(disk_error_in(wrapped), DiskError)
+    quoted = [f"I/O error: {os.strerror(number)} (os error {number})", f"HDF5: errno = {number}, {os.strerror(number)}"]
+    for text in quoted:
+        assert isinstance(disk_error_in(RuntimeError(text)), DiskError)
+        assert isinstance(instead_of(WorkerError("It ended", found=text), tmp_path), DiskError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("shape mismatch"),
+        OSError(errno.ENOENT, "No such file or directory", "a"),
+        OSError(errno.EFBIG, "File too large", "a"),
+        MemoryError(),
+        ExportFailedError("The exporter failed", found="unsupported operator"),
+    ],
+)
+def test_what_is_the_models_own_stays_so(error: Exception, tmp_path: Path) -> None:
+    assert disk_error_in(error) is None
+    if isinstance(error, FailedError):
+        assert instead_of(error, tmp_path) is error
+
+
+def test_a_job_tells_of_the_disk_and_the_conductor_hears_it() -> None:
+    told = told_of(OSError(errno.ENOSPC, "No space left on device", "weights"))
+    assert told is not None
+    assert told["exit_code"] == 2
+    assert isinstance(error_from(told), DiskError)
+    assert told_of(ValueError("a mistake of ours")) is None
+    bad = told_of(InputError("a mistake of the user's"))
+    assert bad is not None
+    assert not isinstance(error_from(bad), DiskError)
+
+
+def test_a_folder_with_room_or_a_folder_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
+    assert refusal_of(tmp_path) is None
+    assert refusal_of(tmp_path / "gone") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output_on_a_full_disk_is_one_message() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([str(ASSAY), "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("assay: The disk takes no more: found No space left on device")
+    assert done.stderr.count("\n") == 1

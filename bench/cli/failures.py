@@ -1,0 +1,69 @@
+"""What a person is told when a command fails on its input or on the machine, and what is refused at the start."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+
+from assay.disk import disk_error_in
+from assay.errors import AssayError, InputError
+from assay.toolenv import CACHE_VARIABLE
+
+
+def check_names(arguments: Iterable[str]) -> None:
+    """Refuse names of files that are not UTF-8, before any work: neither records nor frameworks can hold them.
+
+    Raises:
+        InputError: an argument, this folder or the one for temporary files or caches has such a name.
+    """
+    for name in (*arguments, _here(), tempfile.gettempdir(), os.environ.get(CACHE_VARIABLE, "")):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(
+                f"The name {os.fsencode(name)!r} cannot be used",
+                expected="UTF-8",
+                found="bytes that are not",
+                remedy="Rename the file or folder",
+            ) from None
+
+
+def told_of(error: Exception) -> AssayError | None:
+    """An error as it is told: ours, the disk's, or the system's about a file; None of a mistake in this program."""
+    if isinstance(error, AssayError):
+        return error
+    found = disk_error_in(error)
+    if found is None and isinstance(error, OSError):
+        what = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "The system refuses something"
+        remedy = "Something else may have removed or changed it meanwhile; what was finished is kept"
+        return InputError(what, found=error.strerror or str(error), remedy=remedy)
+    return found
+
+
+def flush() -> None:
+    """Write out standard output while a failure can still be told.
+
+    Raises:
+        OSError: it cannot be written; what is left of it is given up, so that the interpreter does not try again.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise
+
+
+def _here() -> str:
+    """The folder that this is run in.
+
+    Raises:
+        InputError: it is gone.
+    """
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise InputError("The folder that this is run in is gone", found=error.strerror) from error
