@@ -42,7 +42,7 @@ def export(request: UserExportRequest) -> ExportOutcome:
         opset=max(request.opset, OLDEST_OPSET),
         return_mode="file",
         output_path=str(request.output),
-        input_names=[one.name for one in model.inputs],
-        output_names=[one.name for one in model.outputs],
+        input_names=request.inputs,
+        output_names=request.outputs,
     )
     return ExportOutcome("", (), versions_of("jax", "jax2onnx", "onnx"))

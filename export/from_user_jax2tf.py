@@ -31,8 +31,11 @@ def export(request: UserExportRequest) -> ExportOutcome:
         message = {
             "path": str(model.location.path),
             "function": model.location.function,
-            "inputs": [[one.name, one.dtype, model.open_shape_of(one)] for one in model.inputs],
-            "outputs": [one.name for one in model.outputs],
+            "inputs": [
+                [name, one.dtype, model.open_shape_of(one)]
+                for name, one in zip(request.inputs, model.inputs, strict=True)
+            ],
+            "outputs": request.outputs,
             "output": str(request.output.resolve()),
             "opset": request.opset,
             "answer": str(answer),

@@ -26,8 +26,8 @@ def export_dynamo(request: UserExportRequest) -> ExportOutcome:
         dynamo=True,
         opset_version=max(request.opset, OLDEST_OPSET),
         external_data=False,
-        input_names=[one.name for one in model.inputs],
-        output_names=[one.name for one in model.outputs],
+        input_names=request.inputs,
+        output_names=request.outputs,
         dynamic_shapes=tuple(any_batch for _ in model.inputs) if any_batch and not program else None,
         verbose=False,
     )
@@ -37,7 +37,6 @@ def export_dynamo(request: UserExportRequest) -> ExportOutcome:
 def export_script(request: UserExportRequest) -> ExportOutcome:
     """By `torch.onnx.export(dynamo=False)`."""
     model = request.model
-    names = [one.name for one in (*model.inputs, *model.outputs)]
     any_batch = not model.whole and model.batch is None
     torch.onnx.export(
         load_module(model.location),
@@ -45,9 +44,9 @@ def export_script(request: UserExportRequest) -> ExportOutcome:
         request.output,
         dynamo=False,
         opset_version=min(request.opset, NEWEST_SCRIPT_OPSET),
-        input_names=[one.name for one in model.inputs],
-        output_names=[one.name for one in model.outputs],
-        dynamic_axes={name: {0: "batch"} for name in names} if any_batch else None,
+        input_names=request.inputs,
+        output_names=request.outputs,
+        dynamic_axes={name: {0: "batch"} for name in (*request.inputs, *request.outputs)} if any_batch else None,
     )
     return _outcome()
 

@@ -30,7 +30,7 @@ from export.inspect import one_line, read_model
 from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
 from export.user_probe import MOST_EVALUATED, check_reference
-from export.user_request import UserExportRequest
+from export.user_request import UserExportRequest, plain_names
 
 if TYPE_CHECKING:
     import onnx
@@ -149,7 +149,10 @@ def _metadata(request: ExportMessage, outcome: ExportOutcome) -> dict[str, str]:
 
 
 def rename(path: Path, model: UserModel) -> None:
-    """Give the inputs and outputs of a file the names of the model's, by their places; routes choose their own.
+    """Give the inputs and outputs of a file the names of the model's.
+
+    Values that go by the names of the route's request are known by them, others by their places. A value inside of the
+    graph that has one of the model's names already gets another.
 
     Raises:
         ExportFailedError: it has another number of them.
@@ -161,31 +164,33 @@ def rename(path: Path, model: UserModel) -> None:
     fixed = {tensor.name for tensor in graph.initializer}
     pairs: dict[str, str] = {}
     for kind, values, tensors in (
-        ("inputs", [value for value in graph.input if value.name not in fixed], model.inputs),
-        ("outputs", list(graph.output), model.outputs),
+        ("input", [value for value in graph.input if value.name not in fixed], model.inputs),
+        ("output", list(graph.output), model.outputs),
     ):
         found, wanted = [value.name for value in values], [one.name for one in tensors]
         if len(found) != len(wanted):
             raise ExportFailedError(
-                f"The file has other {kind} than the model", expected=", ".join(wanted), found=", ".join(found)
+                f"The file has other {kind}s than the model", expected=", ".join(wanted), found=", ".join(found)
             )
+        plain = plain_names(kind, len(wanted))
         if set(found) != set(wanted):
-            pairs |= dict(zip(found, wanted, strict=True))
+            pairs |= dict(zip(plain if set(found) == set(plain) else found, wanted, strict=True))
     if pairs:
-        _rename_values(graph, pairs)
+        taken = set(pairs.values()) - pairs.keys()
+        _rename_values(graph, {name: f"{name}_inside" for name in taken} | pairs)
         onnx.save(proto, path)
 
 
 def _rename_values(graph: onnx.GraphProto, pairs: dict[str, str]) -> None:
-    for value in (*graph.input, *graph.output, *graph.value_info):
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = pairs.get(value.name, value.name)
     for node in graph.node:
         for names in (node.input, node.output):
             for place, name in enumerate(names):
                 names[place] = pairs.get(name, name)
         for attribute in node.attribute:
-            if attribute.type == attribute.GRAPH:
-                _rename_values(attribute.g, pairs)
+            for inner in (attribute.g, *attribute.graphs):
+                _rename_values(inner, pairs)
 
 
 def check(message: Message) -> Message:

@@ -20,3 +20,18 @@ class UserExportRequest:
     model: UserModel
     output: Path
     opset: int
+
+    @property
+    def inputs(self) -> list[str]:
+        """What a route calls the inputs; the file gets the model's own names afterwards, which may be any text."""
+        return plain_names("input", len(self.model.inputs))
+
+    @property
+    def outputs(self) -> list[str]:
+        """The same of the outputs."""
+        return plain_names("output", len(self.model.outputs))
+
+
+def plain_names(kind: str, count: int) -> list[str]:
+    """Names that every framework and exporter takes, in alphabetical order."""
+    return [f"assay_{kind}_{place:04}" for place in range(count)]

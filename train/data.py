@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
 from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
+from assay.texts import printable
 from train.sources import Source, UnavailableError, choose, write_array
 
 SPLITS = ("train", "validation", "test")
@@ -246,7 +247,7 @@ def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress 
             source = find_source(replace(real, size=size), progress)
             source.open()
     except (UnavailableError, NotInstalledError) as error:
-        sys.stderr.write(_banner(str(error)))
+        sys.stderr.write(_banner(printable(str(error))))
         return replace(request, name="synthetic")
     return real
 
