@@ -9,13 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 NAMES = "assay-names"
 """The member with the names in the order of the numbers: JSON in ASCII, as uint8."""
+
+
+HEADER_BYTES = 2**18
+"""Of an .npy file of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
+
+
+def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+    """One array of an .npy file, records under names of any length too.
+
+    Raises:
+        OSError, EOFError, ValueError: there is none.
+    """
+    try:
+        found: NDArray[Any] = np.load(path, mmap_mode, allow_pickle=False, max_header_size=HEADER_BYTES)
+    except (MemoryError, RecursionError) as error:  # of the parser, for a header that is nested to death
+        raise ValueError(f"the header of {path.name} cannot be read") from error
+    return found
 
 
 def save_named(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

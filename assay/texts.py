@@ -70,6 +70,11 @@ def markdown_code(text: str) -> str:
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
+def markdown_fence(text: str) -> str:
+    """What stands before and after a block of code in Markdown: more backticks than the text has in a row."""
+    return "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
 def spreadsheet(text: str) -> str:
     """A table cell that a spreadsheet shows, and does not compute: an apostrophe stands before what it would."""
     return f"'{printable(text)}" if text.startswith(FORMULA) else printable(text)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from assay.deployment import INPUTS_FILE, OUTPUTS_FILE
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, serve_job
+from assay.named_arrays import read_array
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from export.contract_job import BATCH, check_answers, run_graph, session_of
 from export.inspect import one_line
@@ -127,8 +128,8 @@ def _check_answers(
     session: onnxruntime.InferenceSession, model: ModelToCheck, audited: Path, request: CheckRequest
 ) -> None:
     """The graph still answers as it did when it was audited."""
-    inputs = as_records(np.load(audited / INPUTS_FILE, mmap_mode="r", allow_pickle=False), request.inputs)
-    outputs = as_records(np.load(audited / OUTPUTS_FILE, mmap_mode="r", allow_pickle=False), request.outputs)
+    inputs = as_records(read_array(audited / INPUTS_FILE, "r"), request.inputs)
+    outputs = as_records(read_array(audited / OUTPUTS_FILE, "r"), request.outputs)
     found = run_graph(session, inputs, request.outputs, BATCH if request.most_records else 0)
     for one in request.outputs:
         largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]

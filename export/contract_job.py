@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, run_job, serve_job
+from assay.named_arrays import read_array
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
 from export.contract import write_deployable
@@ -112,7 +113,7 @@ def work(message: Message, channel: Channel) -> Message:
         shutil.copyfile(request.source, path)
     else:
         write_deployable(request.source, request.contract.spec, request.contract.layout, path)
-    records = as_records(np.load(request.records, mmap_mode="r", allow_pickle=False), request.inputs)
+    records = as_records(read_array(request.records, "r"), request.inputs)
     batch = BATCH if request.most_records else 0
     session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     begun = time.perf_counter()

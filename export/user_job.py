@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from assay import __version__
 from assay.errors import AssayError, ExportFailedError
 from assay.jobs import Channel, Message, serve_job
+from assay.named_arrays import read_array
 from assay.registry import USER_EXPORTERS
 from assay.results import Export
 from assay.user.agreement import Judge
@@ -201,9 +202,7 @@ def check(message: Message) -> Message:
     """
     request = CheckMessage.model_validate(message)
     model = request.model
-    records, native, reference = (
-        np.load(path, allow_pickle=False) for path in (request.records, request.native, request.reference)
-    )
+    records, native, reference = (read_array(path) for path in (request.records, request.native, request.reference))
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, request.exact)
     agreements = []
     for level, session in sessions_at_every_level(request.file, request.exporter):
@@ -251,7 +250,7 @@ def double(message: Message) -> Message:
 
     request = DoubleMessage.model_validate(message)
     model = request.model
-    records = np.load(request.records, allow_pickle=False)
+    records = read_array(request.records)
     step = 1 if model.whole else model.batch or MOST_EVALUATED
     count = min(len(records), max(MOST_EVALUATED // step, 1) * step)
     compute = compute_double(read_model(request.file), request.file.name)

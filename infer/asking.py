@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.errors import FailedError
 from assay.jobs import Channel, Message
+from assay.named_arrays import read_array
 from assay.served import Records, errors_of
 from infer import wire
 
@@ -68,7 +69,7 @@ class Asking:
 
     @classmethod
     def of(cls, request: Request) -> Asking:
-        return cls(request, np.load(request.records, allow_pickle=False), np.load(request.expected, allow_pickle=False))
+        return cls(request, read_array(request.records), read_array(request.expected))
 
     def connect(self) -> wire.Connection:
         return wire.connect(self.request.way, self.request.target)

@@ -22,6 +22,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from assay.errors import InputError
 from assay.jobs import Channel, Message, open_channel, told_of
+from assay.named_arrays import read_array
 from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
 from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
@@ -71,7 +72,7 @@ class Worker:
         Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the nanoseconds
         of every call, the first one first, and the median of the last window.
         """
-        images = np.load(str(message["images"]), mmap_mode="r")
+        images = read_array(Path(str(message["images"])), "r")
         self._places = rotation(len(images), cast("int", message["batch"]))
         self._inputs = [np.ascontiguousarray(images[place]) for place in self._places]
         self._timed = []
@@ -120,7 +121,7 @@ class Worker:
 
     def logits(self, message: Message) -> Message:
         """Compute the logits of the first `count` images, `batch` at a time, and write them to `out` (.npy)."""
-        images = np.load(str(message["images"]), mmap_mode="r")[: cast("int", message["count"])]
+        images = read_array(Path(str(message["images"])), "r")[: cast("int", message["count"])]
         np.save(str(message["out"]), predict(self.session, images, cast("int", message["batch"])))
         return {}
 

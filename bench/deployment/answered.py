@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
 from assay.errors import ArtifactError, DataError
+from assay.named_arrays import read_array as read_any_array
 from assay.served import Records, as_records
 
 
@@ -58,7 +59,7 @@ def read_array(path: Path) -> NDArray[Any]:
         ArtifactError: there is no such array.
     """
     try:
-        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
+        return read_any_array(path)
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(
             f"{path} cannot be read", expected="an array in NumPy's format", found=str(error)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from assay.audit import ModelAudit
 from assay.deployment import Tolerance
 from assay.errors import ArtifactError, FailedError, InputError
+from assay.named_arrays import read_array
 from assay.results import Cell, Export
 from assay.served import DATATYPES, Records, Tensor, records_of
 from assay.store import read_artifact
@@ -142,7 +143,7 @@ def _reference(folder: Path) -> NDArray[np.float64]:
 
 def _array(path: Path) -> NDArray[Any]:
     try:
-        return cast("NDArray[Any]", np.load(path, allow_pickle=False))
+        return read_array(path)
     except (OSError, ValueError, EOFError) as error:
         raise ArtifactError(f"Cannot read {path}", expected="an array", found=str(error), remedy=REMEDY) from error
 
@@ -199,7 +200,7 @@ def _build(
         most_records=most,
     )
     outcome = run_contract(request, work)
-    found = np.load(work / contract_job.OUTPUTS_FILE)
+    found = read_array(work / contract_job.OUTPUTS_FILE)
     return Built(work, judge_outputs(found, audited.reference, audit, outcome.spread), accuracy=None)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue, ValidationError
 
 from assay.study import Study
+from assay.texts import printable
 from bench.report.blocks import Code, Column, Paragraphs, Section, Table, Value
 from bench.report.evidence import Evidence
 from bench.report.numbers import count, counted, duration, listed, moment
@@ -57,7 +58,9 @@ def repeat(evidence: Evidence) -> Section | None:
     )
     own = results.settings.get("command")
     if isinstance(own, str) and own:
-        return Section("repeat", "How to repeat this", lead, (Code(f"With Assay {results.assay_version}", own, "sh"),))
+        return Section(
+            "repeat", "How to repeat this", lead, (Code(f"With Assay {results.assay_version}", printable(own), "sh"),)
+        )
     name = _file_name(results.study)
     command = f"assay run {name}\n# images in a file or folder of yours:\nassay run {name} --data-root IMAGES"
     blocks = (
@@ -163,20 +166,25 @@ def _file_name(study: str) -> str:
 
 def _toml_lines(record: Mapping[str, JsonValue]) -> Iterator[str]:
     """The two levels a study file has: values, then sections, then arrays of sections."""
-    yield from (f"{key} = {_toml_value(value)}" for key, value in record.items() if not _is_section(value))
+    yield from (f"{_toml_key(key)} = {_toml_value(value)}" for key, value in record.items() if not _is_section(value))
     for key, value in record.items():
         if isinstance(value, dict):
-            yield f"\n[{key}]"
+            yield f"\n[{_toml_key(key)}]"
             yield from _toml_lines(value)
         elif isinstance(value, list) and _is_section(value):
             for part in value:
                 assert isinstance(part, dict)
-                yield f"\n[[{key}]]"
+                yield f"\n[[{_toml_key(key)}]]"
                 yield from _toml_lines(part)
 
 
 def _is_section(value: JsonValue) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _toml_key(key: str) -> str:
+    """A key as it is where TOML takes it bare, else as a string."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def _toml_value(value: JsonValue) -> str:

@@ -18,7 +18,7 @@ import vl_convert
 from pydantic import JsonValue
 
 from assay.results import Results
-from assay.texts import markdown, printable, printable_json
+from assay.texts import markdown, markdown_fence, printable, printable_json
 from bench.report.blocks import Figure, Panel, Section
 from bench.report.evidence import SYNTHETIC_LABEL
 from bench.report.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG, seen
@@ -160,7 +160,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": markdown, "legend_groups": legend_groups}
+    environment.filters |= {"md": markdown, "fence": markdown_fence, "legend_groups": legend_groups}
     return environment
 
 

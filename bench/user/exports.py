@@ -15,6 +15,7 @@ from assay.agreement import CEILING
 from assay.disk import folder_beside, put_in_place
 from assay.errors import AssayError, DiskError, FailedError
 from assay.jobs import Message, run_job
+from assay.named_arrays import read_array
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
@@ -67,7 +68,7 @@ class Brought:
 
     @property
     def records(self) -> int:
-        return len(np.load(self.folder / RECORDS_FILE, mmap_mode="r"))
+        return len(read_array(self.folder / RECORDS_FILE, "r"))
 
 
 def bring(work: Work) -> Brought:

@@ -41,19 +41,20 @@ def cell_name(takes: Takes) -> str:
     return f"Pair/0/b{batch_of(takes)}/t1/ort.cpu@{GIVEN}"
 
 
-def model_of(takes: Takes) -> UserModel:
+def model_of(takes: Takes, more: str = "") -> UserModel:
+    """The model; `more` ends the names of its inputs and outputs."""
     rows = (FIXED,) if takes == "a call" else ()
     return UserModel(
         location=Location(path=Path("Pair.onnx"), form="onnx", kind="onnx"),
         kind="onnx",
         inputs=(
-            Tensor(name="left", dtype="float32", shape=(*rows, WIDTH)),
-            Tensor(name="right", dtype="float32", shape=(*rows, WIDTH)),
-            Tensor(name="times", dtype="int64", shape=rows),
+            Tensor(name=f"left{more}", dtype="float32", shape=(*rows, WIDTH)),
+            Tensor(name=f"right{more}", dtype="float32", shape=(*rows, WIDTH)),
+            Tensor(name=f"times{more}", dtype="int64", shape=rows),
         ),
         outputs=(
-            Tensor(name="likeness", dtype="float32", shape=rows),
-            Tensor(name="sum", dtype="float32", shape=(*rows, WIDTH)),
+            Tensor(name=f"likeness{more}", dtype="float32", shape=rows),
+            Tensor(name=f"sum{more}", dtype="float32", shape=(*rows, WIDTH)),
         ),
         whole=takes == "a call",
         batch=FIXED if takes == "four rows" else None,
@@ -61,26 +62,27 @@ def model_of(takes: Takes) -> UserModel:
     )
 
 
-def write_model(path: Path, takes: Takes) -> None:
+def write_model(path: Path, takes: Takes, more: str = "") -> None:
+    left, right, times, likeness, total = (f"{one}{more}" for one in ("left", "right", "times", "likeness", "sum"))
     rows = "batch" if takes == "rows" else FIXED
     nodes = [
-        helper.make_node("Mul", ["left", "right"], ["products"]),
-        helper.make_node("ReduceSum", ["products", "last"], ["likeness"], keepdims=0),
-        helper.make_node("Add", ["left", "right"], ["both"]),
-        helper.make_node("Cast", ["times"], ["factor"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [left, right], ["products"], name=f"products{more}", doc_string=more),
+        helper.make_node("ReduceSum", ["products", "last"], [likeness], keepdims=0),
+        helper.make_node("Add", [left, right], ["both"]),
+        helper.make_node("Cast", [times], ["factor"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["factor", "last"], ["column"]),
-        helper.make_node("Mul", ["both", "column"], ["sum"]),
+        helper.make_node("Mul", ["both", "column"], [total]),
     ]
     tensor = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes,
         "pair",
         [
-            tensor("left", TensorProto.FLOAT, [rows, WIDTH]),
-            tensor("right", TensorProto.FLOAT, [rows, WIDTH]),
-            tensor("times", TensorProto.INT64, [rows]),
+            tensor(left, TensorProto.FLOAT, [rows, WIDTH]),
+            tensor(right, TensorProto.FLOAT, [rows, WIDTH]),
+            tensor(times, TensorProto.INT64, [rows]),
         ],
-        [tensor("likeness", TensorProto.FLOAT, [rows]), tensor("sum", TensorProto.FLOAT, [rows, WIDTH])],
+        [tensor(likeness, TensorProto.FLOAT, [rows]), tensor(total, TensorProto.FLOAT, [rows, WIDTH])],
         [numpy_helper.from_array(np.array([1]), "last")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -88,13 +90,13 @@ def write_model(path: Path, takes: Takes) -> None:
     onnx.save(model, path)
 
 
-def make_comparison(folder: Path, takes: Takes = "rows") -> Path:
-    """Make the folder that `assay compare-model` would, and give it back."""
-    model = model_of(takes)
+def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path:
+    """Make the folder that `assay compare-model` would, and give it back; `more` ends the names of the tensors."""
+    model = model_of(takes, more)
     brought = _brought(folder / "model", model)
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        write_model(work / MODEL_FILE, takes)
+        write_model(work / MODEL_FILE, takes, more)
         return {}
 
     key = write_artifact(folder / "made", KIND, {"takes": takes}, made_by={}, fill=fill).key
@@ -128,9 +130,10 @@ def _brought(folder: Path, model: UserModel) -> Brought:
     chance = np.random.default_rng(0)
     shapes = {one.name: (ROWS, *one.shape) for one in model.inputs}
     records = np.zeros(ROWS, record_type(model.inputs))
-    for name in ("left", "right"):
+    left, right, times = (one.name for one in model.inputs)
+    for name in (left, right):
         records[name] = chance.normal(size=shapes[name])
-    records["times"] = chance.integers(1, 9, shapes["times"])
+    records[times] = chance.integers(1, 9, shapes[times])
     exact = _exact(records)
     np.save(folder / RECORDS_FILE, records)
     np.save(folder / REFERENCE_FILE, exact)
@@ -141,8 +144,8 @@ def _brought(folder: Path, model: UserModel) -> Brought:
 
 def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
     """What the model computes, in float64: (records, width)."""
-    left, right = (records[name].astype(np.float64) for name in ("left", "right"))
-    likeness, both = (left * right).sum(axis=-1), (left + right) * records["times"][..., np.newaxis]
+    left, right, times = (records[name].astype(np.float64) for name in records.dtype.names or ())
+    likeness, both = (left * right).sum(axis=-1), (left + right) * times[..., np.newaxis]
     return np.concatenate([likeness.reshape(ROWS, -1), both.reshape(ROWS, -1)], axis=1)
 
 

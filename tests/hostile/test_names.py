@@ -1,0 +1,531 @@
+"""Names that mean harm, through every file that every command writes: they are shown, and nothing happens.
+
+Whoever adds a command, or a file that one writes, is told here that nobody has sent a hostile name through it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import polars
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from playwright.sync_api import Browser
+from rich.console import Console
+
+from assay.audit import Audit, read_audit
+from assay.choice import Constraints
+from assay.deployment import Deployment, read_deployment
+from assay.errors import ArtifactError
+from assay.named_arrays import read_named, save_named
+from assay.results import Results, read_results
+from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet
+from bench.auditing.table import render as render_audit_table
+from bench.choose import choose
+from bench.cli.choose import render as render_choice
+from bench.cli.main import app
+from bench.compare import Change, Outcome
+from bench.compare_files import show, write_junit, write_markdown
+from bench.deploy import write_deployment
+from bench.deployment.config import config_of, read_config
+from bench.deployment.render import render
+from bench.deployment.subject import read_study
+from bench.deployment.verify import check_deployment
+from bench.progress import Narrator
+from bench.report import write_report
+from bench.terminal import Terminal
+from export.inspect import read_model
+from export.on_onnx_repro import script
+from tests.bench.compared_model import cell_name, make_comparison
+from tests.bench.report.conftest import browser as browser  # noqa: PLC0414  a fixture, made known here
+from tests.bench.report.sample_audit import sample_audit
+from tests.bench.report.sample_explanations import explained_results
+from tests.bench.report.sample_results import CLASSES, sample_samples
+from tests.bench.report.test_load_section import sample_load
+from tests.hostile.hostile_text import (
+    EVERYTHING,
+    LONG,
+    NAMES,
+    SENTINEL,
+    UNSEEN,
+    ending,
+    harm_in_markdown,
+    markdown_tokens,
+    renamed,
+    sentinels,
+)
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "run": "report/ and results.json, audit.json, choice.json as below",
+    "train": "JSON on the terminal, weights",
+    "export": "the description of a file on the terminal, ONNX files",
+    "bench": "results.json",
+    "attribute": "a table on the terminal",
+    "report": "report/",
+    "audit": "audit.json, audit.html, repro/",
+    "choose": "choice.json",
+    "deploy": "a deployment",
+    "serve": "events on the terminal",
+    "verify-server": "a table on the terminal",
+    "load": "load.json, which the report shows",
+    "compare-model": "report/ and results.json",
+    "compare": "Markdown, JUnit XML",
+    "selfcheck": "selfcheck.json: no name of anyone's",
+    "doctor": "a table on the terminal",
+    "data": "an .npz file",
+}
+"""Every command with what it writes; see the tests that send names through it."""
+REPORT_FILES = {
+    "report.html", "report.md", "results.json", "cells.csv", "cells.parquet", "audit.html", "audit.json", "figures",
+}  # fmt: skip
+REPRO_FILES = {"model.onnx", "inputs.npz", "expected.npy", "repro.json", "run.py"}
+DEPLOYMENT_FILES = {
+    "deployment.json", "checksums.sha256", "README.md", "kubernetes/inference-service.yaml", "docker/compose.yaml",
+    "docker/Dockerfile", "requests/infer.sh", "requests/client.py", "requests/model.json", "requests/record.json",
+    "requests/record.bin", "models/pair/config.pbtxt", "models/pair/1/model.onnx", "models/pair/warmup/record-1.raw",
+    "models/pair/warmup/record-2.raw", "models/pair/warmup/record-3.raw", "audited/1/inputs.npy",
+    "audited/1/outputs.npy", "audited/1/audit.json", "audited/1/measured.json",
+}  # fmt: skip
+WIDTH = 4
+WHAT_ACTS = """() => [...document.querySelectorAll('*')].filter(one =>
+    one.matches('iframe, object, embed, img[src^=http], a[href^=http], a[href^=javascript]')
+    || [...one.attributes].some(attribute => attribute.name.startsWith('on'))).length"""
+"""How many elements of a page have a handler, or take a reader or the page somewhere else."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everything runs in a folder of its own, in which a file would lie if a name had been executed."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert sentinels(tmp_path) == []
+    assert not (ROOT / SENTINEL).exists()
+
+
+def hostile_results(more: str = EVERYTHING) -> Results:
+    """A study in which every name that somebody may choose ends with a hostile text, keys included."""
+    plain = explained_results((28, 64), (1,), ("bloodnet",))
+    names = (
+        "bloodnet",
+        "pbc",
+        "Blood cells",
+        "Acevedo",
+        "CC BY",
+        "Unofficial split",
+        "An x86-64",
+        "Incompatible",
+    )
+    dumped = renamed(plain.model_dump(mode="json"), ending((*names, *CLASSES, "multi_processor"), more))
+    return Results.model_validate(dumped).model_copy(update={"study": f"sample{more}"})
+
+
+def hostile_audit(more: str = EVERYTHING) -> Audit:
+    names = ("bloodnet", "pbc", "A processor", "assay audit", "conv", "Conv", "jax2onnx")
+    return Audit.model_validate(renamed(sample_audit().model_dump(mode="json"), ending(names, more)))
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return hostile_results()
+
+
+@pytest.fixture(scope="module")
+def report(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("hostile") / "report"
+    load = renamed(sample_load().model_dump(mode="json"), ending(("bloodnet", "drift"), EVERYTHING))
+    write_report(results, sample_samples(results), out, hostile_audit(), type(sample_load()).model_validate(load))
+    return out
+
+
+def test_every_command_is_known_here() -> None:
+    found = {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+    assert found | {group.name for group in app.registered_groups} == set(COMMANDS)
+
+
+def test_nothing_prints_but_the_one_module_that_escapes() -> None:
+    prints = re.compile(r"(?<![\w.])print\(|\bConsole\(|typer\.echo|sys\.stdout\.write|sys\.stderr\.write")
+    found = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("assay", "bench", "export", "infer", "train")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if prints.search(line) and path != ROOT / "bench/terminal.py"
+    }
+    allowed = ("goes on from here", "printable(", "print(json.dumps(", "job's log")
+    assert [line for line in found if not any(words in line for words in allowed)] == []
+
+
+# The one place of each escaping.
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_each_escaping_shows_all_and_lets_nothing_through(name: str) -> None:
+    assert printable(name).isprintable()
+    assert markdown(name).isprintable()
+    assert harm_in_markdown(f"| {markdown(name)} | {markdown_code(name)} |") == []
+    assert (
+        harm_in_markdown(f"# {markdown(name)}\n\n{markdown(name)}\n\n- {markdown(name)}\n\n{markdown_code(name)}") == []
+    )
+    assert not spreadsheet(name).startswith(FORMULA)
+    assert json.loads(printable_json(json.dumps({name: name}, ensure_ascii=False))) == {name: name}
+
+
+@given(st.text(max_size=60))
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    """In a paragraph, in a table and as code, there is one text, and it is the one that was given."""
+    table = f"| a | b |\n|---|---|\n| {markdown(text)} | {markdown_code(text)} |\n"
+    kinds = [token.type for token in markdown_tokens(table)]
+    assert kinds.count("td_open") == 2
+    assert not {"link_open", "image", "em_open", "strong_open", "s_open", "heading_open"} & set(kinds)
+    paragraph = markdown_tokens(f"A text: {markdown(text)}")
+    assert [token.type for token in paragraph if token.nesting >= 0 and token.type not in ("text", "text_special")] in (
+        ["paragraph_open", "inline"],
+    )
+    shown = "".join(token.content for token in paragraph if token.type in ("text", "text_special"))
+    seen = " ".join(re.split(r"[\r\n\t]+", text)).lstrip()
+    assert " ".join(shown.replace("\u200b", "").split()) == " ".join(f"A text: {printable(seen)}".split())
+
+
+@given(st.text())
+def test_what_is_printable_is_seen_and_json_says_the_same(text: str) -> None:
+    assert not any(one in printable(text) for one in UNSEEN)
+    assert json.loads(printable_json(json.dumps([text, text], ensure_ascii=False))) == [text, text]
+
+
+def test_half_a_character_is_shown() -> None:
+    assert printable("\ud800x") == "\\ud800x"
+    assert json.loads(printable_json('"\ud800"')) == "\ud800"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["file", "self", "args", "kwargs", "allow_pickle", "class", "0", "", "arr_0"],
+        [*NAMES.values(), LONG, "a\0b", "a"],
+    ],
+    ids=["odd", "hostile"],
+)
+def test_arrays_go_under_any_name(names: list[str], tmp_path: Path) -> None:
+    save_named(tmp_path / "arrays.npz", {name: np.full(2, place) for place, name in enumerate(names)})
+    found = read_named(tmp_path / "arrays.npz")
+    assert [(name, int(array[0])) for name, array in found.items()] == [(name, at) for at, name in enumerate(names)]
+
+
+# The report and the audit's page.
+
+
+def test_the_report_s_files_are_known_here(report: Path) -> None:
+    assert {path.name for path in report.iterdir()} == REPORT_FILES
+    assert {path.suffix for path in (report / "figures").iterdir()} == {".svg", ".png"}
+    assert all(re.fullmatch(r"[a-z0-9-]+\.(svg|png)", path.name) for path in (report / "figures").iterdir())
+
+
+def test_records_come_back_as_they_were(report: Path, results: Results) -> None:
+    assert read_results(report / "results.json") == results
+    assert read_audit(report / "audit.json") == hostile_audit()
+    frame = polars.read_parquet(report / "cells.parquet")
+    assert frame["cell"].to_list() == [cell.name for cell in results.cells]
+
+
+def test_no_cell_of_the_table_is_a_formula(report: Path, results: Results, tmp_path: Path) -> None:
+    rows = list(csv.reader(io.StringIO((report / "cells.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == len(results.cells) + 1
+    assert not any(one in field for row in rows for field in row for one in UNSEEN)
+    formulas = results.model_copy(
+        update={"cells": [results.cells[0].model_copy(update={"name": name}) for name in ("=1+1", "@x", "-1", "\t=1")]}
+    )
+    from bench.report.cells_table import write_cells  # noqa: PLC0415  used here alone
+
+    write_cells(formulas, tmp_path)
+    assert [row[0][0] for row in csv.reader(io.StringIO((tmp_path / "cells.csv").read_text()))][1:] == ["'"] * 4
+
+
+def test_the_report_s_markdown_has_no_link_and_no_markup_of_a_name(report: Path) -> None:
+    text = (report / "report.md").read_text(encoding="utf-8")
+    assert EVERYTHING[:6] in text or printable(NAMES["a path"])[:6] in text  # the names are there
+    assert not any(one in text for one in UNSEEN)
+    assert harm_in_markdown(text) == []
+
+
+def test_the_figures_are_pictures(report: Path) -> None:
+    for path in (report / "figures").glob("*.svg"):
+        names = {element.tag.rpartition("}")[2] for element in ElementTree.parse(path).iter()}
+        assert not names & {"script", "foreignObject", "image", "a"}, path.name
+
+
+@pytest.mark.parametrize("page", ["report.html", "audit.html"])
+def test_the_pages_show_the_names_and_run_nothing(page: str, report: Path, browser: Browser) -> None:
+    context = browser.new_context(offline=True)
+    opened, problems = context.new_page(), []
+    opened.on("console", lambda message: problems.append(f"console: {message.text}"))
+    opened.on("pageerror", lambda error: problems.append(f"error: {error}"))
+    opened.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    opened.on("request", lambda asked: asked.url.startswith("file:") or problems.append(f"request: {asked.url}"))
+    opened.goto((report / page).as_uri())
+    if page == "report.html":
+        opened.wait_for_selector("html[data-charts=drawn]", state="attached")
+    assert SENTINEL not in opened.title() or "<script>" in opened.title()
+    assert opened.evaluate(WHAT_ACTS) == 0
+    assert "<script>document.title=" in opened.inner_text("body")
+    text = opened.content()
+    assert not any(one in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL) for one in UNSEEN)
+    context.close()
+    assert problems == []
+
+
+# The terminal.
+
+
+def hostile_change(name: str) -> Change:
+    return Change(name=f"m/28/b1/t1/{name}", verdict="broken", regression=True, reason=f"in new: {name}")
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    return Outcome(
+        base=f"base {EVERYTHING}",
+        new=f"new {EVERYTHING}",
+        interleaved=False,
+        threshold=0.05,
+        allowed=[f"data: {EVERYTHING}, x"],
+        versions={EVERYTHING: ("1", EVERYTHING)},
+        changes=[hostile_change(name) for name in NAMES.values()],
+        only_in_base=list(NAMES.values())[:5],
+        only_in_new=[LONG],
+    )
+
+
+@pytest.mark.parametrize("kind", [Terminal, Console])
+def test_the_terminal_shows_names_and_obeys_none(kind: type[Console], outcome: Outcome) -> None:
+    stream = io.StringIO()
+    console = kind(file=stream, width=100_000)
+    show(outcome, console)
+    render_audit_table(hostile_audit(), console)
+    text = stream.getvalue()
+    assert "[red]x[/red]" in text
+    assert ":smile:" in text
+    assert not any(one in text for one in UNSEEN)
+
+
+def test_a_narrator_tells_any_name() -> None:
+    stream = io.StringIO()
+    console = Terminal(file=stream, width=400)
+    told = Narrator(console)
+    with told.showing():
+        for name in (EVERYTHING, "\ud800", "[/nothing]"):
+            told.stage(name)
+            told.note(name)
+            told.tell(name)
+            told.bar(name, 1, 2)
+    assert not any(one in stream.getvalue() for one in UNSEEN)
+
+
+def test_a_comparison_s_files_are_what_they_are(outcome: Outcome, tmp_path: Path) -> None:
+    write_markdown(outcome, tmp_path / "comment.md")
+    write_junit(outcome, tmp_path / "junit.xml")
+    text = (tmp_path / "comment.md").read_text(encoding="utf-8")
+    assert harm_in_markdown(text) == []
+    assert not any(one in text for one in UNSEEN)
+    assert [token.type for token in markdown_tokens(text)].count("tr_open") == len(NAMES) + 1
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert [case.get("name") for case in root.iter("testcase")] == [
+        printable(change.name.rpartition("/")[2]) for change in outcome.changes
+    ]
+
+
+# ONNX files: what is said of one, its audit, and its repro.
+
+
+def write_pair(path: Path, more: str, *, scale: float = 1.0) -> Path:
+    """A model of which every name ends with a hostile text; another `scale` is a defect in it."""
+    inputs, output = [f"left{more}", f"right{more}"], f"sum{more}"
+    nodes = [
+        helper.make_node("Add", inputs, [f"both{more}"], name=f"add{more}", doc_string=more),
+        helper.make_node("Mul", [f"both{more}", f"scale{more}"], [output], name=f"mul{more}", doc_string=more),
+    ]
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        f"graph{more}",
+        [tensor(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in inputs],
+        [tensor(output, TensorProto.FLOAT, ["batch", WIDTH])],
+        [numpy_helper.from_array(np.full(WIDTH, scale, np.float32), f"scale{more}")],
+        doc_string=more,
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10, producer_name=f"producer{more}"
+    )
+    helper.set_model_props(model, {f"key{more}": f"value{more}"})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def assay(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("assay")), *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        env={**os.environ, "COLUMNS": "400"},
+    )
+
+
+def assert_seen(done: subprocess.CompletedProcess[str]) -> None:
+    assert "Traceback" not in done.stderr
+    assert not any(one in done.stdout + done.stderr for one in UNSEEN)
+
+
+def test_a_hostile_file_is_described(tmp_path: Path) -> None:
+    path = write_pair(tmp_path / "pair.onnx", EVERYTHING)
+    words, record = (assay("export", "--inspect", str(path), *more, folder=tmp_path) for more in ((), ("--json",)))
+    for done in (words, record):
+        assert done.returncode == 0, done.stderr
+        assert_seen(done)
+    assert json.loads(record.stdout)["metadata"] == {f"key{EVERYTHING}": f"value{EVERYTHING}"}
+
+
+@pytest.mark.parametrize("field", [b"left", b"add", b"producer", b"key"])
+def test_a_name_that_is_not_text_is_refused(field: bytes, tmp_path: Path) -> None:
+    path = write_pair(tmp_path / "pair.onnx", "")
+    path.write_bytes(path.read_bytes().replace(field, b"\xed\xa0\x80" + field[3:]))
+    with pytest.raises(ArtifactError, match="name that is not text"):
+        read_model(path)
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an audit of a wrong file whose names mean harm, and what was printed, in `printed`."""
+    folder = tmp_path_factory.mktemp("audit")
+    reference = write_pair(folder / "reference.onnx", EVERYTHING)
+    candidate = write_pair(folder / "pair.onnx", EVERYTHING, scale=1.5)
+    files = ("--reference", str(reference), "--candidate", str(candidate), "--dimension", "batch=3", "--out", "out")
+    done = assay("audit", *files, folder=folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert_seen(done)
+    assert sentinels(folder) == []
+    return folder / "out" / "audit-pair"
+
+
+def test_a_repro_is_a_constant_program_beside_data(audited: Path) -> None:
+    (repro,) = (audited / "repro").iterdir()
+    assert {path.name for path in repro.iterdir()} == REPRO_FILES
+    assert {path.name for path in audited.iterdir()} >= {"audit.json", "audit.html", "repro"}
+    assert (repro / "run.py").read_text() == script()
+    about = json.loads((repro / "repro.json").read_text())
+    assert about["node"] == f"mul{EVERYTHING}"
+    assert set(about["inputs"]) == {f"both{EVERYTHING}"}
+    done = subprocess.run(
+        [sys.executable, "run.py"], cwd=repro, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 1
+    assert "relative error" in done.stdout
+    assert not any(one in done.stdout for one in UNSEEN)
+    assert sentinels(audited) == []
+
+
+def test_an_audit_of_hostile_files_is_read_again_and_shown(audited: Path) -> None:
+    (model,) = read_audit(audited / "audit.json").models
+    assert model.localisations[0].node == f"mul{EVERYTHING}"
+    page = (audited / "audit.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert not any(one in page for one in UNSEEN)
+
+
+# Deployments.
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployment of a real file whose inputs and outputs have hostile names; it passes its check."""
+    folder = make_comparison(tmp_path_factory.mktemp("compared") / "model-Pair", "rows", EVERYTHING)
+    write_deployment(
+        read_study(folder), cell_name("rows"), folder / "deployment", Narrator(Terminal(file=io.StringIO()))
+    )
+    check_deployment(folder / "deployment")
+    return folder / "deployment"
+
+
+@pytest.fixture(scope="module")
+def spoiled(deployed: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Deployment]:
+    """The same, of which every other text that a record may hold is hostile too."""
+    copy = Path(shutil.copytree(deployed, tmp_path_factory.mktemp("spoiled") / "deployment"))
+    measured = json.loads((copy / "audited/1/measured.json").read_text())
+    words = ("Pair", "model-", "An x86-64", "fp32")
+    (copy / "audited/1/measured.json").write_text(json.dumps(renamed(measured, ending(words, EVERYTHING))))
+    plain = read_deployment(copy).model_dump(mode="json")
+    name = plain.pop("name")
+    changed = renamed(plain, ending(("Pair", "drawn", "Random", "fp32", "reference"), EVERYTHING))
+    assert isinstance(changed, dict)
+    made = Deployment.model_validate({**changed, "name": name})
+    made = made.model_copy(update={"data": made.data.model_copy(update={"notice": EVERYTHING})})
+    render(copy, made)
+    return copy, made
+
+
+def test_a_deployment_s_files_are_known_here(deployed: Path) -> None:
+    assert {str(path.relative_to(deployed)) for path in deployed.rglob("*") if path.is_file()} == DEPLOYMENT_FILES
+
+
+def test_a_deployment_s_files_are_what_they_are(spoiled: tuple[Path, Deployment]) -> None:
+    folder, made = spoiled
+    service = yaml.safe_load((folder / "kubernetes/inference-service.yaml").read_text(encoding="utf-8"))
+    assert service["metadata"]["annotations"]["assay/data-sha256"] == made.data.content_hash
+    compose = yaml.safe_load((folder / "docker/compose.yaml").read_text(encoding="utf-8"))
+    assert set(compose) == {"services"}
+    assert read_config(folder / "models/pair/config.pbtxt") == config_of(made)
+    assert (folder / "models/pair/config.pbtxt").read_bytes().isascii()
+    told = json.loads((folder / "requests/model.json").read_text())
+    assert told["outputs"] == [one.name for one in made.outputs]
+    assert SENTINEL not in (folder / "docker/Dockerfile").read_text()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert not any(one in card for one in UNSEEN)
+    assert harm_in_markdown(card) == []
+    assert read_deployment(folder) == made
+
+
+def test_the_client_is_the_same_program_whatever_the_names(spoiled: tuple[Path, Deployment], tmp_path: Path) -> None:
+    folder, _ = spoiled
+    template = ROOT / "bench/deployment/templates/client-of-records.txt"
+    assert (folder / "requests/client.py").read_bytes() == template.read_bytes()
+    asked = [sys.executable, str(folder / "requests/client.py"), "--server", "127.0.0.1:9"]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0  # nobody listens there
+    assert "refused" in done.stderr
+    script = str(folder / "requests/infer.sh")
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+    done = subprocess.run(
+        ["sh", script, "http://127.0.0.1:9"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert sentinels(folder, tmp_path) == []
+
+
+def test_a_choice_among_hostile_cells_is_told(tmp_path: Path) -> None:
+    folder = make_comparison(tmp_path / "compared")
+    results = Results.model_validate(
+        renamed(read_results(folder / "results.json").model_dump(mode="json"), ending(("Pair",), EVERYTHING))
+    )
+    audit = Audit.model_validate(
+        renamed(read_audit(folder / "audit.json").model_dump(mode="json"), ending(("Pair",), EVERYTHING))
+    )
+    told = render_choice(choose(results, audit, Constraints(), "latency", None))
+    assert "Pair" in told
+    assert not any(one in told for one in UNSEEN)
