@@ -21,7 +21,7 @@ NAMES = {
     "a formula": f"=cmd|'/C touch {SENTINEL}'!A0",
     "other formulas": "+1\t-1\r@SUM(A1)",
     "a mention": "@user #1 https://evil.example www.evil.example [a](javascript:alert(1)) ![i](//evil.example/i)",
-    "a page": f"</script></style><script>document.title='{SENTINEL}';alert(1)</script><img src=x onerror=alert(1)>]]>-->",
+    "a page": f"</script></style><script>document.title='{SENTINEL}';alert(1)</script><img src=x onerror=alert(1)>-->",
     "an attribute": '" onmouseover="alert(1)" x=\'',
     "a path": f"../../../{SENTINEL}/..\\..\\{SENTINEL}",
     "markup": "[red]x[/red] [link=https://evil.example]y[/link] :smile: *a* _b_ ~~c~~ | d | > # - 1. ```",

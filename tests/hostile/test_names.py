@@ -119,7 +119,7 @@ def nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def hostile_results(more: str = EVERYTHING) -> Results:
     """A study in which every name that somebody may choose ends with a hostile text, keys included."""
-    plain = explained_results((28, 64), (1,), ("bloodnet",))
+    plain = explained_results((28,), (1,), ("bloodnet",))
     names = (
         "bloodnet",
         "pbc",
