@@ -98,6 +98,10 @@ class Choice(Record):
         price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
         answer: the chosen cell, "" when none qualifies.
         because: why it and not a tied one, in words.
+        assumed: what a price takes for granted, "" for other objectives.
+        paired: whether ties were judged by ratios within the blocks that were timed.
+        behind_at_most: by what share the answer may be worse than the best of the other candidates, with 95 %
+            confidence (`bench.best`); None where there is no answer or nothing bounds it.
         candidates: that meet every constraint, best objective first.
         losers: by cell, why it is not the answer.
         not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
@@ -113,6 +117,9 @@ class Choice(Record):
     constraints: Constraints
     answer: str
     because: str
+    assumed: str = ""
+    paired: bool = False
+    behind_at_most: float | None = Field(default=None, ge=0)
     candidates: list[Candidate]
     losers: dict[str, str]
     not_asked_for: list[str] = Field(default_factory=list)

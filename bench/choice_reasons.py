@@ -13,7 +13,8 @@ import math
 from assay.choice import PRECISIONS, Candidate, Objective
 from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
 from assay.results import Cell, Results
-from bench.pareto import dominates, tie
+from bench.best import Speeds
+from bench.pareto import dominates
 
 
 def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, int, int, int, int, int, str]:
@@ -41,7 +42,7 @@ def reasons_against(
     front: set[str],
     cells: dict[str, Cell],
     results: Results,
-    objective: Objective,
+    speeds: Speeds,
 ) -> dict[str, str]:
     """Why each candidate that meets every constraint is not the answer."""
     found = {}
@@ -51,13 +52,13 @@ def reasons_against(
         if one.cell in tied:
             found[one.cell] = f"tied with {answer.cell}, which is simpler: {_simpler(answer, one, cells, results)}"
             continue
-        by = next((other for other in candidates if dominates(other, one, objective)), None)
+        by = next((other for other in candidates if dominates(other, one, speeds)), None)
         if one.cell not in front and by is not None:
             accuracy = "more accurate" if by.correct.value > one.correct.value else "no less accurate"
             which = f", which is {accuracy}" if one.accuracy else ""
-            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, objective)} as that one{which}"
+            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, speeds)} as that one{which}"
         else:
-            found[one.cell] = f"{_times(one, answer, objective)} as {answer.cell}{_not_compared(one, answer)}"
+            found[one.cell] = f"{_times(one, answer, speeds)} as {answer.cell}{_not_compared(one, answer)}"
     return found
 
 
@@ -69,12 +70,12 @@ def _not_compared(one: Candidate, answer: Candidate) -> str:
     return f"; their accuracies are of different images, {images}, and were not compared"
 
 
-def _times(loser: Candidate, winner: Candidate, objective: Objective) -> str:
+def _times(loser: Candidate, winner: Candidate, speeds: Speeds) -> str:
     """How much worse the objective of one is."""
-    ratio = math.exp(abs(math.log(loser.value.value / winner.value.value)))
-    if tie(loser.value, winner.value):
-        return "within the measurement error as good"
-    return f"{ratio:.2f} times as {'dear' if objective == 'cost' else 'slow'}"
+    ratio = math.exp(speeds.ratio(loser, winner).log_mean)
+    if speeds.tie(loser, winner):
+        return f"within the measurement error as good (estimated {ratio:.2f} times)"
+    return f"{ratio:.2f} times as {'dear' if speeds.objective == 'cost' else 'slow'}"
 
 
 def _simpler(answer: Candidate, other: Candidate, cells: dict[str, Cell], results: Results) -> str:

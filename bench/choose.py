@@ -7,11 +7,12 @@ images that these were not computed of that of the reference, where it is proven
 the 99th percentile or on memory by the estimate.
 
 The answer is the candidate of the Pareto front with the best objective (`bench.pareto`), or among those tied with it
-the simplest (`bench.choice_reasons`).
+by paired evidence (`bench.best`) the simplest (`bench.choice_reasons`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -23,10 +24,11 @@ from assay.registry import RUNTIMES
 from assay.results import Cell, Results
 from assay.stale import AGAIN, Stale, is_of, stale_parts
 from bench.accuracy import accuracy_of_cell
+from bench.best import CellSamples, Speeds, tied_with_best
 from bench.choice_reasons import because, reasons_against, simplicity
 from bench.deployment.subject import audited_comparisons, is_users
 from bench.judged import judged
-from bench.pareto import cost_of, pareto_front, tie
+from bench.pareto import cost_of, pareto_front
 
 LICENCES = {
     "torch": "BSD-3-Clause",
@@ -47,17 +49,25 @@ def choose(
     constraints: Constraints,
     objective: Objective = "latency",
     price_per_hour: float | None = None,
+    *,
+    samples: CellSamples | None = None,
+    one_process: bool = False,
 ) -> Choice:
     """The best cell under constraints.
 
+    Args:
+        samples: the calls behind the cells; without them ties are judged by the intervals on record.
+        one_process: a whole machine may be priced for one process that does not use all of it.
+
     Raises:
         InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
-            asked for where nobody knows it.
+            asked for where nobody knows it, or the price of a machine that the cells do not fill.
     """
     labelled = not is_users(results)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)
+    assumed = _assumed(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
     candidates: dict[str, Candidate] = {}
     cells = {cell.name: cell for cell in results.cells}
     misses: list[NearMiss] = []
@@ -79,10 +89,12 @@ def choose(
             misses.append(max(missed, key=lambda one: one.by))
         else:
             candidates[cell.name] = found
-    answer, tied = _best(list(candidates.values()), cells, results, objective)
-    front = {one.cell for one in pareto_front(list(candidates.values()), objective)}
-    losers |= reasons_against(list(candidates.values()), answer, tied, front, cells, results, objective)
+    speeds = Speeds(cells, objective, samples or {})
     ordered = sorted(candidates.values(), key=lambda one: (cost_of(one.value.value, objective), one.cell))
+    answer, tied = _best(ordered, cells, results, speeds)
+    front = {one.cell for one in pareto_front(ordered, speeds)}
+    losers |= reasons_against(ordered, answer, tied, front, cells, results, speeds)
+    behind = speeds.behind_at_most(answer, ordered) if answer else None
     return Choice(
         study=results.study,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,6 +103,9 @@ def choose(
         constraints=constraints,
         answer=answer.cell if answer else "",
         because=because(answer, tied, objective) if answer else "no candidate qualifies",
+        assumed=assumed,
+        paired=bool(samples),
+        behind_at_most=behind if behind is not None and math.isfinite(behind) else None,
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
         not_asked_for=not_asked_for,
@@ -221,13 +236,35 @@ def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
     return missed
 
 
+def _assumed(results: Results, not_asked_for: Sequence[str], *, one_process: bool) -> str:
+    """What the price of an image takes for granted.
+
+    Raises:
+        InputError: a cell that is asked for leaves cores of the machine idle, and nobody said that this is meant.
+    """
+    asked = [one for one in results.cells if one.name not in not_asked_for and one.status == "ok"]
+    threads = sorted({one.threads for one in asked if one.device_kind == "cpu"})
+    cores = results.environment.get("cores")
+    known = f"{cores} cores" if isinstance(cores, int) else "an unknown number of cores"
+    fills = isinstance(cores, int) and all(one >= cores for one in threads)
+    if not fills and not one_process:
+        raise InputError(
+            "The price of a whole machine is not that of a process which leaves a part of it idle",
+            expected="cells with as many threads as the machine has cores",
+            found=f"{known} and cells of {', '.join(map(str, threads))} threads; how many such processes a machine "
+            "serves with at once was not measured",
+            remedy="Ask for other --threads, or say --one-process if the machine is paid for one process alone",
+        )
+    rest = "" if fills else f", though it has {known} and the process uses {', '.join(map(str, threads))}"
+    return f"one process has the whole machine{rest}, and its calls follow each other without a pause"
+
+
 def _best(
-    candidates: list[Candidate], cells: dict[str, Cell], results: Results, objective: Objective
+    candidates: Sequence[Candidate], cells: dict[str, Cell], results: Results, speeds: Speeds
 ) -> tuple[Candidate | None, set[str]]:
-    """The answer, and the cells whose objective is tied with the best of the front."""
-    front = pareto_front(candidates, objective)
+    """The answer, and the cells that cannot be told from the best of the front."""
+    front = pareto_front(candidates, speeds)
     if not front:
         return None, set()
-    best = min(front, key=lambda one: (cost_of(one.value.value, objective), -one.correct.value, one.cell))
-    tied = [one for one in front if one is best or tie(one.value, best.value)]
+    tied = tied_with_best(front, speeds)
     return min(tied, key=lambda one: simplicity(cells[one.cell], one.precision, results)), {one.cell for one in tied}

@@ -1,42 +1,39 @@
-"""Which candidates nothing beats: ties, dominance and the Pareto front of objective and accuracy. Pure functions.
+"""Which candidates nothing beats: dominance and the Pareto front of objective and accuracy. Pure functions.
 
-Two speeds are a *tie* when their intervals overlap or they differ by no more than `bench.verdicts.MARGIN`; two
-accuracies when their intervals overlap. Accuracies on different images are not compared, and neither are the
-candidates that have them. One candidate *dominates* another when it is estimated no worse in the objective and in
-accuracy, and better in one of them by more than a tie. What nothing dominates is the Pareto front; since dominance
-needs a strictly better estimate, there always is one.
+Two speeds are a *tie* when their paired ratio cannot be told from one, or they differ by no more than
+`bench.verdicts.MARGIN` (`bench.best`); two accuracies when their intervals overlap. Accuracies on different images are
+not compared, and neither are the candidates that have them. One candidate *dominates* another when it is estimated no
+worse in the objective and in accuracy, and better in one of them by more than a tie. What nothing dominates is the
+Pareto front.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from assay.choice import Candidate, Objective
-from assay.records import Interval
-from bench.verdicts import MARGIN
+from bench.best import Speeds
 
 
-def pareto_front(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
-    """Those that nothing dominates; never empty unless there is no candidate."""
-    return [one for one in candidates if not any(dominates(other, one, objective) for other in candidates)]
+def pareto_front(candidates: Sequence[Candidate], speeds: Speeds) -> list[Candidate]:
+    """Those that nothing dominates; never empty unless there is no candidate.
+
+    Where cells were not timed in the same number of processes their pairs may contradict each other, so that each is
+    dominated by another; then all are on the front.
+    """
+    front = [one for one in candidates if not any(dominates(other, one, speeds) for other in candidates)]
+    return front or list(candidates)
 
 
-def dominates(left: Candidate, right: Candidate, objective: Objective) -> bool:
+def dominates(left: Candidate, right: Candidate, speeds: Speeds) -> bool:
     """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
-    if left.accuracy_images != right.accuracy_images:
+    if left is right or left.accuracy_images != right.accuracy_images:
         return False
-    cost, other = (cost_of(one.value.value, objective) for one in (left, right))
-    no_worse = cost <= other and left.correct.value >= right.correct.value
-    faster = cost < other and not tie(left.value, right.value)
+    estimate = speeds.ratio(left, right).log_mean
+    no_worse = estimate <= 0 and left.correct.value >= right.correct.value
+    faster = estimate < 0 and not speeds.tie(left, right)
     more_accurate = left.correct.low > right.correct.high
     return no_worse and (faster or more_accurate)
-
-
-def tie(left: Interval, right: Interval) -> bool:
-    """Whether two speeds differ by no more than the measurement error, or than what does not matter."""
-    overlap = left.low <= right.high and right.low <= left.high
-    return overlap or abs(math.log(left.value / right.value)) <= math.log1p(MARGIN)
 
 
 def cost_of(value: float, objective: Objective) -> float:

@@ -15,6 +15,8 @@ from assay.texts import printable
 from bench.judged import judged
 from bench.report import write_report
 from bench.schedule import SAMPLES_FILE
+from bench.stats import Samples
+from bench.summary import by_cell
 from bench.terminal import complain
 
 
@@ -41,6 +43,16 @@ def as_audited(folder: Path, results: Results) -> Results:
     """
     path = folder / AUDIT_FILE
     return judged(results, read_audit(path)) if path.is_file() else results
+
+
+def samples_of(folder: Path, results: Results) -> dict[str, dict[str, Samples]]:
+    """The calls behind a folder's results, by cell and boundary; none where they were not kept.
+
+    Raises:
+        ArtifactError: they are damaged, or of another run.
+    """
+    samples = _samples(folder, results)
+    return {} if samples is None else by_cell(samples)
 
 
 def _samples(folder: Path, results: Results) -> polars.DataFrame | None:

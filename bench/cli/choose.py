@@ -37,6 +37,10 @@ def choose(
     model: Annotated[str | None, typer.Option("--model", help="Architecture, or architecture/size.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images in a call.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads.")] = None,
+    one_process: Annotated[
+        bool,
+        typer.Option("--one-process", help="For the objective cost: one process has the machine, idle cores and all."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
@@ -46,6 +50,7 @@ def choose(
     from assay.results import read_results
     from bench import choose as core
     from bench.conductor import RESULTS_FILE
+    from bench.study_report import samples_of
 
     architecture, size = _model(model)
     constraints = Constraints(
@@ -60,8 +65,15 @@ def choose(
         runtimes=runtime or [],
         licences=licence or [],
     )
+    results, audit = read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE)
     found = core.choose(
-        read_results(study / RESULTS_FILE), read_audit(study / AUDIT_FILE), constraints, _objective(objective), price
+        results,
+        audit,
+        constraints,
+        _objective(objective),
+        price,
+        samples=samples_of(study, results),
+        one_process=one_process,
     )
     with working_in(study):
         write_choice(found, study)
@@ -83,6 +95,8 @@ def render(choice: Choice) -> str:
         lines.append(f"{choice.answer}: {_numbers(choice, choice.answer)}")
         sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
         lines.append(f"Because: {choice.because}.{sure}{_inferred(answer)}")
+        lines += _behind(choice)
+        lines += [f"Assumed: {choice.assumed}."] if choice.assumed else []
     else:
         lines.append(nearest_in_words(choice))
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
@@ -99,6 +113,19 @@ def render(choice: Choice) -> str:
     if others := len(choice.losers) - len(asked):
         lines.append(f"{others} cells of other models, batches or threads were not asked for.")
     return "\n".join(map(printable, lines))
+
+
+def _behind(choice: Choice) -> list[str]:
+    """How far the answer may be behind the best of the others."""
+    others = len(choice.candidates) - 1
+    if not others or not choice.paired:
+        return []
+    best = f"the best of the {others} others that qualify" if others > 1 else "the other that qualifies"
+    if choice.behind_at_most is None:
+        return [f"How far it may be behind {best} cannot be said from what was timed."]
+    if choice.behind_at_most == 0:
+        return [f"It is better than {best}, with 95 % confidence."]
+    return [f"It may be behind {best} by {choice.behind_at_most:.1%} at most, with 95 % confidence."]
 
 
 def _inferred(one: Candidate) -> str:
