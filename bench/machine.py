@@ -103,9 +103,17 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
     with contextlib.suppress(psutil.Error, OSError):
         for one in psutil.net_connections("tcp"):
             here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
-            if here and one.pid and psutil.Process(one.pid).name() == program:
-                return tuple(sorted(os.sched_getaffinity(one.pid)))
+            found = _of_this_name(psutil.Process(one.pid), program) if here and one.pid else None
+            if found is not None:
+                return tuple(sorted(os.sched_getaffinity(found.pid)))
     return None
+
+
+def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | None:
+    """Who of this name works behind a port: who listens, or where that is a filter, one beside or below it."""
+    parent = listening.parent()
+    near = [listening, *listening.children(), *(parent.children() if parent else [])]
+    return next((one for one in near if one.name() == program), None)
 
 
 def threads_per_core() -> int | str:

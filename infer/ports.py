@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,37 @@ class Addresses:
 
 def is_on_loopback(address: str) -> bool:
     """Whether HOST:PORT can be of this machine alone."""
-    return address.rpartition(":")[0].strip("[]") in LOOPBACK_HOSTS
+    return is_loopback(address.rpartition(":")[0].strip("[]"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is of this machine alone."""
+    if host.lower() in LOOPBACK_HOSTS:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def address_of(host: str, port: int) -> str:
+    """HOST:PORT, as clients take it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_host(host: str, *, open_to_network: bool) -> None:
+    """
+    Raises:
+        InputError: others can reach this address, and nobody said that they may.
+    """
+    if is_loopback(host) or open_to_network:
+        return
+    raise InputError(
+        f"Whoever reaches {host} could ask this server: it has neither TLS nor authentication",
+        expected=f"an address of this machine alone, such as {LOOPBACK}",
+        found=host,
+        remedy="Put a proxy with both in front of it, or say --open-to-network where the network is trusted",
+    )
 
 
 def choose_ports(host: str, wanted: int | None) -> Ports:

@@ -1,14 +1,18 @@
 """The Triton server on this machine: where it runs, how it is started, and that it is gone afterwards.
 
 It is the server program inside the nvidia-pytriton package, in a tool environment of its own
-(infer/envs/triton.txt), with `infer/on_ort_in_triton.py` as its backend "onnxruntime".
+(infer/envs/triton.txt), with `infer/on_ort_in_triton.py` as its backend "onnxruntime". It listens on unix sockets in
+a folder of its own; the ports are those of a filter in front of it (`infer/front`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,11 +26,13 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from assay import toolenv
-from assay.deployment import STOCK_TRITON
+from assay.deployment import STOCK_TRITON, Deployment
 from assay.errors import FailedError, NotInstalledError
 from assay.jobs import log_tail
 from assay.store import reporting_disk_errors
-from infer.ports import LOOPBACK, Addresses, Ports
+from infer.front.contract import Contract
+from infer.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
+from infer.ports import LOOPBACK, LOOPBACK_HOSTS, Addresses, Ports, address_of, is_loopback
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "envs" / "triton.txt"
@@ -39,6 +45,10 @@ PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
 IMAGE = f"nvcr.io/nvidia/tritonserver:{STOCK_TRITON}-py3"
+
+FRONT_PACKAGES = ("hpack", "httptools", "tritonclient", "uvloop")
+NEVER = "assay-never=sent"
+"""What a request would have to carry for the kinds that are closed: a header that the filter never writes."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -62,7 +72,7 @@ class Place:
     """Where a server runs.
 
     Attributes:
-        host, ports: where it listens.
+        host, ports: where the filter in front of it listens.
         cores: numbers of the processor cores that it runs on.
         log: file for everything it says.
     """
@@ -91,13 +101,12 @@ class TritonServer:
         work: folder of this server's own, which is removed when the server has ended, however it ends.
         repository: the model repository, which may be in there. The server may be told to load from it again, so
             nobody else should write it.
-        model: the one model to load at the start.
+        contract: of the one model to load at the start, which is all that is answered about.
         place: where to run.
-        key: whoever sends this in the header `assay-key` may load and unload models; nobody else may.
         progress: told when the environment has to be made first.
 
     Raises:
-        NotInstalledError: the server cannot run here, or its environment cannot be made.
+        NotInstalledError: the server cannot run here, its environment cannot be made, or the filter lacks a package.
         InputError: the log cannot be written.
         FailedError: the server ended before it was ready, or was not ready in time.
     """
@@ -106,10 +115,9 @@ class TritonServer:
         self,
         work: Path,
         repository: Path,
-        model: str,
+        contract: Contract,
         place: Place,
         *,
-        key: str,
         progress: Progress,
     ) -> None:
         problem = why_not_here()
@@ -118,15 +126,22 @@ class TritonServer:
                 f"The Triton server cannot run here: {problem}",
                 remedy=f"With Docker it can: {docker_command(repository, place)}",
             )
+        missing = [name for name in FRONT_PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NotInstalledError(
+                f"The filter in front of the server needs {', '.join(missing)}",
+                remedy="pip install 'onnx-assay[serve]'",
+            )
         self.log = place.log
-        self.addresses = Addresses(*(f"{place.host}:{port}" for port in place.ports))
+        self.addresses = Addresses(*(address_of(place.host, port) for port in place.ports))
         python = toolenv.ensure("triton", REQUIREMENTS, progress)
         began = time.monotonic()
         with reporting_disk_errors(self.log):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             stream = self.log.open("wb")
+        (work / CONTRACT_FILE).write_text(contract.model_dump_json(), encoding="utf-8")
         with stream:
-            self._guard = _start(python, work, place.cores, _arguments(work, repository, model, place, key), stream)
+            self._guard = _start(python, work, place, _arguments(work, repository, contract.model), stream)
         try:
             self._wait_until_ready(READY_SECONDS)
         except BaseException:
@@ -220,9 +235,26 @@ def errors_in(log: Path) -> str:
     return " | ".join(text for text in dict.fromkeys(texts) if HARMLESS not in text)[-1500:]
 
 
-def _start(
-    python: Path, work: Path, cores: Sequence[int], arguments: Sequence[str], log: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory: bool) -> Contract:
+    """What may be asked of the server of a deployment that works in this folder.
+
+    Args:
+        host: where it listens. Beyond loopback it may be called by any address, by this and by the machine's name.
+    """
+    names = [*LOOPBACK_HOSTS, host.lower()] + ([] if is_loopback(host) else [socket.gethostname().lower()])
+    return Contract(
+        model=deployment.name,
+        inputs=tuple(deployment.inputs),
+        outputs=tuple(deployment.outputs),
+        most_records=deployment.most_records,
+        hosts=tuple(dict.fromkeys(names)),
+        any_address=not is_loopback(host),
+        shared_memory=shared_memory,
+        memory_prefix=f"{work.name}-",
+    )
+
+
+def _start(python: Path, work: Path, place: Place, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
     packages = _packages_of(python)
     server = packages / "pytriton" / "tritonserver"
@@ -240,11 +272,19 @@ def _start(
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
     }
+    plan = {
+        "folder": str(work),
+        "shared_memory": f"{work.name}-",
+        "stop_seconds": STOP_SECONDS,
+        "cores": list(place.cores),
+        "host": place.host,
+        "port": place.ports.http,
+        "server": [str(server / "bin" / PROGRAM), *arguments],
+        "front": [sys.executable, "-I", "-m", "infer.front", "."],
+        "front_environment": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+    }
     return subprocess.Popen(
-        [
-            *(sys.executable, "-I", str(GUARD), str(work), work.name, str(STOP_SECONDS), ",".join(map(str, cores))),
-            *(str(server / "bin" / PROGRAM), *arguments),
-        ],
+        [sys.executable, "-I", str(GUARD), json.dumps(plan)],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -257,8 +297,9 @@ def _packages_of(python: Path) -> Path:
     return python.parents[1] / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
-def _arguments(work: Path, repository: Path, model: str, place: Place, key: str) -> list[str]:
-    """Only what is asked for is loaded, nothing is guessed, and models change by whoever has the key alone."""
+def _arguments(work: Path, repository: Path, model: str) -> list[str]:
+    """Only what is asked for is loaded, nothing is guessed, and nothing listens on the network. The sockets are in the
+    folder that the server runs in."""
     return [
         f"--model-repository={repository}",
         "--model-control-mode=explicit",
@@ -266,14 +307,12 @@ def _arguments(work: Path, repository: Path, model: str, place: Place, key: str)
         "--disable-auto-complete-config",
         f"--backend-directory={work / 'backends'}",
         f"--backend-config=python,shm-region-prefix-name={work.name}-",
-        f"--http-address={place.host}",
-        f"--http-port={place.ports.http}",
-        f"--grpc-address={place.host}",
-        f"--grpc-port={place.ports.grpc}",
-        f"--metrics-address={place.host}",
-        f"--metrics-port={place.ports.metrics}",
-        f"--http-restricted-api=model-repository:assay-key={key}",
-        f"--grpc-restricted-protocol=model-repository:assay-key={key}",
+        f"--http-address=unix:{HTTP}",
+        f"--grpc-address=unix:{GRPC}",
+        f"--grpc-port={GRPC_PORT}",
+        f"--metrics-address=unix:{METRICS}",
+        f"--http-restricted-api=logging,trace:{NEVER}",
+        f"--grpc-restricted-protocol=model-repository,shared-memory,logging,trace:{NEVER}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",  # which is for copies to a GPU
         f"--exit-timeout-secs={int(STOP_SECONDS / 2)}",

@@ -40,6 +40,13 @@ def serve(
         ),
     ] = None,
     log: Annotated[Path | None, typer.Option("--log", help="File for the server's log.")] = None,
+    shared_memory: Annotated[
+        bool, typer.Option("--shared-memory", help="Let clients of this user have the server read memory they share.")
+    ] = False,
+    open_to_network: Annotated[
+        bool,
+        typer.Option("--open-to-network", help="Allow a --host that others reach: no TLS and no authentication."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
     """Serve a deployment with the Triton server, and follow the folder when another version is to serve."""
@@ -47,9 +54,10 @@ def serve(
     from assay.toolenv import cache_folder
     from bench.progress import Narrator
     from bench.serving.serve import cores_for, serving
-    from infer.ports import choose_ports
+    from infer.ports import check_host, choose_ports
     from infer.triton import Place
 
+    check_host(host, open_to_network=open_to_network)
     deployment = read_deployment(folder)
     on = cores_for(deployment, cores)
     ports = choose_ports(host, port)
@@ -58,7 +66,7 @@ def serve(
     tell = _printing(as_json=as_json)
     narrator = Narrator()
     stopping = threading.Event()
-    with narrator.showing(), serving(folder, place, narrator.bar) as current:
+    with narrator.showing(), serving(folder, place, narrator.bar, shared_memory=shared_memory) as current:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         addresses = current.server.addresses
@@ -105,7 +113,7 @@ def verify_server(
     from bench.serving.verify import verify
 
     audited = _audited(deployment, images, data_root)
-    found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way))
+    found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way), insist=bool(way))
     if as_json:
         print_json(found)
     else:

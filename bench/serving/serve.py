@@ -6,12 +6,9 @@ the old one when its last request is answered. When the new one cannot be loaded
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +21,8 @@ from assay.deployment import CONFIG_FILE, MODELS, Deployment
 from assay.errors import AssayError, FailedError
 from bench.machine import check_cores, usable_cores
 from bench.serving.snapshot import fingerprint, take_snapshot
-from infer.triton import HARMLESS, Place, Progress, TritonServer
+from infer import triton_control
+from infer.triton import HARMLESS, Place, Progress, TritonServer, contract_of
 
 Event = dict[str, JsonValue]
 Tell = Callable[[Event], None]
@@ -47,7 +45,7 @@ class Serving:
     server: TritonServer
     current: Deployment
     repository: Path
-    key: str
+    work: Path
     _seen: str
     _read_bytes: int = 0
     _unsettled_since: float | None = None
@@ -96,6 +94,10 @@ class Serving:
         found = take_snapshot(self.folder, self.repository)
         if found.name != self.current.name:
             raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
+        if _contract(found) != _contract(self.current):
+            raise FailedError(
+                f"{self.folder} now takes or gives other tensors", remedy="Stop this server and serve the folder anew"
+            )
         try:
             self._change("load", found)
         except BaseException:
@@ -124,21 +126,7 @@ class Serving:
         Raises:
             FailedError: it did not.
         """
-        request = urllib.request.Request(
-            f"http://{self.server.addresses.http}/v2/repository/models/{deployment.name}/{action}",
-            data=b"{}",
-            headers={"assay-key": self.key, "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=LOAD_SECONDS):  # noqa: S310
-                pass
-        except urllib.error.HTTPError as error:
-            raise FailedError(
-                f"The server refused to {action} version {deployment.serving}",
-                found=" ".join(error.read().decode(errors="replace").split())[:1500],
-            ) from error
-        except OSError as error:
-            raise FailedError(f"The server did not {action} version {deployment.serving}", found=str(error)) from error
+        triton_control.change(self.work, deployment.name, action, f"version {deployment.serving}", LOAD_SECONDS)
 
     def _look_at_health(self, tell: Tell) -> None:
         now = time.monotonic()
@@ -161,6 +149,11 @@ class Serving:
                 tell({"event": "log", "text": line})
 
 
+def _contract(deployment: Deployment) -> tuple[object, ...]:
+    """What the filter in front of the server knows of the model."""
+    return deployment.inputs, deployment.outputs, deployment.most_records
+
+
 def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
     """Numbers of the cores to serve on: so many, or those that its manifests give it too, if there are as many.
 
@@ -175,8 +168,11 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def serving(folder: Path, place: Place, progress: Progress) -> Iterator[Serving]:
+def serving(folder: Path, place: Place, progress: Progress, *, shared_memory: bool = False) -> Iterator[Serving]:
     """Serve a deployment folder inside this block.
+
+    Args:
+        shared_memory: whether clients may have the server read memory that they share with it.
 
     Raises:
         ArtifactError: the folder is not what was deployed.
@@ -188,8 +184,8 @@ def serving(folder: Path, place: Place, progress: Progress) -> Iterator[Serving]
         seen = fingerprint(folder)
         repository = work / MODELS
         found = take_snapshot(folder, repository)
-        key = secrets.token_hex(16)
-        with TritonServer(work, repository, found.name, place, key=key, progress=progress) as server:
-            yield Serving(folder, server, found, repository, key, seen)
+        contract = contract_of(found, place.host, work, shared_memory=shared_memory)
+        with TritonServer(work, repository, contract, place, progress=progress) as server:
+            yield Serving(folder, server, found, repository, work, seen)
     finally:
         shutil.rmtree(work, ignore_errors=True)

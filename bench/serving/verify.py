@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.deployment import Deployment
-from assay.errors import FailedError
+from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.served import Array, Records, Tensor, errors_of
 from assay.verification import Verification, WayVerified
@@ -28,17 +28,30 @@ LEAST_ASKED = 64
 REASONS_KEPT = 10
 
 
-def verify(audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0) -> Verification:
+def verify(
+    audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0, *, insist: bool = False
+) -> Verification:
     """Ask a server about every audited record by each way, and hold what it says against the audit.
 
+    Args:
+        insist: whether a way that cannot be had is an error, and not skipped.
+
     Raises:
-        InputError: no server of the Open Inference Protocol answers, or it does not serve the model.
+        InputError: no server of the Open Inference Protocol answers, it does not serve the model, or it cannot be asked
+            by a way that is insisted on.
     """
     server = wire.describe(target.http)
     target = wire.agreed(target, server)
     deployment, version = audited.deployment, audited.version
     metadata = differences(deployment, wire.describe(target.http, target.model), "HTTP")
     skipped = {way: why for way in ways if (why := _why_not(way, target, server.extensions))}
+    if skipped and insist:
+        way, why = next(iter(skipped.items()))
+        raise InputError(
+            f"The server at {target.http} cannot be asked by {way}",
+            found=why,
+            remedy="`assay serve --shared-memory` turns it on for a server on this machine",
+        )
     tried = [way for way in ways if way not in skipped]
     if "grpc" in tried:
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")

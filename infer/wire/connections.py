@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from assay.errors import FailedError
 from assay.served import Array, Records
-from infer.wire.clients import grpc_client, http_client, package, refusal, text_of
+from infer.wire.clients import UNREADABLE, grpc_client, http_client, package, refusal, text_of
 from infer.wire.exchange import exchange
 from infer.wire.target import LIMIT_SECONDS, Answer, Connection, Target, Way
 
@@ -105,6 +107,15 @@ class _SharedMemory:
         self._region: object | None = None
         self._bytes = 0
 
+    @contextmanager
+    def _control(self) -> Iterator[Any]:
+        """Regions are registered over HTTP, which a server that takes care lets through where gRPC's is closed."""
+        client = http_client(self._target.http, LIMIT_SECONDS)
+        try:
+            yield client
+        finally:
+            client.close()
+
     def ask(self, records: Records, identifier: str) -> Answer:
         arrays = self._target.arrays(records)
         self.make_room(sum(_aligned(array.nbytes) for array in arrays.values()))
@@ -145,8 +156,9 @@ class _SharedMemory:
         self._give_back()
         try:
             self._region = self._memory.create_shared_memory_region(self._name, f"/{self._name}", size)
-            self._client.register_system_shared_memory(self._name, f"/{self._name}", size)
-        except (self._memory.SharedMemoryException, refusal()) as error:
+            with self._control() as control:
+                control.register_system_shared_memory(self._name, f"/{self._name}", size)
+        except (OSError, *UNREADABLE, self._memory.SharedMemoryException, refusal()) as error:
             raise FailedError("The server cannot share memory with this process", found=text_of(error)) from error
         self._bytes = size
 
@@ -154,8 +166,9 @@ class _SharedMemory:
         if self._region is None:
             return
         try:
-            self._client.unregister_system_shared_memory(self._name)
-        except refusal():
+            with self._control() as control:
+                control.unregister_system_shared_memory(self._name)
+        except (OSError, *UNREADABLE, refusal()):
             pass  # a server that has ended holds nothing
         finally:
             self._memory.destroy_shared_memory_region(self._region)

@@ -57,10 +57,10 @@ class Served:
         raise AssertionError(f"assay serve ended with status {self.process.wait()} and without {names}")
 
 
-def start(folder: Path, log: Path) -> Served:
+def start(folder: Path, log: Path, *options: str) -> Served:
     """Run `assay serve` and wait until it is ready."""
     process = subprocess.Popen(
-        [str(ASSAY), "serve", str(folder), "--json", "--log", str(log)],
+        [str(ASSAY), "serve", str(folder), "--json", "--log", str(log), *options],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -87,9 +87,10 @@ def platform() -> None:
 
 @pytest.fixture(scope="module")
 def served(platform: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Version 1 of two, being served."""
+    """Version 1 of two, being served, with shared memory."""
     place = tmp_path_factory.mktemp("served")
-    found = start(serving_folder.write_folder(place / "deployment", versions=2), place / "server.log")
+    folder = serving_folder.write_folder(place / "deployment", versions=2)
+    found = start(folder, place / "server.log", "--shared-memory")
     yield found
     if found.process.poll() is None:
         assert stop(found) == 0

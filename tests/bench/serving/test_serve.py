@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform as platform_module
 import signal
@@ -23,7 +24,7 @@ from bench.machine import cores_of_server, usable_cores
 from bench.serving.serve import cores_for
 from infer import wire
 from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import PROGRAM, Place, TritonServer
+from infer.triton import PROGRAM, Place, TritonServer, contract_of
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, start, stop
 
@@ -88,7 +89,7 @@ def test_models_change_by_the_one_who_serves_alone(served: Served) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
             pass
         refused.value.close()
-        assert refused.value.code in {400, 403, 503}
+        assert refused.value.code == 404
     with urllib.request.urlopen(f"{served.ready['http']}/v2/models/cells/ready") as ready:
         assert ready.status == 200
 
@@ -196,9 +197,11 @@ def test_ports_are_chosen_free_and_refused_in_use(served: Served) -> None:
 
 def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform_module, "machine", lambda: "riscv64")
+    deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
+    contract = contract_of(deployment, LOOPBACK, tmp_path, shared_memory=False)
     with pytest.raises(NotInstalledError, match="riscv64") as refused:
         TritonServer(
-            tmp_path, tmp_path, "cells", Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), key="key", progress=print
+            tmp_path, tmp_path, contract, Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), progress=print
         )
     assert "docker run --rm --cpuset-cpus=0 -p 127.0.0.1:8000:8000" in str(refused.value)
     assert f"-v {tmp_path}:/models:ro" in str(refused.value)
@@ -208,7 +211,7 @@ def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monke
 def test_ctrl_c_leaves_nothing_behind(platform: None, tmp_path: Path) -> None:
     served = start(serving_folder.write_folder(tmp_path / "deployment"), tmp_path / "log")
     below = descendants(served.process.pid)
-    assert len(below) >= 3  # the guard, the server and its worker
+    assert len(below) >= 4  # the guard, the server and its worker, the filter
     assert stop(served) == 0
     assert not any(map(alive, below))
 
@@ -221,7 +224,7 @@ def test_nothing_is_left_when_a_part_is_killed(platform: None, tmp_path: Path, v
     below = descendants(served.process.pid)
     (guard,) = [pid for pid in below if b"/triton_guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     (server,) = [pid for pid in below if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"server")]
-    work = Path(Path(f"/proc/{guard}/cmdline").read_bytes().split(b"\0")[3].decode())
+    work = Path(json.loads(Path(f"/proc/{guard}/cmdline").read_bytes().split(b"\0")[3])["folder"])
     assert (work / "models").is_dir()
     os.kill({"assay": served.process.pid, "guard": guard, "server": server}[victim], signal.SIGKILL)
     assert becomes(lambda: not any(map(alive, below)))

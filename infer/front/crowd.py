@@ -1,0 +1,98 @@
+"""Everybody who is connected: how many at most, for how long without a word, and with how much memory in all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+MOST_CONNECTIONS = 256
+SWEEP_SECONDS = 1.0
+REQUEST_SECONDS = 30.0
+"""From the first byte of a request to its last."""
+ANSWER_SECONDS = 180.0
+"""From the last byte of a request to the end of its answer, and from an answer to the client's having read it."""
+
+
+class Guest(Protocol):
+    """A client's connection.
+
+    Attributes:
+        since: when it last began or ended something, on the monotonic clock.
+    """
+
+    since: float
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server owes it an answer."""
+
+    def look(self, now: float) -> None:
+        """End what takes too long."""
+
+    def leave(self) -> None:
+        """End as soon as nothing is owed."""
+
+    def abort(self) -> None:
+        """End now."""
+
+
+class Memory:
+    """How many bytes of requests are held at a time, by all connections together."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many more bytes, which are counted then."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self._left += size
+
+
+class Crowd:
+    """The clients of one port. A newcomer takes the place of whoever has been idle longest, so nobody can keep others
+    out by holding connections."""
+
+    def __init__(self, most: int = MOST_CONNECTIONS) -> None:
+        self._guests: set[Guest] = set()
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def join(self, guest: Guest) -> bool:
+        """Whether there is room for one more."""
+        if len(self._guests) >= self._most:
+            idle = min((one for one in self._guests if not one.busy), key=lambda one: one.since, default=None)
+            if idle is None:
+                return False
+            self._guests.discard(idle)
+            idle.abort()
+        self._guests.add(guest)
+        return True
+
+    def quit(self, guest: Guest) -> None:
+        self._guests.discard(guest)
+
+    async def sweep(self) -> None:
+        """Look at everybody once a second, for ever."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            for guest in list(self._guests):
+                guest.look(now)
+
+    async def disperse(self, limit_seconds: float) -> None:
+        """Ask everybody to leave, and see them out after the limit."""
+        deadline = time.monotonic() + limit_seconds
+        for guest in list(self._guests):
+            guest.leave()
+        while self._guests and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for guest in list(self._guests):
+            guest.abort()
