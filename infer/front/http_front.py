@@ -59,7 +59,7 @@ class HttpFront(asyncio.Protocol):
         self._header_bytes = self._fed = self._count = self._chunks = self._held = 0
         self._route: Route | None = None
         self._problem: RefusedError | None = None
-        self._complete = self._inside = self._past_headers = False
+        self._complete = self._inside = self._past_headers = self._ending = False
 
     # What the transport says.
 
@@ -128,7 +128,7 @@ class HttpFront(asyncio.Protocol):
             self._headers[name] = value
 
     def on_headers_complete(self) -> None:
-        self._past_headers = True
+        self._past_headers, self._ending = True, not self._parser.should_keep_alive()
         if self._problem is None:
             try:
                 self._check_headers()
@@ -205,7 +205,7 @@ class HttpFront(asyncio.Protocol):
             self._answer_problem()
             return
         self.busy = True
-        self._last = self._last or not self._parser.should_keep_alive()
+        self._last = self._last or self._ending
         length = b"Content-Length: %d\r\n" % len(content) if route.method == "POST" else b""
         self._body = []
         head = f"{route.method} {path} HTTP/1.1\r\nHost: triton\r\n".encode() + headers + length + b"\r\n"
@@ -242,7 +242,7 @@ class HttpFront(asyncio.Protocol):
     def _answer_problem(self) -> None:
         """Say what is wrong. Where the request is not at its end nobody knows where the next begins."""
         problem = cast("RefusedError", self._problem)
-        self._last = self._last or not self._complete or not self._parser.should_keep_alive()
+        self._last = self._last or not self._complete or self._ending
         body = json.dumps({"error": str(problem)}).encode()
         self._reply(Reply(problem.status, {b"content-type": JSON}, body))
 

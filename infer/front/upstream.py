@@ -114,6 +114,9 @@ class _Asking(asyncio.Protocol):
         if name in PASSED_ON:
             self._headers[name] = value
 
+    def on_headers_complete(self) -> None:
+        self._ending = not self._parser.should_keep_alive()
+
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
@@ -121,7 +124,7 @@ class _Asking(asyncio.Protocol):
         if self._then is None:
             return
         status = self._parser.get_status_code()
-        if not self._parser.should_keep_alive() and self._transport is not None:
+        if self._ending and self._transport is not None:
             self._transport.close()
         reply = Reply(status, self._headers, b"".join(self._body))
         asyncio.get_running_loop().call_soon(self._finish, reply)  # when the parser is done with what it has
@@ -138,3 +141,4 @@ class _Asking(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
+        self._ending = False
