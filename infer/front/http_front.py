@@ -103,7 +103,9 @@ class HttpFront(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._refuse("this server changes to no other protocol")
         except httptools.HttpParserError as error:
-            self._refuse(f"malformed request: {shown(str(error))}")
+            if not self._complete:  # what is wrong behind a whole request is not its fault, but nothing follows it
+                self._refuse(f"malformed request: {shown(str(error))}")
+            self._last = True
         if self._problem is None and not self._past_headers and self._fed > HEADER_BYTES:
             self._refuse("the headers are too long", 431)
         if self._problem is not None:
@@ -111,12 +113,18 @@ class HttpFront(asyncio.Protocol):
         elif self._complete:
             self._pass_on()
 
-    # What the parser says; an error is kept until it is done.
+    # What the parser says; an error is kept until it is done. Nothing of a second request behind the first is taken.
+
+    def on_message_begin(self) -> None:
+        self._last = self._last or self._complete
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        if not self._complete:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._complete:
+            return
         name = name.lower()
         self._count += 1
         self._header_bytes += len(name) + len(value)
@@ -128,6 +136,8 @@ class HttpFront(asyncio.Protocol):
             self._headers[name] = value
 
     def on_headers_complete(self) -> None:
+        if self._complete:
+            return
         self._past_headers, self._ending = True, not self._parser.should_keep_alive()
         if self._problem is None:
             try:
@@ -138,12 +148,12 @@ class HttpFront(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_chunk_header(self) -> None:
-        self._chunks += 1
+        self._chunks += 0 if self._complete else 1
         if self._chunks > MOST_CHUNKS:
             self._refuse(f"a request comes in at most {MOST_CHUNKS} chunks", 413)
 
     def on_body(self, body: bytes) -> None:
-        if self._problem is not None or self._route is None:
+        if self._complete or self._problem is not None or self._route is None:
             return
         if self._held + len(body) > self._route.largest:
             self._refuse(f"a request is at most {self._route.largest} bytes", 413)
@@ -154,8 +164,6 @@ class HttpFront(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._complete:
-            self._last = True  # a second request behind the first
         self._complete = True
 
     # What is done about it.
