@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 from assay.errors import InputError
 from assay.records import Record
 from assay.significance import Accuracy, Calibration, CalibrationBins, compare_accuracy
+from assay.values import Differences
 
 Float64 = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -71,6 +72,9 @@ class Measured(Record):
         flips: the images without, at most the first 1000 of `flip_count`.
         flipped_margin: how sure the reference is of the flipped image that it is surest of, listed or not; 0 for none.
         accuracy, calibration: where the images have labels.
+        lost: values that are infinite or NaN in the reference and something else here.
+        values, differing, excused: of whole numbers, how many there are, are not equal, and are not equal where what
+            decides them ties; `differing` is None for floating point, which is not counted.
     """
 
     images: int
@@ -92,6 +96,18 @@ class Measured(Record):
     flipped_margin: float = 0.0
     accuracy: Accuracy | None = None
     calibration: Calibration | None = None
+    lost: int = 0
+    values: int = 0
+    differing: int | None = None
+    excused: int = 0
+
+    @property
+    def differences(self) -> Differences | None:
+        """Of whole numbers, what differs; None for floating point."""
+        if self.differing is None:
+            return None
+        largest = math.inf if self.not_finite else self.max_absolute
+        return Differences(self.values, self.differing, largest, self.excused)
 
 
 @dataclass

@@ -75,4 +75,6 @@ def reason_against_any(found: Measured) -> str:
     """Why outputs fail whatever they are compared for, or ""."""
     if not found.images:
         return "there was nothing to compare"
+    if found.lost:
+        return f"{found.lost} outputs are not the infinity or NaN that the reference has"
     return f"{found.not_finite} outputs are not finite where the reference is" if found.not_finite else ""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from assay.errors import DataError
 from assay.records import Record
+from assay.values import is_whole
 
 Records = NDArray[np.void]
 Array = NDArray[np.generic]
@@ -105,6 +106,8 @@ def _fields(kind: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic]]]:
 def errors_of(found: Mapping[str, Array], audited: Records, output: Tensor) -> NDArray[np.float64]:
     """How far each record's output is from the audited one: the largest difference of its numbers.
 
+    Equal infinities and NaN are no distance apart.
+
     Of an index it is how far below the largest audited value the one is that it points to. Where two values are as
     good as equal either index is right, so it may be twice as far as a value may be.
 
@@ -118,10 +121,21 @@ def errors_of(found: Mapping[str, Array], audited: Records, output: Tensor) -> N
     if output.index_of:
         errors = _errors_of_index(cast("NDArray[np.int64]", found[output.name]), audited, output)
     else:
-        errors = np.abs(found[output.name].astype(np.float64) - audited[output.name].astype(np.float64))
+        errors = _errors_of_values(found[output.name], audited[output.name])
     worst: NDArray[np.float64] = errors.reshape(len(audited), -1).max(axis=1)
     worst[~np.isfinite(worst)] = LARGEST
     return worst
+
+
+def _errors_of_values(found: Array, audited: Array) -> NDArray[np.float64]:
+    """The same infinity agrees with itself, and so does NaN; whole numbers that differ are at least one apart."""
+    left, right = found.astype(np.float64), audited.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        errors = np.abs(left - right)
+    same = (found == audited) | (np.isnan(left) & np.isnan(right))
+    if is_whole(audited.dtype):
+        errors = np.maximum(errors, 1.0)
+    return np.where(same, 0.0, errors)
 
 
 def _errors_of_index(index: NDArray[np.int64], audited: Records, output: Tensor) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from assay.agreement import CEILING
 from assay.errors import InputError
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
+from assay.values import differences, is_whole, settled
 from export.inspect import read_model
 from export.on_onnx_double import evaluate, to_double, widened
 from export.source import Array, Source, Step
@@ -174,20 +175,27 @@ def _constants(model: ModelProto) -> frozenset[str]:
 
 def _known(right: Source, wrong: Trace) -> Iterator[tuple[str, str]]:
     """Values of the candidate with the value of the reference that has the same numbers."""
-    by_size: dict[int, list[tuple[str, Float64]]] = {}
+    by_size: dict[int, list[tuple[str, Array]]] = {}
     for name, value in right.values.items():
         if name not in right.constants:
-            by_size.setdefault(value.size, []).append((name, _numbers(value)))
+            by_size.setdefault(value.size, []).append((name, np.sort(value, axis=None)))
     for name, value in wrong.values.items():
-        mine = _numbers(value)
+        mine = np.sort(value, axis=None)
         for other, theirs in by_size.get(value.size, []):
-            if _distance(mine, theirs) <= CEILING:
+            if _same_numbers(theirs, mine):
                 yield name, other
                 break
 
 
 def _differs(expected: Array, found: Array) -> bool:
-    return expected.shape != found.shape or _distance(_wide(expected), _wide(found)) > CEILING
+    return expected.shape != found.shape or not _same_numbers(expected, found)
+
+
+def _same_numbers(expected: Array, found: Array) -> bool:
+    """To rounding; whole numbers have none, also where the other file has them as floating point."""
+    if is_whole(expected.dtype) or is_whole(found.dtype):
+        return not differences(expected, found).differing
+    return _distance(_wide(found), _wide(expected)) <= CEILING
 
 
 def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
@@ -282,11 +290,11 @@ def _numbers(value: Array) -> Float64:
 
 
 def _distance(left: Float64, right: Float64) -> float:
-    """Largest difference over the largest number; infinite where one has NaN."""
+    """Largest difference over the largest number of the right; infinite where one has NaN or infinity alone."""
     if not left.size:
         return 0.0
-    scale = float(np.abs(right).max())
-    difference = float(np.abs(left - right).max())
-    if np.isnan(difference) or np.isnan(scale):
+    both = settled(right, left)
+    if both.problem:
         return float("inf")
+    scale, difference = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
     return difference / scale if scale else difference

@@ -21,6 +21,7 @@ from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.named_arrays import read_named, save_named
 from export.inspect import read_model
+from export.on_onnx_deciders import deciders_of, save_deciders
 from export.on_onnx_double import evaluate, run_double, without_initialisers
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
@@ -41,9 +42,10 @@ def run_pair(
     out: Path,
     runtimes: Sequence[str] = tuple(LEVELS),
 ) -> Message:
-    """Run everything and write `inputs.npz`, `reference.npz`, and one .npz of outputs for each run, into `out`.
+    """Run everything, and write `inputs.npz`, `reference.npz`, `deciders.npz` and an .npz of each run's outputs.
 
     Args:
+        out: takes these files.
         runtimes: as `export.on_onnx_runners` calls them.
 
     Returns:
@@ -62,6 +64,7 @@ def run_pair(
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
     save_named(out / "inputs.npz", feeds)
     save_named(out / "reference.npz", run_double(model, feeds, "the reference"))
+    save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
     names = [output.name for output in model.graph.output]

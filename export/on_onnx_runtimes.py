@@ -22,6 +22,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from assay.agreement import tolerance_of_errors
 from assay.errors import InputError
 from assay.localisation import Localisation
+from assay.values import differences, is_whole, settled
 from export.inspect import read_model
 from export.on_onnx_double import widened
 from export.on_onnx_localize import Trace, attributes_of, trace
@@ -122,7 +123,8 @@ class _Asking:
             InputError: the runtime does not run the file with these outputs.
         """
         path = self.folder / "asked.onnx"
-        onnx.save(_with_outputs(read_model(run.file), names), path)
+        values = {name: self.exact.values[name] for name in names}
+        onnx.save(_with_outputs(read_model(run.file), values), path)
         found = run_in(run.runtime, path, self.feeds)
         return {name: _largest_difference(found[name], self.exact.values[name]) for name in names if name in found}
 
@@ -188,13 +190,19 @@ def _values_to_ask_for(exact: Trace) -> list[str]:
 
 def _is_comparable(exact: Trace, name: str) -> bool:
     value = exact.values.get(name)
-    return value is not None and value.dtype == np.float64 and value.size > 0 and bool(np.isfinite(value).all())
+    return value is not None and value.size > 0 and (value.dtype == np.float64 or is_whole(value.dtype))
 
 
 def _limits(exact: Trace, correct: Mapping[str, float], right: str) -> dict[str, float]:
-    """By value, what is tolerated; what the right runtime itself does not compute in fp32 has no limit."""
+    """By value, what is tolerated: nothing of whole numbers. What the right runtime itself does not compute in fp32, or
+    has other whole numbers of, has no limit.
+    """
     found = {}
     for name, error in correct.items():
+        if is_whole(exact.values[name].dtype):
+            if not error:
+                found[name] = 0.0
+            continue
         scale, rows = _scale(exact, name), len(np.atleast_1d(exact.values[name]))
         tolerance = tolerance_of_errors(scale, {right: error}, rows)
         if not tolerance.problem:
@@ -203,18 +211,22 @@ def _limits(exact: Trace, correct: Mapping[str, float], right: str) -> dict[str,
 
 
 def _scale(exact: Trace, name: str) -> float:
-    return float(np.abs(exact.values[name]).max()) or 1.0
+    value = exact.values[name].astype(np.float64)
+    return float(np.abs(value[np.isfinite(value)]).max(initial=0.0)) or 1.0
 
 
-def _with_outputs(model: ModelProto, names: list[str]) -> ModelProto:
-    """A copy that gives these values too, which are what the file itself says of them, fp32 where it says nothing."""
+def _with_outputs(model: ModelProto, values: Mapping[str, Array]) -> ModelProto:
+    """A copy that gives these values too, which are what the file itself says of them; where it says nothing, the whole
+    numbers that they are in float64, or fp32.
+    """
     found = ModelProto()
     found.CopyFrom(model)
     there = {value.name for value in found.graph.output}
     types = {value.name: value.type.tensor_type.elem_type for value in found.graph.value_info}
-    for name in names:
+    for name, value in values.items():
         if name not in there:
-            kind = types.get(name) or TensorProto.FLOAT
+            whole = helper.np_dtype_to_tensor_dtype(value.dtype) if is_whole(value.dtype) else TensorProto.FLOAT
+            kind = types.get(name) or whole
             found.graph.output.append(helper.make_tensor_value_info(name, kind, None))
     return found
 
@@ -222,8 +234,10 @@ def _with_outputs(model: ModelProto, names: list[str]) -> ModelProto:
 def _largest_difference(found: Array, exact: Array) -> float:
     if found.shape != exact.shape:
         return float("inf")
-    largest = float(np.abs(found.astype(np.float64) - exact.astype(np.float64)).max())
-    return float("inf") if np.isnan(largest) else largest
+    if is_whole(exact.dtype):
+        return differences(exact, found).largest
+    both = settled(exact, found)
+    return float("inf") if both.problem else float(np.abs(both.found - both.reference).max())
 
 
 def _name(node: NodeProto) -> str:

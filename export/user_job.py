@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import __version__
 from assay.errors import AssayError, ExportFailedError
@@ -22,7 +22,8 @@ from assay.jobs import Channel, Message, serve_job
 from assay.named_arrays import read_array
 from assay.registry import USER_EXPORTERS
 from assay.results import Export
-from assay.user.agreement import Judge
+from assay.ties import read_deciders
+from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
 from assay.user.model import UserModel
 from export.check import sessions_at_every_level
@@ -30,7 +31,7 @@ from export.finish import finish
 from export.inspect import one_line, read_model
 from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
-from export.user_probe import MOST_EVALUATED, check_reference
+from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class ExportMessage(BaseModel):
 
 
 class CheckMessage(BaseModel):
-    """What to compare; the answer has "agreement", a list, and "reason"."""
+    """What to compare; the answer has "agreement", a list, and "reason". `deciders` need not exist."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,6 +67,7 @@ class CheckMessage(BaseModel):
     native: Path
     reference: Path
     exact: bool
+    deciders: Path
 
 
 class DoubleMessage(BaseModel):
@@ -203,7 +205,8 @@ def check(message: Message) -> Message:
     request = CheckMessage.model_validate(message)
     model = request.model
     records, native, reference = (read_array(path) for path in (request.records, request.native, request.reference))
-    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, request.exact)
+    natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
+    judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
     agreements = []
     for level, session in sessions_at_every_level(request.file, request.exporter):
         for batch in _batches(model, len(reference)):
@@ -250,23 +253,50 @@ def double(message: Message) -> Message:
 
     request = DoubleMessage.model_validate(message)
     model = request.model
-    records = read_array(request.records)
-    step = 1 if model.whole else model.batch or MOST_EVALUATED
-    count = min(len(records), max(MOST_EVALUATED // step, 1) * step)
+    records, native = read_array(request.records), read_array(request.native)
+    count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
     compute = compute_double(read_model(request.file), request.file.name)
-    found = []
-    for start in range(0, count, step):
-        outputs = compute(inputs_of(model, repeated(records[start : start + step], step)))
-        found.append(rows_of(model, [outputs[one.name] for one in model.outputs]))
-    exact = np.concatenate(found)[: len(records)]
-    check_reference(exact, np.load(request.native, allow_pickle=False))
-    np.save(request.out, exact)
+    exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
+    check_reference(model, exact, native)
+    np.save(request.out, with_own_whole_numbers(model, exact, native))
     return {}
+
+
+def deciders(message: Message) -> Message:
+    """What decides the outputs that are indices, by an export whose choice is the model's own; answers their names.
+
+    Raises:
+        InputError: onnx's reference evaluator cannot run the file.
+    """
+    from export.on_onnx_deciders import deciders_of, joined, save_deciders  # noqa: PLC0415
+    from export.on_onnx_double import without_initialisers  # noqa: PLC0415
+
+    request = DoubleMessage.model_validate(message)
+    model, proto = request.model, read_model(request.file)
+    records, native = read_array(request.records), read_array(request.native)
+    count = min(len(records), len(native), MOST_EVALUATED if model.whole else len(native))
+    step = 1 if model.whole else model.batch or count
+    calls = []
+    for start in range(0, count - count % step, step):
+        inputs = inputs_of(model, records[start : start + step])
+        feeds = dict(zip((value.name for value in without_initialisers(proto.graph)), inputs, strict=True))
+        calls.append(deciders_of(proto, feeds, rows=not model.whole, name=request.file.name))
+    parts = dict(parts_of(model))
+    found = {
+        name: joined([one[name] for one in calls]) for name in parts if calls and all(name in one for one in calls)
+    }
+    sound = {name: one for name, one in found.items() if one.decides(native[: len(one.values), parts[name]])}
+    save_deciders(sound, request.out)
+    return {"outputs": cast("JsonValue", list(sound))}
+
+
+def _in_order(model: UserModel, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {one.name: outputs[one.name] for one in model.outputs}
 
 
 def _work(request: Message, channel: Channel) -> Message:
     del channel
-    commands = {"export": export, "check": check, "double": double}
+    commands = {"export": export, "check": check, "double": double, "deciders": deciders}
     return commands[str(request.pop("do"))](request)
 
 

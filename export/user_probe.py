@@ -22,10 +22,12 @@ from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
 from assay.store import file_sha256
+from assay.user.agreement import parts_of
 from assay.user.arrays import Records, inputs_of, repeated, rows_of
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
+from assay.values import is_whole, settled
 from export.pair_inputs import read_arrays
 from export.user_inputs import Form, declared_inputs, form_of, records_of
 
@@ -48,6 +50,8 @@ REFERENCES: dict[Kind, str] = {
     "jax": "the JAX function in float64",
     "onnx": "the file in float64, by onnx's reference evaluator",
 }
+
+WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
 
 
 class ProbeRequest(BaseModel):
@@ -100,19 +104,30 @@ def probe(request: ProbeRequest) -> Probed:
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
     try:
-        exact = _computed(model, loaded.double(), chosen)
-        check_reference(exact, native)
+        reference, reason = _reference(model, loaded, chosen, native, request.folder / REFERENCE_FILE), ""
     except AssayError as error:
         if disk_error_in(error):
             raise
         reference, reason = "", str(error)
-    else:
-        np.save(request.folder / REFERENCE_FILE, exact)
-        reference, reason = REFERENCES[model.kind], ""
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
     return Probed(model=model, reference=reference, reason=reason)
+
+
+def _reference(model: UserModel, loaded: Loaded, records: Records, native: Array, path: Path) -> str:
+    """Write what the outputs are held against, and say what it is.
+
+    Raises:
+        AssayError: there is no float64, or it cannot be a reference.
+    """
+    if model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs):
+        np.save(path, native[: len(records)])
+        return WHOLE_REFERENCE
+    exact = computed_exactly(model, loaded.double(), records)
+    check_reference(model, exact, native)
+    np.save(path, exact if model.kind == "onnx" else with_own_whole_numbers(model, exact, native))
+    return REFERENCES[model.kind]
 
 
 def _describe(model: UserModel, path: Path) -> None:
@@ -197,7 +212,7 @@ def _refuse_others(outputs: dict[str, Array], location: Location) -> None:
 
 
 def _computed(model: UserModel, compute: Compute, records: Records) -> Array:
-    """The outputs of records as rows of float64 or what they came in, called as the model wants it."""
+    """The outputs of records as rows of what they came in, called as the model wants it."""
     step = 1 if model.whole else model.batch or MOST_ROWS
     found = []
     for start in range(0, len(records), step):
@@ -206,6 +221,23 @@ def _computed(model: UserModel, compute: Compute, records: Records) -> Array:
         rows = rows_of(model, list(compute(inputs_of(model, whole)).values()))
         found.append(rows[: len(part)])
     return np.concatenate(found)
+
+
+def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Array:
+    """The same in float64.
+
+    Raises:
+        InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
+    """
+
+    def checked(inputs: Sequence[Array]) -> dict[str, Array]:
+        outputs = compute(inputs)
+        for name, value in outputs.items():
+            if not is_whole(value.dtype) and value.dtype != np.float64:
+                raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
+        return outputs
+
+    return _computed(model, checked, records)
 
 
 def _independent(model: UserModel, native: Compute, records: Records, rows: Array) -> bool:
@@ -220,27 +252,44 @@ def _independent(model: UserModel, native: Compute, records: Records, rows: Arra
     return bool(close.all())
 
 
-def check_reference(exact: Array, native: Array) -> None:
-    """Make sure that outputs can be a reference for a model's own.
+def check_reference(model: UserModel, exact: Array, native: Array) -> None:
+    """Make sure that outputs can be a reference for a model's own: every output on its own scale.
+
+    Args:
+        exact: (records, `model.width`); `native` has so many records or more.
 
     Raises:
-        InputError: they are not float64, not finite, zero, or further from the model's own than fp32 explains.
+        InputError: an output is not what the model gives, or further from it than fp32 explains; or all are zero.
     """
-    if exact.dtype != np.float64:
-        raise InputError("It computes in something else than float64", found=str(exact.dtype))
-    if not np.isfinite(exact).all():
-        raise InputError("Its outputs in float64 are not finite")
     if not exact.any():
         raise InputError("Its outputs in float64 are zero everywhere")
-    rows = native[: len(exact)].astype(np.float64)
-    scale = float(np.abs(exact).max())
-    apart = float(np.abs(exact.astype(np.float64) - rows).max()) if rows.shape == exact.shape else float("inf")
-    if not apart <= CEILING * scale:
-        raise InputError(
-            "Its outputs in float64 are not the model's own to rounding in fp32",
-            expected=f"at most {CEILING * scale:.3g} apart",
-            found=f"{apart:.3g}",
-        )
+    own = native[: len(exact)]
+    if own.shape != exact.shape:
+        raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            continue
+        both = settled(exact[:, part], own[:, part])
+        scale, apart = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
+        if both.problem or not apart <= CEILING * scale:
+            raise InputError(
+                f"Its output '{name}' in float64 is not the model's own to rounding in fp32",
+                expected=f"at most {CEILING * scale:.3g} apart",
+                found=both.problem or f"{apart:.3g}",
+            )
+
+
+def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
+    """A reference whose whole numbers are those that the model itself gives: they are exact in any precision, and an
+    export must not be what they are held against.
+    """
+    if not any(is_whole(one.dtype) for one in model.outputs):
+        return exact
+    found = exact.astype(np.result_type(exact, native))
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            found[:, part] = native[: len(exact), part]
+    return found
 
 
 def _files_hash(location: Location) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.user.model import Tensor, UserModel
+from assay.values import loses_digits
 
 Array = NDArray[np.generic]
 Records = NDArray[np.void]
@@ -42,6 +43,9 @@ def inputs_of(model: UserModel, records: Records) -> list[Array]:
 def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
     """All outputs of one call as (records, numbers); only several outputs are copied.
 
+    The numbers are of a type that keeps them all, which beside whole numbers above 2^53 is numpy's longest floating
+    point.
+
     Raises:
         InputError: it is another number of outputs, or they have no row for each record.
     """
@@ -55,4 +59,9 @@ def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
     except (TypeError, ValueError) as error:  # no dimension at all, or another number of rows
         shapes = ", ".join(str(np.shape(one)) for one in outputs)
         raise InputError("The outputs have no row for each input", found=f"shapes {shapes}") from error
-    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+    return rows[0] if len(rows) == 1 else _side_by_side(rows)
+
+
+def _side_by_side(rows: Sequence[Array]) -> Array:
+    loses = np.result_type(*rows).kind == "f" and any(loses_digits(one) for one in rows)
+    return np.concatenate([one.astype(np.longdouble) for one in rows] if loses else rows, axis=1)

@@ -78,7 +78,8 @@ def tolerance_for(inputs: str, subject: str, natives: Mapping[str, Measured | st
     """The tolerance that these native runs give; one that did not compute in fp32 measures nothing and is left out,
     unless it is alone. `natives` has the reason for a native run that could not be measured.
     """
-    measured = {name: one for name, one in natives.items() if isinstance(one, Measured) and not one.not_finite}
+    usable = {name: one for name, one in natives.items() if isinstance(one, Measured)}
+    measured = {name: one for name, one in usable.items() if not one.not_finite and not one.lost}
     scale = max((one.scale for one in measured.values()), default=0.0)
     errors = {name: one.max_absolute for name, one in measured.items()}
     sound = {name: error for name, error in errors.items() if _is_fp32(measured[name])} or errors
@@ -145,10 +146,13 @@ def judged(
     """
     measured = found if isinstance(found, Measured) else None
     delivered, note = "", ""
-    if measured and measured.images:
+    counted = measured.differences if measured else None
+    if measured and measured.images and counted is None:
         delivered = delivered_precision(measured.effective_bits, native_bits, measured.stored_bits)
     if isinstance(found, str):
         reason = found
+    elif counted is not None:
+        reason = str(counted) if counted.differing else ""
     elif precision == "fp32":
         reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
     else:

@@ -19,14 +19,16 @@ from assay.errors import AssayError, DiskError
 from assay.jobs import Message, run_job
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
-from assay.numbers import Measured, measure
 from assay.store import file_sha256
-from bench.auditing.judge import judged, tolerance_for
+from assay.ties import read_deciders
+from assay.values import is_whole
 from bench.auditing.localise import RUNNERS, disagreeing, outcomes_of
+from bench.auditing.outputs import AuditedOutput
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 
 LIMIT_SECONDS = 900
+DECIDERS_FILE = "deciders.npz"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
 
@@ -115,17 +117,20 @@ def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit
     reference = read_named(out / "reference.npz")
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
+    deciders = read_deciders(out / DECIDERS_FILE)
     for name, exact in reference.items():
         rows = as_rows(exact)
-        measured = {run: measured_or_reason(rows, arrays[name]) for run, arrays in natives.items()}
-        tolerance = tolerance_for(name, "", measured, noise=0.0)
-        tolerances.append(tolerance)
-        bits = max((one.effective_bits for one in measured.values() if isinstance(one, Measured)), default=0.0)
+        one = AuditedOutput(
+            name=name,
+            reference=rows,
+            natives={run: as_rows(arrays[name]) for run, arrays in natives.items()},
+            shape=exact.shape[1:] if exact.ndim and exact.size else (rows.shape[1],),
+            whole=is_whole(exact.dtype),
+            decider=deciders.get(name),
+        )
+        tolerances.append(one.tolerance)
         call = Call(name, batch=len(rows), threads=0, images=len(rows))
-        comparisons += [
-            judged(run, call, measured_or_reason(rows, arrays[name]), tolerance, bits)
-            for run, arrays in subjects.items()
-        ]
+        comparisons += [one.compared(run, call, as_rows(arrays[name])) for run, arrays in subjects.items()]
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
         reference="the reference file in float64, by onnx's reference evaluator",
@@ -158,22 +163,9 @@ def _input_set(request: PairRequest, output: str, out: Path) -> InputSet:
     )
 
 
-def measured_or_reason(reference: NDArray[np.float64], found: NDArray[np.generic]) -> Measured | str:
-    """The measures of one output, or why it cannot be compared."""
-    rows = as_rows(found)
-    if rows.shape != reference.shape:
-        return f"outputs of shape {found.shape}, which does not go with the reference's"
-    if not reference.size:
-        return "no outputs"
-    if not np.isfinite(reference).all():
-        return "the reference has values that are not finite"
-    return measure(reference, rows)
-
-
-def as_rows(array: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Any output as float64 rows, one for each entry of its first dimension."""
-    wide = array.astype(np.float64)
-    return wide.reshape(len(wide), -1) if wide.ndim and wide.size else wide.reshape(1, -1)
+def as_rows(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Any output as rows, one for each entry of its first dimension."""
+    return array.reshape(len(array), -1) if array.ndim and array.size else array.reshape(1, -1)
 
 
 def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:

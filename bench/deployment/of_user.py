@@ -30,6 +30,7 @@ from assay.store import read_artifact
 from assay.user import model as user
 from assay.user.agreement import parts_of
 from assay.user.model import UserModel
+from assay.values import settled
 from bench.deployment.config import most_records
 from bench.deployment.subject import (
     Built,
@@ -227,7 +228,10 @@ def judge_outputs(
         if name not in tolerances:
             raise FailedError(f"The audit has no tolerance for the output '{name}'")
         tolerance = tolerances[name]
-        largest = float(np.abs(found[name].astype(np.float64) - exact).max())
+        both = settled(exact, found[name])
+        if both.problem:
+            raise FailedError(f"The served file's output '{name}' is not the reference's", found=both.problem)
+        largest = float(np.abs(both.found - both.reference).max())
         value = tolerance.value + largest
         for what, error, most in (
             ("The served file's output '{}' is not the reference's", largest, tolerance.value),

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.agreement import CEILING
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
-from assay.numbers import Measured
 from assay.results import Cell, Export
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
-from bench.auditing.judge import judged, tolerance_for
-from bench.auditing.pair import measured_or_reason
+from assay.values import is_whole
+from bench.auditing.outputs import AuditedOutput
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 from bench.user.exports import Brought
@@ -39,16 +37,21 @@ def audit_user_model(
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
     records = file_sha256(brought.folder / RECORDS_FILE)
-    for name, part in parts_of(brought.model):
-        exact = reference[:, part].astype(np.float64)
-        own = measured_or_reason(exact, native[: len(exact), part])
-        tolerance = _tolerance(brought, name, own)
-        tolerances.append(tolerance)
-        bits = own.effective_bits if isinstance(own, Measured) else 0.0
-        for cell, rows in _runs(cells, outputs, len(exact)):
+    deciders = brought.deciders
+    for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True):
+        one = AuditedOutput(
+            name=name,
+            reference=reference[:, part],
+            natives={brought.native_name: native[: len(reference), part]},
+            shape=output.shape,
+            whole=is_whole(output.dtype),
+            exact=brought.exact,
+            decider=deciders.get(name),
+        )
+        tolerances.append(one.tolerance)
+        for cell, rows in _runs(cells, outputs, len(reference)):
             call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
-            found = measured_or_reason(exact[: len(rows)], rows[:, part])
-            comparisons.append(judged(cell.label, call, found, tolerance, bits, cell.precision))
+            comparisons.append(one.compared(cell.label, call, rows[:, part], cell.precision))
     what = "drawn from the signature with seed 0" if brought.drawn else "given by the user"
     model = ModelAudit(
         name=brought.model.location.name,
@@ -81,16 +84,3 @@ def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Ite
     for cell in cells:
         if cell.framework and cell.name in outputs:
             yield cell, np.load(outputs[cell.name], allow_pickle=False)[:known]
-
-
-def _tolerance(brought: Brought, name: str, own: Measured | str) -> AuditedTolerance:
-    if brought.exact or isinstance(own, str):
-        return tolerance_for(name, "", {brought.native_name: own}, noise=0.0)
-    return AuditedTolerance(
-        inputs=name,
-        value=CEILING * own.scale,
-        derivation="2^-12 of the largest output, half a step of TF32: there is no float64 to derive it from",
-        scale=own.scale,
-        native_errors={brought.native_name: own.max_absolute},
-        noise=0.0,
-    )

@@ -32,7 +32,7 @@ from bench.selfcheck import stored_selfcheck
 from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
 from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
 from bench.user.audit import audit_user_model
-from bench.user.exports import Brought, bring, described, exported
+from bench.user.exports import Brought, bring, described, exported, look_for_deciders
 from bench.user.work import Wanted, Work, folder_name
 from bench.validity import judged
 from bench.workers import Candidate
@@ -73,7 +73,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, BLOCKS, wanted.precision)
             measured = measure([group], budget, work.folder / "units", narrator.tell)
-        cells = _cells(work, brought, group, exports, measured)
+        cells = _cells(work, brought, group, exports, files, measured)
         with work.stage("attribution", "Attributing the time"):
             place = Place(work.folder / "attribution", wanted.opset, CALL_SECONDS)
             attributed = attribute_all([group], cells, place, narrator.tell)
@@ -154,10 +154,20 @@ def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
     return (only,)
 
 
-def _cells(work: Work, brought: Brought, group: Group, exports: list[Export], measured: Measured) -> list[Cell]:
+def _cells(
+    work: Work,
+    brought: Brought,
+    group: Group,
+    exports: list[Export],
+    files: Mapping[str, Path],
+    measured: Measured,
+) -> list[Cell]:
     """The cells, with how their outputs agree, and those that a failed export would have had."""
     with work.stage("audit", "Comparing numbers"):
         agreements, timed = agreements_of(brought, measured)
+        failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
+        if failed and look_for_deciders(work, brought, files):
+            agreements, timed = agreements_of(brought, measured)
     weights = {group.name: brought.model.fingerprint}
     cells = judged(cells_of([group], measured.facts, measured.samples, agreements, weights), measured, timed)
     missing = [
@@ -178,7 +188,8 @@ def _in_terms_of_options(cell: Cell) -> Cell:
 
 def agreements_of(brought: Brought, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
-    judge = Judge(brought.model, brought.reference, {brought.native_name: brought.native}, brought.exact)
+    natives = {brought.native_name: brought.native}
+    judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
     images, calls = {}, {}
     for cell, file in measured.logits.items():
         if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:

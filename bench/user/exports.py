@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,9 @@ from assay.named_arrays import read_array
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
+from assay.ties import Decider, read_deciders
 from assay.user.model import Tensor, UserModel
+from assay.values import is_whole
 from bench.user.work import Work
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
@@ -28,6 +31,7 @@ from export.user_job import GIVEN
 from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
 
 LIMIT_SECONDS = 900.0
+DECIDERS_FILE = "deciders.npz"
 KIND, RECORD = "user-onnx", "record"
 NATIVE_NAMES = {
     "torch": "PyTorch",
@@ -65,6 +69,15 @@ class Brought:
     @property
     def reference(self) -> NDArray[np.generic]:
         return cast("NDArray[np.generic]", np.load(self.folder / REFERENCE_FILE, allow_pickle=False))
+
+    @property
+    def deciders(self) -> dict[str, Decider]:
+        """What decides outputs that are indices, where that was looked for."""
+        return read_deciders(self.folder / DECIDERS_FILE)
+
+    @property
+    def has_whole_outputs(self) -> bool:
+        return any(is_whole(one.dtype) for one in self.model.outputs)
 
     @property
     def records(self) -> int:
@@ -126,7 +139,11 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
     brought = _with_reference(work, brought, files)
     checked = []
     for record in records:
-        done = _checked(work, brought, record, files[record.exporter]) if record.exporter in files else record
+        done = record
+        if record.exporter in files:
+            done = _checked(work, brought, record, files[record.exporter])
+            if done.status != "ok" and look_for_deciders(work, brought, files):
+                done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
     passed = {record.exporter for record in checked if record.status == "ok"}
@@ -215,6 +232,34 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
     return _own_reference(brought)
 
 
+def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
+    """Whether some file shows, for the first time, what decides an output that is an index.
+
+    Done where one differs, as it takes the file in float64 once more.
+    """
+    place = brought.folder / DECIDERS_FILE
+    if not brought.has_whole_outputs or place.exists():
+        return False
+    for route, file in files.items():
+        message: Message = {
+            "do": "deciders",
+            "model": cast("JsonValue", brought.model.model_dump(mode="json")),
+            "file": str(file),
+            "records": str(brought.folder / RECORDS_FILE),
+            "native": str(brought.folder / NATIVE_FILE),
+            "out": str(place),
+        }
+        work.narrator.tell(f"looking in the export by {route} for what decides its indices")
+        try:
+            found = _job(work, "export.user_job", message, f"deciders-{route}")["outputs"]
+        except AssayError as error:
+            work.narrator.note(f"the export by {route} does not show what decides its indices: {error}")
+            continue
+        if found:
+            return True
+    return False
+
+
 def _own_reference(brought: Brought) -> Brought:
     """The model's own fp32 outputs in place of a reference that cannot be had."""
     np.save(brought.folder / REFERENCE_FILE, brought.native.astype(np.float64))
@@ -233,6 +278,7 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
         "native": str(brought.folder / NATIVE_FILE),
         "reference": str(brought.folder / REFERENCE_FILE),
         "exact": brought.exact,
+        "deciders": str(brought.folder / DECIDERS_FILE),
     }
     work.narrator.tell(f"checking the export by {record.exporter}")
     try:

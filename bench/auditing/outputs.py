@@ -1,0 +1,125 @@
+"""One output of a foreign model in an audit: what it is held against, its tolerance, and every run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.agreement import CEILING
+from assay.audit import AuditedTolerance, Comparison
+from assay.columns import Columns, columns_of, reason_against_columns
+from assay.numbers import Measured, measure
+from assay.ties import Decider
+from assay.values import EQUALITY, Mask, differences, settled
+from bench.auditing.judge import judged, tolerance_for
+from bench.auditing.runs import Call
+
+Array = NDArray[np.generic]
+Float64 = NDArray[np.float64]
+
+NO_NUMBERS = "the reference is zero wherever it is a number, and so it has to be here"
+
+
+@dataclass(frozen=True)
+class AuditedOutput:
+    """An output with its reference and correct runs of it in fp32.
+
+    Attributes:
+        reference: (rows, numbers), float64, or of whole numbers.
+        natives: the same by run; those that lack the output, or have it in another shape, measure nothing.
+        shape: of one row.
+        whole: it has whole numbers or bools alone, whatever they are written as.
+        exact: False where the reference is itself the model in fp32.
+        decider: what decides it, where it is an index.
+    """
+
+    name: str
+    reference: Array
+    natives: Mapping[str, Array]
+    shape: tuple[int, ...]
+    whole: bool
+    exact: bool = True
+    decider: Decider | None = None
+
+    def measured(self, found: Array) -> Measured | str:
+        """The measures of a run's rows, the first of the reference's, or why they cannot be compared."""
+        reference = self.reference[: len(found)]
+        if found.shape != reference.shape:
+            return f"outputs of shape {found.shape}, which does not go with the reference's {reference.shape}"
+        if not reference.size:
+            return "no outputs"
+        if self.whole:
+            return self._counted(reference, found)
+        both = settled(reference, found)
+        return measure(both.reference, both.found).model_copy(update={"lost": both.lost})
+
+    def _counted(self, reference: Array, found: Array) -> Measured:
+        counted = differences(reference, found, self._excused(reference, found))
+        both = settled(reference, found)
+        largest = counted.largest if np.isfinite(counted.largest) else 0.0
+        changes = {"values": counted.values, "differing": counted.differing, "excused": counted.excused}
+        return measure(both.reference, both.found).model_copy(update={**changes, "max_absolute": largest})
+
+    def _excused(self, reference: Array, found: Array) -> Mask | None:
+        if self.decider is None:
+            return None
+        records = (1, -1) if len(self.decider.values) == 1 else reference.shape
+        return self.decider.excuses(reference.reshape(records), found.reshape(records)).reshape(reference.shape)
+
+    @cached_property
+    def measured_natives(self) -> dict[str, Measured | str]:
+        """By run."""
+        return {run: self.measured(found) for run, found in self.natives.items()}
+
+    @cached_property
+    def native_bits(self) -> float:
+        """The most effective bits of a native run."""
+        found = self.measured_natives.values()
+        return max((one.effective_bits for one in found if isinstance(one, Measured)), default=0.0)
+
+    @cached_property
+    def tolerance(self) -> AuditedTolerance:
+        """What is tolerated, and why."""
+        known = {run: one for run, one in self.measured_natives.items() if isinstance(one, Measured)}
+        scale = max((one.scale for one in known.values()), default=0.0)
+        errors = {run: one.max_absolute for run, one in known.items()}
+        value, derivation = 0.0, ""
+        if self.whole:
+            derivation = EQUALITY
+        elif known and not scale and not any(errors.values()):
+            derivation = NO_NUMBERS
+        elif known and not self.exact:
+            value = CEILING * scale
+            derivation = "2^-12 of the largest output, half a step of TF32: there is no float64 to derive it from"
+        else:
+            return tolerance_for(self.name, "", self.measured_natives, noise=0.0)
+        return AuditedTolerance(
+            inputs=self.name, value=value, derivation=derivation, scale=scale, native_errors=errors, noise=0.0
+        )
+
+    def compared(self, subject: str, call: Call, found: Array, precision: str = "fp32") -> Comparison:
+        """The record of one run."""
+        made = judged(subject, call, self.measured(found), self.tolerance, self.native_bits, precision)
+        if not made.passed or self.whole or precision != "fp32":
+            return made
+        both = settled(self.reference[: len(found)], found)
+        error = np.abs(both.found - both.reference).reshape(-1, *self.shape)
+        reason = reason_against_columns(self._columns, error)
+        return made.model_copy(update={"passed": not reason, "reason": reason})
+
+    @cached_property
+    def _columns(self) -> list[Columns]:
+        if not self.exact:
+            return []
+        shape = (-1, *self.shape)
+        sound = [one for run, one in self.natives.items() if isinstance(self.measured_natives[run], Measured)]
+        errors = [np.abs(both.found - both.reference) for both in (settled(self.reference, one) for one in sound)]
+        finite = [error for error in errors if np.isfinite(error).all()]
+        if not finite:
+            return []
+        exact = settled(self.reference, self.reference).reference
+        return columns_of(exact.reshape(shape), np.max(finite, axis=0).reshape(shape), self.tolerance.value)
