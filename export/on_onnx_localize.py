@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from assay.agreement import CEILING
 from assay.errors import InputError
@@ -162,6 +162,13 @@ def _first_nodes(model: ModelProto, count: int) -> ModelProto:
     for name in found.graph.node[count - 1].output:
         found.graph.output.append(helper.make_empty_tensor_value_info(name))
     return found
+
+
+def typed(name: str, value: Array | None) -> ValueInfoProto:
+    """A value as a further output of a file: of whole numbers as they are in float64 too, else fp32."""
+    is_floating = value is None or not is_whole(value.dtype)
+    kind = TensorProto.FLOAT if is_floating else helper.np_dtype_to_tensor_dtype(value.dtype)  # type: ignore[union-attr]
+    return helper.make_tensor_value_info(name, kind, None)
 
 
 def _constants(model: ModelProto) -> frozenset[str]:

@@ -7,18 +7,18 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from assay.localisation import Localisation
 from assay.named_arrays import save_named
 from export.inspect import read_model
-from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace
+from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace, typed
 from export.source import Array
 
 LIMIT_SECONDS = 300
@@ -79,7 +79,7 @@ def refused_shapes(model: ModelProto, wrong: Trace) -> list[Parting]:
         return []
     while most - fewest > 1:
         middle = (fewest + most) // 2
-        fewest, most = (middle, most) if loads(_first_nodes(model, middle)) else (fewest, middle)
+        fewest, most = (middle, most) if loads(_first_nodes(model, middle, wrong.values)) else (fewest, middle)
     node = model.graph.node[most - 1]
     names = [name for name in (*node.input, *node.output) if name in wrong.values]
     declared = {value.name: value for value in model.graph.value_info if value.name in names and _shape(value)}
@@ -116,13 +116,13 @@ def loads(model: ModelProto) -> bool:
     return True
 
 
-def _first_nodes(model: ModelProto, count: int) -> ModelProto:
+def _first_nodes(model: ModelProto, count: int, values: Mapping[str, Array]) -> ModelProto:
     """The model up to a node, with the shapes that are written into it."""
     found = ModelProto()
     found.CopyFrom(model)
     del found.graph.node[count:], found.graph.output[:]
     for name in found.graph.node[count - 1].output:
-        found.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        found.graph.output.append(typed(name, values.get(name)))
     return found
 
 
@@ -167,7 +167,7 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
     made = {name for node in nodes for name in node.output}
     taken = dict.fromkeys(name for node in nodes for name in node.input if name)
     feeds = {name: _narrow(wrong.values[name]) for name in taken if name not in made | wrong.constants}
-    small = _cut(model, feeds, made, taken, parting.node.output[0])
+    small = _cut(model, wrong, feeds, made, taken, parting.node.output[0])
     if not parting.localisation.runs:  # shapes written into the file may be why
         small.graph.value_info.extend(
             one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
@@ -192,7 +192,9 @@ def script() -> str:
     return resources.files("export").joinpath("repro_script.txt").read_text(encoding="utf-8")
 
 
-def _cut(model: ModelProto, feeds: dict[str, Array], made: set[str], taken: Iterable[str], output: str) -> ModelProto:
+def _cut(
+    model: ModelProto, wrong: Trace, feeds: dict[str, Array], made: set[str], taken: Iterable[str], output: str
+) -> ModelProto:
     """The part of a model that makes a value from these inputs, with the constants it needs."""
     small = ModelProto()
     small.CopyFrom(model)
@@ -212,7 +214,7 @@ def _cut(model: ModelProto, feeds: dict[str, Array], made: set[str], taken: Iter
     for name, array in feeds.items():
         kind = helper.np_dtype_to_tensor_dtype(array.dtype)
         graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
-    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+    graph.output.append(typed(output, wrong.values.get(output)))
     return small
 
 

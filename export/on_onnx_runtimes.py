@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, helper
 
 from assay.agreement import tolerance_of_errors
 from assay.errors import InputError
@@ -25,7 +25,7 @@ from assay.localisation import Localisation
 from assay.values import differences, is_whole, settled
 from export.inspect import read_model
 from export.on_onnx_double import widened
-from export.on_onnx_localize import Trace, attributes_of, trace
+from export.on_onnx_localize import Trace, attributes_of, trace, typed
 from export.on_onnx_runners import called, run_in
 from export.source import Array
 
@@ -225,9 +225,8 @@ def _with_outputs(model: ModelProto, values: Mapping[str, Array]) -> ModelProto:
     types = {value.name: value.type.tensor_type.elem_type for value in found.graph.value_info}
     for name, value in values.items():
         if name not in there:
-            whole = helper.np_dtype_to_tensor_dtype(value.dtype) if is_whole(value.dtype) else TensorProto.FLOAT
-            kind = types.get(name) or whole
-            found.graph.output.append(helper.make_tensor_value_info(name, kind, None))
+            kind = types.get(name)
+            found.graph.output.append(helper.make_tensor_value_info(name, kind, None) if kind else typed(name, value))
     return found
 
 
