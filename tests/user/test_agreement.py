@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from assay.ties import Decider
 from assay.user.agreement import Judge
 from assay.user.model import Location, Tensor, UserModel
 from tests.user.test_model import HERE
@@ -86,3 +87,102 @@ def test_a_record_of_zeros_is_judged_on_the_scale_of_the_other_records(error: fl
     one = Judge(model(BOXES), native.astype(np.float64), {"torch": native})
     found = one.compare("ort.cpu", native[:1] + np.float32(error), np.array([0]))
     assert found.passed == passed
+
+
+IDS = Tensor(name="ids", dtype="int64", shape=(4,))
+LARGE = 900_000
+
+
+def ids() -> np.ndarray:
+    return np.random.default_rng(3).integers(LARGE, 2 * LARGE, (RECORDS, 4))
+
+
+def test_whole_numbers_have_to_be_equal_however_large_and_are_counted() -> None:
+    right = ids()
+    one = Judge(model(IDS), right, {"tf": right})
+    assert one.compare("ort.cpu", right, np.arange(RECORDS)).passed
+    wrong = right.copy()
+    wrong[:3] -= 1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason == f"12 of {4 * RECORDS} numbers differ (largest by 1)"
+    assert (found.tolerance, found.max_absolute) == (0.0, 1.0)
+    assert "equality" in found.derivation
+
+
+def test_whole_numbers_beside_scores_are_counted_too_and_named() -> None:
+    right = np.concatenate([ids(), np.random.default_rng(0).normal(size=(RECORDS, 3))], axis=1)
+    one = Judge(model(IDS, SCORES), right, {"tf": right})
+    wrong = right.copy()
+    wrong[5, 1] += 1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert found.reason == f"output 'ids': 1 of {4 * RECORDS} numbers differ (largest by 1)"
+
+
+def test_without_float64_whole_numbers_have_no_tolerance_either() -> None:
+    right = ids()
+    one = Judge(model(IDS), right, {"tf": right}, exact=False)
+    assert not one.compare("ort.cpu", right + (np.arange(4) == 2), np.arange(RECORDS)).passed
+
+
+def test_an_index_may_be_another_where_its_values_tie() -> None:
+    label = Tensor(name="label", dtype="int64", shape=())
+    values = np.random.default_rng(0).normal(size=(RECORDS, 1, 5, 1))
+    values[3, 0, :, 0] = [9, 9, 0, 0, 0]
+    right = values.argmax(axis=2).reshape(RECORDS, 1)
+    one = Judge(model(label), right, {"torch": right}, deciders={"label": Decider(values, 1e-6)})
+    other = right.copy()
+    other[3] = 1
+    found = one.compare("ort.cpu", other, np.arange(RECORDS))
+    assert found.passed
+    assert "1 more differ where what decides them ties" in found.derivation
+    assert not one.compare("ort.cpu", (right[[4]] + 1) % 5, np.array([4])).passed
+    other[4] = (right[4] + 1) % 5
+    found = one.compare("ort.cpu", other, np.arange(RECORDS))
+    assert found.reason.startswith(f"1 of {RECORDS} numbers differ")
+
+
+@pytest.mark.parametrize("special", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("exact", [True, False])
+def test_infinity_and_nan_where_the_reference_has_them_agree(special: float, exact: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(RECORDS, 4))
+    values[::2, 1] = special
+    native = values.astype(np.float32)
+    one = Judge(model(BOXES), values, {"torch": native}, exact=exact)
+    assert one.compare("ort.cpu", native, np.arange(RECORDS)).passed
+    assert one.compare("ort.cpu", native[:1], np.array([0])).passed
+    for place, value in (((1, 1), special), ((0, 1), 0.0), ((0, 1), -special if special == special else np.inf)):  # noqa: PLR0124
+        wrong = native.copy()
+        wrong[place] = value
+        found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+        assert not found.passed
+        assert "finite" in found.reason or "infinity" in found.reason
+    off = native.copy()
+    off[1, 2] += 0.1
+    assert "differs by 0.1" in one.compare("ort.cpu", off, np.arange(RECORDS)).reason
+
+
+def test_a_mask_of_zero_and_minus_infinity_agrees_with_itself() -> None:
+    mask = np.where(np.arange(4) > 1, -np.inf, 0.0) * np.ones((RECORDS, 1))
+    one = Judge(model(BOXES), mask, {"torch": mask.astype(np.float32)})
+    assert one.compare("ort.cpu", mask, np.arange(RECORDS)).passed
+    assert not one.compare("ort.cpu", np.zeros_like(mask), np.arange(RECORDS)).passed
+
+
+def test_a_native_run_that_loses_an_infinity_measures_nothing() -> None:
+    values = np.random.default_rng(0).normal(size=(RECORDS, 4))
+    values[0, 0] = -np.inf
+    one = Judge(model(BOXES), values, {"torch": np.nan_to_num(values, neginf=-9).astype(np.float32)})
+    assert "no measure" in one.compare("ort.cpu", values, np.arange(RECORDS)).reason
+
+
+def test_a_small_column_is_not_excused_by_a_large_one() -> None:
+    exact = np.random.default_rng(0).normal(size=(RECORDS, 4)) * np.array([1e6, 1e6, 1.0, 1.0])
+    native = exact.astype(np.float32)
+    one = Judge(model(BOXES), exact, {"torch": native})
+    assert one.compare("ort.cpu", native, np.arange(RECORDS)).passed
+    wrong = native.copy()
+    wrong[2, 3] += 0.1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason.startswith("column 3 of 4 differs by 0.1")

@@ -76,3 +76,12 @@ def test_outputs_that_are_no_rows_are_refused() -> None:
         rows_of(model((IMAGE,)), [])
     with pytest.raises(InputError, match="no row for each input"):
         rows_of(model((IMAGE,), (IMAGE, IMAGE)), [np.ones((4, 6)), np.ones(7)])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_large_whole_numbers_beside_floating_point_stay_what_they_are(kind: type[np.generic]) -> None:
+    ids = Tensor(name="ids", dtype=np.dtype(kind).name, shape=())
+    one = model((IMAGE,), (IMAGE, ids))
+    large = np.array([2**60 + 1, 2**53 + 1, 5], kind)
+    rows = rows_of(one, [np.ones((3, 2, 3), np.float32), large])
+    np.testing.assert_array_equal(rows[:, -1].astype(kind), large)

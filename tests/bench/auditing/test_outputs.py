@@ -1,0 +1,93 @@
+"""One output of a foreign model: whole numbers are counted, infinities agree, columns have their own scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assay.ties import Decider
+from bench.auditing.outputs import AuditedOutput
+from bench.auditing.runs import Call
+
+ROWS = 16
+CALL = Call("y", batch=ROWS, threads=1, images=ROWS)
+
+
+def output(reference: np.ndarray, decider: Decider | None = None, *, exact: bool = True) -> AuditedOutput:
+    whole = reference.dtype.kind in "biu"
+    native = reference if whole else reference.astype(np.float32)
+    return AuditedOutput("y", reference, {"it": native}, reference.shape[1:], whole, exact, decider)
+
+
+def test_an_id_that_is_off_by_one_fails_with_its_count_and_no_word_of_rounding() -> None:
+    ids = np.random.default_rng(0).integers(10**6, 10**9, (ROWS, 4))
+    one = output(ids)
+    assert one.compared("it", CALL, ids).passed
+    wrong = ids.copy()
+    wrong[0, :3] += 1
+    found = one.compared("it", CALL, wrong)
+    assert not found.passed
+    assert found.reason == f"3 of {4 * ROWS} numbers differ (largest by 1)"
+    assert (found.tolerance, found.delivered) == (0.0, "")
+    assert one.tolerance.derivation.startswith("equality")
+
+
+def test_ids_beyond_float64_differ_by_one() -> None:
+    ids = np.full((ROWS, 1), 2**60)
+    assert not output(ids).compared("it", CALL, ids + 1).passed
+
+
+def test_flags_are_counted() -> None:
+    flags = np.arange(ROWS)[:, None] % 3 == 0
+    assert output(flags).compared("it", CALL, ~flags).reason == f"{ROWS} of {ROWS} numbers differ (largest by 1)"
+
+
+def test_an_index_is_excused_where_its_values_tie_in_one_call() -> None:
+    values = np.zeros((1, ROWS, 3, 1))
+    values[0, 1:, 0, 0] = 5
+    label = values[0, :, :, 0].argmax(axis=1)[:, None]
+    other = label.copy()
+    other[0] = 2
+    one = output(label, Decider(values, 1e-6))
+    assert one.compared("it", CALL, other).passed
+    other[1] = 2
+    assert one.compared("it", CALL, other).reason.startswith(f"1 of {ROWS} numbers differ")
+
+
+@pytest.mark.parametrize("special", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("exact", [True, False])
+def test_infinity_and_nan_agree_with_themselves_alone(special: float, exact: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(ROWS, 4))
+    values[::3, 2] = special
+    one = output(values, exact=exact)
+    assert one.tolerance.problem == ""
+    assert one.compared("it", CALL, values.astype(np.float32)).passed
+    lost = np.nan_to_num(values, posinf=9, neginf=-9).astype(np.float32)
+    assert "not the infinity or NaN that the reference has" in one.compared("it", CALL, lost).reason
+    made = values.astype(np.float32)
+    made[1, 1] = special
+    assert "not finite where the reference is" in one.compared("it", CALL, made).reason
+
+
+def test_an_output_that_is_zero_or_masked_everywhere_has_to_be_so() -> None:
+    for value in (0.0, -np.inf):
+        reference = np.full((ROWS, 3), value)
+        one = output(reference)
+        assert one.tolerance.problem == ""
+        assert one.compared("it", CALL, reference.astype(np.float32)).passed
+        assert not one.compared("it", CALL, np.full((ROWS, 3), 0.5, np.float32)).passed
+
+
+def test_a_small_column_is_seen_beside_a_large_one() -> None:
+    reference = np.random.default_rng(0).normal(size=(ROWS, 2)) * np.array([1e6, 1.0])
+    wrong = reference.astype(np.float32)
+    wrong[4, 1] += 0.1
+    one = output(reference)
+    assert one.compared("it", CALL, reference.astype(np.float32)).passed
+    assert one.compared("it", CALL, wrong).reason.startswith("column 1 of 2 differs by 0.1")
+
+
+def test_another_shape_is_a_reason() -> None:
+    assert (
+        "does not go with the reference's" in output(np.ones((ROWS, 2))).compared("it", CALL, np.ones((ROWS, 3))).reason
+    )
