@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from assay.errors import InputError
 from export.inspect import one_line
+from export.on_onnx_evaluator import evaluator_of
 
 Array = NDArray[np.generic]
 
@@ -57,7 +57,7 @@ def evaluate(model: ModelProto, feeds: Mapping[str, Array], name: str) -> dict[s
         InputError: it lacks an operator, or does not run.
     """
     try:
-        found = ReferenceEvaluator(model).run(None, dict(feeds), intermediate=True)
+        found = evaluator_of(model).run(None, dict(feeds), intermediate=True)
     except Exception as error:  # the evaluator and numpy raise what they like
         raise InputError(
             f"onnx's reference evaluator cannot run {name}",

@@ -22,7 +22,8 @@ from assay.jobs import Channel, Message, serve_job
 from assay.named_arrays import read_named, save_named
 from export.inspect import read_model
 from export.on_onnx_deciders import deciders_of, save_deciders
-from export.on_onnx_double import evaluate, run_double, without_initialisers
+from export.on_onnx_double import evaluate, without_initialisers
+from export.on_onnx_exact import exact_of
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
@@ -49,8 +50,9 @@ def run_pair(
         runtimes: as `export.on_onnx_runners` calls them.
 
     Returns:
-        "inputs", "outputs" (described), "natives" and "subjects": file names by run, "failed": reasons by run, and
-        "runtimes": what runs of the candidate ran in.
+        "by", "apart" and "note" of the reference, see `export.on_onnx_exact.Exact`, "inputs", "outputs" (described),
+        "natives" and "subjects": file names by run, "failed": reasons by run, and "runtimes": what runs of the
+        candidate ran in.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -63,7 +65,8 @@ def run_pair(
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
     save_named(out / "inputs.npz", feeds)
-    save_named(out / "reference.npz", run_double(model, feeds, "the reference"))
+    exact = exact_of(model, feeds, "the reference")
+    save_named(out / "reference.npz", exact.outputs)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
@@ -86,6 +89,9 @@ def run_pair(
         "inputs": cast("JsonValue", [asdict(one) for one in values]),
         "outputs": cast("JsonValue", [asdict(one) for one in outputs]),
         "failed": cast("JsonValue", failed),
+        "by": exact.by,
+        "apart": exact.apart,
+        "note": exact.note,
         "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
         **cast("Message", files),
     }

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper
 
-from assay.agreement import tolerance_of_errors
+from assay.agreement import CEILING, tolerance_of_errors
 from assay.errors import InputError
 from assay.localisation import Localisation
 from assay.values import differences, is_whole, settled
@@ -79,6 +79,26 @@ def departures(wrong: Run, right: Run, feeds: Mapping[str, Array], folder: Path)
         if seen.departed & set(node.output) and not seen.departed & before.values:
             found.append(_localisation(exact, node, seen, correct, before, (wrong.runtime, right.runtime)))
     return found
+
+
+def first_apart(runtime: str, file: Path, feeds: Mapping[str, Array]) -> str:
+    """Where a runtime and onnx's reference evaluator part, " at node 'norm', LRN(size=5)"; "" where that is not seen.
+
+    It is the first node whose result is further from float64 than half a step of TF32, on the scale of the result.
+    """
+    exact = trace(file, {name: widened(array) for name, array in feeds.items()})
+    outputs = [value.name for value in exact.model.graph.output]
+    try:
+        seen = _Asking(exact, feeds, file.parent).errors(Run(runtime, file), [*_values_to_ask_for(exact), *outputs])
+    except InputError:
+        return ""
+    for node in exact.nodes:
+        for name in node.output:
+            limit = 0.0 if name in exact.values and is_whole(exact.values[name].dtype) else CEILING
+            if name in seen and seen[name] / _scale(exact, name) > limit:
+                attributes = ", ".join(f"{key}={value}" for key, value in attributes_of(node).items())
+                return f" at node '{_name(node)}', {node.op_type}({attributes})"
+    return ""
 
 
 def _watch(asking: _Asking, wrong: Run, names: list[str], outputs: list[str], limits: Mapping[str, float]) -> Seen:

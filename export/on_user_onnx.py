@@ -13,7 +13,8 @@ from assay.errors import ArtifactError, InputError
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Location
 from export.inspect import one_line, read_model
-from export.on_onnx_double import run_double, without_initialisers
+from export.on_onnx_double import without_initialisers
+from export.on_onnx_exact import exact_of
 
 Array = NDArray[np.generic]
 
@@ -30,9 +31,9 @@ def load(location: Location) -> Loaded:
 
 
 def double(model: ModelProto, name: str) -> Compute:
-    """A model in float64; calling it raises InputError where the reference evaluator cannot."""
+    """A model in float64; calling it raises InputError where there is no reference, see `export.on_onnx_exact`."""
     names = [value.name for value in without_initialisers(model.graph)]
-    return lambda inputs: run_double(model, dict(zip(names, inputs, strict=True)), name)
+    return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 
 
 def _native(location: Location, names: Sequence[str]) -> Compute:

@@ -47,6 +47,7 @@ LOADERS: dict[Kind, tuple[str, str]] = {
 }
 REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
+    "tf": "TensorFlow's graph of the model in float64",
     "jax": "the JAX function in float64",
     "onnx": "the file in float64, by onnx's reference evaluator",
 }

@@ -38,7 +38,7 @@ def load(location: Location) -> Loaded:
         InputError: the function fails, or gives no model.
     """
     program = load_program(location)
-    return Loaded(program.declared, _compute(program, location), _no_double)
+    return Loaded(program.declared, _compute(program, location), lambda: _double(program, location))
 
 
 def load_program(location: Location) -> Program:
@@ -150,5 +150,14 @@ def _compute(program: Program, location: Location) -> Compute:
     return compute
 
 
-def _no_double() -> Compute:
-    raise InputError("TensorFlow cannot compute a model in float64 that was made in float32")
+def _double(program: Program, location: Location) -> Compute:
+    """Its graph in float64."""
+    from assay.user.on_tf_double import double_of  # noqa: PLC0415  only a reference needs it
+
+    compute = double_of(lambda *tensors: outputs_of(program.call(*tensors), location))
+
+    def explaining(inputs: Sequence[Array]) -> dict[str, Array]:
+        with explained(location.path, f"{location.name}(...) in float64"):
+            return compute(inputs)
+
+    return explaining

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from assay.errors import ArtifactError, InputError
 from assay.user.loaded import Array, Compute, Loaded, keys_of, named
 from assay.user.model import Declared, Location
+from assay.user.on_torch_double import float64_throughout
 from assay.user.source import built, explained
 
 Outputs = dict[str, Tensor]
@@ -111,9 +112,14 @@ def _compute(module: nn.Module, location: Location) -> Compute:
 
 
 def _double(module: nn.Module, location: Location) -> Compute:
-    """The module with parameters and inputs in float64."""
+    """The module with parameters, inputs and everything that is computed of them in float64."""
     compute = _compute(module.double(), location)
-    return lambda inputs: compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+    def double(inputs: Sequence[Array]) -> dict[str, Array]:
+        with float64_throughout():
+            return compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+    return double
 
 
 def _line(error: Exception) -> str:

@@ -133,8 +133,9 @@ def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit
         comparisons += [one.compared(run, call, as_rows(arrays[name])) for run, arrays in subjects.items()]
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
-        reference="the reference file in float64, by onnx's reference evaluator",
-        reference_check=None,
+        reference=f"the reference file in float64, by {answer['by']}"
+        + (f"; {answer['note']}" if answer["note"] else ""),
+        reference_check=cast("float | None", answer["apart"]),
         models={
             "reference": file_sha256(request.reference),
             "candidate": file_sha256(request.candidate),

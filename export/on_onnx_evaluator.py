@@ -1,0 +1,141 @@
+"""onnx's reference evaluator with its known faults worked around.
+
+Its LRN runs over as many channels as there are images; its BatchNormalization below opset 14 takes the statistics of
+the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; and its Loop does not run where
+the condition is left out. The first three are computed here from their definitions, of a Loop the condition is written
+in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+Array = NDArray[Any]
+ALWAYS = "assay: a loop without a condition"
+
+
+class LRN(OpRun):  # type: ignore[misc, unused-ignore]
+    """Each value over a power of the mean square of its neighbours among the channels."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, alpha: float, beta: float, bias: float, size: int) -> tuple[Array]:
+        before, after = (size - 1) // 2, size // 2
+        padded = np.pad(np.square(x), [(0, 0), (before, after), *[(0, 0)] * (x.ndim - 2)])
+        sums = sum(padded[:, place : place + x.shape[1]] for place in range(size))
+        return ((x / (bias + alpha / size * sums) ** beta).astype(x.dtype),)
+
+
+class BatchNormalization(OpRun):  # type: ignore[misc, unused-ignore]
+    """With the statistics that the file has; those of the batch in training mode alone, which opset 14 brought."""
+
+    op_domain = ""
+
+    def _run(  # noqa: PLR0913, PLR0917  the operator's own
+        self,
+        x: Array,
+        scale: Array,
+        bias: Array,
+        mean: Array,
+        variance: Array,
+        epsilon: float = 1e-5,
+        momentum: float | None = 0.9,
+        training_mode: int | None = 0,
+        is_test: int | None = None,
+        spatial: int | None = None,
+        consumed_inputs: object = None,
+    ) -> tuple[Array, ...]:
+        shape = (-1, *[1] * (x.ndim - 2))
+        used = (mean, variance)
+        if training_mode:
+            axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+            used = (x.mean(axis=axes), x.var(axis=axes))
+        centred = x - used[0].reshape(shape)
+        y = centred / np.sqrt(used[1].reshape(shape) + epsilon) * scale.reshape(shape) + bias.reshape(shape)
+        if not training_mode:
+            return (y.astype(x.dtype),)
+        kept = 0.9 if momentum is None else momentum
+        running = (old * kept + new * (1 - kept) for old, new in zip((mean, variance), used, strict=True))
+        return (y.astype(x.dtype), *(one.astype(mean.dtype) for one in running))
+
+
+class DequantizeLinear(OpRun):  # type: ignore[misc, unused-ignore]
+    """(x - zero point) * scale, for the whole tensor, an axis, or blocks along one."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero_point: Array | None = None,
+        axis: int | None = 1,
+        block_size: int | None = 0,
+        output_dtype: int | None = None,
+    ) -> tuple[Array]:
+        factors = self._spread(np.asarray(scale), x, axis, block_size)
+        offsets = 0 if zero_point is None else self._spread(np.asarray(zero_point), x, axis, block_size)
+        wide = np.asarray(x).astype(np.float64) - np.asarray(offsets).astype(np.float64)
+        return ((wide * factors).astype(np.asarray(scale).dtype),)
+
+    @staticmethod
+    def _spread(values: Array, x: Array, axis: int | None, block_size: int | None) -> Array:
+        place = (1 if axis is None else axis) % max(x.ndim, 1)
+        if values.size == 1 and not block_size:
+            return values.reshape(())
+        if block_size:
+            return np.repeat(values, block_size, axis=place)[tuple(slice(0, size) for size in x.shape)]
+        return values.reshape([-1 if at == place else 1 for at in range(x.ndim)])
+
+
+OPERATORS = [LRN, BatchNormalization, DequantizeLinear]
+
+
+def evaluator_of(model: ModelProto) -> ReferenceEvaluator:
+    """The evaluator of a model; whatever onnx raises."""
+    return ReferenceEvaluator(with_conditions(model), new_ops=OPERATORS)
+
+
+def with_conditions(model: ModelProto) -> ModelProto:
+    """The model itself, or a copy in which every loop has a condition: one that is left out is always true."""
+    if not any(_is_unconditional(node) for node in _nodes_below(model.graph)):
+        return model
+    found = ModelProto()
+    found.CopyFrom(model)
+    _write_conditions(found.graph)
+    return found
+
+
+def _write_conditions(graph: GraphProto) -> None:
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _write_conditions(attribute.g)
+    loops = [node for node in graph.node if _is_unconditional(node)]
+    for node in loops:
+        inputs = [*node.input, *[""] * (2 - len(node.input))]
+        inputs[1] = ALWAYS
+        del node.input[:]
+        node.input.extend(inputs)
+    if loops:
+        always = numpy_helper.from_array(np.array(True), ALWAYS)
+        graph.node.insert(0, helper.make_node("Constant", [], [ALWAYS], value=always))
+
+
+def _is_unconditional(node: NodeProto) -> bool:
+    return node.op_type == "Loop" and (len(node.input) < 2 or not node.input[1])
+
+
+def _nodes_below(graph: GraphProto) -> Iterable[NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nodes_below(attribute.g)
