@@ -1,0 +1,156 @@
+"""What is said of numbers holds in every framework: whole numbers, infinities, scales, and whose float64 it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import AssayError
+from assay.jobs import run_job
+from assay.user.model import locate, read_shapes
+from export.user_probe import Probed
+from tests.contract.test_user_models import LIMIT_SECONDS, checked, exported
+
+TORCH = """
+import torch
+from torch import nn
+
+class Shift(nn.Module):
+    def forward(self, codes):
+        return (codes * 3) >> 2
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score = nn.Linear(5, 6)
+
+    def forward(self, x):
+        scores = self.score(x)
+        return {"scores": scores.masked_fill(scores < 0, float("-inf")), "best": scores.argmax(-1)}
+
+class FloatInside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.last(self.first(x).float().to(self.last.weight.dtype)).float()
+"""
+TF = """
+import tensorflow as tf
+
+@tf.function(input_signature=[tf.TensorSpec([None, 4], tf.int32, name="ticks")])
+def count(ticks):
+    return -tf.math.floordiv(-ticks, 3)
+
+@tf.function(input_signature=[tf.TensorSpec([None, 4], tf.int32, name="ticks")])
+def scales(ticks):
+    phase = tf.cast(tf.math.floordiv(-ticks, 3), tf.float32) * 0.1
+    return {"distance": tf.cast(ticks, tf.float32) * 31_234.5, "phase": phase}
+
+@tf.function(input_signature=[tf.TensorSpec([None, 5], tf.float32, name="x")])
+def masked(x):
+    scores = x * tf.constant([1.0, 2.0, 3.0, 4.0, 5.0])
+    return {"best": tf.argmax(scores, -1), "scores": tf.where(scores < 0, float("-inf"), scores)}
+"""
+JAX = """
+import jax.numpy as jnp
+
+def masked(x):
+    scores = x * jnp.arange(1.0, 6.0)
+    return {"best": jnp.argmax(scores, -1), "scores": jnp.where(scores < 0, -jnp.inf, scores)}
+"""
+SOURCES = {"torch": TORCH, "tf": TF, "jax": JAX}
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    Attributes:
+        refused: words of why a route's file is refused, by route; "" where it is right.
+        whole: inputs are whole numbers from here, which is where the file is wrong.
+    """
+
+    framework: str
+    function: str
+    shape: str
+    refused: dict[str, str]
+    reference: str
+    whole: int = 0
+
+
+GRAPH = "TensorFlow's graph of the model in float64"
+CASES = [
+    Case(
+        "torch",
+        "Shift",
+        "codes=int64:batch,4",
+        {"torch-script": "numbers differ (largest by 1)", "torch-dynamo": ""},
+        "the model's own outputs, whole numbers that have no rounding error",
+        whole=-900_000,
+    ),
+    Case("torch", "Masked", "x=batch,5", {"torch-script": "", "torch-dynamo": ""}, "the PyTorch model in float64"),
+    Case("torch", "FloatInside", "x=batch,5", {"torch-script": ""}, "the PyTorch model in float64"),
+    Case(
+        "tf",
+        "count",
+        "ticks=int32:batch,4",
+        {"tf2onnx": "numbers differ (largest by 1)"},
+        "the model's own outputs, whole numbers that have no rounding error",
+        whole=100_000,
+    ),
+    Case("tf", "scales", "ticks=int32:batch,4", {"tf2onnx": "output 'phase': differs by 0.1"}, GRAPH, whole=1),
+    Case("tf", "masked", "x=batch,5", {"tf2onnx": ""}, GRAPH),
+    Case("jax", "masked", "x=batch,5", {"jax2onnx": ""}, "the JAX function in float64"),
+]
+
+
+def probed(folder: Path, case: Case) -> Probed:
+    file = folder / f"{case.framework}_models.py"
+    file.write_text(SOURCES[case.framework])
+    shapes = read_shapes([case.shape])
+    message = {
+        "location": locate(f"{file}:{case.function}", case.framework).model_dump(mode="json"),
+        "shapes": [one.model_dump(mode="json") for one in shapes] if case.framework != "tf" else [],
+        "dimensions": {},
+        "inputs": None,
+        "batches": [1, 8],
+        "folder": str(folder),
+    }
+    if case.whole:
+        drawn = np.random.default_rng(0).integers(case.whole, case.whole + 60, (16, 4)).astype(shapes[0].dtype)
+        np.savez(folder / "given.npz", **{shapes[0].name: drawn})
+        message["inputs"] = str(folder / "given.npz")
+    return Probed.model_validate(run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.framework}-{case.function}")
+def test_a_right_export_passes_and_a_wrong_one_is_refused_for_its_own_numbers(case: Case, tmp_path: Path) -> None:
+    found = probed(tmp_path, case)
+    assert found.reference == case.reference, found.reason
+    for route, words in case.refused.items():
+        reason = checked(tmp_path, found.model, exported(tmp_path, found.model, route))
+        assert words in reason
+        assert bool(reason) == bool(words), reason
+        assert "TF32" not in reason
+
+
+@pytest.mark.slow
+def test_a_wrong_export_is_never_taken_as_the_reference(tmp_path: Path) -> None:
+    """Its large output is right, its small one off by less than the rounding of the large one."""
+    case = next(one for one in CASES if one.function == "scales")
+    model = probed(tmp_path, case).model
+    message = {
+        "do": "double",
+        "model": model.model_dump(mode="json"),
+        "file": str(exported(tmp_path, model, "tf2onnx")),
+        "out": str(tmp_path / "taken.npy"),
+        **{name: str(tmp_path / f"{name}.npy") for name in ("records", "native")},
+    }
+    with pytest.raises(AssayError, match="output 'phase' in float64 is not the model's own"):
+        run_job("export.user_job", message, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
+    assert not (tmp_path / "taken.npy").exists()
