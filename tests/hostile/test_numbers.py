@@ -1,0 +1,160 @@
+"""Files whose numbers deceive: off by one among large ids, infinities, ties, a small column, a wrong evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from assay.audit import Audit
+from bench.auditing.pair import PairRequest, audit_pair
+from export.on_onnx_localize import localise
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+ROWS, WIDTH = 16, 6
+
+
+def save(
+    path: Path,
+    nodes: Sequence[NodeProto],
+    outputs: dict[str, tuple[int, list[int | str]]],
+    kind: int = FLOAT,
+    **constants: np.ndarray,
+) -> Path:
+    graph = helper.make_graph(
+        list(nodes),
+        "numbers",
+        [helper.make_tensor_value_info("x", kind, ["batch", WIDTH])],
+        [helper.make_tensor_value_info(name, of, shape) for name, (of, shape) in outputs.items()],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+def audited(folder: Path, reference: Path, candidate: Path, x: np.ndarray) -> Audit:
+    np.savez(folder / "inputs.npz", x=x)
+    return audit_pair(PairRequest(reference, candidate, folder / "inputs.npz", {}, runtimes=("no-opt", "all")))
+
+
+def divided(path: Path, offset: int) -> Path:
+    """ids = x // 3 + offset, among numbers that float64 does not have."""
+    nodes = [
+        helper.make_node("Div", ["x", "three"], ["part"], name="divide"),
+        helper.make_node("Add", ["part", "offset"], ["ids"], name="shift"),
+        helper.make_node("Greater", ["ids", "zero"], ["above"], name="compare"),
+    ]
+    outputs = {"ids": (INT64, ["batch", WIDTH]), "above": (BOOL, ["batch", WIDTH])}
+    constants = {name: np.array(value, np.int64) for name, value in (("three", 3), ("offset", offset), ("zero", 0))}
+    return save(path, nodes, outputs, INT64, **constants)
+
+
+def test_ids_that_are_off_by_one_are_counted_and_their_node_is_named(tmp_path: Path) -> None:
+    reference, candidate = divided(tmp_path / "a.onnx", 0), divided(tmp_path / "b.onnx", 1)
+    x = np.random.default_rng(0).integers(2**60, 2**61, (ROWS, WIDTH))
+    assert audited(tmp_path, reference, reference, x).passed
+    found = audited(tmp_path, reference, candidate, x)
+    assert not found.passed
+    assert all(f"ids: {ROWS * WIDTH} of {ROWS * WIDTH} numbers differ (largest by 1)" in one for one in found.reasons)
+    assert not any("TF32" in one or "fp16" in one for one in found.reasons)
+    assert [one.node for one in found.models[0].localisations] == ["shift"]
+
+
+def test_an_off_by_one_inside_of_a_file_is_followed_past_what_hides_it(tmp_path: Path) -> None:
+    """The output is floating point, where one in a million is less than half a step of TF32; inside it is not."""
+
+    def scaled(path: Path, offset: int) -> Path:
+        nodes = [
+            helper.make_node("Add", ["x", "offset"], ["ids"], name="shift"),
+            helper.make_node("Mod", ["ids", "seven"], ["rest"], name="rest"),
+            helper.make_node("Cast", ["rest"], ["y"], name="cast", to=FLOAT),
+        ]
+        constants = {"offset": np.array(offset, np.int64), "seven": np.array(7, np.int64)}
+        return save(path, nodes, {"y": (FLOAT, ["batch", WIDTH])}, INT64, **constants)
+
+    x = np.random.default_rng(0).integers(10**6, 10**9, (ROWS, WIDTH))
+    np.savez(tmp_path / "inputs.npz", x=x)
+    files = scaled(tmp_path / "a.onnx", 0), scaled(tmp_path / "b.onnx", 1)
+    (found,) = localise(*files, tmp_path / "inputs.npz")
+    assert found.node == "shift"
+
+
+def best(path: Path, operator: str = "ArgMax", noise: float = 0.0) -> Path:
+    """The best of six scores, past a squeeze and a cast; `noise` is rounding of another kind."""
+    outputs: dict[str, tuple[int, list[int | str]]] = {"label": (INT64, ["batch"])}
+    change = np.zeros(WIDTH, np.float32)
+    change[1] = noise
+    nodes = [
+        helper.make_node("Add", ["x", "change"], ["scores"], name="scores"),
+        helper.make_node(operator, ["scores"], ["index"], name="best", axis=1, keepdims=1),
+        helper.make_node("Squeeze", ["index", "axes"], ["flat"]),
+        helper.make_node("Identity", ["flat"], ["label"]),
+    ]
+    return save(path, nodes, outputs, change=change, axes=np.array([1], np.int64))
+
+
+def test_an_index_may_be_another_where_its_values_tie_and_nowhere_else(tmp_path: Path) -> None:
+    reference, candidate = best(tmp_path / "a.onnx"), best(tmp_path / "b.onnx", noise=1e-7)
+    x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    x[3] = [0.5, 0.5, 0, 0, 0, 0]  # the reference takes the first, the candidate the second: 1e-7 apart
+    found = audited(tmp_path, reference, candidate, x)
+    assert found.passed, found.reasons
+    excused = [
+        one.measured.excused for one in found.models[0].comparisons if one.measured and "candidate" in one.subject
+    ]
+    assert excused == [1, 1]
+    worse = audited(tmp_path, reference, best(tmp_path / "c.onnx", "ArgMin"), x)
+    assert not worse.passed
+    assert all("numbers differ (largest by" in one for one in worse.reasons)
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+def test_infinities_of_a_right_file_agree_and_lost_ones_do_not(value: float, tmp_path: Path) -> None:
+    def masked(path: Path, filler: float) -> Path:
+        nodes = [
+            helper.make_node("Less", ["x", "zero"], ["closed"], name="closed"),
+            helper.make_node("Where", ["closed", "filler", "x"], ["y"], name="fill"),
+        ]
+        constants = {"zero": np.array(0, np.float32), "filler": np.array(filler, np.float32)}
+        return save(path, nodes, {"y": (FLOAT, ["batch", WIDTH])}, **constants)
+
+    reference, lost = masked(tmp_path / "a.onnx", value), masked(tmp_path / "b.onnx", -9.0)
+    x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    right = audited(tmp_path, reference, reference, x)
+    assert right.passed, right.reasons
+    assert right.models[0].localisations == []
+    found = audited(tmp_path, reference, lost, x)
+    assert all("not the infinity or NaN that the reference has" in one for one in found.reasons)
+    assert len(found.reasons) == 2
+    assert [one.node for one in found.models[0].localisations] == ["fill"]
+
+
+def test_a_small_column_beside_a_large_one_is_judged_on_its_own_scale(tmp_path: Path) -> None:
+    def scaled(path: Path, off: float) -> Path:
+        scale = np.array([1e6, 1e6, 1e6, 1, 1, 1 + off], np.float32)
+        nodes = [helper.make_node("Mul", ["x", "scale"], ["y"], name="scale")]
+        return save(path, nodes, {"y": (FLOAT, ["batch", WIDTH])}, scale=scale)
+
+    reference, candidate = scaled(tmp_path / "a.onnx", 0), scaled(tmp_path / "b.onnx", 0.1)
+    x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    assert audited(tmp_path, reference, reference, x).passed
+    found = audited(tmp_path, reference, candidate, x)
+    assert not found.passed
+    assert all("column 5 of 6 differs by" in one for one in found.reasons)
+
+
+def test_a_right_file_is_not_wrong_because_an_evaluator_is(tmp_path: Path) -> None:
+    """LRN over the images and not the channels: a fault of onnx's reference evaluator."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["maps"]),
+        helper.make_node("LRN", ["maps"], ["y"], name="lrn", size=5, alpha=0.05, beta=0.75, bias=1.0),
+    ]
+    shape = np.array([1, ROWS * WIDTH // 4, 2, 2], np.int64)
+    file = save(tmp_path / "lrn.onnx", nodes, {"y": (FLOAT, shape.tolist())}, shape=shape)
+    x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    found = audited(tmp_path, file, file, x)
+    assert found.passed, found.reasons
