@@ -2,6 +2,9 @@
 
 A job gets one JSON request, may report events, and ends with one result or one error. Frameworks print what they
 like: a job's own standard output is kept apart for the answers, everything else goes to its log.
+
+What a job says is not believed: a line may be no JSON, too long, never end, or be something else than a message, and
+what it started may hide. Each is one `WorkerError`, within the limit, and nothing of it is left.
 """
 
 from __future__ import annotations
@@ -11,27 +14,43 @@ import ctypes
 import json
 import os
 import queue
+import secrets
+import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from assay.box import MARK
+from assay.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
 from assay.disk import disk_error_in, instead_of
 from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
+from assay.processes import end_marked, end_tree
 from assay.store import reporting_disk_errors
 
 Message = dict[str, JsonValue]
+Kind = TypeVar("Kind")
 PR_SET_PDEATHSIG = 1
 LOG_LINES_SHOWN = 15
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 """What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
 keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
+LINE_BYTES = 16 << 20
+"""Of one message; what is larger goes by file."""
+MOST_WAITING = 1000
+"""Messages that nobody has taken yet."""
+SEND_SECONDS, START_SECONDS, END_SECONDS = 60.0, 60.0, 10.0
+ERROR_CHARACTERS = 10_000
+LOG_TAIL_BYTES = 65_536
 
 
 class Channel:
@@ -79,14 +98,22 @@ def told_of(error: Exception) -> Message | None:
     return {"error": str(error), "exit_code": error.exit_code, "disk": isinstance(error, DiskError)}
 
 
+class Answer(dict[str, JsonValue]):
+    """A job's answer: what is not in it is the job's fault."""
+
+    def __missing__(self, key: str) -> JsonValue:
+        raise WorkerError("A job's answer is not whole", expected=f"'{key}' in it", found=", ".join(map(str, self)))
+
+
 class Process:
-    """The conductor's side of a process that answers in JSON lines.
+    """The conductor's side of a process that answers in JSON lines, and ends with all that it starts.
 
     Args:
-        module: the module to run with `python -P -m`.
-        log: file that takes everything the process prints.
+        module: the module to run with `python -P -m`, below the process of `assay.box`.
+        log: file that takes everything the process prints, at most 20 MB of it.
         environment: variables to set beside the conductor's own.
         python: the interpreter, this one by default.
+        box: what it may do, where it runs somebody else's code.
     """
 
     def __init__(
@@ -96,48 +123,61 @@ class Process:
         *,
         environment: dict[str, str] | None = None,
         python: Path | None = None,
+        box: Box | None = None,
     ) -> None:
-        self.module, self.log = module, log
+        self.module, self.log, self.box = module, log, box
+        self._group, self._has_started = 0, threading.Event()
+        self._over = threading.Event()
+        self._mark = secrets.token_hex(16)
         with reporting_disk_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True)
-            stream = log.open("wb")
+            stream = log.open("w+b")
         with stream:
+            with reporting_disk_errors(Path(tempfile.gettempdir())):
+                self._scratch = Path(tempfile.mkdtemp(prefix="assay-job-"))
+            variables = environment_for(box, os.environ, NO_TELEMETRY | (environment or {}), self._scratch)
+            _STARTED.add(self)
             self._popen = subprocess.Popen(
-                [str(python or sys.executable), "-P", "-m", module],
+                [str(python or sys.executable), "-P", "-m", "assay.box", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
-                text=True,
-                encoding="utf-8",
-                env={**os.environ, **NO_TELEMETRY, **(environment or {})},
+                env=variables | {MARK: self._mark},
                 start_new_session=True,
             )
-        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        os.set_blocking(cast("IO[bytes]", self._popen.stdin).fileno(), False)
+        self._messages: queue.Queue[Message | WorkerError | None] = queue.Queue(MOST_WAITING)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        """Of the module's process."""
+        self._has_started.wait(START_SECONDS)
+        return self._group or self._popen.pid
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, limit_seconds: float = SEND_SECONDS) -> None:
         """Send one message.
 
         Raises:
-            WorkerError: the process has ended.
+            WorkerError: the process has ended, or did not take it within the limit and was killed.
         """
-        stdin = cast("IO[str]", self._popen.stdin)
         try:
-            stdin.write(json.dumps(message) + "\n")
-            stdin.flush()
+            self._write(json.dumps(message).encode() + b"\n", time.monotonic() + limit_seconds)
+        except TimeoutError:
+            self.kill()
+            raise WorkerError(
+                f"{self.module} did not take what was sent to it within {limit_seconds:g} s and was killed"
+            ) from None
         except (OSError, ValueError) as error:  # a pipe that broke, or that `kill` closed
             raise self._ended() from error
 
-    def receive(self, limit_seconds: float | None = None) -> Message:
+    def receive(self, limit_seconds: float) -> Message:
         """The next message.
 
         Raises:
-            WorkerError: the process ended, or sent nothing within the limit; in the latter case it is killed.
+            WorkerError: the process ended, or sent nothing or no message within the limit; in the latter cases it is
+                killed.
         """
         try:
             message = self._messages.get(timeout=limit_seconds)
@@ -148,64 +188,156 @@ class Process:
                 remedy="Raise the time limit in the study file if the work is really that long",
             ) from None
         if message is None:
-            self._messages.put(None)
+            self._deliver(None)
             raise self._ended()
+        if isinstance(message, WorkerError):
+            self.kill()
+            raise message
         return message
+
+    def refusal(self, message: Message) -> AssayError:
+        """The error that the process reported; with what would let it do more, where the box may be the reason."""
+        return self._explained(error_from(message))
 
     def freeze(self) -> None:
         """Stop the process where it is; it uses no processor until `thaw`."""
+        self._has_started.wait(START_SECONDS)
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the process and what it started, at once."""
-        self._signal(signal.SIGKILL)
+        """End the process and all that it started, at once."""
+        if self._popen.poll() is None:
+            end_tree(self._popen.pid)
         self._popen.wait()
-        self._close_pipes()
+        end_marked(f"{MARK}={self._mark}")
+        self._leave()
 
-    def close(self, limit_seconds: float = 10) -> None:
+    def close(self, limit_seconds: float = END_SECONDS) -> None:
         """Let the process end by itself, or kill it after the limit."""
         self._close_stdin()
         self.thaw()
         try:
-            self._popen.wait(limit_seconds)
+            status = self._popen.wait(limit_seconds)
         except subprocess.TimeoutExpired:
+            status = -1
+        if status:
             self.kill()
-        self._close_pipes()
+        self._leave()
+
+    def _write(self, content: bytes, deadline: float) -> None:
+        """
+        Raises:
+            TimeoutError: it was not taken until then.
+        """
+        stdin = cast("IO[bytes]", self._popen.stdin).fileno()
+        poll = select.poll()
+        poll.register(stdin, select.POLLOUT)
+        left = memoryview(content)
+        while left:
+            if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
+                raise TimeoutError
+            with contextlib.suppress(BlockingIOError):
+                left = left[os.write(stdin, left) :]
 
     def _close_stdin(self) -> None:
         with contextlib.suppress(OSError):  # what was not sent yet has no reader any more
-            cast("IO[str]", self._popen.stdin).close()
+            cast("IO[bytes]", self._popen.stdin).close()
 
-    def _close_pipes(self) -> None:
+    def _leave(self) -> None:
+        """Close what is ours, and take over what the process wrote."""
+        self._over.set()
         self._close_stdin()
         self._reader.join(timeout=5)
-        cast("IO[str]", self._popen.stdout).close()
+        if not self._reader.is_alive():
+            cast("IO[bytes]", self._popen.stdout).close()
+        for folder in (self._scratch, *(self.box.writable if self.box and not self.box.trusted else ())):
+            settle(folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        _STARTED.discard(self)
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        if self._group and self._popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, number)
 
     def _read(self) -> None:
-        for line in cast("IO[str]", self._popen.stdout):
-            try:
-                self._messages.put(json.loads(line))
-            except ValueError:
-                self._messages.put({"error": f"{self.module} sent a line that is not JSON", "exit_code": 1})
-        self._messages.put(None)
+        """Deliver every message until the process has no more; what is none is the last."""
+        stream = cast("IO[bytes]", self._popen.stdout)
+        while line := stream.readline(LINE_BYTES + 1):
+            message = self._message(line)
+            if isinstance(message, WorkerError) or not self._is_start(message):
+                self._deliver(message)
+            if isinstance(message, WorkerError):
+                return
+        self._deliver(None)
+
+    def _is_start(self, message: Message) -> bool:
+        """Take the first line, which `assay.box` wrote before the module began."""
+        if self._has_started.is_set():
+            return False
+        self._group = cast("int", message["started"])
+        if self.box and self.box.told:
+            self.box.told(cast("dict[str, str]", message["box"]))
+        self._has_started.set()
+        return True
+
+    def _message(self, line: bytes) -> Message | WorkerError:
+        if len(line) > LINE_BYTES:
+            return WorkerError(f"{self.module} sent a line of more than {LINE_BYTES >> 20} MiB and was killed")
+        try:
+            message = json.loads(line.decode())
+        except (ValueError, RecursionError, MemoryError):
+            return WorkerError(f"{self.module} sent a line that is not JSON and was killed", found=repr(line[:80]))
+        if not isinstance(message, dict):
+            return WorkerError(f"{self.module} sent no message and was killed", found=repr(line[:80]))
+        return cast("Message", message)
+
+    def _deliver(self, message: Message | WorkerError | None) -> None:
+        """Wait until there is room; what nobody waits for any more is dropped."""
+        while True:
+            with contextlib.suppress(queue.Full):
+                self._messages.put(message, timeout=0.2)
+                return
+            if self._over.is_set():
+                return
 
     def _ended(self) -> AssayError:
-        status = self._popen.wait()
+        try:
+            status = self._popen.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return WorkerError(f"{self.module} closed its answers, went on without an end and was killed")
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return instead_of(WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None), self.log.parent)
+        return self._explained(WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None))
+
+    def _explained(self, error: AssayError) -> AssayError:
+        """An error with its cause, where that is the disk, or its remedy, where the box is what it may have met."""
+        error = instead_of(error, self.log.parent)
+        boxed = self.box is not None and not self.box.trusted
+        if not boxed or isinstance(error, DiskError) or not HELD_BACK.search(str(error)):
+            return error
+        return type(error)(error.what, expected=error.expected, found=error.found, remedy=REMEDY)
+
+
+_STARTED: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+def end_all() -> None:
+    """Kill every process that was started here and is still there; for the end of the program."""
+    for process in list(_STARTED):
+        if hasattr(process, "_reader"):
+            process.kill()
 
 
 def log_tail(log: Path) -> str:
     """The last lines of a process's log, on one line; nothing where somebody has removed it."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+        with log.open("rb") as stream:
+            stream.seek(max(log.stat().st_size - LOG_TAIL_BYTES, 0))
+            lines = stream.read().decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
     except OSError:
         return ""
     return " | ".join(line.strip() for line in lines if line.strip())[-1500:]
@@ -227,37 +359,71 @@ def run_job(
     request: Message,
     log: Path,
     *,
+    limit_seconds: float,
+    silence_seconds: float | None = None,
     on_event: Callable[[Message], None] | None = None,
-    limit_seconds: float | None = None,
     environment: dict[str, str] | None = None,
-) -> Message:
+    box: Box | None = None,
+) -> Answer:
     """Run one job to its end and return its result.
 
     Args:
-        on_event: called with every message before the last.
         limit_seconds: for the whole job.
+        silence_seconds: between two messages, of a job that reports often.
+        on_event: called with every message before the last.
+        box: what it may do, where it runs somebody else's code.
 
     Raises:
         AssayError: the job's own error, with its exit code.
-        WorkerError: the job crashed, was killed, or exceeded the limit.
+        WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
     """
-    deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
-    with started(Process(module, log, environment=environment)) as process:
-        process.send(request)
+    deadline = time.monotonic() + limit_seconds
+    with started(Process(module, log, environment=environment, box=box)) as process:
+        process.send(request, limit_seconds)
         while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-            message = process.receive(left)
+            left = max(deadline - time.monotonic(), 0.001)
+            message = process.receive(min(left, silence_seconds or left))
             if "error" in message:
-                raise instead_of(error_from(message), log.parent)
+                raise process.refusal(message)
             if "result" in message:
-                return cast("Message", message["result"])
+                return _result(module, message["result"])
             if on_event:
-                on_event(message)
+                _tell(on_event, module, message)
+
+
+def _result(module: str, result: JsonValue) -> Answer:
+    if not isinstance(result, dict):
+        raise WorkerError(f"{module} answered with no result", expected="an object", found=repr(result)[:80])
+    return Answer(result)
+
+
+def _tell(on_event: Callable[[Message], None], module: str, message: Message) -> None:
+    try:
+        on_event(Answer(message))
+    except (LookupError, TypeError, ValueError) as error:
+        raise WorkerError(f"{module} reported what is no event", found=repr(message)[:80]) from error
+
+
+def read_answer(kind: type[Kind], answer: Message, module: str) -> Kind:
+    """An answer as the record that it should be.
+
+    Raises:
+        WorkerError: it is another one.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(dict(answer))
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deeply"}
+        where = ".".join(map(str, first["loc"])) or kind.__name__
+        raise WorkerError(f"{module} gave an answer that is none", found=f"{where}: {first['msg']}") from error
 
 
 def error_from(message: Message) -> AssayError:
-    """The error a job reported, as an error of the same exit code."""
+    """The error a job reported, as an error of the same exit code; of no known one, a failure."""
+    text = str(message["error"])[:ERROR_CHARACTERS]
     if message.get("disk"):
-        return DiskError(str(message["error"]))
-    kinds: dict[int, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
-    return kinds[cast("int", message.get("exit_code", 1))](str(message["error"]))
+        return DiskError(text)
+    kinds: dict[object, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
+    code = message.get("exit_code")
+    kind = kinds.get(code, FailedError) if isinstance(code, int) else FailedError
+    return kind(text)

@@ -11,6 +11,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
+from assay.boxing import Box
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.jobs import Message, run_job
 from assay.registry import RUNTIMES, installed_versions
@@ -52,6 +53,11 @@ class Task:
     runtime: str
     settings: Settings
     groups: tuple[Group, ...]
+
+    def box(self) -> Box | None:
+        """Where a user's model is among what runs, that of all; it answers by messages alone."""
+        theirs = [one for _, one in self.candidates() if one.model.user]
+        return Box(trusted=all(one.trusted for one in theirs)) if theirs else None
 
     def candidates(self) -> Iterator[tuple[Group, Candidate]]:
         for group in self.groups:
@@ -145,6 +151,7 @@ def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Messag
             on_event=messages.append,
             limit_seconds=place.call_seconds * (len(subjects) + 1),
             environment=environment,
+            box=task.box(),
         )
     except DiskError:
         raise  # the machine's failure, not this one's

@@ -52,7 +52,8 @@ def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: 
         request = request.model_copy(update=start)
     label = f"{model.architecture} at {size} in {framework}, seed {seed}"
     log = run.folder / "logs" / f"{request.out.name}.log"
-    training = train_model(request, log, partial(run.narrator.training, label))
+    images = len(run.data(size)[1].train.images)
+    training = train_model(request, images, log, partial(run.narrator.training, label))
     run.narrator.trained(training)
     chain[place] = (request, training)
     return training

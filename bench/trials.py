@@ -184,6 +184,7 @@ class Unit:
             candidate,
             limit_seconds=self.limits.call,
             log=log,
+            answers=self.folder,
             compile_cache=self.compile_cache,
         )
         stack.callback(worker.kill)

@@ -8,11 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
+from pydantic import ConfigDict, with_config
+
+from assay.boxing import Box
 from assay.errors import WorkerError
-from assay.jobs import Message, Process, error_from
+from assay.jobs import Message, Process, read_answer
 from assay.registry import RUNTIMES
 from assay.spec import Settings
 from infer.runtime import ModelFiles
+
+MODULE = "infer.worker"
+STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Candidate:
         exporter: where its ONNX file came from, "" for native runtimes.
         variant: tells two apart that run the same in different environments, else "".
         python: the interpreter of its environment; None is this one.
+        trusted: a user's model runs outside of its box, see `assay.boxing.Box`.
     """
 
     runtime: str
@@ -31,6 +38,7 @@ class Candidate:
     model: ModelFiles
     variant: str = ""
     python: Path | None = None
+    trusted: bool = False
 
     @property
     def label(self) -> str:
@@ -43,6 +51,7 @@ class Candidate:
         return RUNTIMES[self.runtime].framework
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Loaded:
     """What a worker told when it had loaded."""
@@ -53,6 +62,7 @@ class Loaded:
     facts: dict[str, str]
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Warmed:
     """What a worker told when it was warm: nanoseconds of every call, the first one first, and of the median."""
@@ -61,6 +71,7 @@ class Warmed:
     median_ns: int
 
 
+@with_config(STRICT)
 @dataclass(frozen=True)
 class Burst:
     """Nanoseconds of every call at both boundaries and of the dropped ones, and of all timed calls together the wall
@@ -89,21 +100,34 @@ class Burst:
             )
 
 
+@with_config(STRICT)
+@dataclass(frozen=True)
+class Memory:
+    """The highest resident memory that a worker told, in MiB."""
+
+    peak_mib: float
+
+
 class Worker:
     """One candidate in one process. Between commands it can be frozen: it then uses no processor.
 
     Args:
         limit_seconds: time limit of one command.
         log: file for everything it prints.
+        answers: folder that it writes outputs into.
         compile_cache: folder for compilers that keep one, fresh for every study run.
     """
 
-    def __init__(self, candidate: Candidate, *, limit_seconds: float, log: Path, compile_cache: Path) -> None:
+    def __init__(
+        self, candidate: Candidate, *, limit_seconds: float, log: Path, answers: Path, compile_cache: Path
+    ) -> None:
         self.candidate = candidate
         self._limit_seconds = limit_seconds
         folder = compile_cache / candidate.label
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        self._process = Process("infer.worker", log, environment=environment, python=candidate.python)
+        folder.mkdir(parents=True, exist_ok=True)
+        box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
+        self._process = Process(MODULE, log, environment=environment, python=candidate.python, box=box)
 
     def load(self, settings: Settings) -> Loaded:
         answer = self._ask(
@@ -114,14 +138,14 @@ class Worker:
                 "settings": cast("Message", asdict(settings)),
             }
         )
-        return Loaded(**answer)  # type: ignore[arg-type]  # the worker answers exactly these fields
+        return read_answer(Loaded, answer, MODULE)
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         answer = self._ask({"do": "warm", "images": str(images), "batch": batch, "limit_seconds": limit_seconds})
-        return Warmed(**answer)  # type: ignore[arg-type]
+        return read_answer(Warmed, answer, MODULE)
 
     def burst(self, calls: int, drop: int) -> Burst:
-        return Burst(**self._ask({"do": "burst", "calls": calls, "drop": drop}))  # type: ignore[arg-type]
+        return read_answer(Burst, self._ask({"do": "burst", "calls": calls, "drop": drop}), MODULE)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
         self._ask({"do": "logits", "images": str(images), "count": count, "batch": batch, "out": str(out)})
@@ -131,7 +155,7 @@ class Worker:
         self._ask({"do": "timed", "out": str(out)})
 
     def peak_memory_mib(self) -> float:
-        return cast("float", self._ask({"do": "memory"})["peak_mib"])
+        return read_answer(Memory, self._ask({"do": "memory"}), MODULE).peak_mib
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -154,5 +178,5 @@ class Worker:
         self._process.send(message)
         answer = self._process.receive(self._limit_seconds)
         if "error" in answer:
-            raise error_from(answer)
+            raise self._process.refusal(answer)
         return answer

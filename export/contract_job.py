@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.boxing import Box
 from assay.errors import ExportFailedError
-from assay.jobs import Channel, Message, run_job, serve_job
+from assay.jobs import Channel, Message, read_answer, run_job, serve_job
 from assay.named_arrays import read_array
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
@@ -86,8 +87,11 @@ class ContractOutcome(BaseModel):
     onnxruntime: str
 
 
-def run_contract(request: ContractRequest, folder: Path) -> ContractOutcome:
+def run_contract(request: ContractRequest, folder: Path, *, trusted: bool = False) -> ContractOutcome:
     """Run the job; the folder takes its files and its log.
+
+    Args:
+        trusted: the file runs outside of a box, see `assay.boxing.Box`.
 
     Raises:
         AssayError: the model cannot be made deployable, does not run, or its answers are not what was agreed.
@@ -98,8 +102,9 @@ def run_contract(request: ContractRequest, folder: Path) -> ContractOutcome:
         folder / "contract.log",
         limit_seconds=LIMIT_SECONDS,
         environment=CPU_ONLY,
+        box=Box((folder,), trusted),
     )
-    return ContractOutcome.model_validate(answer)
+    return read_answer(ContractOutcome, answer, "export.contract_job")
 
 
 def work(message: Message, channel: Channel) -> Message:

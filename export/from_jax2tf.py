@@ -20,6 +20,8 @@ from export.request import ExportOutcome, ExportRequest
 SOURCES = Path(__file__).parents[1]
 REQUIREMENTS = Path(__file__).parent / "envs" / "jax2tf.txt"
 LOG_LINES_SHOWN = 4
+LIMIT_SECONDS = 840
+"""Less than the job that starts it has, so that the reason is told."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
@@ -59,16 +61,20 @@ def run_script(python: Path, folder: Path, module: str) -> None:
         ExportFailedError: the script ended with an error; the message has its last words.
     """
     environment = {**os.environ, "PYTHONPATH": str(folder / "sources"), "PYTHONDONTWRITEBYTECODE": "1"}
-    outcome = subprocess.run(
-        [str(python), "-P", "-m", module, str(folder / "request.json")],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-        cwd=folder,
-    )
+    try:
+        outcome = subprocess.run(
+            [str(python), "-P", "-m", module, str(folder / "request.json")],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExportFailedError(f"jax2tf did not end within {LIMIT_SECONDS} s and was killed") from error
     print(outcome.stdout)  # noqa: T201  into the job's log
     if outcome.returncode != 0:
         lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from assay.boxing import Box
 from assay.errors import ArtifactError, WorkerError
-from assay.jobs import Channel, Message, run_job, serve_job
+from assay.jobs import Channel, Message, read_answer, run_job, serve_job
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -83,8 +84,11 @@ class Inspection(Frozen):
     refusal: str = ""
 
 
-def inspect_file(path: Path) -> Inspection:
+def inspect_file(path: Path, *, trusted: bool = False) -> Inspection:
     """Inspect an ONNX file in a process of its own.
+
+    Args:
+        trusted: outside of a box, see `assay.boxing.Box`.
 
     Raises:
         ArtifactError: it is missing, damaged, not ONNX, or ONNX Runtime refuses or does not survive it.
@@ -93,10 +97,16 @@ def inspect_file(path: Path) -> Inspection:
     with tempfile.TemporaryDirectory(prefix="assay-inspect-") as folder:
         request: Message = {"path": str(path)}
         try:
-            found = run_job("export.inspect", request, Path(folder) / "log", limit_seconds=INSPECTION_LIMIT_SECONDS)
+            found = run_job(
+                "export.inspect",
+                request,
+                Path(folder) / "log",
+                limit_seconds=INSPECTION_LIMIT_SECONDS,
+                box=Box(trusted=trusted),
+            )
         except WorkerError as error:
             raise ArtifactError(f"{path} cannot be inspected", found=str(error), remedy=REMEDY) from error
-    return Inspection.model_validate(found)
+    return read_answer(Inspection, found, "export.inspect")
 
 
 def read_model(path: Path) -> onnx.ModelProto:

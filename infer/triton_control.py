@@ -29,9 +29,7 @@ class _Connection(http.client.HTTPConnection):
             os.close(folder)
 
 
-def change(
-    folder: Path, model: str, action: Literal["load", "unload"], what: str, limit_seconds: float
-) -> None:
+def change(folder: Path, model: str, action: Literal["load", "unload"], what: str, limit_seconds: float) -> None:
     """Have the server load or unload a model; it answers when that is done, or refused.
 
     Args:

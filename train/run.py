@@ -7,16 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from assay.jobs import Message, run_job
+from assay.jobs import Message, read_answer, run_job
 from assay.results import Parity, Training
 from assay.store import Artifact, find_artifact
 from train.job import TRAINING_FILE, TrainingRequest
 
 OnEvent = Callable[[Message], None]
+BEGIN_SECONDS, SECONDS_A_STEP = 1800.0, 60.0
+SILENCE_SECONDS = 3600.0
+"""It reports twice a second, and not while it compiles or evaluates."""
+MINUTES_EXCEEDED = 4
+"""So many times the minutes that a training may last: it plans by its first steps, and evaluates beside them."""
 
 
-def train_model(request: TrainingRequest, log: Path, on_event: OnEvent | None = None) -> Training:
+def train_model(request: TrainingRequest, images: int, log: Path, on_event: OnEvent | None = None) -> Training:
     """The training asked for, done now or found finished.
+
+    Args:
+        images: to train on, which its time limit is proportionate to.
 
     Raises:
         AssayError: the training's own error.
@@ -25,8 +33,22 @@ def train_model(request: TrainingRequest, log: Path, on_event: OnEvent | None = 
     finished = find_artifact(request.out, "weights", request.inputs())
     if finished:
         return training_record(finished)
-    message = run_job("train.job", request.model_dump(mode="json"), log, on_event=on_event)
-    return Training.model_validate(message)
+    message = run_job(
+        "train.job",
+        request.model_dump(mode="json"),
+        log,
+        limit_seconds=limit_seconds(request, images),
+        silence_seconds=SILENCE_SECONDS,
+        on_event=on_event,
+    )
+    return read_answer(Training, message, "train.job")
+
+
+def limit_seconds(request: TrainingRequest, images: int) -> float:
+    """How long a training may take at the very most: many times what it needs on a slow machine."""
+    steps = request.parity_steps or request.epochs * images / request.recipe.batch_size
+    most = steps * SECONDS_A_STEP
+    return BEGIN_SECONDS + (min(most, request.minutes * 60 * MINUTES_EXCEEDED) if request.minutes else most)
 
 
 def training_record(artifact: Artifact) -> Training:
@@ -39,7 +61,12 @@ def measure_parity(request: TrainingRequest, frameworks: tuple[str, ...], steps:
     losses: dict[str, list[float]] = {}
     for framework in frameworks:
         changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
-        answer = run_job("train.job", changed.model_dump(mode="json"), log_folder / f"parity-{framework}.log")
+        answer = run_job(
+            "train.job",
+            changed.model_dump(mode="json"),
+            log_folder / f"parity-{framework}.log",
+            limit_seconds=BEGIN_SECONDS + steps * SECONDS_A_STEP,
+        )
         losses[framework] = cast("list[float]", answer["losses"])
     return Parity(
         architecture=request.spec.architecture,

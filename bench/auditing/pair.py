@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.boxing import Box
 from assay.errors import AssayError, DiskError
 from assay.jobs import Message, run_job
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
-from assay.store import file_sha256
+from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
 from assay.values import is_whole
 from bench.auditing.localise import RUNNERS, disagreeing, outcomes_of
@@ -42,6 +43,7 @@ class PairRequest:
         dimensions: sizes of dynamic dimensions by name.
         runtimes: of `RUNNERS`, what runs the candidate, and the reference file too.
         repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
+        trusted: the files run outside of their box, see `assay.boxing.Box`.
     """
 
     reference: Path
@@ -50,6 +52,7 @@ class PairRequest:
     dimensions: dict[str, int]
     runtimes: tuple[str, ...] = ORT_LEVELS
     repro: Path | None = None
+    trusted: bool = False
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -72,7 +75,7 @@ def audit_pair(request: PairRequest) -> Audit:
             "out": text,
             "runtimes": list(request.runtimes),
         }
-        answer = _job(message, out)
+        answer = _job(request, message, out)
         model = _model_audit(request, answer, out)
         refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
         if refused or "candidate" in model.missing:
@@ -82,8 +85,21 @@ def audit_pair(request: PairRequest) -> Audit:
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
 
 
-def _job(message: Message, out: Path) -> Message:
-    return run_job("export.on_onnx_pair", message, out / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+def _job(request: PairRequest, message: Message, out: Path) -> Message:
+    """A job on the files, in their box."""
+    answers = [out]
+    if "repro" in message:
+        answers.append(Path(str(message["repro"])))
+        with reporting_disk_errors(answers[-1]):
+            answers[-1].mkdir(parents=True, exist_ok=True)
+    return run_job(
+        "export.on_onnx_pair",
+        message,
+        out / "job.log",
+        limit_seconds=LIMIT_SECONDS,
+        environment=CPU_ONLY,
+        box=Box(tuple(answers), request.trusted),
+    )
 
 
 def _localisations(
@@ -101,9 +117,9 @@ def _localisations(
     given: Message = {**message, "inputs": str(out / "inputs.npz"), "repro": str(request.repro or out / "repro")}
     runs: Message = {**given, "do": "departures", "wrong": list(wrong), "right": right}
     try:
-        found = _job({**given, "do": "localise"}, out)["found"]
+        found = _job(request, {**given, "do": "localise"}, out)["found"]
         if not found and wrong and right:
-            found = _job(runs, out)["found"]
+            found = _job(request, runs, out)["found"]
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError:

@@ -237,7 +237,11 @@ class Crew:
     @contextlib.contextmanager
     def _worker(self, candidate: Candidate, place: Path) -> Iterator[Worker]:
         worker = Worker(
-            candidate, limit_seconds=self.plan.limit_seconds, log=place / "worker.log", compile_cache=place / "cache"
+            candidate,
+            limit_seconds=self.plan.limit_seconds,
+            log=place / "worker.log",
+            answers=place,
+            compile_cache=place / "cache",
         )
         self.workers.add(worker)
         try:

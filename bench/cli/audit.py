@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import ARTIFACTS, DataRoot, Json
+from bench.cli.options import ARTIFACTS, DataRoot, Json, Trust, say_trust
 from bench.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
@@ -50,14 +50,17 @@ def audit(
         ARTIFACTS
     ),
     data_root: DataRoot = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
     from assay.audit import AUDIT_FILE, PAGE_FILE
     from bench.auditing.table import render
 
+    say_trust(trust)
     if reference is not None and (candidate is not None or runtime) and study is None:
-        found, folder = _of_pair(reference, candidate or reference, inputs, dimension or [], runtime or [], out)
+        pair = (reference, candidate or reference)
+        found, folder = _of_pair(pair, inputs, dimension or [], runtime or [], out, trusted=trust)
     elif study is not None and reference is None and candidate is None:
         found, folder = _of_study(study, images, model or [], out, data_root, strict_nan=strict_nan)
     else:
@@ -96,7 +99,13 @@ def _of_study(
 
 
 def _of_pair(
-    reference: Path, candidate: Path, inputs: Path | None, dimensions: list[str], runtimes: list[str], out: Path
+    pair: tuple[Path, Path],
+    inputs: Path | None,
+    dimensions: list[str],
+    runtimes: list[str],
+    out: Path,
+    *,
+    trusted: bool,
 ) -> tuple[Audit, Path]:
     from assay.disk import short_name
     from assay.locks import working_in
@@ -107,9 +116,10 @@ def _of_pair(
     for name in runtimes:
         if name not in RUNNERS:
             raise typer.BadParameter(f"--runtime wants one of {', '.join(RUNNERS)}, found '{name}'")
-    folder = out / f"audit-{short_name(candidate.stem)}"
+    folder = out / f"audit-{short_name(pair[1].stem)}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
-    request = PairRequest(reference, candidate, inputs, sizes_of(dimensions), chosen, (folder / "repro").resolve())
+    repro = (folder / "repro").resolve()
+    request = PairRequest(*pair, inputs, sizes_of(dimensions), chosen, repro, trusted)
     with working_in(folder):
         found = audit_pair(request)
         write_audit(found, folder)

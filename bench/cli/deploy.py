@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import Json
+from bench.cli.options import Json, Trust, say_trust
 from bench.terminal import print_json, print_line
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def deploy(
         Path | None,
         typer.Option("--signed-by", metavar="PUBLIC.pem", help="With --check: whose signature it has to have."),
     ] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
@@ -67,9 +68,10 @@ def deploy(
         raise typer.BadParameter("name a study's folder, or --check, --rollback or --rerender and a FOLDER")
     if (check is None and signed_by) or (check is not None and sign_with):
         raise typer.BadParameter("--signed-by goes with --check, and --sign-with with what is written")
+    say_trust(trust)
     sign = _signer(sign_with)
     if check is not None:
-        found, said = _check(check, signed_by)
+        found, said = _check(check, signed_by, trusted=trust)
     elif rollback is not None:
         with replacing(rollback):
             found = roll_back(rollback, to, sign)
@@ -82,7 +84,7 @@ def deploy(
         assert study is not None
         folder = out or study / DEFAULT_OUT
         with using(study), replacing(folder):
-            found = _deploy(study, cell, folder, data, instances, sign)
+            found = _deploy(study, cell, folder, data, instances, sign, trusted=trust)
         said = f"Deployment: {folder}"
     if as_json:
         print_json(found)
@@ -102,13 +104,13 @@ def _signer(key: Path | None) -> Sign | None:
     return signer(key, lambda: str(typer.prompt(f"Password of {key}", hide_input=True))) if key else None
 
 
-def _check(folder: Path, signed_by: Path | None) -> tuple[Deployment, str]:
+def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Deployment, str]:
     """The verified deployment, and what that does and does not show."""
     from assay.deployment import RENDERING
     from bench.deployment.signature import is_signed
     from bench.deployment.verify import check_deployment
 
-    found = check_deployment(folder, signed_by)
+    found = check_deployment(folder, signed_by, trusted=trusted)
     said = f"{folder}: every check passed"
     if found.rendering < RENDERING:
         said += (
@@ -122,14 +124,14 @@ def _check(folder: Path, signed_by: Path | None) -> tuple[Deployment, str]:
 
 
 def _deploy(
-    study: Path, cell: str | None, out: Path, data: Path | None, instances: int, sign: Sign | None
+    study: Path, cell: str | None, out: Path, data: Path | None, instances: int, sign: Sign | None, *, trusted: bool
 ) -> Deployment:
     from bench.deploy import write_deployment
     from bench.deployment.subject import read_study
     from bench.progress import Narrator
 
     narrator = Narrator()
-    found = read_study(study, data)
+    found = read_study(study, data, trusted=trusted)
     name = cell or _chosen(study)
     with narrator.showing():
         return write_deployment(found, name, out, narrator, instances=instances, sign=sign)

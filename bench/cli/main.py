@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from assay import __version__
+from assay.jobs import end_all
+from assay.scratch import private_temporary_folder
 from bench.cli.audit import audit
 from bench.cli.choose import choose
 from bench.cli.compare import compare
 from bench.cli.data import data_app
 from bench.cli.deploy import deploy
 from bench.cli.failures import check_names, flush, told_of
-from bench.cli.options import ARTIFACTS, DataRoot, Json, Out
+from bench.cli.options import ARTIFACTS, DataRoot, Json, Out, Trust, say_trust
 from bench.cli.selfcheck import selfcheck
 from bench.cli.serve import load, serve, verify_server
+from bench.cli.stopping import Stopped, listen, no_more
 from bench.cli.user import compare_model
 from bench.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
 
 if TYPE_CHECKING:
     from assay.study import Study
     from bench.run import Run
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="assay",
@@ -105,11 +104,13 @@ def export(
     inspect: Annotated[Path | None, typer.Option("--inspect", help="Describe this ONNX file instead.")] = None,
     out: Out = ARTIFACTS,
     data_root: DataRoot = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Export a study's trained models to ONNX by every route and check each, or inspect an ONNX file."""
     if inspect is not None:
-        _inspect(inspect, as_json=as_json)
+        say_trust(trust)
+        _inspect(inspect, as_json=as_json, trusted=trust)
         return
     if study is None:
         raise typer.BadParameter("name a study file, or an ONNX file with --inspect")
@@ -212,10 +213,10 @@ def _run(path: Path, out: Path, data_root: Path | None) -> Run:
     return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
 
 
-def _inspect(path: Path, *, as_json: bool) -> None:
+def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:
     from export.inspect import inspect_file, render
 
-    found = inspect_file(path)
+    found = inspect_file(path, trusted=trusted)
     if as_json:
         print_json(found)
     else:
@@ -231,30 +232,25 @@ for command in (
     app.command()(command)
 
 
-class Stopped(BaseException):
-    """Ctrl-C. Typer would answer KeyboardInterrupt by itself, and what handles errors must not handle this."""
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
-
-
 def main() -> None:
-    """Run a command: errors in one message on standard error, with their exit code."""
+    """Run a command: errors in one message on standard error, with their exit code. Nothing is left running."""
     tolerate_any_text()
-    signal.signal(signal.SIGINT, _stop)
     try:
+        listen()
         check_names(sys.argv[1:])
-        try:
-            app()
-        finally:
-            flush()
+        with private_temporary_folder():
+            try:
+                app()
+            finally:
+                no_more()
+                end_all()
+                flush()
     except Exception as error:
         told = told_of(error)
         if told is None or "--debug" in sys.argv:
             raise
         complain(f"assay: {told}")
         sys.exit(told.exit_code)
-    except Stopped:
-        sys.stderr.write("assay: stopped. The same command goes on from here.\n")
-        sys.exit(INTERRUPTED)
+    except Stopped as stopped:
+        complain(f"assay: {stopped}")
+        sys.exit(stopped.exit_code)

@@ -14,4 +14,14 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study 
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the model outside of its box: with your variables, network, files, no limits."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+def say_trust(trusted: bool) -> None:
+    """One line, where something is about to run outside of its box."""
+    if trusted:
+        typer.echo("assay: --trust: the model's code runs with your variables, network, files and no limits", err=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.audit import sizes_of
-from bench.cli.options import ARTIFACTS, Json
+from bench.cli.options import ARTIFACTS, Json, Trust, say_trust
 from bench.terminal import print_json, print_line
 
 
@@ -60,6 +60,7 @@ def compare_model(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
     ),
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
@@ -71,6 +72,7 @@ def compare_model(
     from bench.user.compare import compare_model, refusals
     from bench.user.work import Wanted, folder_name
 
+    say_trust(trust)
     location = locate(model, framework)
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,
@@ -81,6 +83,7 @@ def compare_model(
         "--threads": [threads] if threads > 1 else [],
     }
     options = [word for name, values in given.items() for one in values or () for word in (name, str(one))]
+    options += ["--trust"] if trust else []
     wanted = Wanted(
         location=location,
         shapes=read_shapes(shape or []),
@@ -92,6 +95,7 @@ def compare_model(
         minutes=minutes,
         precision=precision,
         opset=opset,
+        trusted=trust,
         command=shlex.join(["assay", "compare-model", str(location), *options]),
     )
     folder = out / folder_name(location)

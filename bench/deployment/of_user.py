@@ -99,7 +99,7 @@ def user_subject(study: Study, name: str) -> Subject:
         warm_up=audited.records[:1],
         inputs_kept=audited.records,
         labels=None,
-        build=partial(_build, audited, file, cell, audit, most),
+        build=partial(_build, audited, file, cell, audit, most, trusted=study.trusted),
     )
 
 
@@ -186,7 +186,15 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
 
 
 def _build(
-    audited: Audited, file: Path, cell: Cell, audit: ModelAudit, most: int, work: Path, narrator: Narrator
+    audited: Audited,
+    file: Path,
+    cell: Cell,
+    audit: ModelAudit,
+    most: int,
+    work: Path,
+    narrator: Narrator,
+    *,
+    trusted: bool,
 ) -> Built:
     """The file's answers to all audited records, and the verdict on them."""
     narrator.tell(f"running the file over {len(audited.records)} audited records")
@@ -200,7 +208,7 @@ def _build(
         threads=cell.threads,
         most_records=most,
     )
-    outcome = run_contract(request, work)
+    outcome = run_contract(request, work, trusted=trusted)
     found = read_array(work / contract_job.OUTPUTS_FILE)
     return Built(work, judge_outputs(found, audited.reference, audit, outcome.spread), accuracy=None)
 

@@ -37,12 +37,14 @@ class Study:
     Attributes:
         folder: with results.json, audit.json, onnx/, and what they were made of.
         data: the folder of stored data sets, beside it unless told otherwise.
+        trusted: a user's model runs outside of a box, see `assay.boxing.Box`.
     """
 
     folder: Path
     data: Path
     results: Results
     audit: Audit
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Subject:
         return self.cell.precision or "fp32"
 
 
-def read_study(folder: Path, data: Path | None = None) -> Study:
+def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False) -> Study:
     """
     Raises:
         ArtifactError: results or audit are missing or damaged.
@@ -104,6 +106,7 @@ def read_study(folder: Path, data: Path | None = None) -> Study:
         (data or folder.resolve().parent / "data").resolve(),
         read_results(folder / RESULTS_FILE),
         read_audit(folder / AUDIT_FILE),
+        trusted,
     )
 
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import cast
 
+from assay.boxing import Box
 from assay.deployment import AUDITED, Deployment, read_deployment
 from assay.errors import ArtifactError
 from assay.jobs import Message, run_job
@@ -19,11 +20,12 @@ from export.contract_check_job import CheckRequest, ModelToCheck
 LIMIT_SECONDS = 300
 
 
-def check_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
+def check_deployment(folder: Path, signed_by: Path | None = None, *, trusted: bool = False) -> Deployment:
     """Verify a deployment completely; see `assay.deployment` for what has to be there.
 
     Args:
         signed_by: the public key whose signature it has to have.
+        trusted: its models run outside of a box, see `assay.boxing.Box`.
 
     Raises:
         ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
@@ -41,14 +43,14 @@ def check_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
         check_signature(folder, signed_by)
     for version in deployment.versions:
         read_answered(folder / AUDITED / str(version.number), deployment)
-    _check_models(folder, deployment)
+    _check_models(folder, deployment, trusted=trusted)
     for version in deployment.versions:
         check_version(folder, deployment, version)
     check_rendered(folder, deployment)
     return deployment
 
 
-def _check_models(folder: Path, deployment: Deployment) -> None:
+def _check_models(folder: Path, deployment: Deployment, *, trusted: bool) -> None:
     """Every version loads, answers the warm-up, and answers what was audited as it did, where the deployment has that.
 
     In a process of its own.
@@ -74,4 +76,5 @@ def _check_models(folder: Path, deployment: Deployment) -> None:
             cast("Message", request.model_dump(mode="json")),
             Path(text) / "check.log",
             limit_seconds=LIMIT_SECONDS,
+            box=Box(trusted=trusted),
         )

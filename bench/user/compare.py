@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -84,7 +85,8 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         assay_version=__version__,
         settings=_settings(wanted, brought),
         environment=environment()
-        | {"frameworks": cast("JsonValue", probe_frameworks((brought.model.kind, "onnxruntime", "openvino")))},
+        | {"frameworks": cast("JsonValue", probe_frameworks((brought.model.kind, "onnxruntime", "openvino")))}
+        | {"box": cast("JsonValue", work.held or {"none": "--trust was given"})},
         data=_data(wanted, brought),
         trainings=[],
         parity=[],
@@ -123,14 +125,15 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
-    candidates = [Candidate(name, "", native) for name in _timed(wanted, NATIVE[model.kind]) if model.takes(name)]
+    theirs = partial(Candidate, trusted=wanted.trusted)
+    candidates = [theirs(name, "", native) for name in _timed(wanted, NATIVE[model.kind]) if model.takes(name)]
     on_onnx = _timed(wanted, LEVELS if model.kind == "onnx" or set(wanted.runtimes) & set(LEVELS) else ON_ONNX)
     for exporter, file in files.items():
         runnable = ModelFiles(spec=spec, onnx=file, user=model)
-        candidates += [Candidate(name, exporter, runnable) for name in on_onnx]
+        candidates += [theirs(name, exporter, runnable) for name in on_onnx]
     return Group(
         name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
-        candidates=(*candidates, Candidate("null", "", native)),
+        candidates=(*candidates, theirs("null", "", native)),
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, usable_cores()[-wanted.threads :]),
         images=work.folder / "model" / RECORDS_FILE,

@@ -13,10 +13,12 @@ from pydantic import JsonValue
 
 from assay import toolenv
 from assay.agreement import CEILING
+from assay.boxing import Box
 from assay.disk import folder_beside, put_in_place
 from assay.errors import AssayError, DiskError, FailedError
-from assay.jobs import Message, run_job
+from assay.jobs import Answer, Message, read_answer, run_job
 from assay.named_arrays import read_array
+from assay.records import Record
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
@@ -39,6 +41,13 @@ NATIVE_NAMES = {
     "jax": "JAX",
     "onnx": "onnxruntime without optimisations",
 }
+
+
+class Judged(Record):
+    """What a check answers: how a file agrees, and why it may not be used, "" where it may."""
+
+    agreement: list[Agreement]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,9 @@ def bring(work: Work) -> Brought:
         "batches": list(wanted.batches),
     }
     with reporting_disk_errors(folder), folder_beside(folder) as new:
-        answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe")
+        answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe", new)
         put_in_place(new, folder)
-    probed = Probed.model_validate(answer)
+    probed = read_answer(Probed, answer, "export.user_probe")
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
@@ -182,7 +191,8 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
             "key": key,
             "folder": str(folder),
         }
-        return {RECORD: _job(work, "export.user_job", message, f"export-{route}")}
+        answer = _job(work, "export.user_job", message, f"export-{route}", folder)
+        return {RECORD: read_answer(Export, answer, "export.user_job").model_dump(mode="json")}
 
     work.narrator.tell(f"exporting by {route}")
     try:
@@ -222,7 +232,7 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
         }
         work.narrator.tell(f"computing the export by {route} in float64")
         try:
-            _job(work, "export.user_job", message, f"double-{route}")
+            _job(work, "export.user_job", message, f"double-{route}", brought.folder)
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
@@ -251,7 +261,7 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
         }
         work.narrator.tell(f"looking in the export by {route} for what decides its indices")
         try:
-            found = _job(work, "export.user_job", message, f"deciders-{route}")["outputs"]
+            found = _job(work, "export.user_job", message, f"deciders-{route}", brought.folder)["outputs"]
         except AssayError as error:
             work.narrator.note(f"the export by {route} does not show what decides its indices: {error}")
             continue
@@ -285,11 +295,23 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
         answer = _job(work, "export.user_job", message, f"check-{record.exporter}")
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
-    agreement = [Agreement.model_validate(one) for one in cast("list[JsonValue]", answer["agreement"])]
-    reason = str(answer["reason"])
+    judged = read_answer(Judged, answer, "export.user_job")
+    agreement, reason = judged.agreement, judged.reason
     return record.model_copy(update={"agreement": agreement, "reason": reason, "status": "failed" if reason else "ok"})
 
 
-def _job(work: Work, module: str, message: Message, name: str) -> Message:
+def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -> Answer:
+    """A job that runs the user's code, in its box.
+
+    Args:
+        answers: folders that it writes.
+    """
     log = work.folder / "logs" / f"{name}.log"
-    return run_job(module, message, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+    return run_job(
+        module,
+        message,
+        log,
+        limit_seconds=LIMIT_SECONDS,
+        environment=CPU_ONLY,
+        box=Box(answers, work.wanted.trusted, told=work.held.update),
+    )

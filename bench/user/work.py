@@ -21,6 +21,7 @@ class Wanted:
     Attributes:
         runtimes: of those that apply, the ones to time; empty for all.
         command: what a reader types to do it again.
+        trusted: run the model outside of its box, see `assay.boxing.Box`.
     """
 
     location: Location
@@ -35,6 +36,7 @@ class Wanted:
     processes: int = 3
     opset: int = 18
     command: str = ""
+    trusted: bool = False
 
 
 @dataclass
@@ -44,12 +46,14 @@ class Work:
     Attributes:
         folder: takes everything that is made.
         seconds: what each stage took.
+        held: what of the box the platform holds, by name.
     """
 
     wanted: Wanted
     folder: Path
     narrator: Narrator
     seconds: dict[str, float] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

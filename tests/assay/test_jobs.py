@@ -26,12 +26,12 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestRunJob:
     def test_events_then_the_result(self, tmp_path: Path) -> None:
         events: list[object] = []
-        answer = run_job(JOB, {"do": "count", "to": 3}, tmp_path / "log", on_event=events.append)
+        answer = run_job(JOB, {"do": "count", "to": 3}, tmp_path / "log", limit_seconds=60, on_event=events.append)
         assert answer == {"sum": 6}
         assert events == [{"at": 1}, {"at": 2}, {"at": 3}]
 
     def test_what_it_prints_goes_to_the_log_only(self, tmp_path: Path) -> None:
-        assert run_job(JOB, {"do": "print"}, tmp_path / "log") == {}
+        assert run_job(JOB, {"do": "print"}, tmp_path / "log", limit_seconds=60) == {}
         assert "{this is no answer}" in (tmp_path / "log").read_text()
 
     def test_no_library_in_a_job_may_send_what_it_sees_to_its_maker(self, tmp_path: Path) -> None:
@@ -43,16 +43,16 @@ class TestRunJob:
 
     def test_its_own_error_keeps_its_text_and_exit_code(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="a bad value: expected good, found bad") as caught:
-            run_job(JOB, {"do": "refuse"}, tmp_path / "log")
+            run_job(JOB, {"do": "refuse"}, tmp_path / "log", limit_seconds=60)
         assert caught.value.exit_code == 2
 
     def test_a_traceback_becomes_a_worker_error_with_the_log(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match=r"ended with status 1.*ZeroDivisionError"):
-            run_job(JOB, {"do": "raise"}, tmp_path / "log")
+            run_job(JOB, {"do": "raise"}, tmp_path / "log", limit_seconds=60)
 
     def test_a_crash_names_the_signal(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
-            run_job(JOB, {"do": "crash"}, tmp_path / "log")
+            run_job(JOB, {"do": "crash"}, tmp_path / "log", limit_seconds=60)
 
     def test_a_hang_is_ended_at_the_limit(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="did not answer within"):

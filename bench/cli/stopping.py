@@ -1,0 +1,49 @@
+"""What ends a command before its end: SIGINT, SIGTERM and SIGHUP, each once, in one place.
+
+A signal becomes an exception in the main thread. What is under way is left by it: processes are killed, work folders
+removed, and what is finished stays. Signals that come meanwhile find nobody, so that this ends too.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal asks for the end. Typer would answer KeyboardInterrupt by itself, and what handles errors must not
+    handle this.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.signal = signal.Signals(number)
+        super().__init__(self.signal.name)
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell gives it."""
+        return 128 + self.signal
+
+    def __str__(self) -> str:
+        return f"interrupted ({self.signal.name}); what was finished is kept, and the same command goes on from here"
+
+
+def listen() -> None:
+    """From now on the signals end the command; one that was ignored when it began, as by nohup, still is."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def no_more() -> None:
+    """The end has begun, and goes on to its end."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    no_more()
+    raise Stopped(number)
