@@ -182,11 +182,7 @@ class Process:
         try:
             message = self._messages.get(timeout=limit_seconds)
         except queue.Empty:
-            self.kill()
-            raise WorkerError(
-                f"{self.module} did not answer within {limit_seconds:.0f} s and was killed",
-                remedy="Raise the time limit in the study file if the work is really that long",
-            ) from None
+            raise self.late(limit_seconds) from None
         if message is None:
             self._deliver(None)
             raise self._ended()
@@ -194,6 +190,14 @@ class Process:
             self.kill()
             raise message
         return message
+
+    def late(self, limit_seconds: float) -> WorkerError:
+        """Kill the process: it took longer than it may."""
+        self.kill()
+        return WorkerError(
+            f"{self.module} did not answer within {limit_seconds:.0f} s and was killed",
+            remedy="Raise the time limit in the study file if the work is really that long",
+        )
 
     def refusal(self, message: Message) -> AssayError:
         """The error that the process reported; with what would let it do more, where the box may be the reason."""
@@ -381,7 +385,9 @@ def run_job(
     with started(Process(module, log, environment=environment, box=box)) as process:
         process.send(request, limit_seconds)
         while True:
-            left = max(deadline - time.monotonic(), 0.001)
+            left = deadline - time.monotonic()
+            if left <= 0:  # one that reports without end is never silent
+                raise process.late(limit_seconds)
             message = process.receive(min(left, silence_seconds or left))
             if "error" in message:
                 raise process.refusal(message)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from assay.errors import InputError, WorkerError
-from assay.jobs import Process, run_job, started
+from assay.box import LOG_BYTES
+from assay.errors import FailedError, InputError, WorkerError
+from assay.jobs import Message, Process, run_job, started
+from assay.processes import below, marked
 
-JOB = "tests.assay.small_job"
+JOB, HOSTILE = "tests.assay.small_job", "tests.assay.hostile_job"
+LIMIT_SECONDS = 60
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ class TestRunJob:
         """ONNX Runtime's package for Linux does, from the moment it is imported, and keeps a database for it."""
         pytest.importorskip("onnxruntime")
         environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        run_job(JOB, {"do": "onnxruntime"}, tmp_path / "log", environment=environment)
+        run_job(JOB, {"do": "onnxruntime"}, tmp_path / "log", limit_seconds=60, environment=environment)
         assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
     def test_its_own_error_keeps_its_text_and_exit_code(self, tmp_path: Path) -> None:
@@ -78,3 +83,104 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(str(parent.receive(30)["child"])))
         os.kill(parent.pid, signal.SIGKILL)
         assert psutil.wait_procs([child], timeout=10)[1] == []
+
+
+@pytest.fixture
+def mark(here: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A text in the environment of all that a test starts: none of it may be there after the test."""
+    del here
+    text = uuid.uuid4().hex
+    monkeypatch.setenv("ASSAY_TEST_MARK", text)
+    yield text
+    assert marked(text) == set()
+    assert below(os.getpid()) == set()
+
+
+def asked(deed: str, log: Path, limit_seconds: float = LIMIT_SECONDS) -> Message:
+    return run_job(HOSTILE, {}, log, limit_seconds=limit_seconds, environment={"ASSAY_DEED": deed})
+
+
+@pytest.mark.usefixtures("mark")
+class TestAnswersThatAreNone:
+    @pytest.mark.parametrize("deed", ["bytes", "nested", "nested result", "half", "gigabyte"])
+    def test_what_is_no_json(self, deed: str, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match=r"not JSON|more than 16 MiB"):
+            asked(deed, tmp_path / "log")
+
+    @pytest.mark.parametrize("deed", ["scalar", "list", "null"])
+    def test_what_is_no_message(self, deed: str, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="no message"):
+            asked(deed, tmp_path / "log")
+
+    def test_a_result_that_is_no_object(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="no result"):
+            asked("scalar result", tmp_path / "log")
+
+    @pytest.mark.parametrize("deed", ["no code", "code 77", "list of codes", "no text"])
+    def test_an_error_of_no_known_code_is_a_failure(self, deed: str, tmp_path: Path) -> None:
+        with pytest.raises(FailedError) as caught:
+            asked(deed, tmp_path / "log")
+        assert caught.value.exit_code == 1
+
+    def test_no_answer_at_all(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="ended with status 0"):
+            asked("status", tmp_path / "log")
+
+    def test_an_answer_without_what_is_asked_for(self, tmp_path: Path) -> None:
+        answer = asked("answering grandchild", tmp_path / "log")
+        assert answer["done"] == 1
+        with pytest.raises(WorkerError, match="'margins' in it"):
+            answer["margins"]
+
+    @pytest.mark.parametrize("deed", ["line without end", "flood", "hidden grandchild"])
+    def test_what_never_ends_is_killed_at_the_limit(self, deed: str, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="did not answer within"):
+            asked(deed, tmp_path / "log", limit_seconds=3)
+
+    def test_answers_that_are_closed_while_it_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("assay.jobs.END_SECONDS", 0.5)
+        with pytest.raises(WorkerError, match="closed its answers"):
+            asked("closed", tmp_path / "log")
+
+    def test_pipes_that_a_grandchild_holds_open(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="ended with status 0"):
+            asked("grandchild", tmp_path / "log")
+
+    def test_one_that_never_reads_what_is_sent(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(WorkerError, match="did not take what was sent"),
+            started(Process(HOSTILE, tmp_path / "log", environment={"ASSAY_DEED": "read nothing"})) as process,
+        ):
+            process.send({"much": "x" * (8 << 20)}, limit_seconds=1)
+
+
+@pytest.mark.usefixtures("mark")
+def test_a_log_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
+    asked("print much", tmp_path / "log")
+    content = (tmp_path / "log").read_bytes()
+    assert len(content) <= LOG_BYTES + 200
+    assert content.startswith(b"the beginning\n00000000\n")
+    assert content.endswith(b"the end\n")
+    left_out = int(content.partition(b"[assay: ")[2].partition(b" bytes are left out here]")[0])
+    notice = len(b"\n[assay:  bytes are left out here]\n") + len(str(left_out))
+    assert len(content) - notice + left_out == 60 * ((1 << 20) + 10) + len(b"the beginning\nthe end\n")
+
+
+@pytest.mark.usefixtures("mark")
+def test_what_a_killed_process_started_goes_with_it(tmp_path: Path) -> None:
+    process = Process(HOSTILE, tmp_path / "log", environment={"ASSAY_DEED": "hidden grandchild"})
+    process.send({})
+    deadline = time.monotonic() + 30
+    while len(below(os.getpid())) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(below(os.getpid())) == 3  # the one above it, itself, and the one that hides
+    process.kill()
+
+
+@pytest.mark.usefixtures("mark")
+def test_the_temporary_folder_of_a_job_is_its_own_and_gone_afterwards(tmp_path: Path) -> None:
+    process = Process(JOB, tmp_path / "log")
+    folder = Path(psutil.Process(process.pid).environ()["TMPDIR"])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    process.kill()
+    assert not folder.exists()

@@ -135,7 +135,7 @@ def test_shared_caches_count_once_and_private_ones_each(tmp_path: Path) -> None:
 def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
     """No bound on the time: only what holds on any machine, whatever else it does."""
     cores = usable_cores()[-1:]
-    answer = run_job("infer.ceilings", {"threads": 1, "cores": list(cores)}, tmp_path / "log")
+    answer = run_job("infer.ceilings", {"threads": 1, "cores": list(cores)}, tmp_path / "log", limit_seconds=300)
     found = Ceilings.model_validate(answer)
     assert found.cores == cores
     assert {"fp32", "int8"} <= set(found.gflop_s)

@@ -41,7 +41,7 @@ def candidate(runtime: str, place: Workspace) -> Candidate:
 
 
 def start(one: Candidate, folder: Path) -> Worker:
-    return Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", compile_cache=folder / "cache")
+    return Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", answers=folder, compile_cache=folder / "cache")
 
 
 @pytest.mark.parametrize("runtime", AGREEING)

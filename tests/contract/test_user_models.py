@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.boxing import Box
 from assay.errors import InputError
 from assay.jobs import run_job
 from assay.registry import RUNTIMES, USER_EXPORTERS
@@ -55,7 +56,9 @@ def probed(folder: Path, text: str, shapes: list[str]) -> Probed:
         "batches": [1, 8],
         "folder": str(folder),
     }
-    return Probed.model_validate(run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS))
+    return Probed.model_validate(
+        run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
+    )
 
 
 def exported(folder: Path, model: UserModel, exporter: str) -> Path:
@@ -69,7 +72,7 @@ def exported(folder: Path, model: UserModel, exporter: str) -> Path:
         "key": "key",
         "folder": str(place),
     }
-    record = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS)
+    record = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
     assert record["status"] == "ok"
     return place / MODEL_FILE
 
@@ -85,7 +88,7 @@ def checked(folder: Path, model: UserModel, file: Path) -> str:
         "deciders": str(folder / "deciders.npz"),
         **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
     }
-    answer = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS)
+    answer = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
     assert answer["agreement"]
     return str(answer["reason"])
 
@@ -98,7 +101,9 @@ def agrees(
     judge = Judge(model, reference, {model.kind: native})
     spec = ModelSpec(model.location.name, 0, model.width, 0)
     one = Candidate(runtime, "", ModelFiles(spec=spec, onnx=onnx, user=model))
-    worker = Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", compile_cache=folder / "cache")
+    worker = Worker(
+        one, limit_seconds=LIMIT_SECONDS, log=folder / "log", answers=folder, compile_cache=folder / "cache"
+    )
     try:
         loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
         assert loaded.precision == "fp32"

@@ -25,7 +25,7 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     request = JobRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
     answers: list[Message] = []
     log = tmp_path_factory.mktemp("openvino") / "log"
-    run_job("infer.attribute_job", request.model_dump(mode="json"), log, on_event=answers.append)
+    run_job("infer.attribute_job", request.model_dump(mode="json"), log, limit_seconds=600, on_event=answers.append)
     return answers[0]
 
 

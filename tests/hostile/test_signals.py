@@ -1,0 +1,167 @@
+"""What a signal leaves of a command: nothing that runs, nothing temporary, one line, and the code that a shell expects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from assay.processes import marked
+from tests.bench.test_cli import ASSAY
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+SLOW_MODEL = "import time\n\ndef build():\n    time.sleep(600)\n"
+STUDY = """
+name = "small"
+title = "Drawn images"
+
+[data]
+name = "synthetic-white-cells"
+limit = 400
+
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [400]
+
+[train]
+frameworks = ["torch"]
+parity_steps = 0
+"""
+START_SECONDS, END_SECONDS = 240, 60
+
+
+class Running:
+    """A command, its own temporary folder, and a mark in the environment of all that it starts."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.mark, self.folder, self.temporary = uuid.uuid4().hex, folder, folder / "temporary"
+        self.temporary.mkdir(exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+        environment |= {"TMPDIR": str(self.temporary), "ASSAY_TEST_MARK": self.mark, "HOME": str(folder)}
+        self.popen = subprocess.Popen(
+            [str(ASSAY), *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for_processes(self, least: int) -> None:
+        """Until it has started so many."""
+        limit = time.monotonic() + START_SECONDS
+        while len(marked(self.mark)) < least and time.monotonic() < limit:
+            assert self.popen.poll() is None, self.popen.communicate()
+            time.sleep(0.05)
+
+    def wait_for_file(self, path: Path) -> None:
+        limit = time.monotonic() + START_SECONDS
+        while not path.exists() and time.monotonic() < limit:
+            assert self.popen.poll() is None, self.popen.communicate()
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals) -> str:
+        """Send a signal; what it said on standard error."""
+        self.popen.send_signal(number)
+        return self.popen.communicate(timeout=END_SECONDS)[1]
+
+    def check(self, number: signal.Signals, told: str) -> None:
+        assert self.popen.returncode == 128 + number, told
+        assert "Traceback" not in told
+        assert told.splitlines()[-1].startswith(f"assay: interrupted ({number.name}); what was finished is kept")
+        assert told.count("assay: ") == 1
+        assert marked(self.mark) == set()
+        assert list(self.temporary.iterdir()) == []
+        assert half_done(self.folder) == []
+
+
+def half_done(folder: Path) -> list[Path]:
+    """Work folders and files that are not what they are to become; a training's checkpoint is what it goes on from."""
+    names = (path for path in folder.rglob(".*") if not path.name.endswith(".training"))
+    return [
+        path for path in names if path.name not in {".cache", ".config", ".keras", ".local", ".assay-lock", ".lock"}
+    ]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_comparing_a_model(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_MODEL)
+    running = Running(tmp_path, "compare-model", "slow.py:build", "--shape", "x=1,4", "--out", "out")
+    running.wait_for_processes(3)
+    running.check(number, running.stop(number))
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_MODEL)
+    running = Running(tmp_path, "compare-model", "slow.py:build", "--shape", "x=1,4", "--out", "out")
+    running.wait_for_processes(3)
+    os.kill(running.popen.pid, signal.SIGKILL)
+    running.popen.communicate(timeout=END_SECONDS)
+    limit = time.monotonic() + END_SECONDS
+    while marked(running.mark) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert marked(running.mark) == set()
+    assert len(list(running.temporary.iterdir())) == 1
+    after = Running(tmp_path, "compare-model", "none.onnx")
+    assert "There is no model none.onnx" in after.popen.communicate(timeout=END_SECONDS)[1]
+    assert list(running.temporary.iterdir()) == []
+
+
+def test_a_run_that_goes_on_keeps_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW_MODEL)
+    running = Running(tmp_path, "compare-model", "slow.py:build", "--shape", "x=1,4", "--out", "out")
+    running.wait_for_processes(3)
+    before = set(running.temporary.rglob("*"))
+    other = Running(tmp_path, "compare-model", "none.onnx")
+    assert "There is no model none.onnx" in other.popen.communicate(timeout=END_SECONDS)[1]
+    assert before <= set(running.temporary.rglob("*"))
+    running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "small.toml"),
+        pytest.param(("run", "small.toml"), marks=pytest.mark.slow),
+        pytest.param(("export", "small.toml"), marks=pytest.mark.slow),
+        pytest.param(("bench", "small.toml"), marks=pytest.mark.slow),
+        pytest.param(("attribute", "small.toml"), marks=pytest.mark.slow),
+        pytest.param(("audit", "small.toml"), marks=pytest.mark.slow),
+        pytest.param(("compare", "small.toml", "--env", "old", "--env", "new"), marks=pytest.mark.slow),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_study_under_way(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(STUDY)
+    running = Running(tmp_path, *arguments)
+    running.wait_for_file(tmp_path / "artifacts/small/weights/.bloodnet-28-torch-s0.training/progress.json")
+    running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("selfcheck",), ("doctor",)], ids=lambda arguments: arguments[0])
+def test_measuring_the_instrument(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    running = Running(tmp_path, *arguments)
+    running.wait_for_processes(3)
+    running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 5.0, 8.0])
+def test_at_any_moment_of_building_data(seconds: float, tmp_path: Path) -> None:
+    """Whether it had begun, was at work or had ended."""
+    running = Running(tmp_path, "data", "build", "synthetic-white-cells", "--size", "28", "--out", "data")
+    time.sleep(seconds)
+    told = running.stop(signal.SIGTERM)
+    assert running.popen.returncode in {0, 143, -signal.SIGTERM}, told
+    assert "Traceback" not in told
+    assert marked(running.mark) == set()
+    assert list(running.temporary.iterdir()) == []
+    assert half_done(tmp_path) == []
