@@ -1,10 +1,11 @@
-"""What a signal leaves of a command: nothing that runs, nothing temporary, one line, and the code that a shell expects."""
+"""What a signal leaves of a command: nothing that runs, nothing temporary, one line, and the code a shell expects."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -13,26 +14,11 @@ import pytest
 
 from assay.processes import marked
 from tests.bench.test_cli import ASSAY
+from tests.test_end_to_end import DRAWN
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 SLOW_MODEL = "import time\n\ndef build():\n    time.sleep(600)\n"
-STUDY = """
-name = "small"
-title = "Drawn images"
-
-[data]
-name = "synthetic-white-cells"
-limit = 400
-
-[[models]]
-architecture = "bloodnet"
-sizes = [28]
-epochs = [400]
-
-[train]
-frameworks = ["torch"]
-parity_steps = 0
-"""
+STUDY = DRAWN.replace("epochs = [1]", "epochs = [400]")
 START_SECONDS, END_SECONDS = 240, 60
 
 
@@ -134,7 +120,9 @@ def test_a_run_that_goes_on_keeps_its_folder(tmp_path: Path) -> None:
         pytest.param(("bench", "small.toml"), marks=pytest.mark.slow),
         pytest.param(("attribute", "small.toml"), marks=pytest.mark.slow),
         pytest.param(("audit", "small.toml"), marks=pytest.mark.slow),
-        pytest.param(("compare", "small.toml", "--env", "old", "--env", "new"), marks=pytest.mark.slow),
+        pytest.param(
+            ("compare", "small.toml", "--env", sys.executable, "--env", sys.executable), marks=pytest.mark.slow
+        ),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -157,7 +145,7 @@ def test_measuring_the_instrument(arguments: tuple[str, ...], tmp_path: Path) ->
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 5.0, 8.0])
 def test_at_any_moment_of_building_data(seconds: float, tmp_path: Path) -> None:
     """Whether it had begun, was at work or had ended."""
-    running = Running(tmp_path, "data", "build", "synthetic-white-cells", "--size", "28", "--out", "data")
+    running = Running(tmp_path, "data", "build", "synthetic", "--out", "drawn.npz")
     time.sleep(seconds)
     told = running.stop(signal.SIGTERM)
     assert running.popen.returncode in {0, 143, -signal.SIGTERM}, told
