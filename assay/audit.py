@@ -17,6 +17,7 @@ from assay.localisation import Localisation
 from assay.numbers import Measured
 from assay.records import Record
 from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
+from assay.texts_on_disk import read_bytes
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
@@ -333,7 +334,7 @@ def read_audit(path: Path) -> Audit:
         ArtifactError: missing, damaged, or of another version.
     """
     try:
-        return Audit.model_validate_json(path.read_bytes())
+        return Audit.model_validate_json(read_bytes(path))
     except OSError as error:
         raise ArtifactError(
             f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=str(error)

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
 from assay.store import write_atomically
+from assay.texts_on_disk import read_bytes
 
 CHOICE_FILE = "choice.json"
 Objective = Literal["latency", "throughput", "cost"]
@@ -135,7 +136,7 @@ def read_choice(folder: Path) -> Choice:
     """
     path = folder / CHOICE_FILE
     try:
-        return Choice.model_validate_json(path.read_bytes())
+        return Choice.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             f"Cannot read a choice from {path}",

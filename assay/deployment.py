@@ -25,7 +25,6 @@ A data set's images are not in it: `Deployment.data` names them by their content
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -36,6 +35,7 @@ from assay.errors import ArtifactError
 from assay.records import Interval, Record
 from assay.results import DataSummary
 from assay.served import Tensor
+from assay.texts_on_disk import read_json
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
 SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
@@ -171,7 +171,7 @@ def read_deployment(folder: Path) -> Deployment:
     """
     path = folder / DEPLOYMENT_FILE
     try:
-        found = Deployment.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        found = Deployment.model_validate(read_json(path))
     except (OSError, ValueError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         raise ArtifactError(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 from assay.deployment import Unit
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
+from assay.texts_on_disk import read_json
 
 LOAD_FILE = "load.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -182,7 +182,7 @@ def read_load(path: Path) -> Load:
         ArtifactError: missing, not JSON, of another version, or not a record of a load test.
     """
     try:
-        return Load.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return Load.model_validate(read_json(path))
     except (OSError, ValueError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         raise ArtifactError(

@@ -9,30 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.arrays_on_disk import load_arrays
+from assay.errors import ArtifactError
+from assay.texts_on_disk import parse_json
+
 NAMES = "assay-names"
 """The member with the names in the order of the numbers: JSON in ASCII, as uint8."""
-
-
-HEADER_BYTES = 2**18
-"""Of an .npy file of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
-
-
-def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
-    """One array of an .npy file, records under names of any length too.
-
-    Raises:
-        OSError, EOFError, ValueError: there is none.
-    """
-    try:
-        found: NDArray[Any] = np.load(path, mmap_mode, allow_pickle=False, max_header_size=HEADER_BYTES)
-    except (MemoryError, RecursionError) as error:  # of the parser, for a header that is nested to death
-        raise ValueError(f"the header of {path.name} cannot be read") from error
-    return found
 
 
 def save_named(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -43,9 +30,16 @@ def save_named(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_named(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays by name, of a file of `save_named` or of a plain .npz."""
-    with np.load(path, allow_pickle=False) as archive:
-        if NAMES not in archive.files:
-            return {name: archive[name] for name in archive.files}
-        names = json.loads(archive[NAMES].tobytes())
-        return {name: archive[str(place)] for place, name in enumerate(names)}
+    """The arrays by name, of a file of `save_named` or of a plain .npz.
+
+    Raises:
+        ArtifactError: it cannot be read, holds objects, or declares more than memory holds.
+    """
+    arrays = load_arrays(path)
+    if NAMES not in arrays:
+        return arrays
+    try:
+        names = parse_json(arrays.pop(NAMES).tobytes())
+        return {str(name): arrays[str(place)] for place, name in enumerate(names)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} cannot be read", expected=f"a name in {NAMES} for each array") from error

@@ -6,7 +6,6 @@ the record are derived from the samples and can be derived again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from assay.factors import Factors
 from assay.records import Interval, Record, Verdict
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck
+from assay.texts_on_disk import read_json
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -375,7 +375,7 @@ def read_results(path: Path) -> Results:
         ArtifactError: missing, not JSON, of an unknown version, or not a record of results.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         version = record["schema_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from assay.disk import disk_error, folder_beside, put_in_place, remove_left_overs, temporary_prefix
 from assay.errors import ArtifactError
 from assay.locks import in_turn, lock_beside
+from assay.texts_on_disk import read_bytes
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -194,7 +195,7 @@ def read_artifact(folder: Path, kind: str) -> Artifact:
     if not path.is_file():
         raise ArtifactError(f"{folder} is not an artifact", expected=f"a file {MANIFEST}", found="none")
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(read_bytes(path))
     except ValidationError as error:
         first = error.errors()[0]
         raise ArtifactError(

@@ -14,7 +14,10 @@ from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, Registry
+from assay.texts_on_disk import read_text
 
+MOST_BYTES = 1 << 20
+"""Of a study file."""
 Size = Annotated[int, Field(ge=8, le=1024)]
 Positive = Annotated[int, Field(ge=1)]
 Percentile = Annotated[float, Field(gt=50, le=100)]
@@ -306,7 +309,7 @@ def load_study(path: Path) -> Study:
             the key, what is wrong with it and the nearest valid name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_BYTES)
         return Study.model_validate(tomllib.loads(text))
     except OSError as error:
         raise StudyError(
@@ -314,11 +317,13 @@ def load_study(path: Path) -> Study:
             found=error.strerror,
             remedy="studies/quick.toml in the repository is an example",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not valid TOML", found=str(error)) from error
     except ValidationError as error:
         problems = "; ".join(_describe(detail) for detail in error.errors())
         raise StudyError(f"{path} has {error.error_count()} problem(s): {problems}") from error
+    except ValueError as error:  # no TOML, no UTF-8, or too long
+        raise StudyError(f"{path} is not valid TOML", found=str(error)) from error
+    except RecursionError as error:
+        raise StudyError(f"{path} is not valid TOML", found="brackets nested deeper than in any study") from error
 
 
 def _describe(detail: ErrorDetails) -> str:

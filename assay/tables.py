@@ -11,9 +11,14 @@ from pathlib import Path
 
 import polars
 
+from assay.arrays_on_disk import most_bytes
 from assay.errors import ArtifactError
 from assay.results import Results
 from assay.store import write_atomically
+from assay.texts_on_disk import read_bytes
+
+BYTES_PER_VALUE = 16
+"""Of a number or a short text in memory, with what is copied on its way."""
 
 
 def write_table(path: Path, table: polars.DataFrame) -> None:
@@ -61,13 +66,31 @@ def read_table_of(results: Results, path: Path) -> polars.DataFrame:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, most_bytes())
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read", found=error.strerror) from error
 
 
+def _check_declared(path: Path, content: bytes) -> None:
+    """Refuse a file of some kilobytes that declares 10^10 rows: repeated values are stored by their number.
+
+    Raises:
+        ArtifactError: memory cannot hold them.
+    """
+    columns = max(1, len(polars.read_parquet_schema(io.BytesIO(content))))
+    rows = polars.scan_parquet(io.BytesIO(content)).select(polars.len()).collect().item()
+    most = most_bytes() // (columns * BYTES_PER_VALUE)
+    if rows > most:
+        raise ArtifactError(
+            f"{path} would take more memory than there is",
+            expected=f"a table of at most {most:,} rows",
+            found=f"{rows:,}",
+        )
+
+
 def _parsed(path: Path, content: bytes) -> polars.DataFrame:
     try:
+        _check_declared(path, content)
         return polars.read_parquet(io.BytesIO(content))
     except polars.exceptions.PolarsError as error:
         raise ArtifactError(f"{path} cannot be read", found=" ".join(str(error).split())[:200]) from error

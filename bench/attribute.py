@@ -18,6 +18,7 @@ from assay.registry import RUNTIMES, installed_versions
 from assay.results import Cell
 from assay.spec import Settings
 from assay.store import artifact_key, file_sha256, find_artifact, write_artifact
+from assay.texts_on_disk import read_json
 from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
 from bench.layers import aligned
 from bench.machine import processor_name
@@ -125,7 +126,7 @@ def _answers(task: Task, timed: dict[str, Cell], place: Place) -> Answers:
     folder = place.folder / f"{task.runtime}-t{task.settings.threads}-{artifact_key('attribution', inputs)[:12]}"
     finished = find_artifact(folder, "attribution", inputs)
     if finished:
-        return refused | _indexed(json.loads(finished.file(ANSWERS_FILE).read_text(encoding="utf-8")))
+        return refused | _indexed(read_json(finished.file(ANSWERS_FILE)))
     messages, whole = _run(task, subjects, place)
     if whole:
 

@@ -21,6 +21,7 @@ from assay.registry import RUNTIMES, installed_versions
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, reporting_disk_errors, write_artifact
 from assay.tables import read_table, write_table
+from assay.texts_on_disk import read_json
 from bench.machine import processor_name
 from bench.precision import unsettled
 from bench.summary import by_cell
@@ -214,7 +215,7 @@ def _gathered(units: list[Artifact]) -> Measured:
     for unit in units:
         samples.append(read_table(unit.file(SAMPLES_FILE)))
         bursts.append(read_table(unit.file(BURSTS_FILE)))
-        for record in json.loads(unit.file(FACTS_FILE).read_text(encoding="utf-8")):
+        for record in cast("list[JsonValue]", read_json(unit.file(FACTS_FILE))):
             fact = CellFacts.model_validate(record)
             facts.append(fact)
             if logits_name(fact.cell) in unit.manifest.files:

@@ -23,6 +23,7 @@ from assay.errors import FailedError
 from assay.selfcheck import SELFCHECK_FILE, Check, PlantedComparisons, SelfCheck
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
+from assay.texts_on_disk import read_bytes
 from bench.machine import advice, environment, package_versions, usable_cores
 from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, timer_checks
 from bench.stats import Ratio, Samples, ratio_estimate
@@ -196,7 +197,7 @@ def stored_selfcheck(folder: Path) -> SelfCheck | None:
     """The record in this folder; None where there is none of this machine and these versions."""
     path = folder / SELFCHECK_FILE
     try:
-        found = SelfCheck.model_validate_json(path.read_bytes())
+        found = SelfCheck.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
         return None
     return found if found.machine == this_machine() else None

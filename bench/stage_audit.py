@@ -7,8 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from assay.arrays_on_disk import load_array
 from assay.audit import Audit, ModelAudit, Propagation
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
@@ -167,8 +166,8 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
     """What every subject makes of NaN and infinity, and whether its runtime explains it where it loses them."""
 
     def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
-        found = np.load(one.files[plan.whole(SPECIAL)])
-        reference = np.load(prepared.references[SPECIAL])
+        found = load_array(one.files[plan.whole(SPECIAL)])
+        reference = load_array(prepared.references[SPECIAL])
         candidate = one.candidate
         names = prepared.special_names
         lost = INTEGERS if candidate.model.precision == "int8" else operators.get(candidate.runtime)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from assay.registry import installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.store import find_artifact, write_artifact
+from assay.texts_on_disk import read_json
 from bench.machine import processor_name, usable_cores
 from bench.roofline import bounds_of
 from bench.run import Run
@@ -67,7 +67,7 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
 
     artifact = find_artifact(folder, "ceilings", inputs)
     artifact = artifact or write_artifact(folder, "ceilings", inputs, made_by={}, fill=fill)
-    return Ceilings.model_validate(json.loads(artifact.file(CEILINGS_FILE).read_text(encoding="utf-8")))
+    return Ceilings.model_validate(read_json(artifact.file(CEILINGS_FILE)))
 
 
 def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from assay.arrays_on_disk import map_array
 from assay.deployment import INPUTS_FILE, OUTPUTS_FILE
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, serve_job
-from assay.named_arrays import read_array
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from export.contract_job import BATCH, check_answers, run_graph, session_of
 from export.inspect import one_line
@@ -128,8 +128,8 @@ def _check_answers(
     session: onnxruntime.InferenceSession, model: ModelToCheck, audited: Path, request: CheckRequest
 ) -> None:
     """The graph still answers as it did when it was audited."""
-    inputs = as_records(read_array(audited / INPUTS_FILE, "r"), request.inputs)
-    outputs = as_records(read_array(audited / OUTPUTS_FILE, "r"), request.outputs)
+    inputs = as_records(map_array(audited / INPUTS_FILE), request.inputs)
+    outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
     found = run_graph(session, inputs, request.outputs, BATCH if request.most_records else 0)
     for one in request.outputs:
         largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]

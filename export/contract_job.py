@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.arrays_on_disk import map_array
 from assay.boxing import Box
 from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, read_answer, run_job, serve_job
-from assay.named_arrays import read_array
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
 from export.contract import write_deployable
@@ -118,7 +118,7 @@ def work(message: Message, channel: Channel) -> Message:
         shutil.copyfile(request.source, path)
     else:
         write_deployable(request.source, request.contract.spec, request.contract.layout, path)
-    records = as_records(read_array(request.records, "r"), request.inputs)
+    records = as_records(map_array(request.records), request.inputs)
     batch = BATCH if request.most_records else 0
     session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     begun = time.perf_counter()

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from assay import __version__
+from assay.arrays_on_disk import load_array
 from assay.disk import disk_error_in
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
 from assay.jobs import Channel, Message, serve_job
@@ -78,8 +78,8 @@ def work(message: Message, channel: Channel) -> Message:
 def _truth(request: JobRequest) -> Truth:
     return Truth(
         images=read_images(request.images, request.spec, IMAGES_NEEDED),
-        reference=np.load(request.reference, allow_pickle=False),
-        native=np.load(request.native, allow_pickle=False),
+        reference=load_array(request.reference),
+        native=load_array(request.native),
         native_name=EXPORTERS[request.exporter].framework,
     )
 

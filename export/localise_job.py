@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 from pydantic import JsonValue
 
+from assay.arrays_on_disk import map_array
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.localisation import Localisation
 from assay.registry import FRAMEWORKS
@@ -92,7 +93,7 @@ def _work(request: Message, channel: Channel) -> Message:
 def _departures(request: Message) -> list[Localisation]:
     from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415  onnx is imported in the job alone
 
-    images = np.array(np.load(str(request["images"]), mmap_mode="r")[:IMAGES])
+    images = np.array(map_array(Path(str(request["images"])))[:IMAGES])
     feeds = {INPUT_NAME: _as_taken(images, str(request["layout"]))}
     file = Path(str(request["candidate"]))
     right = Run(str(request["right"]), file)

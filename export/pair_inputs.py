@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import InputError
+from assay.arrays_on_disk import load_array, load_arrays
+from assay.errors import ArtifactError, InputError
 
 Array = NDArray[np.generic]
 
@@ -133,10 +133,9 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """
     try:
         if path.is_dir():
-            return {one.stem: np.load(one, allow_pickle=False) for one in sorted(path.glob("*.npy"))}
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+            return {one.stem: load_array(one) for one in sorted(path.glob("*.npy"))}
+        return load_arrays(path)
+    except ArtifactError as error:
         raise InputError(
             f"Cannot read inputs from {path}",
             expected="an .npz file with one array for each input, or a folder of .npy files",

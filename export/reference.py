@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from assay.arrays_on_disk import load_array, map_array
 from assay.errors import ArtifactError, InputError
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.registry import FRAMEWORKS
@@ -62,7 +63,7 @@ def ensure_reference(request: ReferenceRequest, folder: Path, progress: Progress
         WorkerError: the framework crashed or took too long.
     """
     file = reference_artifact(request, folder, progress).file(LOGITS)
-    return cast("NDArray[np.floating]", np.load(file, allow_pickle=False))
+    return cast("NDArray[np.floating]", load_array(file))
 
 
 def reference_artifact(request: ReferenceRequest, folder: Path, progress: Progress) -> Artifact:
@@ -123,9 +124,11 @@ def read_images(path: Path, spec: ModelSpec, at_least: int = 1, *, finite: bool 
             not finite (unless `finite` is off).
     """
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"Cannot read images from {path}", expected="an .npy file", found=str(error)) from error
+        images = map_array(path)
+    except ArtifactError as error:
+        raise InputError(
+            f"Cannot read images from {path}", expected="an .npy file", found=error.found or error.what
+        ) from error
     if images.dtype != np.float32 or images.shape[1:] != spec.image_shape or len(images) < at_least:
         raise InputError(
             f"The images in {path} do not fit {spec.architecture} at {spec.size} pixels",

@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import __version__
+from assay.arrays_on_disk import load_array
 from assay.errors import AssayError, ExportFailedError
 from assay.jobs import Channel, Message, serve_job
-from assay.named_arrays import read_array
 from assay.registry import USER_EXPORTERS
 from assay.results import Export
 from assay.ties import read_deciders
@@ -204,7 +204,7 @@ def check(message: Message) -> Message:
     """
     request = CheckMessage.model_validate(message)
     model = request.model
-    records, native, reference = (read_array(path) for path in (request.records, request.native, request.reference))
+    records, native, reference = (load_array(path) for path in (request.records, request.native, request.reference))
     natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
     agreements = []
@@ -253,7 +253,7 @@ def double(message: Message) -> Message:
 
     request = DoubleMessage.model_validate(message)
     model = request.model
-    records, native = read_array(request.records), read_array(request.native)
+    records, native = load_array(request.records), load_array(request.native)
     count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
     compute = compute_double(read_model(request.file), request.file.name)
     exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
@@ -273,7 +273,7 @@ def deciders(message: Message) -> Message:
 
     request = DoubleMessage.model_validate(message)
     model, proto = request.model, read_model(request.file)
-    records, native = read_array(request.records), read_array(request.native)
+    records, native = load_array(request.records), load_array(request.native)
     count = min(len(records), len(native), MOST_EVALUATED if model.whole else len(native))
     step = 1 if model.whole else model.batch or count
     calls = []

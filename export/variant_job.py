@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from assay.arrays_on_disk import load_array
 from assay.errors import FailedError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import EXPORTERS
@@ -82,8 +82,8 @@ def _make(request: VariantRequest, path: Path, layout: str) -> None:
 def _truth(request: VariantRequest) -> Truth:
     return Truth(
         images=read_images(request.images, request.spec, IMAGES_NEEDED),
-        reference=np.load(request.reference, allow_pickle=False),
-        native=np.load(request.native, allow_pickle=False),
+        reference=load_array(request.reference),
+        native=load_array(request.native),
         native_name=EXPORTERS[request.record.exporter.partition("+")[0]].framework,
     )
 

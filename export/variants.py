@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from pydantic import JsonValue
 
 from assay import __version__
+from assay.arrays_on_disk import map_array
 from assay.errors import FailedError, WorkerError
 from assay.jobs import Message, run_job
 from assay.registry import EXPORTERS, installed_versions
@@ -99,7 +99,7 @@ def _blank(variant: VariantJob, key: str) -> Export:
     source = variant.source
     calibration = Calibration(
         method=variant.settings.method,
-        images=len(np.load(variant.calibration, mmap_mode="r")),
+        images=len(map_array(variant.calibration)),
         seed=variant.seed,
         sha256=file_sha256(variant.calibration),
         left_out=list(variant.settings.leave_out),

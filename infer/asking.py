@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.arrays_on_disk import load_array
 from assay.errors import FailedError
 from assay.jobs import Channel, Message
-from assay.named_arrays import read_array
 from assay.served import Records, errors_of
 from infer import wire
 
@@ -69,7 +69,7 @@ class Asking:
 
     @classmethod
     def of(cls, request: Request) -> Asking:
-        return cls(request, read_array(request.records), read_array(request.expected))
+        return cls(request, load_array(request.records), load_array(request.expected))
 
     def connect(self) -> wire.Connection:
         return wire.connect(self.request.way, self.request.target)

@@ -15,10 +15,10 @@ from typing import cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from assay.arrays_on_disk import map_array
 from assay.disk import disk_error_in
 from assay.errors import AssayError
 from assay.jobs import Channel, Message, serve_job
-from assay.named_arrays import read_array
 from assay.registry import RUNTIMES
 from assay.spec import Settings
 from infer.profile.calls import PROFILERS, StartRecorder
@@ -125,7 +125,7 @@ def _inputs(subject: Subject, batch: int) -> list[Images]:
     """Batches to take turns with; images repeat when there are too few."""
     if subject.images is None:
         return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]
-    images = read_array(subject.images, "r")
+    images = map_array(subject.images)
     places = np.arange(INPUTS * batch).reshape(INPUTS, batch) % len(images)
     return [np.ascontiguousarray(images[place]) for place in places]
 

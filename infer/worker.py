@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue, TypeAdapter
 
+from assay.arrays_on_disk import map_array
 from assay.errors import InputError
 from assay.jobs import Channel, Message, open_channel, told_of
-from assay.named_arrays import read_array
 from assay.registry import RUNTIMES, installed_versions
 from assay.spec import Settings
 from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
@@ -72,7 +72,7 @@ class Worker:
         Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the nanoseconds
         of every call, the first one first, and the median of the last window.
         """
-        images = read_array(Path(str(message["images"])), "r")
+        images = map_array(Path(str(message["images"])))
         self._places = rotation(len(images), cast("int", message["batch"]))
         self._inputs = [np.ascontiguousarray(images[place]) for place in self._places]
         self._timed = []
@@ -121,7 +121,7 @@ class Worker:
 
     def logits(self, message: Message) -> Message:
         """Compute the logits of the first `count` images, `batch` at a time, and write them to `out` (.npy)."""
-        images = read_array(Path(str(message["images"])), "r")[: cast("int", message["count"])]
+        images = map_array(Path(str(message["images"])))[: cast("int", message["count"])]
         np.save(str(message["out"]), predict(self.session, images, cast("int", message["batch"])))
         return {}
 

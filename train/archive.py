@@ -76,10 +76,24 @@ def list_members(archive: Path, classes: Sequence[str]) -> list[Member]:
 def reading(archive: Path) -> Iterator[Read]:
     """A function that gives the bytes of the file at a path of the archive; threads may share it."""
     if archive.is_dir():
-        yield lambda path: (archive / path).read_bytes()
+        yield lambda path: _read_file(archive / path)
         return
     with zipfile.ZipFile(archive) as bundle:
         yield bundle.read
+
+
+def _read_file(path: Path) -> bytes:
+    """
+    Raises:
+        DataError: it is a pipe or device, which never ends, or larger than an image may be.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        raise DataError(
+            f"{path} is not a cell image",
+            expected=f"a file of at most {LARGEST_FILE >> 20} MiB",
+            found=f"{path.stat().st_size >> 20} MiB" if path.is_file() else "no plain file",
+        )
+    return path.read_bytes()
 
 
 @contextmanager

@@ -20,10 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from assay.arrays_on_disk import load_array, map_array
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
-from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
-from assay.texts import printable
+from assay.store import (
+    MANIFEST,
+    Artifact,
+    Manifest,
+    artifact_key,
+    find_or_write_artifact,
+)
+from assay.texts_on_disk import read_bytes
 from train.sources import Source, UnavailableError, choose, write_array
 
 SPLITS = ("train", "validation", "test")
@@ -292,7 +299,7 @@ def _count(labels: NDArray[np.int64], classes: int) -> list[int]:
 def _read_facts(folder: Path) -> Facts:
     """The facts of a stored data set."""
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        manifest = Manifest.model_validate_json(read_bytes(folder / MANIFEST))
         if manifest.kind != "dataset":
             raise ArtifactError(f"{folder} is of another kind", expected="dataset", found=manifest.kind)
         return Facts.model_validate(manifest.facts)
@@ -308,11 +315,11 @@ def _read_facts(folder: Path) -> Facts:
 def _read_array(path: Path, mode: Literal["r"] | None) -> np.ndarray:
     """One array of a stored data set, memory-mapped for mode "r"."""
     try:
-        return cast(np.ndarray, np.load(path, mmap_mode=mode, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+        return map_array(path) if mode else load_array(path)
+    except ArtifactError as error:
         raise ArtifactError(
             f"{path} cannot be read",
             expected="an array written by Assay",
-            found=str(error),
+            found=error.found or error.what,
             remedy="Delete the folder to have it made again",
         ) from error

@@ -15,6 +15,7 @@ from safetensors.numpy import save
 from assay.errors import ArtifactError
 from assay.results import Epoch
 from assay.store import write_atomically
+from assay.texts_on_disk import read_json
 from train.batches import Batches, in_order
 from train.data import Dataset, Split
 from train.recipe import Recipe
@@ -88,7 +89,7 @@ class Checkpoint:
         if not path.is_file():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             if record["key"] != self.key:
                 return None
             arrays = load_weights(self.folder / record["arrays"])

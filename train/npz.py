@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from assay.arrays_on_disk import read_member
 from assay.disk import temporary_prefix
-from assay.errors import DataError
+from assay.errors import ArtifactError, DataError
 from assay.store import reporting_disk_errors
 from train.archive import reporting_damage
 from train.data import SPLITS, Dataset, Facts, Split
@@ -32,6 +33,7 @@ MEMBERS = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
 
 ORIGIN = "assay.json"
 PIECE_BYTES = 8 << 20
+LARGEST_ORIGIN = 16 << 20
 EXPECTED = "an intact .npz in MedMNIST's format"
 REMEDY = "Get the file again; it was left as it is"
 
@@ -67,7 +69,7 @@ def read_origin(path: Path) -> Facts | None:
         if ORIGIN not in bundle.namelist():
             return None
         try:
-            return Facts.model_validate_json(bundle.read(ORIGIN))
+            return Facts.model_validate_json(_bounded(path, bundle, ORIGIN))
         except ValidationError as error:
             raise DataError(
                 f"{path} has a damaged {ORIGIN}", expected="a description by Assay", remedy=REMEDY
@@ -96,8 +98,7 @@ def _read_split(path: Path, split: str, size: int, channels: int) -> Records:
             )
         with bundle.open(images) as stream:
             shape, kind = _read_header(path, images, stream)
-        with bundle.open(labels) as stream:
-            found = np.lib.format.read_array(stream, allow_pickle=False)
+        found = read_member(path, bundle, labels)
     plain = (size, size) if channels == 1 else (size, size, channels)
     if kind != np.uint8 or shape[1:] not in {plain, (size, size, channels)}:
         raise DataError(
@@ -150,8 +151,20 @@ def _read_header(path: Path, member: str, stream: IO[bytes]) -> tuple[tuple[int,
 @contextmanager
 def _opening(path: Path) -> Iterator[zipfile.ZipFile]:
     """An .npz as the zip it is; any damage found while it is open is reported by the file's name."""
-    with reporting_damage(path, EXPECTED, REMEDY), zipfile.ZipFile(path) as bundle:
-        yield bundle
+    try:
+        with reporting_damage(path, EXPECTED, REMEDY), zipfile.ZipFile(path) as bundle:
+            yield bundle
+    except ArtifactError as error:
+        raise DataError(error.what, expected=error.expected, found=error.found, remedy=REMEDY) from error
+
+
+def _bounded(path: Path, bundle: zipfile.ZipFile, member: str) -> bytes:
+    size = bundle.getinfo(member).file_size
+    if size > LARGEST_ORIGIN:
+        raise DataError(
+            f"{path}, {member}, is too large", expected=f"at most {LARGEST_ORIGIN:,} bytes", found=f"{size:,}"
+        )
+    return bundle.read(member)
 
 
 def _describe(dataset: Dataset) -> bytes:

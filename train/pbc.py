@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import JsonValue
 
+from assay.arrays_on_disk import load_array
 from assay.errors import DataError
 from assay.store import Artifact, artifact_key, find_or_write_artifact
 from train.archive import Member, Read, list_members, reading, reporting_damage
@@ -81,7 +82,7 @@ def load(request: DataRequest, argument: str, progress: Progress) -> Source:
 
     def open_records() -> dict[str, Records]:
         crops = _store_crops(archive, members, content, request.cache, progress)
-        digests = [bytes(row) for row in np.load(crops.file("digests.npy"))]
+        digests = [bytes(row) for row in load_array(crops.file("digests.npy"))]
         splits = split_by_content(members, digests, request.seed)
         labels = np.array([member.label for member in members], np.int64)
         return {

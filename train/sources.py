@@ -19,6 +19,7 @@ from pydantic import JsonValue
 
 from assay.errors import DataError
 from assay.store import write_atomically
+from assay.texts_on_disk import read_json
 
 Positions = NDArray[np.intp]
 Pieces = Iterator[NDArray[np.uint8]]
@@ -166,7 +167,7 @@ def _file_digest(path: Path, algorithm: str) -> str:
 def _read_digests(memory: Path) -> dict[str, str]:
     """The remembered digests; a damaged memory is an empty one."""
     try:
-        known = json.loads(memory.read_bytes())
+        known = read_json(memory)
     except (OSError, ValueError):
         return {}
     return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}

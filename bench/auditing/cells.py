@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.agreement import compare, derive_tolerance
+from assay.arrays_on_disk import load_array, load_arrays
 from assay.results import Agreement
 from bench.trials import AUDITED_IMAGES
 
@@ -24,11 +25,11 @@ def audit_cells(
         precisions: by cell name, what it says that it computes in; what is not there computes in fp32.
     """
     count = AUDITED_IMAGES
-    exact = np.load(reference)[:count]
-    tolerance = derive_tolerance(exact, {name: np.load(file)[:count] for name, file in natives.items()})
+    exact = load_array(reference)[:count]
+    tolerance = derive_tolerance(exact, {name: load_array(file)[:count] for name, file in natives.items()})
     found = {}
     for cell, file in logits.items():
-        output = np.load(file)
+        output = load_array(file)
         found[cell] = compare(cell, output, exact[: len(output)], tolerance, precisions.get(cell, "fp32"))
     return found
 
@@ -42,11 +43,11 @@ def audit_timed(
         timed: by cell name, the files that `infer.worker.Worker.timed` wrote, one a process.
         reference, natives, precisions: as for `audit_cells`, of all images that calls take turns with.
     """
-    exact = np.load(reference)
-    tolerance = derive_tolerance(exact, {name: np.load(file) for name, file in natives.items()})
+    exact = load_array(reference)
+    tolerance = derive_tolerance(exact, {name: load_array(file) for name, file in natives.items()})
     found = {}
     for cell, files in timed.items():
-        kept = [np.load(file) for file in files]
+        kept = [load_arrays(file) for file in files]
         places = np.concatenate([one["places"] for one in kept])
         logits = np.concatenate([one["logits"] for one in kept])
         name = f"timed calls of {cell}"

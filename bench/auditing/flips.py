@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from assay.arrays_on_disk import map_array
 from assay.audit import MOST_PICTURES, Comparison, FlippedImage
 from assay.numbers import Flip
 from bench.auditing.runs import Inputs
@@ -50,7 +51,7 @@ def _flipped(
         reference_margin=first.reference_margin,
         classes={subject: flip.candidate_class for subject, flip in flips.items()},
         margins={subject: flip.candidate_margin for subject, flip in flips.items()},
-        picture=picture(np.load(path, mmap_mode="r")[image]),
+        picture=picture(map_array(path)[image]),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from assay.arrays_on_disk import load_array
 from assay.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
 from assay.errors import FailedError
 from assay.numbers import margin
@@ -98,7 +99,7 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced
     if whole:
         references[WHOLE] = work / "reference of the whole.npy"
         np.save(
-            references[WHOLE], np.load(_reference(run, subject, whole, "torch", dtype="float32")).astype(np.float64)
+            references[WHOLE], load_array(_reference(run, subject, whole, "torch", dtype="float32")).astype(np.float64)
         )
     records = [
         InputSet(
@@ -111,7 +112,7 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced
         for one in (*sets, special, *((whole,) if whole and reduced else ()))
     ]
     places = {TEST: chosen, BOUNDARY: started, WHOLE: every}
-    known = whole_split(np.load(references[WHOLE]), split.labels) if whole else None
+    known = whole_split(load_array(references[WHOLE]), split.labels) if whole else None
     through = whole if reduced else None
     return Prepared(sets, special, named.names, references, places, agreement, records, through, known)
 
@@ -145,7 +146,7 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
     Raises:
         FailedError: it is more than 1e-12, so that one of them is wrong.
     """
-    exact, other = np.load(reference), np.load(check)
+    exact, other = load_array(reference), load_array(check)
     scale = float(np.abs(exact).max())
     found = float(np.abs(exact - other).max()) / scale if scale else 0.0
     if not found <= AGREE_RELATIVE:

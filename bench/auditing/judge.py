@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.agreement import CEILING, tolerance_of_errors
+from assay.arrays_on_disk import map_array
 from assay.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.errors import InputError
 from assay.numbers import Accumulator, Measured, delivered_precision
@@ -208,8 +209,8 @@ def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured 
 
 def measured_or_reason(reference: Path, candidate: Path, images: int, labels: Path | None) -> Measured | str:
     """The measures of two .npy files of logits, the first `images` of each, or why they cannot be compared."""
-    exact, found = (np.load(path, mmap_mode="r") for path in (reference, candidate))
-    classes = None if labels is None else np.load(labels, mmap_mode="r")
+    exact, found = (map_array(path) for path in (reference, candidate))
+    classes = None if labels is None else map_array(labels)
     if found.shape[:1] != (images,):
         return f"outputs of shape {found.shape}, expected {(images, *exact.shape[1:])}"
     accumulator = Accumulator()
@@ -231,7 +232,7 @@ def determinism_of(outputs: Outputs, plan: Plan) -> Determinism:
     most, fewest = plan.threads[0], plan.threads[-1]
 
     def logits(batch: int, threads: int, *, repeated: bool = False) -> Logits:
-        found: Logits = np.load(outputs.files[plan.sampled(batch, threads, repeated=repeated)], mmap_mode="r")
+        found: Logits = map_array(outputs.files[plan.sampled(batch, threads, repeated=repeated)])
         return found
 
     base = logits(FULL_BATCH, most)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.arrays_on_disk import load_array
 from assay.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
 from assay.errors import ArtifactError, DataError
-from assay.named_arrays import read_array as read_any_array
 from assay.served import Records, as_records
 
 
@@ -58,12 +58,7 @@ def read_array(path: Path) -> NDArray[Any]:
     Raises:
         ArtifactError: there is no such array.
     """
-    try:
-        return read_any_array(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise ArtifactError(
-            f"{path} cannot be read", expected="an array in NumPy's format", found=str(error)
-        ) from error
+    return load_array(path)
 
 
 def _records(path: Path, deployment: Deployment) -> Records:

@@ -10,6 +10,7 @@ from assay.errors import ArtifactError
 from assay.records import Record
 from assay.results import Cell, Comparison, Export, Training
 from assay.store import write_atomically
+from assay.texts_on_disk import read_bytes
 from bench.deployment.subject import Subject
 
 
@@ -58,7 +59,7 @@ def read(path: Path) -> MeasuredVersion:
         ArtifactError: missing or damaged.
     """
     try:
-        return MeasuredVersion.model_validate_json(path.read_bytes())
+        return MeasuredVersion.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             f"Cannot read {path}", expected="a file of `assay deploy`", found=str(error).splitlines()[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.arrays_on_disk import load_array
 from assay.audit import ModelAudit
 from assay.errors import ArtifactError, InputError
 from assay.results import Cell, DataSummary
@@ -127,10 +128,10 @@ def _build(parts: _Parts, work: Path, narrator: Narrator) -> Built:
     request = ReferenceRequest(parts.weights, normalised, "torch", "float64")
     reference = reference_artifact(request, parts.references, narrator.bar).file(LOGITS)
     normalised.unlink()
-    found = np.load(work / contract_job.OUTPUTS_FILE)
+    found = load_array(work / contract_job.OUTPUTS_FILE)
     tolerance = judge_answers(
         found[PROBABILITIES],
-        np.load(reference),
+        load_array(reference),
         labels,
         parts.audit,
         parts.cell.precision or "fp32",

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from assay.arrays_on_disk import load_array
 from assay.audit import ModelAudit
 from assay.deployment import Tolerance
 from assay.errors import ArtifactError, FailedError, InputError
-from assay.named_arrays import read_array
 from assay.results import Cell, Export
 from assay.served import DATATYPES, Records, Tensor, records_of
 from assay.store import read_artifact
+from assay.texts_on_disk import read_bytes
 from assay.user import model as user
 from assay.user.agreement import parts_of
 from assay.user.model import UserModel
@@ -120,7 +121,7 @@ def _model(folder: Path, audit: ModelAudit) -> UserModel:
     """What the model is, as `assay compare-model` found it; and its records are the audited ones."""
     path = folder / DESCRIPTION_FILE
     try:
-        model = UserModel.model_validate_json(path.read_bytes())
+        model = UserModel.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
         found = str(error).splitlines()[0]
         raise ArtifactError(
@@ -144,9 +145,11 @@ def _reference(folder: Path) -> NDArray[np.float64]:
 
 def _array(path: Path) -> NDArray[Any]:
     try:
-        return read_array(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise ArtifactError(f"Cannot read {path}", expected="an array", found=str(error), remedy=REMEDY) from error
+        return load_array(path)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"Cannot read {path}", expected="an array", found=error.found or error.what, remedy=REMEDY
+        ) from error
 
 
 def audited_of(model: UserModel, records: Records, reference: NDArray[np.float64]) -> Audited:
@@ -209,7 +212,7 @@ def _build(
         most_records=most,
     )
     outcome = run_contract(request, work, trusted=trusted)
-    found = read_array(work / contract_job.OUTPUTS_FILE)
+    found = load_array(work / contract_job.OUTPUTS_FILE)
     return Built(work, judge_outputs(found, audited.reference, audit, outcome.spread), accuracy=None)
 
 

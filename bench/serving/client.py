@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from assay.arrays_on_disk import load_arrays
 from assay.deployment import MODEL_FILE, MODELS
 from assay.jobs import Message, run_job
 from assay.load import Conditions
@@ -119,7 +120,7 @@ class Client:
             throttle_events=grown.throttle_events,
             others_busy=busy,
         )
-        return Run(result, dict(np.load(arrays)) if arrays.is_file() else {}, conditions)
+        return Run(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
 
     def repeat(self, do: str, way: Way, **more: JsonValue) -> list[Run]:
         """As many fresh processes as are planned."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.arrays_on_disk import load_array
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.results import Cell, Export
 from assay.store import file_sha256
@@ -83,4 +84,4 @@ def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Ite
     """The cells that left outputs, with those that there is a reference for."""
     for cell in cells:
         if cell.framework and cell.name in outputs:
-            yield cell, np.load(outputs[cell.name], allow_pickle=False)[:known]
+            yield cell, load_array(outputs[cell.name])[:known]

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from assay import __version__
+from assay.arrays_on_disk import load_array, load_arrays
 from assay.errors import InputError, unknown_name
 from assay.registry import RUNTIMES
 from assay.results import Agreement, Cell, DataSummary, Export, Results
@@ -196,11 +197,11 @@ def agreements_of(brought: Brought, measured: Measured) -> tuple[dict[str, Agree
     images, calls = {}, {}
     for cell, file in measured.logits.items():
         if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
-            rows = np.load(file, allow_pickle=False)
+            rows = load_array(file)
             images[cell] = judge.compare(cell, rows, np.arange(min(len(rows), AUDITED_IMAGES)))
     for cell, files in measured.timed.items():
         if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
-            kept = [np.load(file, allow_pickle=False) for file in files]
+            kept = [load_arrays(file) for file in files]
             rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
             calls[cell] = judge.compare(cell, rows, places)
     return images, calls

@@ -13,11 +13,11 @@ from pydantic import JsonValue
 
 from assay import toolenv
 from assay.agreement import CEILING
+from assay.arrays_on_disk import load_array, map_array
 from assay.boxing import Box
 from assay.disk import folder_beside, put_in_place
 from assay.errors import AssayError, DiskError, FailedError
 from assay.jobs import Answer, Message, read_answer, run_job
-from assay.named_arrays import read_array
 from assay.records import Record
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
@@ -73,11 +73,11 @@ class Brought:
 
     @property
     def native(self) -> NDArray[np.generic]:
-        return cast("NDArray[np.generic]", np.load(self.folder / NATIVE_FILE, allow_pickle=False))
+        return cast("NDArray[np.generic]", load_array(self.folder / NATIVE_FILE))
 
     @property
     def reference(self) -> NDArray[np.generic]:
-        return cast("NDArray[np.generic]", np.load(self.folder / REFERENCE_FILE, allow_pickle=False))
+        return cast("NDArray[np.generic]", load_array(self.folder / REFERENCE_FILE))
 
     @property
     def deciders(self) -> dict[str, Decider]:
@@ -90,7 +90,7 @@ class Brought:
 
     @property
     def records(self) -> int:
-        return len(read_array(self.folder / RECORDS_FILE, "r"))
+        return len(map_array(self.folder / RECORDS_FILE))
 
 
 def bring(work: Work) -> Brought:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import cast
 
 from pydantic import JsonValue
 
 from assay.errors import DataError
+from assay.texts_on_disk import parse_json
 from infer.profile.calls import CALL, Call, Operator, calls_of
 
 MICROSECOND = 1e3
@@ -56,7 +56,7 @@ def _events(path: Path) -> list[Event]:
         DataError: the file is missing, empty, or not complete JSON.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        content = parse_json(path.read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"Cannot read the profile {path.name}", expected="a complete JSON trace", found=str(error)

@@ -1,0 +1,62 @@
+"""Records in text, read only when they are of a size that records have.
+
+Python's JSON reader follows every bracket with a call of its own, so a file of 100,000 brackets ends in a
+RecursionError, which is no ValueError: here it is one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from assay.errors import ArtifactError
+
+MOST_BYTES = 64 << 20
+"""The largest record of a real study, its audit, takes 10 MiB."""
+
+
+def read_text(path: Path, at_most: int = MOST_BYTES) -> str:
+    """
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not UTF-8.
+        ArtifactError: it is larger than `at_most` bytes.
+    """
+    return read_bytes(path, at_most).decode("utf-8")
+
+
+def read_bytes(path: Path, at_most: int = MOST_BYTES) -> bytes:
+    """
+    Raises:
+        OSError: it cannot be read.
+        ArtifactError: it is larger than `at_most` bytes.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(at_most + 1)
+    if len(content) > at_most:
+        raise ArtifactError(
+            f"{path} is too large for a record", expected=f"at most {at_most:,} bytes", found=f"{path.stat().st_size:,}"
+        )
+    return content
+
+
+def read_json(path: Path, at_most: int = MOST_BYTES) -> Any:
+    """
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or nested deeper than any record.
+        ArtifactError: it is larger than `at_most` bytes.
+    """
+    return parse_json(read_text(path, at_most))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """
+    Raises:
+        ValueError: it is no JSON, or nested deeper than any record.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("brackets nested deeper than in any record") from error
