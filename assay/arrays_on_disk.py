@@ -40,9 +40,9 @@ from the parser of a header that is nested to death.
 """
 
 
-def most_bytes() -> int:
+def most_bytes(share: float = SHARE_OF_MEMORY) -> int:
     """How many bytes a file may declare: a share of the memory that is free now."""
-    return int(SHARE_OF_MEMORY * _available_bytes())
+    return int(share * _available_bytes())
 
 
 def load_array(path: Path, *, at_most: int | None = None) -> Array:
@@ -90,6 +90,9 @@ def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
 
 def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = None) -> None:
     """Refuse a zip whose members declare more than memory has, or grow by more than honest ones do, or share a name.
+
+    Args:
+        at_most: bytes that all of them together may take; a share of the free memory by default.
 
     Raises:
         ArtifactError: they do.

@@ -12,6 +12,8 @@ import tensorflow as tf
 from assay.errors import ArtifactError, InputError
 from assay.user.loaded import Array, Compute, Loaded, keys_of, named
 from assay.user.model import Declared, Location
+from assay.user.on_keras_file import check_keras_file
+from assay.user.on_saved_model import check_saved_model
 from assay.user.source import built, explained
 
 SIGNATURE = "serving_default"
@@ -70,8 +72,9 @@ def outputs_of(outputs: object, location: Location) -> dict[str, tf.Tensor]:
 
 
 def _read_keras(location: Location) -> keras.Model:
+    check_keras_file(location.path)
     try:
-        return keras.models.load_model(location.path, compile=False)
+        return keras.models.load_model(location.path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what it likes
         raise ArtifactError(
             f"{location} cannot be loaded",
@@ -105,6 +108,7 @@ def _keras(model: keras.Model) -> Program:
 
 
 def _saved_model(location: Location) -> Program:
+    check_saved_model(location.path)
     try:
         root = tf.saved_model.load(str(location.path))
     except Exception as error:  # TensorFlow raises what it likes

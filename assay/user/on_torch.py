@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from assay.errors import ArtifactError, InputError
+from assay.errors import ArtifactError, AssayError, InputError
 from assay.user.loaded import Array, Compute, Loaded, keys_of, named
 from assay.user.model import Declared, Location
+from assay.user.on_torch_archive import load_checked_program, load_checked_script
 from assay.user.on_torch_double import float64_throughout
 from assay.user.source import built, explained
 
@@ -50,10 +51,12 @@ def load_module(location: Location) -> nn.Module:
 def load_program(location: Location) -> torch.export.ExportedProgram:
     """
     Raises:
-        ArtifactError: it is no file of torch.export.
+        ArtifactError: it is no file of torch.export, or has a member that could run code.
     """
     try:
-        return torch.export.load(location.path)
+        return load_checked_program(location.path)
+    except AssayError:
+        raise
     except Exception as error:  # whatever its reader raises
         raise ArtifactError(
             f"{location} cannot be loaded", expected="a file written by torch.export.save", found=_line(error)
@@ -61,8 +64,14 @@ def load_program(location: Location) -> torch.export.ExportedProgram:
 
 
 def _load_script(location: Location) -> torch.jit.ScriptModule:
+    """
+    Raises:
+        ArtifactError: it is no TorchScript file, or has code that acts on files.
+    """
     try:
-        return torch.jit.load(str(location.path), map_location="cpu")
+        return load_checked_script(location.path)
+    except AssayError:
+        raise
     except Exception as error:  # whatever its reader raises
         raise ArtifactError(
             f"{location} cannot be loaded",
