@@ -1,0 +1,381 @@
+"""Other people's model files stay data: nothing in them runs, and docs/security.md says what is true of each format."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.hostile.makers_of_models import Touch, programs
+
+ROOT = Path(__file__).parents[2]
+Answers = dict[str, str]
+
+LOAD = """
+import json, sys
+from pathlib import Path
+from assay.errors import AssayError
+from assay.user.model import locate
+kind, folder = sys.argv[1], Path(sys.argv[2])
+module = __import__(f"assay.user.on_{kind}", fromlist=["load"])
+found = {}
+for path in sorted(folder.iterdir()):
+    if path.name == "marker":
+        continue
+    try:
+        module.load(locate(str(path)))
+        found[path.name] = "loaded"
+    except AssayError as error:
+        found[path.name] = f"{error.exit_code} {error}"
+    if (folder / "marker").exists():
+        found[path.name] += " RAN"
+        (folder / "marker").unlink()
+print("\\n" + json.dumps(found))
+"""
+
+
+def _loaded(kind: str, folder: Path, extra: Callable[[Path], object] = lambda folder: None) -> Answers:
+    """What Assay's own loader says of every hostile file; "RAN" where something in it did."""
+    make = [sys.executable, "-m", "tests.hostile.makers_of_models", kind, str(folder)]
+    subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+    extra(folder)
+    command = [sys.executable, "-c", LOAD, kind, str(folder)]
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def torch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("torch")
+
+
+@pytest.fixture(scope="module")
+def torch_answers(torch_folder: Path) -> Answers:
+    return _loaded("torch", torch_folder)
+
+
+NAMED = {
+    "sample inputs": "data/sample_inputs/model.pt",
+    "sample inputs, bare": "data/sample_inputs/model.pt",
+    "old weights": "data/weights/model.pt",
+    "old constants": "data/constants/model.pt",
+    "a pickled weight": "model_weights_config.json",
+    "a pickled constant": "model_constants_config.json",
+    "a custom object": "custom_obj_0",
+    "an opaque object": "opaque_obj_0",
+    "a compiled library": "compiled code",
+    "a member from nowhere": "data/other/thing.pkl",
+    "a second program": "models/other.json",
+}
+"""What the message has to name; the program for all others."""
+PROGRAMS = list(programs(Path("marker")))
+
+
+def test_good_files_of_torch_are_loaded(torch_answers: Answers) -> None:
+    assert torch_answers["good.pt2"] == "loaded"
+    assert torch_answers["good.pt"] == "loaded"
+
+
+@pytest.mark.parametrize("what", PROGRAMS)
+def test_no_place_in_a_program_of_torch_runs_code(what: str, torch_answers: Answers) -> None:
+    answer = torch_answers[f"bad{PROGRAMS.index(what)}.pt2"]
+    assert answer.startswith("2 ")
+    assert "RAN" not in answer
+    assert NAMED.get(what, "models/model.json") in answer
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("forward.pt", "reads or writes files"),
+        ("setstate.pt", "reads or writes files"),
+        ("namespace.pt", "reads or writes files"),
+        ("class.pt", "torch.classes.c10d"),
+        ("member.pt", "model.json"),
+        ("pickle.pt", ".pt"),
+    ],
+)
+def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: str, torch_answers: Answers) -> None:
+    answer = torch_answers[file]
+    assert answer.startswith("2 ")
+    assert "RAN" not in answer
+    assert words in answer
+
+
+@pytest.mark.slow
+def test_torch_itself_would_have_run_them(torch_answers: Answers, torch_folder: Path) -> None:
+    """Or these tests would show nothing."""
+    assert torch_answers
+    load = "import sys, torch\ntry: torch.export.load(sys.argv[1]).module()\nexcept Exception as error: print(error)"
+    ran = []
+    for what in (*list(NAMED)[:8], "a size that is code", "a guard that is code"):
+        subprocess.run([sys.executable, "-c", load, str(torch_folder / f"bad{PROGRAMS.index(what)}.pt2")], check=False)
+        ran += [what] if (torch_folder / "marker").exists() else []
+        (torch_folder / "marker").unlink(missing_ok=True)
+    assert {
+        "sample inputs",
+        "a pickled weight",
+        "a pickled constant",
+        "an opaque object",
+        "a size that is code",
+    } <= set(ran)
+
+
+def _damage(name: str, change: Callable[[dict[str, Any]], object], key: str = "config.json") -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        with zipfile.ZipFile(folder / "good.keras") as bundle:
+            members = {one: bundle.read(one) for one in bundle.namelist()}
+        if key == "config.json":
+            config = json.loads(members[key])
+            change(config)
+            members[key] = json.dumps(config).encode()
+        else:
+            change(members)
+        with zipfile.ZipFile(folder / f"{name}.keras", "w") as bundle:
+            for one, content in members.items():
+                bundle.writestr(one, content)
+
+    return make
+
+
+def _layer(config: dict[str, Any]) -> dict[str, Any]:
+    return config["config"]["layers"][1]
+
+
+KERAS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "lambda": (lambda one: _layer(one).update(class_name="Lambda"), "Lambda"),
+    "lambda-inside": (
+        lambda one: _layer(one)["config"].update(activation={"class_name": "__lambda__", "config": {"value": "x"}}),
+        "__lambda__",
+    ),
+    "module": (lambda one: _layer(one).update(module="os", class_name="system"), "'os'"),
+    "module-inside": (
+        lambda one: _layer(one)["config"].update(
+            activation={"module": "subprocess", "class_name": "function", "config": "run", "registered_name": "run"}
+        ),
+        "'run'",
+    ),
+    "utils": (lambda one: _layer(one).update(module="keras.utils", class_name="get_file"), "keras.utils"),
+    "sources": (
+        lambda one: _layer(one).update(module="keras.src.utils.python_utils", class_name="func_load"),
+        "func_load",
+    ),
+    "loads": (
+        lambda one: _layer(one)["config"].update(
+            activation={"module": "keras.models", "class_name": "function", "config": "load_model"}
+        ),
+        "keras.models",
+    ),
+    "pickled": (lambda one: _layer(one).update(class_name="TorchModuleWrapper"), "a pickle"),
+    "path": (lambda one: _layer(one).update(class_name="TFSMLayer"), "a path to another model"),
+    "vocabulary": (lambda one: _layer(one)["config"].update(vocabulary="/etc/passwd"), "/etc/passwd"),
+}
+
+
+def _h5(change: Callable[[Any], object]) -> Callable[[dict[str, Any]], object]:
+    import io  # noqa: PLC0415
+
+    import h5py  # noqa: PLC0415
+
+    def apply(members: dict[str, Any]) -> None:
+        stream = io.BytesIO(members["model.weights.h5"])
+        with h5py.File(stream, "r+") as file:
+            change(file)
+        members["model.weights.h5"] = stream.getvalue()
+
+    return apply
+
+
+def _external(file: Any) -> None:
+    import h5py  # noqa: PLC0415
+
+    file["outside"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _soft(file: Any) -> None:
+    import h5py  # noqa: PLC0415
+
+    file["soft"] = h5py.SoftLink("/layers")
+
+
+KERAS_MEMBERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "traversal": (lambda members: members.update({"../outside": b"x"}), "'../outside'"),
+    "assets": (lambda members: members.update({"assets/words.txt": b"x"}), "assets"),
+    "npz": (lambda members: members.update({"model.weights.npz": b"x"}), "model.weights.npz"),
+    "no-config": (lambda members: members.pop("config.json"), "config.json"),
+    "brackets": (lambda members: members.update({"config.json": b"[" * 100_000}), "nested deeper"),
+    "external": (_h5(_external), "a link"),
+    "soft": (_h5(_soft), "a link"),
+    "storage": (
+        _h5(lambda file: file.create_dataset("x", (4,), "u1", external=[("/etc/passwd", 0, 4)])),
+        "lies in another file",
+    ),
+    "bomb": (
+        _h5(lambda file: file.create_dataset("x", (10**7, 10**6), "f4", chunks=(1000, 1000), compression="gzip")),
+        "more memory",
+    ),
+}
+
+
+def _more_of_tf(folder: Path) -> None:
+    for name, (change, _) in KERAS.items():
+        _damage(name, change)(folder)
+    for name, (change, _) in KERAS_MEMBERS.items():
+        _damage(name, change, key="")(folder)
+    for name in ("saved_model.pbtxt", "saved_model.cpb"):
+        second = folder / f"second-{name.rpartition('.')[2]}"
+        second.mkdir()
+        (second / "saved_model.pb").write_bytes((folder / "good" / "saved_model.pb").read_bytes())
+        (second / name).write_bytes(b"")
+    damaged = folder / "damaged"
+    damaged.mkdir()
+    (damaged / "saved_model.pb").write_bytes(b"\x00\x01 no model")
+
+
+@pytest.fixture(scope="module")
+def tf_answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    return _loaded("tf", tmp_path_factory.mktemp("tf"), _more_of_tf)
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("writes", "WriteFile"),
+        ("prints", "PrintV2"),
+        ("reads", "ReadFile"),
+        ("calls", "EagerPyFunc"),
+        ("lists", "MatchingFiles"),
+        ("second-pbtxt", "a second program"),
+        ("second-cpb", "a second program"),
+        ("damaged", "cannot be read"),
+    ],
+)
+def test_a_saved_model_that_acts_is_refused_before_it_is_loaded(folder: str, words: str, tf_answers: Answers) -> None:
+    answer = tf_answers[folder]
+    assert answer.startswith("2 ")
+    assert "RAN" not in answer
+    assert words in answer
+
+
+def test_good_files_of_tensorflow_are_loaded(tf_answers: Answers) -> None:
+    assert tf_answers["good.keras"] == "loaded"
+    assert tf_answers["good"] == "loaded"
+    assert tf_answers["huge"] == "loaded"
+
+
+@pytest.mark.parametrize("name", [*KERAS, *KERAS_MEMBERS])
+def test_a_keras_file_names_only_what_is_keras_own(name: str, tf_answers: Answers) -> None:
+    answer = tf_answers[f"{name}.keras"]
+    assert answer.startswith("2 ")
+    assert "RAN" not in answer
+    assert (KERAS | KERAS_MEMBERS)[name][1] in answer
+
+
+def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
+    import pickle  # noqa: PLC0415
+
+    from assay.errors import InputError  # noqa: PLC0415
+    from assay.user.model import locate  # noqa: PLC0415
+
+    for ending in ("pkl", "pickle", "joblib", "h5", "hdf5", "pth", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
+        path = tmp_path / f"model.{ending}"
+        path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
+        with pytest.raises(InputError, match="no kind of model"):
+            locate(str(path))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
+    from assay.errors import InputError  # noqa: PLC0415
+    from export.pair_inputs import read_arrays  # noqa: PLC0415
+
+    objects = np.array([Touch(tmp_path / "marker")], object)
+    np.savez(tmp_path / "x.npz", x=objects)
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "folder" / "x.npy", objects)
+    for path in (tmp_path / "x.npz", tmp_path / "folder"):
+        with pytest.raises(InputError, match="holds Python objects"):
+            read_arrays(path)
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"x = " + b"[" * 100_000])
+def test_brackets_without_end_are_one_message(content: bytes, tmp_path: Path) -> None:
+    from assay.audit import read_audit  # noqa: PLC0415
+    from assay.deployment import read_deployment  # noqa: PLC0415
+    from assay.errors import InputError  # noqa: PLC0415
+    from assay.load import read_load  # noqa: PLC0415
+    from assay.results import read_results  # noqa: PLC0415
+    from assay.store import read_artifact  # noqa: PLC0415
+    from assay.study import load_study  # noqa: PLC0415
+
+    for name in ("record.json", "deployment.json", "manifest.json"):
+        (tmp_path / name).write_bytes(content)
+    record = tmp_path / "record.json"
+    for read in (read_audit, read_results, read_load, load_study):
+        with pytest.raises(InputError, match=r"record\.json"):
+            read(record)
+    with pytest.raises(InputError, match=r"deployment\.json"):
+        read_deployment(tmp_path)
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        read_artifact(tmp_path, "study")
+
+
+def test_records_of_an_absurd_size_are_refused(tmp_path: Path) -> None:
+    from assay.audit import read_audit  # noqa: PLC0415
+    from assay.errors import InputError  # noqa: PLC0415
+    from assay.results import read_results  # noqa: PLC0415
+    from assay.study import load_study  # noqa: PLC0415
+
+    path = tmp_path / "record.json"
+    with path.open("wb") as stream:
+        stream.truncate(10 << 30)  # without a block on disk
+    for read in (read_audit, read_results, load_study):
+        with pytest.raises(InputError, match="too large for a record"):
+            read(path)
+
+
+def test_a_table_that_declares_more_rows_than_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import polars  # noqa: PLC0415
+
+    from assay import tables_on_disk  # noqa: PLC0415
+    from assay.errors import ArtifactError  # noqa: PLC0415
+
+    path = tmp_path / "samples[1].parquet"
+    polars.DataFrame({"a": [1] * 1000}).write_parquet(path)
+    assert len(tables_on_disk.read_table(path)) == 1000
+    monkeypatch.setattr(tables_on_disk, "most_bytes", lambda: 8000)
+    with pytest.raises(ArtifactError, match=r"at most 500 rows, found 1,000"):
+        tables_on_disk.read_table(path)
+    path.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        tables_on_disk.read_table(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        (1 << 62).to_bytes(8, "little"),
+        (100).to_bytes(8, "little")
+        + b'{"x":{"dtype":"F32","shape":[10000000000],"data_offsets":[0,40000000000]}}'.ljust(100),
+        (20).to_bytes(8, "little") + b"[" * 20,
+    ],
+)
+def test_weights_whose_header_lies_are_refused(content: bytes, tmp_path: Path) -> None:
+    from assay.errors import ArtifactError  # noqa: PLC0415
+    from train.weights import load_weights  # noqa: PLC0415
+
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors"):
+        load_weights(path)
