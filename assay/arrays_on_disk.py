@@ -35,8 +35,8 @@ DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
     zlib.error,
 )  # fmt: skip
-"""What numpy, zipfile and zlib raise where a file is damaged; RuntimeError for an encrypted one, or, as MemoryError too,
-from the parser of a header that is nested to death.
+"""What numpy, zipfile and zlib raise where a file is damaged; RuntimeError for an encrypted one. That and MemoryError
+come from the parser too, for a header that is nested to death.
 """
 
 

@@ -113,9 +113,12 @@ def read_model(path: Path) -> onnx.ModelProto:
     """Read an ONNX file with its external data.
 
     Raises:
-        ArtifactError: it is missing, truncated, not ONNX, or its external data is missing or lies elsewhere.
+        ArtifactError: it is missing, truncated, not ONNX, its external data is missing or lies elsewhere, or it
+            declares more than memory holds.
     """
     import onnx  # noqa: PLC0415  only the process that opens files loads it
+
+    from export.on_onnx_sizes import check_declared  # noqa: PLC0415
 
     if not path.is_file():
         raise ArtifactError(f"There is no ONNX file {path}", found="a folder" if path.is_dir() else "nothing")
@@ -135,6 +138,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise ArtifactError(
             f"{path} has a name that is not text", expected="UTF-8, as ONNX wants it", found=ascii(wrong[:100])
         )
+    check_declared(model, path)
     return model
 
 

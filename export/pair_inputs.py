@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.arrays_on_disk import load_array, load_arrays
+from assay.arrays_on_disk import check_call, load_array, load_arrays
 from assay.errors import ArtifactError, InputError
 
 Array = NDArray[np.generic]
 
 ROWS = 8
 """Size of the first dimension where it is dynamic and nobody named it."""
+BYTES_DRAWN = 8
+"""Of a number when it is drawn, whatever it becomes."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,14 @@ def draw_inputs(values: Sequence[Value], dimensions: Mapping[str, int], seed: in
         dimensions: sizes of dynamic dimensions by name; a first one that is not named is 8.
 
     Raises:
-        InputError: a dynamic dimension has no size, or a type cannot be drawn.
+        InputError: a dynamic dimension has no size, a type cannot be drawn, or memory cannot hold them.
     """
     random = np.random.default_rng(seed)
     found: dict[str, Array] = {}
+    shapes = {one.name: tuple(_size(one, place, dimensions) for place in range(len(one.shape))) for one in values}
+    check_call({name: (shape, BYTES_DRAWN) for name, shape in shapes.items()}, "Inputs cannot be drawn")
     for value in values:
-        shape = tuple(_size(value, place, dimensions) for place in range(len(value.shape)))
+        shape = shapes[value.name]
         dtype = np.dtype(value.dtype) if value.dtype != "bfloat16" else None
         if dtype is not None and np.issubdtype(dtype, np.floating):
             found[value.name] = random.normal(size=shape).astype(dtype)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.arrays_on_disk import check_call
 from assay.errors import InputError
 from assay.user.arrays import Records, record_type
 from assay.user.model import Declared, Tensor
@@ -161,8 +162,9 @@ def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Reco
     """Records that calls take turns with: the user's, or drawn as `assay audit` draws them.
 
     Raises:
-        InputError: what was given does not fill a call.
+        InputError: what was given does not fill a call, or memory cannot hold one.
     """
+    check_call({one.name: (one.shape, np.dtype(one.dtype).itemsize) for one in form.inputs}, "The model's inputs")
     kind = record_type(form.inputs)
     if arrays:
         return _given(form, arrays, kind)

@@ -23,13 +23,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from assay.arrays_on_disk import load_array, map_array
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
-from assay.store import (
-    MANIFEST,
-    Artifact,
-    Manifest,
-    artifact_key,
-    find_or_write_artifact,
-)
+from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
+from assay.texts import printable
 from assay.texts_on_disk import read_bytes
 from train.sources import Source, UnavailableError, choose, write_array
 

@@ -139,11 +139,11 @@ def check_guard(member: str, value: Any) -> None:
 def _nodes(text: str) -> Iterable[ast.AST]:
     """The syntax tree of an expression; one node that nobody accepts where it is none."""
     if len(text) > LONGEST_EXPRESSION or not text.isascii():
-        return [ast.Lambda()]
+        return [ast.Pass()]
     try:
         return list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return [ast.Lambda()]
+        return [ast.Pass()]
 
 
 def _in_expression(node: ast.AST) -> bool:

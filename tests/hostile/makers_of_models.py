@@ -104,7 +104,7 @@ def programs(marker: Path) -> dict[str, Callable[[Members], Members]]:
     def custom(prefix: str) -> Callable[[Members], Members]:
         def apply(members: Members) -> Members:
             config = json.loads(members[CONSTANTS])
-            _first(config)["path_name"] = f"{prefix}_0"
+            _first(config).update(path_name=f"{prefix}_0", use_pickle=True)
             return {**members, CONSTANTS: json.dumps(config).encode(), f"data/constants/{prefix}_0": plain}
 
         return apply

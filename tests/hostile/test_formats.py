@@ -347,18 +347,18 @@ def test_a_table_that_declares_more_rows_than_memory_holds_is_refused(
 ) -> None:
     import polars  # noqa: PLC0415
 
-    from assay import tables_on_disk  # noqa: PLC0415
+    from assay import tables  # noqa: PLC0415
     from assay.errors import ArtifactError  # noqa: PLC0415
 
     path = tmp_path / "samples[1].parquet"
     polars.DataFrame({"a": [1] * 1000}).write_parquet(path)
-    assert len(tables_on_disk.read_table(path)) == 1000
-    monkeypatch.setattr(tables_on_disk, "most_bytes", lambda: 8000)
-    with pytest.raises(ArtifactError, match=r"at most 500 rows, found 1,000"):
-        tables_on_disk.read_table(path)
+    assert len(tables.read_table(path)) == 1000
+    monkeypatch.setattr(tables, "BYTES_PER_VALUE", tables.most_bytes() // 500)
+    with pytest.raises(ArtifactError, match=r"more memory.*found 1,000"):
+        tables.read_table(path)
     path.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     with pytest.raises(ArtifactError, match="cannot be read"):
-        tables_on_disk.read_table(path)
+        tables.read_table(path)
 
 
 @pytest.mark.parametrize(

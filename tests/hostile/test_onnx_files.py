@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.errors import ArtifactError
+from assay.errors import ArtifactError, InputError
+from assay.user.model import Tensor
 from export.inspect import inspect, inspect_file, read_model, render
+from export.pair_inputs import Value, draw_inputs
+from export.user_inputs import Form, records_of
 
 
 @pytest.fixture
@@ -139,3 +143,78 @@ def test_the_process_of_its_own_reports_the_same_error(good: Path) -> None:
     with pytest.raises(Exception, match=r"model\.onnx cannot be read") as caught:
         inspect_file(good)
     assert getattr(caught.value, "exit_code", None) == 2
+
+
+def _shape(model: onnx.ModelProto, operator: str, *values: int | list[int]) -> onnx.ModelProto:
+    """The model with a node whose output is as large as constants say."""
+    names = []
+    for place, value in enumerate(values):
+        array = np.array(value, np.int64)
+        names.append(f"size_{place}")
+        model.graph.initializer.append(numpy_helper.from_array(array.reshape(-1) if array.ndim else array, names[-1]))
+    if operator in {"Expand", "Tile"}:
+        names = [model.graph.input[0].name, *names]
+    model.graph.node.append(helper.make_node(operator, names, ["enormous"]))
+    return model
+
+
+def _declared(model: onnx.ModelProto, name: str, dims: list[int]) -> onnx.ModelProto:
+    model.graph.initializer.append(onnx.TensorProto(name=name, data_type=1, dims=dims, raw_data=b"\0" * 4))
+    return model
+
+
+ENORMOUS: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
+    "a weight of 10^10": lambda model: _declared(model, "w", [10**10]),
+    "a weight of 10^30": lambda model: _declared(model, "w", [10**10, 10**10, 10**10]),
+    "a weight that is too short": lambda model: _declared(model, "w", [1000]),
+    "a negative weight": lambda model: _declared(model, "w", [-1]),
+    "ConstantOfShape": lambda model: _shape(model, "ConstantOfShape", [10**10]),
+    "Expand": lambda model: _shape(model, "Expand", [10**5, 10**6]),
+    "Tile": lambda model: _shape(model, "Tile", [10**5, 10**6]),
+    "Range": lambda model: _shape(model, "Range", 0, 10**12, 1),
+}
+
+
+@pytest.mark.parametrize("what", ENORMOUS)
+def test_what_memory_cannot_hold_is_named(what: str, good: Path) -> None:
+    onnx.save(ENORMOUS[what](onnx.load(good)), good)
+    with pytest.raises(ArtifactError, match=r"model\.onnx has (a tensor|an operator)"):
+        read_model(good)
+
+
+@pytest.mark.parametrize("operator", ["EPContext", "PythonOp"])
+def test_an_operator_that_loads_another_program_is_refused(operator: str, good: Path) -> None:
+    model = onnx.load(good)
+    model.graph.node.append(helper.make_node(operator, [], ["y2"], domain="com.microsoft"))
+    onnx.save(model, good)
+    with pytest.raises(ArtifactError, match=f"another program, {operator}"):
+        read_model(good)
+
+
+def test_an_unknown_operator_is_refused_by_the_runtime_and_not_looked_for(good: Path) -> None:
+    model = onnx.load(good)
+    model.graph.node[0].domain = "com.example"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    onnx.save(model, good)
+    assert inspect(good).optimised is None
+
+
+def test_graphs_inside_graphs_have_an_end(good: Path) -> None:
+    inner = onnx.load(good).graph
+    for _ in range(25):
+        node = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=onnx.GraphProto())
+        inner = helper.make_graph([node], "g", [], [])
+    model = onnx.load(good)
+    model.graph.node.append(helper.make_node("If", ["c"], ["y"], then_branch=inner))
+    onnx.save(model, good)
+    with pytest.raises(ArtifactError, match=r"model\.onnx"):
+        read_model(good)
+
+
+def test_an_input_that_memory_cannot_hold_is_named() -> None:
+    values = [Value("x", "float32", (10**5, 10**6)), Value("y", "float32", (1,))]
+    with pytest.raises(InputError, match=r"'x'.*100000 x 1000000"):
+        draw_inputs(values, {})
+    form = Form((Tensor(name="x", dtype="float32", shape=(10**10,)),), whole=True, batch=None)
+    with pytest.raises(InputError, match=r"'x'.*10000000000"):
+        records_of(form, {}, 1)
