@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assay.user.model import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
 ROOT = Path(__file__).parents[2]
@@ -379,3 +382,79 @@ def test_weights_whose_header_lies_are_refused(content: bytes, tmp_path: Path) -
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=r"weights\.safetensors"):
         load_weights(path)
+
+
+SECURITY = ROOT / "docs" / "security.md"
+ROW = re.compile(r"^\| (?P<format>.+?) \|.*\| `(?P<file>tests/[\w/.]+)::(?P<test>\w+)` \|$", re.MULTILINE)
+MODULES = {
+    "tomllib": ".toml", "zipfile": "`.zip`", "h5py": "`.h5`", "safetensors": "`.safetensors`", "onnx": "`.onnx`",
+    "PIL": "images", "polars": "`.parquet`", "json": ".json", "csv": "", "pickle": None, "cPickle": None,
+    "dill": None, "cloudpickle": None, "joblib": None, "marshal": None, "shelve": None, "yaml": None, "tarfile": None,
+    "pandas": None, "pyarrow": None, "tables": None, "msgpack": None, "configparser": None,
+}  # fmt: skip
+"""Modules that read files: the format's row, or None for those that Assay does not use: a first use needs a row."""
+
+
+def _rows() -> list[re.Match[str]]:
+    return list(ROW.finditer(SECURITY.read_text(encoding="utf-8")))
+
+
+def _sources() -> list[Path]:
+    return [
+        path for package in ("assay", "train", "export", "infer", "bench") for path in (ROOT / package).rglob("*.py")
+    ]
+
+
+def test_every_row_names_a_test_that_exists() -> None:
+    rows = _rows()
+    table = [line for line in SECURITY.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert len(rows) == len(table) - 1  # its head
+    for row in rows:
+        tree = ast.parse((ROOT / row["file"]).read_text(encoding="utf-8"))
+        names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert row["test"] in names, row["test"]
+
+
+def test_every_form_of_a_model_has_a_row() -> None:
+    formats = " ".join(row["format"] for row in _rows())
+    for ending in FILES:
+        assert f"`{ending}`" in formats
+    assert "SavedModel" in formats
+    assert "FILE.py:FUNCTION" in formats
+
+
+def test_every_module_that_reads_files_has_a_row() -> None:
+    formats = " ".join(row["format"] for row in _rows())
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in {name.partition(".")[0] for name in names} & set(MODULES):
+                wanted = MODULES[module]
+                assert wanted is not None, f"{path} imports {module}"
+                assert wanted in formats
+
+
+def test_every_reader_is_known() -> None:
+    """Nothing is unpickled, and a model is loaded nowhere but behind its checker."""
+    loads = {
+        "torch.load": {"assay/user/on_torch_archive.py"},
+        "torch.jit.load": {"assay/user/on_torch_archive.py"},
+        "torch.export.load": set(),
+        "keras.models.load_model": {"assay/user/on_tf.py"},
+        "tf.saved_model.load": {"assay/user/on_tf.py"},
+        "np.load": set(),
+        "polars.read_parquet": {"assay/tables.py"},
+    }
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            if name in loads:
+                assert str(path.relative_to(ROOT)) in loads[name], f"{name} in {path}"
+            words = {one.arg: one.value for one in node.keywords}
+            if name == "torch.load":
+                assert ast.unparse(words["weights_only"]) == "True"
+            assert "allow_pickle" not in words or ast.unparse(words["allow_pickle"]) == "False"
+            assert "safe_mode" not in words or ast.unparse(words["safe_mode"]) == "True"
