@@ -11,6 +11,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,7 @@ SAID = (
     "PytorchStreamWriter failed writing",  # it keeps the system's reason to itself
 )
 """How libraries quote it in errors of their own."""
+SHORT_WRITE = r"\d+ requested and \d+ written"
 REMEDY = "Make room, or choose another folder (--out, TMPDIR, ASSAY_CACHE); what was finished is kept"
 MOST_NAME_BYTES = 160
 PROBE_BYTES = 64 * 1024
@@ -39,7 +41,7 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 def disk_error(path: Path, error: OSError) -> DiskError:
     """The error for a place that the system refuses to write."""
-    return DiskError(f"Cannot write {path}", found=error.strerror or str(error), remedy=REMEDY)
+    return DiskError(f"Cannot write {path}", found=_reason(error), remedy=REMEDY)
 
 
 def disk_error_in(error: BaseException) -> DiskError | None:
@@ -50,15 +52,23 @@ def disk_error_in(error: BaseException) -> DiskError | None:
         seen.add(id(one))
         if isinstance(one, DiskError):
             return one
-        if isinstance(one, OSError) and one.errno in OF_THE_DISK:
+        if isinstance(one, OSError) and (one.errno in OF_THE_DISK or re.fullmatch(SHORT_WRITE, str(one))):
             if one.filename is not None:
                 return disk_error(Path(os.fsdecode(one.filename)), one)
-            return DiskError("The disk takes no more", found=one.strerror or str(one), remedy=REMEDY)
+            return DiskError("The disk takes no more", found=_reason(one), remedy=REMEDY)
         said = next((words for words in SAID if words in str(one)), None)
         if said:
-            return DiskError("The disk takes no more", found=str(one)[-500:], remedy=REMEDY)
+            before, _, after = str(one).partition(said)
+            return DiskError("The disk takes no more", found=f"{before[-300:]}{said}{after[:100]}", remedy=REMEDY)
         one = one.__cause__ or one.__context__
     return None
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; NumPy has only its own for a file that took a part."""
+    if re.fullmatch(SHORT_WRITE, str(error)):
+        return f"{os.strerror(errno.ENOSPC)} ({error})"
+    return error.strerror or str(error)
 
 
 def instead_of(error: AssayError, folder: Path) -> AssayError:
@@ -80,11 +90,9 @@ def instead_of(error: AssayError, folder: Path) -> AssayError:
 
 
 def refusal_of(folder: Path) -> str | None:
-    """Why a folder takes not even 64 KiB, in the system's words; None where it does."""
+    """Why a folder takes not even 64 KiB, in the system's words, also where it was removed; None where it does."""
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
-    except FileNotFoundError:
-        return None  # a folder that is gone is no disk that is full
     except OSError as error:
         return error.strerror or str(error)
     try:

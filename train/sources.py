@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,12 +116,16 @@ def stratified(labels: NDArray[np.int64], limit: int) -> Positions:
 def write_array(
     path: Path,
     shape: tuple[int, ...],
-    pieces: Pieces,
+    pieces: Iterable[NDArray[np.generic]],
     watch: Callable[[memoryview], None] = lambda piece: None,
+    kind: str = "|u1",
 ) -> None:
-    """Write a uint8 .npy file from contiguous pieces along its first axis; `watch` sees each piece."""
+    """Write an .npy file, uint8 or of another kind, from contiguous pieces along its first axis; `watch` sees each one.
+
+    It is not mapped into memory: a full disk would end the process, without a word, when a page is written.
+    """
     with path.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, array_header(shape, "|u1"))
+        np.lib.format.write_array_header_1_0(stream, array_header(shape, kind))
         for piece in pieces:
             stream.write(piece.data)
             watch(piece.data)

@@ -21,6 +21,7 @@ from export.boundary_job import find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from train.batches import normalise
 from train.data import Split
+from train.sources import write_array
 
 AGREE_RELATIVE = 1e-12
 """How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
@@ -163,11 +164,8 @@ def _test_inputs(name: str, subject: Subject, split: Split, chosen: NDArray[np.i
     """Images of the test split, normalised in pieces."""
     path, labels = work / f"{name}.npy", work / f"{name} labels.npy"
     shape = (len(chosen), *subject.spec.image_shape)
-    images = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    for start in range(0, len(chosen), IMAGES_AT_ONCE):
-        piece = chosen[start : start + IMAGES_AT_ONCE]
-        images[start : start + len(piece)] = normalise(split.images[piece])
-    images.flush()
+    pieces = np.split(chosen, range(IMAGES_AT_ONCE, len(chosen), IMAGES_AT_ONCE))
+    write_array(path, shape, (np.ascontiguousarray(normalise(split.images[piece])) for piece in pieces), kind="<f4")
     np.save(labels, split.labels[chosen])
     return Inputs(name, path, len(chosen), labels)
 

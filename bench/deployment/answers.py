@@ -24,6 +24,7 @@ from assay.errors import FailedError
 from assay.numbers import Accumulator, Measured
 from assay.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
 from train.batches import in_order
+from train.sources import write_array
 
 UNIT_ROUNDOFF = 2.0**-24
 SOFTMAX_OPERATIONS = 6
@@ -110,9 +111,5 @@ def measured_of(probabilities: Probabilities, reference: NDArray[np.float64], la
 
 def reference_images(images: NDArray[np.uint8], path: Path) -> None:
     """Write a split's images as every export takes them, piece by piece."""
-    out = np.lib.format.open_memmap(path, "w+", np.float32, images.shape)
-    start = 0
-    for piece in in_order(images, 256):
-        out[start : start + len(piece)] = piece
-        start += len(piece)
-    out.flush()
+    pieces = (np.ascontiguousarray(piece, np.float32) for piece in in_order(images, 256))
+    write_array(path, images.shape, pieces, kind="<f4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from assay.jobs import Answer, Message, read_answer, run_job
 from assay.records import Record
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
-from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact
+from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact, write_atomically
 from assay.ties import Decider, read_deciders
 from assay.user.model import Tensor, UserModel
 from assay.values import is_whole
@@ -272,7 +273,9 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
 
 def _own_reference(brought: Brought) -> Brought:
     """The model's own fp32 outputs in place of a reference that cannot be had."""
-    np.save(brought.folder / REFERENCE_FILE, brought.native.astype(np.float64))
+    content = io.BytesIO()
+    np.save(content, brought.native.astype(np.float64))
+    write_atomically(brought.folder / REFERENCE_FILE, content.getvalue())
     what = f"the model's own outputs in fp32, for want of float64: differences below {CEILING:.2g} of the largest pass"
     return replace(brought, what=what)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,65 @@ def test_a_full_disk_is_named_and_nothing_is_lost(
     on_a_small_disk(tmp_path, [command], [free], seeds)
 
 
+MAKE = """
+import sys
+from pathlib import Path
+from assay import toolenv
+from assay.errors import DiskError
+try:
+    toolenv.ensure("tiny", Path(sys.argv[1]), lambda *_: None)
+except DiskError as error:
+    print(error, [path.name for path in (toolenv.cache_folder() / "environments").iterdir()])
+"""
+
+
+@needs_mount
+@pytest.mark.parametrize("size", ["8k", "100k"])
+def test_a_full_cache_is_named_and_no_half_environment_stays(size: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny.txt").write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
+    cache, script = tmp_path / "cache", tmp_path / "make.py"
+    cache.mkdir()
+    script.write_text(MAKE)
+    words = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"', str(cache)]
+    done = subprocess.run(
+        [*words, sys.executable, "-P", str(script), str(tmp_path / "tiny.txt")],
+        env={**os.environ, "ASSAY_CACHE": str(cache), "UV_NO_INDEX": "1", "UV_NO_CONFIG": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if size == "8k":
+        assert "No space left on device" in done.stdout, done.stderr
+        assert done.stdout.endswith("[]\n")
+    else:  # room for an environment without packages, of which there is none to be had
+        assert "NotInstalledError" in done.stderr
+
+
+REMOVE = ("onnx", "logs", "units", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", REMOVE)
+def test_what_is_removed_during_a_run_is_one_message_or_made_again(
+    part: str, seeds: list[Path], tmp_path: Path
+) -> None:
+    command = ["compare-model", str(seeds[0]), "--minutes", "0.2", "--precision", "0", "--out", "out"]
+    folder = tmp_path / "out" / "model-product"
+    with subprocess.Popen(
+        [str(ASSAY), *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while process.poll() is None and not list((folder / "units").glob("*/logs/*.log")):
+            time.sleep(0.05)
+        shutil.rmtree(folder / part, ignore_errors=True)
+        said = process.communicate()[1]
+    assert process.returncode in {0, 1, 2}
+    assert "Traceback" not in said
+    if process.returncode == 2:
+        assert said.strip().splitlines()[-1].startswith("assay: ")
+    again = subprocess.run([str(ASSAY), *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode in {0, 1}, again.stderr
+
+
 @pytest.mark.slow
 @needs_mount
 @pytest.mark.parametrize(
@@ -206,6 +267,19 @@ def test_what_is_the_models_own_stays_so(error: Exception, tmp_path: Path) -> No
         assert instead_of(error, tmp_path) is error
 
 
+def test_what_numpy_says_of_a_file_that_took_a_part_is_a_full_disk() -> None:
+    found = disk_error_in(OSError("150528 requested and 8160 written"))
+    assert "No space left on device (150528 requested and 8160 written)" in str(found)
+
+
+def test_no_array_is_written_through_memory() -> None:
+    """A page of a mapped file that finds no room ends the process by SIGBUS, whatever it is handled by."""
+    root = Path(__file__).parents[2]
+    sources = [path for name in ("assay", "bench", "export", "infer", "train") for path in (root / name).rglob("*.py")]
+    mapped = r"open_memmap|mmap_mode=[\"'](r\+|w\+)|np\.memmap"
+    assert [str(path) for path in sources if re.search(mapped, path.read_text(encoding="utf-8"))] == []
+
+
 def test_a_job_tells_of_the_disk_and_the_conductor_hears_it() -> None:
     told = told_of(OSError(errno.ENOSPC, "No space left on device", "weights"))
     assert told is not None
@@ -217,10 +291,13 @@ def test_a_job_tells_of_the_disk_and_the_conductor_hears_it() -> None:
     assert not isinstance(error_from(bad), DiskError)
 
 
-def test_a_folder_with_room_or_a_folder_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
+def test_a_folder_with_room_is_no_full_disk_and_one_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     assert refusal_of(tmp_path) is None
-    assert refusal_of(tmp_path / "gone") is None
     assert list(tmp_path.iterdir()) == []
+    assert refusal_of(tmp_path / "gone") == "No such file or directory"
+    told = instead_of(WorkerError("The worker ended with status 1"), tmp_path / "gone")
+    assert isinstance(told, DiskError)
+    assert "No such file or directory; with it failed: The worker ended" in str(told)
 
 
 def test_standard_output_on_a_full_disk_is_one_message() -> None:
