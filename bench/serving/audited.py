@@ -35,7 +35,12 @@ class Audited:
 
 
 def read_audited(
-    folder: Path, images: Path | None, data_root: Path | None, cache: Path, progress: Progress | None = None
+    folder: Path,
+    images: Path | None,
+    data_root: Path | None,
+    cache: Path,
+    progress: Progress | None = None,
+    signed_by: Path | None = None,
 ) -> Audited:
     """Read a deployment's audited answers, and find what they answer.
 
@@ -44,12 +49,13 @@ def read_audited(
             that has its inputs needs neither.
         data_root: where that data set is, as for a study.
         cache: folder for downloads.
+        signed_by: the public key whose signature the deployment has to have.
 
     Raises:
-        ArtifactError: the folder is not what was deployed.
+        ArtifactError: the folder is not what was deployed, or not signed so.
         DataError: the images are not those of the audit.
     """
-    deployment = checked_deployment(folder)
+    deployment = checked_deployment(folder, signed_by)
     version = deployment.version(deployment.serving)
     answered = read_answered(folder / AUDITED / str(version.number), deployment)
     inputs = answered.inputs

@@ -16,14 +16,16 @@ from assay.store import file_sha256, reporting_disk_errors
 from bench.deployment.check import check_files, check_paths
 from bench.deployment.folder import files_of
 from bench.deployment.render import server_files
+from bench.deployment.signature import check_signature
 
 
-def take_snapshot(folder: Path, repository: Path) -> Deployment:
+def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None) -> Deployment:
     """Copy what a deployment serves now into a model repository, beside what is there.
 
     Args:
         folder: of the deployment.
         repository: the folder to fill; the model's configuration and labels are replaced, older versions stay.
+        signed_by: as in `checked_deployment`.
 
     Returns:
         The record of the deployment that was copied.
@@ -32,7 +34,7 @@ def take_snapshot(folder: Path, repository: Path) -> Deployment:
         ArtifactError: the folder is no deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
     """
-    found = checked_deployment(folder)
+    found = checked_deployment(folder, signed_by)
     model = folder / MODELS / found.name
     others = {str(version.number) for version in found.versions} - {str(found.serving)}
     written = server_files(found)
@@ -50,17 +52,28 @@ def take_snapshot(folder: Path, repository: Path) -> Deployment:
     return found
 
 
-def checked_deployment(folder: Path) -> Deployment:
+def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
     """The record of a deployment whose files are all what was deployed.
 
+    Args:
+        signed_by: the public key whose signature it has to have.
+
     Raises:
-        ArtifactError: a path leaves the folder, or something is missing, changed, or not of this deployment.
+        ArtifactError: a path leaves the folder, something is missing, changed, or not of this deployment, or it is not
+            signed so.
+        InputError: this is no public key.
     """
     if not folder.is_dir():
         raise ArtifactError(f"There is no folder {folder}", expected="one written by `assay deploy`")
     check_paths(folder)
     found = read_deployment(folder)
+    if signed_by:
+        seen = fingerprint(folder)
+        check_signature(folder, signed_by)
+        found = read_deployment(folder)
     check_files(folder, found)
+    if signed_by and fingerprint(folder) != seen:
+        raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
     return found
 
 
