@@ -25,10 +25,12 @@ A data set's images are not in it: `Deployment.data` names them by their content
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from assay.errors import ArtifactError
@@ -52,6 +54,10 @@ older ones stay in `bench/deployment/templates/rendering-N`, so that older deplo
 STOCK_TRITON = "26.10"
 """Tag of the stock Triton image: the newest when this was released (docs/serving.md has the flaws that it fixes). Its
 onnxruntime is newer than 1.28, that of 26.08, and reads what Assay writes, which needs 1.22."""
+MOST_BYTES = 2**30
+"""Of a record's inputs, or of its outputs: NumPy's records hold 2 GiB, and a request of gRPC too."""
+MOST = 10**6
+"""Of whatever is counted: threads, instances, records, versions."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 Unit = Literal["image", "record"]
@@ -60,7 +66,7 @@ Unit = Literal["image", "record"]
 class Tolerance(Record):
     """How far any number of an output may be from the audited one, and where that comes from."""
 
-    value: float
+    value: float = Field(ge=0, allow_inf_nan=False)
     derivation: str
 
 
@@ -79,7 +85,7 @@ class Version(Record):
         tolerances: by output; one that is an index is judged by the output that it is an index of.
     """
 
-    number: int = Field(ge=1)
+    number: int = Field(ge=1, le=MOST)
     cell: str
     precision: str
     model_sha256: Sha256
@@ -114,10 +120,10 @@ class Deployment(Record):
     inputs: list[Tensor] = Field(min_length=1)
     outputs: list[Tensor] = Field(min_length=1)
     classes: list[str]
-    threads: int = Field(ge=1)
-    instances: int = Field(default=1, ge=1)
-    most_records: int = Field(ge=0)
-    preferred_batches: list[int]
+    threads: int = Field(ge=1, le=MOST)
+    instances: int = Field(default=1, ge=1, le=MOST)
+    most_records: int = Field(ge=0, le=MOST)
+    preferred_batches: list[Annotated[int, Field(ge=1, le=MOST)]]
     data: DataSummary
     rendering: int = Field(default=1, ge=1)
     warm_up: dict[str, Sha256] = Field(default_factory=dict)
@@ -135,9 +141,41 @@ class Deployment(Record):
         """What stands in YAML and a Dockerfile has no way to end its line there."""
         if not re.fullmatch(r"[\w:.-]*", self.data.content_hash, re.ASCII):
             raise ValueError("the content hash of its data is none")
-        if len({version.number for version in self.versions}) != len(self.versions):
-            raise ValueError("two versions have one number")
         return self
+
+    @model_validator(mode="after")
+    def _versions_and_tensors_are_told_apart(self) -> Self:
+        kinds = {"versions": [str(one.number) for one in self.versions]}
+        kinds |= {"inputs": [one.name for one in self.inputs], "outputs": [one.name for one in self.outputs]}
+        for kind, names in kinds.items():
+            if len(set(names)) != len(names):
+                raise ValueError(f"two of the {kind} are called the same")
+        return self
+
+    @model_validator(mode="after")
+    def _tensors_fit_what_is_served(self) -> Self:
+        names = {one.name for one in self.outputs}
+        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if any(min(one.shape, default=1) < 0 for one in tensors):
+                raise ValueError(f"one of the {kind} has a shape that no record has")
+            if sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in tensors) > MOST_BYTES:
+                raise ValueError(f"a record's {kind} are larger than {MOST_BYTES} bytes")
+            if any(one.index_of and one.index_of not in names for one in tensors):
+                raise ValueError(f"one of the {kind} points into an output that is not there")
+        if self.unit == "image":
+            self._check_image()
+        elif self.classes:
+            raise ValueError("it has classes and no images")
+        return self
+
+    def _check_image(self) -> None:
+        image, answers = self.inputs[0], self.outputs[0]
+        side = (*image.shape, 0)[0]
+        pixels = image.datatype == "UINT8" and image.shape in ([side, side, 1], [side, side, 3])
+        if len(self.inputs) > 1 or not pixels:
+            raise ValueError("its input is no image of decoded pixels")
+        if answers.shape != [len(self.classes)] or not any(one.index_of for one in self.outputs):
+            raise ValueError("its outputs are no probabilities of its classes, and the place of the largest")
 
     @property
     def cores(self) -> int:

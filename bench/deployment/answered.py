@@ -50,7 +50,17 @@ def read_answered(folder: Path, deployment: Deployment) -> Answered:
             raise ArtifactError(
                 f"{folder / name} does not fit the answers", expected=str(outputs.shape), found=str(some.shape)
             )
+    if found.labels is not None and not _are_classes(found.labels, len(deployment.classes)):
+        raise ArtifactError(
+            f"{folder / TRUE_LABELS_FILE} has no classes of this model",
+            expected=f"whole numbers below {len(deployment.classes)}",
+            found=str(found.labels.dtype),
+        )
     return found
+
+
+def _are_classes(labels: NDArray[Any], classes: int) -> bool:
+    return labels.dtype == np.int64 and bool(((labels >= 0) & (labels < classes)).all())
 
 
 def read_array(path: Path) -> NDArray[Any]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.audit import read_audit
+from assay.audit import ModelAudit, read_audit
 from assay.deployment import AUDIT_COPY, AUDITED, INPUTS_FILE, MEASURED_FILE, OUTPUTS_FILE, Deployment, Version
 from assay.errors import ArtifactError, FailedError
+from assay.texts import printable
 from bench.deployment import measured
 from bench.deployment.answered import Answered, read_answered
+from bench.deployment.answers import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
 from bench.deployment.config import most_records, preferred_batches, warm_up_files
 from bench.deployment.contents import warm_up_paths
 from bench.deployment.measured import MeasuredVersion
@@ -53,6 +55,23 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
         expected.add(version.model_sha256)
     if expected - {named}:
         raise _other(path, "the audit of the deployed file", ", ".join(sorted(expected)), named)
+    for name, most in _most_tolerated(deployment, version, model).items():
+        if not version.tolerances[name].value <= most:
+            found = f"{version.tolerances[name].value:.3g}"
+            raise _other(path, f"where the tolerance of '{printable(name)}' comes from", f"at most {most:.3g}", found)
+
+
+def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit) -> dict[str, float]:
+    """By output, what its tolerance cannot exceed: what the audit tolerates, twice, for the audited answers themselves
+    are so near. The policy for reduced precision has no such number; a probability is no further than 1 from another.
+    """
+    audited = {one.inputs: one.value for one in model.tolerances if not one.for_subject and not one.problem}
+    if deployment.unit == "record":
+        return {name: 2 * audited.get(name, 0.0) for name in version.tolerances}
+    if version.precision != "fp32":
+        return dict.fromkeys(version.tolerances, 1.0)
+    rounding = (len(deployment.classes) + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
+    return dict.fromkeys(version.tolerances, 2 * (audited.get("test", 0.0) / 2 + rounding))
 
 
 def _check_answers(path: Path, deployment: Deployment, version: Version, answered: Answered) -> None:

@@ -14,6 +14,7 @@ from assay.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, MODEL_FILE, MODELS
 from assay.errors import ArtifactError
 from assay.store import file_sha256, reporting_disk_errors
 from bench.deployment.check import check_files, check_paths
+from bench.deployment.config import WARM_UP
 from bench.deployment.folder import files_of
 from bench.deployment.render import server_files
 from bench.deployment.signature import check_signature
@@ -46,8 +47,9 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
         for place, content in written.items():
             _put(repository / found.name / Path(place).name, content)
     served = found.version(found.serving)
-    copy = repository / found.name / str(served.number) / MODEL_FILE
-    if file_sha256(copy) != served.model_sha256:
+    copies = {f"{served.number}/{MODEL_FILE}": served.model_sha256}
+    copies |= {f"{WARM_UP}/{name}": expected for name, expected in found.warm_up.items()}
+    if any(file_sha256(repository / found.name / name) != expected for name, expected in copies.items()):
         raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
     return found
 
