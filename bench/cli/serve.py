@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from infer.wire import Way
 
 WATCH_SECONDS = 0.5
+SignedBy = Annotated[
+    Path | None,
+    typer.Option("--signed-by", metavar="PUBLIC.pem", help="The key whose signature the deployment has to have."),
+]
 
 
 def serve(
@@ -47,6 +51,7 @@ def serve(
         bool,
         typer.Option("--open-to-network", help="Allow a --host that others reach: no TLS and no authentication."),
     ] = False,
+    signed_by: SignedBy = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
     """Serve a deployment with the Triton server, and follow the folder when another version is to serve."""
@@ -66,7 +71,10 @@ def serve(
     tell = _printing(as_json=as_json)
     narrator = Narrator()
     stopping = threading.Event()
-    with narrator.showing(), serving(folder, place, narrator.bar, shared_memory=shared_memory) as current:
+    with (
+        narrator.showing(),
+        serving(folder, place, narrator.bar, shared_memory=shared_memory, signed_by=signed_by) as current,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         addresses = current.server.addresses
@@ -105,6 +113,7 @@ def verify_server(
     ] = None,
     images: Images = None,
     data_root: DataRoot = None,
+    signed_by: SignedBy = None,
     as_json: Json = False,
 ) -> None:
     """Ask a server about all that was audited and compare every answer; exit 1 when one differs."""
@@ -112,7 +121,7 @@ def verify_server(
     from bench.serving.tables import render_verification
     from bench.serving.verify import verify
 
-    audited = _audited(deployment, images, data_root)
+    audited = _audited(deployment, images, data_root, signed_by)
     found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way), insist=bool(way))
     if as_json:
         print_json(found)
@@ -181,13 +190,13 @@ def load(
         raise typer.Exit(1)
 
 
-def _audited(folder: Path, images: Path | None, data_root: Path | None) -> Audited:
+def _audited(folder: Path, images: Path | None, data_root: Path | None, signed_by: Path | None = None) -> Audited:
     from bench.progress import Narrator
     from bench.serving.audited import read_audited
 
     narrator = Narrator()
     with narrator.showing():
-        return read_audited(folder, images, data_root, Path("artifacts") / "data", narrator.bar)
+        return read_audited(folder, images, data_root, Path("artifacts") / "data", narrator.bar, signed_by)
 
 
 def _ways(names: list[str] | None) -> list[Way]:

@@ -38,6 +38,7 @@ class Serving:
 
     Attributes:
         current: what is being served.
+        signed_by: the public key whose signature every version has to have, where there is one.
         seconds_to_ready: from starting the server's process to its being ready.
     """
 
@@ -47,6 +48,7 @@ class Serving:
     repository: Path
     work: Path
     _seen: str
+    signed_by: Path | None = None
     _read_bytes: int = 0
     _unsettled_since: float | None = None
     _health: bool = True
@@ -91,7 +93,7 @@ class Serving:
         """
         config = self.repository / self.current.name / CONFIG_FILE
         before = config.read_bytes()
-        found = take_snapshot(self.folder, self.repository)
+        found = take_snapshot(self.folder, self.repository, self.signed_by)
         if found.name != self.current.name:
             raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
         if _contract(found) != _contract(self.current):
@@ -168,10 +170,13 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def serving(folder: Path, place: Place, progress: Progress, *, shared_memory: bool = False) -> Iterator[Serving]:
+def serving(
+    folder: Path, place: Place, progress: Progress, *, shared_memory: bool = False, signed_by: Path | None = None
+) -> Iterator[Serving]:
     """Serve a deployment folder inside this block.
 
     Args:
+        signed_by: the public key whose signature it has to have, now and whenever it is written again.
         shared_memory: whether clients may have the server read memory that they share with it.
 
     Raises:
@@ -183,9 +188,9 @@ def serving(folder: Path, place: Place, progress: Progress, *, shared_memory: bo
     try:
         seen = fingerprint(folder)
         repository = work / MODELS
-        found = take_snapshot(folder, repository)
+        found = take_snapshot(folder, repository, signed_by)
         contract = contract_of(found, place.host, work, shared_memory=shared_memory)
         with TritonServer(work, repository, contract, place, progress=progress) as server:
-            yield Serving(folder, server, found, repository, work, seen)
+            yield Serving(folder, server, found, repository, work, seen, signed_by)
     finally:
         shutil.rmtree(work, ignore_errors=True)

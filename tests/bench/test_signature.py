@@ -19,6 +19,8 @@ from bench.deployment.signature import check_signature, signer
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
+from bench.serving.audited import read_audited
+from bench.serving.snapshot import take_snapshot
 from tests.bench.compared_model import cell_name, make_comparison
 
 pytest.importorskip("cryptography", reason="The extra 'serve' is older than signatures")
@@ -141,6 +143,22 @@ def test_going_back_signs_anew(folder: Path, keys: dict[str, tuple[Path, Path]])
     private, public = keys["ed25519"]
     assert roll_back(folder, sign=signer(private, no_password)).serving == 1
     assert check_deployment(folder, public).serving == 1
+
+
+def test_nothing_is_served_or_verified_that_is_not_signed_so(
+    folder: Path, keys: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    another, public = keys["another"][1], keys["ed25519"][1]
+    assert take_snapshot(folder, tmp_path / "models", public).serving == 2
+    assert len(read_audited(folder, None, None, tmp_path, signed_by=public).inputs) == 8
+    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+        take_snapshot(folder, tmp_path / "none", another)
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(ArtifactError, match="does not sign these checksums"):
+        read_audited(folder, None, None, tmp_path, signed_by=another)
+    for command in (["serve", str(folder)], ["verify-server", "127.0.0.1:1", "--deployment", str(folder)]):
+        refused = CliRunner().invoke(app, [*command, "--signed-by", str(another)])
+        assert "does not sign these checksums" in str(refused.exception)
 
 
 def test_a_key_that_others_may_read_is_refused(keys: dict[str, tuple[Path, Path]], tmp_path: Path) -> None:
