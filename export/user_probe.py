@@ -195,11 +195,20 @@ def _described(
     _refuse_others(outputs, location)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         return None, records
+    taken = set() if kind == "onnx" else {one.name for one in form.inputs}
     found = tuple(
-        Tensor(name=name, dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
+        Tensor(name=_beside(name, taken), dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
         for name, value in outputs.items()
     )
     return model.model_copy(update={"outputs": found}), records
+
+
+def _beside(name: str, taken: set[str]) -> str:
+    """An output's name where no input and no output before it has it: no ONNX file could hold both."""
+    while name in taken:
+        name += "_out"
+    taken.add(name)
+    return name
 
 
 def _refuse_others(outputs: dict[str, Array], location: Location) -> None:

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,6 +34,7 @@ from assay.errors import ArtifactError
 from assay.named_arrays import read_named, save_named
 from assay.results import Results, read_results
 from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet
+from assay.user.model import locate
 from bench.auditing.table import render as render_audit_table
 from bench.choose import choose
 from bench.cli.choose import render as render_choice
@@ -48,6 +49,8 @@ from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
 from bench.report import write_report
 from bench.terminal import Terminal
+from bench.user.exports import bring, exported
+from bench.user.work import Wanted, Work
 from export.inspect import read_model
 from export.on_onnx_repro import script
 from tests.bench.compared_model import cell_name, make_comparison
@@ -529,3 +532,99 @@ def test_a_choice_among_hostile_cells_is_told(tmp_path: Path) -> None:
     told = render_choice(choose(results, audit, Constraints(), "latency", None))
     assert "Pair" in told
     assert not any(one in told for one in UNSEEN)
+
+
+# Models that are brought along, by every route.
+
+ODD = (
+    "file", "self", "args", "kwargs", "class", "0", "allow_pickle", "data", "a b", "a/b", "a.b", "a[b]", "a\\b", "/x",
+    "..", "x.npy", "none", "\u00e9\u6f22", "a\0b",
+)  # fmt: skip
+FUNCTIONS = {
+    "torch": """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(4, 4)
+
+    def forward(self, left, right):
+        return {"relu": self.layer(left) + right, "self": torch.relu(left * right)}
+
+def make():
+    return Model()
+""",
+    "jax": """
+import jax.numpy as jnp
+
+def make(left, right):
+    return {"self": jnp.tanh(left) + right, "b c": left * right}
+""",
+    "tf": """
+import tensorflow as tf
+
+@tf.function
+def make(left, right):
+    return {"self": tf.tanh(left) + right, "b c": left * right}
+""",
+}
+
+
+def write_sum(path: Path, names: Sequence[str]) -> Path:
+    """A model that adds as many inputs as there are names, and gives the sum and its positive part."""
+    nodes = [helper.make_node("Sum", list(names), ["out"]), helper.make_node("Relu", ["out"], [f"{names[0]} too"])]
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "sum",
+        [tensor(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in names],
+        [tensor(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in ("out", f"{names[0]} too")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("names", [ODD, (*NAMES.values(), EVERYTHING, LONG)], ids=["odd", "hostile"])
+def test_a_model_with_any_names_is_looked_at_and_checked(names: Sequence[str], tmp_path: Path) -> None:
+    """Everything of `assay compare-model` but the timing, in its own jobs."""
+    location = locate(str(write_sum(tmp_path / "sum.onnx", names)))
+    work = Work(Wanted(location), tmp_path / "work", Narrator(Terminal(file=io.StringIO())))
+    brought = bring(work)
+    assert [one.name for one in brought.model.inputs] == list(names)
+    _, (export,), files = exported(work, brought)
+    assert export.status == "ok", export.reason
+    assert len(files) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FUNCTIONS)
+def test_every_route_and_runtime_takes_odd_names(framework: str, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(FUNCTIONS[framework])
+    shapes = ("--shape", "self=batch,4", "--shape", 'a[b] "c"/\u00e9\u202e{{x}}=batch,4')
+    done = assay(
+        *("compare-model", "model.py:make", "--framework", framework, *shapes),
+        *("--minutes", "2", "--precision", "0", "--out", "out"),
+        folder=tmp_path,
+    )
+    assert_seen(done)
+    results = read_results(tmp_path / "out/model-model-make/results.json")
+    assert {one.exporter: one.reason for one in results.exports if one.status != "ok"} == {}
+    timed = {cell.name: cell.reason for cell in results.cells if cell.status not in ("ok", "skipped")}
+    assert timed == {}
+    assert done.returncode == 0, done.stderr
+    assert sentinels(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [ODD, (*NAMES.values(), EVERYTHING, LONG)], ids=["odd", "hostile"])
+def test_an_onnx_file_with_any_names_is_timed_and_reported(names: Sequence[str], tmp_path: Path) -> None:
+    write_sum(tmp_path / "sum.onnx", names)
+    done = assay("compare-model", "sum.onnx", "--minutes", "2", "--precision", "0", "--out", "out", folder=tmp_path)
+    assert_seen(done)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = read_results(tmp_path / "out/model-sum/results.json")
+    assert {cell.name: cell.reason for cell in results.cells if cell.status != "ok"} == {}
+    assert (tmp_path / "out/model-sum/report/report.html").is_file()
