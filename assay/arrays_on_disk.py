@@ -7,11 +7,12 @@ that is free. Every array that Assay reads is read here; `tests/assay/test_array
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -172,9 +173,31 @@ def _check_whole(path: Path, stream: IO[bytes]) -> tuple[int, ...]:
     return shape
 
 
+def _read_header_3_0(stream: IO[bytes], max_header_size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The header of the format that numpy writes where a field's name is not Latin; it has no public reader.
+
+    Raises:
+        ValueError, SyntaxError, TypeError, KeyError: it is none.
+    """
+    length = int.from_bytes(stream.read(4), "little")
+    if length > max_header_size:
+        raise ValueError(f"a header of {length} bytes")
+    told = ast.literal_eval(stream.read(length).decode("utf-8"))
+    if not isinstance(told, dict) or told.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("a header that declares no array")
+    shape = told["shape"]
+    if not isinstance(shape, tuple) or not all(type(size) is int for size in shape):
+        raise ValueError(f"a shape of {shape!r}"[:100])
+    return shape, bool(told["fortran_order"]), np.lib.format.descr_to_dtype(told["descr"])
+
+
 def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+        (3, 0): _read_header_3_0,
+    }
     if version not in readers:
         raise ValueError(f"numpy's format {'.'.join(map(str, version))}, which Assay does not read")
     shape, _, dtype = readers[version](stream, max_header_size=LONGEST_HEADER)
