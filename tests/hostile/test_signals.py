@@ -129,8 +129,18 @@ def test_a_run_that_goes_on_keeps_its_folder(tmp_path: Path) -> None:
 def test_a_study_under_way(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(STUDY)
     running = Running(tmp_path, *arguments)
-    running.wait_for_file(tmp_path / "artifacts/small/weights/.bloodnet-28-torch-s0.training/progress.json")
+    running.wait_for_processes(3)
     running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+
+
+@pytest.mark.slow
+def test_a_training_that_has_something_to_go_on_from(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(STUDY)
+    running = Running(tmp_path, "train", "small.toml")
+    checkpoint = tmp_path / "artifacts/small/weights/.bloodnet-28-torch-s0.training/progress.json"
+    running.wait_for_file(checkpoint)
+    running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+    assert checkpoint.is_file()
 
 
 @pytest.mark.slow
