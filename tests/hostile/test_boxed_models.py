@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +83,13 @@ module = Writing()
 tf.saved_model.save(module, {file!r}, signatures=module.__call__.get_concrete_function())
 """
 
+GRAPH = """
+def graph(file):
+    import tensorflow as tf
+
+    return tf.saved_model.load(file)
+"""
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -138,14 +144,21 @@ def test_what_it_takes_too_much_of_is_one_message(
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "maker"), [("model.pt", SCRIPT), ("model", SAVED_MODEL)])
-def test_a_format_that_writes_files_writes_none(name: str, maker: str, tmp_path: Path) -> None:
-    outside, file = tmp_path / "outside", tmp_path / name
-    code = textwrap.dedent(maker.format(path=str(outside), file=str(file)))
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=300)
+@pytest.mark.parametrize(
+    ("maker", "load"),
+    [(SCRIPT, "import torch\n    return torch.jit.load"), (SAVED_MODEL, "import keras\n    return graph")],
+    ids=["torch", "tf"],
+)
+def test_a_graph_that_writes_files_writes_none(maker: str, load: str, tmp_path: Path) -> None:
+    """Such a file is refused before it is loaded; here somebody's own code loads it."""
+    outside, file = tmp_path / "outside", tmp_path / "model"
+    code = tmp_path / "maker.py"
+    code.write_text(maker.format(path=str(outside), file=str(file)))
+    subprocess.run([sys.executable, str(code)], check=True, capture_output=True, timeout=300)
     outside.unlink(missing_ok=True)
+    (tmp_path / "loads.py").write_text(f"{GRAPH}\ndef build():\n    {load}({str(file)!r})\n")
     with pytest.raises(AssayError, match="give --trust"):
-        brought(tmp_path, str(file))
+        brought(tmp_path, f"{tmp_path / 'loads.py'}:build")
     assert not outside.exists()
-    brought(tmp_path, str(file), trusted=True)
+    brought(tmp_path, f"{tmp_path / 'loads.py'}:build", trusted=True)
     assert outside.exists()
