@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import ArtifactError, InputError
+from assay.texts_on_disk import check_plain
 
 Array = NDArray[Any]
 
@@ -29,6 +30,7 @@ SHARE_OF_MEMORY = 0.25
 INFLATION, INFLATION_FLOOR = 50, 256 << 20
 """What a compressed file may grow by, and the bytes from where on that counts: honest arrays are smaller or denser."""
 MOST_ARRAYS = 10_000
+ZIP_START = b"PK\x03\x04"
 LONGEST_HEADER = 1 << 18
 """Of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
 EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
@@ -55,6 +57,7 @@ def load_array(path: Path, *, at_most: int | None = None) -> Array:
     Raises:
         ArtifactError: it is missing or damaged, holds objects, is not as long as it says, or is too large.
     """
+    check_plain(path)
     with _reporting(path, EXPECTED_ARRAY), path.open("rb") as stream:
         _check_whole(path, stream)
         _check_size(path, os.fstat(stream.fileno()).st_size, at_most)
@@ -67,6 +70,7 @@ def map_array(path: Path, mode: Literal["r", "r+", "c"] = "r") -> Array:
     Raises:
         ArtifactError: it is missing or damaged, holds objects, or is not as long as it says.
     """
+    check_plain(path)
     with _reporting(path, EXPECTED_ARRAY):
         with path.open("rb") as stream:
             shape = _check_whole(path, stream)
@@ -84,6 +88,7 @@ def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
     Raises:
         ArtifactError: it is missing or damaged, or an array holds objects, is not as long as it says, or is too large.
     """
+    check_plain(path)
     with _reporting(path, EXPECTED_ARRAYS), zipfile.ZipFile(path) as bundle:
         check_inflation(path, bundle, at_most)
         return {member.removesuffix(".npy"): read_member(path, bundle, member) for member in bundle.namelist()}
@@ -98,6 +103,7 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
     Raises:
         ArtifactError: they do.
     """
+    check_begins_as_zip(path)
     entries = bundle.infolist()
     names = [entry.filename for entry in entries]
     if len(entries) > MOST_ARRAYS or len(set(names)) < len(names):
@@ -116,6 +122,18 @@ def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = N
             found=_size(total),
             remedy="Save it from numpy.savez, which does not compress",
         )
+
+
+def check_begins_as_zip(path: Path) -> None:
+    """Refuse a zip with something before it: other readers may take that for the file.
+
+    Raises:
+        ArtifactError: it has.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(len(ZIP_START))
+    if start != ZIP_START:
+        raise ArtifactError(f"{path} is no plain zip", expected="its first member at its beginning", found=repr(start))
 
 
 def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> None:

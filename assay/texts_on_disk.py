@@ -32,6 +32,7 @@ def read_bytes(path: Path, at_most: int = MOST_BYTES) -> bytes:
         OSError: it cannot be read.
         ArtifactError: it is larger than `at_most` bytes.
     """
+    check_plain(path)
     with path.open("rb") as stream:
         content = stream.read(at_most + 1)
     if len(content) > at_most:
@@ -39,6 +40,16 @@ def read_bytes(path: Path, at_most: int = MOST_BYTES) -> bytes:
             f"{path} is too large for a record", expected=f"at most {at_most:,} bytes", found=f"{path.stat().st_size:,}"
         )
     return content
+
+
+def check_plain(path: Path) -> None:
+    """Refuse a pipe or device, which may never begin or never end; what is not there is left to whoever opens it.
+
+    Raises:
+        ArtifactError: it is one.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ArtifactError(f"{path} is no plain file", expected="a file", found="a pipe, socket or device")
 
 
 def read_json(path: Path, at_most: int = MOST_BYTES) -> Any:
@@ -54,9 +65,9 @@ def read_json(path: Path, at_most: int = MOST_BYTES) -> Any:
 def parse_json(text: str | bytes) -> Any:
     """
     Raises:
-        ValueError: it is no JSON, or nested deeper than any record.
+        ValueError: it is no JSON in UTF-8, or nested deeper than any record.
     """
     try:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))  # json would guess the encoding
     except RecursionError as error:
         raise ValueError("brackets nested deeper than in any record") from error

@@ -53,6 +53,13 @@ def check_saved_model(folder: Path) -> None:
     for name in OTHER_PROGRAMS:
         if (folder / name).exists():
             raise ArtifactError(f"{folder} has a second program, {name}", expected=f"only {SAVED_MODEL_FILE}")
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            raise ArtifactError(
+                f"{folder} has a link that leads out of it, {path.name:.100}",
+                expected="variables and assets of its own",
+                remedy="Copy the file in its place",
+            )
     file = folder / SAVED_MODEL_FILE
     try:
         size = file.stat().st_size

@@ -156,9 +156,15 @@ def _check_pickle(member: str, content: bytes) -> None:
         raise ArtifactError(
             f"{member} is a pickle of more than tensors, which could run code",
             expected=EXPECTED,
-            found=" ".join(str(error).split())[:300],
+            found=_global_in(error),
             remedy=REMEDY,
         ) from error
+
+
+def _global_in(error: Exception) -> str:
+    """What the pickle asked for; torch's own message goes on to say how to run it all the same."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return named.group(1) if named else f"what its weights-only reader refuses ({type(error).__name__})"
 
 
 def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgram:

@@ -237,6 +237,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "expr_str": check_expression,
     "guards_code": check_guard,
     "target": _check_target,
+    "as_operator": _check_target,
     "range_constraints": _check_symbol,
     "forward_arg_names": _check_argument,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from assay.arrays_on_disk import check_call, load_array, load_arrays, map_array
 from assay.errors import ArtifactError, InputError
+from assay.texts_on_disk import read_json
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("assay", "train", "export", "infer", "bench")
@@ -106,6 +108,20 @@ def test_a_missing_array_is_named(tmp_path: Path) -> None:
     for read in (load_array, map_array, load_arrays):
         with pytest.raises(ArtifactError, match=r"none\.npy cannot be read.*found nothing"):
             read(tmp_path / "none.npy")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    for read in (load_array, map_array, load_arrays, read_json):
+        with pytest.raises(ArtifactError, match="no plain file"):
+            read(tmp_path / "x.npy")
+
+
+def test_a_zip_with_something_before_it_is_refused(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "x.npz", {"x.npy": header((1,)) + bytes(4)})
+    path.write_bytes(b"\x80\x04" + path.read_bytes())
+    with pytest.raises(ArtifactError, match="no plain zip"):
+        load_arrays(path)
 
 
 def test_zips_of_one_name_twice_or_of_many_members_are_refused(tmp_path: Path) -> None:

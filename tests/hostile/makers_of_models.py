@@ -135,6 +135,9 @@ def programs(marker: Path) -> dict[str, Callable[[Members], Members]]:
         "a size that never ends": program(lambda one: _sizes(one)[0]["as_expr"].update(expr_str="9**9**9**9")),
         "a guard that is code": program(lambda one: one.update(guards_code=[f"{run} is None"])),
         "torch.os.system": program(lambda one: _call_system(one, marker)),
+        "torch.os.system as an argument": program(
+            lambda one: _nodes(one)[1]["inputs"][0].update(arg={"as_operator": "torch.os.system"})
+        ),
         "a library to load": program(lambda one: _nodes(one)[1].update(target="torch.ops.load_library")),
         "an operator on files": program(lambda one: _nodes(one)[1].update(target="torch.ops.aten.from_file.default")),
         "a name that is code": program(lambda one: _nodes(one)[1].update(name=f"x\n{run}\n")),
@@ -212,6 +215,8 @@ def write_torch(folder: Path) -> None:
     space = b"__torch__.torch.classes.c10d.ProcessGroup"
     rewritten(folder / "good.pt", folder / "class.pt", lambda m: {**m, "data.pkl": m["data.pkl"] + space})
     torch.save(Touch(marker), folder / "pickle.pt")
+    (folder / "before.pt").write_bytes(b"\0\0\0\0PTMF" + (folder / "good.pt").read_bytes())
+    (folder / "before.pt2").write_bytes(b"#!/bin/sh\n" + (folder / "good.pt2").read_bytes())
 
 
 def write_tf(folder: Path) -> None:

@@ -65,7 +65,7 @@ def torch_answers(torch_folder: Path) -> Answers:
 
 
 NAMED = {
-    "sample inputs": "data/sample_inputs/model.pt",
+    "sample inputs": "data/sample_inputs/model.pt, is a pickle of more than tensors, which could run code",
     "sample inputs, bare": "data/sample_inputs/model.pt",
     "old weights": "data/weights/model.pt",
     "old constants": "data/constants/model.pt",
@@ -103,6 +103,8 @@ def test_no_place_in_a_program_of_torch_runs_code(what: str, torch_answers: Answ
         ("class.pt", "torch.classes.c10d"),
         ("member.pt", "model.json"),
         ("pickle.pt", ".pt"),
+        ("before.pt", "no plain zip"),
+        ("before.pt2", "no plain zip"),
     ],
 )
 def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: str, torch_answers: Answers) -> None:
@@ -237,6 +239,10 @@ def _more_of_tf(folder: Path) -> None:
         second.mkdir()
         (second / "saved_model.pb").write_bytes((folder / "good" / "saved_model.pb").read_bytes())
         (second / name).write_bytes(b"")
+    linked = folder / "linked"
+    (linked / "variables").mkdir(parents=True)
+    (linked / "saved_model.pb").write_bytes((folder / "good" / "saved_model.pb").read_bytes())
+    (linked / "variables" / "variables.data-00000-of-00001").symlink_to("/etc/passwd")
     damaged = folder / "damaged"
     damaged.mkdir()
     (damaged / "saved_model.pb").write_bytes(b"\x00\x01 no model")
@@ -258,6 +264,7 @@ def tf_answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         ("second-pbtxt", "a second program"),
         ("second-cpb", "a second program"),
         ("damaged", "cannot be read"),
+        ("linked", "a link that leads out of it"),
     ],
 )
 def test_a_saved_model_that_acts_is_refused_before_it_is_loaded(folder: str, words: str, tf_answers: Answers) -> None:
