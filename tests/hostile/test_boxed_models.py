@@ -42,7 +42,7 @@ def leaks(port, outside):
 """
 MODELS = {
     "torch": "import torch\n    return torch.nn.Linear(4, 2)",
-    "tf": "import keras\n    return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])",
+    "tf": "import keras\n    return keras.Sequential([keras.layers.Input((4,), name='rows'), keras.layers.Dense(2)])",
     "jax": "import jax.numpy as jnp\n    return lambda rows: jnp.tanh(rows)",
 }
 APPETITES = {
