@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.errors import ArtifactError
 from assay.localisation import Localisation
 from assay.numbers import Measured
-from assay.records import Record
+from assay.records import OLDER, Record
 from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.texts_on_disk import read_bytes
 
@@ -334,7 +334,7 @@ def read_audit(path: Path) -> Audit:
         ArtifactError: missing, damaged, or of another version.
     """
     try:
-        return Audit.model_validate_json(read_bytes(path))
+        return Audit.model_validate_json(read_bytes(path), context=OLDER)
     except OSError as error:
         raise ArtifactError(
             f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=str(error)

@@ -26,7 +26,7 @@ class Constraints(Record):
     Attributes:
         architecture, size, batch, threads: of the cell.
         least_accuracy: share of test images, held against the lower bound.
-        most_p99_ms: of one call at the host boundary.
+        most_p99_ms: of one call at the host boundary, held against the upper bound.
         most_memory_mib: highest resident memory of the process.
         precisions: allowed; "fp32", "bf16", "fp16", "int8".
         runtimes: allowed, by registered name.
@@ -54,6 +54,8 @@ class Candidate(Record):
             What passed its audit is then as right as the rest.
         accuracy_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
             class; `accuracy_open` of them are too close to call and are counted both ways, see `bench.accuracy`.
+        p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
+        calls: that it is of.
         tied: its objective is a tie with the answer's.
         front: nothing dominates it.
     """
@@ -67,6 +69,8 @@ class Candidate(Record):
     accuracy_inferred: bool = False
     accuracy_open: int = 0
     p99_ms: float
+    p99_at_most_ms: float | None = None
+    calls: int = 0
     memory_mib: float | None
     front: bool = False
     tied: bool = False
@@ -81,7 +85,7 @@ class NearMiss(Record):
     """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
 
     Attributes:
-        images: that an accuracy is of.
+        images: that an accuracy is of, or calls that a p99 is of.
     """
 
     cell: str
@@ -155,6 +159,8 @@ def in_words(miss: NearMiss) -> str:
     if miss.constraint == "accuracy":
         of = f" (of {miss.images:,} images)" if miss.images else ""
         return f"accuracy is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
+    if miss.constraint == "p99 unknown":
+        return f"{miss.images:,} calls do not bound p99 from above: it is {miss.found:.4g} ms or more"
     unit = "ms" if miss.constraint == "p99" else "MiB"
     return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
 

@@ -16,7 +16,17 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.attribution import AffineFit, Attribution, Crossover
 from assay.errors import ArtifactError
 from assay.factors import Factors
-from assay.records import Interval, Record, Verdict
+from assay.records import (
+    OLDER,
+    Duration,
+    Interval,
+    IntervalOfShare,
+    IntervalOfTime,
+    Record,
+    Share,
+    TailOfTime,
+    Verdict,
+)
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck
 from assay.texts_on_disk import read_json
@@ -64,9 +74,9 @@ class Metrics(Record):
     """
 
     count: int
-    accuracy: Interval
-    macro_auc: Interval
-    recall: dict[str, Interval]
+    accuracy: IntervalOfShare
+    macro_auc: IntervalOfShare
+    recall: dict[str, IntervalOfShare]
     confusion: list[list[int]]
 
 
@@ -76,8 +86,8 @@ class Epoch(Record):
     epoch: float
     training_loss: float
     validation_loss: float
-    validation_accuracy: float
-    seconds: float
+    validation_accuracy: Share
+    seconds: Duration
 
 
 class Training(Record):
@@ -91,8 +101,8 @@ class Training(Record):
     started_from: str | None
     parameters: int
     best_epoch: float
-    validation_accuracy: float
-    seconds: float
+    validation_accuracy: Share
+    seconds: Duration
     history: list[Epoch]
     test: Metrics
 
@@ -184,11 +194,14 @@ class Export(Record):
 
 
 class Timing(Record):
-    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls."""
+    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
 
-    median_ms: Interval
-    p90_ms: Interval
-    p99_ms: Interval
+    The 99th percentile has bounds that a tail allows (`bench.tails`), none above where the calls are too few.
+    """
+
+    median_ms: IntervalOfTime
+    p90_ms: IntervalOfTime
+    p99_ms: TailOfTime
     samples: int
     processes: int
 
@@ -202,9 +215,9 @@ class ColdStart(Record):
         first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
     """
 
-    import_seconds: float
-    load_seconds: float
-    first_call_seconds: float
+    import_seconds: Duration
+    load_seconds: Duration
+    first_call_seconds: Duration
 
 
 class Steadiness(Record):
@@ -394,7 +407,7 @@ def read_results(path: Path) -> Results:
             remedy="Install the version of onnx-assay that wrote it, or a newer one",
         )
     try:
-        return Results.model_validate(record)
+        return Results.model_validate(record, context=OLDER)
     except ValidationError as error:
         first = error.errors()[0]
         raise ArtifactError(

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binomtest, norm
 
-from assay.records import Record
+from assay.records import Record, Share
 
 BINS = 15
 
@@ -24,19 +25,19 @@ class Accuracy(Record):
         p_value: exact McNemar test of no difference, two-sided.
     """
 
-    images: int
-    reference: float
-    candidate: float
-    lost: int
-    gained: int
-    p_value: float
+    images: int = Field(ge=0)
+    reference: Share
+    candidate: Share
+    lost: int = Field(ge=0)
+    gained: int = Field(ge=0)
+    p_value: Share
 
 
 class Calibration(Record):
     """Expected calibration error of the reference and the candidate; `shift` is the second less the first."""
 
-    reference: float
-    candidate: float
+    reference: Share
+    candidate: Share
     shift: float
 
     @classmethod

@@ -53,7 +53,8 @@ def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64], seed: int 
     draws = random.integers(0, len(labels), (RESAMPLES, len(labels)))
     resampled = [_macro_auc(scores[draw], labels[draw]) for draw in draws]
     low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return Interval(value=_macro_auc(scores, labels), low=float(low), high=float(high))
+    value = _macro_auc(scores, labels)
+    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
 def _macro_auc(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -27,7 +27,9 @@ def choose(
     accuracy: Annotated[
         float | None, typer.Option("--accuracy", help="At least, 0.98 for 98 %; held against the interval's lower end.")
     ] = None,
-    p99: Annotated[float | None, typer.Option("--p99", help="At most, milliseconds of one call.")] = None,
+    p99: Annotated[
+        float | None, typer.Option("--p99", help="At most, milliseconds of one call; held against the upper bound.")
+    ] = None,
     memory: Annotated[float | None, typer.Option("--memory", help="At most, MiB of the process.")] = None,
     precision: Annotated[list[str] | None, typer.Option("--precision", help="Allowed; may be repeated.")] = None,
     runtime: Annotated[list[str] | None, typer.Option("--runtime", help="Allowed; may be repeated.")] = None,
@@ -152,7 +154,14 @@ def _numbers(choice: Choice, cell: str) -> str:
     memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
     accuracy = f", accuracy {one.accuracy.value:.2%}" if one.accuracy else ""
     accuracy += f" of {one.accuracy_images:,} images" if one.accuracy and one.accuracy_images else ""
-    return f"{value}, p99 {one.p99_ms:.4g} ms{memory}, {one.precision}{accuracy}"
+    return f"{value}, {_p99(one)}{memory}, {one.precision}{accuracy}"
+
+
+def _p99(one: Candidate) -> str:
+    """The 99th percentile with its bound, or that the calls are too few for one."""
+    if one.p99_at_most_ms is not None:
+        return f"p99 {one.p99_ms:.4g} ms (at most {one.p99_at_most_ms:.4g})"
+    return f"p99 {one.p99_ms:.4g} ms or more ({one.calls} calls)"
 
 
 def _model(text: str | None) -> tuple[str | None, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.records import Interval
+from assay.records import Interval, Tail
 from assay.results import Cell, ColdStart, Comparison, Timing
 from bench.report.blocks import Column, Section, Table, Tone, Value
 from bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed
@@ -119,7 +119,7 @@ def _timing(timing: Timing | None, path: str) -> tuple[Value, Value, Value, Valu
     return (
         _estimate(timing.median_ms, f"{path}/median_ms"),
         _estimate(timing.p90_ms, f"{path}/p90_ms"),
-        _estimate(timing.p99_ms, f"{path}/p99_ms"),
+        _tail(timing.p99_ms, f"{path}/p99_ms"),
         _number(timing.samples, f"{path}/samples"),
         _number(timing.processes, f"{path}/processes"),
     )
@@ -144,6 +144,13 @@ def _ratio(cell: Cell, compared: tuple[int, Comparison] | None) -> Value:
 
 def _estimate(estimate: Interval | None, path: str) -> Value:
     return Value("") if estimate is None else Value(interval(estimate), estimate.value, f"{path}/value")
+
+
+def _tail(found: Tail, path: str) -> Value:
+    """The quantile with its bounds; where nothing bounds it from above, "or more"."""
+    if found.high is not None:
+        return _estimate(Interval(value=found.value, low=found.low, high=found.high), path)
+    return Value(f"{significant(found.value)} or more", found.value, f"{path}/value")
 
 
 def _number(number: float | None, path: str) -> Value:

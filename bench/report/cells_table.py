@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars
 
-from assay.records import Interval
+from assay.records import Tail
 from assay.results import Cell, Results, Timing
 from assay.store import write_atomically
 from assay.tables import write_table
@@ -109,7 +109,7 @@ def _timing(boundary: str, timing: Timing | None) -> dict[str, Plain]:
     )
 
 
-def _estimate(name: str, estimate: Interval | None) -> dict[str, Plain]:
+def _estimate(name: str, estimate: Tail | None) -> dict[str, Plain]:
     if estimate is None:
         return {}
     return {f"{name}_value": estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
