@@ -169,6 +169,7 @@ class Export(Record):
         exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
         precision: what the graph computes in.
         calibration: of an integer graph.
+        file_is_right: its numbers are those of the model without ONNX Runtime's optimisations, which are what is wrong.
     """
 
     architecture: str
@@ -191,6 +192,7 @@ class Export(Record):
     agreement: list[Agreement] = Field(default_factory=list)
     precision: str = "fp32"
     calibration: Calibration | None = None
+    file_is_right: bool = False
 
 
 class Timing(Record):

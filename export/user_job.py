@@ -7,6 +7,7 @@ They are apart because the reference may itself come from an export: TensorFlow 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import __version__
 from assay.arrays_on_disk import load_array
-from assay.errors import AssayError, ExportFailedError
+from assay.errors import AssayError, ExportFailedError, InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
-from assay.results import Export
+from assay.results import Agreement, Export
 from assay.ties import read_deciders
 from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
@@ -31,6 +32,7 @@ from export.finish import finish
 from export.inspect import one_line, read_model
 from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
+from export.user_guilt import Guilt, guilt_of
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
 
@@ -56,7 +58,7 @@ class ExportMessage(BaseModel):
 
 
 class CheckMessage(BaseModel):
-    """What to compare; the answer has "agreement", a list, and "reason". `deciders` need not exist."""
+    """What to compare; the answer has "agreement", a list, "reason" and "file_is_right". `deciders` need not exist."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -207,20 +209,38 @@ def check(message: Message) -> Message:
     records, native, reference = (load_array(path) for path in (request.records, request.native, request.reference))
     natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
-    agreements = []
+    by_level: dict[str, list[Agreement]] = {}
     for level, session in sessions_at_every_level(request.file, request.exporter):
         for batch in _batches(model, len(reference)):
             subject = f"{request.exporter} at level {level}, batch {batch}"
             rows = _rows(session, model, records[: min(batch, len(records))], batch, subject)
             count = min(len(rows), len(reference))
-            agreements.append(judge.compare(subject, rows[:count], np.arange(count)))
-    failed = [record for record in agreements if not record.passed]
-    reason = f"{failed[0].subject}: {failed[0].reason}" if failed else ""
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            by_level.setdefault(level, []).append(judge.compare(subject, rows[:count], np.arange(count)))
+    guilt = guilt_of(by_level)
+    where = _where(request.file, model, records, guilt) if guilt.file_is_right else ""
     return {
-        "agreement": [cast("Message", record.model_dump(mode="json")) for record in agreements],
-        "reason": reason + more,
+        "agreement": [cast("Message", one.model_dump(mode="json")) for found in by_level.values() for one in found],
+        "reason": guilt.reason + where,
+        "file_is_right": guilt.file_is_right,
     }
+
+
+def _where(file: Path, model: UserModel, records: np.ndarray, guilt: Guilt) -> str:
+    """At which node the optimiser goes wrong, in words; "" where that cannot be followed."""
+    from export.on_onnx_double import without_initialisers  # noqa: PLC0415
+    from export.on_onnx_runners import NATIVE_LEVEL  # noqa: PLC0415
+    from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415
+
+    wrong, right = Run(guilt.levels[-1].removeprefix("enable_"), file), Run(NATIVE_LEVEL, file)
+    batch = _batches(model, len(records))[-1]
+    inputs = inputs_of(model, repeated(records, batch))
+    feeds = dict(zip((one.name for one in without_initialisers(read_model(file).graph)), inputs, strict=True))
+    with tempfile.TemporaryDirectory(prefix="assay-guilt-") as folder:
+        try:
+            found = departures(wrong, right, feeds, Path(folder))
+        except InputError:  # onnx's reference evaluator cannot run it
+            return ""
+    return "".join(f"; {one}" for one in found[:1])
 
 
 def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
@@ -257,7 +277,7 @@ def double(message: Message) -> Message:
     count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
     compute = compute_double(read_model(request.file), request.file.name)
     exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
-    check_reference(model, exact, native)
+    check_reference(model, exact, native, by_columns=True)
     np.save(request.out, with_own_whole_numbers(model, exact, native))
     return {}
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from assay.agreement import CEILING
+from assay.columns import columns_of, reason_against_columns
 from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
@@ -262,11 +263,13 @@ def _independent(model: UserModel, native: Compute, records: Records, rows: Arra
     return bool(close.all())
 
 
-def check_reference(model: UserModel, exact: Array, native: Array) -> None:
+def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:
     """Make sure that outputs can be a reference for a model's own: every output on its own scale.
 
     Args:
         exact: (records, `model.width`); `native` has so many records or more.
+        by_columns: every column on its own scale too, which what comes from an export has to bear: a column that is a
+            small difference of large numbers is then no reference either, and fp32 takes its place.
 
     Raises:
         InputError: an output is not what the model gives, or further from it than fp32 explains; or all are zero.
@@ -287,6 +290,11 @@ def check_reference(model: UserModel, exact: Array, native: Array) -> None:
                 expected=f"at most {CEILING * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
+        shape = (-1, *output.shape)
+        reference, error = both.reference.reshape(shape), np.abs(both.found - both.reference).reshape(shape)
+        columns = columns_of(reference, np.zeros_like(reference), CEILING * scale) if by_columns else []
+        if reason := reason_against_columns(columns, error):
+            raise InputError(f"Its output '{name}' in float64 is not the model's own to rounding in fp32", found=reason)
 
 
 def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:

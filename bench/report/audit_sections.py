@@ -82,6 +82,8 @@ def headline(audit: Audit) -> str:
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
     if audit.passed:
         return f"The audit passed: all {compared} are within what is tolerated, and {flips}."
+    if not comparisons:
+        return "The audit FAILED: nothing could be compared with float64."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
 
 

@@ -177,7 +177,9 @@ def _cells(
     missing = [
         blank_cell(
             group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
-        ).model_copy(update={"reason": f"the export failed: {export.reason}"})
+        ).model_copy(
+            update={"reason": export.reason if export.file_is_right else f"the export failed: {export.reason}"}
+        )
         for export in exports
         if export.status == "failed"
         for batch in group.batches
@@ -244,7 +246,10 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
 def refusals(results: Results) -> list[str]:
     """Why the answer is no: numbers that differ, or no ONNX file at all; none means yes."""
     wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
-    found = [f"the export by {one.exporter} is wrong: {one.reason}" for one in wrong]
+    found = [
+        f"{one.exporter}: {one.reason}" if one.file_is_right else f"the export by {one.exporter} is wrong: {one.reason}"
+        for one in wrong
+    ]
     found += [
         f"{cell.label}, batch {cell.batch}: {part.reason}"
         for cell in results.cells

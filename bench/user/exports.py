@@ -45,10 +45,13 @@ NATIVE_NAMES = {
 
 
 class Judged(Record):
-    """What a check answers: how a file agrees, and why it may not be used, "" where it may."""
+    """What a check answers: how a file agrees, why it may not be used, "" where it may, and whether only ONNX Runtime's
+    optimiser is why.
+    """
 
     agreement: list[Agreement]
     reason: str
+    file_is_right: bool
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
         done = record
         if record.exporter in files:
             done = _checked(work, brought, record, files[record.exporter])
-            if done.status != "ok" and look_for_deciders(work, brought, files):
+            if done.reason and look_for_deciders(work, brought, files):
                 done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
@@ -299,8 +302,9 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
     judged = read_answer(Judged, answer, "export.user_job")
-    agreement, reason = judged.agreement, judged.reason
-    return record.model_copy(update={"agreement": agreement, "reason": reason, "status": "failed" if reason else "ok"})
+    is_right = judged.file_is_right  # then it is timed, and each runtime judged by its own numbers
+    found = {"agreement": judged.agreement, "reason": judged.reason, "file_is_right": is_right}
+    return record.model_copy(update={**found, "status": "failed" if judged.reason and not is_right else "ok"})
 
 
 def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -> Answer:

@@ -11,8 +11,11 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from assay.audit import Audit
+from assay.jobs import run_job
+from assay.user.model import locate
 from bench.auditing.pair import PairRequest, audit_pair
 from export.on_onnx_localize import localise
+from export.user_probe import Probed
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6
@@ -158,3 +161,65 @@ def test_a_right_file_is_not_wrong_because_an_evaluator_is(tmp_path: Path) -> No
     x = np.random.default_rng(0).normal(size=(ROWS, WIDTH)).astype(np.float32)
     found = audited(tmp_path, file, file, x)
     assert found.passed, found.reasons
+
+
+def keepdims(path: Path) -> Path:
+    """No layer norm, which ONNX Runtime fuses to one: the mean without its dimension is taken off columns, not rows."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[-1], keepdims=0, name="mean"),
+        helper.make_node("Sub", ["x", "mean"], ["centred"], name="centre"),
+        helper.make_node("Pow", ["centred", "two"], ["squares"], name="square"),
+        helper.make_node("ReduceMean", ["squares"], ["variance"], axes=[-1], keepdims=0, name="variance"),
+        helper.make_node("Add", ["variance", "eps"], ["safe"], name="safe"),
+        helper.make_node("Sqrt", ["safe"], ["deviation"], name="root"),
+        helper.make_node("Div", ["centred", "deviation"], ["normal"], name="divide"),
+        helper.make_node("Mul", ["normal", "scale"], ["scaled"], name="scale"),
+        helper.make_node("Add", ["scaled", "bias"], ["y"], name="shift"),
+    ]
+    random = np.random.default_rng(0)
+    constants = {"two": np.float32(2), "eps": np.float32(1e-5)}
+    constants |= {name: random.normal(1, 0.2, WIDTH).astype(np.float32) for name in ("scale", "bias")}
+    graph = helper.make_graph(
+        nodes,
+        "keepdims",
+        [helper.make_tensor_value_info("x", FLOAT, [WIDTH, WIDTH])],
+        [helper.make_tensor_value_info("y", FLOAT, [WIDTH, WIDTH])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_commands(tmp_path: Path) -> None:
+    file = keepdims(tmp_path / "keepdims.onnx")
+    found = audited(tmp_path, file, file, np.random.default_rng(1).normal(size=(WIDTH, WIDTH)).astype(np.float32))
+    assert not found.passed
+    assert {one.subject for one in found.models[0].comparisons if one.passed} == {"candidate in onnxruntime, no-opt"}
+    assert all("the file is right and onnxruntime, all goes wrong" in str(one) for one in found.models[0].localisations)
+    location = locate(str(file))
+    message = {
+        "location": location.model_dump(mode="json"),
+        "shapes": [],
+        "dimensions": {},
+        "inputs": None,
+        "batches": [1],
+        "folder": str(tmp_path),
+    }
+    probed = Probed.model_validate(run_job("export.user_probe", message, tmp_path / "log", limit_seconds=300))
+    checked = run_job(
+        "export.user_job",
+        {
+            "do": "check",
+            "model": probed.model.model_dump(mode="json"),
+            "exporter": "given",
+            "file": str(file),
+            "exact": True,
+            "deciders": str(tmp_path / "deciders.npz"),
+            **{name: str(tmp_path / f"{name}.npy") for name in ("records", "native", "reference")},
+        },
+        tmp_path / "log",
+        limit_seconds=300,
+    )
+    assert checked["file_is_right"]
+    assert "the file is right (it agrees at level disable_all" in str(checked["reason"])
+    assert "; the file is right and onnxruntime, all goes wrong at node" in str(checked["reason"])

@@ -12,7 +12,7 @@ from bench.auditing.record import write_audit
 from bench.report import write_report
 from bench.report.about_audit import audit
 from bench.report.audit_page import render_audit
-from bench.report.audit_sections import outcome_items
+from bench.report.audit_sections import headline, outcome_items
 from bench.report.blocks import Listing, Paragraphs, Table
 from bench.report.evidence import Evidence
 from tests.bench.report.sample_audit import HASH, NOTICE, sample_audit
@@ -148,3 +148,11 @@ def test_the_page_prints(failed: Audit, browser: Browser, tmp_path: Path) -> Non
     page.close()
     assert printed.startswith(b"%PDF")
     assert len(printed) > 20_000
+
+
+def test_an_audit_that_compared_nothing_counts_no_comparisons() -> None:
+    audit = sample_audit()
+    empty = [model.model_copy(update={"comparisons": []}) for model in audit.models]
+    assert headline(audit.model_copy(update={"models": empty, "verdict": "failed"})) == (
+        "The audit FAILED: nothing could be compared with float64."
+    )
