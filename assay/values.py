@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 WHOLE_KINDS = "biu"
 DIGITS_OF_FLOAT64 = 2**53
 """Beyond it not every whole number is a float64."""
+NO_EVIDENCE = "the reference is not finite: it is NaN throughout, and agrees with whatever has broken"
 EQUALITY = "equality: whole numbers have no rounding error"
 
 

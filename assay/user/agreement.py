@@ -17,7 +17,7 @@ from assay.columns import columns_of, reason_against_columns
 from assay.results import Agreement
 from assay.ties import Decider
 from assay.user.model import Tensor, UserModel
-from assay.values import EQUALITY, Settled, differences, is_whole, settled
+from assay.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 
 Rows = NDArray[np.generic]
 Places = NDArray[np.integer]
@@ -60,6 +60,8 @@ class Judge:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
         if is_whole(output.dtype):
             return self._counted(subject, output, rows, places, part)
+        if np.isnan(self.reference[:, part]).all():
+            return _failed(subject, len(rows), label + NO_EVIDENCE)
         mine = settled(self.reference[places, part], rows)
         if mine.lost:
             return _failed(subject, len(rows), label + mine.problem)

@@ -14,7 +14,7 @@ from assay.audit import AuditedTolerance, Comparison
 from assay.columns import Columns, columns_of, reason_against_columns
 from assay.numbers import Measured, measure
 from assay.ties import Decider
-from assay.values import EQUALITY, Mask, differences, settled
+from assay.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from bench.auditing.judge import judged, tolerance_for
 from bench.auditing.runs import Call
 
@@ -54,6 +54,8 @@ class AuditedOutput:
             return "no outputs"
         if self.whole:
             return self._counted(reference, found)
+        if np.isnan(reference).all():
+            return NO_EVIDENCE
         both = settled(reference, found)
         return measure(both.reference, both.found).model_copy(update={"lost": both.lost})
 

@@ -186,3 +186,10 @@ def test_a_small_column_is_not_excused_by_a_large_one() -> None:
     found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
     assert not found.passed
     assert found.reason.startswith("column 3 of 4 differs by 0.1")
+
+
+def test_an_output_that_is_nan_throughout_is_no_evidence() -> None:
+    broken = np.full((RECORDS, 4), np.nan)
+    found = Judge(model(BOXES), broken, {"torch": broken}).compare("ort.cpu", broken, np.arange(RECORDS))
+    assert not found.passed
+    assert "NaN throughout" in found.reason

@@ -111,6 +111,15 @@ def test_a_file_that_does_not_agree_makes_the_time_invalid() -> None:
     assert only(results.model_copy(update={"exports": exports})).outcome == "invalid"
 
 
+def test_a_right_file_that_only_the_optimiser_gets_wrong_leaves_each_runtime_its_own_numbers() -> None:
+    results = compared((3.1, 3.0, 3.2), "faster")
+    update = {"agreement": [agreement("torch-dynamo at level 99", error=0.3)], "file_is_right": True}
+    exports = [
+        export.model_copy(update=update) if export.exporter == "torch-dynamo" else export for export in results.exports
+    ]
+    assert only(results.model_copy(update={"exports": exports})).outcome == "faster"
+
+
 def test_agreement_that_was_not_measured_is_not_claimed() -> None:
     results = with_cells(compared((3.1, 3.0, 3.2), "faster"), NATIVE, agreement=None)
     assert only(results).finding.endswith("; agreement was not measured for tf.function.")
