@@ -14,7 +14,8 @@ from assay.records import Record
 from assay.served import Tensor
 
 OVERHEAD_BYTES = 65_536
-"""What a request may have around its numbers."""
+NAME_BYTES, TENSOR_BYTES = 6, 512
+"""What a request may have around its numbers; for each character of a tensor's name, and for the rest of a tensor."""
 JSON_BYTES, VARINT_BYTES = 32, 10
 """The most that one number takes as JSON with what surrounds it, and in a typed field of gRPC."""
 LARGEST_ID = 256
@@ -92,14 +93,20 @@ class Contract(Record):
         return max(self.most_records, 1) * sum(math.prod(one.wire_shape) for one in self.inputs)
 
     @cached_property
+    def overhead(self) -> int:
+        """Bytes of what a request has around its numbers."""
+        tensors = [*self.inputs, *self.outputs]
+        return OVERHEAD_BYTES + sum(NAME_BYTES * len(one.name) + TENSOR_BYTES for one in tensors)
+
+    @cached_property
     def largest_body(self) -> int:
         """Bytes of a request over HTTP, as JSON."""
-        return self.numbers * JSON_BYTES + OVERHEAD_BYTES
+        return self.numbers * JSON_BYTES + self.overhead
 
     @cached_property
     def largest_message(self) -> int:
         """Bytes of a request over gRPC, its numbers raw or in typed fields."""
-        return self.numbers * VARINT_BYTES + OVERHEAD_BYTES
+        return self.numbers * VARINT_BYTES + self.overhead
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """

@@ -113,7 +113,9 @@ def _objects(said: object, known: frozenset[str], where: str) -> list[Said]:
 def _inputs(said: Said, sent: memoryview, contract: Contract) -> tuple[list[Said], bytes]:
     found = _objects(said.get("inputs"), INPUT_KEYS, "the inputs")
     names = [one.get("name") for one in found]
-    contract.check_inputs(cast("list[str]", [name if isinstance(name, str) else "" for name in names]))
+    if not all(isinstance(name, str) for name in names):
+        raise RefusedError("an input's name is no text")
+    contract.check_inputs(cast("list[str]", names))
     written: list[Said] = []
     parts: list[bytes | memoryview] = []
     shapes: list[list[int]] = []

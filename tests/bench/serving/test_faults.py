@@ -7,6 +7,8 @@ import os
 import socket
 import struct
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from bench.serving.serve import serving
 from infer import wire
 from infer.ports import LOOPBACK, Ports
 from infer.triton import Place
+from infer.wire.clients import grpc_client
+from infer.wire.clients import refusal as refusal_of_client
 from tests import serving_folder
 from tests.bench.serving.conftest import Served
 
@@ -107,6 +111,27 @@ def test_a_header_that_promises_other_bytes_is_refused(served: Served) -> None:
         status, said = post(served, request(), f"Inference-Header-Content-Length: {length}\r\n")
         assert status in REFUSED, said
         assert json.loads(said)["error"]
+
+
+def test_the_server_s_own_memory_is_not_registered(served: Served) -> None:
+    """Though clients may register theirs here; and over gRPC nobody registers anything."""
+    own = [path.name for path in Path("/dev/shm").glob("assay-serve-*")]
+    assert own
+    for name in [*own, f"../shm/{own[0]}", f"./{own[0]}", "assay-not-there"]:
+        body = json.dumps({"key": f"/{name}", "offset": 0, "byte_size": 1}).encode()
+        request = urllib.request.Request(
+            f"{served.ready['http']}/v2/systemsharedmemory/region/stolen/register",
+            data=body,
+            headers={"Content-Type": "application/json"},
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
+            pass
+        refused.value.close()
+        assert refused.value.code == (403 if name in own else 400)
+    client = grpc_client(served.grpc)
+    with pytest.raises(refusal_of_client(), match="no such call"):
+        client.register_system_shared_memory("stolen", f"/{own[0]}", 1)
+    client.close()
 
 
 def test_another_model_is_not_found(served: Served) -> None:
