@@ -1,0 +1,106 @@
+"""Commands of Assay run one after the other, each in a fork of a process that has imported them already.
+
+A fork costs milliseconds where a fresh `assay` costs seconds, and everything that a command does to its process ends
+with it. What is looked at: exit status, what it printed, its own and its children's highest memory, and its time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LIMIT_SECONDS = 60
+MOST_BYTES = 2 * 1024**3
+TIMED_OUT = -signal.SIGALRM
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        status: exit status, or minus the number of the signal that ended it.
+        peak_bytes: the highest resident memory of the command or of any of its children.
+    """
+
+    status: int
+    printed: str
+    peak_bytes: int
+
+    def problem(self) -> str:
+        """What is wrong with how it ended; empty where nothing is."""
+        if self.status == TIMED_OUT:
+            return f"took more than {LIMIT_SECONDS} s"
+        if self.status not in (0, 1, 2):
+            return f"ended with status {self.status}"
+        if "Traceback (most recent call last)" in self.printed:
+            return "printed a traceback"
+        if "\x1b" in self.printed:
+            return "printed a control character"
+        if self.peak_bytes > MOST_BYTES:
+            return f"took {self.peak_bytes / 1024**3:.1f} GiB"
+        return ""
+
+
+def run(work: Callable[[], object], folder: Path, output: Path, variables: dict[str, str]) -> Ended:
+    """Run `work` in a fork of this process, in `folder`, with its output in a file.
+
+    An `AssayError` ends it as the command line does: its message, its exit code. So does `SystemExit`.
+    """
+    pid = os.fork()
+    if pid == 0:
+        _as_child(work, folder, output, variables)
+    _, status, usage = os.wait4(pid, 0)
+    return Ended(
+        os.waitstatus_to_exitcode(status),
+        output.read_text(encoding="utf-8", errors="replace"),
+        usage.ru_maxrss * 1024,
+    )
+
+
+def command(*arguments: str) -> Callable[[], object]:
+    """A command line, as `run` takes it."""
+
+    def work() -> None:
+        from bench.cli.main import main  # noqa: PLC0415
+
+        sys.argv = ["assay", *arguments]
+        main()
+
+    return work
+
+
+def _as_child(work: Callable[[], object], folder: Path, output: Path, variables: dict[str, str]) -> None:
+    from assay.errors import AssayError  # noqa: PLC0415
+
+    status = 70  # an exception that nobody foresaw
+    try:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LIMIT_SECONDS)
+        stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stream, 1)
+        os.dup2(stream, 2)
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115, PTH123
+        os.environ.update(variables)
+        os.chdir(folder)
+        try:
+            work()
+            status = 0
+        except AssayError as error:
+            print(f"assay: {error}", file=sys.stderr)  # noqa: T201
+            status = error.exit_code
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        except BaseException:  # noqa: BLE001  the parent reads it
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
