@@ -392,6 +392,8 @@ def read_results(path: Path) -> Results:
     try:
         record = read_json(path)
         version = record["schema_version"]
+        if not isinstance(version, int):
+            raise TypeError("a schema_version that is no whole number")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"Cannot read results from {path}",
