@@ -87,7 +87,7 @@ def _as_child(work: Callable[[], object], folder: Path, output: Path, variables:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(stream, 1)
         os.dup2(stream, 2)
-        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115, PTH123
+        sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
         os.environ.update(variables)
         os.chdir(folder)
         try:

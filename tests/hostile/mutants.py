@@ -1,4 +1,4 @@
-"""Seeded mutants of files: bytes, JSON, TOML, ONNX, npz and safetensors, broken the way that chance or malice breaks them.
+"""Seeded mutants of files (bytes, JSON, TOML, ONNX, npz, safetensors), broken the way chance or malice breaks them.
 
 The same seed gives the same mutant, so that one that fails can be made again from its number.
 """
