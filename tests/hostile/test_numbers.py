@@ -223,3 +223,24 @@ def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_com
     assert checked["file_is_right"]
     assert "the file is right (it agrees at level disable_all" in str(checked["reason"])
     assert "; the file is right and onnxruntime, all goes wrong at node" in str(checked["reason"])
+
+
+def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp_path: Path) -> None:
+    """The model takes the first of two that tie, the file with another rounding the second."""
+    model, file = best(tmp_path / "a.onnx"), best(tmp_path / "b.onnx", noise=1e-7)
+    x = np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)
+    x[3] = [0.5, 0.5, 0, 0, 0, 0]
+    np.savez(tmp_path / "inputs.npz", x=x)
+    message = {"location": locate(str(model)).model_dump(mode="json"), "shapes": [], "dimensions": {}, "batches": [1]}
+    message |= {"inputs": str(tmp_path / "inputs.npz"), "folder": str(tmp_path)}
+    probed = Probed.model_validate(run_job("export.user_probe", message, tmp_path / "log", limit_seconds=300))
+    of_model = {"model": probed.model.model_dump(mode="json"), "file": str(file)}
+    places = {name: str(tmp_path / f"{name}.npy") for name in ("records", "native", "reference")}
+    check = {"do": "check", "exporter": "it", "exact": True, "deciders": str(tmp_path / "deciders.npz")}
+    before = run_job("export.user_job", {**check, **of_model, **places}, tmp_path / "log", limit_seconds=300)
+    assert "1 of 8 numbers differ (largest by 1)" in str(before["reason"])
+    asked = {"do": "deciders", "out": str(tmp_path / "deciders.npz"), **of_model}
+    asked |= {name: places[name] for name in ("records", "native")}
+    assert run_job("export.user_job", asked, tmp_path / "log", limit_seconds=300) == {"outputs": ["label"]}
+    after = run_job("export.user_job", {**check, **of_model, **places}, tmp_path / "log", limit_seconds=300)
+    assert after["reason"] == ""
