@@ -499,6 +499,20 @@ def test_a_filter_that_is_killed_is_started_again_and_says_so(served: Served) ->
     assert "filter in front of the server ended with status -9" in served.event("log")["text"]
 
 
+def test_shared_memory_that_is_off_is_skipped_and_an_error_where_it_is_asked_for(
+    served: Served, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "images.npy", serving_folder.images())
+    command = ["verify-server", str(served.ready["http"]), "--deployment", str(served.folder), "--json"]
+    command += ["--images", str(tmp_path / "images.npy")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["skipped"] == {"shared-memory": "the server does not offer it"}
+    insisted = CliRunner().invoke(app, [*command, "--way", "shared-memory"])
+    assert isinstance(insisted.exception, InputError)
+    assert "assay serve --shared-memory" in str(insisted.exception)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_a_host_that_others_reach_needs_consent(tmp_path: Path, host: str) -> None:
     folder = serving_folder.write_folder(tmp_path / "deployment")
