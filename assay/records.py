@@ -83,14 +83,24 @@ def _interval_of_share(value: Interval) -> Interval:
     return value
 
 
-def _times(value: Tail) -> Tail:
+def _time(value: Interval) -> Interval:
+    _check_time(value)
+    return value
+
+
+def _tail_of_time(value: Tail) -> Tail:
+    """An interval says what a tail does; made one, it equals what is read from a file."""
+    _check_time(value)
+    return Tail(value=value.value, low=value.low, high=value.high)
+
+
+def _check_time(value: Tail) -> None:
     if value.low < 0 or math.isinf(value.value):
         raise ValueError(f"a time of {value.value}, at least {value.low}, cannot be")
-    return value
 
 
 Share = Annotated[float, AfterValidator(_share)]
 Duration = Annotated[float, AfterValidator(_not_negative)]
 IntervalOfShare = Annotated[Interval, AfterValidator(_interval_of_share)]
-IntervalOfTime = Annotated[Interval, AfterValidator(_times)]
-TailOfTime = Annotated[Tail, AfterValidator(_times)]
+IntervalOfTime = Annotated[Interval, AfterValidator(_time)]
+TailOfTime = Annotated[Tail, AfterValidator(_tail_of_time)]
