@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 import time
@@ -231,7 +232,9 @@ def _fresh_folder(beside: Path) -> Iterator[Path]:
     """An empty folder for compilers' caches, so that a cold start is cold; gone afterwards."""
     with reporting_disk_errors(beside):
         beside.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=beside)).resolve()
+        plain = shlex.quote(str(beside.resolve())) == str(beside.resolve())
+        place = beside if plain else None  # PyTorch's compiler splits its commands at spaces and quotes of a path
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=place)).resolve()
     try:
         yield folder
     finally:

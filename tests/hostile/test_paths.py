@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ from assay.disk import short_name
 from assay.errors import ArtifactError
 from assay.results import SAMPLE_COLUMNS, read_results
 from assay.tables import read_table, write_table
+from bench.schedule import _fresh_folder
 from bench.trials import logits_name, timed_name
 from tests.bench.report.sample_results import sample_results
 from tests.bench.test_cli import ASSAY, assay
@@ -157,6 +159,15 @@ budget_minutes = 3
     results = read_results(place / ALL_AT_ONCE / "any" / "results.json")
     assert [(one.exporter, one.status) for one in results.exports if one.status != "ok"] == []
     assert [(cell.label, cell.reason) for cell in results.cells if cell.status != "ok"] == []
+
+
+def test_a_compiler_that_splits_its_commands_gets_a_plain_path(tmp_path: Path) -> None:
+    for name in (ALL_AT_ONCE, "it's", "two words"):
+        with _fresh_folder(tmp_path / name) as cache:
+            assert shlex.split(f"g++ -o {cache}/kernel.so") == ["g++", "-o", f"{cache}/kernel.so"]
+        assert not cache.exists()
+    with _fresh_folder(tmp_path / "plain") as cache:
+        assert cache.parent == tmp_path / "plain"
 
 
 BROKEN = os.fsdecode(b"broken-\xff\xfe")
