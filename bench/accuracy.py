@@ -94,8 +94,8 @@ def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
     return None
 
 
-def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, int] | None:
-    """Of the images that may have another class than the reference's, those that may be lost and gained.
+def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, int, int] | None:
+    """Of the images that may have another class than the reference's, those that may be lost and gained, and all.
 
     None where it cannot be said: the subject is not judged by rounding, or nobody knows the margins.
     """
@@ -111,10 +111,10 @@ def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, in
         return None  # there may be more of them than the audit lists
     narrow = [one for one in model.split.narrow if one.margin <= edge]
     right = sum(one.reference_class == one.label for one in narrow)
-    return right, len(narrow) - right
+    return right, len(narrow) - right, len(narrow)
 
 
-def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int] | None:
+def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | None:
     """The same where margins are not known: at most so many images on the edge, with 95 % confidence."""
     found = [one.measured for one in model.comparisons if one.inputs == WHOLE and one.measured]
     found = [one for one in found if one.max_absolute >= MANY_TIMES * edge and len(one.flips) == one.flip_count]
@@ -124,10 +124,10 @@ def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int] | None:
     most = seen
     while binom.cdf(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
         most += 1
-    return most, most
+    return most, most, most
 
 
-def _inferred(images: int, right: int, lost: int, gained: int) -> Accuracy:
+def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> Accuracy:
     fewest, most = share(max(right - lost, 0), images), share(min(right + gained, images), images)
     interval = Interval(value=right / images, low=fewest.low, high=most.high)
-    return Accuracy(interval, images, lost + gained, inferred=True)
+    return Accuracy(interval, images, on_edge, inferred=True)
