@@ -32,6 +32,8 @@ TRANSFORMERS_OFFLINE TOKENIZERS_PARALLELISM PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATI
 PYTHONHASHSEED PYTHONUTF8 PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX PYTHONFAULTHANDLER
 PYTHONNOUSERSITE PYTHONMALLOC PYTHONWARNINGS
 """
+TRUSTED = "ASSAY_TRUSTED"
+"""Tells a job that its user gave --trust; what anybody else sets under this name is dropped."""
 BEGINNINGS = """
 LC_ CUDA CUBLAS CUDNN NVIDIA_ NCCL_ HIP_ ROCR_ OMP_ GOMP_ KMP_ MKL_ OPENBLAS_ BLIS_ VECLIB_ NUMEXPR_ ONEDNN_ DNNL_
 MALLOC_ XLA_ TF_ TORCH PYTORCH_ TRITON_ JAX_ ORT_ OPENVINO_ OV_ KERAS_ ASSAY_
@@ -80,11 +82,19 @@ def environment_for(box: Box | None, given: Mapping[str, str], own: dict[str, st
     kept = {name: value for name, value in given.items() if not boxed or is_allowed(name)}
     places = {name: str(scratch) for name in ("TMPDIR", "TEMP", "TMP")}
     places |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor")}
+    kept.pop(TRUSTED, None)
+    if box is not None and box.trusted:
+        places[TRUSTED] = "1"
     if boxed:
         kept |= {"HF_HUB_OFFLINE": "1"} | _caches(scratch, kept)
         rules = rules_of(box, (scratch, *_own_caches(own)), uses_cuda=_uses_cuda(kept | own))
         places[RULES] = json.dumps(rules)
     return kept | places | dict(own)
+
+
+def is_trusted() -> bool:
+    """Whether this process is a job of a user who gave --trust."""
+    return TRUSTED in os.environ
 
 
 def is_allowed(name: str) -> bool:

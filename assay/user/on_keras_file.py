@@ -43,7 +43,7 @@ PATHS = {"vocabulary", "vocabulary_file", "filepath", "file_path", "path", "fnam
 """Keys whose text Keras takes for the name of a file."""
 LARGEST_CONFIG = 256 << 20
 EXPECTED = "Keras's own layers, with weights in the file"
-REMEDY = "It was not loaded. A model with code of its own needs that code: give FILE.py:FUNCTION"
+REMEDY = "It was not loaded. A model with code of its own needs that code: give FILE.py:FUNCTION, or --trust it"
 
 
 def check_keras_file(path: Path) -> None:

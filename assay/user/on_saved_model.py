@@ -41,12 +41,15 @@ ACTING = re.compile(
 """Operators that read files, call Python or run another program, whatever TensorFlow says of their effects."""
 SAVING = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}
 """In functions that only TensorFlow's own saver calls."""
-REMEDY = "It was not loaded. Take the operator out of the model, or give FILE.py:FUNCTION"
+REMEDY = "It was not loaded. Take the operator out of the model, or, if you trust it, give --trust"
 LARGEST_PROGRAM = (2 << 30) - 1
 
 
-def check_saved_model(folder: Path) -> None:
+def check_saved_model(folder: Path, *, trusted: bool = False) -> None:
     """
+    Args:
+        trusted: the user gave --trust: its operators may act as they like.
+
     Raises:
         ArtifactError: it is damaged, of TensorFlow 1, or has an operator that acts outside of the model.
     """
@@ -69,10 +72,10 @@ def check_saved_model(folder: Path) -> None:
     if not content.meta_graphs:
         raise ArtifactError(f"{file} has no graph", expected="a SavedModel")
     for graph in content.meta_graphs:
-        _check_graph(file, graph)
+        _check_graph(file, graph, trusted=trusted)
 
 
-def _check_graph(file: Path, graph: MetaGraphDef) -> None:
+def _check_graph(file: Path, graph: MetaGraphDef, *, trusted: bool) -> None:
     if not graph.object_graph_def.nodes:
         raise ArtifactError(
             f"{file} was written by TensorFlow 1, whose graphs run as a whole when they are loaded",
@@ -83,8 +86,8 @@ def _check_graph(file: Path, graph: MetaGraphDef) -> None:
     called = _reachable(functions, graph)
     for name, function in functions.items():
         allowed = SAVING if name not in called and not _is_replaceable(function) else set()
-        _check_nodes(file, name, function.node_def, allowed)
-    _check_nodes(file, "the graph", graph.graph_def.node, set())
+        _check_nodes(file, name, function.node_def, allowed, trusted=trusted)
+    _check_nodes(file, "the graph", graph.graph_def.node, set(), trusted=trusted)
 
 
 def _reachable(functions: dict[str, FunctionDef], graph: MetaGraphDef) -> set[str]:
@@ -112,9 +115,9 @@ def _is_replaceable(function: FunctionDef) -> bool:
     return any(name.startswith(("api_", "_implements", "implements")) for name in function.attr)
 
 
-def _check_nodes(file: Path, where: str, nodes: Iterable[NodeDef], allowed: set[str]) -> None:
+def _check_nodes(file: Path, where: str, nodes: Iterable[NodeDef], allowed: set[str], *, trusted: bool) -> None:
     for node in nodes:
-        if node.op not in allowed and not _is_harmless(node.op):
+        if not trusted and node.op not in allowed and not _is_harmless(node.op):
             raise ArtifactError(
                 f"{file} has an operator that acts outside of the model, {node.op:.80}",
                 expected="operators that only compute",

@@ -20,6 +20,7 @@ from torch._export.serde.serialize import SerializedArtifact, deserialize
 from torch.export.pt2_archive._package import load_pt2
 
 from assay.arrays_on_disk import check_inflation, most_bytes
+from assay.boxing import is_trusted
 from assay.errors import ArtifactError
 from assay.texts_on_disk import parse_json
 from assay.user.program_text import check_program
@@ -76,6 +77,14 @@ def load_checked_script(path: Path) -> torch.jit.ScriptModule:
     """
     with zipfile.ZipFile(path) as bundle:
         check_inflation(path, bundle, most_bytes(1))
+    if not is_trusted():
+        _check_script_file(path)
+    script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
+    return script
+
+
+def _check_script_file(path: Path) -> None:
+    """Check every member as torch's reader sees it."""
     reader = torch._C.PyTorchFileReader(str(path))
     for name in reader.get_all_records():
         if SCRIPT_SOURCES.fullmatch(name):
@@ -88,8 +97,6 @@ def load_checked_script(path: Path) -> torch.jit.ScriptModule:
                 expected="only members that torch.jit.save writes",
                 remedy=REMEDY,
             )
-    script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
-    return script
 
 
 def _check_archive(path: Path) -> None:

@@ -75,5 +75,5 @@ def _refusal(member: str, found: str) -> ArtifactError:
         f"{member} uses an operator that reads or writes files, or one that is unknown",
         expected="operators that only compute",
         found=found[:120],
-        remedy="It was not loaded. Take it out of the model, or give FILE.py:FUNCTION",
+        remedy="It was not loaded. Take it out of the model, or, if you trust it, give --trust",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.boxing import Box, is_allowed, settle
+from assay.boxing import Box, environment_for, is_allowed, settle
 from assay.errors import AssayError, WorkerError
 from assay.jobs import Message, run_job
 from assay.processes import below, marked
@@ -192,3 +192,10 @@ def test_a_job_that_is_refused_without_a_box_speaks_of_none(tmp_path: Path) -> N
     with pytest.raises(AssayError) as caught:
         run_job(JOB, {"do": "write", "path": "/none/none"}, tmp_path / "log", limit_seconds=60)
     assert "--trust" not in str(caught.value)
+
+
+def test_only_trust_itself_tells_a_job_that_it_is_trusted(tmp_path: Path) -> None:
+    given = {"ASSAY_TRUSTED": "1", "PATH": "/bin"}
+    for box in (None, Box()):
+        assert "ASSAY_TRUSTED" not in environment_for(box, given, {}, tmp_path)
+    assert environment_for(Box(trusted=True), {}, {}, tmp_path)["ASSAY_TRUSTED"] == "1"
