@@ -26,13 +26,13 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from assay import toolenv
-from assay.deployment import STOCK_TRITON, Deployment
+from assay.deployment import Deployment
 from assay.errors import FailedError, NotInstalledError
-from assay.jobs import log_tail
+from assay.jobs import NO_TELEMETRY, log_tail
 from assay.store import reporting_disk_errors
 from infer.front.contract import Contract
 from infer.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
-from infer.ports import LOOPBACK, LOOPBACK_HOSTS, Addresses, Ports, address_of, is_loopback
+from infer.ports import LOOPBACK_HOSTS, Addresses, Ports, address_of, is_loopback
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "envs" / "triton.txt"
@@ -44,7 +44,6 @@ OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
 HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
-IMAGE = f"nvcr.io/nvidia/tritonserver:{STOCK_TRITON}-py3"
 
 FRONT_PACKAGES = ("hpack", "httptools", "tritonclient", "uvloop")
 NEVER = "assay-never=sent"
@@ -83,17 +82,6 @@ class Place:
     log: Path
 
 
-def docker_command(repository: Path, place: Place) -> str:
-    """The command that serves the same repository anywhere Docker runs."""
-    pairs = zip(place.ports, Ports(8000), strict=True)
-    published = " ".join(f"-p {LOOPBACK}:{port}:{inside}" for port, inside in pairs)
-    cores = ",".join(map(str, place.cores))
-    return (
-        f"docker run --rm --cpuset-cpus={cores} {published} -v {repository.resolve()}:/models:ro {IMAGE} "
-        "tritonserver --model-repository=/models --disable-auto-complete-config"
-    )
-
-
 class TritonServer:
     """A running server; leaving the block stops it.
 
@@ -124,7 +112,7 @@ class TritonServer:
         if problem:
             raise NotInstalledError(
                 f"The Triton server cannot run here: {problem}",
-                remedy=f"With Docker it can: {docker_command(repository, place)}",
+                remedy="Docker can, in the deployment's folder: docker compose -f docker/compose.yaml up --build",
             )
         missing = [name for name in FRONT_PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
@@ -271,6 +259,7 @@ def _start(python: Path, work: Path, place: Place, arguments: Sequence[str], log
         "HOME": str(work),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
+        **NO_TELEMETRY,
     }
     plan = {
         "folder": str(work),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,10 @@ from pathlib import Path
 import pytest
 
 from assay.processes import marked
+from bench.deploy import write_deployment
+from bench.deployment.subject import read_study
+from bench.progress import Narrator
+from tests.bench.finished_study import CELL, make_study
 from tests.bench.test_cli import ASSAY
 from tests.test_end_to_end import DRAWN
 
@@ -149,6 +155,43 @@ def test_measuring_the_instrument(arguments: tuple[str, ...], tmp_path: Path) ->
     running = Running(tmp_path, *arguments)
     running.wait_for_processes(3)
     running.check(signal.SIGTERM, running.stop(signal.SIGTERM))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished study and its deployment."""
+    root = tmp_path_factory.mktemp("finished")
+    write_deployment(read_study(make_study(root)), CELL, root / "cells", Narrator())
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.5, 5.0])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report small --out report",
+        "choose small --batch 1",
+        "deploy small --cell " + CELL + " --out more",
+        "deploy --check cells",
+        "data show synthetic",
+        "verify-server http://{server} --deployment cells",
+        "load http://{server} --deployment cells",
+    ],
+)
+def test_at_any_moment_of_what_is_short(command: str, seconds: float, finished: Path, tmp_path: Path) -> None:
+    """Whether it had begun, was at work, waited for a server that never answers, or had ended."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        running = Running(tmp_path, *command.format(server=address).split())
+        time.sleep(seconds)
+        told = running.stop(signal.SIGHUP)
+    assert running.popen.returncode in {0, 1, 128 + signal.SIGHUP, -signal.SIGHUP}, told
+    assert "Traceback" not in told
+    assert marked(running.mark) == set()
+    assert list(running.temporary.iterdir()) == []
+    assert half_done(tmp_path) == half_done(finished)
 
 
 @pytest.mark.slow

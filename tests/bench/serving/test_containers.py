@@ -6,17 +6,16 @@ With the stock Triton image where it has been pulled, else with the stand-in of 
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from assay.deployment import MODELS
+from assay.deployment import STOCK_TRITON
 from assay.verification import Verification
 from bench.deploy import write_deployment
 from bench.deployment.subject import read_study
@@ -25,11 +24,11 @@ from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import verify
 from infer import wire
 from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import IMAGE, Place, docker_command
 from tests.bench.finished_study import CELL, make_study
 
 pytestmark = pytest.mark.slow
 READY_SECONDS = 120
+IMAGE = f"nvcr.io/nvidia/tritonserver:{STOCK_TRITON}-py3"
 NAME = "bloodnet-28"
 
 
@@ -85,27 +84,9 @@ def composed(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
         run(["docker", "image", "rm", f"{NAME}:1"])
 
 
-@contextmanager
-def commanded(folder: Path, ports: Ports) -> Iterator[Callable[[], bool]]:
-    """The command that `assay serve` names where the server cannot run."""
-    command = shlex.split(docker_command(folder / MODELS, Place(LOOPBACK, ports, [0], folder / "log")))
-    ready = ["curl", "--fail", "--silent", f"{LOOPBACK}:{ports.http}/v2/health/ready"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield lambda: run(ready).returncode == 0
-        finally:
-            process.terminate()
-
-
-@pytest.mark.parametrize("started", [composed, commanded])
-def test_a_container_gives_the_audited_answers(
-    docker: None,
-    folder: Path,
-    started: Callable[[Path, Ports], AbstractContextManager[Callable[[], bool]]],
-    tmp_path: Path,
-) -> None:
+def test_a_container_gives_the_audited_answers(docker: None, folder: Path, tmp_path: Path) -> None:
     ports = choose_ports(LOOPBACK, None)
-    with started(folder, ports) as ready:
+    with composed(folder, ports) as ready:
         _wait_for(ready)
         found = _verified(folder, ports, tmp_path)
     assert found.passed, found
