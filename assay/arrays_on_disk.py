@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ SHARE_OF_MEMORY = 0.25
 INFLATION, INFLATION_FLOOR = 50, 256 << 20
 """What a compressed file may grow by, and the bytes from where on that counts: honest arrays are smaller or denser."""
 MOST_ARRAYS = 10_000
-ZIP_START = b"PK\x03\x04"
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
 LONGEST_HEADER = 1 << 18
 """Of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
 EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
@@ -64,8 +64,8 @@ def load_array(path: Path, *, at_most: int | None = None) -> Array:
         return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=LONGEST_HEADER)
 
 
-def map_array(path: Path, mode: Literal["r", "r+", "c"] = "r") -> Array:
-    """The array of an .npy file, left on disk: pages come into memory as they are read.
+def map_array(path: Path) -> Array:
+    """The array of an .npy file, left on disk: pages come into memory as they are read, and none is written.
 
     Raises:
         ArtifactError: it is missing or damaged, holds objects, or is not as long as it says.
@@ -76,7 +76,7 @@ def map_array(path: Path, mode: Literal["r", "r+", "c"] = "r") -> Array:
             shape = _check_whole(path, stream)
         if 0 in shape:  # nothing that could be mapped
             return load_array(path)
-        return cast("Array", np.lib.format.open_memmap(path, mode=mode, max_header_size=LONGEST_HEADER))
+        return cast("Array", np.lib.format.open_memmap(path, mode="r", max_header_size=LONGEST_HEADER))
 
 
 def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
@@ -131,8 +131,8 @@ def check_begins_as_zip(path: Path) -> None:
         ArtifactError: it has.
     """
     with path.open("rb") as stream:
-        start = stream.read(len(ZIP_START))
-    if start != ZIP_START:
+        start = stream.read(len(ZIP_STARTS[0]))
+    if start not in ZIP_STARTS:
         raise ArtifactError(f"{path} is no plain zip", expected="its first member at its beginning", found=repr(start))
 
 

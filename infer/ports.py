@@ -12,6 +12,8 @@ from assay.errors import InputError
 LOOPBACK = "127.0.0.1"
 LOOPBACK_HOSTS = (LOOPBACK, "localhost", "::1")
 FIRST_PORT = 8000
+WORK_PREFIX = "assay-serve-"
+"""How the folder of a server and its shared memory are called: of any server of this machine, not of one."""
 PORTS_TRIED = 200
 
 

@@ -32,7 +32,7 @@ from assay.jobs import NO_TELEMETRY, log_tail
 from assay.store import reporting_disk_errors
 from infer.front.contract import Contract
 from infer.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
-from infer.ports import LOOPBACK_HOSTS, Addresses, Ports, address_of, is_loopback
+from infer.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Ports, address_of, is_loopback
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "envs" / "triton.txt"
@@ -238,7 +238,7 @@ def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory:
         hosts=tuple(dict.fromkeys(names)),
         any_address=not is_loopback(host),
         shared_memory=shared_memory,
-        memory_prefix=f"{work.name}-",
+        memory_prefix=WORK_PREFIX,
     )
 
 

@@ -22,6 +22,7 @@ from assay.errors import AssayError, FailedError
 from bench.machine import check_cores, usable_cores
 from bench.serving.snapshot import fingerprint, take_snapshot
 from infer import triton_control
+from infer.ports import WORK_PREFIX
 from infer.triton import HARMLESS, Place, Progress, TritonServer, contract_of
 
 Event = dict[str, JsonValue]
@@ -184,7 +185,7 @@ def serving(
         NotInstalledError: the server cannot run here.
         FailedError: it did not start.
     """
-    work = Path(tempfile.mkdtemp(prefix="assay-serve-"))
+    work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX))
     try:
         seen = fingerprint(folder)
         repository = work / MODELS

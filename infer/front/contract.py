@@ -58,7 +58,7 @@ class Contract(Record):
         hosts: names that a client may call this server by.
         any_address: whether it may be called by any address, which is not a name that could be made to lead here.
         shared_memory: whether clients may register memory.
-        memory_prefix: how the server's own shared memory begins, which nobody may register.
+        memory_prefix: how the shared memory of servers begins, which nobody may register.
     """
 
     model: str

@@ -28,7 +28,7 @@ def checked_registration(body: bytes, contract: Contract) -> bytes:
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise RefusedError(f"{shown(key)} is no name of shared memory, expected letters, digits, '_', '-' and '.'")
     if key[1:].startswith(contract.memory_prefix):
-        raise RefusedError(f"{shown(key)} is the server's own shared memory", 403)
+        raise RefusedError(f"{shown(key)} is a server's own shared memory", 403)
     if type(offset) is not int or type(size) is not int or not (0 <= offset <= LARGEST_BYTES and size > 0):
         raise RefusedError("a region of shared memory has an offset and a size, both whole numbers")
     _check_file(key, offset + size)

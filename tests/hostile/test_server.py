@@ -101,7 +101,9 @@ def http(served: Served, sent: bytes, limit_seconds: float = 20) -> tuple[int, b
             connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 answer += part
-        except ConnectionError:  # it hung up while we were talking
+        except TimeoutError:
+            raise
+        except OSError:  # it hung up while we were talking, or before we had turned round
             pass
     return (int(answer.split()[1]) if answer else 0), answer
 

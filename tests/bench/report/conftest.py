@@ -36,9 +36,12 @@ def report(written: list[Path]) -> Path:
     return written[0].parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real headless Chromium; without one the tests are skipped, except where CI is set, where they fail."""
+    """A real headless Chromium; without one the tests are skipped, except where CI is set, where they fail.
+
+    Its event loop and its processes are gone when a module's tests are: other modules look for either.
+    """
     executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if executable is None:
         reason = f"no browser was found; install one of {', '.join(BROWSERS)}"
