@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from assay.audit import Audit, Comparison, ModelAudit
 from assay.errors import FailedError
@@ -122,7 +122,7 @@ def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | Non
         return None
     seen = min(sum(flip.reference_margin <= edge for flip in one.flips) for one in found)
     most = seen
-    while binom.cdf(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
+    while bdtr(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
         most += 1
     return most, most, most
 

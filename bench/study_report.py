@@ -13,7 +13,7 @@ from assay.stale import AGAIN, in_words, stale_parts
 from assay.tables import read_table_of
 from assay.texts import printable
 from bench.judged import judged
-from bench.report import write_report
+from bench.report.write import write_report
 from bench.schedule import SAMPLES_FILE
 from bench.stats import Samples
 from bench.summary import by_cell

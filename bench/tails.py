@@ -17,8 +17,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import stdtrit
-from scipy.stats import binom, chi2
+from scipy.special import chdtri, stdtrit
 
 from assay.records import Tail
 from bench.stats import ASSUMED_PROCESS_SPREAD, CONFIDENCE, LEAST_PROCESSES, Samples, block_medians
@@ -43,6 +42,8 @@ def tail(samples: Samples, quantile: float = 0.99) -> Tail:
 
 def ranks(calls: int, quantile: float, confidence: float = CONFIDENCE) -> tuple[int, int]:
     """Which of the sorted calls, counted from one, bound a quantile from below and from above; 0 where none does."""
+    from scipy.stats import binom  # noqa: PLC0415  0.3 s that every command would pay for
+
     below = int(binom.ppf(1 - confidence, calls, quantile))
     above = int(binom.ppf(confidence, calls, quantile)) + 1
     return below, above if above <= calls else 0
@@ -67,7 +68,7 @@ def _design_effect(samples: Samples, value: float) -> float:
         if 0 < share < 1:
             scatter += float(((counts - sizes * share) ** 2 / (sizes * share * (1 - share))).sum())
             largest, freedom = max(largest, int(sizes.max())), freedom + len(sizes) - 1
-    if not freedom or scatter <= float(chi2.ppf(CONFIDENCE, freedom)):
+    if not freedom or scatter <= float(chdtri(freedom, 1 - CONFIDENCE)):
         return 1.0
     return min(scatter / freedom, float(largest))
 

@@ -66,14 +66,16 @@ def compare_model(
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     from assay.locks import working_in
     from assay.user.model import locate, read_shapes
+
+    say_trust(trust)
+    location = locate(model, framework)  # before what takes a second to import
+
     from bench.progress import Narrator
     from bench.report.explanation import spoken
     from bench.study_report import as_audited, report_of
     from bench.user.compare import compare_model, refusals
     from bench.user.work import Wanted, folder_name
 
-    say_trust(trust)
-    location = locate(model, framework)
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,
         "--dimension": dimension,

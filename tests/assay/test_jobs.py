@@ -133,7 +133,9 @@ class TestAnswersThatAreNone:
         with pytest.raises(WorkerError, match="'margins' in it"):
             answer["margins"]
 
-    @pytest.mark.parametrize("deed", ["line without end", "flood", "hidden grandchild"])
+    @pytest.mark.parametrize(
+        "deed", ["line without end", pytest.param("flood", marks=pytest.mark.slow), "hidden grandchild"]
+    )
     def test_what_never_ends_is_killed_at_the_limit(self, deed: str, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="did not answer within"):
             asked(deed, tmp_path / "log", limit_seconds=3)

@@ -11,8 +11,8 @@ from assay.store import file_sha256
 from bench.choose import choose
 from bench.cli.choose import render
 from bench.judged import failures, judged
-from bench.report import write_report
 from bench.report.verdict import headline, verdicts
+from bench.report.write import write_report
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_results import plain, sample_results, spread
 

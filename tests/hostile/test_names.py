@@ -47,7 +47,7 @@ from bench.deployment.render import render
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
-from bench.report import write_report
+from bench.report.write import write_report
 from bench.terminal import Terminal
 from bench.user.exports import bring, exported
 from bench.user.work import Wanted, Work

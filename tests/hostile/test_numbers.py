@@ -115,7 +115,7 @@ def test_an_index_may_be_another_where_its_values_tie_and_nowhere_else(tmp_path:
     assert all("numbers differ (largest by" in one for one in worse.reasons)
 
 
-@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("value", [-np.inf, *(pytest.param(one, marks=pytest.mark.slow) for one in (np.inf, np.nan))])
 def test_infinities_of_a_right_file_agree_and_lost_ones_do_not(value: float, tmp_path: Path) -> None:
     def masked(path: Path, filler: float) -> Path:
         nodes = [

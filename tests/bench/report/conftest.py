@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from assay.results import Results
-from bench.report import write_report
+from bench.report.write import write_report
 from tests.bench.report.sample_explanations import explained_results
 from tests.bench.report.sample_results import sample_samples
 

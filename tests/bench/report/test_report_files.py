@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from assay.errors import InputError
 from assay.results import Results, read_results
 from assay.study import Study
-from bench.report import write_report
 from bench.report.about_environment import study_toml
 from bench.report.blocks import Figure
 from bench.report.cells_table import SCHEMA, cells_frame
 from bench.report.evidence import Evidence
 from bench.report.page import render_markdown, render_page
 from bench.report.sections import SECTIONS, sections_of
+from bench.report.write import write_report
 from tests.bench.report.sample_explanations import EXPLANATIONS, explained_results
 from tests.bench.report.sample_results import sample_samples
 

@@ -201,8 +201,7 @@ def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monke
     contract = contract_of(deployment, LOOPBACK, tmp_path, shared_memory=False)
     with pytest.raises(NotInstalledError, match="riscv64") as refused:
         TritonServer(tmp_path, tmp_path, contract, Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), progress=print)
-    assert "docker run --rm --cpuset-cpus=0 -p 127.0.0.1:8000:8000" in str(refused.value)
-    assert f"-v {tmp_path}:/models:ro" in str(refused.value)
+    assert "docker compose -f docker/compose.yaml up --build" in str(refused.value)
     assert refused.value.exit_code == 3
 
 
