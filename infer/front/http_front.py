@@ -20,6 +20,7 @@ from infer.front.upstream import Reply, Upstream
 
 MOST_HEADERS, HEADER_BYTES, MOST_CHUNKS = 64, 16_384, 4_096
 IDLE_SECONDS = 600.0
+LINGER_SECONDS = 1.0
 ONCE = frozenset(
     {b"host", b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
     | {b"inference-header-content-length"}
@@ -240,9 +241,18 @@ class HttpFront(asyncio.Protocol):
         status = f"HTTP/1.1 {reply.status} {phrase}\r\nContent-Length: {len(reply.body)}\r\n".encode()
         ending = b"Connection: close\r\n\r\n" if self._last else b"\r\n"
         self._transport.write(status + headers + ending + reply.body)
+        cut_short = self._inside and not self._complete
         self._clear()
-        if self._last:
+        if self._last and cut_short:
+            self._hang_up(self._transport)
+        elif self._last:
             self._transport.close()
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        """Say no more, and close a little later: on a connection that is closed while its client still sends, the
+        system throws away the answer that the client has not read yet (RFC 9112, section 9.6)."""
+        transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
 
     def _refuse(self, text: str, status: int = 400) -> None:
         self._problem = self._problem or RefusedError(text, status)

@@ -163,7 +163,7 @@ HTTP_REQUESTS: dict[str, tuple[bytes, set[int]]] = {
     "space before the colon": (post(GOOD, "Transfer-Encoding : chunked"), {400}),
     "a hundred headers": (get("/v2", *(f"X-{number}: 1" for number in range(100))), {431}),
     "a long header": (get("/v2", f"X: {'a' * 100_000}"), {431}),
-    "a header without end": (b"GET /v2 HTTP/1.1\r\nX: " + b"a" * 1_000_000, {0, 431}),  # it hangs up on the rest
+    "a header without end": (b"GET /v2 HTTP/1.1\r\nX: " + b"a" * 1_000_000, {431}),
     "a long path": (get("/" + "a" * 100_000), {404, 431}),
     "length and chunks": (post(b"0\r\n\r\n" + LOAD, "Transfer-Encoding: chunked"), {400}),
     "two lengths": (post(GOOD, "Content-Length: 3"), {400}),
