@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ LONGEST_HEADER = 1 << 18
 EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
 DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
-    zlib.error,
+    zlib.error, tokenize.TokenError,
 )  # fmt: skip
 """What numpy, zipfile and zlib raise where a file is damaged; RuntimeError for an encrypted one. That and MemoryError
 come from the parser too, for a header that is nested to death.

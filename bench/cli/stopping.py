@@ -13,14 +13,14 @@ from typing import NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stopped(BaseException):
-    """A signal asks for the end. Typer would answer KeyboardInterrupt by itself, and what handles errors must not
-    handle this.
+class Stopped(SystemExit):
+    """A signal asks for the end. Typer would answer KeyboardInterrupt by itself, what handles errors must not handle
+    this, and gevent, on which Triton's client runs, prints a traceback of everything but an exit.
     """
 
     def __init__(self, number: int) -> None:
         self.signal = signal.Signals(number)
-        super().__init__(self.signal.name)
+        super().__init__(self.exit_code)
 
     @property
     def exit_code(self) -> int:

@@ -87,6 +87,7 @@ BROKEN: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "a record with an object": (lambda _: header((1,), "|O") + bytes(8), "holds Python objects"),
     "a header of 1 MB": (lambda _: b"\x93NUMPY\x02\x00" + (1 << 20).to_bytes(4, "little") + b" " * (1 << 20), "cannot"),
     "code in the header": (lambda _: b"\x93NUMPY\x01\x00\x10\x00" + b"__import__('os')", "cannot be read"),
+    "an open bracket": (lambda _: b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': '<f4'\n", "cannot be read"),
     "version 9": (lambda _: b"\x93NUMPY\x09\x00" + bytes(200), "format 9.0"),
     "a pickle": (lambda _: b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x07builtins.", "cannot be read"),
     "nothing": (lambda _: b"", "cannot be read"),
