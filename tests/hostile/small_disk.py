@@ -8,17 +8,20 @@ so with every number of bytes, and at last with room for all. Then comes the nex
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 ASSAY = Path(sys.executable).with_name("assay")
 FILLER = "filler"
+SETTLE_SECONDS = 20
 
 
 def fill(disk: Path, free: int) -> None:
@@ -47,11 +50,32 @@ def assay(disk: Path, arguments: list[str]) -> dict[str, Any]:
     return {"status": done.returncode, "stdout": done.stdout, "stderr": done.stderr, "files": files(disk)}
 
 
+def make_read_only(disk: Path) -> None:
+    """Wait for the system to be done with what a command that has ended had open; who has it open still is named."""
+    limit = time.monotonic() + SETTLE_SECONDS
+    while (
+        done := subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=False, capture_output=True)
+    ).returncode:
+        if time.monotonic() > limit:
+            raise AssertionError(done.stderr, holders(disk))
+        time.sleep(0.1)
+
+
+def holders(disk: Path) -> list[str]:
+    """Processes that have a file there open, and which."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(entry.readlink()).startswith(str(disk)):
+                found.append(f"{(entry.parents[1] / 'cmdline').read_bytes()!r} {entry.readlink()}")
+    return found
+
+
 def tried(disk: Path, command: list[str], free: int | None) -> dict[str, Any]:
     """One try on a disk that takes so many bytes more; None is a read-only one."""
     before = files(disk)
     if free is None:
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        make_read_only(disk)
     else:
         fill(disk, free)
     found = assay(disk, command)
