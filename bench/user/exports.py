@@ -226,14 +226,7 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
     if brought.exact:
         return brought
     for route, file in files.items():
-        message: Message = {
-            "do": "double",
-            "model": cast("JsonValue", brought.model.model_dump(mode="json")),
-            "file": str(file),
-            "records": str(brought.folder / RECORDS_FILE),
-            "native": str(brought.folder / NATIVE_FILE),
-            "out": str(brought.folder / REFERENCE_FILE),
-        }
+        message = _asked_of(brought, file, "double", brought.folder / REFERENCE_FILE)
         work.narrator.tell(f"computing the export by {route} in float64")
         try:
             _job(work, "export.user_job", message, f"double-{route}", brought.folder)
@@ -246,6 +239,18 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
     return _own_reference(brought)
 
 
+def _asked_of(brought: Brought, file: Path, do: str, out: Path) -> Message:
+    """What `export.user_job` is told to compute of an export on the model's records, and where the answer goes."""
+    return {
+        "do": do,
+        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
+        "file": str(file),
+        "records": str(brought.folder / RECORDS_FILE),
+        "native": str(brought.folder / NATIVE_FILE),
+        "out": str(out),
+    }
+
+
 def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
     """Whether some file shows, for the first time, what decides an output that is an index.
 
@@ -255,14 +260,7 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
     if not brought.has_whole_outputs or place.exists():
         return False
     for route, file in files.items():
-        message: Message = {
-            "do": "deciders",
-            "model": cast("JsonValue", brought.model.model_dump(mode="json")),
-            "file": str(file),
-            "records": str(brought.folder / RECORDS_FILE),
-            "native": str(brought.folder / NATIVE_FILE),
-            "out": str(place),
-        }
+        message = _asked_of(brought, file, "deciders", place)
         work.narrator.tell(f"looking in the export by {route} for what decides its indices")
         try:
             found = _job(work, "export.user_job", message, f"deciders-{route}", brought.folder)["outputs"]
