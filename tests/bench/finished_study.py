@@ -6,10 +6,13 @@ audit holds what ONNX Runtime really computes against the real float64 reference
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import pytest
 from pydantic import JsonValue
 
 from assay.audit import Audit, ModelAudit
@@ -48,7 +51,22 @@ def silent(label: str, done: int, total: int) -> None:
     """Progress for nobody."""
 
 
-def make_study(root: Path) -> Path:
+def finished_study(factory: pytest.TempPathFactory) -> Path:
+    """A copy of the study's folder, `small` beside `data`, to change as one likes.
+
+    It is made once for all processes of a run of the tests, whose folders lie in one.
+    """
+    shared = factory.getbasetemp().parent / "finished"
+    with (factory.getbasetemp().parent / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "small" / "audit.json").is_file():
+            shutil.rmtree(shared, ignore_errors=True)
+            shared.mkdir()
+            _make_study(shared)
+    return Path(shutil.copytree(shared, factory.mktemp("study"), dirs_exist_ok=True)) / "small"
+
+
+def _make_study(root: Path) -> Path:
     """Make the study in root/small, its data in root/data; the answer is its folder."""
     (root / "small.toml").write_text(STUDY)
     folder = root / "small"

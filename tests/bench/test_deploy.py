@@ -24,7 +24,7 @@ from bench.deployment.serving_limits import most_queued, most_request_bytes, sto
 from bench.deployment.subject import read_study
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 from tests.bench.golden_deployment import golden_and_generated
 from tests.bench.test_choose import cell as constructed
 from tests.bench.test_cli import ASSAY, assay
@@ -33,7 +33,7 @@ from tests.hostile.test_full_disk import limited
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return finished_study(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

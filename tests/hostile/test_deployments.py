@@ -20,7 +20,7 @@ from bench.deployment.subject import read_study
 from bench.deployment.ties import check_version
 from bench.deployment.verify import check_deployment
 from bench.progress import Narrator
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 from tests.bench.test_cli import assay
 
 MODEL, CONFIG = "models/bloodnet-28/1/model.onnx", "models/bloodnet-28/config.pbtxt"
@@ -28,9 +28,9 @@ MODEL, CONFIG = "models/bloodnet-28/1/model.onnx", "models/bloodnet-28/config.pb
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("study")
-    write_deployment(read_study(make_study(root)), CELL, root / "cells", Narrator())
-    return root / "cells"
+    study = finished_study(tmp_path_factory)
+    write_deployment(read_study(study), CELL, study.parent / "cells", Narrator())
+    return study.parent / "cells"
 
 
 @pytest.fixture

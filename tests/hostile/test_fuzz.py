@@ -24,7 +24,7 @@ from bench.deploy import write_deployment
 from bench.deployment.folder import write_checksums
 from bench.deployment.subject import read_study
 from bench.progress import Narrator
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 from tests.export.pair_models import WIDTH, save_classifier
 from tests.hostile import forked
 from tests.hostile.mutants import (
@@ -64,7 +64,7 @@ class Target:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_study(tmp_path_factory.mktemp("study"))
+    return finished_study(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from assay.processes import marked
 from bench.deploy import write_deployment
 from bench.deployment.subject import read_study
 from bench.progress import Narrator
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 from tests.bench.test_cli import ASSAY
 from tests.test_end_to_end import DRAWN
 
@@ -160,9 +160,9 @@ def test_measuring_the_instrument(arguments: tuple[str, ...], tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study and its deployment."""
-    root = tmp_path_factory.mktemp("finished")
-    write_deployment(read_study(make_study(root)), CELL, root / "cells", Narrator())
-    return root
+    study = finished_study(tmp_path_factory)
+    write_deployment(read_study(study), CELL, study.parent / "cells", Narrator())
+    return study.parent
 
 
 @pytest.mark.slow

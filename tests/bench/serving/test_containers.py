@@ -24,7 +24,7 @@ from bench.serving.audited import read_audited, target_of
 from bench.serving.verify import verify
 from infer import wire
 from infer.ports import LOOPBACK, Ports, choose_ports
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 
 pytestmark = pytest.mark.slow
 READY_SECONDS = 120
@@ -48,8 +48,7 @@ def docker() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployment that nobody but its owner may read."""
-    place = tmp_path_factory.mktemp("deployed")
-    study = make_study(place)
+    study = finished_study(tmp_path_factory)
     write_deployment(read_study(study, None), CELL, study / "deployment", Narrator())
     assert run(["chmod", "--recursive", "go=", str(study / "deployment")]).returncode == 0
     return study / "deployment"

@@ -21,18 +21,20 @@ from bench.serving.load import measure_load
 from bench.serving.verify import verify
 from infer.wire import WAYS
 from tests.bench.compared_model import Takes, cell_name, make_comparison
-from tests.bench.finished_study import CELL, make_study
+from tests.bench.finished_study import CELL, finished_study
 from tests.bench.serving.conftest import Served, start, stop
 
 
 @pytest.mark.slow
-def test_a_deployed_model_gives_its_audited_answers_over_the_wire(platform: None, tmp_path: Path) -> None:
-    study = make_study(tmp_path)
+def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
+    platform: None, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    study = finished_study(tmp_path_factory)
     folder = study / "deployment"
     write_deployment(read_study(study, None), CELL, folder, Narrator())
     served = start(folder, tmp_path / "log")
     try:
-        audited = read_audited(folder, None, None, tmp_path / "data")
+        audited = read_audited(folder, None, None, study.parent / "data")
         found = verify(audited, target_of(audited.deployment, served.ready["http"], None), WAYS)
     finally:
         assert stop(served) == 0
