@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow lint browser sbom clean
+.PHONY: help install study test test-slow mutants lint browser sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -38,6 +38,10 @@ test: install browser lint ## linter, type checker and every test that is not sl
 
 test-slow: install browser ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+mutants: install ## change the code that decides in 400 places, and see whether a test notices: about an hour
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'
+	$(BIN)/python -m tests.mutation.run
 
 sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom

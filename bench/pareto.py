@@ -31,7 +31,7 @@ def dominates(left: Candidate, right: Candidate, speeds: Speeds) -> bool:
         return False
     estimate = speeds.ratio(left, right).log_mean
     no_worse = estimate <= 0 and left.correct.value >= right.correct.value
-    faster = estimate < 0 and not speeds.tie(left, right)
+    faster = not speeds.tie(left, right)
     more_accurate = left.correct.low > right.correct.high
     return no_worse and (faster or more_accurate)
 

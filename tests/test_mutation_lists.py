@@ -1,0 +1,28 @@
+"""The lists of `make mutants` speak of what is there: without this they would go stale unseen."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LISTS = ROOT / "tests" / "mutation"
+MODULES: dict[str, list[str]] = tomllib.loads((LISTS / "modules.toml").read_text(encoding="utf-8"))
+EQUIVALENT: list[dict[str, str]] = tomllib.loads((LISTS / "equivalent.toml").read_text(encoding="utf-8")).get(
+    "change", []
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_module_and_its_tests_are_there(module: str) -> None:
+    assert MODULES[module]
+    assert [one for one in (module, *MODULES[module]) if not (ROOT / one).is_file()] == []
+
+
+@pytest.mark.parametrize("change", EQUIVALENT, ids=lambda change: f"{change['module']}: {change['after'][:40]}")
+def test_what_is_said_to_change_nothing_still_stands(change: dict[str, str]) -> None:
+    lines = [line.strip() for line in (ROOT / change["module"]).read_text(encoding="utf-8").splitlines()]
+    assert set(change["before"].splitlines()) <= set(lines)
+    assert change["why"].endswith(".")
