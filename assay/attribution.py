@@ -38,12 +38,15 @@ class ProfiledEstimate(Record):
 
     Attributes:
         kernel_ms: length of the union of the operators' intervals in one call, corrected, as a share of the wall time
-            measured in the same process, applied to the cell's median. The interval is over bursts.
+            measured in the same process, applied to the cell's median. The interval is over processes, and holds the
+            median's own.
         overhead_ms: the rest of the cell's median.
         inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process.
         trusted: the inflation is small enough for the correction to be one.
         calls: profiled calls.
         events: records the profiler made in one call; its inflation is shared out among them.
+        processes: fresh ones it rests on. In records of before 2026-11-27 it is one, and the intervals are over the
+            bursts of that one: they hold nothing of how processes differ.
         reason: why there is no estimate, or why it is not trusted.
     """
 
@@ -53,6 +56,7 @@ class ProfiledEstimate(Record):
     trusted: bool = False
     calls: int = 0
     events: float = 0
+    processes: int = Field(default=1, ge=1)
     reason: str = ""
 
 
@@ -60,13 +64,15 @@ class SkeletonEstimate(Record):
     """What the same graph without arithmetic says.
 
     Attributes:
-        overhead_ms: median time of a call of the skeleton at one image, its interval over bursts.
-        kernel_ms: the cell's median minus that; never below zero.
+        overhead_ms: median time of a call of the skeleton at one image, its interval over processes.
+        kernel_ms: the cell's median minus that; never below zero. Its interval holds the median's own.
+        processes: fresh ones it rests on; see `ProfiledEstimate`.
         reason: why there is no estimate.
     """
 
     kernel_ms: Interval | None = None
     overhead_ms: Interval | None = None
+    processes: int = Field(default=1, ge=1)
     reason: str = ""
 
 

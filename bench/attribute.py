@@ -1,8 +1,10 @@
-"""The attribution stage: every runtime once under its profiler and once as a skeleton, and what follows from it."""
+"""The attribution stage: every runtime under its profiler and as a skeleton, in fresh processes, and what follows."""
 
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,7 +33,10 @@ from infer.profile.timing import Profiled, RecordedOperator
 from infer.runtime import ModelFiles
 
 ANSWERS_FILE = "answers.json"
-SECONDS_A_CELL = 0.8
+PROCESSES = 3
+"""Fresh processes of every runtime, as many as leave Student's distribution something to say."""
+SECONDS_A_CELL = 0.3
+"""In one process: short, since time goes into more processes."""
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
 NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
@@ -69,11 +74,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Place:
-    """Where attribution keeps its things, the operator set of skeletons, and the limit of one load or call."""
+    """Where attribution keeps its things, and what it may cost.
+
+    Attributes:
+        opset: operator set of skeletons.
+        call_seconds: limit of one load or call.
+        seconds: after so many no runtime gets another process; each gets one.
+    """
 
     folder: Path
     opset: int
     call_seconds: float
+    seconds: float = math.inf
 
 
 Answers = dict[tuple[str, int], Message]
@@ -83,9 +95,8 @@ def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Place, 
     """Attribute the time of every cell that was timed. A runtime that fails leaves its reason in its own cells."""
     timed = {cell.name: cell for cell in cells if cell.status == "ok" and cell.device is not None and cell.framework}
     found: dict[str, Attribution] = {}
-    for task in _tasks(groups):
-        tell(f"attributing the time of {task.runtime}")
-        answers = _answers(task, timed, place)
+    tasks = _tasks(groups)
+    for task, answers in zip(tasks, _answers_of_processes(tasks, timed, place, tell), strict=True):
         for group, candidate in task.candidates():
             for batch in group.batches:
                 cell = timed.get(group.cell_name(batch, candidate.label))
@@ -115,15 +126,40 @@ def _tasks(groups: Sequence[Group]) -> list[Task]:
     ]
 
 
-def _answers(task: Task, timed: dict[str, Cell], place: Place) -> Answers:
-    """The job's answers by subject and batch, from an earlier run where nothing has changed."""
+def _answers_of_processes(
+    tasks: Sequence[Task], timed: dict[str, Cell], place: Place, tell: Tell
+) -> list[list[Answers]]:
+    """Of every task, the answers of each of its processes; all have one before any has two."""
+    found: list[list[Answers]] = [[] for _ in tasks]
+    taken = [0.0 for _ in tasks]
+    begun = time.monotonic()
+    for process in range(PROCESSES):
+        for number, task in enumerate(tasks):
+            if process and not _worth_another(found[number][0], time.monotonic() - begun + taken[number], place):
+                continue
+            tell(f"attributing the time of {task.runtime}, process {process + 1} of {PROCESSES}")
+            started = time.monotonic()
+            found[number].append(_answers(task, process, timed, place))
+            taken[number] = max(taken[number], time.monotonic() - started)
+    return found
+
+
+def _worth_another(first: Answers, seconds: float, place: Place) -> bool:
+    """Whether the first process of a task had figures, and another would end in time."""
+    return seconds <= place.seconds and any("plain_ns" in one or "rounds" in one for one in first.values())
+
+
+def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> Answers:
+    """One process's answers by subject and batch, from an earlier run where nothing has changed."""
     if task.settings.device != "cpu":
         return _refusal(task, "attribution reads profiles of the CPU only")
     subjects, refused = _subjects(task, timed, place)
     if not any(not subject.skeleton for subject in subjects):
         return refused
-    inputs = _inputs(task, subjects)
-    folder = place.folder / f"{task.runtime}-t{task.settings.threads}-{artifact_key('attribution', inputs)[:12]}"
+    inputs = _inputs(task, process, subjects)
+    folder = (
+        place.folder / f"{task.runtime}-p{process}-t{task.settings.threads}-{artifact_key('attribution', inputs)[:12]}"
+    )
     finished = find_artifact(folder, "attribution", inputs)
     if finished:
         return refused | _indexed(read_json(finished.file(ANSWERS_FILE)))
@@ -190,11 +226,12 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
     return list(found.values()), refused
 
 
-def _inputs(task: Task, subjects: list[Subject]) -> dict[str, JsonValue]:
+def _inputs(task: Task, process: int, subjects: list[Subject]) -> dict[str, JsonValue]:
     """All that determines what the job answers."""
     return {
         "processor": processor_name(),
         "runtime": task.runtime,
+        "process": process,
         "settings": cast("JsonValue", json.loads(json.dumps(asdict(task.settings)))),
         "seconds": SECONDS_A_CELL,
         "versions": cast("JsonValue", installed_versions(RUNTIMES[task.runtime].packages)),
@@ -236,22 +273,27 @@ def _indexed(messages: Sequence[Message]) -> Answers:
     return {(str(message["subject"]), cast("int", message["batch"])): message for message in messages}
 
 
-def _attribution(cell: Cell, group: Group, candidate: Candidate, answers: Answers) -> Attribution:
-    """One cell's record, from its own answer and its skeleton's."""
+def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Sequence[Answers]) -> Attribution:
+    """One cell's record, from its own answers and its skeleton's."""
     assert cell.device is not None
     assert cell.host is not None
     wall = cell.device.median_ms
-    whole = answers.get((_whole_name(group, candidate), cell.batch), {"reason": NOT_PROFILED})
-    bones = answers.get((_skeleton_name(candidate), 1), {"reason": NOT_TIMED})
-    profiled, operators = ProfiledEstimate(reason=str(whole.get("reason", ""))), list[RecordedOperator]()
-    figures = _figures(whole)
-    if figures is not None:
-        batches = [_figures(answers.get((_whole_name(group, candidate), batch), {})) for batch in group.batches]
-        cost = event_cost_ns([other.rounds for other in batches if other is not None])
-        profiled, operators = profiled_estimate(figures.rounds, wall, cost), figures.operators
-    skeleton = SkeletonEstimate(reason=str(bones.get("reason", "")))
-    if "plain_ns" in bones:
-        skeleton = skeleton_estimate(cast("list[float]", bones["plain_ns"]), wall)
+    name = _whole_name(group, candidate)
+    whole = [answers.get((name, cell.batch), {"reason": NOT_PROFILED}) for answers in by_process]
+    bones = [answers.get((_skeleton_name(candidate), 1), {"reason": NOT_TIMED}) for answers in by_process]
+    profiled, operators = ProfiledEstimate(reason=str(whole[0].get("reason", ""))), list[RecordedOperator]()
+    figures = [
+        (one, _event_cost(name, group, answers))
+        for answers in by_process
+        if (one := _figures(answers, name, cell.batch))
+    ]
+    if figures:
+        profiled = profiled_estimate([one.rounds for one, _ in figures], [cost for _, cost in figures], wall)
+        operators = figures[0][0].operators
+    skeleton = SkeletonEstimate(reason=str(bones[0].get("reason", "")))
+    bursts = [cast("list[float]", one["plain_ns"]) for one in bones if "plain_ns" in one]
+    if bursts:
+        skeleton = skeleton_estimate(bursts, wall)
     return judged(
         Attribution(
             cell=cell.name,
@@ -264,8 +306,15 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, answers: Answer
     )
 
 
-def _figures(answer: Message) -> Profiled | None:
-    """The profile in an answer; None where there is a reason instead."""
+def _event_cost(name: str, group: Group, answers: Answers) -> float:
+    """What recording an event cost in one process, in nanoseconds."""
+    batches = [_figures(answers, name, batch) for batch in group.batches]
+    return event_cost_ns([one.rounds for one in batches if one is not None])
+
+
+def _figures(answers: Answers, name: str, batch: int) -> Profiled | None:
+    """The profile among a process's answers; None where there is a reason instead."""
+    answer = answers.get((name, batch), {})
     if "rounds" not in answer:
         return None
     return Profiled.model_validate({key: answer[key] for key in ("rounds", "operators")})

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from assay.records import Interval
 from assay.results import Results
+from bench.report.about_attribution import what_intervals_rest_on
 from bench.report.numbers import interval, significant
 from bench.terminal import Terminal, shown
 
@@ -29,6 +30,8 @@ def render(results: Results) -> None:
     for one in results.attributions:
         if one.agree is False:
             console.print(f"{one.cell}: the estimators differ: {one.remark}")
+    if said := what_intervals_rest_on(results.attributions):
+        console.print(said)
     if not results.attributions:
         console.print("No cell of this study was timed, so there is nothing to attribute.")
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
 from assay.records import Interval
 from assay.results import Cell
+from bench.intervals import difference, part_of, ratio_over_processes, rest_of, share_over_processes
 from infer.profile.timing import Round
 
 TRUSTED_INFLATION = 1.5
 AGREEMENT = 0.15
-RESAMPLES = 1000
 LOW_QUARTILE = 0.25
 NANOSECONDS_IN_MS = 1e6
 
@@ -28,27 +28,35 @@ ESTIMATORS: tuple[Estimator, ...] = ("profiled", "skeleton")
 Rows = NDArray[np.float64]
 
 
-def profiled_estimate(rounds: Sequence[Round], wall_ms: Interval, event_ns: float) -> ProfiledEstimate:
-    """What the profile says of a cell whose median is `wall_ms`.
+def profiled_estimate(
+    by_process: Sequence[Sequence[Round]], costs_ns: Sequence[float], wall_ms: Interval
+) -> ProfiledEstimate:
+    """What the profiles of fresh processes say of a cell whose median is `wall_ms`.
 
     What the profiler costs (`event_cost_ns`) is taken off the wall time for every event it records, and off the kernel
     time for those that lie inside operators. What remains is a share, which holds for the cell's own median even if
     the machine was slower or faster when it was profiled. What disturbs a round only ever makes it slower: inflation
-    compares lower quartiles over the rounds, and the share rests on the faster half of them. Intervals are percentile
-    bootstraps over rounds.
+    compares lower quartiles over the rounds, and the share rests on the faster half of them.
+
+    Each process gives one share and one inflation, by its own rounds and its own cost; the intervals are Student's over
+    processes (`bench.intervals`), and a time holds the uncertainty of the cell's median too.
+
+    Args:
+        by_process: the rounds of each process.
+        costs_ns: what an event costs, of each process.
     """
-    rows = _rows(rounds)
-    inflation = _bootstrap(rows, _inflation)
-    share = _bootstrap(rows, lambda chosen: _kernel_share(chosen, event_ns))
-    kernel = _times(share, wall_ms.value)
+    rows = [_rows(rounds) for rounds in by_process]
+    inflation = ratio_over_processes([_inflation(one) for one in rows])
+    share = share_over_processes([_kernel_share(one, cost) for one, cost in zip(rows, costs_ns, strict=True)])
     trusted = inflation.value <= TRUSTED_INFLATION
     return ProfiledEstimate(
-        kernel_ms=kernel,
-        overhead_ms=_rest(wall_ms.value, kernel),
+        kernel_ms=part_of(wall_ms, share),
+        overhead_ms=part_of(wall_ms, rest_of(share)),
         inflation=inflation,
         trusted=trusted,
-        calls=sum(r.calls for r in rounds),
-        events=float(np.median(rows[:, 3])),
+        calls=sum(r.calls for rounds in by_process for r in rounds),
+        events=float(np.median(np.concatenate(rows)[:, 3])),
+        processes=len(rows),
         reason="" if trusted else f"the profiler makes a call {inflation.value:.1f} times as long",
     )
 
@@ -61,11 +69,19 @@ def event_cost_ns(by_batch: Sequence[Sequence[Round]]) -> float:
     return min((_event_cost(_rows(rounds)) for rounds in by_batch), default=0.0)
 
 
-def skeleton_estimate(plain_ns: Sequence[float], wall_ms: Interval) -> SkeletonEstimate:
-    """What the skeleton's bursts say of a cell: its time is the framework's, the rest of the cell's is kernels."""
-    overhead = _bootstrap(np.array(plain_ns)[:, None] / NANOSECONDS_IN_MS, lambda rows: float(np.median(rows)))
-    overhead = _times(overhead, 1.0, most=wall_ms.value)
-    return SkeletonEstimate(overhead_ms=overhead, kernel_ms=_rest(wall_ms.value, overhead))
+def skeleton_estimate(by_process: Sequence[Sequence[float]], wall_ms: Interval) -> SkeletonEstimate:
+    """What the skeleton's bursts say of a cell: its time is the framework's, the rest of the cell's is kernels.
+
+    Args:
+        by_process: of each fresh process, the median nanoseconds of a call in each burst.
+    """
+    found = ratio_over_processes([float(np.median(bursts)) / NANOSECONDS_IN_MS for bursts in by_process])
+    overhead = Interval(
+        value=min(found.value, wall_ms.value), low=min(found.low, wall_ms.value), high=min(found.high, wall_ms.high)
+    )
+    return SkeletonEstimate(
+        overhead_ms=overhead, kernel_ms=difference(wall_ms, overhead, least=0.0), processes=len(by_process)
+    )
 
 
 def judged(attribution: Attribution) -> Attribution:
@@ -160,23 +176,6 @@ def _kernel_share(rows: Rows, event_ns: float) -> float:
     wall = rows[:, 1] - event_ns * rows[:, 3]
     kernel = rows[:, 2] - event_ns * rows[:, 4]
     return float(np.median(np.clip(kernel / np.maximum(wall, 1.0), 0, 1)))
-
-
-def _bootstrap(rows: Rows, statistic: Callable[[Rows], float]) -> Interval:
-    """Percentile bootstrap over rounds (Efron & Tibshirani 1993)."""
-    chosen = np.random.default_rng(0).integers(0, len(rows), (RESAMPLES, len(rows)))
-    low, high = np.quantile([statistic(rows[places]) for places in chosen], (0.025, 0.975))
-    value = statistic(rows)
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
-
-
-def _times(estimate: Interval, factor: float, most: float = math.inf) -> Interval:
-    low, value, high = (min(n * factor, most) for n in (estimate.low, estimate.value, estimate.high))
-    return Interval(value=value, low=low, high=high)
-
-
-def _rest(whole: float, part: Interval) -> Interval:
-    return Interval(value=whole - part.value, low=whole - part.high, high=whole - part.low)
 
 
 Key = tuple[str, int, int, str]

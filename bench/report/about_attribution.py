@@ -224,7 +224,27 @@ def _cells_table(pairs: Sequence[Pair]) -> Table:
     columns = (Column("cell"), *(Column(heading, numeric=True) for heading in headings), Column("remark"))
     rows = tuple(_cell_row(cell, one) for cell, one in pairs)
     caption = "Milliseconds at the device boundary with 95 % intervals; transfer is beside them, not in them."
+    caption = f"{caption} {what_intervals_rest_on([one for _, one in pairs])}".rstrip()
     return Table("attribution-cells", caption, columns, rows, summary="Every cell, by both estimators", filterable=True)
+
+
+def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
+    """A sentence on the fresh processes behind the intervals of attributions; "" where there are none."""
+    counts = [
+        estimate.processes
+        for one in attributions
+        for estimate in (one.profiled, one.skeleton)
+        if estimate.kernel_ms is not None
+    ]
+    if not counts:
+        return ""
+    if max(counts) == 1:
+        return (
+            "They were measured in one process each: the intervals are over its bursts and hold nothing of how "
+            "processes differ, so that another run can lie outside of them."
+        )
+    least = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts))
+    return f"The intervals are over {least} fresh processes and hold the uncertainty of the whole time too."
 
 
 def _cell_row(cell: Cell, one: Attribution) -> TableRow:

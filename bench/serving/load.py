@@ -17,13 +17,12 @@ from assay import __version__
 from assay.errors import FailedError
 from assay.load import ClosedLoop, HighestRate, Load, Overhead, RateTried, Scenario
 from assay.records import Interval
+from bench.intervals import difference_over_processes, ratio_over_processes
 from bench.machine import cores_of_server, environment, telling_variables
 from bench.serving.audited import Audited
 from bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run, ScenarioName
 from bench.serving.load_numbers import (
     KEEPS_UP,
-    difference_over_processes,
-    over_processes,
     reasons,
     samples_of,
     search_rate,
@@ -115,7 +114,9 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
         requests=len(samples.values),
         failed=failed,
         wrong=wrong,
-        images_per_second=over_processes([len(run.arrays["wire_ns"]) / (run.result["wall_ns"] / 1e9) for run in runs]),
+        images_per_second=ratio_over_processes(
+            [len(run.arrays["wire_ns"]) / (run.result["wall_ns"] / 1e9) for run in runs]
+        ),
         median_ms=median,
         p90_ms=p90,
         p99_ms=p99,
@@ -142,8 +143,8 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     return Overhead(
         way=way,
         processes=len(runs),
-        served_ms=over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "served_ns")]),
-        in_process_ms=over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "in_process_ns")]),
+        served_ms=ratio_over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "served_ns")]),
+        in_process_ms=ratio_over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "in_process_ns")]),
         overhead_ms=cost,
         invalid=reasons(None, [run.conditions for run in runs], _total(runs, "failed"), _total(runs, "wrong")),
     )
@@ -180,7 +181,9 @@ def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, t
     tell(f"LoadGen, {name}")
     runs = client.repeat(name, client.plan.way, rate=rate, bound_ms=bound_ms)
     summaries = [run.result["summary"] for run in runs]
-    p50, p90, p99 = (over_processes([one[key] / 1e6 for one in summaries]) for key in ("p50_ns", "p90_ns", "p99_ns"))
+    p50, p90, p99 = (
+        ratio_over_processes([one[key] / 1e6 for one in summaries]) for key in ("p50_ns", "p90_ns", "p99_ns")
+    )
     failed, wrong = _total(runs, "failed"), _total(runs, "wrong")
     return Scenario(
         name=name,
@@ -188,7 +191,7 @@ def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, t
         queries=_total(runs, "asked"),
         seconds=sum(run.result["wall_ns"] for run in runs) / 1e9,
         verdicts=[one["verdict"] for one in summaries],
-        samples_per_second=over_processes([one["samples_per_second"] for one in summaries]),
+        samples_per_second=ratio_over_processes([one["samples_per_second"] for one in summaries]),
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,

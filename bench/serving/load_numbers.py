@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from assay.load import Conditions, HighestRate, RateTried, Split
-from assay.records import Interval
 from bench.machine import MOST_LOAD
-from bench.stats import CONFIDENCE, SAYS_NOTHING, Samples
+from bench.stats import Samples
 from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
 from bench.validity import LEAST_CALLS, LEAST_PROCESSES, MOST_STOLEN
 
@@ -25,27 +23,6 @@ CLOSE_ENOUGH = 1.08
 STEP = 1.6
 KEEPS_UP = 0.95
 """A server that answers less than this share of what is due does not hold the rate, whatever its percentiles."""
-
-
-def over_processes(values: Sequence[float]) -> Interval:
-    """The geometric mean of a positive quantity, one value a process, with Student's interval of its logarithm."""
-    logs = np.log(values)
-    half = _half_width(logs)
-    mean = float(logs.mean())
-    return Interval(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
-
-
-def difference_over_processes(values: Sequence[float]) -> Interval:
-    """The mean of a difference, one value a process, with Student's interval."""
-    mean, half = float(np.mean(values)), _half_width(np.asarray(values))
-    return Interval(value=mean, low=mean - half, high=mean + half)
-
-
-def _half_width(values: NDArray[np.float64]) -> float:
-    count = len(values)
-    if count < 2:
-        return SAYS_NOTHING / 2
-    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(count))
 
 
 def samples_of(begun_ns: Sequence[NDArray[np.int64]], total_ns: Sequence[NDArray[np.int64]]) -> Samples:

@@ -42,6 +42,8 @@ from export.user_probe import RECORDS_FILE
 from infer.runtime import ModelFiles
 
 CALL_SECONDS = 300.0
+ATTRIBUTION_SHARE = 0.5
+"""Of the minutes for timing: so long may processes be added that tell where the time goes."""
 BLOCKS = 10
 """In one process, as in a study; see `assay.study.Bench`."""
 NATIVE: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +79,9 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             measured = measure([group], budget, work.folder / "units", narrator.tell)
         cells = _cells(work, brought, group, exports, files, measured)
         with work.stage("attribution", "Attributing the time"):
-            place = Place(work.folder / "attribution", wanted.opset, CALL_SECONDS)
+            place = Place(
+                work.folder / "attribution", wanted.opset, CALL_SECONDS, ATTRIBUTION_SHARE * wanted.minutes * 60
+            )
             attributed = attribute_all([group], cells, place, narrator.tell)
     results = Results(
         study=folder_name(wanted.location),

@@ -74,11 +74,11 @@ def test_known_kernel_and_overhead_are_told_apart_by_both_estimators() -> None:
     """Shares, not times: both parts are spent by the same clock, whatever else the machine does."""
     figures = known_profile()
     wall = exact((OVERHEAD_NS + KERNEL_NS) / 1e6)
-    profiled = profiled_estimate(figures.rounds, wall, event_cost_ns([figures.rounds]))
+    profiled = profiled_estimate([figures.rounds], [event_cost_ns([figures.rounds])], wall)
     assert profiled.kernel_ms is not None
     assert profiled.kernel_ms.value / wall.value == pytest.approx(KERNEL_NS / (OVERHEAD_NS + KERNEL_NS), abs=0.05)
     bones = time_plainly(KnownSession(kernel_ns=0), [None], 0.5)  # type: ignore[arg-type]
-    skeleton = skeleton_estimate([float(np.min(bones))], wall)
+    skeleton = skeleton_estimate([[float(np.min(bones))]], wall)
     assert skeleton.overhead_ms is not None
     assert skeleton.overhead_ms.value / wall.value == pytest.approx(OVERHEAD_NS / (OVERHEAD_NS + KERNEL_NS), abs=0.05)
     one = Attribution(cell="known", wall_ms=wall, transfer_ms=0, profiled=profiled, skeleton=skeleton)
@@ -96,7 +96,7 @@ def test_what_the_profiler_costs_is_taken_off() -> None:
     """100 events of 10 ns: 60 of them lengthen the kernels."""
     rounds = rounds_of(plain=10_000, profiled=11_000, kernel=8_600, events=100, inside=60)
     assert event_cost_ns([rounds]) == pytest.approx(10)
-    estimate = profiled_estimate(rounds, exact(2.0), 10)
+    estimate = profiled_estimate([rounds], [10], exact(2.0))
     assert estimate.kernel_ms is not None
     assert estimate.kernel_ms.value == pytest.approx(1.6)
     assert estimate.inflation is not None
@@ -116,9 +116,51 @@ def test_a_profiler_that_is_faster_than_nothing_costs_nothing() -> None:
 
 
 def test_large_inflation_is_marked() -> None:
-    estimate = profiled_estimate(rounds_of(10_000, 16_000, 9_000, 100, 50), exact(1.0), 60)
+    estimate = profiled_estimate([rounds_of(10_000, 16_000, 9_000, 100, 50)], [60], exact(1.0))
     assert not estimate.trusted
     assert "1.6 times" in estimate.reason
+
+
+def test_intervals_of_both_estimators_are_over_processes() -> None:
+    """Rounds that are all alike within a process say nothing of how processes differ: 80, 85 and 90 % are kernels."""
+    processes = [rounds_of(10_000, 10_000, kernel, 100, 50) for kernel in (8_000, 8_500, 9_000)]
+    found = profiled_estimate(processes, [0, 0, 0], exact(2.0))
+    half = 4.302653 * 0.05 / 3**0.5
+    assert found.kernel_ms is not None
+    assert found.overhead_ms is not None
+    assert (found.kernel_ms.low, found.kernel_ms.high) == pytest.approx((1.7 - 2 * half, 1.7 + 2 * half), abs=1e-4)
+    assert (found.overhead_ms.low, found.overhead_ms.high) == pytest.approx((0.3 - 2 * half, 0.3 + 2 * half), abs=1e-4)
+    assert found.processes == 3
+    bones = skeleton_estimate([[5e5, 5e5], [6e5, 6e5], [7e5, 7e5]], exact(2.0))
+    assert bones.overhead_ms is not None
+    assert bones.overhead_ms.low < 0.5
+    assert bones.overhead_ms.high > 0.7
+    assert bones.processes == 3
+
+
+def test_each_process_is_corrected_by_its_own_cost() -> None:
+    """Half of each event lies inside operators: with 20 and 0 ns an event, 8,000 of 10,000 ns are kernels in both."""
+    dear, cheap = rounds_of(10_000, 12_000, 9_000, 100, 50), rounds_of(10_000, 10_000, 8_000, 100, 50)
+    found = profiled_estimate([dear, cheap], [20, 0], exact(1.0))
+    assert found.kernel_ms is not None
+    assert (found.kernel_ms.low, found.kernel_ms.high) == pytest.approx((0.8, 0.8))
+
+
+def test_one_process_says_nothing_of_the_others() -> None:
+    found = profiled_estimate([rounds_of(10_000, 10_000, 8_000, 100, 50)], [0], exact(2.0))
+    assert found.kernel_ms == Interval(value=1.6, low=0, high=2)
+    assert found.processes == 1
+
+
+def test_a_part_is_as_uncertain_as_the_whole() -> None:
+    """The cell's own median is in doubt by a tenth: so is what its parts take."""
+    processes = [rounds_of(10_000, 10_000, 8_000, 100, 50)] * 3
+    found = profiled_estimate(processes, [0, 0, 0], Interval(value=2.0, low=1.8, high=2.2))
+    assert found.kernel_ms is not None
+    assert (found.kernel_ms.low, found.kernel_ms.high) == pytest.approx((1.44, 1.76))
+    bones = skeleton_estimate([[4e5]] * 3, Interval(value=2.0, low=1.8, high=2.2))
+    assert bones.kernel_ms is not None
+    assert (bones.kernel_ms.low, bones.kernel_ms.high) == pytest.approx((1.4, 1.8))
 
 
 def test_events_lie_inside_operators_by_half_or_wholly() -> None:
@@ -127,7 +169,7 @@ def test_events_lie_inside_operators_by_half_or_wholly() -> None:
 
 
 def test_a_skeleton_never_takes_more_than_the_whole() -> None:
-    estimate = skeleton_estimate([3e6, 3.1e6], exact(2.0))
+    estimate = skeleton_estimate([[3e6, 3.1e6], [3.2e6]], exact(2.0))
     assert estimate.overhead_ms is not None
     assert estimate.kernel_ms is not None
     assert estimate.overhead_ms.value == 2.0

@@ -6,7 +6,7 @@ import pytest
 
 from assay.attribution import Attribution, Crossover, OperatorTime, ProfiledEstimate, SkeletonEstimate
 from assay.results import Cell, Results
-from bench.report.about_attribution import attribution, operators
+from bench.report.about_attribution import attribution, operators, what_intervals_rest_on
 from bench.report.blocks import Figure, Listing, Table
 from bench.report.evidence import Evidence
 from tests.bench.report.sample_results import spread
@@ -101,3 +101,18 @@ def test_the_cost_of_a_call_and_of_an_image_are_shown(evidence: Evidence) -> Non
     first = evidence.results.fits[0]
     assert (label, size, fixed) == (first.label, first.size, first.fixed_ms)
     assert fits.rows[0][-1].number is None  # two batches are met exactly
+
+
+def test_what_the_intervals_rest_on_is_said(evidence: Evidence) -> None:
+    """Records of before say nothing of processes: they had one."""
+    old = list(evidence.results.attributions)
+    assert "one process each" in what_intervals_rest_on(old)
+    part = old[0].profiled.model_copy(update={"processes": 3})
+    new = old[0].model_copy(update={"profiled": part, "skeleton": SkeletonEstimate(reason="none")})
+    assert "over 3 fresh processes" in what_intervals_rest_on([new])
+    assert "over 1 to 3 fresh processes" in what_intervals_rest_on([new, old[0]])
+    assert what_intervals_rest_on([]) == ""
+    section = attribution(evidence)
+    assert section is not None
+    (table,) = (one for one in section.blocks if isinstance(one, Table) and one.identifier == "attribution-cells")
+    assert what_intervals_rest_on(old) in table.caption

@@ -11,13 +11,12 @@ import pytest
 
 from assay.errors import ArtifactError
 from assay.load import Conditions, RateTried, read_load
+from bench.intervals import difference_over_processes, ratio_over_processes
 from bench.machine import telling_variables
 from bench.serving.audited import read_audited, target_of
 from bench.serving.client import CLIENT_VARIABLES, Client, Plan
 from bench.serving.load import closed_loop, measure_load, overhead
 from bench.serving.load_numbers import (
-    difference_over_processes,
-    over_processes,
     reasons,
     samples_of,
     search_rate,
@@ -117,8 +116,8 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_intervals_over_processes() -> None:
-    assert over_processes([2.0, 8.0]).value == pytest.approx(4)
-    same = over_processes([3.0, 3.0, 3.0])
+    assert ratio_over_processes([2.0, 8.0]).value == pytest.approx(4)
+    same = ratio_over_processes([3.0, 3.0, 3.0])
     assert same.low == pytest.approx(3)
     assert same.high == pytest.approx(3)
     # Student's quantile for 2 degrees of freedom is 4.303, the standard error of 1, 2, 3 is 1 / sqrt(3).
