@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from assay.errors import ArtifactError, InputError
 from assay.texts_on_disk import check_plain
+from assay.wrong_records import mistake_in
 
 Array = NDArray[Any]
 
@@ -256,7 +257,7 @@ def _reporting(path: Path, expected: str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        found = "nothing" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())[:300]
+        found = "nothing" if isinstance(error, FileNotFoundError) else mistake_in(error)[:300]
         raise ArtifactError(f"{path} cannot be read", expected=expected, found=found or type(error).__name__) from error
 
 

@@ -18,6 +18,7 @@ from assay.numbers import Measured
 from assay.records import OLDER, Record
 from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.texts_on_disk import read_bytes
+from assay.wrong_records import mistake_in
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
@@ -337,11 +338,7 @@ def read_audit(path: Path) -> Audit:
         return Audit.model_validate_json(read_bytes(path), context=OLDER)
     except OSError as error:
         raise ArtifactError(
-            f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=str(error)
+            f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=mistake_in(error)
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ArtifactError(
-            f"{path} is not an audit of version {SCHEMA_VERSION}",
-            found=f"{'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}",
-        ) from error
+        raise ArtifactError(f"{path} is not an audit of version {SCHEMA_VERSION}", found=mistake_in(error)) from error

@@ -11,6 +11,7 @@ from assay.errors import ArtifactError
 from assay.records import Interval, Record
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
+from assay.wrong_records import mistake_in
 
 CHOICE_FILE = "choice.json"
 Objective = Literal["latency", "throughput", "cost"]
@@ -144,7 +145,7 @@ def read_choice(folder: Path) -> Choice:
     except (OSError, ValidationError) as error:
         raise ArtifactError(
             f"Cannot read a choice from {path}",
-            found=str(error).splitlines()[0],
+            found=mistake_in(error),
             remedy="Run `assay choose` on the study, or name a cell with --cell",
         ) from error
 

@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
 from assay.results import DataSummary
 from assay.served import Tensor
 from assay.texts_on_disk import read_json
+from assay.wrong_records import mistake_in
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
 SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
@@ -208,14 +209,21 @@ def read_deployment(folder: Path) -> Deployment:
         ArtifactError: missing, not JSON, or not a record of a deployment.
     """
     path = folder / DEPLOYMENT_FILE
+    if not path.exists():
+        raise ArtifactError(
+            f"{folder} is no deployment",
+            expected="a folder written by `assay deploy`",
+            found=_instead_of_one(folder),
+            remedy="Name the folder that `assay deploy` wrote; its --out says where",
+        )
     try:
         found = Deployment.model_validate(read_json(path))
     except (OSError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
         raise ArtifactError(
             f"Cannot read a deployment from {path}",
-            expected="a folder written by `assay deploy`",
-            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error),
+            expected="a file written by `assay deploy`",
+            found=mistake_in(error),
+            remedy="Deploy again, or restore the file",
         ) from error
     if found.rendering > RENDERING:
         raise ArtifactError(
@@ -226,3 +234,10 @@ def read_deployment(folder: Path) -> Deployment:
         )
     found.version(found.serving)
     return found
+
+
+def _instead_of_one(folder: Path) -> str:
+    """What there is where a deployment should be."""
+    if not folder.exists():
+        return "nothing of that name"
+    return f"a folder without {DEPLOYMENT_FILE}" if folder.is_dir() else "a file"

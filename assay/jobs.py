@@ -36,6 +36,7 @@ from assay.disk import disk_error_in, instead_of
 from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
 from assay.processes import end_marked, end_tree
 from assay.store import reporting_disk_errors
+from assay.wrong_records import mistake_in
 
 Message = dict[str, JsonValue]
 Kind = TypeVar("Kind")
@@ -419,9 +420,8 @@ def read_answer(kind: type[Kind], answer: Message, module: str) -> Kind:
     try:
         return TypeAdapter(kind).validate_python(dict(answer))
     except (ValidationError, RecursionError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deeply"}
-        where = ".".join(map(str, first["loc"])) or kind.__name__
-        raise WorkerError(f"{module} gave an answer that is none", found=f"{where}: {first['msg']}") from error
+        found = mistake_in(error) if isinstance(error, ValidationError) else "an answer that is nested too deeply"
+        raise WorkerError(f"{module} gave an answer that is none", found=found) from error
 
 
 def error_from(message: Message) -> AssayError:

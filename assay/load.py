@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from assay.deployment import Unit
 from assay.errors import ArtifactError
 from assay.records import Interval, Record
 from assay.texts_on_disk import read_json
+from assay.wrong_records import mistake_in
 
 LOAD_FILE = "load.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -184,9 +185,8 @@ def read_load(path: Path) -> Load:
     try:
         return Load.model_validate(read_json(path))
     except (OSError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
         raise ArtifactError(
             f"Cannot read a load test from {path}",
             expected=f"a {LOAD_FILE} of version {SCHEMA_VERSION} written by `assay load`",
-            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error),
+            found=mistake_in(error),
         ) from error

@@ -30,6 +30,7 @@ from assay.records import (
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck
 from assay.texts_on_disk import read_json
+from assay.wrong_records import mistake_in
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -391,14 +392,16 @@ def read_results(path: Path) -> Results:
     """
     try:
         record = read_json(path)
+        if not isinstance(record, dict):
+            raise ValueError(f"JSON that is no object: {type(record).__name__}")
         version = record["schema_version"]
         if not isinstance(version, int):
-            raise TypeError("a schema_version that is no whole number")
+            raise ValueError("a schema_version that is no whole number")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"Cannot read results from {path}",
             expected="a results.json written by `assay run`",
-            found=str(error),
+            found=mistake_in(error),
         ) from error
     while version in UPGRADES:
         record = UPGRADES[version](record)
@@ -413,8 +416,4 @@ def read_results(path: Path) -> Results:
     try:
         return Results.model_validate(record, context=OLDER)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ArtifactError(
-            f"{path} is not a record of results",
-            found=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
-        ) from error
+        raise ArtifactError(f"{path} is not a record of results", found=mistake_in(error)) from error

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -21,8 +21,10 @@ from assay.disk import disk_error, folder_beside, put_in_place, remove_left_over
 from assay.errors import ArtifactError
 from assay.locks import in_turn, lock_beside
 from assay.texts_on_disk import read_bytes
+from assay.wrong_records import mistake_in
 
 MANIFEST = "manifest.json"
+Kind = TypeVar("Kind", bound=BaseModel)
 SCHEMA_VERSION: Literal[1] = 1
 
 
@@ -73,6 +75,23 @@ class Artifact(BaseModel):
                 f"{self.folder} has no file '{name}'", expected=f"one of {', '.join(self.manifest.files)}"
             )
         return self.folder / name
+
+    def record(self, kind: type[Kind], name: str) -> Kind:
+        """A record that it keeps: in the file of this name, or among its facts.
+
+        Raises:
+            ArtifactError: there is none, or it is no such record.
+        """
+        try:
+            if name in self.manifest.files:
+                return kind.model_validate_json(read_bytes(self.folder / name))
+            return kind.model_validate(self.manifest.facts[name])
+        except (OSError, KeyError, ValidationError) as error:
+            raise ArtifactError(
+                f"{self.folder} keeps no {name} that can be read",
+                found=mistake_in(error),
+                remedy="Delete the folder to have it made again",
+            ) from error
 
 
 def artifact_key(kind: str, inputs: Mapping[str, JsonValue]) -> str:
@@ -197,11 +216,10 @@ def read_artifact(folder: Path, kind: str) -> Artifact:
     try:
         manifest = Manifest.model_validate_json(read_bytes(path))
     except ValidationError as error:
-        first = error.errors()[0]
         raise ArtifactError(
             f"{path} cannot be read",
             expected=f"a manifest of version {SCHEMA_VERSION}",
-            found=f"{'.'.join(map(str, first['loc'])) or 'text'}: {first['msg']}",
+            found=mistake_in(error),
             remedy="Delete the folder to have it made again",
         ) from error
     if manifest.kind != kind:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from assay.errors import AssayError, StudyError, nearest
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, Registry
 from assay.texts_on_disk import read_text
+from assay.wrong_records import mistake
 
 MOST_BYTES = 1 << 20
 """Of a study file."""
@@ -330,7 +331,7 @@ def _describe(detail: ErrorDetails) -> str:
     """One validation problem in words, with the nearest valid key for an unknown one."""
     place = ".".join(str(part) for part in detail["loc"]) or "the file"
     if detail["type"] != "extra_forbidden":
-        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+        return mistake(detail)
     known = _keys_at(detail["loc"][:-1])
     suggestion = nearest(str(detail["loc"][-1]), known)
     hint = f" (did you mean '{suggestion}'?)" if suggestion else f" (known keys: {', '.join(known)})"

@@ -21,6 +21,7 @@ from assay import toolenv
 from assay.errors import InputError, NotInstalledError
 from assay.results import Cell
 from assay.study import load_study
+from assay.wrong_records import mistake_in
 from bench.compare import Outcome, Pair, changed_versions, changes_of
 from bench.conductor import check_machine
 from bench.machine import RECORDED_PACKAGES
@@ -130,7 +131,7 @@ def _versions(named: Path, python: Path) -> dict[str, str]:
         )
         return {str(name): str(version) for name, version in json.loads(answer.stdout).items()}
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise InputError(f"--env {named} does not answer as a Python interpreter", found=str(error)) from error
+        raise InputError(f"--env {named} does not answer as a Python interpreter", found=mistake_in(error)) from error
 
 
 def in_both(group: Group, sides: dict[str, Environment]) -> Group:

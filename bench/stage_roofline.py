@@ -8,12 +8,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.errors import AssayError, DiskError
-from assay.jobs import run_job
+from assay.jobs import read_answer, run_job
 from assay.registry import installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.store import find_artifact, write_artifact
-from assay.texts_on_disk import read_json
 from bench.machine import processor_name, usable_cores
 from bench.roofline import bounds_of
 from bench.run import Run
@@ -67,7 +66,7 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
 
     artifact = find_artifact(folder, "ceilings", inputs)
     artifact = artifact or write_artifact(folder, "ceilings", inputs, made_by={}, fill=fill)
-    return Ceilings.model_validate(read_json(artifact.file(CEILINGS_FILE)))
+    return artifact.record(Ceilings, CEILINGS_FILE)
 
 
 def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
@@ -81,4 +80,4 @@ def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
             limit_seconds=LIMIT_SECONDS,
             environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
         )
-    return Ceilings.model_validate(answer)
+    return read_answer(Ceilings, answer, "infer.ceilings")

@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from assay.results import Parity, Training
 from assay.store import find_artifact, write_artifact
 from assay.study import Model
-from assay.texts_on_disk import read_bytes
 from bench.run import Run, Subject
 from train.job import WEIGHTS_FILE, TrainingRequest
 from train.recipe import OWN_DEFAULTS, Recipe
@@ -94,7 +93,7 @@ def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
         return {}
 
     kept = find_artifact(folder, "parity", inputs) or write_artifact(folder, "parity", inputs, made_by={}, fill=fill)
-    parity = Parity.model_validate_json(read_bytes(kept.file("parity.json")))
+    parity = kept.record(Parity, "parity.json")
     worst = parity.worst_relative_difference
     run.narrator.note(f"{model.architecture}: losses of the first {steps} steps differ by at most {worst:.1e}")
     return parity

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from assay import __version__, toolenv
 from assay.disk import temporary_prefix
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
-from assay.jobs import Message, run_job
+from assay.jobs import Message, read_answer, run_job
 from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.results import Export
 from assay.spec import ModelSpec
@@ -132,7 +132,7 @@ def artifact_folder(record: Export, exports: Path) -> Path:
 
 def record_of(artifact: Artifact) -> Export:
     """The record in an artifact's manifest."""
-    return Export.model_validate(artifact.manifest.facts["record"])
+    return artifact.record(Export, "record")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
         limit_seconds=job.limit_seconds,
         environment=CPU_ONLY,
     )
-    return Export.model_validate(answer)
+    return read_answer(Export, answer, "export.job")
 
 
 def _failed(attempt: _Attempt, reason: str) -> Export:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.arrays_on_disk import map_array
 from assay.errors import FailedError, WorkerError
-from assay.jobs import Message, run_job
+from assay.jobs import Message, read_answer, run_job
 from assay.registry import EXPORTERS, installed_versions
 from assay.results import Calibration, Export
 from assay.store import artifact_key, file_sha256, find_artifact, read_artifact
@@ -143,4 +143,4 @@ def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> 
     answer = run_job(
         "export.variant_job", message, work / LOG_FILE, limit_seconds=job.limit_seconds, environment=CPU_ONLY
     )
-    return Export.model_validate(answer)
+    return read_answer(Export, answer, "export.variant_job")

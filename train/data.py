@@ -26,6 +26,7 @@ from assay.registry import DATASETS
 from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
 from assay.texts import printable
 from assay.texts_on_disk import read_bytes
+from assay.wrong_records import mistake_in
 from train.sources import Source, UnavailableError, choose, write_array
 
 SPLITS = ("train", "validation", "test")
@@ -302,7 +303,7 @@ def _read_facts(folder: Path) -> Facts:
         raise ArtifactError(
             f"{folder} is not a stored data set",
             expected=f"a readable {MANIFEST}",
-            found=str(error).splitlines()[0],
+            found=mistake_in(error),
             remedy="Delete the folder to have it made again",
         ) from error
 

@@ -10,7 +10,6 @@ from typing import cast
 from assay.jobs import Message, read_answer, run_job
 from assay.results import Parity, Training
 from assay.store import Artifact, find_artifact
-from assay.texts_on_disk import read_bytes
 from train.job import TRAINING_FILE, TrainingRequest
 
 OnEvent = Callable[[Message], None]
@@ -54,7 +53,7 @@ def limit_seconds(request: TrainingRequest, images: int) -> float:
 
 def training_record(artifact: Artifact) -> Training:
     """The record kept in a weights artifact."""
-    return Training.model_validate_json(read_bytes(artifact.file(TRAINING_FILE)))
+    return artifact.record(Training, TRAINING_FILE)
 
 
 def measure_parity(request: TrainingRequest, frameworks: tuple[str, ...], steps: int, log_folder: Path) -> Parity:

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from assay.errors import ArtifactError
 from assay.spec import ModelSpec
+from assay.wrong_records import mistake_in
 from train.architectures import Weights, initial_weights, parameters
 
 __all__ = ["Weights", "check_weights", "fold_batchnorm", "initial_weights", "load_weights", "save_weights"]
@@ -38,7 +39,7 @@ def load_weights(path: Path) -> Weights:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise ArtifactError(
-            f"Cannot read weights from {path}", expected="a complete .safetensors file", found=str(error)
+            f"Cannot read weights from {path}", expected="a complete .safetensors file", found=mistake_in(error)
         ) from error
 
 

@@ -19,6 +19,7 @@ import h5py
 from assay.arrays_on_disk import check_inflation, most_bytes
 from assay.errors import ArtifactError
 from assay.texts_on_disk import parse_json
+from assay.wrong_records import mistake_in
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
@@ -59,7 +60,7 @@ def check_keras_file(path: Path) -> None:
         config = parse_json(content)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise ArtifactError(
-            f"{path} cannot be loaded", expected="a file written by keras.Model.save", found=str(error)[:300]
+            f"{path} cannot be loaded", expected="a file written by keras.Model.save", found=mistake_in(error)[:300]
         ) from error
     for one in _objects(config):
         _check_object(path, one)
@@ -125,7 +126,7 @@ def _check_weights(path: Path, content: bytes) -> None:
             _check_group(path, file)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise ArtifactError(
-            f"{path}, {WEIGHTS}, cannot be read", expected="weights written by Keras", found=str(error)[:300]
+            f"{path}, {WEIGHTS}, cannot be read", expected="weights written by Keras", found=mistake_in(error)[:300]
         ) from error
 
 

@@ -21,6 +21,7 @@ from tensorflow.python.framework import op_def_registry
 from assay.arrays_on_disk import most_bytes
 from assay.errors import ArtifactError, InputError
 from assay.user.model import SAVED_MODEL_FILE
+from assay.wrong_records import mistake_in
 
 OTHER_PROGRAMS = ("saved_model.pbtxt", "saved_model.cpb")
 EFFECTS_OF_MODELS = re.compile(
@@ -68,7 +69,7 @@ def check_saved_model(folder: Path, *, trusted: bool = False) -> None:
         size = file.stat().st_size
         content = SavedModel.FromString(file.read_bytes() if size <= LARGEST_PROGRAM else b"\xff")
     except (OSError, DecodeError) as error:
-        raise ArtifactError(f"{file} cannot be read", expected="a SavedModel", found=str(error)[:200]) from error
+        raise ArtifactError(f"{file} cannot be read", expected="a SavedModel", found=mistake_in(error)[:200]) from error
     if not content.meta_graphs:
         raise ArtifactError(f"{file} has no graph", expected="a SavedModel")
     for graph in content.meta_graphs:

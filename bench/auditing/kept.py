@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from assay.audit import ModelAudit
 from assay.registry import RUNTIMES, installed_versions
 from assay.store import artifact_key, find_artifact, write_artifact
-from assay.texts_on_disk import read_bytes
 from bench.machine import processor_name
 from bench.workers import Candidate
 
@@ -71,7 +70,7 @@ def kept_or_made(folder: Path, inputs: Mapping[str, JsonValue], make: Callable[[
     where = folder / artifact_key("audit", inputs)[:12]
     kept = find_artifact(where, "audit", inputs)
     if kept:
-        return ModelAudit.model_validate_json(read_bytes(kept.file(FILE)))
+        return kept.record(ModelAudit, FILE)
     made = make()
 
     def fill(work: Path) -> dict[str, JsonValue]:

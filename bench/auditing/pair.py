@@ -12,14 +12,14 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError
-from assay.jobs import Message, run_job
+from assay.jobs import Message, read_answer, run_job
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
+from assay.records import Record
 from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
 from assay.values import is_whole
@@ -32,6 +32,12 @@ LIMIT_SECONDS = 900
 DECIDERS_FILE = "deciders.npz"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
+
+
+class Localised(Record):
+    """What the job answers that looks for wrong nodes."""
+
+    found: list[Localisation]
 
 
 @dataclass(frozen=True)
@@ -120,11 +126,11 @@ def _localisations(
         found = _job(request, {**given, "do": "localise"}, out)["found"]
         if not found and wrong and right:
             found = _job(request, runs, out)["found"]
+        return read_answer(Localised, {"found": found}, "export.on_onnx_pair").found
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError:
         return []
-    return [Localisation.model_validate(one) for one in cast("list[JsonValue]", found)]
 
 
 def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit:

@@ -16,6 +16,7 @@ from assay.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, Deployment
 from assay.errors import ArtifactError
 from assay.served import record_type
 from assay.store import file_sha256
+from assay.wrong_records import mistake_in
 from bench.deployment.config import config_of, read_config
 from bench.deployment.contents import (
     config_file,
@@ -139,7 +140,7 @@ def _listed(folder: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"Cannot read {path}", expected="checksums", found=str(error)) from error
+        raise ArtifactError(f"Cannot read {path}", expected="checksums", found=mistake_in(error)) from error
     found = {}
     for line in lines:
         match = CHECKSUM.fullmatch(line)

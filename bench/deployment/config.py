@@ -11,6 +11,7 @@ from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
 from assay.errors import ArtifactError, NotInstalledError
 from assay.results import Cell
 from assay.served import Tensor
+from assay.wrong_records import mistake_in
 from bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def read_config(path: Path) -> ModelConfig:
         return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ArtifactError(
-            f"Cannot read {path}", expected=f"a {CONFIG_FILE} of Triton", found=" ".join(str(error).split())
+            f"Cannot read {path}", expected=f"a {CONFIG_FILE} of Triton", found=mistake_in(error)
         ) from error
 
 

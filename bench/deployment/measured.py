@@ -11,6 +11,7 @@ from assay.records import Record
 from assay.results import Cell, Comparison, Export, Training
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
+from assay.wrong_records import mistake_in
 from bench.deployment.subject import Subject
 
 
@@ -62,5 +63,5 @@ def read(path: Path) -> MeasuredVersion:
         return MeasuredVersion.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
         raise ArtifactError(
-            f"Cannot read {path}", expected="a file of `assay deploy`", found=str(error).splitlines()[0]
+            f"Cannot read {path}", expected="a file of `assay deploy`", found=mistake_in(error)
         ) from error

@@ -32,6 +32,7 @@ from assay.user import model as user
 from assay.user.agreement import parts_of
 from assay.user.model import UserModel
 from assay.values import settled
+from assay.wrong_records import mistake_in
 from bench.deployment.config import most_records
 from bench.deployment.subject import (
     Built,
@@ -123,9 +124,8 @@ def _model(folder: Path, audit: ModelAudit) -> UserModel:
     try:
         model = UserModel.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
-        found = str(error).splitlines()[0]
         raise ArtifactError(
-            f"Cannot read {path}", expected="a file of `assay compare-model`", found=found, remedy=REMEDY
+            f"Cannot read {path}", expected="a file of `assay compare-model`", found=mistake_in(error), remedy=REMEDY
         ) from error
     if model.fingerprint != audit.models.get("model"):
         raise ArtifactError(

@@ -205,7 +205,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         raise  # the machine's failure, not this one's
     except AssayError as error:
         return _failed(work, model, route, str(error).replace(f"{work.folder}/", "")), None
-    return Export.model_validate(found.manifest.facts[RECORD]), found
+    return found.record(Export, RECORD), found
 
 
 def _failed(work: Work, model: UserModel, route: str, reason: str) -> Export:

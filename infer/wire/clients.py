@@ -6,7 +6,10 @@ import importlib
 from types import ModuleType
 from typing import Any, Literal, cast
 
+from pydantic import ValidationError
+
 from assay.errors import NotInstalledError
+from assay.wrong_records import mistake_in
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What reading an answer ends with that is not what the protocol says; tritonclient itself lets these pass."""
@@ -20,6 +23,8 @@ CHANNEL = [
 
 def text_of(error: BaseException) -> str:
     """What an error of tritonclient, or of the socket below it, says."""
+    if isinstance(error, ValidationError):
+        return f"an answer of another kind, {mistake_in(error)}"
     message = getattr(error, "message", None)
     return " ".join(str(message() if callable(message) else error).split()) or type(error).__name__
 

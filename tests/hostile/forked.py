@@ -7,6 +7,7 @@ with it. What is looked at: exit status, what it printed, its own and its childr
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -17,6 +18,14 @@ from pathlib import Path
 LIMIT_SECONDS = 60
 MOST_BYTES = 2 * 1024**3
 TIMED_OUT = -signal.SIGALRM
+FOREIGN = re.compile(r"Errno|pydantic|Input should be|Field required|Extra inputs|validation error|Value error,", re.I)
+"""What Assay says in words of its own, so that nobody has to know who wrote the rest."""
+NEVER = {
+    r"Traceback \(most recent call last\)": "a traceback",
+    FOREIGN.pattern: "a sentence of pydantic's or a number of the system's",
+    "\x1b": "a control character",
+}
+"""By its sign, what no command prints."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,9 @@ class Ended:
             return f"took more than {LIMIT_SECONDS} s"
         if self.status not in (0, 1, 2):
             return f"ended with status {self.status}"
-        if "Traceback (most recent call last)" in self.printed:
-            return "printed a traceback"
-        if "\x1b" in self.printed:
-            return "printed a control character"
+        for sign, what in NEVER.items():
+            if re.search(sign, self.printed, re.IGNORECASE):
+                return f"printed {what}"
         if self.peak_bytes > MOST_BYTES:
             return f"took {self.peak_bytes / 1024**3:.1f} GiB"
         return ""

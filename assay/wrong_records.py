@@ -1,0 +1,105 @@
+"""What is wrong with a file that should hold a record, in words of ours: the first thing that a reader stumbles over.
+
+Neither pydantic's sentences nor the numbers of the operating system tell a person which key of which file to mend.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+LONGEST_VALUE = 60
+
+EXPECTED: Final[Mapping[str, str]] = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "bool": "true or false",
+    "string": "text",
+    "path": "a path",
+    "bytes": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "dict": "an object with keys",
+    "mapping": "an object with keys",
+    "model": "an object with keys",
+    "model_attributes": "an object with keys",
+    "dataclass": "an object with keys",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "none_required": "null",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "text like {pattern}",
+}
+"""By pydantic's type of a mistake, or its beginning before `_type`, `_parsing` and `_from_float`: what was expected."""
+
+
+def mistake_in(error: Exception) -> str:
+    """What is wrong with the content of a record's file, or with reading it, in one line.
+
+    Args:
+        error: of reading the file, of parsing it, or of `model_validate` and `model_validate_json`.
+    """
+    if isinstance(error, ValidationError):
+        return mistake(error.errors()[0])
+    if isinstance(error, json.JSONDecodeError):
+        return f"no JSON: {error}" if error.doc.strip() else "an empty file"
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError):
+        said = error.strerror or said
+    elif isinstance(error, UnicodeDecodeError):
+        said = "bytes that are no text in UTF-8"
+    elif isinstance(error, KeyError):
+        said = f"no key '{error.args[0]}'"
+    return said
+
+
+def mistake(detail: ErrorDetails) -> str:
+    """One mistake that pydantic found: where it is and what was expected there."""
+    place = ".".join(map(str, detail["loc"]))
+    return f"{place}: {_in_words(detail)}" if place else _in_words(detail)
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return "it is missing"
+    if kind == "extra_forbidden":
+        return "no such key is known"
+    if kind == "json_invalid":
+        return f"no JSON: {context['error']}" if _is_text(detail["input"]) else "an empty file"
+    if kind in ("value_error", "assertion_error"):
+        return " ".join(str(context["error"]).split())
+    family = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
+    expected = EXPECTED.get(family)
+    found = f"found {_shown(detail['input'])}"
+    return f"expected {expected.format(**context)}, {found}" if expected else f"{found}, which cannot be there"
+
+
+def _is_text(content: Any) -> bool:
+    return bool(content.strip()) if isinstance(content, str | bytes) else True
+
+
+def _shown(value: Any) -> str:
+    """A value of JSON, as long as a line may be."""
+    if isinstance(value, Mapping):
+        return "an object with keys" if value else "an object without keys"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
