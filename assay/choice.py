@@ -101,6 +101,7 @@ class Choice(Record):
     """The answer to `assay choose`.
 
     Attributes:
+        machine: that the times are of, as its fingerprint says it; "" in older records.
         price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
         answer: the chosen cell, "" when none qualifies.
         because: why it and not a tied one, in words.
@@ -118,6 +119,7 @@ class Choice(Record):
     schema_version: Literal[1] = 1
     study: str
     created: str
+    machine: str = ""
     objective: Objective
     price_per_hour: float | None
     constraints: Constraints

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.attribution import AffineFit, Attribution, Crossover
 from assay.errors import ArtifactError
 from assay.factors import Factors
+from assay.fingerprint import told_by_older
 from assay.records import (
     OLDER,
     Duration,
@@ -32,7 +33,7 @@ from assay.selfcheck import SelfCheck
 from assay.texts_on_disk import read_json
 from assay.wrong_records import mistake_in
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 # One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
 # first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
@@ -346,7 +347,7 @@ class DataSummary(Record):
 class Results(Record):
     """All a study found."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     study: str
     title: str
     created: str
@@ -380,8 +381,17 @@ def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return record | {"schema_version": 2}
 
 
+def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 3 knows a machine by its fingerprint; an older record tells what it knows of one."""
+    newer = record | {"schema_version": 3}
+    told = record.get("environment")
+    if isinstance(told, dict):
+        newer["environment"] = {"fingerprint": told_by_older(told), **told}
+    return newer
+
+
 # Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2}
+UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2, 2: _from_2_to_3}
 
 
 def read_results(path: Path) -> Results:

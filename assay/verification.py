@@ -44,6 +44,7 @@ class Verification(Record):
     """What was asked of a server and how it answered.
 
     Attributes:
+        machine: that asked, as its fingerprint says it; "" in older records.
         unit: what a record is, "image" or "record".
         server: what it calls itself.
         tolerances: by output, how far an answer may be from the audited one.
@@ -54,6 +55,7 @@ class Verification(Record):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     created: str
+    machine: str = ""
     deployment: str
     version: int
     unit: Unit

@@ -22,8 +22,8 @@ from assay.spec import Settings
 from assay.store import artifact_key, file_sha256, find_artifact, write_artifact
 from assay.texts_on_disk import read_json
 from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
+from bench.fingerprint import fingerprint
 from bench.layers import aligned
-from bench.machine import processor_name
 from bench.run import Run
 from bench.skeletons import skeleton_files
 from bench.trials import Group, Tell
@@ -229,7 +229,7 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
 def _inputs(task: Task, process: int, subjects: list[Subject]) -> dict[str, JsonValue]:
     """All that determines what the job answers."""
     return {
-        "processor": processor_name(),
+        "machine": fingerprint().key,
         "runtime": task.runtime,
         "process": process,
         "settings": cast("JsonValue", json.loads(json.dumps(asdict(task.settings)))),

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from assay.audit import Audit
 from assay.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
 from assay.errors import FailedError, InputError
+from assay.fingerprint import fingerprint_in
 from assay.records import Interval
 from assay.registry import RUNTIMES
 from assay.results import Cell, Results
@@ -100,6 +101,7 @@ def choose(
     return Choice(
         study=results.study,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=fingerprint_in(results.environment).words,
         objective=objective,
         price_per_hour=price_per_hour,
         constraints=constraints,

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from assay.errors import InputError
+from assay.fingerprint import fingerprint_in, machines_apart
 from assay.records import Interval, Record
 from assay.results import Cell, Results
 from bench.stats import CONFIDENCE, Ratio, Samples, ratio_estimate
@@ -56,6 +57,7 @@ class Outcome(Record):
         interleaved: whether the two were measured in one go, in turns.
         threshold: a slowdown of more than this share is a regression, a difference within it "same".
         allowed: the differences that were the question, each as "name: base, new".
+        machine_unsure: why it is not sure that both ran on one machine, "" where it is.
         versions: packages whose versions differ, to the two.
         only_in_base, only_in_new: names of cells that the other does not have.
     """
@@ -65,6 +67,7 @@ class Outcome(Record):
     interleaved: bool
     threshold: float
     allowed: list[str] = Field(default_factory=list)
+    machine_unsure: str = ""
     versions: dict[str, tuple[str, str]] = Field(default_factory=dict)
     changes: list[Change]
     only_in_base: list[str] = Field(default_factory=list)
@@ -137,6 +140,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
         interleaved=False,
         threshold=threshold,
         allowed=[f"{name}: {one}, {other}" for name, (one, other) in found.items()],
+        machine_unsure=_machine_unsure(base.results, new.results),
         versions=changed_versions(_packages(base.results), _packages(new.results)),
         changes=changes_of(pairs, threshold),
         only_in_base=[cell.name for cell in base.results.cells if cell.framework and cell.name not in ours],
@@ -262,7 +266,7 @@ def differences(base: Results, new: Results, matched: Sequence[tuple[Cell, Cell]
         "threads": tuple(_listed({cell.threads for cell in side.cells}) for side in sides),
         "device": tuple(_listed({cell.device_kind for cell in side.cells}) for side in sides),
         "data": tuple(f"{side.data.name} {side.data.content_hash[:12]}" for side in sides),
-        "machine": tuple(_machine(side) for side in sides),
+        "machine": _machines(base, new),
     }
     for name, pairs in (
         ("precision", [(one.precision, other.precision) for one, other in matched if one.host and other.host]),
@@ -276,11 +280,28 @@ def differences(base: Results, new: Results, matched: Sequence[tuple[Cell, Cell]
     return found
 
 
-def _machine(results: Results) -> str:
-    """Processor and GPUs: with another of either, times say more of the machine than of the software."""
-    gpus = results.environment.get("gpus") or []
-    named = [results.environment.get("processor") or "an unknown processor", *(gpus if isinstance(gpus, list) else [])]
-    return ", ".join(map(str, named))
+def _machines(base: Results, new: Results) -> tuple[str, str]:
+    """Processors and GPUs: with another of either, times say more of the machine than of the software.
+
+    Processors are held against each other by their fingerprints, since clouds give many of them one name.
+    """
+    processors = machines_apart(*(fingerprint_in(side.environment) for side in (base, new)))
+    gpus = [side.environment.get("gpus") for side in (base, new)]
+    before, after = (
+        ", ".join([processor, *map(str, cards if isinstance(cards, list) else [])])
+        for processor, cards in zip(processors, gpus, strict=True)
+    )
+    return before, after
+
+
+def _machine_unsure(base: Results, new: Results) -> str:
+    """What is to be said where a side is so old that its machine is known by name alone."""
+    sides = {"base": fingerprint_in(base.environment), "new": fingerprint_in(new.environment)}
+    masked = [name for name, found in sides.items() if found.masked]
+    if not masked:
+        return ""
+    named = f"{' and '.join(masked)} tell{'' if len(masked) > 1 else 's'}"
+    return f"{named} no more of the machine than its name, {sides[masked[0]].name}, which may be that of many"
 
 
 def _packages(results: Results) -> dict[str, str]:

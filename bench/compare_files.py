@@ -139,6 +139,7 @@ def _remarks(outcome: Outcome) -> list[str]:
         f"same means within {significant(outcome.threshold * 100, 2)} %."
     ]
     lines += [f"Asked to differ: {line}." for line in outcome.allowed]
+    lines += [f"{outcome.machine_unsure}."] if outcome.machine_unsure else []
     lines += [f"{name}: {base} in base, {new} in new." for name, (base, new) in outcome.versions.items()]
     for names, side in ((outcome.only_in_base, "base"), (outcome.only_in_new, "new")):
         if names:

@@ -19,14 +19,11 @@ from pydantic import JsonValue
 from assay.errors import AssayError, DiskError, InputError
 from assay.jobs import run_job
 from bench.disturbance import busy_seconds, stolen_seconds
+from bench.fingerprint import fingerprint, parse_cpuinfo
 from infer.ports import is_on_loopback
 from infer.probe import PROBES
 
 PROBE_SECONDS = 120
-TELLING_FLAGS = (
-    "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8",
-    "amx_bf16", "asimd", "asimddp", "bf16", "i8mm", "sve",
-)  # fmt: skip
 TELLING_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
     "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE",
@@ -45,8 +42,9 @@ RECORDED_PACKAGES = (
 def environment() -> dict[str, JsonValue]:
     """Processor and what steers its speed, memory, load, operating system, interpreter and package versions."""
     return {
-        "processor": processor_name(),
-        "features": [flag for flag in TELLING_FLAGS if flag in _flags()],
+        "processor": fingerprint().name,
+        "fingerprint": fingerprint().model_dump(mode="json"),
+        "features": list(fingerprint().features),
         "cores": os.cpu_count() or 1,
         "usable_cores": len(usable_cores()),
         "threads_per_core": threads_per_core(),
@@ -64,10 +62,6 @@ def environment() -> dict[str, JsonValue]:
         "packages": dict(package_versions()),
         "variables": dict(telling_variables()),
     }
-
-
-def processor_name() -> str:
-    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -136,7 +130,8 @@ def frequency_mhz() -> dict[str, float]:
     files = {"now": "scaling_cur_freq", "least": "scaling_min_freq", "most": "scaling_max_freq"}
     shown = {name: _read(f"{FREQUENCY}/{file}") for name, file in files.items()}
     found = {name: int(text) / 1000 for name, text in shown.items() if text.isdigit()}
-    present = _cpuinfo().get("cpu MHz")
+    processors = parse_cpuinfo(_read("/proc/cpuinfo"))
+    present = processors[0].get("cpu MHz") if processors else None
     return found or ({"now": float(present)} if present else {})
 
 
@@ -149,11 +144,7 @@ def turbo() -> str:
 
 def virtualisation() -> str:
     """ "none seen", or the hypervisor and the container that are seen, as far as they tell who they are."""
-    seen = []
-    if "hypervisor" in _flags():
-        vendor, product = _read("/sys/class/dmi/id/sys_vendor"), _read("/sys/class/dmi/id/product_name")
-        kind = _read("/sys/hypervisor/type") or f"{vendor} {product}".strip()
-        seen.append(f"hypervisor ({kind})" if kind else "hypervisor")
+    seen = [fingerprint().hypervisor] if fingerprint().hypervisor else []
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         seen.append("container")
     return ", ".join(seen) or "none seen"
@@ -250,21 +241,6 @@ def probe_frameworks(names: Iterable[str] = tuple(PROBES)) -> dict[str, dict[str
             except AssayError as error:
                 found[name] = {"missing": str(error)}
     return found
-
-
-def _flags() -> list[str]:
-    return _cpuinfo().get("flags", _cpuinfo().get("Features", "")).split()
-
-
-def _cpuinfo() -> dict[str, str]:
-    """The first processor's entries of /proc/cpuinfo; empty elsewhere than on Linux."""
-    entries: dict[str, str] = {}
-    for line in _read("/proc/cpuinfo").splitlines():
-        if not line.strip():
-            break
-        key, _, value = line.partition(":")
-        entries[key.strip()] = value.strip()
-    return entries
 
 
 def _read(path: str) -> str:

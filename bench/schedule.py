@@ -23,7 +23,7 @@ from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, artifact_key, file_sha256, find_artifact, reporting_disk_errors, write_artifact
 from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
-from bench.machine import processor_name
+from bench.fingerprint import fingerprint
 from bench.precision import unsettled
 from bench.summary import by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
@@ -195,7 +195,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         )
     return {
         "records": RECORDS,
-        "processor": processor_name(),
+        "machine": fingerprint().key,
         "group": group.name,
         "candidates": candidates,
         "batches": list(group.batches),

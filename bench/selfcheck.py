@@ -24,6 +24,7 @@ from assay.selfcheck import SELFCHECK_FILE, Check, PlantedComparisons, SelfCheck
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
+from bench.fingerprint import fingerprint
 from bench.machine import advice, environment, package_versions, usable_cores
 from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, timer_checks
 from bench.stats import Ratio, Samples, ratio_estimate
@@ -181,6 +182,7 @@ def this_machine() -> dict[str, str]:
     facts = environment()
     names = ("processor", "usable_cores", "system", "python")
     return {name: str(facts[name]) for name in names} | {
+        "fingerprint": fingerprint().key,
         "onnx-assay": __version__,
         "numpy": package_versions().get("numpy", ""),
     }

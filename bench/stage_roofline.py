@@ -13,7 +13,8 @@ from assay.registry import installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.store import find_artifact, write_artifact
-from bench.machine import processor_name, usable_cores
+from bench.fingerprint import fingerprint
+from bench.machine import usable_cores
 from bench.roofline import bounds_of
 from bench.run import Run
 from export.count import count_file
@@ -52,7 +53,7 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
     """
     cores = usable_cores()[-threads:]
     inputs: dict[str, JsonValue] = {
-        "processor": processor_name(),
+        "machine": fingerprint().key,
         "threads": threads,
         "cores": list(cores),
         "versions": dict(installed_versions(["numpy", "torch", "onnxruntime"])),

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from assay.audit import ModelAudit
 from assay.registry import RUNTIMES, installed_versions
 from assay.store import artifact_key, find_artifact, write_artifact
-from bench.machine import processor_name
+from bench.fingerprint import fingerprint
 from bench.workers import Candidate
 
 FILE = "audit.json"
@@ -47,7 +47,7 @@ def determined_by(
     packages = dict.fromkeys(package for one in candidates for package in RUNTIMES[one.runtime].packages)
     return {
         "rules": RULES,
-        "processor": processor_name(),
+        "machine": fingerprint().key,
         "models": dict(identity.models),
         "keys": dict(identity.keys),
         "data": identity.data_hash,

@@ -22,6 +22,7 @@ from assay.deployment import (
     Deployment,
     Unit,
 )
+from assay.fingerprint import fingerprint_in
 from assay.records import Interval
 from assay.results import Metrics
 from assay.served import Array
@@ -169,7 +170,7 @@ def _words(deployment: Deployment, kept: Kept) -> dict[str, object]:
     """What the templates speak of."""
     known = kept.measured
     others = [one.number for one in deployment.versions if one.number != deployment.serving]
-    machine = known.environment.get("processor")
+    machine = fingerprint_in(known.environment).words if known.environment.get("processor") else None
     peak = max((cell.peak_memory_mib or 0 for cell in known.curve), default=0)
     size, _, channels = deployment.inputs[0].shape if deployment.unit == "image" else (0, 0, 0)
     return {

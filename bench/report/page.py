@@ -17,6 +17,7 @@ import jinja2
 import vl_convert
 from pydantic import JsonValue
 
+from assay.fingerprint import fingerprint_in
 from assay.results import Results
 from assay.texts import markdown, markdown_fence, printable, printable_json
 from bench.report.blocks import Figure, Panel, Section
@@ -98,9 +99,10 @@ def _extent(results: Results) -> list[str]:
 
 def _machine(results: Results) -> str:
     """The processor and how many cores it has, where the record says so."""
-    processor, cores = results.environment.get("processor"), results.environment.get("cores")
-    if not isinstance(processor, str):
+    named, cores = results.environment.get("processor"), results.environment.get("cores")
+    if not isinstance(named, str):
         return ""
+    processor = fingerprint_in(results.environment).words
     return f"{processor}, {counted(cores, 'core')}" if isinstance(cores, int) else processor
 
 

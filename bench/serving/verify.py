@@ -16,6 +16,7 @@ from assay.errors import FailedError, InputError
 from assay.records import Interval
 from assay.served import Array, Records, Tensor, errors_of
 from assay.verification import Verification, WayVerified
+from bench.fingerprint import fingerprint
 from bench.serving.audited import Audited
 from infer import wire
 from infer.ports import is_on_loopback
@@ -57,6 +58,7 @@ def verify(
         metadata += differences(deployment, wire.describe_by_grpc(target.grpc, target.model), "gRPC")
     return Verification(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=fingerprint().words,
         deployment=deployment.name,
         version=version.number,
         unit=deployment.unit,

@@ -166,6 +166,32 @@ def test_what_makes_times_incomparable_is_refused_unless_it_is_the_question(diff
     assert any(change.ratio for change in outcome.changes)
 
 
+FINGERPRINT = {"name": "AMD EPYC Processor", "family": "25", "model": "1", "stepping": "1", "flags": "a" * 16}
+
+
+def on_machine(results: Results, **fields: str) -> Results:
+    told = {"processor": "AMD EPYC Processor", "fingerprint": FINGERPRINT | fields}
+    return results.model_copy(update={"environment": results.environment | told})
+
+
+def test_one_masked_name_of_two_processors_is_two_machines() -> None:
+    base = side(on_machine(small_results()), 1)
+    with pytest.raises(InputError, match="--allow machine") as refused:
+        compare_runs(base, side(on_machine(small_results(), stepping="2"), 2))
+    assert "stepping 1" in str(refused.value)
+    assert "stepping 2" in str(refused.value)
+    same = compare_runs(base, side(on_machine(small_results()), 2))
+    assert not same.machine_unsure
+
+
+def test_a_machine_that_is_known_by_its_name_alone_is_said() -> None:
+    older = small_results()
+    told = {"processor": "AMD EPYC Processor", "features": []}
+    older = older.model_copy(update={"environment": told})
+    outcome = compare_runs(side(older, 1), side(on_machine(small_results()), 2))
+    assert outcome.machine_unsure.startswith("base tells no more of the machine than its name, AMD EPYC Processor")
+
+
 def test_an_unknown_difference_and_no_common_cell_are_refused() -> None:
     base = side(small_results(), 1)
     with pytest.raises(InputError, match="--allow"):

@@ -1,0 +1,141 @@
+"""What a machine is, beside the name that its processor gives itself.
+
+Clouds mask that name: "AMD EPYC Processor" is many processors, of other years, caches and speeds. What a processor says
+to a program that asks what it can do (CPUID: family, model, stepping, flags) and what the system shows of it cannot be
+masked without changing what programs do. `bench.fingerprint` reads it; here it is kept, and two are held against each
+other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from pydantic import Field, JsonValue, ValidationError
+
+from assay.records import Record
+
+FREQUENCY_SLACK = 0.01
+"""A nominal frequency that the system calibrates at its start differs by less from one start to the next."""
+SAME_FREQUENCY_MHZ, CALIBRATION_MHZ = 25, 10
+KNOWN_TO_OLDER = ("name", "features", "hypervisor")
+
+
+class Fingerprint(Record):
+    """A machine's processor and what stands between it and programs. What the system does not show is empty.
+
+    Attributes:
+        name: that the processor gives itself, which a cloud may mask.
+        vendor, family, model, stepping: of CPUID; on ARM implementer, architecture, part and revision. Where the
+            processor's cores differ, each value once, in ascending order.
+        microcode: its version; a hypervisor may show one of its own.
+        flags: the first 16 digits of the sha256 of all that the processor can do, sorted.
+        features: of those, what matters to inference.
+        caches: sizes by name, {"L1d": "48K", "L3": "32768K"}.
+        nominal_mhz, most_mhz: frequency without and with turbo.
+        hypervisor: "" where none is seen, else who it is as far as it tells.
+    """
+
+    name: str
+    vendor: str = ""
+    family: str = ""
+    model: str = ""
+    stepping: str = ""
+    microcode: str = ""
+    flags: str = ""
+    features: list[str] = Field(default_factory=list)
+    caches: dict[str, str] = Field(default_factory=dict)
+    nominal_mhz: float | None = None
+    most_mhz: float | None = None
+    hypervisor: str = ""
+
+    @property
+    def key(self) -> str:
+        """One word for it: equal on one machine from one start to the next, other on another processor."""
+        told = self.model_dump(mode="json") | {"nominal_mhz": _stable(self.nominal_mhz)}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def masked(self) -> bool:
+        """Whether nothing is known but the name: then it may be another machine of that name."""
+        return not (self.family or self.flags)
+
+    @property
+    def words(self) -> str:
+        """The name, with what tells it from others of that name."""
+        told = [f"{what} {text}" for what in ("family", "model", "stepping") if (text := getattr(self, what))]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
+
+
+def fingerprint_in(environment: Mapping[str, JsonValue]) -> Fingerprint:
+    """The fingerprint in a record's environment; of an older record, what it tells of its machine."""
+    try:
+        return Fingerprint.model_validate(environment["fingerprint"])
+    except (KeyError, ValidationError):
+        return Fingerprint.model_validate(told_by_older(environment))
+
+
+def told_by_older(environment: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What an environment without a fingerprint says of its machine."""
+    features, seen = environment.get("features"), str(environment.get("virtualisation") or "")
+    return {
+        "name": str(environment.get("processor") or "an unknown processor"),
+        "features": [str(one) for one in features] if isinstance(features, list) else [],
+        "hypervisor": next((part for part in seen.split(", ") if part.startswith("hypervisor")), ""),
+    }
+
+
+def differing(one: Fingerprint, other: Fingerprint) -> dict[str, tuple[str, str]]:
+    """What two fingerprints differ in, as words; empty where they may be one machine.
+
+    Where one of the two knows no more than a name and features, only those are held against each other.
+    """
+    known = KNOWN_TO_OLDER if one.masked or other.masked else tuple(Fingerprint.model_fields)
+    found = {}
+    for name in known:
+        ours, theirs = getattr(one, name), getattr(other, name)
+        if not _same(ours, theirs, slack=FREQUENCY_SLACK if name == "nominal_mhz" else 0.0):
+            found[name.replace("_mhz", " MHz")] = (_in_words(ours), _in_words(theirs))
+    if set(found) == {"flags"}:
+        found["flags"] = (f"flags of hash {one.flags}", f"flags of hash {other.flags}")
+    return found
+
+
+def machines_apart(one: Fingerprint, other: Fingerprint) -> tuple[str, str]:
+    """Both in words, which are equal where they may be one machine and else say what differs."""
+    found = differing(one, other)
+    if not found:
+        return one.name, one.name
+    more = [name for name in found if name != "name"]
+    ours, theirs = (
+        one.name + _bracketed([f"{name} {found[name][0]}" for name in more]),
+        other.name + _bracketed([f"{name} {found[name][1]}" for name in more]),
+    )
+    return ours, theirs
+
+
+def _bracketed(parts: list[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _same(ours: object, theirs: object, slack: float) -> bool:
+    """Whether two values are the same; one that a side does not show differs from nothing."""
+    if ours in (None, "", [], {}) or theirs in (None, "", [], {}):
+        return True
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return abs(ours - theirs) <= slack * max(ours, theirs)
+    return ours == theirs
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={size}" for name, size in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _stable(mhz: float | None) -> int | None:
+    """A calibrated frequency as a step that no calibration falls on the edge of: they fall a little short of 25 MHz."""
+    return None if mhz is None else int((mhz + CALIBRATION_MHZ) // SAME_FREQUENCY_MHZ * SAME_FREQUENCY_MHZ)
