@@ -41,7 +41,8 @@ class ProfiledEstimate(Record):
             measured in the same process, applied to the cell's median. The interval is over processes, and holds the
             median's own.
         overhead_ms: the rest of the cell's median.
-        inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process.
+        inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process;
+            None where there was one process alone, which has no interval.
         trusted: the inflation is small enough for the correction to be one.
         calls: profiled calls.
         events: records the profiler made in one call; its inflation is shared out among them.

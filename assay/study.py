@@ -187,7 +187,8 @@ class Bench(Section):
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.
         device: "cpu" or "cuda".
-        processes: least fresh processes for each cell; they are the sample.
+        processes: least fresh processes for each cell; they are the sample, and what intervals take the spread from,
+            also where more are added. Five leave intervals a third narrower than three.
         precision: processes are added, where they are needed most, until the 95 % interval of each ratio to the
             fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none.
         blocks: most interleaved blocks in one process; fewer where the budget does not suffice. Starting a process

@@ -79,7 +79,7 @@ class Place:
     Attributes:
         opset: operator set of skeletons.
         call_seconds: limit of one load or call.
-        seconds: after so many no runtime gets another process; each gets one.
+        seconds: what the processes after the first of every runtime may take together.
     """
 
     folder: Path
@@ -132,15 +132,17 @@ def _answers_of_processes(
     """Of every task, the answers of each of its processes; all have one before any has two."""
     found: list[list[Answers]] = [[] for _ in tasks]
     taken = [0.0 for _ in tasks]
-    begun = time.monotonic()
+    spent = 0.0
     for process in range(PROCESSES):
-        for number, task in enumerate(tasks):
-            if process and not _worth_another(found[number][0], time.monotonic() - begun + taken[number], place):
+        for number in sorted(range(len(tasks)), key=lambda one: taken[one]):  # those that cost least go first
+            task = tasks[number]
+            if process and not _worth_another(found[number][0], spent + taken[number], place):
                 continue
             tell(f"attributing the time of {task.runtime}, process {process + 1} of {PROCESSES}")
             started = time.monotonic()
             found[number].append(_answers(task, process, timed, place))
             taken[number] = max(taken[number], time.monotonic() - started)
+            spent += time.monotonic() - started if process else 0.0
     return found
 
 

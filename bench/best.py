@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 
 from assay.choice import Candidate, Objective
 from assay.results import Cell
-from bench.stats import CONFIDENCE, Ratio, Samples, block_medians, ratio_estimate
+from bench.stats import CONFIDENCE, Ratio, Samples, block_medians, ratio_estimate, standard_error
 from bench.verdicts import MARGIN
 
 MOST_GIVEN_AWAY = 0.05
@@ -75,7 +75,9 @@ class Speeds:
         if above is None or below is None:
             return _of_intervals(one, other, self.objective)
         paired = ratio_estimate(above, below) if _together(left, right) else None
-        return paired or _of_processes(*(self._process_logs(cell) for cell in (left, right)))
+        return paired or _of_processes(
+            self._process_logs(left), self._process_logs(right), max(above.planned, below.planned)
+        )
 
     def _process_logs(self, cell: Cell) -> list[float]:
         """The logarithm of what the objective is in each process: of the median of its blocks' medians."""
@@ -134,15 +136,15 @@ def _upper(ratio: Ratio, level: float) -> float:
     return ratio.log_mean + float(stdtrit(ratio.degrees, level)) * ratio.log_standard_error
 
 
-def _of_processes(above: Sequence[float], below: Sequence[float]) -> Ratio:
+def _of_processes(above: Sequence[float], below: Sequence[float], planned: int) -> Ratio:
     """Two cells that were not timed together, by the logarithms of their processes: Welch's comparison."""
     sides = (above, below)
     mean, processes = float(np.mean(above) - np.mean(below)), min(map(len, sides))
     if processes < 2:
         return Ratio(mean, 0.0, 0, processes, 0)
-    variances = [float(np.var(one, ddof=1)) / len(one) for one in sides]
-    total = sum(variances)
-    parts = sum(one**2 / (len(side) - 1) for one, side in zip(variances, sides, strict=True))
+    errors = [standard_error(one, planned) for one in sides]
+    total = sum(error**2 for error, _ in errors)
+    parts = sum(error**4 / degrees for error, degrees in errors)
     return Ratio(mean, math.sqrt(total), total**2 / parts if parts else math.inf, processes, 0)
 
 

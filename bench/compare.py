@@ -221,7 +221,7 @@ def unpaired_ratio(numerator: Samples, denominator: Samples) -> Ratio:
 
 def _side(samples: Samples) -> Ratio:
     """One cell against a millisecond that never varies."""
-    unit = Samples(samples.process, samples.block, np.ones_like(samples.values))
+    unit = Samples(samples.process, samples.block, np.ones_like(samples.values), samples.planned)
     found = ratio_estimate(samples, unit)
     assert found is not None  # both have the same blocks
     return found

@@ -30,7 +30,6 @@ from bench.run import Run
 from bench.stage_time import export_all, groups_of, time_groups
 from bench.stage_train import choose_subjects, train_all
 from bench.stats import ratio_estimate
-from bench.summary import by_cell
 from bench.trials import Group
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +78,7 @@ def compare_environments(
         folder = run.folder / "compared" / _key(sides)
         with _code_for_workers():
             measured, cells = time_groups(run, subjects, groups, folder, precision=0)
-    timed = by_cell(measured.samples)
+    timed = measured.by_cell
     pairs = []
     for before, after in _pairs(cells):
         ours, theirs = (timed.get(cell.name, {}).get("host") for cell in (before, after))

@@ -16,7 +16,7 @@ from assay.texts import markdown, markdown_code, printable
 from bench.compare import Change, Outcome, Side
 from bench.report.numbers import counted, ratio, significant
 from bench.schedule import SAMPLES_FILE
-from bench.summary import by_cell
+from bench.summary import by_cell, planned_of
 from bench.terminal import shown
 
 RESULTS_FILE = "results.json"
@@ -43,7 +43,8 @@ def read_side(path: Path) -> Side:
     missing = sorted(set(SAMPLE_COLUMNS) - set(frame.columns))
     if missing:
         raise ArtifactError(f"{samples} is not a table of samples", found=f"no column {', '.join(missing)}")
-    return Side(f"{results.study} of {results.created[:10]} ({folder.name})", results, by_cell(frame))
+    timed = by_cell(frame, planned_of(results.settings))
+    return Side(f"{results.study} of {results.created[:10]} ({folder.name})", results, timed)
 
 
 def sentence(outcome: Outcome) -> str:

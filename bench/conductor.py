@@ -27,7 +27,7 @@ from bench.selfcheck import stored_selfcheck
 from bench.stage_roofline import roofline
 from bench.stage_time import export_all, groups_of, time_all
 from bench.stage_train import choose_subjects, train_all
-from bench.summary import by_cell, comparisons_of
+from bench.summary import comparisons_of
 
 RESULTS_FILE = "results.json"
 
@@ -61,7 +61,7 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
                 parity=parity,
                 exports=exports,
                 cells=cells,
-                comparisons=comparisons_of(cells, measured.samples),
+                comparisons=comparisons_of(cells, measured.samples, measured.planned),
                 selfcheck=stored_selfcheck(run.folder.parent),
                 works=works,
                 ceilings=ceilings,
@@ -69,7 +69,7 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Re
                 attributions=attributed.attributions,
                 fits=attributed.fits,
                 crossovers=attributed.crossovers,
-                factors=factors_of(cells, by_cell(measured.samples)),
+                factors=factors_of(cells, measured.by_cell),
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
             )
             results = write_results(results, measured, run.folder)

@@ -52,7 +52,7 @@ def profiled_estimate(
     return ProfiledEstimate(
         kernel_ms=part_of(wall_ms, share),
         overhead_ms=part_of(wall_ms, rest_of(share)),
-        inflation=inflation,
+        inflation=inflation if len(rows) > 1 else None,
         trusted=trusted,
         calls=sum(r.calls for rounds in by_process for r in rounds),
         events=float(np.median(np.concatenate(rows)[:, 3])),

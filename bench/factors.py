@@ -46,7 +46,8 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
             table = whole_table([cell for cell in members if belongs(cell.runtime)])
             blocks = _blocks(table, timed) if table else {}
             if blocks:
-                found.append(_factors(question, table, blocks))
+                planned = max(timed[cell.name]["host"].planned for row in table.values() for cell in row.values())
+                found.append(_factors(question, table, blocks, planned))
     return found
 
 
@@ -95,11 +96,11 @@ def shares_of(table: NDArray[np.float64]) -> dict[str, float]:
     return {name: square / whole if whole else 0.0 for name, square in squares.items()}
 
 
-def _factors(question: Question, table: Table, blocks: Blocks) -> Factors:
+def _factors(question: Question, table: Table, blocks: Blocks, planned: int) -> Factors:
     parts = [effects(block) for block in blocks.values()]
 
     def estimate(part: int, *place: int) -> Interval:
-        return _interval(list(blocks), [float(found[part][place]) for found in parts])
+        return _interval(list(blocks), [float(found[part][place]) for found in parts], planned)
 
     exporters, runtimes = list(table), list(next(iter(table.values())))
     first = table[exporters[0]][runtimes[0]]
@@ -121,9 +122,9 @@ def _factors(question: Question, table: Table, blocks: Blocks) -> Factors:
     )
 
 
-def _interval(blocks: Sequence[tuple[int, int]], logs: Sequence[float]) -> Interval:
+def _interval(blocks: Sequence[tuple[int, int]], logs: Sequence[float], planned: int) -> Interval:
     """An effect as a ratio with its interval: what `bench.stats` makes of blocks' ratios to one."""
     process, block = (np.array([pair[place] for pair in blocks], dtype=np.int64) for place in (0, 1))
-    found = paired_ratio(Samples(process, block, np.exp(logs)), Samples(process, block, np.ones(len(logs))))
+    found = paired_ratio(Samples(process, block, np.exp(logs), planned), Samples(process, block, np.ones(len(logs))))
     assert found is not None  # both have the same blocks
     return found

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from assay.records import Interval
-from bench.stats import CONFIDENCE, SAYS_NOTHING
+from bench.stats import CONFIDENCE, SAYS_NOTHING, standard_error
 
 
 def ratio_over_processes(values: Sequence[float]) -> Interval:
@@ -28,9 +28,9 @@ def ratio_over_processes(values: Sequence[float]) -> Interval:
     return Interval(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
 
 
-def difference_over_processes(values: Sequence[float]) -> Interval:
-    """The mean of a difference, one value a process, with Student's interval."""
-    mean, half = float(np.mean(values)), half_width(np.asarray(values))
+def difference_over_processes(values: Sequence[float], planned: int = 0) -> Interval:
+    """The mean of a difference, one value a process, with Student's interval; `planned` as in `bench.stats`."""
+    mean, half = float(np.mean(values)), half_width(np.asarray(values), planned)
     return Interval(value=mean, low=mean - half, high=mean + half)
 
 
@@ -40,12 +40,12 @@ def share_over_processes(values: Sequence[float]) -> Interval:
     return Interval(value=found.value, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
-def half_width(values: NDArray[np.float64]) -> float:
+def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
     """Half of Student's 95 % interval of the mean of one value a process; from one process it says nothing."""
-    count = len(values)
-    if count < 2:
+    if len(values) < 2:
         return SAYS_NOTHING / 2
-    return float(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / math.sqrt(count))
+    error, degrees = standard_error(values.tolist(), planned)
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
 
 
 def part_of(whole: Interval, share: Interval) -> Interval:

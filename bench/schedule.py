@@ -25,7 +25,7 @@ from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
 from bench.fingerprint import fingerprint
 from bench.precision import unsettled
-from bench.summary import by_cell
+from bench.summary import CellSamples, by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
@@ -53,10 +53,19 @@ class Budget:
     precision: float = 0.0
     most_processes: int = 40
 
+    @property
+    def planned(self) -> int:
+        """Processes that are decided on before any is timed, where others are added later; else 0."""
+        return self.processes if self.precision else 0
+
 
 @dataclass(frozen=True)
 class Measured:
-    """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took."""
+    """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took.
+
+    Attributes:
+        planned: how many processes of a cell were decided on before any was timed, see `bench.stats.Samples`.
+    """
 
     samples: polars.DataFrame
     bursts: polars.DataFrame
@@ -64,6 +73,12 @@ class Measured:
     logits: dict[str, Path]
     timed: dict[str, list[Path]]
     seconds: float
+    planned: int = 0
+
+    @property
+    def by_cell(self) -> CellSamples:
+        """The calls of each cell at each boundary."""
+        return by_cell(self.samples, self.planned)
 
 
 def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Measured:
@@ -87,14 +102,18 @@ def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Me
                 sitting.run(group, process, share)
         if budget.precision:
             _refine(groups, sitting)
-    return _gathered(sitting.units)
+    return _gathered(sitting.units, budget.planned)
 
 
 def _refine(groups: list[Group], sitting: _Sitting) -> None:
-    """Add processes where they are needed most, as long as they fit."""
+    """Add processes where they are needed most, as long as they fit.
+
+    How wide an interval is depends on the planned processes and on how many there are (`bench.stats`), so that stopping
+    when all are narrow makes none of them too narrow.
+    """
     names = {group.name: group for group in groups}
     while True:
-        timed = by_cell(_gathered(sitting.units).samples)
+        timed = _gathered(sitting.units, sitting.budget.planned).by_cell
         wanted = []
         for name, group in names.items():
             part, width = unsettled(group, timed, sitting.budget.precision)
@@ -209,7 +228,7 @@ def _seconds(unit: Artifact) -> float:
     return cast("float", unit.manifest.facts["seconds"])
 
 
-def _gathered(units: list[Artifact]) -> Measured:
+def _gathered(units: list[Artifact], planned: int) -> Measured:
     facts, logits = [], {}
     timed: dict[str, list[Path]] = {}
     samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
@@ -224,7 +243,7 @@ def _gathered(units: list[Artifact]) -> Measured:
             if timed_name(fact.cell) in unit.manifest.files:
                 timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
     seconds = sum(_seconds(unit) for unit in units)
-    return Measured(polars.concat(samples), polars.concat(bursts), facts, logits, timed, seconds)
+    return Measured(polars.concat(samples), polars.concat(bursts), facts, logits, timed, seconds, planned)
 
 
 @contextmanager

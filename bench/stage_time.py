@@ -108,7 +108,9 @@ def time_groups(
             agreements |= images
             timed |= calls
     weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
-    return measured, judged(cells_of(groups, measured.facts, measured.samples, agreements, weights), measured, timed)
+    return measured, judged(
+        cells_of(groups, measured.facts, measured.samples, agreements, weights, measured.planned), measured, timed
+    )
 
 
 def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:

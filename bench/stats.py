@@ -5,6 +5,13 @@ what differs between two processes (memory layout, address randomisation) does n
 (Georges et al. 2007, "Statistically rigorous Java performance evaluation"; Kalibera & Jones 2013, "Rigorous
 benchmarking in reasonable time"). Verdicts over ratios are in `bench.verdicts`, checks of steadiness in
 `bench.steadiness`.
+
+Processes may be added where an interval is still wide. Stopping when the spread happens to look small would leave
+intervals that are too narrow, most of all where it stops first. So the spread is always that of the processes that were
+planned before anything was known, whatever comes after them (Stein 1945, "A two-sample test for a linear hypothesis
+whose power is independent of the variance", Annals of Mathematical Statistics 16): how many there are in the end then
+depends on that spread alone, which for normal effects is independent of their mean, so that the mean of all of them
+over that spread is Student's with the degrees of freedom of the planned ones. The interval holds whenever one stops.
 """
 
 from __future__ import annotations
@@ -35,11 +42,14 @@ class Samples:
     Attributes:
         process, block: int, (calls,): where each call belongs.
         values: float, (calls,): the measurement, above zero.
+        planned: processes that were decided on before any was timed, those with the lowest numbers; 0 for all. Others
+            were added because of what these had shown.
     """
 
     process: NDArray[np.int64]
     block: NDArray[np.int64]
     values: NDArray[np.float64]
+    planned: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,9 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     or more processes the standard error is that of a mean over processes. For a balanced design this is what a model
     with a random effect of the process gives, and its interval is exact for normal effects whatever the shares of
     the variance between and within processes (Searle, Casella & McCulloch 1992, "Variance components", chapter 3).
-    With fewer, the spread over blocks is measured and that between processes assumed (`ASSUMED_PROCESS_SPREAD`);
-    degrees of freedom after Satterthwaite 1946. A cell against itself is exactly one.
+    Processes that were added count for the mean, and those planned for its error (`standard_error`). With fewer than
+    three, the spread over blocks is measured and that between processes assumed (`ASSUMED_PROCESS_SPREAD`); degrees of
+    freedom after Satterthwaite 1946. A cell against itself is exactly one.
     """
     logs = _block_logs(numerator, denominator)
     if not logs:
@@ -102,13 +113,27 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     by_process: dict[int, list[float]] = {}
     for (process, _), value in logs.items():
         by_process.setdefault(process, []).append(value)
-    processes = [float(np.median(values)) for values in by_process.values()]
+    processes = [float(np.median(by_process[process])) for process in sorted(by_process)]
     if numerator is denominator:
         return Ratio(0.0, 0.0, math.inf, len(processes), len(logs))
     if len(processes) >= LEAST_PROCESSES:
-        error = float(np.std(processes, ddof=1)) / math.sqrt(len(processes))
-        return Ratio(float(np.mean(processes)), error, len(processes) - 1, len(processes), len(logs))
+        error, degrees = standard_error(processes, max(numerator.planned, denominator.planned))
+        return Ratio(float(np.mean(processes)), error, degrees, len(processes), len(logs))
     return _ratio_of_few(list(by_process.values()))
+
+
+def standard_error(values: Sequence[float], planned: int = 0) -> tuple[float, int]:
+    """Standard error of the mean of one value a process, in the order of processes, and its degrees of freedom.
+
+    The spread is that of the first `planned`, of all where it is 0, and never of fewer than three: see the module.
+    """
+    first = values[: counted(len(values), planned)]
+    return float(np.std(first, ddof=1)) / math.sqrt(len(values)), len(first) - 1
+
+
+def counted(processes: int, planned: int) -> int:
+    """Of how many processes, the first ones, the spread counts."""
+    return min(processes, max(planned, LEAST_PROCESSES)) if planned else processes
 
 
 def _ratio_of_few(by_process: list[list[float]]) -> Ratio:
@@ -135,7 +160,8 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     The percentiles of draws from so few processes would be too narrow, so the interval is Student's with the
     bootstrap's standard error, on a logarithmic scale (Hesterberg 2015, "What teachers should know about the
     bootstrap", section 3.2). One or two processes are not drawn from; the spread between processes is then assumed
-    (`ASSUMED_PROCESS_SPREAD`), as it is for ratios.
+    (`ASSUMED_PROCESS_SPREAD`), as it is for ratios. Where processes were added, the error is drawn from those that were
+    planned, and shrinks with the square root of how many there are in the end, as for ratios.
     """
     order = np.argsort(samples.values, kind="stable")
     values = samples.values[order]
@@ -148,9 +174,13 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     ranks = np.clip(np.ceil(wanted * calls), 1, calls)
     reached_share = random.beta(ranks, calls + 1 - ranks, (RESAMPLES, len(wanted)))
     logs = np.empty((RESAMPLES, len(wanted)))
-    for row, weight in enumerate(_draws(process_of, random)):
+    processes = np.unique(process_of)
+    first = processes[: counted(len(processes), samples.planned)]
+    drawn = _draws(process_of, random) if len(first) == len(processes) else _draws_of(first, process_of, random)
+    for row, weight in enumerate(drawn):
         logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), reached_share[row])])
-    half = _half_width(np.std(logs, axis=0, ddof=1), process_of, calls)
+    errors = np.std(logs, axis=0, ddof=1) * math.sqrt(len(first) / len(processes))
+    half = _half_width(errors, process_of[np.isin(process_of, first)], calls)
     return [
         Interval(value=float(value), low=float(value * math.exp(-width)), high=float(value * math.exp(width)))
         for value, width in zip(estimates, np.minimum(half, SAYS_NOTHING / 2), strict=True)
@@ -192,6 +222,16 @@ def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArra
     for place, (process, size) in enumerate(zip(processes, sizes, strict=True)):
         blocks = np.flatnonzero(process_of == process)
         weights[:, blocks] = random.multinomial(times[:, place] * size, np.full(size, 1 / size))
+    return weights
+
+
+def _draws_of(
+    first: NDArray[np.int64], process_of: NDArray[np.int64], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """The same of some processes alone; the blocks of the others are never drawn."""
+    weights = np.zeros((RESAMPLES, len(process_of)))
+    mine = np.isin(process_of, first)
+    weights[:, mine] = _draws(process_of[mine], random)
     return weights
 
 

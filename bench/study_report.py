@@ -16,7 +16,7 @@ from bench.judged import judged
 from bench.report.write import write_report
 from bench.schedule import SAMPLES_FILE
 from bench.stats import Samples
-from bench.summary import by_cell
+from bench.summary import by_cell, planned_of
 from bench.terminal import complain
 
 
@@ -52,7 +52,7 @@ def samples_of(folder: Path, results: Results) -> dict[str, dict[str, Samples]]:
         ArtifactError: they are damaged, or of another run.
     """
     samples = _samples(folder, results)
-    return {} if samples is None else by_cell(samples)
+    return {} if samples is None else by_cell(samples, planned_of(results.settings))
 
 
 def _samples(folder: Path, results: Results) -> polars.DataFrame | None:

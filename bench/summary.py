@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars
+from pydantic import JsonValue
 
 from assay.records import Interval, Verdict
 from assay.registry import FRAMEWORKS
@@ -30,17 +31,19 @@ def cells_of(
     samples: polars.DataFrame,
     agreements: dict[str, Agreement],
     weights: dict[str, str],
+    planned: int = 0,
 ) -> list[Cell]:
     """One record for each candidate and batch of each group.
 
     Args:
         agreements: by cell name, the comparison of its outputs.
         weights: by group name, the key of the weights all its candidates run.
+        planned: see `Samples`.
     """
     told: dict[str, list[CellFacts]] = defaultdict(list)
     for fact in facts:
         told[fact.cell].append(fact)
-    timed = by_cell(samples)
+    timed = by_cell(samples, planned)
     found = []
     for group in groups:
         for batch in group.batches:
@@ -70,14 +73,23 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
     )
 
 
-def by_cell(samples: polars.DataFrame) -> dict[str, dict[str, Samples]]:
-    """Samples by cell name and boundary, in milliseconds."""
+def planned_of(settings: Mapping[str, JsonValue]) -> int:
+    """How many processes the settings of a record plan before any is added (see `Samples`); 0 where none is added."""
+    bench = settings.get("bench")
+    asked = bench if isinstance(bench, dict) else settings
+    processes = asked.get("processes")
+    return processes if isinstance(processes, int) and asked.get("precision") else 0
+
+
+def by_cell(samples: polars.DataFrame, planned: int = 0) -> dict[str, dict[str, Samples]]:
+    """Samples by cell name and boundary, in milliseconds; `planned` as in `Samples`."""
     found: dict[str, dict[str, Samples]] = defaultdict(dict)
     for (cell, boundary), part in samples.group_by("cell", "boundary"):
         found[str(cell)][str(boundary)] = Samples(
             part["process"].to_numpy().astype(np.int64),
             part["block"].to_numpy().astype(np.int64),
             part["wall_ns"].to_numpy() / NANOSECONDS_IN_MS,
+            planned,
         )
     return found
 
@@ -131,7 +143,7 @@ def _throughput(median_ms: Interval, batch: int) -> Interval:
     )
 
 
-def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Comparison]:
+def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: int = 0) -> list[Comparison]:
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
     Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals.
@@ -140,7 +152,7 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame) -> list[Com
     would hide every difference behind comparisons that nobody asked for: three processes leave Student's distribution
     two degrees of freedom, whose tails are long.
     """
-    timed = by_cell(samples)
+    timed = by_cell(samples, planned)
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
     for cell in cells:
         if ranked(cell):

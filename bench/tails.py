@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import chdtri, stdtrit
 
 from assay.records import Tail
-from bench.stats import ASSUMED_PROCESS_SPREAD, CONFIDENCE, LEAST_PROCESSES, Samples, block_medians
+from bench.stats import ASSUMED_PROCESS_SPREAD, CONFIDENCE, LEAST_PROCESSES, Samples, block_medians, standard_error
 
 
 def tail(samples: Samples, quantile: float = 0.99) -> Tail:
@@ -81,4 +81,5 @@ def _between_processes(samples: Samples) -> float:
     logs = [float(np.median(values)) for values in by_process.values()]
     if len(logs) < LEAST_PROCESSES:
         return float(stdtrit(LEAST_PROCESSES - 1, CONFIDENCE)) * ASSUMED_PROCESS_SPREAD / math.sqrt(len(logs))
-    return float(stdtrit(len(logs) - 1, CONFIDENCE)) * float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
+    error, degrees = standard_error(logs, samples.planned)
+    return float(stdtrit(degrees, CONFIDENCE)) * error

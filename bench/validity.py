@@ -14,7 +14,7 @@ from assay.results import Agreement, Cell, Steadiness
 from bench.schedule import Measured
 from bench.stats import Samples
 from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
-from bench.summary import CellSamples, by_cell, group_key
+from bench.summary import CellSamples, group_key
 
 LEAST_PROCESSES = 2
 """One process says nothing about how processes differ."""
@@ -45,7 +45,7 @@ def judged(cells: Sequence[Cell], measured: Measured, timed: Mapping[str, Agreem
     Args:
         timed: by cell name, how the outputs of timed calls agree with the reference.
     """
-    samples = by_cell(measured.samples)
+    samples = measured.by_cell
     bursts = {str(cell): part for (cell,), part in measured.bursts.group_by("cell")}
     floors = {group_key(cell): cell for cell in cells if cell.runtime == "null" and cell.status == "ok"}
     return [

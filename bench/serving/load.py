@@ -136,10 +136,12 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     """One client's records by the server and by onnxruntime in the client, interleaved."""
     tell(f"what the server costs over {way}")
     runs = client.repeat("overhead", way)
-    cost = _cost(runs)
-    while cost.high - cost.value > client.plan.known_to * cost.value and len(runs) < MOST_TIMES * client.plan.processes:
+    planned = len(runs)
+    cost = _cost(runs, planned)
+    enough = client.plan.known_to * cost.value
+    while cost.high - cost.value > enough and len(runs) < MOST_TIMES * planned:
         runs.append(client.run("overhead", way))
-        cost = _cost(runs)
+        cost = _cost(runs, planned)
     return Overhead(
         way=way,
         processes=len(runs),
@@ -150,12 +152,16 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     )
 
 
-def _cost(runs: Sequence[Run]) -> Interval:
-    """What the server adds, in ms: of each process the median difference of a block's two medians."""
+def _cost(runs: Sequence[Run], planned: int) -> Interval:
+    """What the server adds, in ms: of each process the median difference of a block's two medians.
+
+    The interval rests on the spread of the planned processes (`bench.stats`), so that it does not matter for it that
+    one stops when it is narrow enough.
+    """
     if not all(run.arrays["served_ns"].size for run in runs):
         raise _no_answers(runs)
     sides = zip(_blocks(runs, "served_ns"), _blocks(runs, "in_process_ns"), strict=True)
-    return difference_over_processes([float(np.median(served - here)) for served, here in sides])
+    return difference_over_processes([float(np.median(served - here)) for served, here in sides], planned)
 
 
 def _blocks(runs: Sequence[Run], side: str) -> list[NDArray[np.float64]]:

@@ -31,7 +31,7 @@ from bench.machine import check_cores, environment, probe_frameworks, usable_cor
 from bench.progress import Narrator
 from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
-from bench.summary import blank_cell, by_cell, cells_of, comparisons_of
+from bench.summary import blank_cell, cells_of, comparisons_of
 from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
 from bench.user.audit import audit_user_model
 from bench.user.exports import Brought, bring, described, exported, look_for_deciders
@@ -97,12 +97,12 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         parity=[],
         exports=exports,
         cells=cells,
-        comparisons=comparisons_of(cells, measured.samples),
+        comparisons=comparisons_of(cells, measured.samples, measured.planned),
         selfcheck=stored_selfcheck(work.folder.parent),
         attributions=attributed.attributions,
         fits=attributed.fits,
         crossovers=[],
-        factors=factors_of(cells, by_cell(measured.samples)),
+        factors=factors_of(cells, measured.by_cell),
         seconds=work.seconds,
     )
     results = write_results(results, measured, work.folder)
@@ -177,7 +177,9 @@ def _cells(
         if failed and look_for_deciders(work, brought, files):
             agreements, timed = agreements_of(brought, measured)
     weights = {group.name: brought.model.fingerprint}
-    cells = judged(cells_of([group], measured.facts, measured.samples, agreements, weights), measured, timed)
+    cells = judged(
+        cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned), measured, timed
+    )
     missing = [
         blank_cell(
             group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights

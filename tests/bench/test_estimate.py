@@ -96,7 +96,7 @@ def test_what_the_profiler_costs_is_taken_off() -> None:
     """100 events of 10 ns: 60 of them lengthen the kernels."""
     rounds = rounds_of(plain=10_000, profiled=11_000, kernel=8_600, events=100, inside=60)
     assert event_cost_ns([rounds]) == pytest.approx(10)
-    estimate = profiled_estimate([rounds], [10], exact(2.0))
+    estimate = profiled_estimate([rounds] * 2, [10] * 2, exact(2.0))
     assert estimate.kernel_ms is not None
     assert estimate.kernel_ms.value == pytest.approx(1.6)
     assert estimate.inflation is not None
@@ -149,6 +149,7 @@ def test_each_process_is_corrected_by_its_own_cost() -> None:
 def test_one_process_says_nothing_of_the_others() -> None:
     found = profiled_estimate([rounds_of(10_000, 10_000, 8_000, 100, 50)], [0], exact(2.0))
     assert found.kernel_ms == Interval(value=1.6, low=0, high=2)
+    assert found.inflation is None
     assert found.processes == 1
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from assay.records import Interval
-from bench.stats import Samples, paired_ratio, quantile_intervals, ratio_estimate
+from bench.stats import Samples, paired_ratio, quantile_intervals, ratio_estimate, standard_error
 
 PROCESSES, BLOCKS, CALLS = 8, 5, 10
 
@@ -146,3 +147,64 @@ def test_scaling_times_scales_quantiles_and_leaves_ratios(scale: float, seed: in
     assert ratio is not None
     assert same is not None
     assert ratio.value == pytest.approx(same.value)
+
+
+def added(samples: Samples, planned: int) -> Samples:
+    return Samples(samples.process, samples.block, samples.values, planned)
+
+
+def test_processes_that_were_added_count_for_the_mean_and_not_for_the_spread() -> None:
+    """Three planned ones that differ by chance, and three that were added because of it and are all alike."""
+    process, block = np.arange(6), np.zeros(6, int)
+    logs = np.array([0.0, 0.02, 0.04, 0.02, 0.02, 0.02])
+    one, other = Samples(process, block, np.exp(logs), 3), Samples(process, block, np.ones(6), 3)
+    found = ratio_estimate(one, other)
+    assert found is not None
+    assert found.log_mean == pytest.approx(0.02)
+    assert found.log_standard_error == pytest.approx(0.02 / math.sqrt(6))
+    assert (found.degrees, found.processes) == (2, 6)
+    plain = ratio_estimate(added(one, 0), added(other, 0))
+    assert plain is not None
+    assert plain.degrees == 5
+    assert plain.log_standard_error < found.log_standard_error
+
+
+def test_nothing_changes_where_none_was_added() -> None:
+    one, other = nested(0, processes=3), nested(1, processes=3)
+    assert ratio_estimate(added(one, 3), added(other, 3)) == ratio_estimate(one, other)
+    assert quantile_intervals(added(one, 3), (0.5, 0.9)) == quantile_intervals(one, (0.5, 0.9))
+
+
+def test_the_spread_is_never_of_fewer_than_three() -> None:
+    assert standard_error([0.0, 1.0, 2.0, 3.0], planned=2) == (1 / 2, 2)
+    assert standard_error([0.0, 1.0, 2.0], planned=5) == (1 / math.sqrt(3), 2)
+
+
+def test_a_median_rests_on_the_spread_of_what_was_planned() -> None:
+    """Three planned processes, six in all: the same spread, halved by their number alone, at two degrees of freedom."""
+    three = nested(0, process_spread=0.05, processes=3)
+    again = Samples(
+        np.concatenate([three.process, three.process + 3]),
+        np.concatenate([three.block, three.block]),
+        np.concatenate([three.values, three.values]),
+        3,
+    )
+    (before,), (after,) = quantile_intervals(three, (0.5,)), quantile_intervals(again, (0.5,))
+    widths = [math.log(one.high / one.low) for one in (before, after)]
+    assert widths[0] / widths[1] == pytest.approx(math.sqrt(2), rel=0.15)
+
+
+@pytest.mark.parametrize("planned", [3, 5])
+def test_intervals_hold_however_one_stops(planned: int) -> None:
+    """Processes are added until a ratio is known to 2 %: 95 %, where the spread of all would give 90 %."""
+    random = np.random.default_rng(planned)
+    held, repeats = 0, 2000
+    for _ in range(repeats):
+        logs = random.normal(0, 0.0205, 40)
+        for count in range(planned, 41):
+            error, degrees = standard_error(logs[:count].tolist(), planned)
+            half = float(stdtrit(degrees, 0.975)) * error
+            if half <= 0.01:
+                break
+        held += abs(float(np.mean(logs[:count]))) <= half
+    assert held / repeats == pytest.approx(0.95, abs=0.02)
