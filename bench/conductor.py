@@ -32,14 +32,17 @@ from bench.summary import comparisons_of
 RESULTS_FILE = "results.json"
 
 
-def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator) -> Results:
+def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator, *, again: bool = False) -> Results:
     """Do a whole study, or what is left of it, and write its results and samples into its folder.
+
+    Args:
+        again: time everything once more, whatever an earlier run has finished.
 
     Raises:
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
             own record only.
     """
-    run = Run(study, folder.resolve(), cache.resolve(), narrator)
+    run = Run(study, folder.resolve(), cache.resolve(), narrator, again)
     check_machine(study)
     with narrator.showing():
         trainings, parity = train_all(run)

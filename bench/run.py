@@ -32,6 +32,7 @@ class Run:
         folder: takes everything the study makes.
         cache: decoded images, shared by studies.
         narrator: tells how it goes.
+        again: what an earlier run has timed is timed once more.
         seconds: what each stage took in this sitting.
     """
 
@@ -39,6 +40,7 @@ class Run:
     folder: Path
     cache: Path
     narrator: Narrator
+    again: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     _request: DataRequest | None = None
 

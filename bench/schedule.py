@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -27,6 +27,7 @@ from bench.fingerprint import fingerprint
 from bench.precision import unsettled
 from bench.summary import CellSamples, by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
+from bench.unfinished import is_marked
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
 RECORDS = 2  # raised when a unit records more than before, so that older ones are measured again
@@ -74,6 +75,7 @@ class Measured:
     timed: dict[str, list[Path]]
     seconds: float
     planned: int = 0
+    units: tuple[Artifact, ...] = ()
 
     @property
     def by_cell(self) -> CellSamples:
@@ -81,16 +83,28 @@ class Measured:
         return by_cell(self.samples, self.planned)
 
 
-def measure(groups: list[Group], budget: Budget, folder: Path, tell: Tell) -> Measured:
+def measure(
+    groups: list[Group],
+    budget: Budget,
+    folder: Path,
+    tell: Tell,
+    *,
+    again: bool = False,
+    before_first: Callable[[], None] = lambda: None,
+) -> Measured:
     """Run every unit that is not finished, all groups once before any for the second time.
 
     The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
     a unit gets the seconds that its own least work took the first time, and an equal share of what is left beyond that,
     up to the least number of processes. What is left then goes where an interval is widest, process after process,
     until all are as narrow as asked or the budget ends. What had no process until then is recorded as skipped.
+
+    Args:
+        again: no unit of an earlier run is taken as it is.
+        before_first: called once before the first process starts, and not where all is finished already.
     """
     with _fresh_folder(folder) as compile_cache:
-        sitting = _Sitting(budget, folder, compile_cache, tell)
+        sitting = _Sitting(budget, folder, compile_cache, tell, again, before_first)
         plan = [(process, group) for process in range(budget.processes) for group in groups]
         for place, (process, group) in enumerate(plan):
             least = sitting.least_seconds(group)
@@ -134,21 +148,28 @@ class _Sitting:
     folder: Path
     compile_cache: Path
     tell: Tell
+    again: bool = False
+    before_first: Callable[[], None] = lambda: None
     units: list[Artifact] = field(default_factory=list)
+    _begun: bool = False
 
     @property
     def left(self) -> float:
         return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
 
     def kept(self, group: Group, process: int) -> Artifact | None:
-        """The finished unit, if there is one."""
+        """The finished unit, if there is one that is to be kept."""
+        if self.again:
+            return None
         inputs = _inputs(group, process)
-        return find_artifact(self._where(group, process, inputs), "unit", inputs)
+        found = find_artifact(self._where(group, process, inputs), "unit", inputs)
+        return None if found is None or is_marked(found) else found
 
     def run(self, group: Group, process: int, share: float) -> None:
         """Run a unit within its share of the seconds left, or take it as it is."""
         found = self.kept(group, process)
         if found is None:
+            self._begin()
             inputs = _inputs(group, process)
             now = time.monotonic()
             budget = self.budget
@@ -156,6 +177,12 @@ class _Sitting:
             fill = partial(_fill, group, process, limits, self.compile_cache, self.tell)
             found = write_artifact(self._where(group, process, inputs), "unit", inputs, made_by={}, fill=fill)
         self.units.append(found)
+
+    def _begin(self) -> None:
+        """Before the first process, and no later."""
+        if not self._begun:
+            self._begun = True
+            self.before_first()
 
     def processes(self, name: str) -> int:
         """Units so far of a group or of parts of it."""
@@ -243,7 +270,8 @@ def _gathered(units: list[Artifact], planned: int) -> Measured:
             if timed_name(fact.cell) in unit.manifest.files:
                 timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
     seconds = sum(_seconds(unit) for unit in units)
-    return Measured(polars.concat(samples), polars.concat(bursts), facts, logits, timed, seconds, planned)
+    samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
+    return Measured(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from assay.registry import FRAMEWORKS, RUNTIMES
@@ -10,11 +11,13 @@ from assay.results import Agreement, Cell, Export
 from assay.spec import ModelSpec, Settings
 from bench.auditing.cells import audit_cells, audit_timed
 from bench.machine import usable_cores
+from bench.quiet import say_if_busy
 from bench.run import CALIBRATION_SEED, Run, Subject
 from bench.schedule import Budget, Measured, measure
 from bench.summary import blank_cell, cells_of
 from bench.trials import Group
-from bench.validity import judged
+from bench.unfinished import mark
+from bench.validity import judged, to_time_again
 from bench.workers import Candidate
 from export.quantize import Int8Settings
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
@@ -99,7 +102,9 @@ def time_groups(
     bench = run.study.bench
     budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks, precision)
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
-        measured = measure(groups, budget, folder, run.narrator.tell)
+        cores = {core for group in groups for core in group.settings.cores}
+        look = partial(say_if_busy, cores, run.narrator.note)
+        measured = measure(groups, budget, folder, run.narrator.tell, again=run.again, before_first=look)
     with run.stage("audit", "Comparing numbers"):
         agreements: dict[str, Agreement] = {}
         timed: dict[str, Agreement] = {}
@@ -108,9 +113,10 @@ def time_groups(
             agreements |= images
             timed |= calls
     weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
-    return measured, judged(
-        cells_of(groups, measured.facts, measured.samples, agreements, weights, measured.planned), measured, timed
-    )
+    found = cells_of(groups, measured.facts, measured.samples, agreements, weights, measured.planned)
+    cells = judged(found, measured, timed)
+    mark(measured.units, to_time_again(cells))
+    return measured, cells
 
 
 def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:

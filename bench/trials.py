@@ -37,6 +37,8 @@ WARM_UP_BLOCK = -1
 
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
+MINUTES_SPENT = "--minutes were spent before it could be timed"
+"""The same to somebody who has no study file."""
 
 Row = tuple[str, int, int, int, str, int, int]
 BurstRow = tuple[str, int, int, int, int, int, int, float | None, int | None]

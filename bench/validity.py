@@ -102,6 +102,16 @@ def reasons(cell: Cell) -> list[str]:
     return [*_too_few(cell), *_disturbed(cell), *_wrong_processor_use(cell), *_wrong_outputs(cell)]
 
 
+def times_may_change(cell: Cell) -> bool:
+    """Whether the cell is INVALID for a reason that another timing may not find: all but outputs that are wrong."""
+    return bool(cell.invalid) and cell.invalid != _wrong_outputs(cell)
+
+
+def to_time_again(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of which that is so."""
+    return [cell for cell in cells if times_may_change(cell)]
+
+
 def _too_few(cell: Cell) -> list[str]:
     host = cell.host
     assert host is not None, "only timed cells are judged"

@@ -13,7 +13,9 @@ import polars
 import pytest
 
 from assay.results import Results, read_results
+from bench.unfinished import AGAIN_FILE
 from tests.bench.test_cli import ASSAY, assay
+from tests.good_run import status_of_good
 from tests.real_images import PBC
 
 STUDY = """
@@ -53,7 +55,8 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     variables["ASSAY_CACHE"] = os.environ.get("ASSAY_CACHE", str(Path.home() / ".cache" / "assay"))
     (folder / "small.toml").write_text(STUDY if request.param == "real" else DRAWN)
     done = assay("run", "small.toml", folder=folder, **variables)
-    assert done.returncode == 0, done.stderr
+    results = read_results(folder / "artifacts" / "small" / "results.json")
+    assert done.returncode == status_of_good(results), done.stderr
     assert "On this machine" in done.stdout
     return folder, variables
 
@@ -115,15 +118,19 @@ def test_paths_of_the_machine_stay_out(finished: tuple[Path, dict[str, str]]) ->
     assert variables.get("ASSAY_PBC", "no path") not in text
 
 
-def test_running_again_repeats_nothing(finished: tuple[Path, dict[str, str]]) -> None:
+def test_running_again_repeats_nothing_but_what_was_disturbed(finished: tuple[Path, dict[str, str]]) -> None:
     folder, variables = finished
     made = folder / "artifacts" / "small"
     kept = {
-        path: path.stat().st_mtime_ns for kind in ("weights", "onnx", "units") for path in (made / kind).rglob("*.*")
+        path: path.stat().st_mtime_ns
+        for kind in ("weights", "onnx", "units")
+        for path in (made / kind).rglob("*.*")
+        if not any((above / AGAIN_FILE).exists() for above in path.parents)
     }
+    assert kept
     done = assay("run", "small.toml", "--json", folder=folder, **variables)
-    assert done.returncode == 0, done.stderr
-    json.loads(done.stdout)
+    again = Results.model_validate_json(done.stdout)
+    assert done.returncode == status_of_good(again), done.stderr
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 

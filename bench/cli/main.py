@@ -17,7 +17,7 @@ from bench.cli.compare import compare
 from bench.cli.data import data_app
 from bench.cli.deploy import deploy
 from bench.cli.failures import check_names, flush, told_of
-from bench.cli.options import ARTIFACTS, DataRoot, Json, Out, Trust, say_trust
+from bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Trust, say_trust
 from bench.cli.selfcheck import selfcheck
 from bench.cli.serve import load, serve, verify_server
 from bench.cli.stopping import Stopped, listen, no_more
@@ -61,9 +61,12 @@ def assay(
     del debug, version
 
 
-def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+def run(
+    study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
+) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
     from assay.locks import working_in
+    from bench.answers import unanswered
     from bench.conductor import run_study
     from bench.progress import Narrator
     from bench.report.explanation import spoken
@@ -72,14 +75,15 @@ def run(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_j
     loaded = _study(study, data_root)
     folder = out / loaded.name
     with working_in(folder):
-        results = run_study(loaded, folder, out / "data", Narrator())
+        results = run_study(loaded, folder, out / "data", Narrator(), again=again)
         files = report_of(folder, results, folder / "report")
     if as_json:
         print_json(results)
-        return
-    for line in spoken(as_audited(folder, results)):
-        print_line(line)
-    print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
+    else:
+        for line in spoken(as_audited(folder, results)):
+            print_line(line)
+        print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
+    _end(unanswered(as_audited(folder, results)))
 
 
 def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
@@ -128,22 +132,27 @@ def export(
         raise typer.Exit(1)
 
 
-def bench(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+def bench(
+    study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
+) -> None:
     """Time a study's runtimes and write its results, without a report."""
     from assay.locks import working_in
+    from bench.answers import unanswered
     from bench.conductor import run_study
     from bench.progress import Narrator
 
     loaded = _study(study, data_root)
     with working_in(out / loaded.name):
-        results = run_study(loaded, out / loaded.name, out / "data", Narrator())
+        results = run_study(loaded, out / loaded.name, out / "data", Narrator(), again=again)
     if as_json:
         print_json(results)
+    _end(unanswered(results))
 
 
 def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
     from assay.locks import working_in
+    from bench.answers import unanswered
     from bench.attribution_table import render
     from bench.conductor import run_study
     from bench.progress import Narrator
@@ -160,8 +169,9 @@ def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None
                 "crossovers": [one.model_dump(mode="json") for one in results.crossovers],
             }
         )
-        return
-    render(results)
+    else:
+        render(results)
+    _end(unanswered(results))
 
 
 def report(
@@ -194,6 +204,14 @@ def doctor(as_json: Json = False) -> None:
         print_json(found)
     else:
         render(found)
+
+
+def _end(refusals: list[str]) -> None:
+    """Exit 1 where something was tried and the answer is no, and say why on standard error."""
+    for reason in refusals:
+        complain(f"assay: {reason}")
+    if refusals:
+        raise typer.Exit(1)
 
 
 def _study(path: Path, data_root: Path | None) -> Study:

@@ -18,6 +18,9 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run the model outside of its box: with your variables, network, files, no limits."),
 ]
+Again = Annotated[
+    bool, typer.Option("--again", help="Time everything once more, whatever an earlier run has finished.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

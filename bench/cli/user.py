@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from bench.cli.audit import sizes_of
-from bench.cli.options import ARTIFACTS, Json, Trust, say_trust
-from bench.terminal import print_json, print_line
+from bench.cli.options import ARTIFACTS, Again, Json, Trust, say_trust
+from bench.terminal import complain, print_json, print_line
 
 
 def compare_model(
@@ -60,6 +60,7 @@ def compare_model(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
     ),
+    again: Again = False,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -98,6 +99,7 @@ def compare_model(
         precision=precision,
         opset=opset,
         trusted=trust,
+        again=again,
         command=shlex.join(["assay", "compare-model", str(location), *options]),
     )
     folder = out / folder_name(location)
@@ -107,6 +109,8 @@ def compare_model(
     reasons = refusals(results)
     if as_json:
         print_json(results)
+        for reason in reasons:
+            complain(f"assay: refused: {reason}")
     else:
         for line in [*spoken(as_audited(folder, results)), *(f"Refused: {reason}" for reason in reasons)]:
             print_line(line)

@@ -23,20 +23,23 @@ from assay.spec import ModelSpec, Settings
 from assay.store import file_sha256
 from assay.user.agreement import Judge
 from assay.user.model import UserModel
+from bench.answers import unanswered
 from bench.attribute import Place, attribute_all
 from bench.auditing.record import write_audit
 from bench.conductor import write_results
 from bench.factors import factors_of
 from bench.machine import check_cores, environment, probe_frameworks, usable_cores
 from bench.progress import Narrator
+from bench.quiet import say_if_busy
 from bench.schedule import Budget, Measured, measure
 from bench.selfcheck import stored_selfcheck
 from bench.summary import blank_cell, cells_of, comparisons_of
-from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, Group
+from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, MINUTES_SPENT, Group
+from bench.unfinished import mark
 from bench.user.audit import audit_user_model
 from bench.user.exports import Brought, bring, described, exported, look_for_deciders
 from bench.user.work import Wanted, Work, folder_name
-from bench.validity import judged
+from bench.validity import judged, to_time_again
 from bench.workers import Candidate
 from export.user_probe import RECORDS_FILE
 from infer.runtime import ModelFiles
@@ -55,7 +58,6 @@ NATIVE: Mapping[str, tuple[str, ...]] = {
 ON_ONNX = ("ort.cpu", "openvino")
 LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu", "openvino")
 """Of a file that is ONNX already there is no native runtime: the ways to run it are compared with each other."""
-OUT_OF_TIME = "--minutes were spent before it could be timed"
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
 
 
@@ -76,7 +78,9 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         group = _group(work, brought.model, files)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, BLOCKS, wanted.precision)
-            measured = measure([group], budget, work.folder / "units", narrator.tell)
+            look = partial(say_if_busy, group.settings.cores, narrator.note)
+            units = work.folder / "units"
+            measured = measure([group], budget, units, narrator.tell, again=wanted.again, before_first=look)
         cells = _cells(work, brought, group, exports, files, measured)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
@@ -177,9 +181,9 @@ def _cells(
         if failed and look_for_deciders(work, brought, files):
             agreements, timed = agreements_of(brought, measured)
     weights = {group.name: brought.model.fingerprint}
-    cells = judged(
-        cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned), measured, timed
-    )
+    measured_cells = cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned)
+    cells = judged(measured_cells, measured, timed)
+    mark(measured.units, to_time_again(cells))
     missing = [
         blank_cell(
             group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
@@ -195,7 +199,7 @@ def _cells(
 
 
 def _in_terms_of_options(cell: Cell) -> Cell:
-    return cell.model_copy(update={"reason": OUT_OF_TIME}) if cell.reason == BUDGET_SPENT else cell
+    return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
 
 
 def agreements_of(brought: Brought, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
@@ -250,7 +254,7 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
 
 
 def refusals(results: Results) -> list[str]:
-    """Why the answer is no: numbers that differ, or no ONNX file at all; none means yes."""
+    """Why the answer is no: numbers that differ, no ONNX file at all, or no time that may be used; none means yes."""
     wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
     found = [
         f"{one.exporter}: {one.reason}" if one.file_is_right else f"the export by {one.exporter} is wrong: {one.reason}"
@@ -264,6 +268,4 @@ def refusals(results: Results) -> list[str]:
     ]
     if not any(one.status == "ok" for one in results.exports):
         found.append("no route gave an ONNX file that may be used")
-    if not any(cell.status == "ok" and cell.framework for cell in results.cells):
-        found.append("nothing could be timed: allow it more --minutes, or fewer runtimes with --runtime")
-    return found
+    return found or unanswered(results)

@@ -21,6 +21,7 @@ class Wanted:
     Attributes:
         runtimes: of those that apply, the ones to time; empty for all.
         command: what a reader types to do it again.
+        again: time everything once more, whatever an earlier run has finished.
         trusted: run the model outside of its box, see `assay.boxing.Box`.
     """
 
@@ -37,6 +38,7 @@ class Wanted:
     opset: int = 18
     command: str = ""
     trusted: bool = False
+    again: bool = False
 
 
 @dataclass

@@ -14,9 +14,10 @@ import pytest
 from assay.errors import WorkerError
 from assay.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
-from bench.schedule import Budget, measure
+from bench.schedule import Budget, Measured, measure
 from bench.summary import cells_of, comparisons_of
 from bench.trials import BUDGET_SPENT, LEAST_BLOCKS, WARM_UP_BLOCK, CellFacts, Group, Limits, Unit, timed_name
+from bench.unfinished import mark
 from bench.workers import Burst, Candidate
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
@@ -108,6 +109,32 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
     assert told == []
     assert again.samples.equals(first.samples)
     assert again.seconds == first.seconds
+
+
+def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, tmp_path: Path) -> None:
+    told: list[str] = []
+    budget = Budget(seconds=60, processes=1, call_seconds=60, blocks=2)
+    small = Group(group.name, group.candidates[:1], (1,), group.settings, group.images)
+
+    def timed(*, again: bool = False) -> Measured:
+        told.clear()
+        return measure(
+            [small], budget, tmp_path / "units", silent, again=again, before_first=lambda: told.append("looked")
+        )
+
+    first = timed()
+    assert told == ["looked"], "whether the machine is busy is looked at before the first process"
+    cells = cells_of([small], first.facts, first.samples, {}, {small.name: "key"})
+    invalid = [cell.model_copy(update={"invalid": ["stolen processor time: 8.7%"]}) for cell in cells]
+    assert mark(first.units, []) == 0
+    assert timed().samples.equals(first.samples)
+    assert told == []
+    assert mark(first.units, invalid) == 1
+    second = timed()
+    assert told == ["looked"]
+    assert not second.samples.equals(first.samples)
+    assert timed().samples.equals(second.samples), "what was timed anew is kept, until it is judged"
+    assert not timed(again=True).samples.equals(second.samples)
 
 
 def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_path: Path) -> None:

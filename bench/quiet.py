@@ -1,0 +1,46 @@
+"""Whether the machine is quiet enough to time on, looked at before the timing begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from bench.disturbance import Disturbance, disturbance
+from bench.validity import MOST_STOLEN
+
+WATCHED_SECONDS = 1.0
+"""With counters in steps of 10 ms this tells one percent of a core."""
+
+MOST_BUSY = 0.05
+"""A core that is shared makes single calls two or more times as long: one call in twenty, and the tails are theirs."""
+
+
+def say_if_busy(cores: Collection[int], note: Callable[[str], None]) -> None:
+    """Tell a person before the timing begins, where the machine is busy."""
+    if said := watch(cores):
+        note(said)
+
+
+def watch(cores: Collection[int], seconds: float = WATCHED_SECONDS) -> str:
+    """Do nothing for a moment and say who else works on these cores; "" where the machine is quiet."""
+    before = disturbance(cores)
+    time.sleep(seconds)
+    return busy_in_words(disturbance(cores).since(before), len(cores), seconds)
+
+
+def busy_in_words(seen: Disturbance, cores: int, seconds: float) -> str:
+    """What disturbed idle cores, and what follows; "" where too little did, or the system does not show it.
+
+    Args:
+        seen: over `seconds` in which this program itself did nothing.
+    """
+    whole = cores * seconds
+    busy, stolen = (seen.busy_seconds or 0) / whole, (seen.stolen_seconds or 0) / whole
+    parts = [f"others use {busy:.0%} of the {cores} core(s) that are timed on"] if busy > MOST_BUSY else []
+    if stolen > MOST_STOLEN:
+        parts.append(f"{stolen:.0%} of their time is stolen by other machines on this host")
+    if seen.throttle_events:
+        parts.append("the processor is being throttled")
+    if not parts:
+        return ""
+    return f"This machine is busy: {', and '.join(parts)}. Times may be INVALID; the next run then times them again"

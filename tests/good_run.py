@@ -1,0 +1,12 @@
+"""How a run ends in which nothing went wrong: with 0, and with 1 where this machine was too busy for a valid time."""
+
+from __future__ import annotations
+
+from assay.results import Results
+from bench.answers import unanswered
+
+
+def status_of_good(results: Results) -> int:
+    """The exit code of a run with these results, whose numbers are looked at elsewhere."""
+    disturbed = any(cell.invalid for cell in results.cells)
+    return 1 if disturbed and unanswered(results) else 0
