@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from assay.records import Interval
+from bench.selection import upper_quantile, upper_tail
 
 RESAMPLES = 500
 LEAST_PROCESSES = 3
@@ -62,6 +63,8 @@ class Ratio:
         degrees: degrees of freedom of Student's distribution that the standard error has; 0 when nothing is known
             about the spread, and infinite when it is known exactly.
         processes, blocks: how many of each it was taken from.
+        numerators, denominators: from how many cells the one above and the one below the line were chosen, each as the
+            fastest by these samples; see `bench.selection`.
     """
 
     log_mean: float
@@ -69,25 +72,53 @@ class Ratio:
     degrees: float
     processes: int
     blocks: int
+    numerators: int = 1
+    denominators: int = 1
 
     @property
     def interval(self) -> Interval:
         """The ratio with its 95 % interval; from a single block it says nothing."""
-        half = self.half_width()
+        below, above = self._distance(self.denominators), self._distance(self.numerators)
         return Interval(
-            value=math.exp(self.log_mean), low=math.exp(self.log_mean - half), high=math.exp(self.log_mean + half)
+            value=math.exp(self.log_mean), low=math.exp(self.log_mean - below), high=math.exp(self.log_mean + above)
         )
 
     @property
     def inverse(self) -> Ratio:
         """The same the other way round: how many times as long the other takes."""
-        return Ratio(-self.log_mean, self.log_standard_error, self.degrees, self.processes, self.blocks)
+        return replace(self, log_mean=-self.log_mean, numerators=self.denominators, denominators=self.numerators)
+
+    def chosen(self, numerators: int, denominators: int) -> Ratio:
+        """The same ratio, told that its cells are the fastest of so many."""
+        return replace(self, numerators=numerators, denominators=denominators)
+
+    def above(self, log_bound: float) -> float:
+        """Chance of so small an estimate if the truth were this bound or above."""
+        return self._chance(log_bound - self.log_mean, self.numerators)
+
+    def below(self, log_bound: float) -> float:
+        """Chance of so large an estimate if the truth were this bound or below."""
+        return self._chance(self.log_mean - log_bound, self.denominators)
 
     def half_width(self, confidence: float = CONFIDENCE) -> float:
         """Half the width of the two-sided interval of the logarithm: about the relative uncertainty of the ratio."""
         if self.degrees <= 0:
             return SAYS_NOTHING
         return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.log_standard_error
+
+    def _distance(self, rivals: int) -> float:
+        """Of one bound of the interval from the estimate."""
+        if self.degrees <= 0:
+            return SAYS_NOTHING
+        return upper_quantile((1 + CONFIDENCE) / 2, self.degrees, rivals) * self.log_standard_error
+
+    def _chance(self, distance: float, rivals: int) -> float:
+        """That an estimate is off by `distance`, which may be negative, in the direction that the choice favours."""
+        if self.degrees <= 0:  # nothing is known of the spread
+            return 1.0
+        if self.log_standard_error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return upper_tail(distance / self.log_standard_error, self.degrees, rivals)
 
 
 def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:

@@ -147,6 +147,7 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: in
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
     Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals.
+    They are chosen by the samples that are tested, which is corrected for (`bench.selection`).
     A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. What is read together is
     a family: the verdicts on ONNX of all groups, and in each group those on the other cells. A single family of all
     would hide every difference behind comparisons that nobody asked for: three processes leave Student's distribution
@@ -180,23 +181,33 @@ class _Contest:
 def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
     native = _fastest([cell for cell in members if cell.framework in FRAMEWORKS])
     exported = [cell for cell in members if cell.framework == "onnx"]
-    onnx = _fastest([cell for cell in exported if not cell.reduced_precision]) or _fastest(exported)
+    full = [cell for cell in exported if not cell.reduced_precision]
+    onnx, rivals = _fastest(full or exported), len(full or exported)
     if native is None or onnx is None:
         return None
     base = timed[native.name]["host"]
+    natives = sum(cell.framework in FRAMEWORKS for cell in members)
     found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
-    ratios = {label: ratio for label, ratio in found.items() if ratio is not None}
+    ratios = {
+        label: ratio.chosen(rivals if label == onnx.label else 1, natives)
+        for label, ratio in found.items()
+        if ratio is not None
+    }
     return _Contest(native, onnx, ratios, _gains(members, timed)) if onnx.label in ratios else None
 
 
 def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
-    """By label of reduced precision, the time of the same runtime in fp32 over its own."""
+    """By label of reduced precision, the time of the same runtime in fp32 over its own.
+
+    The one that gains most is told of, so that each counts as chosen from all of them.
+    """
     found = {}
+    smaller = sum(cell.reduced_precision for cell in members)
     for cell in members:
         base = next((one for one in members if cell.reduced_precision and one.is_fp32_of(cell)), None)
         gain = ratio_estimate(timed[base.name]["host"], timed[cell.name]["host"]) if base else None
         if gain is not None:
-            found[cell.label] = gain
+            found[cell.label] = gain.chosen(1, smaller)
     return found
 
 
