@@ -24,6 +24,7 @@ from export.inspect import read_model
 from export.on_onnx_deciders import deciders_of, save_deciders
 from export.on_onnx_double import evaluate, without_initialisers
 from export.on_onnx_exact import exact_of
+from export.on_onnx_random import check_repeats
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
@@ -56,7 +57,7 @@ def run_pair(
 
     Raises:
         ArtifactError: a file cannot be read.
-        InputError: the signatures differ, the inputs do not fit, or there is no reference.
+        InputError: the signatures differ, the inputs do not fit, a file is random, or there is no reference.
     """
     model, other = read_model(reference), read_model(candidate)
     values = [_value(one) for one in without_initialisers(model.graph)]
@@ -65,6 +66,8 @@ def run_pair(
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
     save_named(out / "inputs.npz", feeds)
+    for path in dict.fromkeys((reference, candidate)):
+        check_repeats(path, feeds, path.name)
     exact = exact_of(model, feeds, "the reference")
     save_named(out / "reference.npz", exact.outputs)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")

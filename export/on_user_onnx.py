@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import onnxruntime as ort
@@ -15,6 +16,7 @@ from assay.user.model import Declared, Location
 from export.inspect import one_line, read_model
 from export.on_onnx_double import without_initialisers
 from export.on_onnx_exact import exact_of
+from export.on_onnx_random import per_call_operators, random_operators
 
 Array = NDArray[np.generic]
 
@@ -27,7 +29,13 @@ def load(location: Location) -> Loaded:
     """
     model = read_model(location.path)
     declared = tuple(_declared(value) for value in without_initialisers(model.graph))
-    return Loaded(declared, _native(location, [one.name for one in declared]), lambda: double(model, location.name))
+    return Loaded(
+        declared,
+        _native(location, [one.name for one in declared]),
+        lambda: double(model, location.name),
+        random=partial(random_operators, model),
+        per_call=partial(per_call_operators, model),
+    )
 
 
 def double(model: ModelProto, name: str) -> Compute:

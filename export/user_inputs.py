@@ -18,7 +18,7 @@ Array = NDArray[np.generic]
 
 ROWS = 64
 """Drawn where records are rows, as many as the images of a study."""
-CALLS = 4
+CALLS = 8
 """Drawn where a record is a whole call."""
 MOST_BYTES = 2**28
 

@@ -213,9 +213,8 @@ def check(message: Message) -> Message:
     for level, session in sessions_at_every_level(request.file, request.exporter):
         for batch in _batches(model, len(reference)):
             subject = f"{request.exporter} at level {level}, batch {batch}"
-            rows = _rows(session, model, records[: min(batch, len(records))], batch, subject)
-            count = min(len(rows), len(reference))
-            by_level.setdefault(level, []).append(judge.compare(subject, rows[:count], np.arange(count)))
+            rows = _rows(session, model, records[: len(reference)], batch, subject)
+            by_level.setdefault(level, []).append(judge.compare(subject, rows, np.arange(len(rows))))
     guilt = guilt_of(by_level)
     where = _where(request.file, model, records, guilt) if guilt.file_is_right else ""
     return {
@@ -252,15 +251,18 @@ def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
 def _rows(
     session: onnxruntime.InferenceSession, model: UserModel, records: np.ndarray, batch: int, subject: str
 ) -> np.ndarray:
-    """The outputs of one call; records repeat where they do not fill it."""
-    whole = records if len(records) == batch else repeated(records, batch)
+    """The outputs of all records, in as many calls of `batch` as it takes; they repeat where they do not fill one."""
     names = [one.name for one in model.inputs]
-    try:
-        feeds = dict(zip(names, inputs_of(model, whole), strict=True))
-        found = session.run([one.name for one in model.outputs], feeds)
-    except Exception as error:  # its exceptions have no common base
-        raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
-    return rows_of(model, [np.asarray(one) for one in found])
+    found = []
+    for start in range(0, len(records), batch):
+        part = records[start : start + batch]
+        try:
+            feeds = dict(zip(names, inputs_of(model, repeated(part, batch)), strict=True))
+            outputs = session.run([one.name for one in model.outputs], feeds)
+        except Exception as error:  # its exceptions have no common base
+            raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
+        found.append(rows_of(model, [np.asarray(one) for one in outputs])[: len(part)])
+    return np.concatenate(found)
 
 
 def double(message: Message) -> Message:

@@ -1,7 +1,7 @@
 """What a user's model is, found by loading and running it: `python -P -m export.user_probe`, a process of its own.
 
-It finds the framework and the inputs, draws records, runs the model on them in its own precision and, where that can
-be had, in float64, and looks whether the rows of a batch depend on each other.
+It finds the framework and the inputs, draws records, looks whether the same input has the same answer and whether the
+rows of a batch depend on each other, and runs the model in its own precision and, where that can be had, in float64.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
-from assay.user.arrays import Records, inputs_of, repeated, rows_of
+from assay.user.arrays import Records, inputs_of, repeated
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
 from assay.values import is_whole, settled
 from export.pair_inputs import read_arrays
+from export.user_calls import MOST_ROWS, company_matters, computed
 from export.user_inputs import Form, declared_inputs, form_of, records_of
+from export.user_steadiness import Steadiness
+from export.user_undecided import Asked, refusal_of_rows, refusal_of_shapes
 
 Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
 """The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
-MOST_ROWS = 32
-"""Of the records, those that are compared; in float64 by onnx's reference evaluator, which is slow, fewer."""
 MOST_EVALUATED = 8
+"""Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
 LOADERS: dict[Kind, tuple[str, str]] = {
     "torch": ("assay.user.on_torch", "cpu"),
     "tf": ("assay.user.on_tf", "cpu"),
@@ -101,7 +103,7 @@ def probe(request: ProbeRequest) -> Probed:
     arrays = read_arrays(request.inputs) if request.inputs else {}
     declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
-    model, records, native = _run(location, declared, arrays, request.batches, loaded.native)
+    model, records, native = _run(location, declared, arrays, request.batches, loaded)
     chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
@@ -159,41 +161,45 @@ def load(location: Location) -> tuple[Location, Loaded]:
 
 
 def _run(
-    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], native: Compute
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], loaded: Loaded
 ) -> tuple[UserModel, Records, Array]:
     """The model with its outputs, the records, and its own outputs on those that are compared.
 
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
     rows must treat them one by one.
     """
-    form = form_of(declared)
-    model, records = _described(location, form, arrays, batches, native)
+    form, native = form_of(declared), loaded.native
+    steady = Steadiness(location, native, lambda: load(location)[1].native, loaded.random)
+    model, records = _described(location, form, arrays, batches, steady)
     if model is not None:
-        rows = _computed(model, native, records[:MOST_ROWS])
-        if _independent(model, native, records[:MOST_ROWS], rows):
+        rows = computed(model, native, records[:MOST_ROWS])
+        apart = company_matters(model, native, records[:MOST_ROWS], rows)
+        if not apart:
             return model, records, rows
-    if not form.whole and form.batch is None:
-        raise InputError(
-            f"The rows of a batch of {location} depend on each other",
-            expected="one row of every output for each row that goes in, whatever the others are",
-            remedy=f"Give the model a fixed size: --dimension {declared[0].shape[0]}=4, or --shape with numbers alone",
-        )
+        steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
+        if model.batch is None:
+            asked = Asked(loaded, lambda: load(location)[1])
+            raise refusal_of_rows(model, declared[0], asked, records[:MOST_ROWS], apart, drawn=not arrays)
+    elif form.batch is None:
+        raise refusal_of_shapes(location, declared[0])
     form = form_of(declared, whole=True)
-    model, records = _described(location, form, arrays, batches, native)
+    model, records = _described(location, form, arrays, batches, steady)
     assert model is not None, "a whole call has a row for itself"
-    return model, records, _computed(model, native, records[:MOST_ROWS])
+    return model, records, computed(model, native, records[:MOST_ROWS])
 
 
 def _described(
-    location: Location, form: Form, arrays: dict[str, Array], batches: Sequence[int], native: Compute
+    location: Location, form: Form, arrays: dict[str, Array], batches: Sequence[int], steady: Steadiness
 ) -> tuple[UserModel | None, Records]:
-    """The model with the outputs of one call; None where they have no row for each record."""
+    """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
     records = records_of(form, arrays, max(batches))
     kind = cast("Kind", location.kind)
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
     count = 1 if form.whole else form.batch or 2
-    outputs = native(inputs_of(model, repeated(records, count)))
+    inputs = inputs_of(model, repeated(records, count))
+    outputs = steady.native(inputs)
     _refuse_others(outputs, location)
+    steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         return None, records
     taken = set() if kind == "onnx" else {one.name for one in form.inputs}
@@ -222,18 +228,6 @@ def _refuse_others(outputs: dict[str, Array], location: Location) -> None:
             )
 
 
-def _computed(model: UserModel, compute: Compute, records: Records) -> Array:
-    """The outputs of records as rows of what they came in, called as the model wants it."""
-    step = 1 if model.whole else model.batch or MOST_ROWS
-    found = []
-    for start in range(0, len(records), step):
-        part = records[start : start + step]
-        whole = repeated(part, step) if model.batch else part
-        rows = rows_of(model, list(compute(inputs_of(model, whole)).values()))
-        found.append(rows[: len(part)])
-    return np.concatenate(found)
-
-
 def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Array:
     """The same in float64.
 
@@ -248,19 +242,7 @@ def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Ar
                 raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
         return outputs
 
-    return _computed(model, checked, records)
-
-
-def _independent(model: UserModel, native: Compute, records: Records, rows: Array) -> bool:
-    """Whether a row gives the same in other company, to rounding: the records in another order."""
-    if model.whole or model.batch == 1 or len(records) == 1:
-        return True
-    order = np.random.default_rng(1).permutation(len(records))
-    again = _computed(model, native, records[order])
-    wide, other = rows[order].astype(np.float64), again.astype(np.float64)
-    scale = np.nanmax(np.abs(np.where(np.isfinite(wide), wide, 0)))
-    close = np.isclose(wide, other, rtol=0, atol=CEILING * max(scale, np.finfo(np.float32).tiny), equal_nan=True)
-    return bool(close.all())
+    return computed(model, checked, records)
 
 
 def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:

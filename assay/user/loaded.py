@@ -26,11 +26,15 @@ class Loaded:
         declared: its inputs, where the file says; else none.
         native: it in its own precision.
         double: makes it in float64, or raises InputError where that cannot be had; called last, it may change `native`.
+        random: names the operators that draw random numbers, where its file says so.
+        per_call: names what chooses a scale for each call from all of its rows: dynamic quantisation.
     """
 
     declared: tuple[Declared, ...]
     native: Compute
     double: Callable[[], Compute]
+    random: Callable[[], str] = str
+    per_call: Callable[[], str] = str
 
 
 def named(values: Sequence[Value], names: Sequence[str] = ()) -> dict[str, Value]:

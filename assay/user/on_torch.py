@@ -28,7 +28,9 @@ def load(location: Location) -> Loaded:
     """
     module = load_module(location)
     declared = _declared(load_program(location)) if location.form == "program" else ()
-    return Loaded(declared, _compute(module, location), lambda: _double(module, location))
+    return Loaded(
+        declared, _compute(module, location), lambda: _double(module, location), per_call=lambda: _per_call(module)
+    )
 
 
 def load_module(location: Location) -> nn.Module:
@@ -129,6 +131,12 @@ def _double(module: nn.Module, location: Location) -> Compute:
             return compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
 
     return double
+
+
+def _per_call(module: nn.Module) -> str:
+    """Its dynamically quantised layers, by class."""
+    kinds = {type(one).__name__ for one in module.modules() if ".quantized.dynamic." in f"{type(one).__module__}."}
+    return ", ".join(sorted(kinds))
 
 
 def _line(error: Exception) -> str:

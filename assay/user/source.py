@@ -92,15 +92,33 @@ def _frameworks_in(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names} & set(SEEDED)
 
 
-def _seed(frameworks: Iterable[str]) -> None:
+def forget(path: Path) -> None:
+    """Have a file, and every module below its folder, run again by whoever builds its model next."""
+    built.cache_clear()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file and _is_below(Path(file), path.parent) and not _is_ours(Path(file)):
+            del sys.modules[name]
+
+
+def _is_ours(file: Path) -> bool:
+    return any(file.is_relative_to(Path(__file__).parents[2] / package) for package in ("assay", "export", "infer"))
+
+
+def seed_all(number: int) -> None:
+    """Begin the random numbers of Python and of the frameworks that are loaded at a number."""
+    _seed((name for name in SEEDED if name in sys.modules), number)
+
+
+def _seed(frameworks: Iterable[str], number: int = 0) -> None:
     """Begin the random numbers of Python and of these frameworks anew; JAX has none but its explicit keys."""
-    random.seed(0)
+    random.seed(number)
     for name in frameworks:
         module = importlib.import_module(name)
         seed = module
         for part in SEEDED[name].split("."):
             seed = getattr(seed, part)
-        seed(0)  # type: ignore[operator]  # a function by its path
+        seed(number)  # type: ignore[operator]  # a function by its path
 
 
 @contextmanager

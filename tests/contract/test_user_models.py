@@ -46,12 +46,12 @@ class Mixing(nn.Module):
 """
 
 
-def probed(folder: Path, text: str, shapes: list[str]) -> Probed:
+def probed(folder: Path, text: str, shapes: list[str], dimensions: dict[str, int] | None = None) -> Probed:
     folder.mkdir(exist_ok=True)
     message = {
         "location": locate(text).model_dump(mode="json"),
         "shapes": [one.model_dump(mode="json") for one in read_shapes(shapes)],
-        "dimensions": {},
+        "dimensions": dict(dimensions or {}),
         "inputs": None,
         "batches": [1, 8],
         "folder": str(folder),

@@ -1,0 +1,82 @@
+"""Why the rows of a user's model change with the company they come in, told apart.
+
+They may depend on each other by what the model computes, or by a scale that is chosen for each call, or only seem to:
+where the model in float64 gives a row the same in any company, what fp32 makes of these inputs is rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assay.errors import AssayError, InputError
+from assay.user.arrays import Records
+from assay.user.loaded import Loaded
+from assay.user.model import Declared, Location, UserModel
+from export.user_calls import ALONE, Array, company_matters, computed
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model that has been called, and what loads it afresh: float64 may change it."""
+
+    loaded: Loaded
+    again: Callable[[], Loaded]
+
+
+def refusal_of_rows(
+    model: UserModel, first: Declared, asked: Asked, records: Records, apart: str, *, drawn: bool
+) -> InputError:
+    """What to tell a user whose model takes any number of rows and gives them differently in other company.
+
+    Args:
+        first: its first input.
+        apart: by how much and between which calls, in words.
+        drawn: the records are random numbers.
+    """
+    if quantised := asked.loaded.per_call():
+        return InputError(
+            f"{model.location} quantises each call by a scale of its own ({quantised}), so that a row depends on the "
+            "others that come with it",
+            expected="one row of every output for each row that goes in, whatever the others are",
+            found=apart,
+            remedy=f"Compare it as it is called: {_fixed(first, 1)} or more; or take the model before it was quantised",
+        )
+    if _is_rounding(model, asked.again, records[:ALONE]):
+        return InputError(
+            f"{model.location} cannot be judged on these inputs: what it makes of them in fp32 is rounding",
+            expected="outputs that are the same to rounding in calls of any size",
+            found=f"{apart}, while in float64 no row depends on the others",
+            remedy="Give real ones with --inputs FILE.npz: random numbers are nothing that it was made for"
+            if drawn
+            else "Give other inputs",
+        )
+    return InputError(
+        f"The rows of a batch of {model.location} depend on each other",
+        expected="one row of every output for each row that goes in, whatever the others are",
+        found=apart,
+        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+    )
+
+
+def refusal_of_shapes(location: Location, first: Declared) -> InputError:
+    """The same where an output has not even as many rows as go in."""
+    return InputError(
+        f"The rows of a batch of {location} depend on each other",
+        expected="one row of every output for each row that goes in, whatever the others are",
+        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+    )
+
+
+def _fixed(first: Declared, rows: int) -> str:
+    return f"--dimension {first.shape[0]}={rows}"
+
+
+def _is_rounding(model: UserModel, again: Callable[[], Loaded], records: Records) -> bool:
+    """Whether the model in float64 gives every row the same in any company."""
+    try:
+        double = again().double()
+        rows: Array = computed(model, double, records)
+        return not company_matters(model, double, records, rows)
+    except AssayError:  # there is no float64, which says nothing
+        return False

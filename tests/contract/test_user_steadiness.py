@@ -1,0 +1,174 @@
+"""Models that are random or keep a state, in every framework, and that the remedies which are printed work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.contract.test_user_models import TWO, checked, exported, probed
+
+pytestmark = pytest.mark.slow
+
+TORCH = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, always):
+        super().__init__()
+        self.first, self.last, self.always = nn.Linear(10, 20), nn.Linear(20, 3), always
+
+    def forward(self, x):
+        hidden = torch.relu(self.first(x))
+        return self.last(nn.functional.dropout(hidden, 0.3, training=self.always or self.training))
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(10, 3)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.last(x) + 0.01 * self.calls
+
+class Counted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(10, 3)
+
+    def forward(self, x, calls):
+        return {"answer": self.last(x) + 0.01 * (calls + 1), "calls_now": calls + 1}
+
+class Quantised(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(10, 20), nn.Linear(20, 3)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+
+def random(): return Net(True)
+def evaluated(): return Net(False).train()
+def state(): return Counting()
+def outside(): return Counted()
+def quantised(): return torch.ao.quantization.quantize_dynamic(Quantised().eval(), {nn.Linear})
+"""
+TF = """
+import keras
+import tensorflow as tf
+
+SIGNATURE = [tf.TensorSpec([None, 10], tf.float32, name="x")]
+
+def network():
+    layers = [keras.layers.Dense(20, activation="relu"), keras.layers.Dropout(0.3), keras.layers.Dense(3)]
+    return keras.Sequential([keras.Input((10,)), *layers])
+
+def called(training):
+    net = network()
+
+    @tf.function(input_signature=SIGNATURE)
+    def model(x):
+        return net(x, training=training)
+
+    return model
+
+def noise():
+    @tf.function(input_signature=SIGNATURE)
+    def model(x):
+        return x + tf.random.normal(tf.shape(x))
+
+    return model
+
+class Counting(tf.Module):
+    def __init__(self):
+        self.calls = tf.Variable(0.0)
+
+    @tf.function(input_signature=SIGNATURE)
+    def __call__(self, x):
+        self.calls.assign_add(1.0)
+        return x + 0.01 * self.calls
+
+def training(): return called(True)
+def evaluated(): return called(False)
+def state(): return Counting()
+"""
+JAX = """
+import jax
+import numpy as np
+
+calls, keys = [0], [jax.random.key(0)]
+
+def state(x):
+    calls[0] += 1
+    return x * 2 + 0.01 * calls[0]
+
+def drawing(x):
+    keys[0], key = jax.random.split(keys[0])
+    return x + jax.random.normal(key, x.shape)
+
+def random(x):
+    return x + np.random.normal(size=x.shape).astype(np.float32)
+
+def outside(x, calls):
+    return {"answer": x * 2 + 0.01 * (calls + 1), "calls_now": calls + 1}
+"""
+FILES = {"in_torch.py": TORCH, "in_tf.py": TF, "in_jax.py": JAX, "two.py": TWO}
+SHAPE = ["x=batch,10"]
+STATE_OUTSIDE = ["x=batch,10", "calls=batch,1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("steady")
+    for name, text in FILES.items():
+        (place / name).write_text(text)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("in_torch.py:random", "it draws random numbers"),
+        ("in_torch.py:state", "it keeps a state"),
+        ("in_tf.py:training", "it keeps a state"),  # that of the generator which every layer of Keras has
+        ("in_tf.py:noise", "it draws random numbers"),
+        ("in_tf.py:state", "it keeps a state"),
+        ("in_jax.py:state", "it keeps a state"),
+        ("in_jax.py:drawing", "it keeps a state"),
+        ("in_jax.py:random", "it draws random numbers"),
+    ],
+)
+def test_what_answers_the_same_input_differently_is_told_so(model: str, words: str, folder: Path) -> None:
+    with pytest.raises(Exception, match="answers the same input differently from call to call") as caught:
+        probed(folder, f"{folder}/{model}", SHAPE)
+    assert words in str(caught.value)
+    assert "depend on each other" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes"),
+    [
+        ("in_torch.py:evaluated", SHAPE),  # dropout that follows self.training, in a model that comes in training mode
+        ("in_torch.py:outside", STATE_OUTSIDE),
+        ("in_tf.py:evaluated", SHAPE),
+        ("in_jax.py:outside", STATE_OUTSIDE),
+    ],
+)
+def test_what_follows_the_remedy_is_compared(model: str, shapes: list[str], folder: Path) -> None:
+    assert probed(folder, f"{folder}/{model}", shapes).reference
+
+
+def test_rows_that_depend_on_each_other_go_with_the_size_that_is_printed(folder: Path) -> None:
+    with pytest.raises(Exception, match=r"depend on each other.*--dimension batch=4"):
+        probed(folder, f"{folder}/two.py:Mixing", ["rows=batch,3"])
+    model = probed(folder, f"{folder}/two.py:Mixing", ["rows=batch,3"], {"batch": 4}).model
+    assert model.whole
+    assert checked(folder, model, exported(folder, model, "torch-dynamo")) == ""
+
+
+def test_dynamic_quantisation_is_told_so_and_goes_with_the_size_that_is_printed(folder: Path) -> None:
+    with pytest.raises(Exception, match=r"quantises each call by a scale of its own \(Linear\).*--dimension batch=1"):
+        probed(folder, f"{folder}/in_torch.py:quantised", SHAPE)
+    assert probed(folder, f"{folder}/in_torch.py:quantised", SHAPE, {"batch": 1}).model.batch == 1

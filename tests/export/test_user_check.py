@@ -1,0 +1,70 @@
+"""An export is checked on every record that there is a reference for, in as many calls as that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.user.arrays import record_type
+from assay.user.model import Location, Tensor, UserModel
+from export.user_job import check
+
+WIDTH, RECORDS = 5, 32
+
+
+def traced(path: Path, batch: int | str) -> Path:
+    """x * 2, as a trace has it of a model that gives x * 2 where the first number is positive and else x."""
+    shape = [batch, WIDTH]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "two"], ["y"])],
+        "traced",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.float32(2), "two")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def checked(folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray) -> dict[str, object]:
+    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
+    model = UserModel(
+        location=Location(path=folder / "model.py", form="function", kind="torch", function="build"),
+        kind="torch",
+        inputs=(tensor,),
+        outputs=(tensor.model_copy(update={"name": "y"}),),
+        batch=batch,
+    )
+    np.save(folder / "records.npy", records)
+    np.save(folder / "reference.npy", expected.astype(np.float64))
+    np.save(folder / "native.npy", expected.astype(np.float32))
+    return dict(
+        check(
+            {
+                "model": model.model_dump(mode="json"),
+                "exporter": "torch-script",
+                "file": str(traced(folder / "model.onnx", "batch" if batch is None else batch)),
+                "exact": True,
+                "deciders": str(folder / "deciders.npz"),
+                **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 4, None])
+def test_a_branch_that_a_trace_lost_is_found_wherever_its_records_are(batch: int | None, tmp_path: Path) -> None:
+    records = np.zeros(RECORDS, record_type((Tensor(name="x", dtype="float32", shape=(WIDTH,)),)))
+    records["x"] = np.random.default_rng(0).normal(size=(RECORDS, WIDTH))
+    twice = records["x"] * np.float32(2)
+    fine = checked(tmp_path, batch, twice, records)
+    assert fine["reason"] == ""
+    assert {one["images"] for one in fine["agreement"]} == {RECORDS}  # type: ignore[attr-defined,index]
+    last = np.where(np.arange(RECORDS)[:, None] == RECORDS - 1, records["x"], twice)
+    answer = checked(tmp_path, batch, last, records)
+    assert "differs by" in str(answer["reason"])
+    assert not any(one["passed"] for one in answer["agreement"])  # type: ignore[attr-defined,index]
