@@ -110,7 +110,8 @@ def _as_taken(images: Images, layout: str) -> Images:
 
 
 def _partings(request: Message) -> list[Localisation]:
-    from export.on_onnx_localize import partings, trace  # noqa: PLC0415  onnx is imported in the job alone
+    from export.on_onnx_cause import causes  # noqa: PLC0415  onnx is imported in the job alone
+    from export.on_onnx_localize import trace  # noqa: PLC0415
     from export.on_onnx_repro import with_repros  # noqa: PLC0415
 
     weights = read_artifact(Path(str(request["weights"])), "weights")
@@ -132,7 +133,7 @@ def _partings(request: Message) -> list[Localisation]:
         worst = int(errors.max(axis=1).argmax())
     one = images[worst : worst + 1]
     source, wrong = follow(spec, weights_file, one), trace(candidate, feeds(one))
-    found = partings(source, wrong, {OUTPUT_NAME: last(source)})
+    found = causes(source, wrong, {OUTPUT_NAME: last(source)})
     folder = Path(str(request["repro"]))
     return with_repros(read_model(candidate), wrong, found, folder, f"{folder.parent.name}/{folder.name}")
 

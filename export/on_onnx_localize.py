@@ -9,24 +9,20 @@ run at all is followed up to the node that refuses its inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-from assay.agreement import CEILING
 from assay.errors import InputError
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
-from assay.values import differences, is_whole, settled
+from assay.values import is_whole
 from export.inspect import read_model
+from export.known_values import KnownValues, differs, distance, in_order
 from export.on_onnx_double import evaluate, to_double, widened
 from export.source import Array, Source, Step
-
-Float64 = NDArray[np.float64]
 
 LONGEST_ATTRIBUTE = 80
 MOVERS = {"Transpose", "Identity", "Cast", "Reshape"}
@@ -100,6 +96,7 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
             f"{node.op_type}({_text(attributes_of(node))})",
             tuple(name for name in node.input if name and name not in constants),
             tuple(node.output),
+            name=node.name,
         )
         for node in model.graph.node
     )
@@ -112,20 +109,26 @@ def partings(source: Source, wrong: Trace, expected: Mapping[str, Array]) -> lis
     Args:
         expected: by name of the candidate's outputs.
     """
-    known = dict(_known(source, wrong))
+    known = known_of(KnownValues(source), wrong)
     if wrong.stopped is not None:
         outputs = [wrong.stopped.output[0]]
     else:
         names = (value.name for value in wrong.model.graph.output)
-        outputs = [name for name in names if _differs(expected[name], wrong.values[name])]
+        outputs = [name for name in names if differs(expected[name], wrong.values[name])]
     for name in outputs:
         known.pop(name, None)  # the same numbers in another order are no right output
     found = []
-    for node in _unknown_nodes(wrong, known, outputs):
+    for node in unknown_nodes(wrong, known, outputs):
         fed = [name for name in node.input if name and name not in wrong.constants]
         if all(name in known for name in fed):
             found.append(_parting(source, wrong, node, fed, known))
     return found
+
+
+def known_of(values: KnownValues, wrong: Trace) -> dict[str, str]:
+    """Values of the candidate with the value of the source that has the same numbers."""
+    found = {name: values.find(value) for name, value in wrong.values.items() if name not in wrong.constants}
+    return {name: other for name, other in found.items() if other is not None}
 
 
 def trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
@@ -180,32 +183,7 @@ def _constants(model: ModelProto) -> frozenset[str]:
     return frozenset(found)
 
 
-def _known(right: Source, wrong: Trace) -> Iterator[tuple[str, str]]:
-    """Values of the candidate with the value of the reference that has the same numbers."""
-    by_size: dict[int, list[tuple[str, Array]]] = {}
-    for name, value in right.values.items():
-        if name not in right.constants:
-            by_size.setdefault(value.size, []).append((name, np.sort(value, axis=None)))
-    for name, value in wrong.values.items():
-        mine = np.sort(value, axis=None)
-        for other, theirs in by_size.get(value.size, []):
-            if _same_numbers(theirs, mine):
-                yield name, other
-                break
-
-
-def _differs(expected: Array, found: Array) -> bool:
-    return expected.shape != found.shape or not _same_numbers(expected, found)
-
-
-def _same_numbers(expected: Array, found: Array) -> bool:
-    """To rounding; whole numbers have none, also where the other file has them as floating point."""
-    if is_whole(expected.dtype) or is_whole(found.dtype):
-        return not differences(expected, found).differing
-    return _distance(_wide(found), _wide(expected)) <= CEILING
-
-
-def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
+def unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
     """The nodes between wrong outputs and known values, in the order in which they run."""
     maker = {name: node for node in wrong.nodes for name in node.output}
     waiting, seen = list(outputs), set(outputs)
@@ -221,13 +199,13 @@ def _unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -
 def _parting(right: Source, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]) -> Parting:
     counterparts = {known[name] for name in fed}
     there = right.taking(counterparts)
-    before = [_distance(_numbers(wrong.values[name]), _numbers(right.values[known[name]])) for name in fed]
+    before = [distance(in_order(wrong.values[name]), in_order(right.values[known[name]])) for name in fed]
     mine = wrong.values.get(node.output[0])
     place = _counterpart(right, there, wrong, node)
     step = None if place is None else right.steps[place]
     theirs = None if step is None else right.values[step.outputs[0]]
     comparable = mine is not None and theirs is not None and mine.size == theirs.size
-    error_after = _distance(_numbers(mine), _numbers(theirs)) if comparable else None  # type: ignore[arg-type]
+    error_after = distance(in_order(mine), in_order(theirs)) if comparable else None  # type: ignore[arg-type]
     found = Localisation(
         node=node.name or node.output[0],
         operator=node.op_type,
@@ -285,23 +263,3 @@ def attributes_of(node: NodeProto) -> dict[str, str]:
 
 def _text(attributes: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in attributes.items())
-
-
-def _wide(value: Array) -> Float64:
-    return np.asarray(value, np.float64)
-
-
-def _numbers(value: Array) -> Float64:
-    """The numbers of a value whatever the order of its dimensions."""
-    return np.sort(_wide(value), axis=None)
-
-
-def _distance(left: Float64, right: Float64) -> float:
-    """Largest difference over the largest number of the right; infinite where one has NaN or infinity alone."""
-    if not left.size:
-        return 0.0
-    both = settled(right, left)
-    if both.problem:
-        return float("inf")
-    scale, difference = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
-    return difference / scale if scale else difference

@@ -18,7 +18,8 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 from assay.localisation import Localisation
 from assay.named_arrays import save_named
 from export.inspect import read_model
-from export.on_onnx_localize import Parting, Trace, partings, read_feeds, source_of, trace, typed
+from export.on_onnx_cause import causes
+from export.on_onnx_localize import Parting, Trace, read_feeds, source_of, trace, typed
 from export.source import Array
 
 LIMIT_SECONDS = 300
@@ -65,7 +66,7 @@ def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder:
     feeds = read_feeds(inputs)
     source, wrong = source_of(reference, feeds), trace(candidate, feeds)
     model = read_model(candidate)
-    found = partings(source, wrong, source.values) or refused_shapes(model, wrong)
+    found = causes(source, wrong, source.values) or refused_shapes(model, wrong)
     return with_repros(model, wrong, found, folder, folder.name)
 
 

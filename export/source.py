@@ -19,12 +19,19 @@ class Step:
         text: what it does, "max_pool2d(3, 2, 1)".
         inputs, outputs: values by name, constants left out.
         layer: the canonical layer it belongs to, "stage1.unit1.norm"; "" between layers, or where that is unknown.
+        name: of the node, where it has one.
     """
 
     text: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layer: str = ""
+    name: str = ""
+
+    @property
+    def told(self) -> str:
+        """What it does, with its name."""
+        return f"{self.text} '{self.name}'" if self.name else self.text
 
 
 @dataclass(frozen=True)
@@ -47,3 +54,11 @@ class Source:
     def layer_of(self, name: str) -> str:
         """The canonical layer that makes a value, "" for the input and between layers."""
         return next((step.layer for step in self.steps if name in step.outputs), "")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A native model's computation with its outputs by name, in the model's order."""
+
+    source: Source
+    outputs: Mapping[str, Array]

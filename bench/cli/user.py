@@ -75,6 +75,7 @@ def compare_model(
     from bench.report.explanation import spoken
     from bench.study_report import as_audited, report_of
     from bench.user.compare import compare_model, refusals
+    from bench.user.localise import located
     from bench.user.work import Wanted, folder_name
 
     given: dict[str, Sequence[object] | None] = {
@@ -114,6 +115,8 @@ def compare_model(
     else:
         for line in [*spoken(as_audited(folder, results)), *(f"Refused: {reason}" for reason in reasons)]:
             print_line(line)
+        for one in located(folder):
+            print_line(f"Where: {one}")
         print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
     if reasons:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from assay.arrays_on_disk import load_array
 from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.localisation import Localisation
 from assay.results import Cell, Export
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
@@ -26,6 +27,7 @@ def audit_user_model(
     outputs: Mapping[str, Path],
     files: Mapping[str, Path],
     exports: Sequence[Export],
+    localisations: Sequence[Localisation],
     command: str,
 ) -> Audit:
     """The record of an audit, with a tolerance for each output.
@@ -73,6 +75,7 @@ def audit_user_model(
         ],
         tolerances=tolerances,
         comparisons=comparisons,
+        localisations=list(localisations),
         missing={
             f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
         },

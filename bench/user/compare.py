@@ -38,6 +38,7 @@ from bench.trials import AUDITED_IMAGES, BUDGET_SPENT, MINUTES_SPENT, Group
 from bench.unfinished import mark
 from bench.user.audit import audit_user_model
 from bench.user.exports import Brought, bring, described, exported, look_for_deciders
+from bench.user.localise import where_exports_go_wrong, where_runtimes_go_wrong
 from bench.user.work import Wanted, Work, folder_name
 from bench.validity import judged, to_time_again
 from bench.workers import Candidate
@@ -75,6 +76,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             brought = bring(work)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports, files = exported(work, brought)
+            nodes = where_exports_go_wrong(work, brought, exports)
         group = _group(work, brought.model, files)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, BLOCKS, wanted.precision)
@@ -82,6 +84,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             units = work.folder / "units"
             measured = measure([group], budget, units, narrator.tell, again=wanted.again, before_first=look)
         cells = _cells(work, brought, group, exports, files, measured)
+        nodes += where_runtimes_go_wrong(work, brought, cells, files)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
                 work.folder / "attribution", wanted.opset, CALL_SECONDS, ATTRIBUTION_SHARE * wanted.minutes * 60
@@ -110,7 +113,8 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         seconds=work.seconds,
     )
     results = write_results(results, measured, work.folder)
-    write_audit(audit_user_model(brought, cells, measured.logits, files, exports, wanted.command), work.folder)
+    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted.command)
+    write_audit(audit, work.folder)
     return results
 
 

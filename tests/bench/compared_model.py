@@ -119,7 +119,7 @@ def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path
     (cell, *_) = results.cells
     np.save(folder / "rows.npy", _answers(file, model))
     outputs = {cell.name: folder / "rows.npy"}
-    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], "assay compare-model Pair.onnx")
+    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], [], "assay compare-model Pair.onnx")
     assert audit.passed, audit.reasons
     (folder / "audit.json").write_text(audit.model_dump_json())
     return folder

@@ -1,0 +1,109 @@
+"""Where the exports of a user's model go wrong that do, or the runtimes that run right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from pydantic import JsonValue
+
+from assay.audit import AUDIT_FILE, read_audit
+from assay.boxing import Box
+from assay.errors import AssayError, DiskError
+from assay.jobs import Message, run_job
+from assay.localisation import Localisation
+from assay.results import Cell, Export
+from assay.store import reporting_disk_errors
+from bench.auditing.localise import REPRO, RUNNERS, disagreeing
+from bench.user.exports import Brought, folder_of
+from bench.user.work import Work
+from export.record import MODEL_FILE
+from export.reference import CPU_ONLY
+from export.user_probe import NATIVE_FILE, RECORDS_FILE
+
+LIMIT_SECONDS = 600.0
+
+
+def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Export]) -> list[Localisation]:
+    """The nodes at which wrong exports part from their model, each with its repro in the folder `repro`."""
+    found: list[Localisation] = []
+    for export in exports:
+        file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+        if export.status == "failed" and brought.model.kind != "onnx" and export.key and file.is_file():
+            work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
+            found += _asked(work, _message(work, brought, export.exporter, file), export.exporter)
+    return found
+
+
+def where_runtimes_go_wrong(
+    work: Work, brought: Brought, cells: Sequence[Cell], files: Mapping[str, Path]
+) -> list[Localisation]:
+    """The operators at which runtimes go wrong on files that another runtime runs rightly.
+
+    Args:
+        files: those that passed their check, by exporter.
+    """
+    found: list[Localisation] = []
+    for exporter, file in files.items():
+        wrong, right = disagreeing(_outcomes(cells, exporter))
+        if wrong:
+            message = _message(work, brought, exporter, file)
+            message |= {"wrong": cast("JsonValue", wrong), "right": right or RUNNERS["ort.cpu.no-opt"]}
+            found += _asked(work, message, exporter)
+    return found
+
+
+def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:
+    """Whether the cells of each runtime on one file agree, by `RUNNERS`' name of it."""
+    found: dict[str, bool] = {}
+    for cell in cells:
+        runner = RUNNERS.get(cell.runtime)
+        if runner is not None and cell.exporter == exporter and cell.agreement is not None:
+            found[runner] = found.get(runner, True) and cell.agreement.passed
+    return found
+
+
+def _message(work: Work, brought: Brought, exporter: str, file: Path) -> Message:
+    return {
+        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
+        "file": str(file),
+        "records": str(brought.folder / RECORDS_FILE),
+        "native": str(brought.folder / NATIVE_FILE),
+        "repro": str(work.folder / REPRO / exporter),
+        "name": f"{REPRO}/{exporter}",
+    }
+
+
+def _asked(work: Work, message: Message, exporter: str) -> list[Localisation]:
+    """What the job finds; nothing, and a note of why, where it cannot follow the model or the file."""
+    place = Path(str(message["repro"]))
+    with reporting_disk_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+    log = work.folder / "logs" / f"localise-{exporter}.log"
+    try:
+        answer = run_job(
+            "export.user_localise_job",
+            message,
+            log,
+            limit_seconds=LIMIT_SECONDS,
+            environment=CPU_ONLY,
+            box=Box((place,), work.wanted.trusted, told=work.held.update),
+        )
+        found = [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError as error:
+        work.narrator.note(f"where {exporter} goes wrong could not be followed: {error}")
+        return []
+    told = [one.model_copy(update={"subject": exporter}) for one in found]
+    for one in told:
+        work.narrator.note(str(one))
+    return told
+
+
+def located(folder: Path) -> list[Localisation]:
+    """What the audit beside results says of where it goes wrong; nothing where there is none."""
+    if not (folder / AUDIT_FILE).is_file():
+        return []
+    return [one for model in read_audit(folder / AUDIT_FILE).models for one in model.localisations]

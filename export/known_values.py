@@ -1,0 +1,92 @@
+"""Which values of a candidate stand among those of a right computation: the same numbers, in any order of dimensions.
+
+Exporters move dimensions about, fold constants and rename everything, but the numbers after a layer stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.agreement import CEILING
+from assay.values import differences, is_whole, settled
+from export.source import Array, Source
+
+Float64 = NDArray[np.float64]
+
+LOOKED_AT_FIRST = 64
+"""Numbers of a value, evenly spread over their order: most other values are told apart by them."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    ordered: Array
+
+
+class KnownValues:
+    """The values of a right computation that depend on its input, found by their numbers."""
+
+    def __init__(self, source: Source) -> None:
+        self._by_size: dict[int, list[_Entry]] = {}
+        for name, value in source.values.items():
+            if name not in source.constants:
+                self._by_size.setdefault(value.size, []).append(_Entry(name, np.sort(value, axis=None)))
+
+    def find(self, value: Array, but: Collection[str] = ()) -> str | None:
+        """The first value with the same numbers, without those named `but`; None where there is none."""
+        others = self._by_size.get(value.size, [])
+        if not others:
+            return None
+        mine = np.sort(value, axis=None)
+        return next((one.name for one in others if one.name not in but and _are_alike(one.ordered, mine)), None)
+
+    def names_of_size(self, size: int) -> list[str]:
+        """In the order in which they are computed."""
+        return [one.name for one in self._by_size.get(size, [])]
+
+
+def _are_alike(expected: Array, found: Array) -> bool:
+    step = max(expected.size // LOOKED_AT_FIRST, 1)
+    if is_whole(expected.dtype) or is_whole(found.dtype):
+        return same_numbers(expected, found)
+    with np.errstate(invalid="ignore"):
+        few, same = np.abs(wide(expected[::step]) - wide(found[::step])), expected[::step] == found[::step]
+    finite = np.abs(wide(expected)[np.isfinite(expected)])
+    limit = CEILING * float(finite.max(initial=0.0)) or CEILING
+    return bool((np.isnan(few) | same | (few <= limit)).all()) and same_numbers(expected, found)
+
+
+def differs(expected: Array, found: Array) -> bool:
+    """Whether two values are apart by more than rounding, each number at its own place."""
+    return expected.shape != found.shape or not same_numbers(expected, found)
+
+
+def same_numbers(expected: Array, found: Array) -> bool:
+    """To rounding; whole numbers have none, also where the other side has them as floating point."""
+    if is_whole(expected.dtype) or is_whole(found.dtype):
+        return not differences(expected, found).differing
+    return distance(wide(found), wide(expected)) <= CEILING
+
+
+def wide(value: Array) -> Float64:
+    return np.asarray(value, np.float64)
+
+
+def in_order(value: Array) -> Float64:
+    """The numbers of a value whatever the order of its dimensions."""
+    return np.sort(wide(value), axis=None)
+
+
+def distance(left: Float64, right: Float64) -> float:
+    """Largest difference over the largest number of the right; infinite where one has NaN or infinity alone."""
+    if not left.size:
+        return 0.0
+    both = settled(right, left)
+    if both.problem:
+        return float("inf")
+    scale, difference = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
+    return difference / scale if scale else difference

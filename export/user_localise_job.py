@@ -1,0 +1,189 @@
+"""Where the export of a user's model goes wrong: `python -P -m export.user_localise_job`, a process of its own.
+
+The native model is followed operator by operator, in float64 where that can be had and else as it is, and its values
+are held against those of the file. The records on which the file is furthest off are taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from assay.arrays_on_disk import load_array
+from assay.errors import AssayError
+from assay.jobs import Channel, Message, serve_job
+from assay.localisation import Localisation
+from assay.user.agreement import parts_of
+from assay.user.arrays import inputs_of, repeated, rows_of
+from assay.user.model import Kind, UserModel
+from assay.values import settled
+from export.inspect import read_model
+from export.known_values import differs
+from export.source import Array, Followed
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Follow = Callable[..., Followed]
+
+FOLLOWERS: dict[Kind, str] = {
+    "torch": "export.on_user_torch_steps",
+    "tf": "export.on_user_tf_steps",
+    "jax": "export.on_user_jax_steps",
+}
+MOST_RECORDS = 8
+"""Of one call: more numbers are told apart better, and take more memory."""
+MOST_BYTES = 1 << 30
+"""Of the native model's values: as much again is needed for the file's, and for both in order."""
+
+
+class LocaliseMessage(BaseModel):
+    """What to follow; the answer has "found", a list of `Localisation`.
+
+    Attributes:
+        native: the model's own outputs of the first records.
+        repro: takes a folder for each node; `name` is what it is called in the record.
+        wrong: runtimes that run a right file wrongly, as `export.on_onnx_runners` calls them; none where the file is.
+        right: a runtime that runs it rightly.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: UserModel
+    file: Path
+    records: Path
+    native: Path
+    repro: Path
+    name: str
+    wrong: tuple[str, ...] = ()
+    right: str = ""
+
+
+def partings_of(request: LocaliseMessage) -> list[Localisation]:
+    """The nodes at which a file parts from its model, each with its repro; none where it does not.
+
+    Raises:
+        AssayError: the model cannot be followed.
+    """
+    from export.on_onnx_cause import causes  # noqa: PLC0415  onnx is imported in the job alone
+    from export.on_onnx_localize import trace  # noqa: PLC0415
+    from export.on_onnx_repro import refused_shapes, with_repros  # noqa: PLC0415
+
+    model, proto = request.model, read_model(request.file)
+    records = load_array(request.records)
+    worst = _worst_first(request, records)
+    followed, inputs = _followed(model, records, worst)
+    feeds = {one.name: _wide(array) for one, array in zip(model.inputs, inputs, strict=True)}
+    with tempfile.TemporaryDirectory(prefix="assay-localise-") as folder:
+        wrong = trace(_inlined(proto, Path(folder)), feeds)
+    expected = dict(zip((one.name for one in model.outputs), followed.outputs.values(), strict=True))
+    found = causes(followed.source, wrong, expected) or refused_shapes(proto, wrong)
+    return with_repros(proto, wrong, found, request.repro, request.name)
+
+
+def _inlined(proto: ModelProto, folder: Path) -> Path:
+    """The file with its functions written out, so that what is inside of them is seen."""
+    import onnx  # noqa: PLC0415
+    import onnx.inliner  # noqa: PLC0415
+
+    path = folder / "inlined.onnx"
+    if proto.functions:
+        proto.CopyFrom(onnx.inliner.inline_local_functions(proto))
+    onnx.save(proto, path)
+    return path
+
+
+def departures_of(request: LocaliseMessage) -> list[Localisation]:
+    """The operators at which runtimes depart from float64 on a file that is right."""
+    from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415
+
+    model, records = request.model, load_array(request.records)
+    count = model.batch or min(len(records), MOST_RECORDS)
+    inputs = inputs_of(model, repeated(records, 1 if model.whole else count))
+    feeds = dict(zip((one.name for one in model.inputs), inputs, strict=True))
+    right = Run(request.right, request.file)
+    with tempfile.TemporaryDirectory(prefix="assay-asked-") as folder:
+        return [
+            one for wrong in request.wrong for one in departures(Run(wrong, request.file), right, feeds, Path(folder))
+        ]
+
+
+def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tuple[Followed, list[Array]]:
+    """The native model on one call, and that call's inputs; in float64 where it computes the same in that.
+
+    Raises:
+        AssayError: it cannot be followed.
+    """
+    follow = cast("Follow", importlib.import_module(FOLLOWERS[model.kind]).follow)
+    names = [one.name for one in model.inputs]
+    count = 1 if model.whole else model.batch or 1
+    inputs = inputs_of(model, repeated(records[list(worst[:count])], count))
+    native = follow(model.location, names, inputs, double=False)
+    followed, double = native, False
+    with contextlib.suppress(AssayError):
+        exact = follow(model.location, names, inputs, double=True)
+        pairs = zip(exact.outputs.values(), native.outputs.values(), strict=True)
+        double = not any(differs(ours, theirs) for ours, theirs in pairs)
+        followed = exact if double else native
+    size = sum(value.nbytes for value in followed.source.values.values())
+    more = min(MOST_RECORDS, len(worst), MOST_BYTES // max(size, 1))
+    if model.whole or model.batch or more <= 1:
+        return followed, inputs
+    inputs = inputs_of(model, records[list(worst[:more])])
+    return follow(model.location, names, inputs, double=double), inputs
+
+
+def _worst_first(request: LocaliseMessage, records: np.ndarray) -> list[int]:
+    """The places of the records that the native outputs are of, the one on which the file is furthest off first."""
+    import onnxruntime  # noqa: PLC0415
+
+    model, native = request.model, load_array(request.native)
+    count = min(len(records), len(native))
+    if model.whole or model.batch:
+        return list(range(count))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(request.file, options, providers=["CPUExecutionProvider"])
+        feeds = dict(zip((one.name for one in model.inputs), inputs_of(model, records[:count]), strict=True))
+        rows = rows_of(model, [np.asarray(one) for one in session.run([one.name for one in model.outputs], feeds)])
+    except Exception:  # noqa: BLE001  it does not run, which is followed up to the node that refuses
+        return list(range(count))
+    return [int(place) for place in np.argsort(-_distances(model, rows, native[:count]), kind="stable")]
+
+
+def _distances(model: UserModel, rows: Array, native: Array) -> np.ndarray:
+    """By record, the largest difference over the output's largest number."""
+    found = np.zeros(len(rows))
+    for _, part in parts_of(model):
+        both = settled(native[:, part], rows[:, part])
+        scale = float(np.abs(both.reference).max(initial=0.0)) or 1.0
+        found = np.maximum(found, np.nan_to_num(np.abs(both.found - both.reference), nan=np.inf).max(axis=1) / scale)
+    return found
+
+
+def _wide(array: Array) -> Array:
+    from export.on_onnx_double import widened  # noqa: PLC0415
+
+    return widened(array)
+
+
+def _work(request: Message, channel: Channel) -> Message:
+    del channel
+    asked = LocaliseMessage.model_validate(request)
+    found = departures_of(asked) if asked.wrong else partings_of(asked)
+    return {"found": [one.model_dump(mode="json") for one in found]}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(_work)
