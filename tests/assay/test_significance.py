@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
 
 from assay.significance import Calibration, CalibrationBins, compare_accuracy, mcnemar, most_accuracy_lost
 
@@ -80,6 +82,21 @@ def test_the_bound_is_where_the_score_test_rejects() -> None:
     lost, gained = 10, 30
     confidence = 0.5 * (1 + math.erf((gained - lost) / math.sqrt(gained + lost) / math.sqrt(2)))
     assert most_accuracy_lost(1000, lost, gained, confidence) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("images", "lost", "gained"), [(44, 1, 0), (60, 9, 2), (3421, 40, 25), (100, 0, 7)])
+def test_the_score_is_that_of_the_likeliest_shares(images: int, lost: int, gained: int) -> None:
+    """Under a difference, the share of images gained that makes what was seen likeliest, found by looking."""
+    bound = most_accuracy_lost(images, lost, gained)
+
+    def unlikely(share: float) -> float:
+        same = 1 - 2 * share - bound
+        return -(xlogy(lost, share + bound) + xlogy(gained, share) + xlogy(images - lost - gained, same))
+
+    possible = (max(0.0, -bound), (1 - bound) / 2)
+    share = minimize_scalar(unlikely, bounds=possible, method="bounded", options={"xatol": 1e-12}).x
+    deviation = math.sqrt(images * (2 * share + bound - bound**2))
+    assert (lost - gained - images * bound) / deviation == pytest.approx(-1.6448536, abs=1e-4)
 
 
 def test_the_bound_covers() -> None:

@@ -47,6 +47,7 @@ def test_a_quiet_cell_is_valid() -> None:
         ({"host": timing(1.0, processes=1)}, "too few processes"),
         ({"host": timing(1.0, calls=7)}, "too few calls"),
         ({"steadiness": Steadiness(drift=0.08, drift_p_value=0.001)}, "drift: +8.0%"),
+        ({"steadiness": Steadiness(drift=-0.08, drift_p_value=0.001)}, "drift: -8.0%"),
         ({"steadiness": Steadiness(stolen_share=0.05)}, "stolen processor time: 5.0%"),
         ({"steadiness": Steadiness(throttle_events=2)}, "throttled processor: 2 events"),
         (

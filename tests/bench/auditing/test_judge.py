@@ -135,6 +135,23 @@ def test_correct_rounding_passes_at_every_batch_size_and_thread_count(made: Made
     }
 
 
+@pytest.mark.parametrize(("share", "passes"), [(0.9, True), (1.1, False)])
+def test_the_tolerance_is_the_limit(made: Made, share: float, passes: bool) -> None:
+    """An error a little below it passes, a little above it does not."""
+    natives = [made.outputs("torch.eager", rounding(1)), made.outputs("jax.jit", rounding(2))]
+    tolerance = next(one.value for one in made.judge(*natives)[0] if not one.for_subject)
+
+    def off(exact: Float64) -> NDArray[np.floating]:
+        found = exact.copy()
+        found[0, 0] += share * tolerance
+        return found
+
+    _, comparisons = made.judge(*natives, made.outputs("ort.cpu", off, "tf2onnx"))
+    found = of(comparisons, "ort.cpu@tf2onnx")[0]
+    assert found.tolerance == tolerance
+    assert found.passed == passes, found.reason
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
