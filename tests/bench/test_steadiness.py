@@ -54,12 +54,13 @@ def test_false_alarms_of_the_trend() -> None:
     assert np.mean(alarms) <= 0.01 + 4 * math.sqrt(0.01 * 0.99 / REPEATS)
 
 
-def test_drift_is_found_and_measured() -> None:
+@pytest.mark.parametrize("drift", [0.1, -0.1])
+def test_drift_is_found_and_measured(drift: float) -> None:
     """10 % over a process, with blocks that differ by 1 %: found each time, and measured right to 1 % on average."""
     random = np.random.default_rng(1)
-    found = [steadiness(cell(random, 0.1)) for _ in range(50)]
+    found = [steadiness(cell(random, drift)) for _ in range(50)]
     assert all(one.drifts for one in found)
-    assert np.mean([one.drift for one in found]) == pytest.approx(0.1 / 1.05, abs=0.01)
+    assert np.mean([one.drift for one in found]) == pytest.approx(drift / (1 + drift / 2), abs=0.01)
 
 
 def test_a_drift_that_does_not_matter_is_none() -> None:
