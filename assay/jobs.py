@@ -35,6 +35,7 @@ from assay.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
 from assay.disk import disk_error_in, instead_of
 from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
 from assay.processes import end_marked, end_tree
+from assay.steps import LONGER, Step, hear, step_told, tell_steps_to
 from assay.store import reporting_disk_errors
 from assay.wrong_records import mistake_in
 
@@ -81,6 +82,7 @@ def open_channel() -> Channel:
 def serve_job(work: Callable[[Message, Channel], Message]) -> None:
     """Run `work` on the request on standard input and send its result, or the error it raised, and exit."""
     channel = open_channel()
+    tell_steps_to(channel.send)
     try:
         request = json.loads(sys.stdin.readline())
         channel.send({"result": work(request, channel)})
@@ -173,8 +175,11 @@ class Process:
         except (OSError, ValueError) as error:  # a pipe that broke, or that `kill` closed
             raise self._ended() from error
 
-    def receive(self, limit_seconds: float) -> Message:
+    def receive(self, limit_seconds: float, step: Step | None = None) -> Message:
         """The next message.
+
+        Args:
+            step: what the process is at, as it says itself.
 
         Raises:
             WorkerError: the process ended, or sent nothing or no message within the limit; in the latter cases it is
@@ -183,7 +188,7 @@ class Process:
         try:
             message = self._messages.get(timeout=limit_seconds)
         except queue.Empty:
-            raise self.late(limit_seconds) from None
+            raise self.late(limit_seconds, step) from None
         if message is None:
             self._deliver(None)
             raise self._ended()
@@ -192,13 +197,12 @@ class Process:
             raise message
         return message
 
-    def late(self, limit_seconds: float) -> WorkerError:
+    def late(self, limit_seconds: float, step: Step | None = None) -> WorkerError:
         """Kill the process: it took longer than it may."""
         self.kill()
-        return WorkerError(
-            f"{self.module} did not answer within {limit_seconds:.0f} s and was killed",
-            remedy="Raise the time limit in the study file if the work is really that long",
-        )
+        if step and step.doing:
+            return WorkerError(f"{step.doing} did not end within {step.seconds:.3g} s and was given up", remedy=LONGER)
+        return WorkerError(f"{self.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
 
     def refusal(self, message: Message) -> AssayError:
         """The error that the process reported; with what would let it do more, where the box may be the reason."""
@@ -342,10 +346,19 @@ def log_tail(log: Path) -> str:
     try:
         with log.open("rb") as stream:
             stream.seek(max(log.stat().st_size - LOG_TAIL_BYTES, 0))
-            lines = stream.read().decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+            lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return " | ".join(line.strip() for line in lines if line.strip())[-1500:]
+    return " | ".join(line.strip() for line in _without_traceback(lines)[-LOG_LINES_SHOWN:] if line.strip())[-1500:]
+
+
+def _without_traceback(lines: list[str]) -> list[str]:
+    """The lines of a log, with nothing of a traceback but its end: the error; where it came from is in the log."""
+    begins = [place for place, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not begins:
+        return lines
+    after = next((place for place in range(begins[-1] + 1, len(lines)) if lines[place][:1].strip()), len(lines))
+    return [line for line in lines[: begins[0]] if line[:1].strip()] + lines[after:]
 
 
 @contextlib.contextmanager
@@ -372,6 +385,8 @@ def run_job(
 ) -> Answer:
     """Run one job to its end and return its result.
 
+    A step that it tells of (`assay.steps`) is given up when it takes longer than it may, and the job with it.
+
     Args:
         limit_seconds: for the whole job.
         silence_seconds: between two messages, of a job that reports often.
@@ -382,20 +397,37 @@ def run_job(
         AssayError: the job's own error, with its exit code.
         WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
     """
-    deadline = time.monotonic() + limit_seconds
     with started(Process(module, log, environment=environment, box=box)) as process:
         process.send(request, limit_seconds)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:  # one that reports without end is never silent
-                raise process.late(limit_seconds)
-            message = process.receive(min(left, silence_seconds or left))
-            if "error" in message:
-                raise process.refusal(message)
-            if "result" in message:
-                return _result(module, message["result"])
-            if on_event:
-                _tell(on_event, module, message)
+        begun = Step("", limit_seconds, time.monotonic() + limit_seconds)
+        try:
+            return _answer(process, begun, silence_seconds, on_event)
+        finally:
+            hear(begun)
+
+
+def _answer(
+    process: Process,
+    whole: Step,
+    silence_seconds: float | None,
+    on_event: Callable[[Message], None] | None,
+) -> Answer:
+    """What the job answers at last, while `whole` is not over, nor the step that it is at."""
+    step = whole
+    while True:
+        left = min(whole.deadline, step.deadline) - time.monotonic()
+        if left <= 0:  # one that reports without end is never silent
+            raise process.late(whole.seconds, step)
+        message = process.receive(min(left, silence_seconds or left), step)
+        if told := step_told(message, whole.deadline - time.monotonic()):
+            step = told
+            hear(step)
+        elif "error" in message:
+            raise process.refusal(message)
+        elif "result" in message:
+            return _result(process.module, message["result"])
+        elif on_event:
+            _tell(on_event, process.module, message)
 
 
 def _result(module: str, result: JsonValue) -> Answer:

@@ -7,6 +7,7 @@ from assay.results import Cell, Results
 from bench.report.evidence import agreement_fails, is_timed
 from bench.report.verdict import verdicts
 from bench.trials import BUDGET_SPENT, MINUTES_SPENT
+from bench.validity import TOO_FEW
 
 NO_ANSWER = {"missing", "invalid"}
 """Outcomes of a group that leave the question of what is faster open."""
@@ -38,6 +39,8 @@ def is_believed(cell: Cell, results: Results) -> bool:
 def _why(cells: list[Cell]) -> str:
     timed = [cell for cell in cells if is_timed(cell)]
     invalid = [cell for cell in timed if cell.invalid]
+    if invalid and all(reason.startswith(TOO_FEW) for cell in invalid for reason in cell.invalid):
+        return "nothing is compared, since too few processes were timed: allow it more minutes, or fewer runtimes"
     if invalid:
         share = "no" if len(invalid) == len(timed) else "not every"
         advice = "run it again on a quiet machine, which times anew what is INVALID"

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from threading import Timer
 from typing import cast
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from assay.jobs import Message
 from assay.results import Export, Training
+from assay.steps import Step, heard_by
 from assay.texts import printable
 from bench.terminal import Terminal, shown
+
+SILENT_SECONDS = 15.0
+"""Where there is no terminal, what takes longer than this is said."""
+
+
+class TimeLeftColumn(TimeRemainingColumn):
+    """The time that is left until something is given up, where it has a limit; else until it is done."""
+
+    def render(self, task: Task) -> Text:
+        deadline = cast("float", task.fields["deadline"])
+        if not deadline:
+            return super().render(task)
+        return Text(f"given up in {max(deadline - time.monotonic(), 0):.0f} s", style="progress.remaining")
 
 
 class Narrator:
@@ -25,16 +42,18 @@ class Narrator:
             BarColumn(bar_width=30),
             TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeLeftColumn(),
             console=self.console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=None, detail="", visible=False)
+        self._task = self._progress.add_task("", total=None, detail="", deadline=0.0, visible=False)
+        self._timer = Timer(0, lambda: None)
+        self._told = ""
 
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Bars move inside this block, on a terminal."""
-        with self._progress if self.console.is_terminal else nullcontext():
+        with self._progress if self.console.is_terminal else nullcontext(), heard_by(self.waiting):
             yield
 
     def stage(self, title: str) -> None:
@@ -51,6 +70,7 @@ class Narrator:
 
     def tell(self, text: str) -> None:
         """What is happening now."""
+        self._told = text
         self._show(text, 0, None, "")
 
     def training(self, label: str, event: Message) -> None:
@@ -65,6 +85,21 @@ class Narrator:
                 f"validation accuracy {100 * cast('float', event['validation_accuracy']):.2f} %"
             )
 
+    def waiting(self, step: Step) -> None:
+        """What a job does now, and how long it may still take."""
+        self._timer.cancel()
+        if not step.doing:
+            self._show(self._told, 0, None, "")
+            return
+        self._show(step.doing, 0, None, "", step.deadline)
+        if not self.console.is_terminal:
+            self._timer = Timer(SILENT_SECONDS, self._still_waiting, (step,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _still_waiting(self, step: Step) -> None:
+        self.note(f"{step.doing} still goes on; it is given up in {step.deadline - time.monotonic():.0f} s")
+
     def trained(self, training: Training) -> None:
         accuracy = training.test.accuracy
         self.note(
@@ -78,12 +113,13 @@ class Narrator:
         at = f" at {export.size}" if export.size else ""
         self.note(f"{export.architecture}{at} by {export.exporter}: {outcome}{reason}")
 
-    def _show(self, label: str, done: float, total: float | None, detail: str) -> None:
+    def _show(self, label: str, done: float, total: float | None, detail: str, deadline: float = 0.0) -> None:
         self._progress.update(
             self._task,
             description=printable(label),
             completed=done,
             total=total,
             detail=printable(detail),
+            deadline=deadline,
             visible=True,
         )

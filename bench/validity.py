@@ -16,6 +16,9 @@ from bench.stats import Samples
 from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
 from bench.summary import CellSamples, group_key
 
+TOO_FEW = "too few"
+"""The beginning of a reason that more time would mend."""
+
 LEAST_PROCESSES = 2
 """One process says nothing about how processes differ."""
 
@@ -117,9 +120,9 @@ def _too_few(cell: Cell) -> list[str]:
     assert host is not None, "only timed cells are judged"
     found = []
     if host.processes < LEAST_PROCESSES:
-        found.append(f"too few processes: {host.processes}, at least {LEAST_PROCESSES} are needed")
+        found.append(f"{TOO_FEW} processes: {host.processes}, at least {LEAST_PROCESSES} are needed")
     if host.samples < LEAST_CALLS:
-        found.append(f"too few calls: {host.samples}, at least {LEAST_CALLS} are needed")
+        found.append(f"{TOO_FEW} calls: {host.samples}, at least {LEAST_CALLS} are needed")
     return found
 
 

@@ -24,6 +24,7 @@ from assay.errors import ExportFailedError
 from assay.jobs import Channel, Message, read_answer, run_job, serve_job
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
+from assay.steps import SLOWER, in_proportion, step
 from export.contract import write_deployable
 from export.inspect import one_line
 from export.reference import CPU_ONLY
@@ -168,17 +169,20 @@ def run_graph(
         ExportFailedError: it does not run, or answers in another type or shape.
     """
     found = np.zeros(len(records), record_type(outputs))
-    names = [one.name for one in outputs]
+    names, slowest = [one.name for one in outputs], 0.0
     for start in range(0, len(records), batch or 1):
         whole = slice(start, start + batch) if batch else start
         part = records[whole]
         feeds = {name: np.asarray(part[name], order="C") for name in records.dtype.names or ()}
+        begun = time.monotonic()
         try:
-            answer = session.run(names, feeds)
+            with step("A call of the graph to be served", in_proportion(slowest, SLOWER)):
+                answer = session.run(names, feeds)
         except Exception as error:  # onnxruntime's exceptions share no base but this
             raise ExportFailedError(
                 "ONNX Runtime does not run the graph to be served", found=one_line(error)
             ) from error
+        slowest = max(slowest, time.monotonic() - begun)
         for name, value in zip(names, map(np.asarray, answer), strict=True):
             wanted = np.asarray(found[whole][name])
             if (value.dtype, value.shape) != (wanted.dtype, wanted.shape):

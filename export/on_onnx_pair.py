@@ -7,6 +7,8 @@ level.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,6 +22,7 @@ from pydantic import JsonValue
 from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.named_arrays import read_named, save_named
+from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, SLOWER, call_seconds, in_proportion, step
 from export.inspect import read_model
 from export.on_onnx_deciders import deciders_of, save_deciders
 from export.on_onnx_double import evaluate, without_initialisers
@@ -30,6 +33,7 @@ from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
 from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
 from export.source import Array
+from export.user_probe import size_of
 
 Compute = Callable[[], dict[str, Array]]
 
@@ -66,14 +70,17 @@ def run_pair(
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
     save_named(out / "inputs.npz", feeds)
+    names, slowest = [output.name for output in model.graph.output], 0.0
     for path in dict.fromkeys((reference, candidate)):
-        check_repeats(path, feeds, path.name)
-    exact = exact_of(model, feeds, "the reference")
+        slowest = max(slowest, _first_call(path, feeds))
+        with step(f"The same call of {path.name} again", in_proportion(slowest, SLOWER, size_of(path))):
+            check_repeats(path, feeds, path.name)
+    with step("The reference in float64", _evaluated_within(slowest)):
+        exact = exact_of(model, feeds, "the reference")
     save_named(out / "reference.npz", exact.outputs)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
-    names = [output.name for output in model.graph.output]
     runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, model, feeds)}
     native = f"reference in {called(NATIVE_LEVEL)}"
     runs["natives", native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
@@ -83,8 +90,11 @@ def run_pair(
             if (role, runtime) != ("reference", NATIVE_LEVEL):
                 runs["subjects", f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
     for number, ((kind, name), compute) in enumerate(runs.items()):
+        limit = _evaluated_within(slowest) if name == EVALUATOR else in_proportion(slowest, SLOWER, size_of(candidate))
         try:
-            save_named(out / f"{number}.npz", compute())
+            with step(f"The {name}", limit):
+                found = compute()
+            save_named(out / f"{number}.npz", found)
             files[kind][name] = f"{number}.npz"
         except InputError as error:
             failed[name] = str(error)
@@ -98,6 +108,19 @@ def run_pair(
         "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
         **cast("Message", files),
     }
+
+
+def _first_call(path: Path, feeds: Mapping[str, Array]) -> float:
+    """Seconds of a file's first call, which is given up where it does not end; other limits are in proportion."""
+    begun = time.monotonic()
+    with step(f"The first call of {path.name}", call_seconds(size_of(path))), contextlib.suppress(InputError):
+        run_in(NATIVE_LEVEL, path, feeds)  # why it does not run is found out where it is compared
+    return time.monotonic() - begun
+
+
+def _evaluated_within(slowest: float) -> float:
+    """Seconds that an evaluator in Python may take where ONNX Runtime's slowest call took `slowest`."""
+    return in_proportion(slowest, EVALUATOR_SLOWER, least=EVALUATOR_SECONDS)
 
 
 def _evaluated(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:

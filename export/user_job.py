@@ -23,6 +23,7 @@ from assay.errors import AssayError, ExportFailedError, InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
 from assay.results import Agreement, Export
+from assay.steps import call_seconds, step
 from assay.ties import read_deciders
 from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
@@ -258,7 +259,8 @@ def _rows(
         part = records[start : start + batch]
         try:
             feeds = dict(zip(names, inputs_of(model, repeated(part, batch)), strict=True))
-            outputs = session.run([one.name for one in model.outputs], feeds)
+            with step(f"A call of the export by {subject},", call_seconds()):
+                outputs = session.run([one.name for one in model.outputs], feeds)
         except Exception as error:  # its exceptions have no common base
             raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
         found.append(rows_of(model, [np.asarray(one) for one in outputs])[: len(part)])

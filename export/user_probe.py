@@ -22,12 +22,14 @@ from assay.columns import columns_of, reason_against_columns
 from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError, NotInstalledError
 from assay.jobs import Channel, Message, serve_job
+from assay.steps import load_seconds, step
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
 from assay.user.arrays import Records, inputs_of, repeated
 from assay.user.loaded import Compute, Loaded
 from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
+from assay.user.watched import slowest_call, watched
 from assay.values import is_whole, settled
 from export.pair_inputs import read_arrays
 from export.user_calls import MOST_ROWS, company_matters, computed
@@ -84,6 +86,7 @@ class Probed(BaseModel):
 
     Attributes:
         reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
+        call_seconds: of the slowest call of the model in its own precision.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +94,7 @@ class Probed(BaseModel):
     model: UserModel
     reference: str
     reason: str = ""
+    call_seconds: float = 0.0
 
 
 def probe(request: ProbeRequest) -> Probed:
@@ -116,7 +120,7 @@ def probe(request: ProbeRequest) -> Probed:
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
-    return Probed(model=model, reference=reference, reason=reason)
+    return Probed(model=model, reference=reference, reason=reason, call_seconds=slowest_call(loaded))
 
 
 def _reference(model: UserModel, loaded: Loaded, records: Records, native: Array, path: Path) -> str:
@@ -147,7 +151,8 @@ def load(location: Location) -> tuple[Location, Loaded]:
         NotInstalledError: its framework is missing.
     """
     if not location.kind:
-        kind = kind_of(built(location.path, location.function), location.path)
+        with step(f"Running {location}", load_seconds()):
+            kind = kind_of(built(location.path, location.function), location.path)
         location = location.model_copy(update={"kind": kind})
     module, extra = LOADERS[cast("Kind", location.kind)]
     try:
@@ -157,7 +162,10 @@ def load(location: Location) -> tuple[Location, Loaded]:
             f"{location} needs the Python package '{error.name}', which is not installed",
             remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
         ) from error
-    return location, cast("Callable[[Location], Loaded]", loader)(location)
+    size = size_of(location.path)
+    with step(f"Loading {location}", load_seconds(size)):
+        loaded = cast("Callable[[Location], Loaded]", loader)(location)
+    return location, watched(loaded, str(location), size)
 
 
 def _run(
@@ -290,6 +298,12 @@ def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Arr
         if is_whole(output.dtype):
             found[:, part] = native[: len(exact), part]
     return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a model's file, with what lies beside it, or of all files of its folder."""
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.name}*")
+    return sum(one.stat().st_size for one in files if one.is_file())
 
 
 def _files_hash(location: Location) -> str:

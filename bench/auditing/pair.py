@@ -20,6 +20,7 @@ from assay.jobs import Message, read_answer, run_job
 from assay.localisation import Localisation
 from assay.named_arrays import read_named
 from assay.records import Record
+from assay.steps import MOST_SECONDS, limits_told
 from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
 from assay.values import is_whole
@@ -28,7 +29,8 @@ from bench.auditing.outputs import AuditedOutput
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 
-LIMIT_SECONDS = 900
+LIMIT_SECONDS = MOST_SECONDS
+"""Of a job, whose steps have limits of their own (`assay.steps`)."""
 DECIDERS_FILE = "deciders.npz"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
@@ -49,6 +51,7 @@ class PairRequest:
         dimensions: sizes of dynamic dimensions by name.
         runtimes: of `RUNNERS`, what runs the candidate, and the reference file too.
         repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
+        call_limit: seconds that one call of a file may take; in proportion to its size where None.
         trusted: the files run outside of their box, see `assay.boxing.Box`.
     """
 
@@ -59,6 +62,7 @@ class PairRequest:
     runtimes: tuple[str, ...] = ORT_LEVELS
     repro: Path | None = None
     trusted: bool = False
+    call_limit: float | None = None
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -102,8 +106,8 @@ def _job(request: PairRequest, message: Message, out: Path) -> Message:
         "export.on_onnx_pair",
         message,
         out / "job.log",
-        limit_seconds=LIMIT_SECONDS,
-        environment=CPU_ONLY,
+        limit_seconds=max(LIMIT_SECONDS, 10 * (request.call_limit or 0)),
+        environment=CPU_ONLY | limits_told(request.call_limit),
         box=Box(tuple(answers), request.trusted),
     )
 

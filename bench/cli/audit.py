@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import ARTIFACTS, DataRoot, Json, Trust, say_trust
+from bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Trust, say_trust
 from bench.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def audit(
         ARTIFACTS
     ),
     data_root: DataRoot = None,
+    call_limit: CallLimit = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +61,9 @@ def audit(
     say_trust(trust)
     if reference is not None and (candidate is not None or runtime) and study is None:
         pair = (reference, candidate or reference)
-        found, folder = _of_pair(pair, inputs, dimension or [], runtime or [], out, trusted=trust)
+        found, folder = _of_pair(
+            pair, inputs, dimension or [], runtime or [], out, call_limit=call_limit, trusted=trust
+        )
     elif study is not None and reference is None and candidate is None:
         found, folder = _of_study(study, images, model or [], out, data_root, strict_nan=strict_nan)
     else:
@@ -105,6 +108,7 @@ def _of_pair(
     runtimes: list[str],
     out: Path,
     *,
+    call_limit: float | None,
     trusted: bool,
 ) -> tuple[Audit, Path]:
     from assay.disk import short_name
@@ -112,6 +116,7 @@ def _of_pair(
     from bench.auditing.localise import RUNNERS
     from bench.auditing.pair import ORT_LEVELS, PairRequest, audit_pair
     from bench.auditing.record import write_audit
+    from bench.progress import Narrator
 
     for name in runtimes:
         if name not in RUNNERS:
@@ -119,8 +124,8 @@ def _of_pair(
     folder = out / f"audit-{short_name(pair[1].stem)}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     repro = (folder / "repro").resolve()
-    request = PairRequest(*pair, inputs, sizes_of(dimensions), chosen, repro, trusted)
-    with working_in(folder):
+    request = PairRequest(*pair, inputs, sizes_of(dimensions), chosen, repro, trusted, call_limit)
+    with working_in(folder), Narrator().showing():
         found = audit_pair(request)
         write_audit(found, folder)
     return found, folder

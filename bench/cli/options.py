@@ -21,6 +21,15 @@ Trust = Annotated[
 Again = Annotated[
     bool, typer.Option("--again", help="Time everything once more, whatever an earlier run has finished.")
 ]
+CallLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--call-limit",
+        metavar="SECONDS",
+        min=1,
+        help="Give up one call of the model after this; 60 s, more for large files and slow models, when not given.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

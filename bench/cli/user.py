@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.audit import sizes_of
-from bench.cli.options import ARTIFACTS, Again, Json, Trust, say_trust
+from bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, say_trust
 from bench.terminal import complain, print_json, print_line
 
 
@@ -60,6 +60,7 @@ def compare_model(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
     ),
+    call_limit: CallLimit = None,
     again: Again = False,
     trust: Trust = False,
     as_json: Json = False,
@@ -101,6 +102,7 @@ def compare_model(
         opset=opset,
         trusted=trust,
         again=again,
+        call_limit=call_limit,
         command=shlex.join(["assay", "compare-model", str(location), *options]),
     )
     folder = out / folder_name(location)

@@ -20,6 +20,7 @@ from assay.errors import InputError, unknown_name
 from assay.registry import RUNTIMES
 from assay.results import Agreement, Cell, DataSummary, Export, Results
 from assay.spec import ModelSpec, Settings
+from assay.steps import in_proportion
 from assay.store import file_sha256
 from assay.user.agreement import Judge
 from assay.user.model import UserModel
@@ -45,9 +46,11 @@ from bench.workers import Candidate
 from export.user_probe import RECORDS_FILE
 from infer.runtime import ModelFiles
 
-CALL_SECONDS = 300.0
+COMMAND_SECONDS = 180.0
+"""Of one command of a worker: to load a model, or to call it until it is steady; compilers do so in the first call."""
 ATTRIBUTION_SHARE = 0.5
 """Of the minutes for timing: so long may processes be added that tell where the time goes."""
+CALLS_TO_WARM = 100.0
 BLOCKS = 10
 """In one process, as in a study; see `assay.study.Bench`."""
 NATIVE: Mapping[str, tuple[str, ...]] = {
@@ -79,7 +82,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             nodes = where_exports_go_wrong(work, brought, exports)
         group = _group(work, brought.model, files)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
-            budget = Budget(wanted.minutes * 60, wanted.processes, CALL_SECONDS, BLOCKS, wanted.precision)
+            budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
             look = partial(say_if_busy, group.settings.cores, narrator.note)
             units = work.folder / "units"
             measured = measure([group], budget, units, narrator.tell, again=wanted.again, before_first=look)
@@ -87,7 +90,10 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         nodes += where_runtimes_go_wrong(work, brought, cells, files)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
-                work.folder / "attribution", wanted.opset, CALL_SECONDS, ATTRIBUTION_SHARE * wanted.minutes * 60
+                work.folder / "attribution",
+                wanted.opset,
+                _command_seconds(work),
+                ATTRIBUTION_SHARE * wanted.minutes * 60,
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
     results = Results(
@@ -128,6 +134,11 @@ def _check(wanted: Wanted) -> None:
     for name in wanted.runtimes:
         if name not in known:
             raise unknown_name("runtime of your own models", name, known)
+
+
+def _command_seconds(work: Work) -> float:
+    """The longest that one command of a worker may take: in proportion to the model's own calls."""
+    return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
 def _timed(wanted: Wanted, names: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from assay.jobs import Answer, Message, read_answer, run_job
 from assay.records import Record
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
+from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS, limits_told
 from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact, write_atomically
 from assay.ties import Decider, read_deciders
 from assay.user.model import Tensor, UserModel
@@ -31,9 +32,16 @@ from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
 from export.user_job import GIVEN
-from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed
+from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed, size_of
 
-LIMIT_SECONDS = 900.0
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "export": (240.0, 100.0),
+    "check": (120.0, 1000.0),
+    "double": (120.0, EVALUATOR_SLOWER),
+    "deciders": (120.0, EVALUATOR_SLOWER),
+}
+"""By command of `export.user_job` the seconds it may take, and how many of the model's own calls beyond them. An export
+imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
 DECIDERS_FILE = "deciders.npz"
 KIND, RECORD = "user-onnx", "record"
 NATIVE_NAMES = {
@@ -116,6 +124,7 @@ def bring(work: Work) -> Brought:
         answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe", new)
         put_in_place(new, folder)
     probed = read_answer(Probed, answer, "export.user_probe")
+    work.call_seconds = probed.call_seconds
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
@@ -305,6 +314,16 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
     return record.model_copy(update={**found, "status": "failed" if judged.reason and not is_right else "ok"})
 
 
+def _limit(work: Work, do: str) -> float:
+    """Seconds that a job may take in all: in proportion to the model, or what its steps add up to at most."""
+    asked = work.wanted.call_limit or 0.0
+    if do not in LIMITS:
+        return max(MOST_SECONDS, 10 * asked)
+    least, calls = LIMITS[do]
+    large = 3 * size_of(work.wanted.location.path) / BYTES_A_SECOND
+    return max(asked, min(least + large + calls * work.call_seconds, MOST_SECONDS + large))
+
+
 def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -> Answer:
     """A job that runs the user's code, in its box.
 
@@ -316,7 +335,7 @@ def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -
         module,
         message,
         log,
-        limit_seconds=LIMIT_SECONDS,
-        environment=CPU_ONLY,
+        limit_seconds=_limit(work, str(message.get("do", ""))),
+        environment=CPU_ONLY | limits_told(work.wanted.call_limit),
         box=Box(answers, work.wanted.trusted, told=work.held.update),
     )

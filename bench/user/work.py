@@ -21,6 +21,7 @@ class Wanted:
     Attributes:
         runtimes: of those that apply, the ones to time; empty for all.
         command: what a reader types to do it again.
+        call_limit: seconds that one call of the model may take; in proportion to its file where None.
         again: time everything once more, whatever an earlier run has finished.
         trusted: run the model outside of its box, see `assay.boxing.Box`.
     """
@@ -39,6 +40,7 @@ class Wanted:
     command: str = ""
     trusted: bool = False
     again: bool = False
+    call_limit: float | None = None
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Work:
     Attributes:
         folder: takes everything that is made.
         seconds: what each stage took.
+        call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
         held: what of the box the platform holds, by name.
     """
 
@@ -56,6 +59,7 @@ class Work:
     narrator: Narrator
     seconds: dict[str, float] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    call_seconds: float = 0.0
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from assay.errors import InputError
 from assay.jobs import Channel, Message, Process, serve_job
+from assay.steps import step
 
 
 def count(request: Message, channel: Channel) -> Message:
@@ -46,6 +47,15 @@ def hang(request: Message, channel: Channel) -> Message:
     return {}
 
 
+def linger(request: Message, channel: Channel) -> Message:
+    """Hang in the second of two steps."""
+    with step("The first thing", 60):
+        channel.send({"at": 1})
+    with step("The second thing", float(str(request["seconds"]))):
+        time.sleep(600)
+    return {}
+
+
 def spin(request: Message, channel: Channel) -> Message:
     channel.send({})
     while True:
@@ -70,6 +80,7 @@ DEEDS = {
     "raise": lambda request, channel: {"never": 1 / 0},
     "crash": crash,
     "hang": hang,
+    "linger": linger,
     "spin": spin,
     "parent": parent,
 }

@@ -55,6 +55,11 @@ class TestRunJob:
         with pytest.raises(WorkerError, match=r"ended with status 1.*ZeroDivisionError"):
             run_job(JOB, {"do": "raise"}, tmp_path / "log", limit_seconds=60)
 
+    def test_of_a_traceback_the_error_alone_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError) as caught:
+            run_job(JOB, {"do": "raise"}, tmp_path / "log", limit_seconds=60)
+        assert str(caught.value).endswith("ended with status 1: found ZeroDivisionError: division by zero")
+
     def test_a_crash_names_the_signal(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
             run_job(JOB, {"do": "crash"}, tmp_path / "log", limit_seconds=60)

@@ -83,6 +83,13 @@ def test_more_minutes_are_asked_for_where_they_were_spent(results: Results, reas
     assert "minutes" not in found
 
 
+def test_more_minutes_are_asked_for_where_too_few_processes_were_timed(results: Results) -> None:
+    few = ["too few processes: 1, at least 2 are needed"]
+    assert "more minutes" in unanswered(changed(results, everything, compared=False, invalid=few))[0]
+    (found,) = unanswered(changed(results, everything, compared=False, invalid=[*few, STOLEN]))
+    assert "quiet machine" in found
+
+
 def test_compare_model_refuses_what_is_not_answered(results: Results) -> None:
     assert refusals(changed(results, everything, compared=False, invalid=[STOLEN])) == unanswered(
         changed(results, everything, compared=False, invalid=[STOLEN])

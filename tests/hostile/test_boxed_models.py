@@ -134,7 +134,7 @@ def test_code_of_every_framework_is_boxed_and_trust_lets_it_out(
 def test_what_it_takes_too_much_of_is_one_message(
     appetite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "LIMIT_SECONDS", 4.0 if appetite in {"time", "a child"} else 8.0)
+    monkeypatch.setattr(exports, "MOST_SECONDS", 4.0 if appetite in {"time", "a child"} else 8.0)
     (tmp_path / "greedy.py").write_text(f"{ANSWER}\ndef build():\n    {APPETITES[appetite]}\n")
     with pytest.raises(AssayError) as caught:
         brought(tmp_path, f"{tmp_path / 'greedy.py'}:build")

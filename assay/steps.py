@@ -1,0 +1,127 @@
+"""What a job does now and how long that may take: it tells whoever waits for it, who gives it up after that time.
+
+A model that never returns cannot be asked to stop, so the limit is held by the other side, which kills the process. It
+is as long as the step it is for: a call is measured by the calls before it, and the first by the size of its file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+CALL_VARIABLE = "ASSAY_CALL_SECONDS"
+"""Tells a job how long its user lets one call take."""
+CALL_SECONDS = 60.0
+"""Of a first call, which also traces and compiles. What is asked of a model by the second takes a small part of it."""
+LOAD_SECONDS = 120.0
+"""To import a framework and make or read a model."""
+BYTES_A_SECOND = 10 << 20
+"""At which the slowest storage gives a file; so much longer may it take."""
+SLOWER = 50.0
+"""A call takes at most so many times as long, for each of its rows, as the slowest before it."""
+EVALUATOR_SECONDS, EVALUATOR_SLOWER = 120.0, 3000.0
+"""An evaluator in Python takes at most so many times as long as ONNX Runtime; 100 to 1,000 were seen."""
+MOST_SECONDS = 900.0
+"""Of whatever is in proportion to something else."""
+LONGER = "If the work is really that long, --call-limit SECONDS allows more"
+
+Message = dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a job is at.
+
+    Attributes:
+        doing: in words, such as "the first call of mlp.onnx"; "" where it has not said.
+        seconds: how long it may take.
+        deadline: until when, on the clock of `time.monotonic`.
+    """
+
+    doing: str
+    seconds: float
+    deadline: float
+
+
+_send: Callable[[Message], None] = lambda message: None  # noqa: E731  nobody waits for what is no job
+_under_way: list[Step] = []
+_listeners: list[Callable[[Step], None]] = []
+
+
+def tell_steps_to(send: Callable[[Message], None]) -> None:
+    """Where this process's steps are told from now on."""
+    global _send  # noqa: PLW0603  a process is one job
+    _send = send
+
+
+@contextmanager
+def step(doing: str, seconds: float) -> Iterator[None]:
+    """Do something that may take so many seconds; one inside of another has a limit of its own."""
+    _under_way.append(Step(doing, seconds, time.monotonic() + seconds))
+    _send({"step": doing, "seconds": seconds})
+    try:
+        yield
+    finally:
+        _under_way.pop()
+        outer = _under_way[-1] if _under_way else Step("", 0.0, 0.0)
+        _send({"step": outer.doing, "seconds": max(outer.deadline - time.monotonic(), 1.0) if outer.doing else 0.0})
+
+
+@contextmanager
+def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
+    """Let somebody hear of every step of every job that is waited for inside this block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def hear(told: Step) -> None:
+    """Tell those who listen of a step of a job; of one that is nothing, where a job has ended."""
+    for listener in tuple(_listeners):
+        listener(told)
+
+
+def step_told(message: Message, at_most: float) -> Step | None:
+    """The step that a job's message tells, None of any other message.
+
+    Args:
+        at_most: seconds that are left of the job's own limit, which no step exceeds.
+    """
+    doing, seconds = message.get("step"), message.get("seconds")
+    if not isinstance(doing, str) or not isinstance(seconds, int | float) or not seconds >= 0:
+        return None
+    allowed = min(float(seconds), at_most) if doing else at_most
+    return Step(doing[:200], allowed, time.monotonic() + allowed)
+
+
+def call_seconds(size: int = 0) -> float:
+    """How long the first call of a model may take.
+
+    Args:
+        size: of its file, in bytes; 0 where it has none.
+    """
+    asked = os.environ.get(CALL_VARIABLE, "")
+    return float(asked) if asked else CALL_SECONDS + size / BYTES_A_SECOND
+
+
+def limits_told(asked: float | None) -> dict[str, str]:
+    """The variable that tells a job what its user asked for with --call-limit; none where nothing was asked."""
+    return {CALL_VARIABLE: str(asked)} if asked else {}
+
+
+def load_seconds(size: int = 0) -> float:
+    """How long a model may take to be read or made."""
+    return max(LOAD_SECONDS, call_seconds()) + 2 * size / BYTES_A_SECOND
+
+
+def in_proportion(seconds: float, times: float, size: int = 0, least: float = 0.0) -> float:
+    """A limit for what takes so many times as long as something that took `seconds`; at least that of a first call."""
+    least = max(least, call_seconds(size))
+    return max(least, min(least + times * seconds, MOST_SECONDS))

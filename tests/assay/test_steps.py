@@ -1,0 +1,158 @@
+"""A step of a job is given up after its own limit, which is in proportion to what it should take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from assay import steps
+from assay.errors import WorkerError
+from assay.jobs import run_job
+from assay.steps import (
+    CALL_SECONDS,
+    MOST_SECONDS,
+    Step,
+    call_seconds,
+    heard_by,
+    in_proportion,
+    limits_told,
+    step,
+    step_told,
+)
+from assay.user.loaded import Loaded
+from assay.user.watched import Watched, slowest_call, watched
+from bench.user.exports import LIMITS, _limit
+from bench.user.work import Wanted, Work
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(steps, "_send", messages.append)
+    yield messages
+    assert steps._under_way == []
+
+
+def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # where the job's module is
+    heard: list[str] = []
+    events: list[object] = []
+    with heard_by(lambda one: heard.append(one.doing)), pytest.raises(WorkerError) as caught:
+        run_job(
+            "tests.assay.small_job",
+            {"do": "linger", "seconds": 0.5},
+            tmp_path / "log",
+            limit_seconds=100,
+            on_event=events.append,
+        )
+    assert str(caught.value).startswith("The second thing did not end within 0.5 s and was given up")
+    assert "--call-limit" in str(caught.value)
+    assert heard == ["The first thing", "", "The second thing", ""]
+    assert events == [{"at": 1}], "a step is no event of the job's"
+
+
+def test_what_is_inside_of_a_step_gives_the_rest_of_it_back(told: list[dict[str, Any]]) -> None:
+    with step("outer", 50), step("inner", 5):
+        pass
+    assert [one["step"] for one in told] == ["outer", "inner", "outer", ""]
+    assert told[2]["seconds"] == pytest.approx(50, abs=5)
+
+
+def test_a_step_ends_with_an_error_too(told: list[dict[str, Any]]) -> None:
+    with pytest.raises(ValueError, match="no"), step("outer", 50):
+        raise ValueError("no")
+    assert told[-1]["step"] == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"step": 3, "seconds": 1},
+        {"step": "x"},
+        {"step": "x", "seconds": "1"},
+        {"step": "x", "seconds": -1},
+        {"step": "x", "seconds": float("nan")},
+        {"event": "step", "step": 5, "seconds": 1},
+    ],
+)
+def test_what_is_no_step_is_none(message: dict[str, Any]) -> None:
+    assert step_told(message, 100) is None
+
+
+def test_no_step_is_longer_than_what_is_left_of_the_job() -> None:
+    found = step_told({"step": "x" * 1000, "seconds": 1e9}, 100)
+    assert found is not None
+    assert (found.seconds, len(found.doing)) == (100, 200)
+    assert found.deadline <= time.monotonic() + 100
+
+
+def test_limits_are_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(steps.CALL_VARIABLE, raising=False)
+    assert call_seconds() == CALL_SECONDS == in_proportion(0, 1000)
+    assert call_seconds(2 << 30) > 2 * CALL_SECONDS, "a file of 2 GB takes long to come from a disk"
+    assert in_proportion(0.1, 100) == CALL_SECONDS + 10
+    assert in_proportion(10, 3000) == MOST_SECONDS
+    (name,), (value,) = limits_told(5).keys(), limits_told(5).values()
+    monkeypatch.setenv(name, value)
+    assert call_seconds(2 << 30) == 5
+    assert limits_told(None) == {}
+
+
+def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(float(one) for one in range(1000))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    monkeypatch.delenv(steps.CALL_VARIABLE, raising=False)
+    loaded = watched(Loaded((), lambda inputs: {}, lambda: lambda inputs: {}), "mlp", 0)
+    few, many = [np.zeros((2, 3))], [np.zeros((32, 3))]
+    for inputs in (few, many):
+        loaded.native(inputs)
+    loaded.double()(few)
+    begun = [one for one in told if one["step"]]
+    assert [one["step"] for one in begun] == [
+        "The first call of mlp", "Call 2 of mlp", "Making mlp in float64", "The first call of mlp in float64",
+    ]  # fmt: skip
+    assert begun[0]["seconds"] == CALL_SECONDS
+    assert begun[1]["seconds"] > 10 * CALL_SECONDS, "32 rows of a model that takes more than a second for each"
+    assert begun[3]["seconds"] == MOST_SECONDS, "an evaluator in Python takes thousands of times as long"
+    assert isinstance(loaded.native, Watched)
+    assert slowest_call(loaded) == loaded.native.slowest > 0
+    assert slowest_call(Loaded((), lambda inputs: {}, lambda: lambda inputs: {})) == 0
+
+
+def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:
+    from assay.user.model import Location  # noqa: PLC0415
+
+    location = Location(path=tmp_path / "mlp.onnx", function="", kind="onnx", form="onnx")
+    work = Work(Wanted(location), tmp_path, None)  # type: ignore[arg-type]
+    quick = {do: _limit(work, do) for do in LIMITS}
+    assert max(quick.values()) <= 240
+    work.call_seconds = 0.5
+    assert all(quick[do] < _limit(work, do) <= MOST_SECONDS for do in LIMITS)
+    patient = Work(Wanted(location, call_limit=2000), tmp_path, None)  # type: ignore[arg-type]
+    assert all(_limit(patient, do) >= 2000 for do in (*LIMITS, ""))
+
+
+def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench import progress  # noqa: PLC0415
+
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
+    narrator = progress.Narrator()
+    with narrator.showing():
+        steps.hear(Step("The first call of mlp", 60, time.monotonic() + 60))
+        narrator._timer.join()
+        steps.hear(Step("", 0, 0))
+        steps.hear(Step("Quick", 60, time.monotonic() + 60))
+        steps.hear(Step("", 0, 0))
+    said = capsys.readouterr().err
+    assert "The first call of mlp still goes on; it is given up in 60 s" in said
+    assert "Quick" not in said
