@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+from scipy.special import stdtrit
+
 from assay.selfcheck import Bound, Check, PlantedComparisons, Unit
+from bench.sequential import Test
+from bench.stats import CONFIDENCE
+from bench.verdicts import TOLD_OFTEN
 from infer.calibrated import KERNEL_NS, OVERHEAD_NS
 
 MOST_TIMER_NS = 1000.0
 MOST_FLOOR_US = 5.0
-MOST_MISTAKEN, LEAST_FOUND = 0.05, 0.95
+MISTAKEN = Test(good=0.05, bad=0.15)
+"""A verdict of 95 % errs in 5 %."""
+MISSED = Test(good=0.05, bad=0.25)
+MOST_TOLD = 0.1
+TOLD_DRAWS = 20_000
 MOST_ATTRIBUTION_ERROR = 0.05
 READINGS = 20_000
 
@@ -52,26 +64,59 @@ def attribution_check(whole_us: float | None, skeleton_us: float | None) -> Chec
     return _check(name, worst, "share", MOST_ATTRIBUTION_ERROR, remark)
 
 
-def mistaken_check(found: PlantedComparisons, wanted: int) -> Check:
+def mistaken_check(found: PlantedComparisons) -> Check:
     """The share of identical runtimes judged different."""
-    different = sum(verdict in {"faster", "slower"} for verdict in found.verdicts)
-    return _share("identical judged different", different, found, wanted, MOST_MISTAKEN, "at most")
+    errors = [verdict in {"faster", "slower"} for verdict in found.verdicts]
+    share = sum(errors) / len(errors) if errors else None
+    return _tested("identical judged different", share, found, errors, MISTAKEN, "at most")
 
 
-def found_check(found: PlantedComparisons, wanted: int) -> Check:
+def found_check(found: PlantedComparisons) -> Check:
     """The share of planted slowdowns judged slower."""
-    slower = found.verdicts.count("slower")
-    return _share(f"slowdown of {found.planted:.0%} found", slower, found, wanted, LEAST_FOUND, "at least")
+    errors = [verdict != "slower" for verdict in found.verdicts]
+    share = 1 - sum(errors) / len(errors) if errors else None
+    return _tested(f"slowdown of {found.planted:.0%} found", share, found, errors, MISSED, "at least")
 
 
-def _share(name: str, count: int, found: PlantedComparisons, wanted: int, required: float, bound: Bound) -> Check:
-    """A share of comparisons; it fails where fewer were made than were wanted, since few prove little."""
-    made = len(found.verdicts)
-    remarks = [f"{count} of {made}", _precision(found)] if made else []
-    if made < wanted:
-        remarks.append(f"only {made} of {wanted} comparisons fitted the time")
-    check = _check(name, count / made if made else None, "share", required, "; ".join(remarks), bound)
-    return check.model_copy(update={"passed": check.passed and made >= wanted})
+def told_check(told: dict[int, float], processes: int) -> Check:
+    """The smallest slowdown that the study's own design tells four times of five."""
+    name = f"told with {processes} processes"
+    if processes not in told:
+        return _check(name, None, "share", MOST_TOLD, "too few comparisons to say")
+    others = [f"{share:.1%} with {count}" for count, share in told.items() if count != processes]
+    remark = f"the smallest slowdown that is told four times of five; {', '.join(others)}"
+    return _check(name, told[processes], "share", MOST_TOLD, remark)
+
+
+def _tested(
+    name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Test, bound: Bound
+) -> Check:
+    """A share of comparisons, by a sequential test: fit if it answers so before the time is up."""
+    answer = test.answer(errors)
+    remarks = (
+        [f"{len(errors) - sum(errors) if bound == 'at least' else sum(errors)} of {len(errors)}"] if errors else []
+    )
+    remarks += [_precision(found)] if errors else []
+    remarks += (
+        [test.sentence]
+        if answer != "open"
+        else [f"not decided within the time: it takes {test.least} comparisons without an error, or more --minutes"]
+    )
+    required = test.bad if bound == "at most" else 1 - test.bad
+    check = _check(name, share, "share", required, "; ".join(remarks), bound)
+    return check.model_copy(update={"passed": answer == "good"})
+
+
+def least_told(logs: Sequence[float], processes: int) -> float:
+    """The smallest slowdown that is told four times of five with so many processes, as a share.
+
+    A slowdown adds to the logarithm of every ratio, so it is told by a draw of processes where it exceeds what
+    Student's test asks for there. Draws are with replacement from the ratios of identical runtimes, one a process.
+    """
+    drawn = np.random.default_rng(0).choice(np.asarray(logs), (TOLD_DRAWS, processes))
+    errors = drawn.std(axis=1, ddof=1) / math.sqrt(processes)
+    needed = float(stdtrit(processes - 1, (1 + CONFIDENCE) / 2)) * errors - drawn.mean(axis=1)
+    return max(math.expm1(float(np.quantile(needed, TOLD_OFTEN))), 0.0)
 
 
 def _precision(found: PlantedComparisons) -> str:
@@ -80,7 +125,7 @@ def _precision(found: PlantedComparisons) -> str:
     values = [ratio.value - 1 for ratio in found.ratios]
     return (
         f"measured {statistics.median(values):+.1%} ({min(values):+.1%} to {max(values):+.1%}), to within "
-        f"{statistics.median(halves):.1%}, from {min(found.processes)} to {max(found.processes)} processes"
+        f"{statistics.median(halves):.1%}"
     )
 
 

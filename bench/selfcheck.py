@@ -1,8 +1,9 @@
 """`assay selfcheck`: the instrument measured on this machine, with runtimes whose truth is known.
 
 Everything goes the way of a study: fresh worker processes, frozen while they wait, bursts in random order, ratios
-within blocks, processes added until the intervals are narrow enough, verdicts corrected over what is compared
-together.
+within blocks, and as many processes and blocks for each comparison as the study has. Comparisons are made until it is
+decided whether false alarms and missed slowdowns are as rare as they should be (`bench.sequential`). A comparison is
+read alone here; what is read together in a study is corrected for that, and tells less.
 """
 
 from __future__ import annotations
@@ -20,32 +21,51 @@ from pydantic import ValidationError
 
 from assay import __version__
 from assay.errors import FailedError
-from assay.selfcheck import SELFCHECK_FILE, Check, PlantedComparisons, SelfCheck
+from assay.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, SelfCheck
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
 from bench.fingerprint import fingerprint
 from bench.machine import advice, environment, package_versions, usable_cores
-from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, timer_checks
-from bench.stats import Ratio, Samples, ratio_estimate
+from bench.ruler import (
+    MISSED,
+    MISTAKEN,
+    attribution_check,
+    floor_check,
+    found_check,
+    least_told,
+    mistaken_check,
+    timer_checks,
+    told_check,
+)
+from bench.stats import Ratio, Samples, process_logs, ratio_estimate
 from bench.summary import CellSamples, by_cell
 from bench.trials import Group, Limits, Tell, Unit
 from bench.verdicts import judge
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 
-COMPARISONS = 20
-LEAST_PROCESSES, BLOCKS = 3, 2  # processes are the sample, so time goes into more of them
-PRECISION = 0.02
+DESIGN = Design(processes=3, blocks=4)
+"""What a study does at least: see `assay.study.Bench` and `bench.trials.LEAST_BLOCKS`."""
+TOLD_WITH = (3, 5, 10)
+LEAST_LOGS = 15
+"""Ratios of identical runtimes, one a process, before it is said what could be told."""
 CALL_SECONDS = 30.0
+KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
 FILES = ModelFiles(spec=SPEC)
 REFERENCE = Candidate("calibrated", "", FILES)
+IDENTICAL = tuple(
+    (Candidate("calibrated", again, FILES), Candidate("calibrated", name, FILES))
+    for name, again in (("", "again"), ("second", "second-again"), ("third", "third-again"))
+)
+"""Pairs that have nothing in common but what is the same for all: each is a comparison of its own."""
 PLANTED = {
-    0.0: Candidate("calibrated", "again", FILES),
-    0.03: Candidate("calibrated.slower3", "", FILES),
-    0.1: Candidate("calibrated.slower10", "", FILES),
+    0.03: ((Candidate("calibrated.slower3", "", FILES), REFERENCE),),
+    0.1: ((Candidate("calibrated.slower10", "", FILES), REFERENCE),),
 }
+PAIRS = {0.0: IDENTICAL, **PLANTED}
+CANDIDATES = tuple(dict.fromkeys(one for pairs in PAIRS.values() for pair in pairs for one in pair[::-1]))
 NULL = Candidate("null", "", FILES)
 SPLIT, SKELETON = Candidate("calibrated.split", "", FILES), Candidate("calibrated.skeleton", "", FILES)
 
@@ -58,13 +78,13 @@ class Trial:
     parts: list[polars.DataFrame] = field(default_factory=list)
     longest_seconds: float = 0.0
 
-    def add_process(self, folder: Path, deadline: float, tell: Tell) -> None:
+    def add_process(self, folder: Path, deadline: float, blocks: int, tell: Tell) -> None:
         """
         Raises:
             FailedError: nothing could be timed.
         """
         begun = time.monotonic()
-        limits = Limits(share=deadline, end=deadline, call=CALL_SECONDS, blocks=BLOCKS)
+        limits = Limits(share=deadline, end=deadline, call=CALL_SECONDS, blocks=blocks)
         unit = Unit(self.group, len(self.parts), limits, folder, folder / "cache")
         unit.run(tell)
         reasons = [fact.reason for fact in unit.facts if fact.reason and not fact.skipped]
@@ -86,14 +106,22 @@ class Trial:
         """Its timed calls; None where time ran out before the first, perhaps after the warm-up."""
         return self.timed.get(self.group.cell_name(1, candidate.label), {}).get(boundary)
 
-    def ratio(self, candidate: Candidate) -> Ratio | None:
+    def ratio(self, candidate: Candidate, reference: Candidate = REFERENCE) -> Ratio | None:
         """The candidate's time over the reference's, at the host boundary as in a study."""
-        subject, reference = self.samples(candidate, "host"), self.samples(REFERENCE, "host")
-        return ratio_estimate(subject, reference) if subject and reference else None
+        above, below = self.samples(candidate, "host"), self.samples(reference, "host")
+        return ratio_estimate(above, below) if above and below else None
+
+    def logs(self, candidate: Candidate, reference: Candidate) -> list[float]:
+        """The logarithm of that ratio in each process."""
+        above, below = self.samples(candidate, "host"), self.samples(reference, "host")
+        return process_logs(above, below) if above and below else []
 
 
-def run_selfcheck(seconds: float, tell: Tell, comparisons: int = COMPARISONS) -> SelfCheck:
+def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN) -> SelfCheck:
     """Measure the ruler within so many seconds; what did not fit fails its check and says so.
+
+    Args:
+        design: of every comparison, that of the study it is to speak for.
 
     Raises:
         FailedError: the workers cannot be run at all.
@@ -107,19 +135,20 @@ def run_selfcheck(seconds: float, tell: Tell, comparisons: int = COMPARISONS) ->
         group = _grouping(images)
         checks = timer_checks()
         checks += _known_times(group, folder, deadline, tell)
-        trials = [Trial(group(f"comparison{n}", (REFERENCE, *PLANTED.values()))) for n in range(comparisons)]
-        compare_until(trials, folder, deadline, tell)
-    planted = [comparisons_with(trials, share) for share in PLANTED]
-    checks.append(mistaken_check(planted[0], comparisons))
-    checks += [found_check(one, comparisons) for one in planted[1:]]
+        trials = compare_until_decided(group, design, folder, deadline, tell)
+    comparisons = [comparisons_with(trials, share) for share in PAIRS]
+    told = _told(trials, design)
+    checks += [mistaken_check(comparisons[0]), found_check(comparisons[-1]), told_check(told, design.processes)]
     return SelfCheck(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=this_machine(),
         seconds=time.monotonic() - begun,
         passed=all(check.passed for check in checks),
         checks=checks,
-        comparisons=planted,
+        comparisons=comparisons,
         advice=advice(environment()),
+        design=design,
+        told=told,
     )
 
 
@@ -134,47 +163,58 @@ def _known_times(
     """The runtime that does nothing, and the one whose overhead and kernel are known."""
     floor, split = Trial(group("floor", (NULL,))), Trial(group("attribution", (SPLIT, SKELETON)))
     for trial in (floor, split):
-        for _ in range(LEAST_PROCESSES):
-            trial.add_process(folder, deadline, tell)
+        for _ in range(KNOWN_PROCESSES):
+            trial.add_process(folder, deadline, KNOWN_BLOCKS, tell)
     return [
         floor_check(floor.median_us(NULL), floor.median_us(NULL, "host")),
         attribution_check(split.median_us(SPLIT), split.median_us(SKELETON)),
     ]
 
 
-def compare_until(trials: Sequence[Trial], folder: Path, deadline: float, tell: Tell) -> None:
-    """Add processes where the intervals are widest until all are narrow enough, or the next would end too late."""
-    widths = dict.fromkeys(range(len(trials)), float("inf"))
-    while open_ones := [place for place, width in widths.items() if width > PRECISION]:
-        place = min(open_ones, key=lambda n: (min(len(trials[n].parts), LEAST_PROCESSES), -widths[n], n))
-        if time.monotonic() + max(trial.longest_seconds for trial in trials) > deadline:
-            return
-        done = len(trials) - len(open_ones)
-        tell(
-            f"{done} of {len(trials)} comparisons settled; process {len(trials[place].parts) + 1} of number {place + 1}"
-        )
-        trials[place].add_process(folder, deadline, lambda text: None)
-        if len(trials[place].parts) >= LEAST_PROCESSES:
-            widths[place] = max(width_of(trials[place].ratio(candidate)) for candidate in PLANTED.values())
+def compare_until_decided(
+    group: Callable[[str, tuple[Candidate, ...]], Group], design: Design, folder: Path, deadline: float, tell: Tell
+) -> list[Trial]:
+    """Trials, each of as many processes as the design has, until both tests have an answer or the next ends too late.
+
+    A trial that the time cuts short says nothing and is left out.
+    """
+    trials: list[Trial] = []
+    longest_seconds = 0.0
+    while not decided(trials):
+        trial = Trial(group(f"comparison{len(trials)}", CANDIDATES))
+        for process in range(design.processes):
+            longest_seconds = max(longest_seconds, trial.longest_seconds)
+            if time.monotonic() + longest_seconds > deadline:
+                return trials
+            tell(f"comparison {len(trials) + 1}, process {process + 1} of {design.processes}")
+            trial.add_process(folder, deadline, design.blocks, lambda text: None)
+        trials.append(trial)
+    return trials
 
 
-def width_of(ratio: Ratio | None) -> float:
-    """Relative width of the interval, the rule by which a study adds processes."""
-    return (ratio.interval.high - ratio.interval.low) / ratio.interval.value if ratio else float("inf")
+def decided(trials: Sequence[Trial]) -> bool:
+    """Whether it is known how often the verdicts err, on identical runtimes and on slow ones."""
+    same, slow = comparisons_with(trials, 0.0).verdicts, comparisons_with(trials, max(PAIRS)).verdicts
+    alarms = MISTAKEN.answer(verdict in {"faster", "slower"} for verdict in same)
+    return "open" not in {alarms, MISSED.answer(verdict != "slower" for verdict in slow)}
 
 
 def comparisons_with(trials: Sequence[Trial], planted: float) -> PlantedComparisons:
-    """What was said of one kind of candidate; what is compared with one reference is one family."""
-    ratios, verdicts, processes = [], [], []
-    for trial in trials:
-        estimates = {share: trial.ratio(candidate) for share, candidate in PLANTED.items()}
-        family = [ratio for ratio in estimates.values() if ratio is not None]
-        if len(family) == len(PLANTED):
-            place = list(PLANTED).index(planted)
-            ratios.append(family[place].interval)
-            verdicts.append(judge(family)[place])
-            processes.append(family[place].processes)
-    return PlantedComparisons(planted=planted, ratios=ratios, verdicts=verdicts, processes=processes)
+    """What was said of one kind of pair, trial by trial."""
+    found = [ratio for trial in trials for pair in PAIRS[planted] if (ratio := trial.ratio(*pair)) is not None]
+    return PlantedComparisons(
+        planted=planted,
+        ratios=[ratio.interval for ratio in found],
+        verdicts=[judge([ratio])[0] for ratio in found],
+        processes=[ratio.processes for ratio in found],
+    )
+
+
+def _told(trials: Sequence[Trial], design: Design) -> dict[int, float]:
+    """By number of processes, the smallest slowdown that is told; nothing where too few were timed."""
+    logs = [log for trial in trials for pair in IDENTICAL for log in trial.logs(*pair)]
+    counts = sorted({design.processes, *TOLD_WITH})
+    return {count: least_told(logs, count) for count in counts} if len(logs) >= LEAST_LOGS else {}
 
 
 def this_machine() -> dict[str, str]:

@@ -153,6 +153,14 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     return _ratio_of_few(list(by_process.values()))
 
 
+def process_logs(numerator: Samples, denominator: Samples) -> list[float]:
+    """The logarithm of the ratio of two cells in each process that has both: the median over its blocks."""
+    by_process: dict[int, list[float]] = {}
+    for (process, _), value in _block_logs(numerator, denominator).items():
+        by_process.setdefault(process, []).append(value)
+    return [float(np.median(by_process[process])) for process in sorted(by_process)]
+
+
 def standard_error(values: Sequence[float], planned: int = 0) -> tuple[float, int]:
     """Standard error of the mean of one value a process, in the order of processes, and its degrees of freedom.
 

@@ -17,7 +17,7 @@ from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
 from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.tails import tail
 from bench.trials import CellFacts, Group
-from bench.verdicts import judge
+from bench.verdicts import judge, least_told
 from bench.workers import Candidate
 
 NANOSECONDS_IN_MS = 1e6
@@ -160,7 +160,7 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: in
             groups[group_key(cell)].append(cell)
     contests = [contest for members in groups.values() if (contest := _contest(members, timed))]
     answers = judge([contest.ratios[contest.onnx.label] for contest in contests])
-    return [_comparison(contest, answer) for contest, answer in zip(contests, answers, strict=True)]
+    return [_comparison(contest, answer, len(contests)) for contest, answer in zip(contests, answers, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -211,8 +211,9 @@ def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
     return found
 
 
-def _comparison(contest: _Contest, answer: Verdict) -> Comparison:
+def _comparison(contest: _Contest, answer: Verdict, family: int) -> Comparison:
     cell, others = contest.native, contest.others
+    question = contest.ratios[contest.onnx.label]
     judged = judge([contest.ratios[label] for label in others])
     return Comparison(
         architecture=cell.architecture,
@@ -221,10 +222,12 @@ def _comparison(contest: _Contest, answer: Verdict) -> Comparison:
         threads=cell.threads,
         native=cell.label,
         onnx=contest.onnx.label,
-        speedup=contest.ratios[contest.onnx.label].inverse.interval,
+        speedup=question.inverse.interval,
         verdict=answer,
         ratios={label: ratio.interval for label, ratio in contest.ratios.items()},
         verdicts={contest.onnx.label: answer, **dict(zip(others, judged, strict=True))},
+        told=least_told(question, family),
+        processes=question.processes,
         gains={label: gain.interval for label, gain in contest.gains.items()},
     )
 

@@ -15,11 +15,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import stdtrit
 
 from assay.records import Verdict
-from bench.stats import CONFIDENCE, Ratio
+from bench.selection import upper_quantile
+from bench.stats import CONFIDENCE, SAYS_NOTHING, Ratio
 
 MARGIN = 0.02
+TOLD_OFTEN = 0.8
+"""Power at which a difference is called one that can be told, as is usual (Cohen 1988)."""
 
 
 def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float = CONFIDENCE) -> list[Verdict]:
@@ -62,6 +66,22 @@ def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
     """
     edge = math.log1p(margin)
     return max(ratio.above(edge), ratio.below(-edge))
+
+
+def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE) -> float | None:
+    """The smallest difference that such samples tell four times of five, as a share; None where they tell none.
+
+    What Student's test asks of the first of a family (`holm`), and beyond that what four of five estimates reach.
+
+    Args:
+        family: how many comparisons are read together.
+    """
+    if ratio.degrees <= 0:
+        return None
+    level = 1 - (1 - confidence) / 2 / family
+    needed = upper_quantile(level, ratio.degrees, max(ratio.numerators, ratio.denominators))
+    distance = (needed + float(stdtrit(ratio.degrees, TOLD_OFTEN))) * ratio.log_standard_error
+    return math.expm1(min(distance, SAYS_NOTHING))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

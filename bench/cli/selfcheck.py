@@ -14,11 +14,15 @@ from bench.terminal import Terminal, print_json
 def selfcheck(
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 4.8,
     out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = ARTIFACTS,
+    processes: Annotated[
+        int, typer.Option("--processes", min=2, help="Fresh processes of a comparison, as many as your study has.")
+    ] = 3,
+    blocks: Annotated[int, typer.Option("--blocks", min=1, help="Most interleaved blocks in one process.")] = 4,
     as_json: Json = False,
 ) -> None:
-    """Measure the instrument itself on this machine: timer, floor, false alarms, slowdowns found, attribution."""
+    """Measure the instrument itself on this machine: timer, floor, false alarms, what is told, attribution."""
     from assay.locks import replacing
-    from assay.selfcheck import SELFCHECK_FILE
+    from assay.selfcheck import SELFCHECK_FILE, Design
     from bench.progress import Narrator
     from bench.selfcheck import run_selfcheck, store_selfcheck
     from bench.selfcheck_table import render
@@ -26,7 +30,7 @@ def selfcheck(
     narrator = Narrator()
     with replacing(out / SELFCHECK_FILE):  # before five minutes of work it is known that it can be written
         with narrator.showing():
-            found = run_selfcheck(minutes * 60, narrator.tell)
+            found = run_selfcheck(minutes * 60, narrator.tell, Design(processes=processes, blocks=blocks))
         path = store_selfcheck(found, out)
     console = Terminal()
     if as_json:

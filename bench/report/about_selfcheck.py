@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.selfcheck import Check, PlantedComparisons, SelfCheck
 from bench.report.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
 from bench.report.evidence import Evidence
-from bench.report.numbers import duration, moment, percent, scaled
+from bench.report.numbers import counted, duration, in_processes, moment, percent, scaled, significant
 from bench.selfcheck_table import VERDICTS, measured, required
 
 CHECKS = (Column("Check"), Column("Measured", numeric=True), Column("Required"), Column(""), Column("Remark"))
@@ -30,9 +30,24 @@ def selfcheck(evidence: Evidence) -> Section:
         return Section(identifier, title, "", (Paragraphs((text,)),))
     lead = (
         f"{VERDICTS[found.passed]} Measured in {duration(found.seconds)} on {moment(found.created, time=True)}, by the "
-        "same trials and verdicts as the study, with runtimes whose truth is known."
+        f"same trials and verdicts as the study, with runtimes whose truth is known.{_design(evidence)}"
     )
     return Section(identifier, title, lead, (_checks(found), *_advice(found), _comparisons(found)))
+
+
+def _design(evidence: Evidence) -> str:
+    """How its comparisons were made, and whether that is how the study made its own."""
+    found = evidence.results.selfcheck
+    if found is None or found.design is None:
+        return ""
+    here = found.design.processes
+    text = f" Each comparison is of {in_processes(here)} of at most {counted(found.design.blocks, 'block')}."
+    study = sorted({one.processes for one in evidence.results.comparisons} - {0, here})
+    if not study or not found.told:
+        return text
+    told = [f"{significant(100 * found.told[count], 2)} % with {count}" for count in study if count in found.told]
+    known = f"; what is told here is {', '.join(told)}" if told else ""
+    return f"{text} The study has {', '.join(map(str, study))}{known}."
 
 
 def _checks(found: SelfCheck) -> Table:

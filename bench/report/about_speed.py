@@ -23,7 +23,7 @@ from bench.report.evidence import (
     median_of,
     split_by,
 )
-from bench.report.numbers import TIMES, counted, interval, pixels, ratio, significant
+from bench.report.numbers import TIMES, counted, in_processes, interval, pixels, ratio, significant
 from bench.report.palette import ordered, series_of
 
 MILLISECONDS = ("median", " ms")
@@ -77,8 +77,23 @@ def ratios(evidence: Evidence) -> Section | None:
         f"Median time over that of the fastest native runtime of the same column. Below 1{TIMES}, in blue, is "
         f"faster than every native runtime; above, in orange, slower. Colours are fullest from 8{TIMES} on."
     )
-    lead = f"In each column the fastest native runtime is 1{TIMES}."
+    lead = f"In each column the fastest native runtime is 1{TIMES}. {what_is_told(comparisons)}".rstrip()
     return Section("ratios", "Native against ONNX", lead, (Figure("ratios", caption, panels),))
+
+
+def what_is_told(comparisons: Sequence[Comparison]) -> str:
+    """The differences between the fastest of both sides that these samples could tell; "" where nobody knows."""
+    told = sorted(100 * one.told for one in comparisons if one.told is not None)
+    if not told:
+        return ""
+    counts = sorted({one.processes for one in comparisons})
+    processes = in_processes(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} processes"
+    middle, least, most = (f"{significant(one, 2)} %" for one in (told[len(told) // 2], told[0], told[-1]))
+    between = f" ({least} to {most})" if len(told) > 1 else ""
+    return (
+        f"With {processes}, differences between the fastest of both sides under {middle}{between} cannot be told: they "
+        "would have been found less than four times of five."
+    )
 
 
 def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:

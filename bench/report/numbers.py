@@ -78,6 +78,11 @@ def counted(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
+def in_processes(number: int) -> str:
+    """ "1 process", "3 processes"."""
+    return f"{count(number)} process" + ("" if number == 1 else "es")
+
+
 def duration(seconds: float) -> str:
     """A time in the unit a person would choose: "35 ms", "4.2 s", "3 min 20 s", "1 h 5 min"."""
     if not math.isfinite(seconds):

@@ -13,7 +13,18 @@ from assay.records import Interval
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed, median_of
-from bench.report.numbers import TIMES, counted, interval, inverse, listed, pixels, ratio, scientific, significant
+from bench.report.numbers import (
+    TIMES,
+    counted,
+    in_processes,
+    interval,
+    inverse,
+    listed,
+    pixels,
+    ratio,
+    scientific,
+    significant,
+)
 
 IN_WORDS = {
     "ort.cpu": "ONNX Runtime",
@@ -127,6 +138,7 @@ def _speed(comparison: Comparison, results: Results) -> str:
         return (
             f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
             f"medians is {ratio(comparison.speedup)}, which is not enough evidence for either"
+            f"{_what_is_told(comparison)}"
         )
     if comparison.verdict == "same":
         return (
@@ -136,6 +148,14 @@ def _speed(comparison: Comparison, results: Results) -> str:
     faster = comparison.verdict == "faster"
     factor = comparison.speedup if faster else inverse(comparison.speedup)
     return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
+
+
+def _what_is_told(comparison: Comparison) -> str:
+    """ "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
+    if comparison.told is None:
+        return ""
+    least = f"{significant(100 * comparison.told, 2)} %"
+    return f" (with {in_processes(comparison.processes)} differences under {least} cannot be told)"
 
 
 def _in_reduced_precision(comparison: Comparison, results: Results) -> str:

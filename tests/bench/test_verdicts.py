@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.stats import Ratio
-from bench.verdicts import difference_p_value, equivalence_p_value, holm, judge
+from bench.verdicts import difference_p_value, equivalence_p_value, holm, judge, least_told
 
 PROCESS_SPREAD = 0.014
 LEVEL = 0.05
@@ -110,3 +111,23 @@ def test_power_of_ten_processes() -> None:
     same = [judge(simulated(random, [0.0], 10))[0] for _ in range(400)]
     assert slower.count("slower") / 400 >= 0.95
     assert same.count("same") / 400 >= 0.9
+
+
+@pytest.mark.parametrize(("processes", "family"), [(3, 1), (5, 1), (10, 1), (10, 16)])
+def test_what_is_told_is_told_four_times_of_five(processes: int, family: int) -> None:
+    """Of processes that differ by 2 %, with the spread known: the difference that is named gives a verdict in 80 %."""
+    known = Ratio(0.0, 0.02 / math.sqrt(processes), 1e5, processes, 40)
+    told = least_told(known, family)
+    assert told is not None
+    random = np.random.default_rng(processes)
+    estimates = random.normal(math.log1p(told), 0.02 / math.sqrt(processes), 2000)
+    level = 0.05 / family
+    found = [difference_p_value(replace(known, log_mean=float(one))) <= level for one in estimates]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+
+
+def test_fewer_processes_and_more_rivals_tell_less() -> None:
+    told = [least_told(Ratio(0.0, 0.01, count - 1, count, 9)) or 0 for count in (3, 5, 10)]
+    assert told == sorted(told, reverse=True)
+    assert (least_told(Ratio(0.0, 0.01, 2, 3, 9, numerators=30)) or 0) > 2 * told[0]
+    assert least_told(Ratio(0.0, 0.0, 0, 1, 1)) is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from assay.records import Interval, Verdict
-from assay.selfcheck import PlantedComparisons, SelfCheck
-from bench.ruler import attribution_check, floor_check, found_check, mistaken_check
+from assay.selfcheck import Design, PlantedComparisons, SelfCheck
+from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, told_check
+
+TOLD = {3: 0.062, 5: 0.031, 10: 0.019}
 
 
 def sample_selfcheck() -> SelfCheck:
-    """Identical ones pass, 3 % is found 2 times of 4, 10 % always."""
+    """Identical ones were too few to pass, as were those of 10 %; 3 % is found 2 times of 4."""
     planted = [
         _planted(0.0, ["same"] * 4),
         _planted(0.03, ["slower", "slower", "undecided", "undecided"]),
@@ -17,8 +19,9 @@ def sample_selfcheck() -> SelfCheck:
     checks = [
         floor_check(0.08, 0.4),
         attribution_check(200.4, 60.3),
-        mistaken_check(planted[0], 4),
-        *(found_check(one, 4) for one in planted[1:]),
+        mistaken_check(planted[0]),
+        found_check(planted[2]),
+        told_check(TOLD, 3),
     ]
     return SelfCheck(
         created="2026-03-14T08:00:00+00:00",
@@ -28,6 +31,8 @@ def sample_selfcheck() -> SelfCheck:
         checks=checks,
         comparisons=planted,
         advice=["The load is 3.8 on 2 cores: stop what else is running."],
+        design=Design(processes=3, blocks=4),
+        told=TOLD,
     )
 
 
@@ -36,4 +41,4 @@ def _planted(share: float, verdicts: list[Verdict]) -> PlantedComparisons:
         Interval(value=1 + share + off, low=1 + share + off - 0.011, high=1 + share + off + 0.012)
         for off in (-0.002, 0.0, 0.001, 0.003)
     ]
-    return PlantedComparisons(planted=share, ratios=ratios, verdicts=verdicts, processes=[4, 5, 5, 6])
+    return PlantedComparisons(planted=share, ratios=ratios, verdicts=verdicts, processes=[3, 3, 3, 3])

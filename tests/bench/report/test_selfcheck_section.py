@@ -20,7 +20,7 @@ def test_every_check_and_comparison_is_shown_with_its_outcome() -> None:
     checks, advice, comparisons = section.blocks
     assert isinstance(checks, Table)
     assert isinstance(comparisons, Table)
-    assert [row[3].text for row in checks.rows] == ["pass", "pass", "pass", "FAIL", "pass"]
+    assert [row[3].text for row in checks.rows] == ["pass", "pass", "FAIL", "FAIL", "pass"]
     assert len(comparisons.rows) == 12
     assert {row[3].text for row in comparisons.rows} == {"same", "slower", "undecided"}
     assert isinstance(advice, Listing)
@@ -37,3 +37,11 @@ def test_without_one_the_report_says_so_and_how_to_get_it() -> None:
     (block,) = selfcheck(evidence(selfcheck=None)).blocks
     assert isinstance(block, Paragraphs)
     assert "assay selfcheck" in block.texts[0]
+
+
+def test_how_comparisons_were_made_is_said_beside_how_the_study_made_its_own() -> None:
+    assert "3 processes of at most 4 blocks" in selfcheck(evidence()).lead
+    more = [one.model_copy(update={"processes": 5}) for one in RESULTS.comparisons]
+    assert "The study has 5; what is told here is 3.1 % with 5." in selfcheck(evidence(comparisons=more)).lead
+    old = sample_selfcheck().model_copy(update={"design": None, "told": {}})
+    assert "blocks" not in selfcheck(evidence(selfcheck=old)).lead

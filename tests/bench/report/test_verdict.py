@@ -8,6 +8,7 @@ import pytest
 
 from assay.records import Interval
 from assay.results import Agreement, Cell, Comparison, Results
+from bench.report.about_speed import what_is_told
 from bench.report.about_verdict import verdict as section
 from bench.report.blocks import Listing
 from bench.report.evidence import Evidence
@@ -67,6 +68,18 @@ def test_undecided_claims_nothing() -> None:
     assert "cannot be told apart" in found.finding
     assert "1.02x (0.97-1.07), which is not enough evidence for either" in plain(found.finding)
     assert "faster than" not in found.finding
+
+
+def test_what_could_have_been_told_is_said() -> None:
+    results = compared((1.02, 0.97, 1.07), "undecided")
+    known = results.comparisons[0].model_copy(update={"told": 0.0613, "processes": 3})
+    told = results.model_copy(update={"comparisons": [known]})
+    assert "(with 3 processes differences under 6.1 % cannot be told)" in plain(only(told).finding)
+    assert "cannot be told:" in plain(what_is_told(told.comparisons))
+    assert "With 3 processes" in what_is_told(told.comparisons)
+    assert "With 3 to 5 processes" in what_is_told([known, known.model_copy(update={"processes": 5})])
+    assert what_is_told(results.comparisons) == ""
+    assert "under" not in only(results).finding, "a record of before does not know"
 
 
 def test_the_same_within_the_margin_is_an_answer() -> None:
