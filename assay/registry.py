@@ -40,6 +40,7 @@ class Entry:
         framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
         extra: the extra of this distribution that installs what it needs, or "".
         packages: the import names that must be there for it to work.
+        device: that a runtime computes on whatever it is told, "" where it goes by its settings.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     framework: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
+    device: str = ""
 
     def load(self) -> object:
         """Import and return the code behind the name.
@@ -224,6 +226,7 @@ RUNTIMES = Registry(
             "onnx",
             "cpu",
             ("onnxruntime",),
+            device="cpu",
         ),
         Entry(
             "ort.cpu.no-opt",
@@ -232,6 +235,7 @@ RUNTIMES = Registry(
             "onnx",
             "cpu",
             ("onnxruntime",),
+            device="cpu",
         ),
         Entry(
             "ort.cpu.basic",
@@ -240,6 +244,7 @@ RUNTIMES = Registry(
             "onnx",
             "cpu",
             ("onnxruntime",),
+            device="cpu",
         ),
         Entry(
             "ort.cpu.extended",
@@ -248,6 +253,7 @@ RUNTIMES = Registry(
             "onnx",
             "cpu",
             ("onnxruntime",),
+            device="cpu",
         ),
         Entry(
             "ort.cuda",
@@ -256,6 +262,7 @@ RUNTIMES = Registry(
             "onnx",
             "gpu",
             ("onnxruntime",),
+            device="cuda",
         ),
         Entry(
             "openvino",
@@ -264,6 +271,7 @@ RUNTIMES = Registry(
             "onnx",
             "openvino",
             ("openvino",),
+            device="cpu",
         ),
         Entry(
             "user.torch.eager",
@@ -320,6 +328,7 @@ RUNTIMES = Registry(
             "onnx",
             "openvino",
             ("openvino",),
+            device="cpu",
         ),
         Entry("null", "infer.null:load", "does nothing: the ruler's own zero"),
         Entry("calibrated", "infer.calibrated:load", "does work of known length, for assay selfcheck"),

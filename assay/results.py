@@ -17,6 +17,7 @@ from assay.attribution import AffineFit, Attribution, Crossover
 from assay.errors import ArtifactError
 from assay.factors import Factors
 from assay.fingerprint import told_by_older
+from assay.precisions import FULL
 from assay.records import (
     OLDER,
     Duration,
@@ -261,7 +262,12 @@ class Cell(Record):
         invalid: why the times of an "ok" cell are not to be believed; it is shown and never ranked. Empty: VALID.
         processor_use: processor time over wall time of the timed calls; about the threads asked for.
         peak_memory_mib: highest resident memory of the process.
-        precision: "fp32" or what the runtime computes in.
+        device_kind: where it ran, as a call showed; what was asked for where none did.
+        precision: of its numbers, "fp32" or less exact, as a call showed it (`infer.observed`).
+        computed_in: what its kernels computed in, where a call showed something else than `precision`: a file in fp16
+            may be computed in fp32.
+        asked_device, asked_precision: what was asked for; "" where nothing was, as of a user's own model, and in older
+            records. What differs is in `invalid`.
         provenance: versions and settings that the worker reported.
         agreement: of its outputs on the audited images with the float64 reference.
         timed_agreement: the same of outputs sampled from the timed calls themselves.
@@ -287,6 +293,9 @@ class Cell(Record):
     processor_use: float | None = None
     peak_memory_mib: float | None = None
     precision: str = ""
+    computed_in: str = ""
+    asked_device: str = ""
+    asked_precision: str = ""
     provenance: dict[str, str] = Field(default_factory=dict)
     agreement: Agreement | None = None
     timed_agreement: Agreement | None = None
@@ -296,7 +305,7 @@ class Cell(Record):
     @property
     def reduced_precision(self) -> bool:
         """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
-        return self.precision not in {"", "fp32"}
+        return bool(self.precision) and self.precision not in FULL
 
     def is_fp32_of(self, other: Cell) -> bool:
         """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
@@ -317,6 +326,7 @@ class Comparison(Record):
         told: the smallest difference that these samples would have told four times of five, 0.06 for 6 %; None where
             that was not asked yet.
         processes: fresh processes behind `speedup`; 0 likewise.
+        precision: that both compute in; "fp32" in older records.
         gains: per label of a cell that computes in less than fp32, how many times as long the same runtime takes in
             fp32, paired: what the precision brings, apart from what ONNX does.
     """
@@ -334,6 +344,7 @@ class Comparison(Record):
     told: float | None = None
     processes: int = Field(default=0, ge=0)
     gains: dict[str, Interval] = Field(default_factory=dict)
+    precision: str = "fp32"
 
 
 class DataSummary(Record):

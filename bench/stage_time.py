@@ -15,7 +15,7 @@ from bench.quiet import say_if_busy
 from bench.run import CALIBRATION_SEED, Run, Subject
 from bench.schedule import Budget, Measured, measure
 from bench.summary import blank_cell, cells_of
-from bench.trials import Group
+from bench.trials import CellFacts, Group, computed_in
 from bench.unfinished import mark
 from bench.validity import judged, to_time_again
 from bench.workers import Candidate
@@ -172,7 +172,10 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
     exact = logits("torch", "float64")
-    precisions = {fact.cell: fact.precision for fact in measured.facts if fact.precision}
+    told: dict[str, list[CellFacts]] = {}
+    for fact in measured.facts:
+        told.setdefault(fact.cell, []).append(fact)
+    precisions = {cell: precision for cell, facts in told.items() if (precision := computed_in(facts))}
     return (
         audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives, precisions),
         audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives, precisions),

@@ -11,12 +11,14 @@ import numpy as np
 import polars
 from pydantic import JsonValue
 
+from assay.precisions import EXACTNESS, FULL
 from assay.records import Interval, Verdict
-from assay.registry import FRAMEWORKS
+from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
+from assay.spec import Settings
 from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.tails import tail
-from bench.trials import CellFacts, Group
+from bench.trials import CellFacts, Group, Observation, computed_in
 from bench.verdicts import judge, least_told
 from bench.workers import Candidate
 
@@ -62,7 +64,9 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
         size=spec.size,
         batch=batch,
         threads=group.settings.threads,
-        device_kind=group.settings.device,
+        device_kind=asked_device(candidate, group.settings),
+        asked_device=asked_device(candidate, group.settings),
+        asked_precision=asked_precision(candidate),
         runtime=candidate.runtime,
         framework=candidate.framework,
         exporter=candidate.exporter,
@@ -71,6 +75,19 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
         reason="nothing was measured",
         weights=weights,
     )
+
+
+def asked_device(candidate: Candidate, settings: Settings) -> str:
+    """The device that a runtime's name says, else the one that was asked for."""
+    return RUNTIMES[candidate.runtime].device or settings.device
+
+
+def asked_precision(candidate: Candidate) -> str:
+    """What a runtime's name or the file's variant says; "" of a user's model, which computes in what it does."""
+    named = candidate.runtime.rpartition(".")[2]
+    if named in EXACTNESS:
+        return named
+    return "" if candidate.model.user else candidate.model.precision
 
 
 def planned_of(settings: Mapping[str, JsonValue]) -> int:
@@ -116,11 +133,23 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
             first_call_seconds=first.first_call_seconds,
         ),
         "peak_memory_mib": max(fact.peak_mib for fact in good),
-        "precision": first.precision,
+        "precision": computed_in(good),
         "provenance": first.facts,
         "agreement": agreement,
     }
-    return blank.model_copy(update=update)
+    return blank.model_copy(update=update | _as_seen(blank, first.seen))
+
+
+def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:
+    """What a call showed of where a cell computed and in what.
+
+    Nobody asks for the precision of a user's model. A file that says fp32 asks for it of whatever runs it.
+    """
+    if seen is None:
+        return {}
+    asked = blank.asked_precision or (seen.model if seen.model in FULL else "")
+    computed = seen.computed if seen.computed != seen.precision else ""
+    return {"device_kind": seen.device or blank.device_kind, "asked_precision": asked, "computed_in": computed}
 
 
 def timing(samples: Samples) -> Timing:
@@ -146,7 +175,10 @@ def _throughput(median_ms: Interval, batch: int) -> Interval:
 def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: int = 0) -> list[Comparison]:
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
-    Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals.
+    Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals. Where no
+    native cell computes in fp32, as of a user's model in bf16, it is held against an ONNX cell of its own precision,
+    and against none where there is no such cell: a native cell of reduced precision is no base for what ONNX does in
+    fp32.
     They are chosen by the samples that are tested, which is corrected for (`bench.selection`).
     A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. What is read together is
     a family: the verdicts on ONNX of all groups, and in each group those on the other cells. A single family of all
@@ -179,21 +211,37 @@ class _Contest:
 
 
 def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
-    native = _fastest([cell for cell in members if cell.framework in FRAMEWORKS])
-    exported = [cell for cell in members if cell.framework == "onnx"]
-    full = [cell for cell in exported if not cell.reduced_precision]
-    onnx, rivals = _fastest(full or exported), len(full or exported)
+    natives, exported = _like_with_like(members)
+    native, onnx = _fastest(natives), _fastest(exported)
     if native is None or onnx is None:
         return None
     base = timed[native.name]["host"]
-    natives = sum(cell.framework in FRAMEWORKS for cell in members)
     found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
     ratios = {
-        label: ratio.chosen(rivals if label == onnx.label else 1, natives)
+        label: ratio.chosen(len(exported) if label == onnx.label else 1, len(natives))
         for label, ratio in found.items()
         if ratio is not None
     }
     return _Contest(native, onnx, ratios, _gains(members, timed)) if onnx.label in ratios else None
+
+
+def _like_with_like(members: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """The native and the ONNX cells that compute in full precision, else in the fastest native one's that both have.
+
+    Where only the native side computes in full precision, all that is ONNX stands against it.
+    """
+    natives = [cell for cell in members if cell.framework in FRAMEWORKS]
+    exported = [cell for cell in members if cell.framework == "onnx"]
+    full = [cell for cell in natives if not cell.reduced_precision]
+    if full:
+        return full, [cell for cell in exported if not cell.reduced_precision] or exported
+    shared = {cell.precision for cell in exported}
+    best = _fastest([cell for cell in natives if cell.precision in shared])
+    precision = best.precision if best else None
+    return (
+        [cell for cell in natives if cell.precision == precision],
+        [cell for cell in exported if cell.precision == precision],
+    )
 
 
 def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
@@ -228,6 +276,7 @@ def _comparison(contest: _Contest, answer: Verdict, family: int) -> Comparison:
         verdicts={contest.onnx.label: answer, **dict(zip(others, judged, strict=True))},
         told=least_told(question, family),
         processes=question.processes,
+        precision=cell.precision if cell.reduced_precision else "fp32",
         gains={label: gain.interval for label, gain in contest.gains.items()},
     )
 

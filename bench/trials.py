@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from assay.records import Record
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
 from bench.disturbance import disturbance
-from bench.workers import Candidate, Loaded, Warmed, Worker
+from bench.workers import Candidate, Loaded, Seen, Warmed, Worker
 
 BURST_SECONDS = 0.06
 MOST_CALLS = 1000
@@ -68,8 +68,22 @@ class Group:
         return f"{model}/b{batch}/{threads}/{label}"
 
 
+class Observation(Record):
+    """Where a process computed and in what, see `infer.observed.Observed`; "" where that cannot be seen."""
+
+    device: str
+    precision: str
+    computed: str
+    model: str
+
+
 class CellFacts(Record):
-    """What one process of one cell told beside its samples; `reason` says why there are none."""
+    """What one process of one cell told beside its samples; `reason` says why there are none.
+
+    Attributes:
+        precision: what the runtime says that it computes in.
+        seen: what a call showed instead, in a cell's first process.
+    """
 
     cell: str
     process: int
@@ -80,6 +94,7 @@ class CellFacts(Record):
     first_call_seconds: float = math.nan
     peak_mib: float = math.nan
     precision: str = ""
+    seen: Observation | None = None
     facts: dict[str, str] = Field(default_factory=dict)
 
 
@@ -91,6 +106,16 @@ def logits_name(cell: str) -> str:
 def timed_name(cell: str) -> str:
     """File name under which every process of a cell leaves the outputs it kept of timed calls."""
     return f"{short_name(cell.replace('/', '~'))}.timed.npz"
+
+
+def computed_in(facts: Sequence[CellFacts]) -> str:
+    """The precision of a cell's numbers: as a call showed it, else as the runtime says."""
+    seen = [fact.seen.precision for fact in facts if fact.seen and fact.seen.precision]
+    return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
+
+
+def _observation(seen: Seen) -> Observation:
+    return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
 
 
 @dataclass
@@ -289,6 +314,7 @@ class Unit:
             cell.worker.write_timed(self.folder / timed_name(cell.name))
             if self.process == 0:
                 cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
+            seen = cell.worker.observe() if self.process == 0 else None
             self.facts.append(
                 CellFacts(
                     cell=cell.name,
@@ -298,6 +324,7 @@ class Unit:
                     first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
                     peak_mib=peak,
                     precision=cell.loaded.precision,
-                    facts=cell.loaded.facts,
+                    seen=_observation(seen) if seen else None,
+                    facts=cell.loaded.facts | (seen.facts if seen else {}),
                 )
             )

@@ -102,7 +102,13 @@ def reasons(cell: Cell) -> list[str]:
     """Why the cell's times are not to be believed; none when they are. The ruler's own zero is not judged."""
     if not cell.framework:
         return []
-    return [*_too_few(cell), *_disturbed(cell), *_wrong_processor_use(cell), *_wrong_outputs(cell)]
+    return [
+        *_too_few(cell),
+        *_disturbed(cell),
+        *_wrong_processor_use(cell),
+        *_not_as_asked(cell),
+        *_wrong_outputs(cell),
+    ]
 
 
 def times_may_change(cell: Cell) -> bool:
@@ -154,6 +160,17 @@ def _wrong_processor_use(cell: Cell) -> list[str]:
     if cell.device_kind == "cpu" and use < LEAST_BUSY:
         return [f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting"]
     return []
+
+
+def _not_as_asked(cell: Cell) -> list[str]:
+    """Times of another device or another arithmetic than was asked for answer another question."""
+    found = []
+    if cell.asked_device and cell.device_kind != cell.asked_device:
+        found.append(f"ran on {cell.device_kind}: {cell.asked_device} was asked for")
+    computed = cell.computed_in or cell.precision
+    if cell.asked_precision and computed and computed != cell.asked_precision:
+        found.append(f"computed in {computed}: {cell.asked_precision} was asked for")
+    return found
 
 
 def _wrong_outputs(cell: Cell) -> list[str]:

@@ -108,6 +108,18 @@ class Memory:
     peak_mib: float
 
 
+@with_config(STRICT)
+@dataclass(frozen=True)
+class Seen:
+    """Where a worker computed and in what, as one call showed; see `infer.observed.Observed`."""
+
+    device: str
+    precision: str
+    computed: str
+    model: str
+    facts: dict[str, str]
+
+
 class Worker:
     """One candidate in one process. Between commands it can be frozen: it then uses no processor.
 
@@ -156,6 +168,10 @@ class Worker:
 
     def peak_memory_mib(self) -> float:
         return read_answer(Memory, self._ask({"do": "memory"}), MODULE).peak_mib
+
+    def observe(self) -> Seen:
+        """One more call, of which nothing is timed."""
+        return read_answer(Seen, self._ask({"do": "observe"}), MODULE)
 
     @contextmanager
     def awake(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 from assay.spec import Settings
+from infer.observed import Observed
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
 ADDITIONS = 8_000
@@ -45,6 +46,9 @@ class CalibratedSession:
 
     def fetch(self, native: Images) -> Logits:
         return np.zeros((len(native), self.signature.classes), np.float32)
+
+    def observe(self, native: Images) -> Observed:
+        return Observed("cpu", "fp32")
 
     def close(self) -> None:
         """Nothing is held."""

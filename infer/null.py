@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from assay.spec import Settings
+from infer.observed import Observed
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
 
@@ -25,6 +26,9 @@ class NullSession:
 
     def fetch(self, native: Images) -> Logits:
         return np.zeros((len(native), self.signature.classes), np.float32)
+
+    def observe(self, native: Images) -> Observed:
+        return Observed("cpu", "fp32")
 
     def close(self) -> None:
         """Nothing is held."""

@@ -10,6 +10,8 @@ from flax import nnx
 
 from assay.errors import InputError
 from assay.spec import Settings
+from infer.observed import Observed
+from infer.on_jax_observed import observe
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 from train.models import on_jax
 from train.weights import load_weights
@@ -33,6 +35,9 @@ class JaxSession:
 
     def fetch(self, native: jax.Array) -> Logits:
         return np.asarray(native)
+
+    def observe(self, native: jax.Array) -> Observed:
+        return observe(self._forward, [native], self.run(native))
 
     def close(self) -> None:
         del self._forward
@@ -72,5 +77,7 @@ def _module(model: ModelFiles, settings: Settings) -> tuple[nnx.Module, jax.Devi
         raise InputError(
             f"JAX finds no {settings.device} device", remedy='Set bench.device = "cpu" in the study file'
         ) from error
+    if settings.device == "cuda":  # fp32 means fp32
+        jax.config.update("jax_default_matmul_precision", "highest")
     with jax.default_device(device):
         return on_jax.load(model.spec, load_weights(model.weights)), device

@@ -7,6 +7,8 @@ import openvino as ov
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from infer.observed import Observed
+from infer.on_openvino_observed import observe
 from infer.on_user_openvino import UserOpenVinoSession
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
@@ -20,7 +22,8 @@ class OpenVinoSession:
         self.signature = signature_of(model, model.onnx_layout)
         told, self.facts = told_by(compiled)
         self.precision = told if model.precision == "fp32" else model.precision
-        self._request = compiled.create_infer_request()
+        self._request, self._compiled = compiled.create_infer_request(), compiled
+        self._file = model.onnx
         self._channels_first = model.onnx_layout == "NCHW"
 
     def prepare(self, images: Images) -> ov.Tensor:
@@ -34,8 +37,11 @@ class OpenVinoSession:
     def fetch(self, native: ov.Tensor) -> Logits:
         return native.data.copy()
 
+    def observe(self, native: ov.Tensor) -> Observed:
+        return observe(self._file, self._compiled)
+
     def close(self) -> None:
-        del self._request
+        del self._request, self._compiled
 
 
 def told_by(compiled: ov.CompiledModel) -> tuple[str, dict[str, str]]:

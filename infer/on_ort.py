@@ -10,6 +10,8 @@ import onnxruntime as ort
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from infer.observed import Observed
+from infer.on_ort_observed import observe
 from infer.on_user_onnx import UserOrtSession
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
@@ -21,6 +23,11 @@ LEVELS = {
 }
 
 
+TF32_OFF = {"TF32": "off"}
+"""The CPU has none, and CUDA is told so."""
+RECORD_PLACES = "session.record_ep_graph_assignment_info"
+
+
 class CpuSession:
     """`InferenceSession.run` on numpy arrays."""
 
@@ -28,7 +35,7 @@ class CpuSession:
         self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
-        self._session = session
+        self._session, self._file = session, model.onnx
         self._input = session.get_inputs()[0].name
         self._outputs = [session.get_outputs()[0].name]
         self._channels_first = model.onnx_layout == "NCHW"
@@ -42,6 +49,9 @@ class CpuSession:
     def fetch(self, native: Logits) -> Logits:
         return native
 
+    def observe(self, native: Images) -> Observed:
+        return observe(self._file, self._session, TF32_OFF)
+
     def close(self) -> None:
         del self._session
 
@@ -53,7 +63,7 @@ class CudaSession:
         self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
-        self._session = session
+        self._session, self._file = session, model.onnx
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
         self._channels_first = model.onnx_layout == "NCHW"
@@ -72,6 +82,9 @@ class CudaSession:
 
     def fetch(self, native: ort.OrtValue) -> Logits:
         return native.numpy()
+
+    def observe(self, native: ort.OrtValue) -> Observed:
+        return observe(self._file, self._session, TF32_OFF)
 
     def close(self) -> None:
         del self._session
@@ -152,6 +165,7 @@ def session_of(
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry(RECORD_PLACES, "1")
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from assay.errors import InputError, NotInstalledError
 from assay.spec import Settings
+from infer.observed import Observed
+from infer.on_torch_observed import observe
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 from train.models import on_torch
 from train.weights import load_weights
@@ -24,7 +26,12 @@ class TorchSession:
     precision = "fp32"
 
     def __init__(
-        self, model: ModelFiles, forward: Forward, device: torch.device, memory_format: torch.memory_format
+        self,
+        model: ModelFiles,
+        forward: Forward,
+        device: torch.device,
+        memory_format: torch.memory_format,
+        observed: Forward | None = None,
     ) -> None:
         self.signature = signature_of(model, "NCHW")
         self.facts = {
@@ -32,6 +39,7 @@ class TorchSession:
             "memory format": str(memory_format).removeprefix("torch."),
         }
         self._forward, self._device, self._memory_format = forward, device, memory_format
+        self._observed = observed or forward
 
     def prepare(self, images: Images) -> Tensor:
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
@@ -47,6 +55,9 @@ class TorchSession:
 
     def fetch(self, native: Tensor) -> Logits:
         return native.cpu().numpy()
+
+    def observe(self, native: Tensor) -> Observed:
+        return observe(lambda: self._observed(native))
 
     def close(self) -> None:
         del self._forward
@@ -84,7 +95,8 @@ def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
     """
     check_compiler(settings)
     module, device = _module(model, settings)
-    return TorchSession(model, torch.compile(module, dynamic=False), device, torch.contiguous_format)
+    compiled = torch.compile(module, dynamic=False)
+    return TorchSession(model, compiled, device, torch.contiguous_format, observed=module)
 
 
 def check_compiler(settings: Settings) -> None:
@@ -123,6 +135,8 @@ def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.dev
         InputError: CUDA is asked for and there is none.
     """
     device = device_of(settings, 'Set bench.device = "cpu" in the study file')
+    if settings.device == "cuda":  # fp32 means fp32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if model.weights is None:
         raise InputError("A PyTorch runtime needs neutral weights", found="an ONNX file alone")
     module = on_torch.load(model.spec, load_weights(model.weights))

@@ -11,6 +11,8 @@ from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_jax import load_function, outputs_of
+from infer.observed import Observed
+from infer.on_jax_observed import observe
 from infer.runtime import ModelFiles, signature_of
 
 Arrays = Sequence[jax.Array]
@@ -35,6 +37,9 @@ class UserJaxSession:
 
     def fetch(self, native: Arrays) -> Array:
         return rows_of(self._model, [np.asarray(one) for one in native])
+
+    def observe(self, native: Arrays) -> Observed:
+        return observe(self._forward, native, self.run(native))
 
     def close(self) -> None:
         del self._forward

@@ -8,6 +8,8 @@ import onnxruntime as ort
 
 from assay.errors import ArtifactError
 from assay.user.arrays import Array, Records, inputs_of, rows_of
+from infer.observed import Observed
+from infer.on_ort_observed import observe
 from infer.runtime import ModelFiles, signature_of
 
 Feeds = Mapping[str, Array]
@@ -21,7 +23,7 @@ class UserOrtSession:
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, facts: dict[str, str]) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = facts
-        self._session, self._model = session, model.users
+        self._session, self._model, self._file = session, model.users, model.onnx
         self._outputs = [output.name for output in session.get_outputs()]
         names = [one.name for one in self._model.inputs]
         found = [one.name for one in session.get_inputs()]
@@ -39,6 +41,9 @@ class UserOrtSession:
 
     def fetch(self, native: Sequence[Array]) -> Array:
         return rows_of(self._model, native)
+
+    def observe(self, native: Feeds) -> Observed:
+        return observe(self._file, self._session, {})
 
     def close(self) -> None:
         del self._session

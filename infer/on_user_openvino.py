@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import openvino as ov
 
 from assay.user.arrays import Array, Records, inputs_of, rows_of
+from infer.observed import Observed
+from infer.on_openvino_observed import observe
 from infer.runtime import ModelFiles, signature_of
 
 Feeds = Mapping[str, ov.Tensor]
@@ -18,7 +20,8 @@ class UserOpenVinoSession:
     def __init__(self, model: ModelFiles, compiled: ov.CompiledModel, precision: str, facts: dict[str, str]) -> None:
         self.signature = signature_of(model, "NHWC")
         self.precision, self.facts = precision, facts
-        self._request = compiled.create_infer_request()
+        self._request, self._compiled = compiled.create_infer_request(), compiled
+        self._file = model.onnx
         self._model, self._outputs = model.users, range(len(compiled.outputs))
 
     def prepare(self, images: Records) -> Feeds:
@@ -35,5 +38,8 @@ class UserOpenVinoSession:
     def fetch(self, native: Sequence[ov.Tensor]) -> Array:
         return rows_of(self._model, [one.data.copy() for one in native])
 
+    def observe(self, native: Feeds) -> Observed:
+        return observe(self._file, self._compiled)
+
     def close(self) -> None:
-        del self._request
+        del self._request, self._compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,8 @@ from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_tf import Program, load_program, outputs_of
+from infer.observed import Observed
+from infer.on_tf_observed import observe
 from infer.runtime import ModelFiles, signature_of
 
 Tensors = Sequence[tf.Tensor]
@@ -21,7 +23,9 @@ class UserTensorSession:
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, forward: Callable[..., Tensors], device: str, program: Program) -> None:
+    def __init__(
+        self, model: ModelFiles, forward: tf.types.experimental.PolymorphicFunction, device: str, program: Program
+    ) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = {
             "tf intra-op threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
@@ -42,6 +46,9 @@ class UserTensorSession:
 
     def fetch(self, native: Tensors) -> Array:
         return rows_of(self._model, [one.numpy() for one in native])
+
+    def observe(self, native: Tensors) -> Observed:
+        return observe(self._forward.get_concrete_function().graph, self.run(native))
 
     def close(self) -> None:
         del self._forward, self._program

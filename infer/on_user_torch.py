@@ -12,7 +12,9 @@ from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.on_torch import Forward, forward_of, load_module
+from infer.observed import Observed
 from infer.on_torch import check_compiler, device_of
+from infer.on_torch_observed import observe
 from infer.runtime import ModelFiles, signature_of
 
 
@@ -21,10 +23,13 @@ class UserTorchSession:
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, forward: Forward, device: torch.device) -> None:
+    def __init__(
+        self, model: ModelFiles, forward: Forward, device: torch.device, observed: Forward | None = None
+    ) -> None:
         self.signature = signature_of(model, "NCHW")
         self.facts = {"torch threads": str(torch.get_num_threads())}
         self._model, self._forward, self._device = model.users, forward, device
+        self._observed = observed or forward
 
     def prepare(self, images: Records) -> Sequence[Tensor]:
         tensors = [torch.from_numpy(one).to(self._device) for one in inputs_of(self._model, images)]
@@ -38,6 +43,9 @@ class UserTorchSession:
 
     def fetch(self, native: Sequence[Tensor]) -> Array:
         return rows_of(self._model, [one.cpu().numpy() for one in native])
+
+    def observe(self, native: Sequence[Tensor]) -> Observed:
+        return observe(lambda: self._observed(native))
 
     def close(self) -> None:
         del self._forward
@@ -72,7 +80,9 @@ def load_compile(model: ModelFiles, settings: Settings) -> UserTorchSession:
     module, device = _module(model, settings)
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError("torch.compile compiles Python, and the model is TorchScript")
-    return UserTorchSession(model, forward_of(torch.compile(module, dynamic=False), model.users.location), device)
+    location = model.users.location
+    compiled = forward_of(torch.compile(module, dynamic=False), location)
+    return UserTorchSession(model, compiled, device, observed=forward_of(module, location))
 
 
 def _example(model: ModelFiles, device: torch.device) -> tuple[Tensor, ...]:

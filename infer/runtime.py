@@ -19,6 +19,7 @@ from assay.errors import InputError
 from assay.spec import ModelSpec, Settings, Signature
 from assay.user.arrays import repeated
 from assay.user.model import UserModel
+from infer.observed import Observed
 
 Native = TypeVar("Native")
 Images = NDArray[np.float32]
@@ -82,6 +83,9 @@ class Session(Protocol[Native]):
 
     def fetch(self, native: Native) -> Logits:
         """From the runtime's own form to float32 logits (batch, classes)."""
+
+    def observe(self, native: Native) -> Observed:
+        """Where a call of this input computes and in what; asked after all timing, it may take as long as a call."""
 
     def close(self) -> None:
         """Give back what the session holds."""
