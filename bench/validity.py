@@ -113,7 +113,8 @@ def reasons(cell: Cell) -> list[str]:
 
 def times_may_change(cell: Cell) -> bool:
     """Whether the cell is INVALID for a reason that another timing may not find: all but outputs that are wrong."""
-    return bool(cell.invalid) and cell.invalid != _wrong_outputs(cell)
+    lasting = {*_not_as_asked(cell), *_wrong_outputs(cell)}
+    return any(reason not in lasting for reason in cell.invalid)
 
 
 def to_time_again(cells: Sequence[Cell]) -> list[Cell]:

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
 from infer.observed import Observed
-from infer.on_ort_observed import observe
+from infer.on_ort_observed import RECORD_PLACES, observe
 from infer.on_user_onnx import UserOrtSession
 from infer.runtime import Images, Logits, ModelFiles, signature_of
 
@@ -25,7 +25,6 @@ LEVELS = {
 
 TF32_OFF = {"TF32": "off"}
 """The CPU has none, and CUDA is told so."""
-RECORD_PLACES = "session.record_ep_graph_assignment_info"
 
 
 class CpuSession:

@@ -11,11 +11,17 @@ from assay.precisions import least_exact
 from infer.observed import Observed, observed_of
 from infer.on_onnx_observed import ARITHMETIC, INTEGER, counts_of_file
 
+RECORD_PLACES = "session.record_ep_graph_assignment_info"
+"""What makes a session remember where its nodes went."""
 PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 
 
 def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str, str]) -> Observed:
-    """What the nodes of a session's file compute in, and where the arithmetic among them was placed."""
+    """What the nodes of a session's file compute in, and where the arithmetic among them was placed.
+
+    Args:
+        session: made with `RECORD_PLACES`.
+    """
     arithmetic, others = counts_of_file(file) if file else ({}, {})
     placed = _placed(session)
     deciding = {place for place, operators in placed.items() if operators & (ARITHMETIC | INTEGER)}

@@ -6,9 +6,11 @@ Pure functions of a `Results`; the report, the command line and the README quote
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from assay.precisions import FULL
 from assay.records import Interval
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
@@ -262,11 +264,32 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
     missing = [
         _nothing_ran(kind, side, results)
         for kind, side in sides.items()
-        if not any(is_timed(cell) and not cell.invalid and not agreement_fails(cell, results) for cell in side)
+        if not any(may_be_ranked(cell, results) for cell in side)
     ]
+    if not missing and (apart := _in_other_precisions(sides, results)):
+        return f"nothing is compared: {apart}."
     if not missing:
         return "both sides were timed, but no comparison was recorded."
     return f"nothing is compared: {'; '.join(missing)}."
+
+
+def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
+    """That native cells compute in less than any ONNX cell, so that a ratio would be no verdict on ONNX; else ""."""
+    found = {
+        kind: sorted({cell.precision or "fp32" for cell in side if may_be_ranked(cell, results)})
+        for kind, side in sides.items()
+    }
+    if set(found["native"]) & set(found["ONNX"]) or any(one in FULL for one in found["native"]):
+        return ""
+    return (
+        f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "
+        "smaller precision is no base for a verdict on ONNX"
+    )
+
+
+def may_be_ranked(cell: Cell, results: Results) -> bool:
+    """Whether a cell was timed, and its times and numbers may be believed."""
+    return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
 
 
 def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
@@ -303,11 +326,13 @@ def _labels(comparison: Comparison) -> tuple[str, str]:
 
 
 def _labels_with_precision(comparison: Comparison, results: Results) -> tuple[str, str]:
-    """The same, each with its precision where the two differ in it: then the ratio is not ONNX's alone."""
+    """The same, each with its precision where it is less than fp32, or the two differ in it: then the ratio is not
+    ONNX's alone.
+    """
     labels = _labels(comparison)
     cells = [_cell(name, comparison, results) for name in (comparison.onnx, comparison.native)]
     precisions = [(cell.precision or "fp32") if cell else "" for cell in cells]
-    if precisions[0] == precisions[1] or not all(precisions):
+    if not all(precisions) or (precisions[0] == precisions[1] and precisions[0] in FULL):
         return labels
     onnx, native = (f"{label} in {precision}" for label, precision in zip(labels, precisions, strict=True))
     return onnx, native

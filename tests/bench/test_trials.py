@@ -12,17 +12,34 @@ import polars
 import pytest
 
 from assay.errors import WorkerError
-from assay.results import SAMPLE_COLUMNS
+from assay.results import SAMPLE_COLUMNS, Comparison
 from assay.spec import ModelSpec, Settings
+from assay.user.model import Location, Tensor, UserModel
 from bench.schedule import Budget, Measured, measure
 from bench.summary import cells_of, comparisons_of
-from bench.trials import BUDGET_SPENT, LEAST_BLOCKS, WARM_UP_BLOCK, CellFacts, Group, Limits, Unit, timed_name
+from bench.trials import (
+    BUDGET_SPENT,
+    LEAST_BLOCKS,
+    WARM_UP_BLOCK,
+    CellFacts,
+    Group,
+    Limits,
+    Observation,
+    Unit,
+    timed_name,
+)
 from bench.unfinished import mark
 from bench.workers import Burst, Candidate
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
 
 SPEC = ModelSpec("bloodnet", 12, 3)
+USER = UserModel(
+    location=Location(path=Path("net.py"), function="build", form="function"),
+    kind="torch",
+    inputs=(Tensor(name="rows", dtype="float32", shape=(4,)),),
+    outputs=(Tensor(name="out", dtype="float32", shape=(2,)),),
+)
 
 
 @pytest.fixture
@@ -220,6 +237,50 @@ def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_co
     (comparison,) = comparisons_of(cells, samples)
     assert (comparison.native, comparison.onnx) == ("torch.eager", "ort.cpu@tf2onnx")
     assert comparison.ratios["ort.cpu@tf2onnx+int8"].value == pytest.approx(0.25, rel=0.01)
+
+
+def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[Comparison]:
+    """What is compared of a user's cells that were seen to compute in these precisions; the first one is slowest."""
+    model = ModelFiles(spec=group.candidates[0].model.spec, user=USER)
+    made = Group(group.name, tuple(Candidate(*pair, model) for pair in precisions), (1,), group.settings, group.images)
+    names = [made.cell_name(1, one.label) for one in made.candidates]
+    rows = [
+        (name, process, block, call, boundary, (9 - place) * 1_000_000 + 1000 * (process + block + call), 500)
+        for place, name in enumerate(names)
+        for process in range(3)
+        for block in range(3)
+        for call in range(5)
+        for boundary in ("host", "device")
+    ]
+    facts = [
+        CellFacts(
+            cell=name,
+            process=process,
+            precision="fp32",
+            seen=Observation(device="cpu", precision=precision, computed="", model="") if process == 0 else None,
+        )
+        for name, precision in zip(names, precisions.values(), strict=True)
+        for process in range(3)
+    ]
+    samples = polars.DataFrame(rows, schema=SAMPLE_COLUMNS, orient="row")
+    cells = cells_of([made], facts, samples, {}, {made.name: "key"})
+    assert [cell.precision for cell in cells] == list(precisions.values())
+    return comparisons_of(cells, samples)
+
+
+EAGER, SCRIPT = ("user.torch.eager", ""), ("user.torch.script", "")
+EXPORT, OTHER_EXPORT = ("ort.cpu", "torch-dynamo"), ("ort.cpu", "torch-script")
+
+
+def test_a_native_cell_of_reduced_precision_is_no_base_of_a_verdict_on_fp32(group: Group) -> None:
+    assert timed_in(group, {EAGER: "bf16", EXPORT: "fp32"}) == []
+    (found,) = timed_in(group, {EAGER: "fp32", SCRIPT: "bf16", EXPORT: "fp32"})
+    assert (found.native, found.onnx, found.precision) == ("user.torch.eager", "ort.cpu@torch-dynamo", "fp32")
+
+
+def test_a_model_of_reduced_precision_is_compared_with_its_like(group: Group) -> None:
+    (found,) = timed_in(group, {EAGER: "fp16", EXPORT: "fp16", OTHER_EXPORT: "fp32"})
+    assert (found.native, found.onnx, found.precision) == ("user.torch.eager", "ort.cpu@torch-dynamo", "fp16")
 
 
 def test_the_answer_on_onnx_does_not_drown_in_the_other_cells(group: Group) -> None:

@@ -12,7 +12,7 @@ from assay.records import Interval
 from assay.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
 from bench.schedule import Measured
 from bench.summary import NANOSECONDS_IN_MS, ranked
-from bench.validity import judged, reasons
+from bench.validity import judged, reasons, times_may_change
 
 AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
@@ -59,6 +59,13 @@ def test_a_quiet_cell_is_valid() -> None:
         ({"processor_use": 0.4}, "it was waiting"),
         ({"timed_agreement": WRONG}, "wrong outputs in timed calls: differs by 0.1"),
         ({"timed_agreement": None}, "were not compared"),
+        ({"asked_device": "cuda"}, "ran on cpu: cuda was asked for"),
+        ({"asked_precision": "fp32", "precision": "bf16"}, "computed in bf16: fp32 was asked for"),
+        ({"asked_precision": "fp32", "precision": "tf32"}, "computed in tf32: fp32 was asked for"),
+        (
+            {"asked_precision": "fp16", "precision": "fp16", "computed_in": "fp32"},
+            "computed in fp32: fp16 was asked for",
+        ),
     ],
 )
 def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dict[str, object], reason: str) -> None:
@@ -66,6 +73,18 @@ def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dic
     (found,) = reasons(changed)
     assert reason in found
     assert not ranked(changed.model_copy(update={"invalid": [found]}))
+
+
+def test_what_is_as_it_was_asked_for_or_was_not_asked_for_is_valid() -> None:
+    assert reasons(cell(asked_device="cpu", asked_precision="int8", precision="int8")) == []
+    assert reasons(cell(precision="bf16")) == []  # a user's model, or an older record
+
+
+def test_another_timing_changes_nothing_about_where_it_ran() -> None:
+    elsewhere = cell(asked_device="cuda")
+    elsewhere = elsewhere.model_copy(update={"invalid": reasons(elsewhere)})
+    assert not times_may_change(elsewhere)
+    assert times_may_change(elsewhere.model_copy(update={"invalid": [*elsewhere.invalid, "drift: +9.0%"]}))
 
 
 def test_an_unsure_or_small_drift_is_no_reason() -> None:

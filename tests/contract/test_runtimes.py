@@ -73,6 +73,9 @@ def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path:
         assert min(burst.host_ns + burst.device_ns) > 0
         assert sum(burst.host_ns + burst.device_ns) <= burst.wall_ns
         assert worker.peak_memory_mib() > 50
+        seen = worker.observe()
+        assert (seen.device, seen.precision) == ("cuda" if runtime == "ort.cuda" else "cpu", loaded.precision)
+        assert "not observed" not in seen.facts
     finally:
         worker.kill()
 
@@ -82,6 +85,8 @@ def test_a_ruler_answers_zeros_of_the_right_shape(runtime: str, place: Workspace
     worker = start(candidate(runtime, place), tmp_path)
     try:
         worker.load(Settings())
+        worker.warm(place.folder / "images.npy", 2, limit_seconds=0.1)
+        assert (worker.observe().device, worker.observe().precision) == ("cpu", "fp32")
         worker.write_logits(place.folder / "images.npy", 10, 4, tmp_path / "logits.npy")
         np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), np.zeros((10, CLASSES), np.float32))
     finally:

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from assay.records import Interval
+from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
 from bench.report.about_speed import what_is_told
 from bench.report.about_verdict import verdict as section
@@ -180,6 +181,23 @@ def test_no_native_cell() -> None:
 
 def test_both_were_timed_but_not_compared() -> None:
     assert "no comparison was recorded" in only(study(comparisons=[])).finding
+
+
+def test_native_cells_that_compute_in_less_are_no_base_and_are_named() -> None:
+    cells = [
+        cell.model_copy(update={"precision": "bf16" if cell.framework in FRAMEWORKS else "fp32"}) for cell in BASE.cells
+    ]
+    assert only(study(cells=cells, comparisons=[])).finding == (
+        "nothing is compared: the native runtimes compute in bf16 and those of ONNX in fp32, and a smaller precision "
+        "is no base for a verdict on ONNX."
+    )
+
+
+def test_a_comparison_in_reduced_precision_names_it() -> None:
+    results = compared((1.5, 1.4, 1.6), "faster")
+    halves = results.model_copy(update={"cells": [c.model_copy(update={"precision": "fp16"}) for c in results.cells]})
+    assert " in fp16 is " in only(halves).finding
+    assert " in fp16" not in only(results).finding
 
 
 def test_threads_are_named_only_where_they_differ() -> None:
