@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
 import numpy as np
 from jax2onnx import to_onnx
 
-from assay.user.on_jax import load_function, outputs_of
+from assay.user.on_jax import load_forward
 from export.request import ExportOutcome, versions_of
 from export.user_request import UserExportRequest
 
@@ -24,15 +25,15 @@ class Input:
 
 
 def export(request: UserExportRequest) -> ExportOutcome:
-    """Write the model; same errors as `load_function`."""
+    """Write the model; same errors as `assay.user.on_jax.load`."""
     model = request.model
-    function = load_function(model.location)
+    forward = load_forward(model)
     inputs = [
         Input(tuple(size or "batch" for size in model.open_shape_of(one)), np.dtype(one.dtype)) for one in model.inputs
     ]
 
     def flat(*arrays: jax.Array) -> object:
-        found = list(outputs_of(function(*arrays), model.location).values())
+        found = _apart(list(forward(*arrays).values()), arrays)
         return found[0] if len(found) == 1 else tuple(found)
 
     to_onnx(
@@ -46,3 +47,13 @@ def export(request: UserExportRequest) -> ExportOutcome:
         output_names=request.outputs,
     )
     return ExportOutcome("", (), versions_of("jax", "jax2onnx", "onnx"))
+
+
+def _apart(outputs: list[jax.Array], inputs: Sequence[jax.Array]) -> list[jax.Array]:
+    """The outputs, a copy in place of each that is an input or stands there twice: jax2onnx gives a value one name."""
+    seen = [id(one) for one in inputs]
+    found = []
+    for one in outputs:
+        found.append(jax.numpy.copy(one) if id(one) in seen else one)
+        seen.append(id(one))
+    return found

@@ -35,6 +35,8 @@ def export(request: UserExportRequest) -> ExportOutcome:
                 [name, one.dtype, model.open_shape_of(one)]
                 for name, one in zip(request.inputs, model.inputs, strict=True)
             ],
+            "names": [one.name for one in model.inputs],
+            "without": list(model.without),
             "outputs": request.outputs,
             "output": str(request.output.resolve()),
             "opset": request.opset,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from assay.user.on_torch import load_module, load_program
+from assay.user.on_torch import load_bound, load_program
+from assay.user.on_torch_named import ByPosition, traceable
 from export.request import ExportOutcome, versions_of
 from export.user_request import UserExportRequest
 
@@ -17,10 +18,10 @@ OLDEST_OPSET, NEWEST_SCRIPT_OPSET = 18, 20
 def export_dynamo(request: UserExportRequest) -> ExportOutcome:
     """By `torch.onnx.export(dynamo=True)`; a torch.export file is taken as it is, with its own dynamic dimensions."""
     model = request.model
-    program = model.location.form == "program"
-    any_batch = {0: torch.export.Dim("batch")} if not model.whole and model.batch is None else None
+    program = model.location.form == "program" and not model.without
+    traced = load_program(model.location) if program else _traceable(request)
     torch.onnx.export(
-        load_program(model.location) if program else load_module(model.location),
+        traced,
         () if program else _example(request),
         request.output,
         dynamo=True,
@@ -28,7 +29,7 @@ def export_dynamo(request: UserExportRequest) -> ExportOutcome:
         external_data=False,
         input_names=request.inputs,
         output_names=request.outputs,
-        dynamic_shapes=tuple(any_batch for _ in model.inputs) if any_batch and not program else None,
+        dynamic_shapes=None if program else _dynamic_shapes(request, traced),
         verbose=False,
     )
     return _outcome()
@@ -39,16 +40,36 @@ def export_script(request: UserExportRequest) -> ExportOutcome:
     model = request.model
     any_batch = not model.whole and model.batch is None
     torch.onnx.export(
-        load_module(model.location),
+        _traceable(request),
         _example(request),
         request.output,
         dynamo=False,
         opset_version=min(request.opset, NEWEST_SCRIPT_OPSET),
         input_names=request.inputs,
         output_names=request.outputs,
-        dynamic_axes={name: {0: "batch"} for name in (*request.inputs, *request.outputs)} if any_batch else None,
+        dynamic_axes={name: {0: "batch"} for name in (*_batched(request), *request.outputs)} if any_batch else None,
     )
     return _outcome()
+
+
+def _traceable(request: UserExportRequest) -> nn.Module:
+    module, binding = load_bound(request.model)
+    return traceable(module, binding, request.model.without, _example(request))
+
+
+def _dynamic_shapes(request: UserExportRequest, traced: object) -> tuple[object, ...] | None:
+    """Each input's open dimensions, one entry an argument of what is traced; None where the batch is fixed."""
+    model = request.model
+    if model.whole or model.batch is not None:
+        return None
+    batch = {0: torch.export.Dim("batch")}
+    shapes = tuple(None if one.shared else batch for one in model.inputs)
+    return (shapes,) if isinstance(traced, ByPosition) else shapes  # its one argument is *inputs
+
+
+def _batched(request: UserExportRequest) -> list[str]:
+    """Names of the inputs that have the batch."""
+    return [name for name, one in zip(request.inputs, request.model.inputs, strict=True) if not one.shared]
 
 
 def _example(request: UserExportRequest) -> tuple[Tensor, ...]:

@@ -10,8 +10,8 @@ import numpy as np
 from jax.extend import core
 
 from assay.user.loaded import Array
-from assay.user.model import Location
-from assay.user.on_jax import load_function, outputs_of
+from assay.user.model import UserModel
+from assay.user.on_jax import load_forward
 from export.source import Followed, Source, Step
 
 LONGEST_PARAMETER = 40
@@ -21,29 +21,29 @@ OF_THEIR_OWN = {"scan", "while", "cond"}
 """Their functions run several times, or not at all: one step."""
 
 
-def follow(location: Location, names: Sequence[str], inputs: Sequence[Array], *, double: bool) -> Followed:
+def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
     """Every equation of one call, each value named by its primitive and its place.
 
     Args:
-        names: of the inputs.
+        inputs: in the order of the model's.
         double: call the function with float64, 64-bit types on; else as it is.
 
     Raises:
         AssayError: the user's code fails.
     """
-    function = load_function(location)
+    forward, names = load_forward(model), [one.name for one in model.inputs]
     with jax.enable_x64(bool(double or jax.config.jax_enable_x64)):
-        return _followed(function, location, names, inputs, double=double)
+        return _followed(forward, names, inputs, double=double)
 
 
 def _followed(
-    function: Callable[..., object], location: Location, names: Sequence[str], inputs: Sequence[Array], *, double: bool
+    forward: Callable[..., dict[str, jax.Array]], names: Sequence[str], inputs: Sequence[Array], *, double: bool
 ) -> Followed:
     arrays = [one.astype(np.float64) if double and one.dtype.kind == "f" else one for one in inputs]
-    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*map(jax.numpy.asarray, arrays))
+    closed, shapes = jax.make_jaxpr(forward, return_shape=True)(*map(jax.numpy.asarray, arrays))
     recorder = _Recorder(dict(zip(names, arrays, strict=True)))
     results = recorder.run(closed.jaxpr, closed.consts, [*map(jax.numpy.asarray, arrays)], list(names))
-    outputs = outputs_of(jax.tree.unflatten(jax.tree.structure(shapes), results), location)
+    outputs = jax.tree.unflatten(jax.tree.structure(shapes), results)
     source = Source(recorder.values, frozenset(), tuple(recorder.steps))
     return Followed(source, {name: np.asarray(value) for name, value in outputs.items()})
 

@@ -8,15 +8,16 @@ from functools import partial
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import ModelProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto
 
 from assay.errors import ArtifactError, InputError
-from assay.user.loaded import Compute, Loaded
+from assay.user.loaded import Called, Compute, Loaded
 from assay.user.model import Declared, Location
 from export.inspect import one_line, read_model
 from export.on_onnx_double import without_initialisers
 from export.on_onnx_exact import exact_of
 from export.on_onnx_random import per_call_operators, random_operators
+from export.on_onnx_signature import dimensions_of, other_than_numbers, refuse_incomparable, type_of, without_outputs
 
 Array = NDArray[np.generic]
 
@@ -29,10 +30,16 @@ def load(location: Location) -> Loaded:
     """
     model = read_model(location.path)
     declared = tuple(_declared(value) for value in without_initialisers(model.graph))
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        kept = without_outputs(model, without, str(location))
+        refuse_incomparable(kept.graph.output, str(location))
+        outputs = [one.name for one in kept.graph.output]
+        return _native(location, names, outputs), lambda: double(kept, location.name)
+
     return Loaded(
         declared,
-        _native(location, [one.name for one in declared]),
-        lambda: double(model, location.name),
+        called,
         random=partial(random_operators, model),
         per_call=partial(per_call_operators, model),
     )
@@ -44,7 +51,7 @@ def double(model: ModelProto, name: str) -> Compute:
     return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 
 
-def _native(location: Location, names: Sequence[str]) -> Compute:
+def _native(location: Location, names: Sequence[str], outputs: Sequence[str]) -> Compute:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -52,11 +59,10 @@ def _native(location: Location, names: Sequence[str]) -> Compute:
         session = ort.InferenceSession(location.path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
         raise ArtifactError(f"ONNX Runtime refuses {location}", found=one_line(error)) from error
-    outputs = [output.name for output in session.get_outputs()]
 
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         try:
-            found = session.run(outputs, dict(zip(names, inputs, strict=True)))
+            found = session.run(list(outputs), dict(zip(names, inputs, strict=True)))
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"{location} does not run", found=one_line(error)) from error
         return dict(zip(outputs, map(np.asarray, found), strict=True))
@@ -69,11 +75,11 @@ def _declared(value: ValueInfoProto) -> Declared:
     Raises:
         InputError: it is no tensor of numbers of a fixed rank.
     """
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape") or tensor.elem_type in {0, 8}:
-        raise InputError(f"Input '{value.name}' cannot be made", expected="a tensor of numbers with a fixed rank")
-    shape = tuple(
-        int(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or f"dimension_{place}"
-        for place, dimension in enumerate(tensor.shape.dim)
-    )
-    return Declared(name=value.name, dtype=helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape=shape)
+    shape, other = dimensions_of(value), other_than_numbers(value)
+    if shape is None or other:
+        raise InputError(
+            f"Input '{value.name}' cannot be made",
+            expected="a tensor of numbers with a fixed rank",
+            found=other or "a tensor of any rank",
+        )
+    return Declared(name=value.name, dtype=type_of(value), shape=shape)

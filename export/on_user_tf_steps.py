@@ -10,8 +10,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from assay.errors import InputError
 from assay.user.loaded import Array
-from assay.user.model import Location
-from assay.user.on_tf import load_program, outputs_of
+from assay.user.model import UserModel
+from assay.user.on_tf import load_forward
 from assay.user.on_tf_double import widened_graph
 from export.source import Followed, Source, Step
 
@@ -25,21 +25,22 @@ ENTERS, LEAVES, BACK = {"Enter", "Switch", "NextIteration"}, {"Exit", "Merge"}, 
 a round of a loop."""
 
 
-def follow(location: Location, names: Sequence[str], inputs: Sequence[Array], *, double: bool) -> Followed:
+def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
     """Every operator of the graph of one call, each value named as TensorFlow names the tensor.
 
     Args:
-        names: of the inputs.
+        inputs: in the order of the model's.
         double: compute the graph in float64; else as it is.
 
     Raises:
         AssayError: the user's code fails, or TensorFlow does not compute the graph so.
     """
-    program = load_program(location)
+    forward, keeps = load_forward(model)
+    names = [one.name for one in model.inputs]
     kept: list[str] = []
 
     def call(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        outputs = outputs_of(program.call(*tensors), location)
+        outputs = forward(*tensors)
         kept[:] = outputs
         return [tf.identity(one) for one in outputs.values()]
 
@@ -53,6 +54,8 @@ def follow(location: Location, names: Sequence[str], inputs: Sequence[Array], *,
         raise InputError(
             "TensorFlow's graph of the model cannot be followed", found=" ".join(str(error).split())[:300]
         ) from error
+    finally:
+        del keeps
 
 
 def _followed(

@@ -13,31 +13,32 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
 from assay.user.loaded import Array
-from assay.user.model import Location
-from assay.user.on_torch import forward_of, load_module
+from assay.user.model import UserModel
+from assay.user.on_torch import load_bound
 from assay.user.on_torch_double import float64_throughout
+from assay.user.on_torch_named import forward_of
 from export.source import Followed, Source, Step
 
 LONGEST_ARGUMENT = 40
 MOVES_NOTHING = {"aten::detach", "aten::alias", "aten::lift_fresh", "aten::_to_copy"}
 
 
-def follow(location: Location, names: Sequence[str], inputs: Sequence[Array], *, double: bool) -> Followed:
+def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
     """Every operator that reaches a kernel in one call, each value named by its module and the operator.
 
     Args:
-        names: of the inputs.
+        inputs: in the order of the model's.
         double: widen the parameters, the inputs and all that is computed; else the model computes as it is.
 
     Raises:
         AssayError: the user's code fails, or reads the bits of a number in float64.
     """
-    module = load_module(location)
+    module, binding = load_bound(model)
     module = module.double() if double else module
     tensors = [_tensor(one, double=double) for one in inputs]
-    recorder = _Recorder(dict(zip(names, tensors, strict=True)))
+    recorder = _Recorder(dict(zip((one.name for one in model.inputs), tensors, strict=True)))
     with float64_throughout() if double else nullcontext(), _watched(module, recorder), recorder:
-        outputs = forward_of(module, location)(tensors)
+        outputs = forward_of(module, binding, model.without, str(model.location))(tensors)
     source = Source(recorder.values, frozenset(), tuple(recorder.steps))
     return Followed(source, {name: value.numpy().copy() for name, value in outputs.items()})
 

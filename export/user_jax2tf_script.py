@@ -1,16 +1,16 @@
 """The other side of `export.from_user_jax2tf`: `python -P -m export.user_jax2tf_script request.json`.
 
-It runs in the tool environment: nothing of ours that needs more than numpy may be imported here.
+It runs in the tool environment: nothing of ours that needs more than JAX and numpy may be imported here.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from assay.user.source import built
 from export.jax2tf_script import PACKAGES
@@ -22,29 +22,37 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     inputs = [(name, dtype, tuple(shape)) for name, dtype, shape in request["inputs"]]
     function = cast("Callable[..., object]", built(Path(request["path"]), request["function"]))
-    transforms = convert(function, inputs, request["outputs"], Path(request["output"]), request["opset"])
+    forward = _flat(function, request)
+    transforms = convert(forward, inputs, request["outputs"], Path(request["output"]), request["opset"])
     answer = {"transforms": transforms, "versions": {name: metadata.version(name) for name in PACKAGES}}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 
+def _flat(function: Callable[..., object], request: Mapping[str, Any]) -> Callable[..., list[object]]:
+    """The function of arrays by position, which gives a list of arrays."""
+    from assay.user.on_jax_named import by_name  # noqa: PLC0415  only the process that converts loads JAX
+
+    forward = by_name(function, request["names"], request["without"], request["function"])
+    return lambda *arrays: list(forward(*arrays).values())
+
+
 def convert(
-    function: Callable[..., object],
+    function: Callable[..., list[object]],
     inputs: list[tuple[str, str, tuple[int | None, ...]]],
     names: list[str],
     output: Path,
     opset: int,
 ) -> tuple[str, ...]:
-    """JAX to TensorFlow operators to ONNX; see `export.jax2tf_script.convert` for the settings."""
-    import jax  # noqa: PLC0415  only the process that converts loads it
-    from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
+    """JAX to TensorFlow operators to ONNX; see `export.jax2tf_script.convert` for the settings.
 
-    def flat(*arrays: jax.Array) -> list[jax.Array]:
-        found: list[jax.Array] = jax.tree.leaves(function(*arrays))
-        return found
+    Args:
+        function: of arrays by position to a list of arrays, in the order of `names`.
+    """
+    from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
 
     shapes = [f"({', '.join('batch' if size is None else str(size) for size in shape)})" for _, _, shape in inputs]
     converted = jax2tf.convert(
-        flat, polymorphic_shapes=shapes, with_gradient=True, native_serialization=False, enable_xla=False
+        function, polymorphic_shapes=shapes, with_gradient=True, native_serialization=False, enable_xla=False
     )
     return write_function(lambda *tensors: dict(zip(names, converted(*tensors), strict=True)), inputs, output, opset)
 

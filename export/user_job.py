@@ -123,7 +123,10 @@ def _exported(request: ExportMessage, path: Path) -> tuple[ExportOutcome, float]
     if request.exporter == GIVEN:
         import onnx  # noqa: PLC0415  only the process that opens files loads it
 
-        onnx.save(read_model(request.model.location.path), path)
+        from export.on_onnx_signature import without_outputs  # noqa: PLC0415
+
+        given = read_model(request.model.location.path)
+        onnx.save(without_outputs(given, request.model.without, str(request.model.location)), path)
         return ExportOutcome("", (), {}), 0.0
     route = cast("Callable[[UserExportRequest], ExportOutcome]", USER_EXPORTERS[request.exporter].load())
     begun = time.perf_counter()

@@ -123,13 +123,12 @@ def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tu
         AssayError: it cannot be followed.
     """
     follow = cast("Follow", importlib.import_module(FOLLOWERS[model.kind]).follow)
-    names = [one.name for one in model.inputs]
     count = 1 if model.whole else model.batch or 1
     inputs = inputs_of(model, repeated(records[list(worst[:count])], count))
-    native = follow(model.location, names, inputs, double=False)
+    native = follow(model, inputs, double=False)
     followed, double = native, False
     with contextlib.suppress(AssayError):
-        exact = follow(model.location, names, inputs, double=True)
+        exact = follow(model, inputs, double=True)
         pairs = zip(exact.outputs.values(), native.outputs.values(), strict=True)
         double = not any(differs(ours, theirs) for ours, theirs in pairs)
         followed = exact if double else native
@@ -138,7 +137,7 @@ def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tu
     if model.whole or model.batch or more <= 1:
         return followed, inputs
     inputs = inputs_of(model, records[list(worst[:more])])
-    return follow(model.location, names, inputs, double=double), inputs
+    return follow(model, inputs, double=double), inputs
 
 
 def _worst_first(request: LocaliseMessage, records: np.ndarray) -> list[int]:

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -33,7 +34,9 @@ from assay.user.watched import slowest_call, watched
 from assay.values import is_whole, settled
 from export.pair_inputs import read_arrays
 from export.user_calls import MOST_ROWS, company_matters, computed
-from export.user_inputs import Form, declared_inputs, form_of, records_of
+from export.user_inputs import Form, form_of, records_of
+from export.user_outputs import refuse_incomparable, steady_sizes
+from export.user_shapes import declared_inputs
 from export.user_steadiness import Steadiness
 from export.user_undecided import Asked, refusal_of_rows, refusal_of_shapes
 
@@ -42,8 +45,12 @@ Array = NDArray[np.generic]
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
 """The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
+TRIED_ROWS = 5
+"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
 MOST_EVALUATED = 8
 """Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
+TRIED_ROWS = 5
+"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
 LOADERS: dict[Kind, tuple[str, str]] = {
     "torch": ("assay.user.on_torch", "cpu"),
     "tf": ("assay.user.on_tf", "cpu"),
@@ -68,6 +75,7 @@ class ProbeRequest(BaseModel):
         dimensions: sizes of dynamic dimensions by name.
         inputs: .npz or folder of .npy; None draws them.
         batches: rows of the calls that will be timed.
+        without: outputs that are left out.
         folder: takes `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a reference.
     """
 
@@ -79,6 +87,7 @@ class ProbeRequest(BaseModel):
     inputs: Path | None
     batches: tuple[int, ...]
     folder: Path
+    without: tuple[str, ...] = ()
 
 
 class Probed(BaseModel):
@@ -107,7 +116,16 @@ def probe(request: ProbeRequest) -> Probed:
     arrays = read_arrays(request.inputs) if request.inputs else {}
     declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
-    model, records, native = _run(location, declared, arrays, request.batches, loaded)
+    names = [one.name for one in declared]
+
+    def ready(fresh: Loaded) -> Loaded:
+        bound = fresh.bound(names, request.without)
+        return replace(bound, native=steady_sizes(bound.native, location))
+
+    loaded = ready(loaded)
+    again = Asked(loaded, lambda: ready(load(location)[1]))
+    model, records, native = _run(location, declared, arrays, request.batches, again)
+    model = model.model_copy(update={"without": request.without})
     chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
@@ -169,15 +187,15 @@ def load(location: Location) -> tuple[Location, Loaded]:
 
 
 def _run(
-    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], loaded: Loaded
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
 ) -> tuple[UserModel, Records, Array]:
     """The model with its outputs, the records, and its own outputs on those that are compared.
 
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
     rows must treat them one by one.
     """
-    form, native = form_of(declared), loaded.native
-    steady = Steadiness(location, native, lambda: load(location)[1].native, loaded.random)
+    form, native = form_of(declared), asked.loaded.native
+    steady = Steadiness(location, native, lambda: asked.again().native, asked.loaded.random)
     model, records = _described(location, form, arrays, batches, steady)
     if model is not None:
         rows = computed(model, native, records[:MOST_ROWS])
@@ -186,14 +204,18 @@ def _run(
             return model, records, rows
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
-            asked = Asked(loaded, lambda: load(location)[1])
-            raise refusal_of_rows(model, declared[0], asked, records[:MOST_ROWS], apart, drawn=not arrays)
+            raise refusal_of_rows(model, _with_batch(declared), asked, records[:MOST_ROWS], apart, drawn=not arrays)
     elif form.batch is None:
-        raise refusal_of_shapes(location, declared[0])
+        raise refusal_of_shapes(location, _with_batch(declared))
     form = form_of(declared, whole=True)
     model, records = _described(location, form, arrays, batches, steady)
     assert model is not None, "a whole call has a row for itself"
     return model, records, computed(model, native, records[:MOST_ROWS])
+
+
+def _with_batch(declared: Sequence[Declared]) -> Declared:
+    """The first input that has the batch."""
+    return next(one for one in declared if one.shape and isinstance(one.shape[0], str))
 
 
 def _described(
@@ -203,12 +225,13 @@ def _described(
     records = records_of(form, arrays, max(batches))
     kind = cast("Kind", location.kind)
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
-    count = 1 if form.whole else form.batch or 2
+    count = 1 if form.whole else form.batch or TRIED_ROWS
     inputs = inputs_of(model, repeated(records, count))
     outputs = steady.native(inputs)
-    _refuse_others(outputs, location)
+    refuse_incomparable(outputs, location)
     steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
+        steady.native(inputs_of(model, repeated(records[::-1], count)))  # sizes that depend on the values are told
         return None, records
     taken = set() if kind == "onnx" else {one.name for one in form.inputs}
     found = tuple(
@@ -224,16 +247,6 @@ def _beside(name: str, taken: set[str]) -> str:
         name += "_out"
     taken.add(name)
     return name
-
-
-def _refuse_others(outputs: dict[str, Array], location: Location) -> None:
-    for name, value in outputs.items():
-        if value.dtype.kind not in "fiub" or not value.size:
-            raise InputError(
-                f"Output '{name}' of {location} cannot be compared",
-                expected="a tensor of numbers",
-                found=f"{value.dtype} {value.shape}",
-            )
 
 
 def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
-from assay.user.on_jax import load_function, outputs_of
+from assay.user.on_jax import load_forward
 from infer.observed import Observed
 from infer.on_jax_observed import observe
 from infer.runtime import ModelFiles, signature_of
@@ -56,9 +56,9 @@ def load_jit(model: ModelFiles, settings: Settings) -> UserJaxSession:
     except RuntimeError as error:
         raise InputError(f"JAX finds no {settings.device} device", remedy="Leave --device cuda out") from error
     with jax.default_device(device):
-        function = load_function(user.location)
+        named = load_forward(user)
 
     def forward(*arrays: jax.Array) -> Arrays:
-        return list(outputs_of(function(*arrays), user.location).values())
+        return list(named(*arrays).values())
 
     return UserJaxSession(model, jax.jit(forward), device)

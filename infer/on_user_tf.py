@@ -10,7 +10,7 @@ import tensorflow as tf
 from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
-from assay.user.on_tf import Program, load_program, outputs_of
+from assay.user.on_tf import load_forward
 from infer.observed import Observed
 from infer.on_tf_observed import observe
 from infer.runtime import ModelFiles, signature_of
@@ -24,14 +24,14 @@ class UserTensorSession:
     precision = "fp32"
 
     def __init__(
-        self, model: ModelFiles, forward: tf.types.experimental.PolymorphicFunction, device: str, program: Program
+        self, model: ModelFiles, forward: tf.types.experimental.PolymorphicFunction, device: str, keeps: object
     ) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = {
             "tf intra-op threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
             "tf inter-op threads": str(tf.config.threading.get_inter_op_parallelism_threads()),
         }
-        self._model, self._forward, self._device, self._program = model.users, forward, device, program
+        self._model, self._forward, self._device, self._keeps = model.users, forward, device, keeps
 
     def prepare(self, images: Records) -> Tensors:
         with tf.device(self._device):
@@ -51,7 +51,7 @@ class UserTensorSession:
         return observe(self._forward.get_concrete_function().graph, self.run(native))
 
     def close(self) -> None:
-        del self._forward, self._program
+        del self._forward, self._keeps
 
 
 def load_function(model: ModelFiles, settings: Settings) -> UserTensorSession:
@@ -74,11 +74,11 @@ def _graph(model: ModelFiles, settings: Settings, *, xla: bool) -> UserTensorSes
     device = "/GPU:0" if settings.device == "cuda" else "/CPU:0"
     user = model.users
     with tf.device(device):
-        program = load_program(user.location)
+        named, keeps = load_forward(user)
 
     def forward(*tensors: tf.Tensor) -> Tensors:
-        return list(outputs_of(program.call(*tensors), user.location).values())
+        return list(named(*tensors).values())
 
     signature = [tf.TensorSpec(user.open_shape_of(one), np.dtype(one.dtype)) for one in user.inputs]
     function = tf.function(forward, input_signature=signature, jit_compile=xla)
-    return UserTensorSession(model, function, device, program)
+    return UserTensorSession(model, function, device, keeps)

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from assay.errors import InputError
 from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
-from assay.user.on_torch import Forward, forward_of, load_module
+from assay.user.binding import Binds, by_position
+from assay.user.on_torch import load_bound
+from assay.user.on_torch_named import Forward, forward_of, traceable
 from infer.observed import Observed
 from infer.on_torch import check_compiler, device_of
 from infer.on_torch_observed import observe
@@ -56,18 +58,23 @@ class UserTorchSession:
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> UserTorchSession:
-    module, device = _module(model, settings)
-    return UserTorchSession(model, forward_of(module, model.users.location), device)
+    module, binding, device = _module(model, settings)
+    return UserTorchSession(model, _forward(model, module, binding), device)
 
 
 def load_script(model: ModelFiles, settings: Settings) -> UserTorchSession:
     """What is a TorchScript file already is frozen; everything else is traced first."""
-    module, device = _module(model, settings)
+    module, binding, device = _module(model, settings)
+    if isinstance(module, torch.jit.ScriptModule):
+        return UserTorchSession(model, _forward(model, torch.jit.freeze(module), binding), device)
+    example = _example(model, device)
     with torch.inference_mode():
-        if not isinstance(module, torch.jit.ScriptModule):
-            module = torch.jit.trace(module, _example(model, device), strict=False, check_trace=False)
-        frozen = torch.jit.freeze(module)
-    return UserTorchSession(model, forward_of(frozen, model.users.location), device)
+        traced = torch.jit.trace(
+            traceable(module, binding, model.users.without, example), example, strict=False, check_trace=False
+        )
+        frozen = torch.jit.freeze(traced)
+    forward = forward_of(frozen, by_position(len(example)), (), str(model.users.location))
+    return UserTorchSession(model, forward, device)
 
 
 def load_compile(model: ModelFiles, settings: Settings) -> UserTorchSession:
@@ -77,12 +84,15 @@ def load_compile(model: ModelFiles, settings: Settings) -> UserTorchSession:
         NotInstalledError: there is no C++ compiler.
     """
     check_compiler(settings)
-    module, device = _module(model, settings)
+    module, binding, device = _module(model, settings)
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError("torch.compile compiles Python, and the model is TorchScript")
-    location = model.users.location
-    compiled = forward_of(torch.compile(module, dynamic=False), location)
-    return UserTorchSession(model, compiled, device, observed=forward_of(module, location))
+    compiled = _forward(model, torch.compile(module, dynamic=False), binding)
+    return UserTorchSession(model, compiled, device, observed=_forward(model, module, binding))
+
+
+def _forward(model: ModelFiles, module: nn.Module, binding: Binds) -> Forward:
+    return forward_of(module, binding, model.users.without, str(model.users.location))
 
 
 def _example(model: ModelFiles, device: torch.device) -> tuple[Tensor, ...]:
@@ -91,11 +101,12 @@ def _example(model: ModelFiles, device: torch.device) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(np.zeros(shape, dtype)).to(device) for shape, dtype in shapes)
 
 
-def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.device]:
-    """The model on its device, after PyTorch has been told its threads.
+def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, Binds, torch.device]:
+    """The model on its device and how inputs go into it, after PyTorch has been told its threads.
 
     Raises:
         InputError: CUDA is asked for and there is none; or the user's code fails.
     """
     device = device_of(settings, "Leave --device cuda out")
-    return load_module(model.users.location).to(device), device
+    module, binding = load_bound(model.users)
+    return module.to(device), binding, device

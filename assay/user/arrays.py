@@ -31,13 +31,16 @@ def repeated(records: NDArray[Kind], count: int) -> NDArray[Kind]:
 def inputs_of(model: UserModel, records: Records) -> list[Array]:
     """The inputs of one call, contiguous and in the model's order.
 
-    A single input, a single row and a whole call are views; several inputs of several rows are copied into place.
+    A single input, a single row and a whole call are views; several inputs of several rows are copied into place. What
+    all records of a call share is the first one's.
 
     Args:
         records: of `record_type`, (batch,); (1,) where a record is a whole call.
     """
-    source = records[0] if model.whole else records
-    return [np.require(source[one.name], requirements="C") for one in model.inputs]
+    return [
+        np.require((records[0] if model.whole or one.shared else records)[one.name], requirements="C")
+        for one in model.inputs
+    ]
 
 
 def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:

@@ -61,22 +61,38 @@ class Location(Record):
 
 
 class Declared(Record):
-    """An input as the file or the user declares it; a dimension is a number, or a name where it is dynamic."""
+    """An input as the file or the user declares it; a dimension is a number, or a name where it is dynamic.
+
+    Attributes:
+        optional: the model runs without it; nobody gives it unless the user names it.
+    """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...]
+    optional: bool = False
 
     def __str__(self) -> str:
         return f"'{self.name}' {self.dtype} [{', '.join(map(str, self.shape))}]"
 
 
+def unnamed(name: str, place: int) -> str:
+    """What a dimension of an input is called that its file leaves open without a name; each is one of its own."""
+    return f"{name}.{place}"
+
+
 class Tensor(Record):
-    """One input or output, with the shape of one record: without the batch where records are rows."""
+    """One input or output, with the shape of one record: without the batch where records are rows.
+
+    Attributes:
+        shared: an input that has no batch where the others have one, such as a threshold: it is the same for all
+            records of a call.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    shared: bool = False
 
     @property
     def size(self) -> int:
@@ -89,6 +105,7 @@ class UserModel(Record):
     Attributes:
         whole: a record is a whole call, not a row of a batch.
         batch: rows of every call where the model has a fixed number; None where it takes any.
+        without: names of outputs that the user leaves out: nothing of ours computes, compares or exports them.
         fingerprint: hash of its files, of the source that was run, and of what it computed: it changes with the model.
     """
 
@@ -98,6 +115,7 @@ class UserModel(Record):
     outputs: tuple[Tensor, ...]
     whole: bool = False
     batch: int | None = None
+    without: tuple[str, ...] = ()
     fingerprint: str = ""
 
     @property
@@ -120,11 +138,11 @@ class UserModel(Record):
 
     def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
         """Shape of an input in a call with so many records."""
-        return tensor.shape if self.whole else (batch, *tensor.shape)
+        return tensor.shape if self.whole or tensor.shared else (batch, *tensor.shape)
 
     def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
         """The same with None for a batch that may be any."""
-        return tensor.shape if self.whole else (self.batch, *tensor.shape)
+        return tensor.shape if self.whole or tensor.shared else (self.batch, *tensor.shape)
 
     @property
     def example_batch(self) -> int:

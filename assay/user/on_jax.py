@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from assay.errors import InputError
-from assay.user.loaded import Array, Compute, Loaded, keys_of, named
-from assay.user.model import Location
+from assay.user.loaded import Array, Called, Compute, Loaded
+from assay.user.model import Location, UserModel
+from assay.user.on_jax_named import Forward, by_name
 from assay.user.source import built, explained
 
 
@@ -18,41 +19,39 @@ def load(location: Location) -> Loaded:
     Raises:
         InputError: the function fails, or gives nothing that can be called.
     """
-    function = load_function(location)
-    return Loaded((), _compute(function, location), lambda: _double(function, location))
+    function = _load_function(location)
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        forward = by_name(function, names, without, str(location))
+        return _compute(forward, location), lambda: _double(forward, location)
+
+    return Loaded((), called)
 
 
-def load_function(location: Location) -> Callable[..., object]:
-    """The function of arrays; same errors as `load`."""
+def load_forward(model: UserModel) -> Forward:
+    """The model as a function of arrays by position to arrays by name; same errors as `load`."""
+    function = _load_function(model.location)
+    return by_name(function, [one.name for one in model.inputs], model.without, str(model.location))
+
+
+def _load_function(location: Location) -> Callable[..., object]:
     function = built(location.path, location.function)
     if not callable(function):
         raise InputError(f"{location} gives no model", expected="a function of arrays", found=type(function).__name__)
     return function
 
 
-def outputs_of(outputs: object, location: Location) -> dict[str, jax.Array]:
-    """
-    Raises:
-        InputError: something in it is no array.
-    """
-    leaves = jax.tree.leaves(outputs)
-    wrong = [type(leaf).__name__ for leaf in leaves if not isinstance(leaf, jax.Array | np.ndarray)]
-    if wrong:
-        raise InputError(f"{location} returns something else than arrays", found=", ".join(sorted(set(wrong))))
-    return named(leaves, sorted(keys_of(outputs)))  # JAX sorts the keys of dictionaries
-
-
-def _compute(function: Callable[..., object], location: Location) -> Compute:
+def _compute(forward: Forward, location: Location) -> Compute:
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...)"):
-            outputs = outputs_of(function(*map(jax.numpy.asarray, inputs)), location)
+            outputs = forward(*map(jax.numpy.asarray, inputs))
             return {name: np.asarray(value) for name, value in outputs.items()}
 
     return compute
 
 
-def _double(function: Callable[..., object], location: Location) -> Compute:
+def _double(forward: Forward, location: Location) -> Compute:
     """The same function of float64; 64-bit types are on from here, after its weights have been made without."""
     jax.config.update("jax_enable_x64", True)
-    compute = _compute(function, location)
+    compute = _compute(forward, location)
     return lambda inputs: compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import Parameter
 
 import keras
 import numpy as np
@@ -11,27 +12,34 @@ import tensorflow as tf
 
 from assay.boxing import is_trusted
 from assay.errors import ArtifactError, InputError
-from assay.user.loaded import Array, Compute, Loaded, keys_of, named
-from assay.user.model import Declared, Location
+from assay.user.binding import binding_of, parameters_of
+from assay.user.loaded import Array, Called, Compute, Loaded
+from assay.user.model import Declared, Location, UserModel, unnamed
 from assay.user.on_keras_file import check_keras_file
+from assay.user.on_keras_inputs import call_of, declared_by
 from assay.user.on_saved_model import check_saved_model
+from assay.user.outputs import kept_outputs, named_outputs
 from assay.user.source import built, explained
 
 SIGNATURE = "serving_default"
+Forward = Callable[..., dict[str, tf.Tensor]]
+"""Tensors by position to tensors by name."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A callable of tensors by position.
+    """A callable of tensors.
 
     Attributes:
         declared: its inputs, where the model says.
         keeps: what must live as long as the callable: a SavedModel's functions do not hold its variables.
+        bound: makes a callable of tensors by position of the names of the inputs; raises InputError where one fits no
+            argument.
     """
 
-    call: Callable[..., object]
     declared: tuple[Declared, ...]
     keeps: object
+    bound: Callable[[Sequence[str]], Callable[..., object]] = field(repr=False)
 
 
 def load(location: Location) -> Loaded:
@@ -40,36 +48,64 @@ def load(location: Location) -> Loaded:
         ArtifactError: the file is not what its ending says.
         InputError: the function fails, or gives no model.
     """
-    program = load_program(location)
-    return Loaded(program.declared, _compute(program, location), lambda: _double(program, location))
+    program = _load_program(location)
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        forward = _by_name(program, names, without, str(location))
+        return _compute(forward, location), lambda: _double(forward, location)
+
+    return Loaded(program.declared, called)
 
 
-def load_program(location: Location) -> Program:
-    """The model as a callable; same errors as `load`."""
+def load_forward(model: UserModel) -> tuple[Forward, object]:
+    """The model as a function of tensors, and what must live as long; same errors as `load`."""
+    program = _load_program(model.location)
+    names = [one.name for one in model.inputs]
+    return _by_name(program, names, model.without, str(model.location)), program.keeps
+
+
+def _by_name(program: Program, names: Sequence[str], without: Sequence[str], what: str) -> Forward:
+    bound = program.bound(names)
+
+    def forward(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        return kept_outputs(named_outputs(bound(*tensors), tf.is_tensor, sort=True), tf.is_tensor, without, what)
+
+    return forward
+
+
+def _load_program(location: Location) -> Program:
     if location.form == "saved-model":
         return _saved_model(location)
     if location.form == "keras":
-        return _keras(_read_keras(location))
+        return _keras(_read_keras(location), location)
     found = built(location.path, location.function)
     if isinstance(found, keras.Model):
-        return _keras(found)
+        return _keras(found, location)
     if not callable(found):
         raise InputError(
             f"{location} gives no model", expected="a Keras model or a tf.function", found=type(found).__name__
         )
-    return Program(found, _declared_of(getattr(found, "input_signature", None) or ()), found)
+    return _function(found, location)
 
 
-def outputs_of(outputs: object, location: Location) -> dict[str, tf.Tensor]:
-    """
-    Raises:
-        InputError: something in it is no tensor.
-    """
-    leaves = tf.nest.flatten(outputs)
-    wrong = [type(leaf).__name__ for leaf in leaves if not tf.is_tensor(leaf)]
-    if wrong:
-        raise InputError(f"{location} returns something else than tensors", found=", ".join(sorted(set(wrong))))
-    return named(leaves, sorted(keys_of(outputs)))  # TensorFlow sorts the keys of dictionaries
+def _function(function: Callable[..., object], location: Location) -> Program:
+    """A function, or an object with `__call__`, each a tf.function or not."""
+    named = function if hasattr(function, "input_signature") else getattr(function, "__call__", function)  # noqa: B004
+    parameters = parameters_of(named)
+    specs = getattr(named, "input_signature", None) or ()
+    arguments = [one.name for one in parameters or () if one.kind is not Parameter.KEYWORD_ONLY]
+    names = [
+        str(spec.name or (arguments[place] if place < len(arguments) else f"input_{place}"))
+        for place, spec in enumerate(specs)
+    ]
+
+    def bound(given: Sequence[str]) -> Callable[..., object]:
+        if names and set(given) <= set(names):
+            return function
+        binding = binding_of(parameters, given, str(location))
+        return lambda *tensors: binding.call(function, tensors)
+
+    return Program(_declared_of(specs, names), function, bound)
 
 
 def _read_keras(location: Location) -> keras.Model:
@@ -87,27 +123,9 @@ def _read_keras(location: Location) -> keras.Model:
         ) from error
 
 
-def _keras(model: keras.Model) -> Program:
-    """Its inputs by position, training switched off."""
-    try:
-        inputs = list(model.inputs or ())
-    except AttributeError:  # a subclassed model that was never called
-        inputs = []
-    declared = tuple(
-        Declared(
-            name=str(one.name).partition(":")[0],
-            dtype=str(one.dtype),
-            shape=tuple(
-                "batch" if place == 0 and size is None else _open(size, place) for place, size in enumerate(one.shape)
-            ),
-        )
-        for one in inputs
-    )
-
-    def call(*tensors: tf.Tensor) -> object:
-        return model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
-
-    return Program(call, declared, model)
+def _keras(model: keras.Model, location: Location) -> Program:
+    """Its inputs by name, training switched off."""
+    return Program(declared_by(model), model, lambda names: call_of(model, names, str(location)))
 
 
 def _saved_model(location: Location) -> Program:
@@ -124,44 +142,37 @@ def _saved_model(location: Location) -> Program:
         )
     function = root.signatures[SIGNATURE]
     specs = function.structured_input_signature[1]
-    declared = _declared_of(specs.values(), list(specs))
 
-    def call(*tensors: tf.Tensor) -> object:
-        return function(**{one.name: tensor for one, tensor in zip(declared, tensors, strict=True)})
+    def bound(names: Sequence[str]) -> Callable[..., object]:
+        return lambda *tensors: function(**dict(zip(names, tensors, strict=True)))
 
-    return Program(call, declared, root)
+    return Program(_declared_of(list(specs.values()), list(specs)), root, bound)
 
 
-def _declared_of(specs: Sequence[tf.TensorSpec], names: Sequence[str] = ()) -> tuple[Declared, ...]:
+def _declared_of(specs: Sequence[tf.TensorSpec], names: Sequence[str]) -> tuple[Declared, ...]:
     found = []
-    for place, spec in enumerate(specs):
-        name = names[place] if names else str(spec.name or f"input_{place}")
+    for name, spec in zip(names, specs, strict=True):
         if spec.shape.rank is None:
             raise InputError(f"Input '{name}' has no fixed rank", remedy="Give the function an input_signature")
-        shape = tuple("batch" if at == 0 and size is None else _open(size, at) for at, size in enumerate(spec.shape))
+        shape = tuple(unnamed(name, at) if size is None else int(size) for at, size in enumerate(spec.shape))
         found.append(Declared(name=name, dtype=spec.dtype.name, shape=shape))
     return tuple(found)
 
 
-def _open(size: int | None, place: int) -> int | str:
-    """A dimension that TensorFlow leaves open has no name: it gets one of its place."""
-    return f"dimension_{place}" if size is None else int(size)
-
-
-def _compute(program: Program, location: Location) -> Compute:
+def _compute(forward: Forward, location: Location) -> Compute:
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...)"):
-            outputs = outputs_of(program.call(*map(tf.constant, inputs)), location)
+            outputs = forward(*map(tf.constant, inputs))
             return {name: np.asarray(value) for name, value in outputs.items()}
 
     return compute
 
 
-def _double(program: Program, location: Location) -> Compute:
+def _double(forward: Forward, location: Location) -> Compute:
     """Its graph in float64."""
     from assay.user.on_tf_double import double_of  # noqa: PLC0415  only a reference needs it
 
-    compute = double_of(lambda *tensors: outputs_of(program.call(*tensors), location))
+    compute = double_of(forward)
 
     def explaining(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...) in float64"):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
 from assay.errors import ArtifactError, AssayError, InputError
-from assay.user.loaded import Array, Compute, Loaded, keys_of, named
-from assay.user.model import Declared, Location
+from assay.user.binding import Binds
+from assay.user.loaded import Array, Called, Compute, Loaded
+from assay.user.model import Location, UserModel
 from assay.user.on_torch_archive import load_checked_program, load_checked_script
 from assay.user.on_torch_double import float64_throughout
+from assay.user.on_torch_named import Forward, forward_of, module_binding
+from assay.user.on_torch_program import binding_of_program, declared_of
 from assay.user.source import built, explained
-
-Outputs = dict[str, Tensor]
-Forward = Callable[[Sequence[Tensor]], Outputs]
 
 
 def load(location: Location) -> Loaded:
@@ -27,10 +26,29 @@ def load(location: Location) -> Loaded:
         InputError: the function fails, or gives no module.
     """
     module = load_module(location)
-    declared = _declared(load_program(location)) if location.form == "program" else ()
-    return Loaded(
-        declared, _compute(module, location), lambda: _double(module, location), per_call=lambda: _per_call(module)
-    )
+    program = load_program(location) if location.form == "program" else None
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        binding = _binding(module, program, location, names)
+        forward = forward_of(module, binding, without, str(location))
+        return _compute(forward, location), lambda: _double(module, forward, location)
+
+    declared = () if program is None else declared_of(program)
+    return Loaded(declared, called, per_call=lambda: _per_call(module))
+
+
+def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
+    """The module, and how the model's inputs go into it; same errors as `load`."""
+    location = model.location
+    module = load_module(location)
+    program = load_program(location) if location.form == "program" else None
+    return module, _binding(module, program, location, [one.name for one in model.inputs])
+
+
+def _binding(
+    module: nn.Module, program: torch.export.ExportedProgram | None, location: Location, names: Sequence[str]
+) -> Binds:
+    return module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
 
 
 def load_module(location: Location) -> nn.Module:
@@ -83,37 +101,7 @@ def _load_script(location: Location) -> torch.jit.ScriptModule:
         ) from error
 
 
-def _declared(program: torch.export.ExportedProgram) -> tuple[Declared, ...]:
-    """The inputs of a program; a symbolic dimension keeps its name."""
-    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
-    found = []
-    for name in program.graph_signature.user_inputs:
-        value = values.get(str(name))
-        if not isinstance(value, Tensor):
-            raise InputError("An input of the program is no tensor", found=str(name))
-        shape = tuple(size if isinstance(size, int) else f"{size}" for size in value.shape)
-        found.append(Declared(name=str(name), dtype=str(value.dtype).removeprefix("torch."), shape=shape))
-    return tuple(found)
-
-
-def forward_of(module: Callable[..., object], location: Location) -> Forward:
-    """The module as a function from tensors to named tensors."""
-
-    def forward(inputs: Sequence[Tensor]) -> Outputs:
-        with torch.inference_mode():
-            outputs = module(*inputs)
-        leaves = pytree.tree_leaves(outputs)
-        wrong = [type(leaf).__name__ for leaf in leaves if not isinstance(leaf, Tensor)]
-        if wrong:
-            raise InputError(f"{location} returns something else than tensors", found=", ".join(sorted(set(wrong))))
-        return named(leaves, keys_of(outputs))
-
-    return forward
-
-
-def _compute(module: nn.Module, location: Location) -> Compute:
-    forward = forward_of(module, location)
-
+def _compute(forward: Forward, location: Location) -> Compute:
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...)"):
             outputs = forward([torch.from_numpy(np.array(one)) for one in inputs])
@@ -122,9 +110,10 @@ def _compute(module: nn.Module, location: Location) -> Compute:
     return compute
 
 
-def _double(module: nn.Module, location: Location) -> Compute:
+def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
     """The module with parameters, inputs and everything that is computed of them in float64."""
-    compute = _compute(module.double(), location)
+    module.double()
+    compute = _compute(forward, location)
 
     def double(inputs: Sequence[Array]) -> dict[str, Array]:
         with float64_throughout():

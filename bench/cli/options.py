@@ -30,6 +30,10 @@ CallLimit = Annotated[
         help="Give up one call of the model after this; 60 s, more for large files and slow models, when not given.",
     ),
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="OUTPUT", help="Leave this output out, several times for several."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

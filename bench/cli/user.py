@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.audit import sizes_of
-from bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, say_trust
+from bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
 from bench.terminal import complain, print_json, print_line
 
 
@@ -27,7 +27,7 @@ def compare_model(
         typer.Option(
             "--shape",
             metavar="NAME=SHAPE",
-            help="An input, in the model's order: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
+            help="An input by its name in the model: image=batch,3,224,224 or ids=int64:batch,128. A word leaves a "
             "dimension open.",
         ),
     ] = None,
@@ -38,6 +38,7 @@ def compare_model(
         Path | None,
         typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
     ] = None,
+    without: Without = None,
     framework: Annotated[
         str, typer.Option("--framework", help="Of a function, where its result does not show it: torch, tf or jax.")
     ] = "",
@@ -83,6 +84,7 @@ def compare_model(
         "--shape": shape,
         "--dimension": dimension,
         "--inputs": [inputs.name] if inputs else [],
+        "--without": without,
         "--runtime": runtime,
         "--batch": batch,
         "--threads": [threads] if threads > 1 else [],
@@ -94,6 +96,7 @@ def compare_model(
         shapes=read_shapes(shape or []),
         dimensions=sizes_of(dimension or []),
         inputs=inputs,
+        without=tuple(dict.fromkeys(without or ())),
         batches=tuple(batch or (1,)),
         threads=threads,
         runtimes=tuple(runtime or ()),

@@ -243,6 +243,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "framework": model.kind,
         "inputs": [described(model, one) for one in model.inputs],
         "outputs": [described(model, one) for one in model.outputs],
+        "left out": list(model.without),
         "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
         "reference": brought.what,
         "fingerprint": model.fingerprint,

@@ -119,6 +119,7 @@ def bring(work: Work) -> Brought:
         "dimensions": dict(wanted.dimensions),
         "inputs": None if wanted.inputs is None else str(wanted.inputs.resolve()),
         "batches": list(wanted.batches),
+        "without": list(wanted.without),
     }
     with reporting_disk_errors(folder), folder_beside(folder) as new:
         answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe", new)
@@ -187,6 +188,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         "inputs": [cast("JsonValue", one.model_dump(mode="json")) for one in (*model.inputs, *model.outputs)],
         "batch": model.batch,
         "whole": model.whole,
+        "without": list(model.without),
         "versions": dict(installed_versions(sorted({*packages, "onnx", "onnxruntime"}))),
     }
     key = artifact_key(KIND, inputs)

@@ -19,6 +19,7 @@ class Wanted:
     """What is asked for; see the options of `assay compare-model`.
 
     Attributes:
+        without: outputs that are left out.
         runtimes: of those that apply, the ones to time; empty for all.
         command: what a reader types to do it again.
         call_limit: seconds that one call of the model may take; in proportion to its file where None.
@@ -41,6 +42,7 @@ class Wanted:
     trusted: bool = False
     again: bool = False
     call_limit: float | None = None
+    without: tuple[str, ...] = ()
 
 
 @dataclass

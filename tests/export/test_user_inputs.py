@@ -7,7 +7,8 @@ import pytest
 
 from assay.errors import InputError
 from assay.user.model import Declared
-from export.user_inputs import CALLS, ROWS, declared_inputs, form_of, records_of
+from export.user_inputs import CALLS, ROWS, form_of, records_of
+from export.user_shapes import declared_inputs
 
 
 def one(name: str, *shape: int | str, dtype: str = "float32") -> Declared:

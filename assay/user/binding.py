@@ -1,0 +1,146 @@
+"""Which argument of a model each input goes to: the one of its name.
+
+It needs nothing but the standard library, since it also runs in tool environments.
+
+A name that is an argument's binds to that argument, whatever the order. Where no name at all is an argument's, inputs
+go to the required arguments in their order, if they are as many: "image" for `forward(self, x)`. Everything else is
+refused with the names there are, for an input in another's place gives numbers that look right.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any, Protocol
+
+from assay.errors import InputError
+
+BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+REMEDY = "Name each input as the argument it goes to; optional ones may be left out"
+
+
+class Binds(Protocol):
+    """How inputs are given to a function."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all inputs go in by position, as they come."""
+
+    def call(self, function: Callable[..., Any], inputs: Sequence[object]) -> Any:
+        """The function of inputs that come in the order of their names."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Inputs given to arguments, each by its place or its name.
+
+    Attributes:
+        positional: places of the inputs that are given by position, in the order of the arguments.
+        keywords: places of the others, by argument.
+    """
+
+    positional: tuple[int, ...]
+    keywords: Mapping[str, int]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all inputs go in by position, as they come."""
+        return not self.keywords and self.positional == tuple(range(len(self.positional)))
+
+    def call(self, function: Callable[..., Any], inputs: Sequence[object]) -> Any:
+        """The function of inputs that come in the order of their names."""
+        if self.is_plain:
+            return function(*inputs)
+        named = {name: inputs[place] for name, place in self.keywords.items()}
+        return function(*(inputs[place] for place in self.positional), **named)
+
+
+def by_position(count: int) -> Binding:
+    """All inputs as they come."""
+    return Binding(tuple(range(count)), {})
+
+
+def parameters_of(function: Callable[..., object], *, without: Sequence[str] = ()) -> list[Parameter] | None:
+    """The arguments of a function, or None where it does not say; those that are given otherwise are left out."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):  # written in C, or an object that says nothing
+        return None
+    return [one for one in found if one.name not in without]
+
+
+def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], what: str) -> Binding:
+    """Bind inputs to arguments by their names.
+
+    Args:
+        parameters: None where nothing is known of them: the inputs go in as they come.
+        names: of the inputs, in their order.
+        what: the model, for messages.
+
+    Raises:
+        InputError: a name is no argument, or an argument that is needed gets nothing.
+    """
+    if parameters is None or not names:
+        return by_position(len(names))
+    own = {one.name: one for one in parameters if one.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
+    more, any_name = (
+        any(one.kind is kind for one in parameters) for kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    )
+    placed = [one.name for one in parameters if one.kind in BY_PLACE]
+    known = [name for name in names if name in own]
+    if not known and _fits_by_position(parameters, len(names), more=more):
+        return by_position(len(names))
+    strangers = [name for name in names if name not in own]
+    if strangers and more and [*names[: len(known)]] == placed == known:
+        return by_position(len(names))  # the rest goes to *arguments
+    if strangers and not any_name:
+        raise InputError(
+            f"{what} has no argument '{strangers[0]}'",
+            expected=described(parameters) or "no arguments",
+            found=", ".join(names),
+            remedy=REMEDY,
+        )
+    _refuse_missing(parameters, names, what)
+    first = next((at for at, name in enumerate(placed) if name not in names), len(placed))
+    late = [name for name in placed[first:] if name in names and own[name].kind is Parameter.POSITIONAL_ONLY]
+    if late:
+        raise InputError(
+            f"Argument '{late[0]}' of {what} goes by its place, after one that gets no input",
+            expected=described(parameters),
+            found=", ".join(names),
+        )
+    positional = tuple(names.index(name) for name in placed[:first])
+    return Binding(positional, {name: at for at, name in enumerate(names) if at not in positional})
+
+
+def _fits_by_position(parameters: Sequence[Parameter], count: int, *, more: bool) -> bool:
+    """Whether so many inputs are the required arguments and no other."""
+    needed = [one for one in parameters if one.kind in BY_PLACE and one.default is one.empty]
+    by_name = [one for one in parameters if one.kind is Parameter.KEYWORD_ONLY and one.default is one.empty]
+    return not by_name and (count >= len(needed) if more else 0 < count == len(needed))
+
+
+def _refuse_missing(parameters: Sequence[Parameter], names: Sequence[str], what: str) -> None:
+    kinds = (*BY_PLACE, Parameter.KEYWORD_ONLY)
+    missing = [one.name for one in parameters if one.kind in kinds and one.default is one.empty]
+    missing = [name for name in missing if name not in names]
+    if missing:
+        raise InputError(
+            f"{what} needs the argument '{missing[0]}', and no input is called so",
+            expected=described(parameters),
+            found=", ".join(names),
+            remedy=REMEDY,
+        )
+
+
+def described(parameters: Sequence[Parameter]) -> str:
+    """Arguments as text, "ids, mask (optional)"."""
+    marks = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+    return ", ".join(
+        f"{marks[one.kind]}{one.name}"
+        if one.kind in marks
+        else one.name + ("" if one.default is one.empty else " (optional)")
+        for one in parameters
+    )
