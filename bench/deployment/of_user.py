@@ -180,6 +180,12 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
             f"{model.location.name} cannot be served: '{one.name}' is {one.dtype}",
             expected=f"a type that the Open Inference Protocol carries everywhere, {', '.join(DATATYPES)}",
         )
+    if one.shared:
+        raise InputError(
+            f"{model.location.name} cannot be served: '{one.name}' has no batch, and the other inputs have one",
+            expected="inputs that are all rows of a batch, for Triton joins the rows of several requests",
+            remedy="Compare it with a fixed batch, which is served as it is: --dimension batch=1",
+        )
     if model.whole and not one.shape:
         raise InputError(
             f"{model.location.name} cannot be served: '{one.name}' is a single number in a call without a batch",

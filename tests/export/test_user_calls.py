@@ -96,7 +96,8 @@ def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array]
         return of(lambda x: double(x.astype(np.float64)))
 
     def loaded() -> Loaded:
-        return Loaded((), of(function), make_double, per_call=lambda: names)
+        called = (of(function), make_double)
+        return Loaded((), lambda *_: called, per_call=lambda: names).bound([])
 
     apart = matters(function)
     return str(refusal_of_rows(model(), FIRST, Asked(loaded(), loaded), records(), apart, drawn=True))
