@@ -13,7 +13,7 @@ from assay.spec import Settings
 from assay.user.arrays import Array, Records, inputs_of, rows_of
 from assay.user.binding import Binds, by_position
 from assay.user.on_torch import load_bound
-from assay.user.on_torch_named import Forward, forward_of, traceable
+from assay.user.on_torch_named import ByPosition, Forward, forward_of
 from infer.observed import Observed
 from infer.on_torch import check_compiler, device_of
 from infer.on_torch_observed import observe
@@ -69,10 +69,8 @@ def load_script(model: ModelFiles, settings: Settings) -> UserTorchSession:
         return UserTorchSession(model, _forward(model, torch.jit.freeze(module), binding), device)
     example = _example(model, device)
     with torch.inference_mode():
-        traced = torch.jit.trace(
-            traceable(module, binding, model.users.without, example), example, strict=False, check_trace=False
-        )
-        frozen = torch.jit.freeze(traced)
+        placed = ByPosition(module, binding, model.users.without)  # of which freezing leaves nothing
+        frozen = torch.jit.freeze(torch.jit.trace(placed, example, strict=False, check_trace=False))
     forward = forward_of(frozen, by_position(len(example)), (), str(model.users.location))
     return UserTorchSession(model, forward, device)
 

@@ -61,9 +61,10 @@ class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
         self.model, self._binding, self._without = model, binding, tuple(without)
         self.training = False
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         outputs = _named(self._binding.call(self.model, inputs))
-        return tuple(value for name, value in outputs.items() if name not in self._without)
+        kept = tuple(value for name, value in outputs.items() if name not in self._without)
+        return kept[0] if len(kept) == 1 else kept
 
 
 def _parameters(module: Callable[..., object]) -> list[Parameter] | None:
