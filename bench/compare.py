@@ -203,8 +203,7 @@ def _median_ms(cell: Cell) -> float | None:
 def unpaired_ratio(numerator: Samples, denominator: Samples) -> Ratio:
     """Ratio of two cells whose processes have nothing to do with each other; see the module for the method.
 
-    Where a side has fewer than three processes, the spread of its blocks is measured and that between processes
-    assumed, as `bench.stats.ratio_estimate` does.
+    Where a side has a single process nothing is known of the spread; fewer than three give no verdict.
     """
     above, below = _side(numerator), _side(denominator)
     error = math.hypot(above.log_standard_error, below.log_standard_error)

@@ -30,9 +30,9 @@ from bench.selection import upper_quantile, upper_tail
 RESAMPLES = 500
 LEAST_PROCESSES = 3
 CONFIDENCE = 0.95
-# What the ratio of two runtimes differs by between fresh processes, as a standard deviation of its logarithm:
-# measured on the development machine (1.4 %). It stands in where there are too few processes to see it.
-ASSUMED_PROCESS_SPREAD = 0.014
+# What times differ by between fresh processes, as a standard deviation of the logarithm: the root mean square of the
+# published study. It stands in for a median of a single process, which is INVALID; no ratio and no verdict rests on it.
+ASSUMED_PROCESS_SPREAD = 0.055
 SAYS_NOTHING = 700.0  # exp(700) is about the largest double
 
 
@@ -130,13 +130,13 @@ def paired_ratio(numerator: Samples, denominator: Samples) -> Interval | None:
 def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     """Ratio of two cells measured in the same interleaved blocks; None when no block has both.
 
-    Each block gives the logarithm of the ratio of its two medians; each process, the median of its blocks. With three
-    or more processes the standard error is that of a mean over processes. For a balanced design this is what a model
+    Each block gives the logarithm of the ratio of its two medians; each process, the median of its blocks. The
+    standard error is that of a mean over processes. For a balanced design this is what a model
     with a random effect of the process gives, and its interval is exact for normal effects whatever the shares of
     the variance between and within processes (Searle, Casella & McCulloch 1992, "Variance components", chapter 3).
-    Processes that were added count for the mean, and those planned for its error (`standard_error`). With fewer than
-    three, the spread over blocks is measured and that between processes assumed (`ASSUMED_PROCESS_SPREAD`); degrees of
-    freedom after Satterthwaite 1946. A cell against itself is exactly one.
+    Processes that were added count for the mean, and those planned for its error (`standard_error`). Two processes
+    have one degree of freedom, and an interval as wide as that; a single one says nothing of the spread, whatever its
+    blocks do. A cell against itself is exactly one.
     """
     logs = _block_logs(numerator, denominator)
     if not logs:
@@ -147,10 +147,10 @@ def ratio_estimate(numerator: Samples, denominator: Samples) -> Ratio | None:
     processes = [float(np.median(by_process[process])) for process in sorted(by_process)]
     if numerator is denominator:
         return Ratio(0.0, 0.0, math.inf, len(processes), len(logs))
-    if len(processes) >= LEAST_PROCESSES:
-        error, degrees = standard_error(processes, max(numerator.planned, denominator.planned))
-        return Ratio(float(np.mean(processes)), error, degrees, len(processes), len(logs))
-    return _ratio_of_few(list(by_process.values()))
+    if len(processes) == 1:
+        return Ratio(processes[0], 0.0, 0, 1, len(logs))
+    error, degrees = standard_error(processes, max(numerator.planned, denominator.planned))
+    return Ratio(float(np.mean(processes)), error, degrees, len(processes), len(logs))
 
 
 def process_logs(numerator: Samples, denominator: Samples) -> list[float]:
@@ -175,19 +175,6 @@ def counted(processes: int, planned: int) -> int:
     return min(processes, max(planned, LEAST_PROCESSES)) if planned else processes
 
 
-def _ratio_of_few(by_process: list[list[float]]) -> Ratio:
-    """The ratio from one or two processes, given the logarithms of each one's blocks."""
-    blocks = sum(len(values) for values in by_process)
-    mean = float(np.mean([np.median(values) for values in by_process]))
-    degrees = blocks - len(by_process)
-    if degrees < 1:
-        return Ratio(mean, 0.0, 0, len(by_process), blocks)
-    within = sum(float(np.var(values)) * len(values) for values in by_process) / degrees / blocks
-    between = ASSUMED_PROCESS_SPREAD**2 / len(by_process)
-    freedom = degrees * ((within + between) / within) ** 2 if within else math.inf
-    return Ratio(mean, math.sqrt(within + between), freedom, len(by_process), blocks)
-
-
 def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
     """Quantiles over all calls, each with a 95 % interval from a hierarchical bootstrap.
 
@@ -198,8 +185,8 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
 
     The percentiles of draws from so few processes would be too narrow, so the interval is Student's with the
     bootstrap's standard error, on a logarithmic scale (Hesterberg 2015, "What teachers should know about the
-    bootstrap", section 3.2). One or two processes are not drawn from; the spread between processes is then assumed
-    (`ASSUMED_PROCESS_SPREAD`), as it is for ratios. Where processes were added, the error is drawn from those that were
+    bootstrap", section 3.2). A single process is not drawn from; the spread between processes is then assumed
+    (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were
     planned, and shrinks with the square root of how many there are in the end, as for ratios.
     """
     order = np.argsort(samples.values, kind="stable")
@@ -236,9 +223,9 @@ def _half_width(errors: NDArray[np.float64], process_of: NDArray[np.int64], call
     """Half the width of Student's interval from standard errors, by the number of the largest things drawn."""
     processes, blocks = len(np.unique(process_of)), len(process_of)
     degrees, assumed = processes - 1, 0.0
-    if processes < LEAST_PROCESSES:
-        degrees = blocks - processes or max(calls - 1, 1)
-        assumed = ASSUMED_PROCESS_SPREAD**2 / processes
+    if processes == 1:
+        degrees = blocks - 1 or max(calls - 1, 1)
+        assumed = ASSUMED_PROCESS_SPREAD**2
     widths: NDArray[np.float64] = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(errors**2 + assumed)
     return widths
 
@@ -252,11 +239,11 @@ def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
-    """How often each block occurs in each of the resamples: (RESAMPLES, blocks); few processes occur once each."""
+    """How often each block occurs in each of the resamples: (RESAMPLES, blocks); a single process occurs once."""
     processes, sizes = np.unique(process_of, return_counts=True)
     weights = np.zeros((RESAMPLES, len(process_of)))
     times = np.ones((RESAMPLES, len(processes)), np.int64)
-    if len(processes) >= LEAST_PROCESSES:
+    if len(processes) > 1:
         times = random.multinomial(len(processes), np.full(len(processes), 1 / len(processes)), RESAMPLES)
     for place, (process, size) in enumerate(zip(processes, sizes, strict=True)):
         blocks = np.flatnonzero(process_of == process)

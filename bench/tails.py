@@ -79,7 +79,7 @@ def _between_processes(samples: Samples) -> float:
     for (process, _), value in block_medians(samples).items():
         by_process.setdefault(process, []).append(math.log(value))
     logs = [float(np.median(values)) for values in by_process.values()]
-    if len(logs) < LEAST_PROCESSES:
-        return float(stdtrit(LEAST_PROCESSES - 1, CONFIDENCE)) * ASSUMED_PROCESS_SPREAD / math.sqrt(len(logs))
+    if len(logs) == 1:
+        return float(stdtrit(LEAST_PROCESSES - 1, CONFIDENCE)) * ASSUMED_PROCESS_SPREAD
     error, degrees = standard_error(logs, samples.planned)
     return float(stdtrit(degrees, CONFIDENCE)) * error

@@ -7,6 +7,10 @@ bioavailability"). Comparisons that are read together are a family, and each que
 Holm's method (1979, "A simple sequentially rejective multiple test procedure"): the chance of a single false "faster"
 or "slower" in the family is at most 1 - confidence, and so is that of a single false "same". A ratio of cells that were
 chosen as the fastest by the samples that are tested knows of how many (`bench.selection`).
+
+Fewer than three fresh processes give no verdict. Two that agree by chance look like certainty: one degree of freedom
+asks for normal effects out to where nobody has seen them, and a process in five that is slower (a mode of its own, see
+`bench.modes`) is missed by two with even chances.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from scipy.special import stdtrit
 
 from assay.records import Verdict
 from bench.selection import upper_quantile
-from bench.stats import CONFIDENCE, SAYS_NOTHING, Ratio
+from bench.stats import CONFIDENCE, LEAST_PROCESSES, SAYS_NOTHING, Ratio
 
 MARGIN = 0.02
 TOLD_OFTEN = 0.8
@@ -38,12 +42,19 @@ def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float 
         confidence: of the whole family.
     """
     level = 1 - confidence
-    different = holm([difference_p_value(ratio) for ratio in ratios])
-    equal = holm([equivalence_p_value(ratio, margin) for ratio in ratios])
-    return [
+    family = [ratio for ratio in ratios if gives_verdict(ratio)]
+    different = holm([difference_p_value(ratio) for ratio in family])
+    equal = holm([equivalence_p_value(ratio, margin) for ratio in family])
+    found = iter(
         _verdict(ratio, differs=differs <= level, same=same <= level)
-        for ratio, differs, same in zip(ratios, different, equal, strict=True)
-    ]
+        for ratio, differs, same in zip(family, different, equal, strict=True)
+    )
+    return [next(found) if gives_verdict(ratio) else "undecided" for ratio in ratios]
+
+
+def gives_verdict(ratio: Ratio) -> bool:
+    """Whether a ratio rests on enough processes for a verdict of any kind."""
+    return ratio.processes >= LEAST_PROCESSES
 
 
 def _verdict(ratio: Ratio, *, differs: bool, same: bool) -> Verdict:
@@ -55,15 +66,19 @@ def _verdict(ratio: Ratio, *, differs: bool, same: bool) -> Verdict:
 
 
 def difference_p_value(ratio: Ratio) -> float:
-    """Chance of an estimate so far from one, on either side, if the two were equally fast."""
+    """Chance of an estimate so far from one, on either side, if the two were equally fast; 1 of too few processes."""
+    if not gives_verdict(ratio):
+        return 1.0
     return min(1.0, 2 * (ratio.above(0.0) if ratio.log_mean < 0 else ratio.below(0.0)))
 
 
 def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
     """Largest chance of an estimate so well within the margin if the truth were outside it.
 
-    The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin.
+    The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin. 1 of too few processes.
     """
+    if not gives_verdict(ratio):
+        return 1.0
     edge = math.log1p(margin)
     return max(ratio.above(edge), ratio.below(-edge))
 
@@ -76,7 +91,7 @@ def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE)
     Args:
         family: how many comparisons are read together.
     """
-    if ratio.degrees <= 0:
+    if ratio.degrees <= 0 or not gives_verdict(ratio):
         return None
     level = 1 - (1 - confidence) / 2 / family
     needed = upper_quantile(level, ratio.degrees, max(ratio.numerators, ratio.denominators))

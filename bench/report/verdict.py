@@ -27,6 +27,7 @@ from bench.report.numbers import (
     scientific,
     significant,
 )
+from bench.stats import LEAST_PROCESSES
 
 IN_WORDS = {
     "ort.cpu": "ONNX Runtime",
@@ -136,6 +137,11 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
 def _speed(comparison: Comparison, results: Results) -> str:
     """Who is faster than whom, by how much, how surely."""
     onnx, native = _labels_with_precision(comparison, results)
+    if comparison.verdict == "undecided" and 0 < comparison.processes < LEAST_PROCESSES:
+        return (
+            f"{onnx} and the fastest native runtime, {native}, were timed in {in_processes(comparison.processes)} "
+            f"each, and a verdict takes {LEAST_PROCESSES}: the ratio of their medians is {ratio(comparison.speedup)}"
+        )
     if comparison.verdict == "undecided":
         return (
             f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "

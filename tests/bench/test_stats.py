@@ -65,15 +65,23 @@ def test_intervals_of_ratios_cover(processes: int, block_spread: float) -> None:
     assert LEAST_COVERAGE <= covered / REPEATS <= MOST_COVERAGE
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_few_processes_cover_by_the_spread_that_is_assumed(processes: int) -> None:
-    random = np.random.default_rng(processes)
+@pytest.mark.parametrize("spread", [0.014, 0.055, 0.2])
+def test_two_processes_cover_by_the_spread_that_they_show(spread: float) -> None:
+    """Whatever it is: no spread of another machine stands in for it."""
+    random = np.random.default_rng(2)
     covered = 0
     for _ in range(REPEATS):
-        cells = [blocks_of(random, processes, 0.014 / math.sqrt(2), 0.01) for _ in range(2)]
+        cells = [blocks_of(random, 2, spread / math.sqrt(2), 0.01) for _ in range(2)]
         interval = paired_ratio(cells[0], cells[1])
         covered += interval is not None and interval.low <= 1 <= interval.high
-    assert covered / REPEATS >= LEAST_COVERAGE
+    assert LEAST_COVERAGE <= covered / REPEATS <= MOST_COVERAGE
+
+
+def test_one_process_says_nothing_of_the_spread_however_steady_it_is() -> None:
+    estimate = ratio_estimate(nested(0, processes=1), nested(1, processes=1))
+    assert estimate is not None
+    assert estimate.degrees == 0
+    assert estimate.interval.low < 1e-100
 
 
 @pytest.mark.parametrize("processes", [2, 3, 8])

@@ -131,3 +131,17 @@ def test_fewer_processes_and_more_rivals_tell_less() -> None:
     assert told == sorted(told, reverse=True)
     assert (least_told(Ratio(0.0, 0.01, 2, 3, 9, numerators=30)) or 0) > 2 * told[0]
     assert least_told(Ratio(0.0, 0.0, 0, 1, 1)) is None
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_fewer_than_three_processes_give_no_verdict_however_sure_they_look(processes: int) -> None:
+    few = [Ratio(log_mean, 1e-9, 1, processes, 20) for log_mean in (0.0, 0.5, -0.5)]
+    assert judge(few) == ["undecided"] * 3
+    assert [least_told(ratio) for ratio in few] == [None] * 3
+    assert judge([replace(ratio, processes=3, degrees=2) for ratio in few]) == ["same", "slower", "faster"]
+
+
+def test_two_processes_take_no_power_from_the_rest_of_a_family() -> None:
+    """Nothing false can be said of them, so that they are no part of what is corrected for."""
+    sure, few = Ratio(0.2, 0.02, 4, 5, 20), Ratio(0.5, 1e-9, 1, 2, 20)
+    assert judge([sure] + [few] * 20) == [*judge([sure]), *["undecided"] * 20]

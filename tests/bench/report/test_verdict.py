@@ -83,6 +83,13 @@ def test_what_could_have_been_told_is_said() -> None:
     assert "under" not in only(results).finding, "a record of before does not know"
 
 
+def test_two_processes_give_no_verdict_and_that_is_said() -> None:
+    results = compared((1.5, 0.9, 2.4), "undecided")
+    (comparison,) = results.comparisons
+    few = results.model_copy(update={"comparisons": [comparison.model_copy(update={"processes": 2})]})
+    assert "were timed in 2 processes each, and a verdict takes 3: the ratio" in only(few).finding
+
+
 def test_the_same_within_the_margin_is_an_answer() -> None:
     found = only(compared((1.005, 0.995, 1.015), "same"))
     assert found.outcome == "same"
