@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from assay.registry import FRAMEWORKS
 from bench.stats import paired_ratio
 from bench.summary import CellSamples
 from bench.trials import Group
 from bench.workers import Candidate
+
+OUT_OF_THE_RUNNING = 1.2
+"""So many times the fastest of its side is beyond what ratios of two processes differ by: 2 % in the median of the
+published study, 5.5 % as the root of the mean square.
+"""
 
 
 def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
@@ -57,6 +64,31 @@ def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group
     labels = {label for _, label in wide} | {reference.label for reference in references if reference}
     candidates = tuple(candidate for candidate in group.candidates if candidate.label in labels)
     return replace(group, candidates=candidates, batches=batches), max(wide.values())
+
+
+def contenders(group: Group, timed: CellSamples) -> Group:
+    """The group with only the candidates that may be the fastest of their side, native or ONNX, at some batch.
+
+    Those far behind after their first processes do not become it; what is near is left to the statistics, which count
+    all that were timed as rivals. A side that nothing is known of stays whole.
+    """
+    chosen = {label for batch in group.batches for label in _near_the_fastest(group, batch, timed)}
+    kept = tuple(candidate for candidate in group.candidates if candidate.label in chosen)
+    return replace(group, candidates=kept) if kept else group
+
+
+def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
+    found: set[str] = set()
+    for sides in (FRAMEWORKS, ("onnx",)):
+        side = [one for one in group.candidates if one.framework in sides]
+        medians = {
+            one.label: float(np.median(timed[group.cell_name(batch, one.label)]["host"].values))
+            for one in _timed_candidates(group, batch, timed)
+            if one in side
+        }
+        limit = OUT_OF_THE_RUNNING * min(medians.values(), default=0.0)
+        found |= {label for label, median in medians.items() if median <= limit} or {one.label for one in side}
+    return found
 
 
 def _timed_candidates(group: Group, batch: int, timed: CellSamples) -> list[Candidate]:

@@ -24,13 +24,13 @@ from assay.store import Artifact, artifact_key, file_sha256, find_artifact, repo
 from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
 from bench.fingerprint import fingerprint
-from bench.precision import unsettled
+from bench.precision import contenders, unsettled
 from bench.summary import CellSamples, by_cell
 from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
 from bench.unfinished import is_marked
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
-RECORDS = 3  # raised when a unit records more than before, so that older ones are measured again
+RECORDS = 4  # raised when a unit records more than before, so that older ones are measured again
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Budget:
     Attributes:
         seconds: in all, start-up of the workers included, over all sittings.
         processes: least fresh processes for each cell, fewer where the seconds do not suffice.
+        processes_of_slower: the same for cells out of the running (`bench.precision.contenders`); 0 for as many.
         call_seconds: for one load or one call.
         blocks: most blocks in one process.
         precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
@@ -52,6 +53,7 @@ class Budget:
     call_seconds: float
     blocks: int
     precision: float = 0.0
+    processes_of_slower: int = 0
     most_processes: int = 40
 
     @property
@@ -96,7 +98,8 @@ def measure(
 
     The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
     a unit gets the seconds that its own least work took the first time, and an equal share of what is left beyond that,
-    up to the least number of processes. What is left then goes where an interval is widest, process after process,
+    up to the least number of processes; from some number on, where the budget says so, it is of the contenders alone,
+    and gets their share of that. What is left then goes where an interval is widest, process after process,
     until all are as narrow as asked or the budget ends. What had no process until then is recorded as skipped.
 
     Args:
@@ -107,13 +110,14 @@ def measure(
         sitting = _Sitting(budget, folder, compile_cache, tell, again, before_first)
         plan = [(process, group) for process in range(budget.processes) for group in groups]
         for place, (process, group) in enumerate(plan):
-            least = sitting.least_seconds(group)
-            later = sum(sitting.least_seconds(other) for _, other in plan[place:])
+            part = sitting.part_of(group, process)
+            least = sitting.least_seconds(group, part)
+            later = sum(sitting.least_seconds(other, sitting.part_of(other, number)) for number, other in plan[place:])
             costs_unknown = process == 0 and budget.processes > 1
             spare = 0.0 if costs_unknown else max(sitting.left - later, 0)
             share = least + spare / (len(plan) - place)
-            if process == 0 or sitting.left > least or sitting.kept(group, process):
-                sitting.run(group, process, share)
+            if process == 0 or sitting.left > least or sitting.kept(part, process):
+                sitting.run(part, process, share)
         if budget.precision:
             _refine(groups, sitting)
     return _gathered(sitting.units, budget.planned)
@@ -130,7 +134,7 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         timed = _gathered(sitting.units, sitting.budget.planned).by_cell
         wanted = []
         for name, group in names.items():
-            part, width = unsettled(group, timed, sitting.budget.precision)
+            part, width = unsettled(sitting.part_of(group, sitting.processes(name)), timed, sitting.budget.precision)
             if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:
@@ -188,15 +192,22 @@ class _Sitting:
         """Units so far of a group or of parts of it."""
         return len(self._of(name))
 
-    def least_seconds(self, group: Group) -> float:
-        """What a group's first unit needed for starting, warming and its first blocks; 0 when unknown."""
+    def part_of(self, group: Group, process: int) -> Group:
+        """What of a group is timed in its process of that number: all, or the contenders of the processes so far."""
+        everyone = self.budget.processes_of_slower
+        if not everyone or process < everyone:
+            return group
+        earlier = [unit for unit in self._of(group.name) if unit.manifest.facts["process"] in range(everyone)]
+        return contenders(group, _gathered(earlier, 0).by_cell)
+
+    def least_seconds(self, group: Group, part: Group) -> float:
+        """What a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
         same = self._of(group.name)
-        return cast("float", same[0].manifest.facts["least_seconds"]) if same else 0.0
+        return cast("float", same[0].manifest.facts["least_seconds"]) * _share(part, group) if same else 0.0
 
     def expected_seconds(self, group: Group, part: Group) -> float:
         """What a unit of some of a group's candidates and batches will take, going by its first unit as a whole."""
-        whole = len(group.candidates) * (1 + len(group.batches))
-        return _seconds(self._of(group.name)[0]) * len(part.candidates) * (1 + len(part.batches)) / whole
+        return _seconds(self._of(group.name)[0]) * _share(part, group)
 
     def may_run(self, group: Group, part: Group) -> bool:
         """Whether another process of a part of a group is allowed and fits."""
@@ -223,7 +234,7 @@ def _fill(
     write_table(folder / BURSTS_FILE, unit.burst_table())
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return {"group": group.name, "seconds": time.monotonic() - begun, "least_seconds": least}
+    return {"group": group.name, "process": process, "seconds": time.monotonic() - begun, "least_seconds": least}
 
 
 def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
@@ -249,6 +260,11 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         "images": file_sha256(group.images),
         "process": process,
     }
+
+
+def _share(part: Group, group: Group) -> float:
+    """Of a group's work, starting and each batch alike, that of some of its candidates and batches."""
+    return len(part.candidates) * (1 + len(part.batches)) / (len(group.candidates) * (1 + len(group.batches)))
 
 
 def _seconds(unit: Artifact) -> float:

@@ -100,7 +100,14 @@ def time_groups(
 ) -> tuple[Measured, list[Cell]]:
     """Time what was grouped by `groups_of`, keeping finished units in `folder`, and compare what it computed."""
     bench = run.study.bench
-    budget = Budget(bench.budget_minutes * 60, bench.processes, bench.call_limit_seconds, bench.blocks, precision)
+    budget = Budget(
+        bench.budget_minutes * 60,
+        bench.processes,
+        bench.call_limit_seconds,
+        bench.blocks,
+        precision,
+        processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
+    )
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
         cores = {core for group in groups for core in group.settings.cores}
         look = partial(say_if_busy, cores, run.narrator.note)
@@ -117,6 +124,11 @@ def time_groups(
     cells = judged(found, measured, timed)
     mark(measured.units, to_time_again(cells))
     return measured, cells
+
+
+def _in_two_environments(groups: Iterable[Group]) -> bool:
+    """Whether candidates are held against themselves, so that all of them are contenders."""
+    return any(candidate.variant for group in groups for candidate in group.candidates)
 
 
 def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:

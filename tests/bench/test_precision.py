@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 
+from assay.results import read_results
 from assay.spec import ModelSpec, Settings
-from bench.precision import reference_of, unsettled, widths
+from assay.study import load_study
+from bench.precision import OUT_OF_THE_RUNNING, contenders, reference_of, unsettled, widths
 from bench.stats import Samples
-from bench.trials import Group
+from bench.summary import by_cell
+from bench.trials import LEAST_BLOCKS, Group
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
 
@@ -70,3 +74,65 @@ def test_only_what_is_uncertain_is_measured_again_beside_its_reference() -> None
 def test_nothing_is_measured_again_when_all_are_narrow() -> None:
     assert unsettled(GROUP, timed({}), 0.02) == (None, 0.0)
     assert unsettled(GROUP, {}, 0.02) == (None, 0.0)
+
+
+def timed_at(speeds: Mapping[str, float]) -> dict[str, dict[str, Samples]]:
+    return {
+        GROUP.cell_name(batch, label): {"host": samples(ms, 0.0, 0)}
+        for batch in GROUP.batches
+        for label, ms in speeds.items()
+    }
+
+
+def labels(group: Group) -> list[str]:
+    return [candidate.label for candidate in group.candidates]
+
+
+def test_what_is_far_behind_its_side_is_out_of_the_running() -> None:
+    speeds = {"torch.eager": 2.0, "tf.function": 2.0 * OUT_OF_THE_RUNNING * 1.01, "ort.cpu@tf2onnx": 9.0, "null": 0.001}
+    assert labels(contenders(GROUP, timed_at(speeds))) == ["torch.eager", "ort.cpu@tf2onnx"]
+    near = speeds | {"tf.function": 2.0 * OUT_OF_THE_RUNNING * 0.99}
+    assert labels(contenders(GROUP, timed_at(near))) == ["torch.eager", "tf.function", "ort.cpu@tf2onnx"]
+
+
+def test_who_is_near_at_one_batch_stays_at_all_of_them() -> None:
+    found = timed_at({"torch.eager": 2.0, "tf.function": 9.0, "ort.cpu@tf2onnx": 1.0})
+    found[GROUP.cell_name(8, "tf.function")] = {"host": samples(2.0, 0.0, 0)}
+    kept = contenders(GROUP, found)
+    assert labels(kept) == ["torch.eager", "tf.function", "ort.cpu@tf2onnx"]
+    assert kept.batches == GROUP.batches
+
+
+def test_a_side_of_which_nothing_is_known_stays() -> None:
+    assert labels(contenders(GROUP, {})) == ["torch.eager", "tf.function", "ort.cpu@tf2onnx"]
+    assert "ort.cpu@tf2onnx" in labels(contenders(GROUP, timed_at({"torch.eager": 2.0})))
+
+
+def test_the_contenders_of_the_published_quick_study_fit_its_budget() -> None:
+    """Three processes of them and two of the rest, by what its two processes of everything took, within the budget.
+
+    The published run's units took 317 seconds with four to ten blocks, of which all but those beyond four are the least
+    that a unit does; a third process is of the contenders alone.
+    """
+    folder = Path(__file__).parents[2] / "artifacts/reference/quick"
+    timing = polars.read_parquet(folder / "samples.parquet").filter(polars.col("block") >= 0)
+    results = read_results(folder / "results.json")
+    study = load_study(Path(__file__).parents[2] / "studies/quick.toml")
+    beyond = timing.filter(polars.col("block") >= LEAST_BLOCKS)["wall_ns"].sum() / 1e9
+    unit_seconds = (results.seconds["timing, all sittings"] - beyond) / 4
+    found = by_cell(timing)
+    shares = []
+    for size in (28, 64):
+        names = dict.fromkeys(cell.label for cell in results.cells if cell.size == size)
+        group = Group(
+            f"bloodnet/{size}/t1",
+            tuple(Candidate(name.partition("@")[0], name.partition("@")[2], FILES) for name in names),
+            study.bench.batches,
+            Settings(),
+            Path("images.npy"),
+        )
+        shares.append(len(contenders(group, found).candidates) / len(group.candidates))
+    assert max(shares) < 0.75
+    assert study.bench.processes_of_slower == 2
+    assert study.bench.processes == 3
+    assert unit_seconds * (2 * len(shares) + sum(shares)) <= study.bench.budget_minutes * 60
