@@ -101,8 +101,8 @@ def tolerance_of_errors(scale: float, errors: Mapping[str, float], images: int, 
     noisy = f" with {noise:.2g} between two runs of one program" if noise else ""
     derivation = (
         f"{FACTOR} x {errors[name]:.2g}, the largest error of {name} in fp32 against float64 on "
-        f"{images} images{noisy}; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
-        f"logit ({CEILING * scale:.2g})"
+        f"{images} inputs{noisy}; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
+        f"output ({CEILING * scale:.2g})"
     )
     return Tolerance(value, derivation)
 
@@ -184,7 +184,7 @@ def _reference_problem(reference: Logits) -> str:
     if reference.dtype != np.float64:
         return f"the reference is {reference.dtype}, not float64"
     if reference.ndim != 2 or reference.size == 0:
-        return f"the reference has shape {reference.shape}, not (images, classes): there is nothing to compare"
+        return f"the reference has shape {reference.shape}, not rows of outputs: there is nothing to compare"
     if not np.isfinite(reference).all():
         return "the reference has values that are not finite"
     if not reference.any():
@@ -210,7 +210,7 @@ def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
 def _not_fp32(name: str, error: float, scale: float) -> str:
     return (
         f"the native output of {name} is itself {error:.3g} from float64, more than 2^-12 of the "
-        f"largest logit ({scale:.3g}): it did not compute this model in fp32"
+        f"largest output ({scale:.3g}): it did not compute this model in fp32"
     )
 
 

@@ -283,7 +283,7 @@ class ModelAudit(Record):
             share, furthest = max(distances)
             yield (
                 f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, "
-                f"is {share:.0%} of the largest logit from the reference"
+                f"is {share:.0%} of the largest output from the reference"
             )
 
 

@@ -34,6 +34,7 @@ from assay.box import MARK
 from assay.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
 from assay.disk import disk_error_in, instead_of
 from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
+from assay.foreign import cleaned, shortened
 from assay.processes import end_marked, end_tree
 from assay.steps import LONGER, Step, hear, step_told, tell_steps_to
 from assay.store import reporting_disk_errors
@@ -52,7 +53,7 @@ MOST_WAITING = 1000
 """Messages that nobody has taken yet."""
 SEND_SECONDS, START_SECONDS, END_SECONDS = 60.0, 60.0, 10.0
 ERROR_CHARACTERS = 10_000
-LOG_TAIL_BYTES = 65_536
+LOG_TAIL_BYTES, LOG_CHARACTERS = 65_536, 1500
 
 
 class Channel:
@@ -349,7 +350,8 @@ def log_tail(log: Path) -> str:
             lines = stream.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return " | ".join(line.strip() for line in _without_traceback(lines)[-LOG_LINES_SHOWN:] if line.strip())[-1500:]
+    said = (cleaned(line) for line in _without_traceback(lines)[-LOG_LINES_SHOWN:])
+    return shortened(" | ".join(line for line in said if line), LOG_CHARACTERS)
 
 
 def _without_traceback(lines: list[str]) -> list[str]:

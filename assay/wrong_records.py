@@ -1,16 +1,17 @@
 """What is wrong with a file that should hold a record, in words of ours: the first thing that a reader stumbles over.
 
 Neither pydantic's sentences nor the numbers of the operating system tell a person which key of which file to mend.
+Nothing of pydantic's is imported: readers of arrays are used in tool environments too, which lack it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 LONGEST_VALUE = 60
 
@@ -53,8 +54,9 @@ def mistake_in(error: Exception) -> str:
     Args:
         error: of reading the file, of parsing it, or of `model_validate` and `model_validate_json`.
     """
-    if isinstance(error, ValidationError):
-        return mistake(error.errors()[0])
+    details = getattr(error, "errors", None)
+    if callable(details):  # pydantic's ValidationError
+        return mistake(details()[0])
     if isinstance(error, json.JSONDecodeError):
         return f"no JSON: {error}" if error.doc.strip() else "an empty file"
     said = " ".join(str(error).split()) or type(error).__name__

@@ -28,6 +28,10 @@ def watch(cores: Collection[int], seconds: float = WATCHED_SECONDS) -> str:
     return busy_in_words(disturbance(cores).since(before), len(cores), seconds)
 
 
+def _cores(number: int) -> str:
+    return "the core that is timed" if number == 1 else f"the {number} cores that are timed"
+
+
 def busy_in_words(seen: Disturbance, cores: int, seconds: float) -> str:
     """What disturbed idle cores, and what follows; "" where too little did, or the system does not show it.
 
@@ -36,7 +40,7 @@ def busy_in_words(seen: Disturbance, cores: int, seconds: float) -> str:
     """
     whole = cores * seconds
     busy, stolen = (seen.busy_seconds or 0) / whole, (seen.stolen_seconds or 0) / whole
-    parts = [f"others use {busy:.0%} of the {cores} core(s) that are timed on"] if busy > MOST_BUSY else []
+    parts = [f"others use {busy:.0%} of {_cores(cores)} on"] if busy > MOST_BUSY else []
     if stolen > MOST_STOLEN:
         parts.append(f"{stolen:.0%} of their time is stolen by other machines on this host")
     if seen.throttle_events:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assay.boxing import Box
 from assay.errors import ArtifactError, WorkerError
+from assay.foreign import said_by
 from assay.jobs import Channel, Message, read_answer, run_job, serve_job
 from assay.texts import printable
 
@@ -294,8 +295,8 @@ def _counts_text(counts: dict[str, int]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """An error's text on one line, its first 300 characters."""
-    return " ".join(str(error).split())[:300]
+    """An error's text on one line, see `assay.foreign`."""
+    return said_by(error)
 
 
 def _work(request: Message, channel: Channel) -> Message:

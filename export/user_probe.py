@@ -138,7 +138,7 @@ def probe(request: ProbeRequest) -> Probed:
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
-    return Probed(model=model, reference=reference, reason=reason, call_seconds=slowest_call(loaded))
+    return Probed(model=model, reference=reference, reason=reason, call_seconds=slowest_call())
 
 
 def _reference(model: UserModel, loaded: Loaded, records: Records, native: Array, path: Path) -> str:

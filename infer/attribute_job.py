@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from assay.arrays_on_disk import map_array
 from assay.disk import disk_error_in
 from assay.errors import AssayError
+from assay.foreign import said_by
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import RUNTIMES
 from assay.spec import Settings
@@ -100,7 +101,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, AssayError):
         return str(error)
     traceback.print_exception(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{type(error).__name__}: {said_by(error)}"
 
 
 def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:

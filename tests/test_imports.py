@@ -69,3 +69,12 @@ def test_only_framework_files_load_a_framework_when_imported(module: str) -> Non
     if may_import_frameworks(path):
         return
     assert not set(imports(path, at_import_time=True)) & FRAMEWORKS
+
+
+@pytest.mark.parametrize("script", ["export.jax2tf_script", "export.user_jax2tf_script"])
+def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there(script: str) -> None:
+    """Nothing of pydantic, rich or polars: the list of such an environment holds what converts, and numpy."""
+    lacking = ("pydantic", "pydantic_core", "rich", "polars", "typer")
+    code = f"import sys; sys.modules |= dict.fromkeys({lacking!r}); import {script}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from assay.boxing import is_trusted
 from assay.errors import ArtifactError, InputError
+from assay.foreign import said_by
 from assay.user.binding import binding_of, parameters_of
 from assay.user.loaded import Array, Called, Compute, Loaded
 from assay.user.model import Declared, Location, UserModel, unnamed
@@ -118,7 +119,7 @@ def _read_keras(location: Location) -> keras.Model:
         raise ArtifactError(
             f"{location} cannot be loaded",
             expected="a file written by keras.Model.save",
-            found=" ".join(str(error).split())[:300],
+            found=said_by(error),
             remedy="A model with layers of your own needs their code: give FILE.py:FUNCTION",
         ) from error
 
@@ -133,9 +134,7 @@ def _saved_model(location: Location) -> Program:
     try:
         root = tf.saved_model.load(str(location.path))
     except Exception as error:  # TensorFlow raises what it likes
-        raise ArtifactError(
-            f"{location} cannot be loaded", expected="a SavedModel", found=" ".join(str(error).split())[:300]
-        ) from error
+        raise ArtifactError(f"{location} cannot be loaded", expected="a SavedModel", found=said_by(error)) from error
     if SIGNATURE not in root.signatures:
         raise InputError(
             f"{location} has no signature '{SIGNATURE}'", found=", ".join(root.signatures) or "no signature at all"

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from assay.errors import InputError
+from assay.foreign import said_by
 from assay.user.loaded import Array, Compute
 
 Outputs = dict[str, tf.Tensor]
@@ -32,9 +33,7 @@ def double_of(call: Callable[..., Outputs]) -> Compute:
         try:
             return _computed(call, inputs)
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            raise InputError(
-                "TensorFlow cannot compute the model's graph in float64", found=" ".join(str(error).split())[:300]
-            ) from error
+            raise InputError("TensorFlow cannot compute the model's graph in float64", found=said_by(error)) from error
 
     return compute
 

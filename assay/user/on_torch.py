@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from assay.errors import ArtifactError, AssayError, InputError
+from assay.foreign import said_by
 from assay.user.binding import Binds
 from assay.user.loaded import Array, Called, Compute, Loaded
 from assay.user.model import Location, UserModel
@@ -129,4 +130,4 @@ def _per_call(module: nn.Module) -> str:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return said_by(error) or type(error).__name__

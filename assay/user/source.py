@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assay.errors import InputError, NotInstalledError, nearest
+from assay.foreign import said_by
 
 LONGEST = 300
 SEEDED = {
@@ -139,7 +140,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
             remedy="Install it in the environment of assay",
         ) from error
     except (Exception, SystemExit) as error:  # it is not our code: it may raise anything
-        text = " ".join(str(error).split())[:LONGEST]
+        text = said_by(error)
         raise InputError(
             f"{path.name} fails {doing}" if doing.startswith("while") else f"{path.name} fails in {doing}",
             found=f"{type(error).__name__}: {text}" + _place(path, error),

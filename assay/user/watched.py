@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, SLOWER, call_seconds, in_proportion, step
-from assay.user.loaded import Array, Compute, Loaded
+from assay.user.loaded import Array, Called, Compute, Loaded
+
+_natives: list[Watched] = []
 
 
 @dataclass
@@ -45,8 +47,14 @@ def watched(loaded: Loaded, name: str, size: int) -> Loaded:
     Args:
         size: of its file, in bytes; the first call may take longer where it is large.
     """
-    native = Watched(loaded.native, name, call_seconds(size))
-    return replace(loaded, native=native, double=lambda: _double(loaded.double, native, size))
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        compute, double = loaded.called(names, without)
+        native = Watched(compute, name, call_seconds(size))
+        _natives.append(native)
+        return native, lambda: _double(double, native, size)
+
+    return replace(loaded, called=called)
 
 
 def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
@@ -56,6 +64,6 @@ def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
         return Watched(make(), f"{native.name} in float64", least)
 
 
-def slowest_call(loaded: Loaded) -> float:
-    """Seconds of the slowest call so far of a model that is watched."""
-    return loaded.native.slowest if isinstance(loaded.native, Watched) else 0.0
+def slowest_call() -> float:
+    """Seconds of the slowest call so far, in its own precision, of any model that this process watches."""
+    return max((one.slowest for one in _natives), default=0.0)

@@ -5,38 +5,72 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from assay.audit import Audit, ModelAudit
+from assay.audit import Audit, Comparison, ModelAudit
+from bench.report.numbers import listed
 from bench.terminal import shown
 
 
 def render(audit: Audit, console: Console) -> None:
-    """Tolerances and where they come from, every subject's worst, and the verdict with its reasons."""
+    """The verdict with its reasons, then tolerances and where they come from, and every subject's worst."""
+    console.print(f"Verdict: {audit.verdict}", style="bold")
+    for reason in reasons_told(audit):
+        console.print(shown(f"  {reason}"), soft_wrap=True)
     for model in audit.models:
         console.print(shown(model.name, "bold") + shown(f": reference {model.reference}"), soft_wrap=True)
         for one in model.tolerances:
             if not one.for_subject:
                 text = one.problem or f"{one.value:.3g} tolerated: {one.derivation}"
                 console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
-        console.print(_table(model))
+        console.print(_table(model, flips=bool(audit.data) or any(_flips(one) for one in model.comparisons)))
         for found in model.localisations:
             console.print(shown(f"  {found}"), soft_wrap=True)
-    console.print(f"Verdict: {audit.verdict}", style="bold")
-    for reason in audit.reasons:
-        console.print(shown(f"  {reason}"), soft_wrap=True)
     if audit.findings:
         console.print("Findings that do not fail it", style="bold")
     for finding in audit.findings:
         console.print(shown(f"  {finding}"), soft_wrap=True)
 
 
-def _table(model: ModelAudit) -> Table:
-    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads."""
+def reasons_told(audit: Audit) -> list[str]:
+    """Why an audit failed, each reason once: subjects that share one are named together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    single: set[str] = set()
+    for model in audit.models:
+        for one in model.comparisons:
+            if not one.passed:
+                alike.setdefault((model.name, f"{one.inputs}: {one.reason}"), []).append(one.subject)
+                single.add(f"{model.name}: {one.subject}, {one.inputs}: {one.reason}")
+    together = [f"{name}: {_together(subjects)}, {reason}" for (name, reason), subjects in alike.items()]
+    return together + [reason for reason in audit.reasons if reason not in single]
+
+
+def _together(subjects: list[str]) -> str:
+    """Subjects in few words: "candidate in onnxruntime, no-opt, basic and all" where they begin alike."""
+    subjects = list(dict.fromkeys(subjects))
+    heads = {subject.rpartition(", ")[0] for subject in subjects}
+    if len(subjects) > 1 and len(heads) == 1 and "" not in heads:
+        return f"{heads.pop()}, {listed([subject.rpartition(', ')[2] for subject in subjects])}"
+    return listed(subjects)
+
+
+def _flips(one: Comparison) -> int:
+    return one.measured.flip_count if one.measured else 0
+
+
+def _table(model: ModelAudit, *, flips: bool) -> Table:
+    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads.
+
+    Args:
+        flips: the outputs are of classes, some of which may have changed.
+    """
     table = Table(title="worst over all inputs, batches and threads", title_justify="left")
     table.add_column("subject", no_wrap=True)
-    for name in ("of tolerance", "bits", "flips", ""):
-        table.add_column(name, justify="right")
+    names = ("of tolerance", "bits", "flips", "")
+    for name in names:
+        if flips or name != "flips":
+            table.add_column(name, justify="right")
     for subject in dict.fromkeys(one.subject for one in model.comparisons):
-        table.add_row(*map(shown, (subject, *_cells(model, subject))))
+        cells = zip(names, _cells(model, subject), strict=True)
+        table.add_row(*map(shown, (subject, *(text for name, text in cells if flips or name != "flips"))))
     return table
 
 

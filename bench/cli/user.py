@@ -73,10 +73,12 @@ def compare_model(
     say_trust(trust)
     location = locate(model, framework)  # before what takes a second to import
 
+    from bench.answers import unanswered
     from bench.progress import Narrator
     from bench.report.explanation import spoken
+    from bench.report.numbers_in_words import numbers_in_words
     from bench.study_report import as_audited, report_of
-    from bench.user.compare import compare_model, refusals
+    from bench.user.compare import compare_model, refusals_of_numbers
     from bench.user.localise import located
     from bench.user.work import Wanted, folder_name
 
@@ -112,16 +114,18 @@ def compare_model(
     with working_in(folder):
         results = compare_model(wanted, folder, Narrator())
         files = report_of(folder, results, folder / "report")
-    reasons = refusals(results)
+    wrong = refusals_of_numbers(results)
+    reasons = wrong or unanswered(results)
     if as_json:
         print_json(results)
         for reason in reasons:
             complain(f"assay: refused: {reason}")
     else:
-        for line in [*spoken(as_audited(folder, results)), *(f"Refused: {reason}" for reason in reasons)]:
+        refused = [f"Refused: {reason}" for reason in reasons]
+        numbers = [*numbers_in_words(results), *(refused if wrong else ())]
+        where = [f"Where: {one}" for one in map(str, located(folder)) if one.partition(": ")[2] not in "".join(refused)]
+        for line in [*numbers, *where, *spoken(as_audited(folder, results)), *(() if wrong else refused)]:
             print_line(line)
-        for one in located(folder):
-            print_line(f"Where: {one}")
         print_line(f"Report: {next(file for file in files if file.suffix == '.html')}")
     if reasons:
         raise typer.Exit(1)

@@ -55,6 +55,11 @@ def group_of(cell: Cell) -> Group:
     return Group(cell.architecture, cell.size, cell.batch, cell.threads)
 
 
+def is_of_user(results: Results) -> bool:
+    """Whether these are of a model that a user brought: its outputs are numbers, and its inputs no images."""
+    return "fingerprint" in results.settings and not results.trainings
+
+
 def is_timed(cell: Cell) -> bool:
     return cell.status == "ok" and cell.host is not None
 

@@ -14,7 +14,15 @@ from assay.precisions import FULL
 from assay.records import Interval
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
-from bench.report.evidence import Group, agreement_fails, agreements_of_export, group_of, is_timed, median_of
+from bench.report.evidence import (
+    Group,
+    agreement_fails,
+    agreements_of_export,
+    group_of,
+    is_of_user,
+    is_timed,
+    median_of,
+)
 from bench.report.numbers import (
     TIMES,
     counted,
@@ -37,6 +45,9 @@ IN_WORDS = {
     "ort.cuda": "ONNX Runtime on CUDA",
     "openvino": "OpenVINO",
 }
+
+EXPORT_FAILED = "the export failed"
+"""The beginning of the reason of a cell whose file there is none of."""
 
 Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
 
@@ -227,6 +238,9 @@ def _agreement_clause(comparison: Comparison, results: Results) -> str:
     flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
     if flips:
         worst = max(flips, key=lambda agreement: agreement.top1_flips)
+        if is_of_user(results):
+            rows = counted(worst.images, "row")
+            return f"agreement holds, though another number is the largest in {worst.top1_flips} of {rows}"
         return f"agreement holds, though {worst.top1_flips} of {counted(worst.images, 'image')} changed class"
     return "agreement holds"
 
@@ -276,6 +290,9 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
         return f"nothing is compared: {apart}."
     if not missing:
         return "both sides were timed, but no comparison was recorded."
+    lacks = {_lack(side, results) for side in sides.values()}
+    if len(missing) == 2 and len(lacks) == 1 and lacks != {""}:
+        missing = [_nothing_ran("", [*sides["ONNX"], *sides["native"]], results)]
     return f"nothing is compared: {'; '.join(missing)}."
 
 
@@ -311,18 +328,38 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
     )
 
 
+def _lack(cells: list[Cell], results: Results) -> str:
+    """What all of these cells lack, "" where some lack another thing: of both sides one sentence is enough then."""
+    if not cells or any(agreement_fails(cell, results) for cell in cells):
+        return ""
+    found = {"valid" if is_timed(cell) else cell.reason for cell in cells}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
-    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)"."""
+    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)".
+
+    Args:
+        kind: "ONNX", "native", or "" for both.
+    """
+    runtime = f"{kind} runtime".strip()
     if not cells:
-        return f"no {kind} runtime was asked for"
+        return f"no {runtime} was asked for"
     wrong = [cell.label for cell in cells if is_timed(cell) and agreement_fails(cell, results)]
     if wrong:
-        return f"no {kind} runtime gave outputs that agree (agreement FAILS for {listed(wrong)})"
+        return f"no {runtime} gave outputs that agree (agreement FAILS for {listed(wrong)})"
     invalid = next((cell for cell in cells if is_timed(cell) and cell.invalid), None)
     if invalid:
-        return f"no {kind} runtime has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
-    reason = next((f"; {cell.label}: {cell.reason.rstrip('.')}" for cell in cells if cell.reason), "")
-    return f"no {kind} runtime finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
+        return f"no {runtime} has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
+    told = (f"; {cell.label}: {_reason_told(cell, results)}" for cell in cells if cell.reason)
+    reason = next(told, "")
+    return f"no {runtime} finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
+
+
+def _reason_told(cell: Cell, results: Results) -> str:
+    """Why a cell has no time. A failed export of a user's model is not told again: its numbers are told before."""
+    failed = cell.reason.startswith(EXPORT_FAILED)
+    return EXPORT_FAILED if failed and is_of_user(results) else cell.reason.rstrip(".")
 
 
 def _labels(comparison: Comparison) -> tuple[str, str]:

@@ -271,17 +271,22 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
 
 def refusals(results: Results) -> list[str]:
     """Why the answer is no: numbers that differ, no ONNX file at all, or no time that may be used; none means yes."""
+    return refusals_of_numbers(results) or unanswered(results)
+
+
+def refusals_of_numbers(results: Results) -> list[str]:
+    """Why numbers or files are refused: they come before anything on speed."""
     wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
     found = [
         f"{one.exporter}: {one.reason}" if one.file_is_right else f"the export by {one.exporter} is wrong: {one.reason}"
         for one in wrong
     ]
-    found += [
-        f"{cell.label}, batch {cell.batch}: {part.reason}"
-        for cell in results.cells
-        for part in (cell.agreement, cell.timed_agreement)
-        if part is not None and not part.passed
-    ]
+    alike: dict[str, list[str]] = {}
+    for cell in results.cells:
+        failed = [part for part in (cell.agreement, cell.timed_agreement) if part is not None and not part.passed]
+        for part in failed[:1]:  # what it gave when it was timed is the same again
+            alike.setdefault(f"batch {cell.batch}: {part.reason}", []).append(cell.label)
+    found += [f"{', '.join(labels)}, {reason}" for reason, labels in alike.items()]
     if not any(one.status == "ok" for one in results.exports):
         found.append("no route gave an ONNX file that may be used")
-    return found or unanswered(results)
+    return found

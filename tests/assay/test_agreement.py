@@ -111,7 +111,7 @@ def test_the_worst_native_run_sets_the_tolerance_and_is_named() -> None:
     tolerance = derive_tolerance(reference, {"torch": reference + 1e-6, "jax": reference + 3e-6})
     assert tolerance.value == pytest.approx(FACTOR * 3e-6)
     assert "jax" in tolerance.derivation
-    assert "2 images" in tolerance.derivation
+    assert "2 inputs" in tolerance.derivation
 
 
 def test_top1_flips_are_counted() -> None:

@@ -97,7 +97,7 @@ def test_what_was_not_judged_is_a_finding_with_its_furthest_subject() -> None:
     (finding,) = found.models[0].findings()
     assert finding == (
         "int8 on the inputs 'hard' is on record and not judged: integers have a range; the furthest, ort.cpu@b+int8, "
-        "is 80% of the largest logit from the reference"
+        "is 80% of the largest output from the reference"
     )
 
 

@@ -24,6 +24,7 @@ from assay.steps import (
     step,
     step_told,
 )
+from assay.user import watched as watched_calls
 from assay.user.loaded import Loaded
 from assay.user.watched import Watched, slowest_call, watched
 from bench.user.exports import LIMITS, _limit
@@ -110,7 +111,10 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
     now = iter(float(one) for one in range(1000))
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     monkeypatch.delenv(steps.CALL_VARIABLE, raising=False)
-    loaded = watched(Loaded((), lambda inputs: {}, lambda: lambda inputs: {}), "mlp", 0)
+    monkeypatch.setattr(watched_calls, "_natives", [])
+    assert slowest_call() == 0
+    model = Loaded((), lambda names, without: (lambda inputs: {}, lambda: lambda inputs: {}))
+    loaded = watched(model, "mlp", 0).bound(["x"])
     few, many = [np.zeros((2, 3))], [np.zeros((32, 3))]
     for inputs in (few, many):
         loaded.native(inputs)
@@ -123,8 +127,7 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
     assert begun[1]["seconds"] > 10 * CALL_SECONDS, "32 rows of a model that takes more than a second for each"
     assert begun[3]["seconds"] == MOST_SECONDS, "an evaluator in Python takes thousands of times as long"
     assert isinstance(loaded.native, Watched)
-    assert slowest_call(loaded) == loaded.native.slowest > 0
-    assert slowest_call(Loaded((), lambda inputs: {}, lambda: lambda inputs: {})) == 0
+    assert slowest_call() == loaded.native.slowest > 0
 
 
 def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:

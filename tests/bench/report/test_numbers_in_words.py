@@ -1,0 +1,113 @@
+"""Whether the numbers of a user's model agree comes first, and no reason is told twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assay.results import Agreement, Export, Results
+from bench.report.numbers_in_words import GIVEN, numbers_in_words
+from bench.report.verdict import verdicts
+from bench.user.compare import refusals
+from tests.bench.report.sample_results import sample_results
+
+AGREES = Agreement(
+    subject="at level disable_all, batch 1", images=8, max_absolute=3e-7, max_relative=1e-7, tolerance=1.6e-6,
+    derivation="derived", top1_flips=0, passed=True,
+)  # fmt: skip
+WRONG = AGREES.model_copy(update={"passed": False, "max_absolute": 0.252, "reason": "differs by 0.252"})
+EQUAL = AGREES.model_copy(update={"max_absolute": 0.0, "tolerance": 0.0})
+
+
+def export(exporter: str, *agreement: Agreement, reason: str = "", right: bool = False) -> Export:
+    status = "failed" if (reason and not right) or not agreement else "ok"
+    return Export(
+        architecture="m.build", size=0, exporter=exporter, status=status, reason=reason, weights="w", opset_asked=18,
+        seconds=1, agreement=list(agreement), file_is_right=right,
+    )  # fmt: skip
+
+
+def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
+    sample = sample_results()
+    settings = {"reference": "PyTorch in float64: as it is", "fingerprint": "f"}
+    changed = [cell.model_copy(update=cells) if cells and cell.framework else cell for cell in sample.cells]
+    return sample.model_copy(
+        update={
+            "exports": list(exports),
+            "settings": settings,
+            "trainings": [],
+            "cells": changed,
+            "comparisons": [] if cells else sample.comparisons,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("exports", "words"),
+    [
+        (
+            [export("torch-dynamo", AGREES), export("torch-script", AGREES)],
+            ["Both exports (torch-dynamo, torch-script) agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is "
+             "tolerated."],
+        ),
+        ([export(GIVEN, AGREES)], ["The file agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."]),
+        (
+            [export("torch-dynamo", EQUAL)],
+            ["The export by torch-dynamo agrees with PyTorch in float64, number for number."],
+        ),
+        (
+            [export("torch-dynamo", AGREES), export("torch-script", AGREES, WRONG, reason="level x: differs by 0.252")],
+            ["The export by torch-script does NOT agree with PyTorch in float64.",
+             "The export by torch-dynamo agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."],
+        ),
+        (
+            [export(GIVEN, AGREES, WRONG, reason="the optimiser is wrong", right=True)],
+            ["The file is right, and ONNX Runtime's optimiser is not."],
+        ),
+        (
+            [export("a", AGREES), export("b", AGREES), export("c", reason="rsub() of a mask.")],
+            ["The exports by a and b agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated.",
+             "The route c gave no file that may be used: rsub() of a mask."],
+        ),
+    ],
+)  # fmt: skip
+def test_who_agrees_and_how_closely(exports: list[Export], words: list[str]) -> None:
+    assert numbers_in_words(results(*exports)) == words
+
+
+def test_the_reason_of_a_failed_export_is_told_once() -> None:
+    why = "rsub() of a mask"
+    cells = {"status": "failed", "host": None, "device": None, "reason": f"the export failed: {why}"}
+    of_user = results(export("a", reason=why), cells=cells)
+    told = [*numbers_in_words(of_user), *(one.sentence for one in verdicts(of_user)[:1]), *refusals(of_user)]
+    assert " ".join(told).count(why) == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"status": "skipped", "host": None, "reason": "no time"}, "nothing is compared: no runtime finished ("),
+        ({"invalid": ["stolen processor time: 8.7%"]}, "nothing is compared: no runtime has a valid measurement ("),
+    ],
+)
+def test_what_both_sides_lack_is_said_once(cells: dict[str, Any], words: str) -> None:
+    finding = verdicts(results(export("a", AGREES), cells=cells))[0].finding
+    assert finding.startswith(words)
+    assert finding.count(str(cells.get("reason") or cells["invalid"][0])) == 1
+
+
+def test_what_a_runtime_gave_is_refused_once_with_all_that_gave_the_same() -> None:
+    found = refusals(results(export("a", AGREES), cells={"agreement": WRONG, "timed_agreement": WRONG}))
+    assert all(one.endswith("differs by 0.252") for one in found)
+    assert len(found) == len({cell.batch for cell in sample_results().cells})
+    assert "torch.eager" in found[0]
+
+
+def test_numbers_of_a_users_model_have_no_classes() -> None:
+    flipped = AGREES.model_copy(update={"top1_flips": 2})
+    sample = results(export("a", AGREES))
+    cells = [cell.model_copy(update={"agreement": flipped}) for cell in sample.cells]
+    said = " ".join(one.finding for one in verdicts(sample.model_copy(update={"cells": cells, "exports": []})))
+    assert "another number is the largest in 2 of 8 rows" in said
+    assert "class" not in said
