@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from assay.errors import InputError
 from export.inspect import read_model
@@ -21,12 +21,7 @@ MOST_NAMED = 3
 
 def random_operators(model: ModelProto) -> str:
     """The nodes that draw random numbers, "Dropout 'drop' in training mode", also in graphs and functions inside."""
-    fixed = {one.name: one for one in model.graph.initializer}
-    fixed |= {
-        node.output[0]: node.attribute[0].t
-        for node in nodes_of(model)
-        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value"
-    }
+    fixed = _constants(model)
 
     def trains(node: NodeProto) -> bool:
         given = node.input[2] if len(node.input) > 2 else ""
@@ -42,6 +37,23 @@ def random_operators(model: ModelProto) -> str:
 def per_call_operators(model: ModelProto) -> str:
     """The operators that choose a scale for each call from everything that comes in, by name."""
     return ", ".join(sorted({node.op_type for node in nodes_of(model)} & PER_CALL))
+
+
+def fewest_places(model: ModelProto) -> int | None:
+    """Of the operators that give nothing for an index out of their places and do not refuse it, the fewest places."""
+    fixed = _constants(model)
+    depths = [node.input[1] for node in nodes_of(model) if node.op_type == "OneHot"]
+    known = [int(numpy_helper.to_array(fixed[depth]).reshape(-1)[0]) for depth in depths if depth in fixed]
+    return min(known, default=None)
+
+
+def _constants(model: ModelProto) -> dict[str, TensorProto]:
+    found = {one.name: one for one in model.graph.initializer}
+    return found | {
+        node.output[0]: node.attribute[0].t
+        for node in nodes_of(model)
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value"
+    }
 
 
 def check_repeats(path: Path, feeds: Mapping[str, Array], name: str) -> None:

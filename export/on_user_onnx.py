@@ -16,7 +16,7 @@ from assay.user.model import Declared, Location
 from export.inspect import one_line, read_model
 from export.on_onnx_double import without_initialisers
 from export.on_onnx_exact import exact_of
-from export.on_onnx_random import per_call_operators, random_operators
+from export.on_onnx_random import fewest_places, per_call_operators, random_operators
 from export.on_onnx_signature import dimensions_of, other_than_numbers, refuse_incomparable, type_of, without_outputs
 
 Array = NDArray[np.generic]
@@ -42,6 +42,7 @@ def load(location: Location) -> Loaded:
         called,
         random=partial(random_operators, model),
         per_call=partial(per_call_operators, model),
+        places=lambda names, inputs: fewest_places(model),
     )
 
 

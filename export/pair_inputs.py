@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.arrays_on_disk import check_call, load_array, load_arrays
 from assay.errors import ArtifactError, InputError
+from assay.values import is_whole
+from export.drawn_ranges import Range, drawn
 
 Array = NDArray[np.generic]
 
@@ -64,10 +67,16 @@ def _compatible(left: tuple[int | str, ...], right: tuple[int | str, ...]) -> bo
     return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
-def draw_inputs(values: Sequence[Value], dimensions: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
-    """Inputs of the wanted types and shapes: standard normal, whole numbers 0 and 1, true and false.
+def draw_inputs(
+    values: Sequence[Value],
+    dimensions: Mapping[str, int],
+    seed: int = 0,
+    ranges: Mapping[str, Range] = MappingProxyType({}),
+) -> dict[str, Array]:
+    """Inputs of the wanted types and shapes: standard normal, whole numbers, true and false.
 
     Args:
+        ranges: of whole numbers by input; 0 and 1 where there is none.
         dimensions: sizes of dynamic dimensions by name; a first one that is not named is 8.
 
     Raises:
@@ -82,8 +91,9 @@ def draw_inputs(values: Sequence[Value], dimensions: Mapping[str, int], seed: in
         dtype = np.dtype(value.dtype) if value.dtype != "bfloat16" else None
         if dtype is not None and np.issubdtype(dtype, np.floating):
             found[value.name] = random.normal(size=shape).astype(dtype)
-        elif dtype is not None and (np.issubdtype(dtype, np.integer) or dtype == np.bool_):
-            found[value.name] = random.integers(0, 2, shape).astype(dtype)
+        elif dtype is not None and is_whole(dtype):
+            one = ranges.get(value.name, Range())
+            found[value.name] = drawn(dtype.name, shape, one.least, one.most, random)
         else:
             raise InputError(f"No input can be drawn for {value}", remedy="Give inputs with --inputs")
     return found

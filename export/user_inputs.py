@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from assay.arrays_on_disk import check_call
 from assay.errors import InputError
 from assay.user.arrays import Records, record_type
 from assay.user.model import Declared, Tensor
+from export.drawn_ranges import Range
 from export.pair_inputs import Value, draw_inputs
 
 Array = NDArray[np.generic]
@@ -58,8 +60,13 @@ def _tensor(one: Declared, shape: Sequence[int | str], *, shared: bool = False) 
     return Tensor(name=one.name, dtype=one.dtype, shape=tuple(int(size) for size in shape), shared=shared)
 
 
-def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Records:
+def records_of(
+    form: Form, arrays: Mapping[str, Array], most_batch: int, ranges: Mapping[str, Range] = MappingProxyType({})
+) -> Records:
     """Records that calls take turns with: the user's, or drawn as `assay audit` draws them.
+
+    Args:
+        ranges: of whole numbers that are drawn, by input.
 
     Raises:
         InputError: what was given does not fill a call, or memory cannot hold one.
@@ -70,7 +77,7 @@ def records_of(form: Form, arrays: Mapping[str, Array], most_batch: int) -> Reco
         return _given(form, arrays, kind)
     count = CALLS if form.whole else max(most_batch, min(ROWS, MOST_BYTES // max(kind.itemsize, 1)))
     values = [Value(one.name, one.dtype, one.shape if one.shared else (count, *one.shape)) for one in form.inputs]
-    return _filled(kind, _for_all(form, draw_inputs(values, {}), count), count)
+    return _filled(kind, _for_all(form, draw_inputs(values, {}, ranges=ranges), count), count)
 
 
 def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Records:

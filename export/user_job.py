@@ -33,6 +33,7 @@ from export.finish import finish
 from export.inspect import one_line, read_model
 from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
+from export.user_edges import Edges, compare_edges, not_run, read_edges
 from export.user_guilt import Guilt, guilt_of
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
@@ -213,12 +214,17 @@ def check(message: Message) -> Message:
     records, native, reference = (load_array(path) for path in (request.records, request.native, request.reference))
     natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
+    edges = read_edges(request.records.parent)
     by_level: dict[str, list[Agreement]] = {}
     for level, session in sessions_at_every_level(request.file, request.exporter):
         for batch in _batches(model, len(reference)):
             subject = f"{request.exporter} at level {level}, batch {batch}"
             rows = _rows(session, model, records[: len(reference)], batch, subject)
             by_level.setdefault(level, []).append(judge.compare(subject, rows, np.arange(len(rows))))
+        if edges is not None:
+            by_level[level].append(
+                _at_the_edges(session, model, edges, reference, f"{request.exporter} at level {level}")
+            )
     guilt = guilt_of(by_level)
     where = _where(request.file, model, records, guilt) if guilt.file_is_right else ""
     return {
@@ -226,6 +232,17 @@ def check(message: Message) -> Message:
         "reason": guilt.reason + where,
         "file_is_right": guilt.file_is_right,
     }
+
+
+def _at_the_edges(
+    session: onnxruntime.InferenceSession, model: UserModel, edges: Edges, ordinary: np.ndarray, subject: str
+) -> Agreement:
+    batch = _batches(model, len(edges))[-1]
+    try:
+        rows = _rows(session, model, edges.records, batch, subject)
+    except ExportFailedError as error:
+        return not_run(subject, edges, error.found or str(error))
+    return compare_edges(model, subject, edges, rows, ordinary)
 
 
 def _where(file: Path, model: UserModel, records: np.ndarray, guilt: Guilt) -> str:

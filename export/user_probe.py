@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -32,8 +32,10 @@ from assay.user.model import Declared, Kind, Location, Tensor, UserModel
 from assay.user.source import built, kind_of, source_hash
 from assay.user.watched import slowest_call, watched
 from assay.values import is_whole, settled
+from export.drawn_ranges import Range, Taken, first_taken, ranges_of
 from export.pair_inputs import read_arrays
 from export.user_calls import MOST_ROWS, company_matters, computed
+from export.user_edges import Edges, made_how, sound_edges, tried_edges
 from export.user_inputs import Form, form_of, records_of
 from export.user_outputs import refuse_incomparable, steady_sizes
 from export.user_shapes import declared_inputs
@@ -95,6 +97,7 @@ class Probed(BaseModel):
 
     Attributes:
         reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
+        made: how the records were drawn and what they do not cover; "" where they were given.
         call_seconds: of the slowest call of the model in its own precision.
     """
 
@@ -103,6 +106,7 @@ class Probed(BaseModel):
     model: UserModel
     reference: str
     reason: str = ""
+    made: str = ""
     call_seconds: float = 0.0
 
 
@@ -124,33 +128,51 @@ def probe(request: ProbeRequest) -> Probed:
 
     loaded = ready(loaded)
     again = Asked(loaded, lambda: ready(load(location)[1]))
-    model, records, native = _run(location, declared, arrays, request.batches, again)
-    model = model.model_copy(update={"without": request.without})
+    seen = _run(location, declared, arrays, request.batches, again)
+    model, records, native = seen.model.model_copy(update={"without": request.without}), seen.records, seen.rows
+    edges = None if arrays else tried_edges(model, records, seen.ranges, loaded.native)  # float64 may change the model
     chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
     try:
-        reference, reason = _reference(model, loaded, chosen, native, request.folder / REFERENCE_FILE), ""
+        double = None if _is_whole_throughout(model) and model.kind != "jax" else loaded.double()
+        reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE)
+        reason, edges = "", edges and _sound(model, edges, double)
     except AssayError as error:
         if disk_error_in(error):
             raise
-        reference, reason = "", str(error)
+        reference, reason, edges = "", str(error), None
+    if edges is not None and len(edges):
+        edges.save(request.folder)
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
-    return Probed(model=model, reference=reference, reason=reason, call_seconds=slowest_call())
+    made = "" if arrays else made_how(model, seen.ranges, edges)
+    return Probed(model=model, reference=reference, reason=reason, made=made, call_seconds=slowest_call())
 
 
-def _reference(model: UserModel, loaded: Loaded, records: Records, native: Array, path: Path) -> str:
+def _is_whole_throughout(model: UserModel) -> bool:
+    return model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs)
+
+
+def _sound(model: UserModel, edges: Edges, double: Compute | None) -> Edges | None:
+    """The edges that the model itself computes to rounding; None where float64 cannot be had there."""
+    try:
+        return sound_edges(model, edges, double)
+    except AssayError:
+        return edges if _is_whole_throughout(model) else None
+
+
+def _reference(model: UserModel, double: Compute | None, records: Records, native: Array, path: Path) -> str:
     """Write what the outputs are held against, and say what it is.
 
     Raises:
         AssayError: there is no float64, or it cannot be a reference.
     """
-    if model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs):
+    if double is None or _is_whole_throughout(model):
         np.save(path, native[: len(records)])
         return WHOLE_REFERENCE
-    exact = computed_exactly(model, loaded.double(), records)
+    exact = computed_exactly(model, double, records)
     check_reference(model, exact, native)
     np.save(path, exact if model.kind == "onnx" else with_own_whole_numbers(model, exact, native))
     return REFERENCES[model.kind]
@@ -186,31 +208,43 @@ def load(location: Location) -> tuple[Location, Loaded]:
     return location, watched(loaded, str(location), size)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A model with its outputs, its records and how whole numbers among them were drawn, and its own outputs on those
+    that are compared.
+    """
+
+    model: UserModel
+    records: Records
+    ranges: Mapping[str, Range]
+    rows: Array
+
+
 def _run(
     location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
-) -> tuple[UserModel, Records, Array]:
-    """The model with its outputs, the records, and its own outputs on those that are compared.
+) -> _Seen:
+    """What is seen of a model by running it.
 
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
     rows must treat them one by one.
     """
     form, native = form_of(declared), asked.loaded.native
     steady = Steadiness(location, native, lambda: asked.again().native, asked.loaded.random)
-    model, records = _described(location, form, arrays, batches, steady)
+    model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
         rows = computed(model, native, records[:MOST_ROWS])
         apart = company_matters(model, native, records[:MOST_ROWS], rows)
         if not apart:
-            return model, records, rows
+            return _Seen(model, records, ranges, rows)
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
             raise refusal_of_rows(model, _with_batch(declared), asked, records[:MOST_ROWS], apart, drawn=not arrays)
     elif form.batch is None:
         raise refusal_of_shapes(location, _with_batch(declared))
     form = form_of(declared, whole=True)
-    model, records = _described(location, form, arrays, batches, steady)
+    model, records, ranges = _described(form, arrays, batches, asked, steady)
     assert model is not None, "a whole call has a row for itself"
-    return model, records, computed(model, native, records[:MOST_ROWS])
+    return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
 
 
 def _with_batch(declared: Sequence[Declared]) -> Declared:
@@ -219,26 +253,35 @@ def _with_batch(declared: Sequence[Declared]) -> Declared:
 
 
 def _described(
-    location: Location, form: Form, arrays: dict[str, Array], batches: Sequence[int], steady: Steadiness
-) -> tuple[UserModel | None, Records]:
+    form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: Asked, steady: Steadiness
+) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
     """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
     records = records_of(form, arrays, max(batches))
-    kind = cast("Kind", location.kind)
+    location, kind = steady.location, cast("Kind", steady.location.kind)
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
     count = 1 if form.whole else form.batch or TRIED_ROWS
-    inputs = inputs_of(model, repeated(records, count))
-    outputs = steady.native(inputs)
+    names = [one.name for one in form.inputs]
+
+    def attempt(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return steady.native([inputs[name] for name in names])
+
+    given = dict(zip(names, inputs_of(model, repeated(records, count)), strict=True))
+    first = Taken(given, attempt(given), (0, 0), 0.0) if arrays else first_taken(given, attempt)
+    inputs, outputs = list(first.inputs.values()), first.outputs
     refuse_incomparable(outputs, location)
     steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
         steady.native(inputs_of(model, repeated(records[::-1], count)))  # sizes that depend on the values are told
-        return None, records
+        return None, records, {}
+    ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs))
+    if ranges:
+        records = records_of(form, arrays, max(batches), ranges)
     taken = set() if kind == "onnx" else {one.name for one in form.inputs}
     found = tuple(
         Tensor(name=_beside(name, taken), dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
         for name, value in outputs.items()
     )
-    return model.model_copy(update={"outputs": found}), records
+    return model.model_copy(update={"outputs": found}), records, ranges
 
 
 def _beside(name: str, taken: set[str]) -> str:

@@ -35,6 +35,8 @@ class Loaded:
         native: it in its own precision.
         double: makes it in float64, see `Called`.
         random: names the operators that draw random numbers, where its file says so.
+        places: with inputs of these names, how many places an index has that is cut off at its limit and not refused;
+            None where there is none.
         per_call: names what chooses a scale for each call from all of its rows: dynamic quantisation.
     """
 
@@ -44,6 +46,7 @@ class Loaded:
     double: Callable[[], Compute] = lambda: _unbound
     random: Callable[[], str] = str
     per_call: Callable[[], str] = str
+    places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
 
     def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> Loaded:
         """The same, ready to be called with inputs of these names.

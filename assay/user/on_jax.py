@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +26,10 @@ def load(location: Location) -> Loaded:
         forward = by_name(function, names, without, str(location))
         return _compute(forward, location), lambda: _double(forward, location)
 
-    return Loaded((), called)
+    def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
+        return _fewest_places(by_name(function, names, (), str(location)), inputs)
+
+    return Loaded((), called, places=places)
 
 
 def load_forward(model: UserModel) -> Forward:
@@ -55,3 +59,37 @@ def _double(forward: Forward, location: Location) -> Compute:
     jax.config.update("jax_enable_x64", True)
     compute = _compute(forward, location)
     return lambda inputs: compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+
+def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
+    """Of everything that is looked up by what comes in, the fewest places: JAX cuts an index off and refuses none."""
+    try:
+        traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
+    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places
+        return None
+    return min(_places_in(traced.jaxpr, [True] * len(traced.jaxpr.invars)), default=None)
+
+
+def _places_in(jaxpr: Any, follows: Sequence[bool]) -> Iterator[int]:
+    """
+    Args:
+        follows: by input, whether it follows from what comes in; what does not is a constant of the model.
+    """
+    known = {variable for variable, is_given in zip(jaxpr.invars, follows, strict=True) if is_given}
+    for equation in jaxpr.eqns:
+        given = [not hasattr(one, "val") and one in known for one in equation.invars]
+        inner = [getattr(one, "jaxpr", one) for one in equation.params.values() if hasattr(one, "eqns")]
+        inner += [one.jaxpr for one in equation.params.values() if hasattr(one, "jaxpr") and not hasattr(one, "eqns")]
+        for one in inner:
+            same = len(one.invars) == len(given)
+            yield from _places_in(one, given if same else [any(given)] * len(one.invars))
+        shape = equation.invars[0].aval.shape if equation.invars else ()
+        if equation.primitive.name == "gather" and given[1]:
+            taken = equation.params["slice_sizes"]
+            axes = equation.params["dimension_numbers"].start_index_map
+            yield from (shape[axis] - taken[axis] + 1 for axis in axes)
+        elif equation.primitive.name == "dynamic_slice" and any(given[1:]):
+            sizes = zip(shape, equation.params["slice_sizes"], given[1:], strict=False)
+            yield from (whole - size + 1 for whole, size, is_given in sizes if is_given)
+        if any(given):
+            known.update(equation.outvars)

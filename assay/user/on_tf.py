@@ -55,7 +55,10 @@ def load(location: Location) -> Loaded:
         forward = _by_name(program, names, without, str(location))
         return _compute(forward, location), lambda: _double(forward, location)
 
-    return Loaded(program.declared, called)
+    def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
+        return _fewest_places(_by_name(program, names, (), str(location)), inputs)
+
+    return Loaded(program.declared, called, places=places)
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:
@@ -178,3 +181,18 @@ def _double(forward: Forward, location: Location) -> Compute:
             return compute(inputs)
 
     return explaining
+
+
+def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
+    """Of the operators that give nothing for an index out of their places and do not refuse it, the fewest places."""
+    specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
+    try:
+        graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
+    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places
+        return None
+    found = []
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        constants = {node.name: node.attr["value"].tensor for node in nodes if node.op == "Const"}
+        depths = [node.input[1].partition(":")[0] for node in nodes if node.op == "OneHot"]
+        found += [int(tf.make_ndarray(constants[depth])) for depth in depths if depth in constants]
+    return min(found, default=None)
