@@ -33,7 +33,7 @@ from export.finish import finish
 from export.inspect import one_line, read_model
 from export.record import MODEL_FILE, recorded
 from export.request import ExportOutcome
-from export.user_edges import Edges, compare_edges, not_run, read_edges
+from export.user_edges import Edges, compare_edges, is_wrong_at_edges_alone, not_run, read_edges
 from export.user_guilt import Guilt, guilt_of
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
@@ -226,9 +226,11 @@ def check(message: Message) -> Message:
                 _at_the_edges(session, model, edges, reference, f"{request.exporter} at level {level}")
             )
     guilt = guilt_of(by_level)
-    where = _where(request.file, model, records, guilt) if guilt.file_is_right else ""
+    found = [one for level in by_level.values() for one in level]
+    tried = edges.records if edges is not None and is_wrong_at_edges_alone(found) else records
+    where = _where(request.file, model, tried, guilt) if guilt.file_is_right else ""
     return {
-        "agreement": [cast("Message", one.model_dump(mode="json")) for found in by_level.values() for one in found],
+        "agreement": [cast("Message", one.model_dump(mode="json")) for one in found],
         "reason": guilt.reason + where,
         "file_is_right": guilt.file_is_right,
     }

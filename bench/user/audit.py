@@ -55,7 +55,7 @@ def audit_user_model(
         for cell, rows in _runs(cells, outputs, len(reference)):
             call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
             comparisons.append(one.compared(cell.label, call, rows[:, part], cell.precision))
-    what = "drawn from the signature with seed 0" if brought.drawn else "given by the user"
+    what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     model = ModelAudit(
         name=brought.model.location.name,
         reference=brought.what,
@@ -69,7 +69,7 @@ def audit_user_model(
                 sha256=records,
                 images=len(reference),
                 sampled_from=brought.records,
-                what=f"inputs {what}",
+                what=what,
             )
             for output in brought.model.outputs
         ],

@@ -264,7 +264,7 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
         classes=[],
         attribution="",
         licence="",
-        notice="" if given else DRAWN,
+        notice="" if given else brought.made or DRAWN,
         synthetic=False,
     )
 

@@ -70,7 +70,7 @@ class Brought:
         folder: has its records, its own outputs and the reference.
         what: what computed the reference, in words.
         exact: the reference is float64, and not the model's own output.
-        drawn: the records are random numbers.
+        drawn: the records are random numbers; `made` says how they were drawn and what they do not cover.
     """
 
     model: UserModel
@@ -78,6 +78,7 @@ class Brought:
     what: str
     exact: bool
     drawn: bool
+    made: str = ""
 
     @property
     def native_name(self) -> str:
@@ -131,7 +132,8 @@ def bring(work: Work) -> Brought:
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
     if not probed.reference:
         work.narrator.note(f"not in float64 by itself: {probed.reason}")
-    return Brought(model, folder, probed.reference, exact=bool(probed.reference), drawn=wanted.inputs is None)
+    drawn, exact = wanted.inputs is None, bool(probed.reference)
+    return Brought(model, folder, probed.reference, exact=exact, drawn=drawn, made=probed.made)
 
 
 def described(model: UserModel, tensor: Tensor) -> str:

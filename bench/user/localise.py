@@ -20,6 +20,7 @@ from bench.user.exports import Brought, folder_of
 from bench.user.work import Work
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
+from export.user_edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
 from export.user_probe import NATIVE_FILE, RECORDS_FILE
 
 LIMIT_SECONDS = 600.0
@@ -32,7 +33,8 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
         file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
         if export.status == "failed" and brought.model.kind != "onnx" and export.key and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
-            found += _asked(work, _message(work, brought, export.exporter, file), export.exporter)
+            message = _message(work, brought, export.exporter, file, at_edges=is_wrong_at_edges_alone(export.agreement))
+            found += _asked(work, message, export.exporter)
     return found
 
 
@@ -64,12 +66,12 @@ def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:
     return found
 
 
-def _message(work: Work, brought: Brought, exporter: str, file: Path) -> Message:
+def _message(work: Work, brought: Brought, exporter: str, file: Path, *, at_edges: bool = False) -> Message:
     return {
         "model": cast("JsonValue", brought.model.model_dump(mode="json")),
         "file": str(file),
-        "records": str(brought.folder / RECORDS_FILE),
-        "native": str(brought.folder / NATIVE_FILE),
+        "records": str(brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE)),
+        "native": str(brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE)),
         "repro": str(work.folder / REPRO / exporter),
         "name": f"{REPRO}/{exporter}",
     }

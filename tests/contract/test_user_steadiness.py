@@ -1,7 +1,9 @@
-"""Models that are random or keep a state, in every framework, and that the remedies which are printed work."""
+"""Models that are random or keep a state, in every framework, and that the remedies which are printed work; and what is
+drawn for whole numbers."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,7 @@ class Quantised(nn.Module):
     def forward(self, x):
         return self.last(torch.relu(self.first(x)))
 
+def embedded(): return nn.Sequential(nn.Embedding(100, 8), nn.Linear(8, 3))
 def random(): return Net(True)
 def evaluated(): return Net(False).train()
 def state(): return Counting()
@@ -90,6 +93,13 @@ class Counting(tf.Module):
         self.calls.assign_add(1.0)
         return x + 0.01 * self.calls
 
+def one_hot():
+    @tf.function(input_signature=[tf.TensorSpec([None, 6], tf.int32, name="ids")])
+    def model(ids):
+        return tf.reduce_sum(tf.one_hot(ids, 7), 1)
+
+    return model
+
 def training(): return called(True)
 def evaluated(): return called(False)
 def state(): return Counting()
@@ -97,6 +107,11 @@ def state(): return Counting()
 JAX = """
 import jax
 import numpy as np
+
+table = jax.numpy.asarray(np.arange(800, dtype=np.float32).reshape(100, 8))
+
+def looked_up(ids):
+    return table[ids].mean(1)
 
 calls, keys = [0], [jax.random.key(0)]
 
@@ -113,6 +128,15 @@ def random(x):
 
 def outside(x, calls):
     return {"answer": x * 2 + 0.01 * (calls + 1), "calls_now": calls + 1}
+"""
+SHIFT = """
+import torch
+
+class Shift(torch.nn.Module):
+    def forward(self, codes):
+        return (codes * 3) >> 2
+
+def build(): return Shift()
 """
 FILES = {"in_torch.py": TORCH, "in_tf.py": TF, "in_jax.py": JAX, "two.py": TWO}
 SHAPE = ["x=batch,10"]
@@ -172,3 +196,26 @@ def test_dynamic_quantisation_is_told_so_and_goes_with_the_size_that_is_printed(
     with pytest.raises(Exception, match=r"quantises each call by a scale of its own \(Linear\).*--dimension batch=1"):
         probed(folder, f"{folder}/in_torch.py:quantised", SHAPE)
     assert probed(folder, f"{folder}/in_torch.py:quantised", SHAPE, {"batch": 1}).model.batch == 1
+
+
+def test_whole_numbers_that_are_drawn_show_what_an_export_makes_of_negative_ones(folder: Path) -> None:
+    (folder / "shift.py").write_text(SHIFT)
+    probe = probed(folder, f"{folder}/shift.py:build", ["codes=int64:batch,5"])
+    assert "'codes' from -2,147,483,648 to 2,147,483,647" in probe.made
+    wrong = checked(folder, probe.model, exported(folder, probe.model, "torch-script"))
+    assert re.search(r"at the edges: output 'output': \d+ of \d+ numbers differ \(largest by 1\)", wrong)
+    assert checked(folder, probe.model, exported(folder, probe.model, "torch-dynamo")) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "words"),
+    [
+        ("in_jax.py:looked_up", ["ids=int32:batch,6"], "'ids' whole numbers 0 to 99 (there are no places for more)"),
+        ("in_tf.py:one_hot", ["ids=int32:batch,6"], "'ids' whole numbers 0 to 6 (there are no places for more)"),
+        ("in_torch.py:embedded", ["ids=int64:batch,6"], "'ids' whole numbers 0 to 99 (the model refuses more)"),
+    ],
+)
+def test_an_index_is_drawn_from_its_places_in_every_framework(
+    model: str, shapes: list[str], words: str, folder: Path
+) -> None:
+    assert words in probed(folder, f"{folder}/{model}", shapes).made
