@@ -133,13 +133,17 @@ class HighestRate(Record):
     """The highest rate at which the 99th percentile stayed within the bound.
 
     Attributes:
-        rate: the highest that held, requests a second, or None when none of those tried did.
+        rate: the highest that held in every search, requests a second, or None when none of those tried did.
         fails_at: the lowest tried that did not hold, or None when all did.
+        searches: how many, each in fresh client processes.
+        interval: of the rate over the searches; None from a single one, and where one found no end.
     """
 
     bound_ms: float
     rate: float | None
     fails_at: float | None
+    searches: int = 1
+    interval: Interval | None = None
     tried: list[RateTried]
 
 

@@ -236,6 +236,8 @@ class Steadiness(Record):
         stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
         throttle_events: how often the cores were slowed down for heat or power.
         floor_share: the median of the runtime that does nothing, over this one's.
+        kinds: that its processes are of two kinds, one of them slower, in words (`bench.modes`); "" where none is seen.
+        not_testable: rules that could not have found anything here, each with why; empty in older records.
     """
 
     drift: float | None = None
@@ -245,6 +247,8 @@ class Steadiness(Record):
     stolen_share: float | None = None
     throttle_events: int | None = None
     floor_share: float | None = None
+    kinds: str = ""
+    not_testable: list[str] = Field(default_factory=list)
 
 
 class Cell(Record):

@@ -27,6 +27,8 @@ class Steadiness:
         drift: relative change of a block's median from a process's first block to its last, by Sen's slope; 0 with
             fewer than two blocks in every process.
         drift_p_value: chance of such a trend without any drift (seasonal Mann-Kendall); 1 where it cannot be told.
+        drift_testable: whether the blocks are enough for any drift to be beyond doubt: of three blocks in each of three
+            processes even a perfect trend has a chance of 1.6 %.
         call_autocorrelation: lag-1 correlation of neighbouring calls of a block; nan where no block has three calls.
         block_autocorrelation: lag-1 correlation of neighbouring blocks of a process; nan likewise.
         calls: how many there are.
@@ -35,6 +37,7 @@ class Steadiness:
 
     drift: float
     drift_p_value: float
+    drift_testable: bool
     call_autocorrelation: float
     block_autocorrelation: float
     calls: int
@@ -54,6 +57,7 @@ def steadiness(samples: Samples) -> Steadiness:
     return Steadiness(
         drift=drift,
         drift_p_value=p_value,
+        drift_testable=least_p_value(medians) < DRIFT_LEVEL,
         call_autocorrelation=calls,
         block_autocorrelation=autocorrelation(medians),
         calls=len(samples.values),
@@ -79,8 +83,19 @@ def trend(series: list[Series]) -> tuple[float, float]:
     change = float(np.median(slopes)) * (max(len(one) for one in useful) - 1)
     if variance == 0:
         return change, 1.0
-    distance = max(abs(score) - 1, 0) / math.sqrt(variance)
-    return change, float(2 * ndtr(-distance))
+    return change, _two_sided(abs(score), variance)
+
+
+def least_p_value(series: list[Series]) -> float:
+    """The p-value of the seasonal Mann-Kendall test where every series rises throughout: none is smaller."""
+    lengths = [len(one) for one in series if len(one) >= 2]
+    variance = sum(n * (n - 1) * (2 * n + 5) / 18 for n in lengths)
+    return _two_sided(sum(n * (n - 1) / 2 for n in lengths), variance) if lengths else 1.0
+
+
+def _two_sided(score: float, variance: float) -> float:
+    """The chance of a score so far from zero, with the correction for continuity."""
+    return float(2 * ndtr(-max(score - 1, 0) / math.sqrt(variance)))
 
 
 def autocorrelation(series: list[Series]) -> float:
@@ -115,6 +130,11 @@ def _medians_by_process(samples: Samples) -> list[Series]:
     for (process, _), median in block_medians(samples).items():
         found.setdefault(process, []).append(median)
     return [np.asarray(medians) for medians in found.values()]
+
+
+def process_medians(samples: Samples) -> list[float]:
+    """One time for each process: the median of its blocks' medians."""
+    return [float(np.median(medians)) for medians in _medians_by_process(samples)]
 
 
 def _calls_by_block(samples: Samples) -> list[Series]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars
 
 from assay.results import Agreement, Cell, Steadiness
+from bench import modes
 from bench.schedule import Measured
-from bench.stats import Samples
-from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
+from bench.stats import Samples, block_medians
+from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, process_medians, steadiness
+from bench.steadiness import Steadiness as Found
 from bench.summary import CellSamples, group_key
 
 TOO_FEW = "too few"
@@ -80,7 +83,24 @@ def steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Ce
         stolen_share=_total(bursts, "stolen_seconds") / wall_seconds if _shown(bursts, "stolen_seconds") else None,
         throttle_events=int(_total(bursts, "throttle_events")) if _shown(bursts, "throttle_events") else None,
         floor_share=_floor_share(cell, floor),
+        kinds=modes.in_words(kinds) if (kinds := modes.two_kinds(process_medians(host))) else "",
+        not_testable=_not_testable(host, found),
     )
+
+
+def _not_testable(host: Samples, found: Found) -> list[str]:
+    """The rules that so few blocks or processes do not allow to find anything."""
+    processes, blocks = len(np.unique(host.process)), len(block_medians(host))
+    told = []
+    if not found.drift_testable:
+        told.append(f"drift: {blocks} blocks in {processes} process(es) cannot show one beyond doubt")
+    if processes < modes.LEAST_PROCESSES:
+        chance = modes.missed(processes)
+        told.append(
+            f"two kinds of processes: {processes} cannot show them, and miss one that {modes.RARE_KIND:.0%} of "
+            f"processes are of with a chance of {chance:.0%}"
+        )
+    return told
 
 
 def _total(bursts: polars.DataFrame, column: str) -> float:

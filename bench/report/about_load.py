@@ -120,7 +120,8 @@ def _rate(found: HighestRate) -> str:
         least = min(one.rate for one in found.tried)
         return f"No rate that was tried, down to {significant(least)} requests a second, has {bound}."
     end = f", and no longer at {significant(found.fails_at)}" if found.fails_at else "; no higher one was tried"
-    return f"Up to {significant(found.rate)} requests a second, arriving at random, have {bound}{end}."
+    over = f" Over {found.searches} searches it is {interval(found.interval)}." if found.interval else ""
+    return f"Up to {significant(found.rate)} requests a second, arriving at random, have {bound}{end}.{over}"
 
 
 def _estimate(value: Interval) -> Value:

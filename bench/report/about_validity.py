@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from assay.results import Cell, Steadiness
-from bench.report.blocks import Column, Section, Table, Value
+from bench.report.blocks import Column, Paragraphs, Section, Table, Value
 from bench.report.evidence import Evidence
 from bench.report.numbers import counted, significant
 
@@ -18,6 +21,7 @@ COLUMNS = (
     Column("Harness floor, %", numeric=True),
     Column("Processor use", numeric=True),
     Column("Timed outputs, error over tolerance", numeric=True),
+    Column("Processes of two kinds"),
     Column("Reasons"),
 )
 
@@ -35,7 +39,8 @@ def validity(evidence: Evidence) -> Section | None:
     rows = tuple(_row(cell, evidence.place_of(cell)) for cell in [*invalid, *(c for c in judged if not c.invalid)])
     caption = "What happened while each cell was timed; empty where the system does not show it"
     table = Table("validity", caption, COLUMNS, rows, summary="Every cell", filterable=True)
-    return Section("validity", "Validity", lead, (table,))
+    untold = _not_testable(judged)
+    return Section("validity", "Validity", lead, (Paragraphs(untold), table) if untold else (table,))
 
 
 def _row(cell: Cell, place: int) -> tuple[Value, ...]:
@@ -46,7 +51,7 @@ def _row(cell: Cell, place: int) -> tuple[Value, ...]:
     return (
         Value(cell.name),
         Value("INVALID", tone="bad") if cell.invalid else Value("VALID", tone="good"),
-        _number(seen.drift, f"{path}/steadiness/drift", 100),
+        _drift(seen, path),
         _number(seen.autocorrelation, f"{path}/steadiness/autocorrelation"),
         _number(seen.involuntary_switches_per_second, f"{path}/steadiness/involuntary_switches_per_second"),
         _number(seen.stolen_share, f"{path}/steadiness/stolen_share", 100),
@@ -54,7 +59,22 @@ def _row(cell: Cell, place: int) -> tuple[Value, ...]:
         _number(seen.floor_share, f"{path}/steadiness/floor_share", 100),
         _number(cell.processor_use, f"{path}/processor_use"),
         Value("") if share is None else Value(significant(share), share),
+        Value(seen.kinds),
         Value("; ".join(cell.invalid)),
+    )
+
+
+def _drift(seen: Steadiness, path: str) -> Value:
+    if any(rule.startswith("drift") for rule in seen.not_testable):
+        return Value("not testable")
+    return _number(seen.drift, f"{path}/steadiness/drift", 100)
+
+
+def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Which rules could not have found anything, and in how many cells: silence there is no sign of steadiness."""
+    told = [rule for cell in cells for rule in (cell.steadiness or Steadiness()).not_testable]
+    return tuple(
+        f"Not testable in {counted(number, 'cell')} of {len(cells)}: {rule}." for rule, number in Counter(told).items()
     )
 
 

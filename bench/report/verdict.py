@@ -14,6 +14,7 @@ from assay.precisions import FULL
 from assay.records import Interval
 from assay.registry import FRAMEWORKS
 from assay.results import Agreement, Cell, Comparison, Results
+from bench.modes import missed
 from bench.report.evidence import (
     Group,
     agreement_fails,
@@ -139,7 +140,8 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
     if disagreement:
         return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
     finding = (
-        f"{_speed(comparison, results)}; {_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
+        f"{_speed(comparison, results)}{_of_two_kinds(comparison, results)}; "
+        f"{_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
         f"{_in_reduced_precision(comparison, results)}"
     )
     return Verdict(group, comparison.verdict, place, finding)
@@ -162,11 +164,32 @@ def _speed(comparison: Comparison, results: Results) -> str:
     if comparison.verdict == "same":
         return (
             f"{onnx} and the fastest native runtime, {native}, are the same within 2 %: the ratio of their "
-            f"medians is {ratio(comparison.speedup)}"
+            f"medians is {ratio(comparison.speedup)}{_what_same_rests_on(comparison)}"
         )
     faster = comparison.verdict == "faster"
     factor = comparison.speedup if faster else inverse(comparison.speedup)
     return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
+
+
+def _what_same_rests_on(comparison: Comparison) -> str:
+    """ " (of 3 processes each, ...)": what so few may have missed; "" in records that do not know."""
+    if not comparison.processes:
+        return ""
+    chance = missed(comparison.processes)
+    return (
+        f" (of {in_processes(comparison.processes)} each; a slower kind that one process in five is of would be missed "
+        f"with a chance of {chance:.0%})"
+    )
+
+
+def _of_two_kinds(comparison: Comparison, results: Results) -> str:
+    """ ", where 2 of 10 processes are 8 % slower than the rest (ONNX Runtime)": what a mean of processes hides."""
+    found = []
+    for name in (comparison.onnx, comparison.native):
+        cell = _cell(name, comparison, results)
+        if cell and cell.steadiness and cell.steadiness.kinds:
+            found.append(f"{cell.steadiness.kinds} ({runtime_in_words(cell.label)})")
+    return f", where {listed(found)}" if found else ""
 
 
 def _what_is_told(comparison: Comparison) -> str:

@@ -179,7 +179,7 @@ def highest_rate(client: Client, most: float, bound_ms: float, tell: Tell) -> Hi
         clean = not found["failed"] and not found["wrong"]
         return RateTried(rate=rate, p99_ms=p99_ms, holds=clean and p99_ms <= bound_ms and reached >= KEEPS_UP * rate)
 
-    return search_rate(measure, 0.7 * most, bound_ms, RATES_TRIED)
+    return search_rate(measure, 0.7 * most, bound_ms, RATES_TRIED, client.plan.processes)
 
 
 def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, tell: Tell) -> Scenario:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.load import Conditions, HighestRate, RateTried, Split
+from assay.records import ROUNDING, Interval
+from bench.intervals import half_width
 from bench.machine import MOST_LOAD
 from bench.stats import Samples
 from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
@@ -89,25 +91,60 @@ def _about_machine(conditions: Sequence[Conditions]) -> list[str]:
     return found
 
 
-def search_rate(measure: Callable[[float], RateTried], start: float, bound_ms: float, tries: int) -> HighestRate:
+def search_rate(
+    measure: Callable[[float], RateTried], start: float, bound_ms: float, tries: int, searches: int = 1
+) -> HighestRate:
     """The highest rate that holds: steps until one holds and one fails, then between them, on a geometric scale.
 
+    One search says where a server was once, and another one, in fresh client processes, says something else: the
+    interval is Student's over the searches, each with the middle of what held and what failed, and no narrower than
+    these two are apart.
+
     Args:
-        measure: tries a rate.
+        measure: tries a rate, in a fresh process.
         start: where to begin.
-        tries: at most so many.
+        tries: at most so many in a search.
+        searches: how many; those after the first begin where it ended.
     """
+    tried = _search(measure, start, STEP, tries)
+    holds, fails = _bracket(tried)
+    found = [(holds, fails)]
+    if holds and fails:
+        for _ in range(searches - 1):
+            more = _search(measure, holds, CLOSE_ENOUGH, tries)
+            found.append(_bracket(more))
+            tried += more
+    known = [one for one in found if all(one)]
+    return HighestRate(
+        bound_ms=bound_ms,
+        rate=min((one[0] for one in known), default=holds) or None,
+        fails_at=min((one[1] for one in known), default=fails) or None,
+        searches=len(found),
+        interval=_interval_of_rate(known) if len(known) == len(found) > 1 else None,
+        tried=tried,
+    )
+
+
+def _interval_of_rate(brackets: Sequence[tuple[float, float]]) -> Interval:
+    """The geometric mean of what the searches found, with what they and their brackets leave open."""
+    middles = np.log([math.sqrt(holds * fails) for holds, fails in brackets])
+    bracket = max(math.log(fails / holds) for holds, fails in brackets) / 2
+    half, mean = math.hypot(half_width(middles), bracket), float(middles.mean())
+    return Interval(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
+
+
+def _search(measure: Callable[[float], RateTried], start: float, step: float, tries: int) -> list[RateTried]:
+    """The rates of one search; it ends when what holds and what fails are close."""
     tried: list[RateTried] = []
     rate = start
     while len(tried) < tries:
         tried.append(measure(rate))
         holds, fails = _bracket(tried)
-        if holds and fails and fails / holds <= CLOSE_ENOUGH:
+        if holds and fails and fails / holds <= CLOSE_ENOUGH * (1 + ROUNDING):
             break
-        outwards = holds * STEP if holds else rate / STEP
+        outwards = holds * step if holds else rate / step
         rate = math.sqrt(holds * fails) if holds and fails else outwards
-    holds, fails = _bracket(tried)
-    return HighestRate(bound_ms=bound_ms, rate=holds or None, fails_at=fails or None, tried=tried)
+    return tried
 
 
 def _bracket(tried: Sequence[RateTried]) -> tuple[float, float]:

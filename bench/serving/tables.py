@@ -160,7 +160,9 @@ def rate_sentence(found: HighestRate) -> str:
     if found.rate is None:
         return f"No rate that was tried, down to {min(one.rate for one in found.tried):.0f} a second, has {bound}."
     ends = f"; at {found.fails_at:.0f} no longer" if found.fails_at else "; none higher was tried"
-    return f"Up to {found.rate:.0f} requests a second, arriving at random, have {bound}{ends}."
+    known = found.interval
+    over = f" ({known.value:.0f}, {known.low:.0f} to {known.high:.0f}, over {found.searches} searches)" if known else ""
+    return f"Up to {found.rate:.0f} requests a second, arriving at random, have {bound}{ends}{over}."
 
 
 def invalid_of(found: Load) -> list[tuple[str, str]]:

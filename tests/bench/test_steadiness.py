@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.stats import Samples
-from bench.steadiness import autocorrelation, effective_samples, steadiness, trend
+from bench.steadiness import DRIFT_LEVEL, autocorrelation, effective_samples, least_p_value, steadiness, trend
 
 REPEATS = 2000
 
@@ -100,3 +100,19 @@ def test_calls_that_resemble_each_other_count_for_less() -> None:
     found = steadiness(Samples(np.zeros(series.size, np.int64), block.ravel(), series.ravel()))
     assert found.call_autocorrelation == pytest.approx(0.7, abs=0.1)
     assert found.effective_calls == pytest.approx(2000 * 0.3 / 1.7, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("processes", "blocks", "testable"),
+    [(1, 4, False), (1, 6, True), (2, 4, True), (3, 3, False), (2, 3, False), (3, 4, True)],
+)
+def test_a_drift_that_so_few_blocks_cannot_show_is_not_testable(processes: int, blocks: int, testable: bool) -> None:
+    rising = [np.arange(1.0, blocks + 1)] * processes
+    assert trend(rising)[1] == pytest.approx(least_p_value(rising))
+    found = steadiness(cell(np.random.default_rng(0), 0.5, processes, blocks))
+    assert found.drift_testable == testable
+    assert found.drift_testable == (least_p_value(rising) < DRIFT_LEVEL)
+
+
+def test_one_block_tests_nothing() -> None:
+    assert least_p_value([np.ones(1)] * 5) == 1.0

@@ -133,6 +133,7 @@ def test_what_happened_is_read_from_bursts_and_samples() -> None:
     assert seen.involuntary_switches_per_second == pytest.approx(400)
     assert seen.floor_share == pytest.approx(0.05)
     assert (seen.stolen_share, seen.throttle_events, seen.drift) == (0.0, None, 0.0)
+    assert (seen.kinds, [rule.partition(":")[0] for rule in seen.not_testable]) == ("", ["two kinds of processes"])
     assert found[0].processor_use == pytest.approx(0.92)
     assert [reason.split(":")[0] for reason in found[0].invalid] == ["involuntary context switches", "harness floor"]
     assert found[1].invalid == []

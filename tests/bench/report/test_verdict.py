@@ -8,7 +8,7 @@ import pytest
 
 from assay.records import Interval
 from assay.registry import FRAMEWORKS
-from assay.results import Agreement, Cell, Comparison, Results
+from assay.results import Agreement, Cell, Comparison, Results, Steadiness
 from bench.report.about_speed import what_is_told
 from bench.report.about_verdict import verdict as section
 from bench.report.blocks import Listing
@@ -95,6 +95,23 @@ def test_the_same_within_the_margin_is_an_answer() -> None:
     assert found.outcome == "same"
     assert "are the same within 2 %" in found.finding
     assert "faster than" not in found.finding
+
+
+def test_what_a_same_rests_on_is_said() -> None:
+    results = compared((1.005, 0.995, 1.015), "same")
+    (comparison,) = results.comparisons
+    three = results.model_copy(update={"comparisons": [comparison.model_copy(update={"processes": 3})]})
+    assert (
+        "(of 3 processes each; a slower kind that one process in five is of would be missed with a chance of 51%)"
+        in (only(three).finding)
+    )
+
+
+def test_processes_of_two_kinds_are_named_beside_the_verdict() -> None:
+    kinds = Steadiness(kinds="2 of 10 processes are 8.0% slower than the rest")
+    results = with_cells(compared((3.1, 3.0, 3.2), "faster"), ONNX, steadiness=kinds)
+    told = ", where 2 of 10 processes are 8.0% slower than the rest (ONNX Runtime (torch-dynamo export));"
+    assert told in only(results).finding
 
 
 def test_an_invalid_cell_is_named_and_not_ranked() -> None:

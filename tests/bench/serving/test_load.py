@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,30 @@ def test_the_search_closes_in_on_the_rate_that_holds(limit: float) -> None:
     assert found.fails_at is not None
     assert found.rate <= limit < found.fails_at
     assert found.fails_at / found.rate <= 1.08
+
+
+def server_that_wavers(spread: float, limit: float = 800.0) -> Callable[[float], RateTried]:
+    """What a server holds differs from one try to the next."""
+    random = np.random.default_rng(0)
+    return lambda rate: RateTried(rate=rate, p99_ms=1, holds=bool(rate <= limit * math.exp(random.normal(0, spread))))
+
+
+def test_a_rate_has_an_interval_over_searches() -> None:
+    found = search_rate(server_that_wavers(0.0), 700, 5, tries=8, searches=3)
+    assert found.interval is not None
+    assert found.searches == 3
+    assert found.rate is not None
+    assert found.rate <= found.interval.value
+    assert found.interval.low < 800 < found.interval.high
+    assert found.interval.high / found.interval.low >= 1.07, "no narrower than what held and what failed are apart"
+    wavering = search_rate(server_that_wavers(0.1), 700, 5, tries=8, searches=3)
+    assert wavering.interval is not None
+    assert wavering.interval.high / wavering.interval.low > found.interval.high / found.interval.low
+
+
+def test_a_single_search_has_no_interval() -> None:
+    assert search_rate(server_that_wavers(0.0), 700, 5, tries=8).interval is None
+    assert search_rate(lambda rate: RateTried(rate=rate, p99_ms=9, holds=False), 700, 5, 6, searches=3).interval is None
 
 
 def test_a_search_that_finds_nothing_says_so() -> None:
