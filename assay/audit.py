@@ -72,9 +72,9 @@ class Comparison(Record):
         batch, threads: how it was called.
         images: the first so many of the set.
         measured: None where nothing could be compared; `reason` says why.
-        precision: what the subject says that it computes in; only "fp32" is judged by the tolerance, all others by
-            `assay.reduced`.
-        tolerance: largest error that passes; 0 for reduced precision, which is judged otherwise.
+        precision: what the subject says that it computes in. Of a study only "fp32" is judged by the tolerance, all
+            others by `assay.reduced`; a user's model is judged by its tolerance whatever it computes in.
+        tolerance: largest error that passes; 0 where it is judged otherwise.
         delivered: the arithmetic that the errors show, see `assay.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
         note: why it is on record only and nothing was judged, "" where something was.

@@ -54,7 +54,8 @@ def audit_user_model(
         tolerances.append(one.tolerance)
         for cell, rows in _runs(cells, outputs, len(reference)):
             call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
-            comparisons.append(one.compared(cell.label, call, rows[:, part], cell.precision))
+            judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
+            comparisons.append(judged.model_copy(update={"precision": cell.precision or judged.precision}))
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     model = ModelAudit(
         name=brought.model.location.name,
