@@ -213,6 +213,7 @@ class ModelAudit(Record):
         keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed.
         data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
         localisations: where a failed candidate goes wrong.
+        guilt: who is wrong about each file that anything gets wrong, see `assay.guilt`.
         classes: names of the classes, in their order; none where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: what was asked for and could not be audited, with the reason.
@@ -232,6 +233,7 @@ class ModelAudit(Record):
     determinism: list[Determinism] = Field(default_factory=list)
     propagation: list[Propagation] = Field(default_factory=list)
     localisations: list[Localisation] = Field(default_factory=list)
+    guilt: list[str] = Field(default_factory=list)
     classes: list[str] = Field(default_factory=list)
     flipped: list[FlippedImage] = Field(default_factory=list)
     missing: dict[str, str] = Field(default_factory=dict)
@@ -240,6 +242,7 @@ class ModelAudit(Record):
     def failures(self, *, strict_nan: bool = False) -> list[str]:
         """Every reason why this model does not pass; comparing nothing is one."""
         found = [f"{one.subject}, {one.inputs}: {one.reason}" for one in self.comparisons if not one.passed]
+        found = [*self.guilt, *found] if found else found
         found += [
             str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
         ]

@@ -172,7 +172,8 @@ class Export(Record):
         exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
         precision: what the graph computes in.
         calibration: of an integer graph.
-        file_is_right: its numbers are those of the model without ONNX Runtime's optimisations, which are what is wrong.
+        file_is_right: what runs it is wrong and not the file, see `assay.guilt`.
+        wrong_in: the witnesses that are wrong, and `right_in` is one that shows it.
     """
 
     architecture: str
@@ -196,6 +197,8 @@ class Export(Record):
     precision: str = "fp32"
     calibration: Calibration | None = None
     file_is_right: bool = False
+    wrong_in: list[str] = Field(default_factory=list)
+    right_in: str = ""
 
 
 class Timing(Record):

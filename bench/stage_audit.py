@@ -13,6 +13,7 @@ from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Export
 from assay.store import file_sha256
 from bench.auditing.flips import flipped_images
+from bench.auditing.guilt import guilt_in_study
 from bench.auditing.inputs import LARGE, Prepared, prepare
 from bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
 from bench.auditing.kept import Identity, determined_by, kept_or_made
@@ -132,6 +133,7 @@ def _audit_model(
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
         run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
         tolerances, comparisons = judge_all(Evidence(plan, outputs, prepared.references))
+        localisations = localisations_of(run, subject, exports, comparisons, work)
         return ModelAudit(
             name=name,
             reference="PyTorch in float64, checked by JAX in float64",
@@ -144,7 +146,8 @@ def _audit_model(
             comparisons=comparisons,
             determinism=[determinism_of(one, plan) for one in outputs],
             propagation=_propagations(outputs, prepared, plan, work),
-            localisations=localisations_of(run, subject, exports, comparisons, work),
+            localisations=localisations,
+            guilt=guilt_in_study(comparisons, _of(subject, exports), localisations),
             classes=list(run.data(subject.spec.size)[1].classes),
             flipped=flipped_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
@@ -179,10 +182,14 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
 
 
+def _of(subject: Subject, exports: list[Export]) -> list[Export]:
+    spec = subject.spec
+    return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
+
+
 def _good(subject: Subject, exports: list[Export]) -> list[Export]:
     """The exports of one model that may be used."""
-    spec = subject.spec
-    return [one for one in exports if (one.architecture, one.size, one.status) == (spec.architecture, spec.size, "ok")]
+    return [one for one in _of(subject, exports) if one.status == "ok"]
 
 
 def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:

@@ -8,7 +8,7 @@ that load, run and are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from assay.agreement import Tolerance, compare, derive_tolerance
 from assay.errors import ExportFailedError
+from assay.guilt import Outcome
 from assay.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from export.inspect import STANDARD_DOMAINS, one_line, read_model
+from export.levels import Levels, judged_at_levels
 from export.request import Images
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 3, 32)
 IMAGES_NEEDED = max(BATCHES)
+HEARD_IMAGES = 3
 FLOAT = 1
 """onnx.TensorProto.FLOAT"""
 
@@ -66,7 +69,7 @@ def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:
     _check_shapes(model)
 
 
-def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precision: str = "fp32") -> list[Agreement]:
+def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precision: str = "fp32") -> Levels:
     """Load a file at every optimisation level and compare its outputs at every batch size.
 
     Args:
@@ -78,7 +81,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
         One record for each level and batch size, failed ones included.
 
     Raises:
-        ExportFailedError: ONNX Runtime does not load or run it at some level, or there are too few images.
+        ExportFailedError: ONNX Runtime does not load or run it at any level, or there are too few images.
     """
     if len(truth.images) < IMAGES_NEEDED:
         raise ExportFailedError(
@@ -87,13 +90,28 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
             found=str(len(truth.images)),
         )
     tolerance = truth.tolerance()
-    records = []
-    for level, session in sessions_at_every_level(path, subject):
-        for batch in BATCHES:
-            name = f"{subject} at level {level}, batch {batch}"
-            output = _run(session, truth.images[:batch], layout, name)
-            records.append(compare(name, output, truth.reference[:batch], tolerance, precision))
-    return records
+
+    def judge(level: str) -> list[Agreement]:
+        session = session_at(path, level, subject)
+        return [judged(session, f"{subject} at level {level}, batch {batch}", batch) for batch in BATCHES]
+
+    def judged(session: onnxruntime.InferenceSession, name: str, batch: int) -> Agreement:
+        output = _run(session, truth.images[:batch], layout, name)
+        return compare(name, output, truth.reference[:batch], tolerance, precision)
+
+    return judged_at_levels(level_names(), judge)
+
+
+def others_on(path: Path, layout: str, truth: Truth) -> dict[str, Outcome]:
+    """What the other witnesses make of a file, on a few images; see `assay.guilt`."""
+    from export.on_onnx_witnesses import heard  # noqa: PLC0415
+
+    tolerance, images = truth.tolerance(), _as_taken(truth.images[:HEARD_IMAGES], layout)
+
+    def agrees(outputs: Mapping[str, NDArray[np.generic]]) -> bool:
+        return compare("", np.asarray(outputs[OUTPUT_NAME]), truth.reference[:HEARD_IMAGES], tolerance).passed
+
+    return heard(path, {INPUT_NAME: images}, agrees)
 
 
 def unranked(model: onnx.ModelProto) -> list[str]:
@@ -158,32 +176,39 @@ def _check_shapes(model: onnx.ModelProto) -> None:
         )
 
 
-def sessions_at_every_level(path: Path, subject: str) -> Iterator[tuple[str, onnxruntime.InferenceSession]]:
-    """The file loaded at each of ONNX Runtime's optimisation levels, with the level's name.
+def level_names() -> list[str]:
+    """ONNX Runtime's optimisation levels as it names them, "disable_all" first."""
+    import onnxruntime  # noqa: PLC0415
+
+    return [name.removeprefix("ORT_").lower() for name in onnxruntime.GraphOptimizationLevel.__members__]
+
+
+def session_at(path: Path, level: str, subject: str) -> onnxruntime.InferenceSession:
+    """The file loaded at a level.
 
     Raises:
-        ExportFailedError: it does not load at one of them.
+        ExportFailedError: it does not load.
     """
     import onnxruntime  # noqa: PLC0415
 
-    for name, level in onnxruntime.GraphOptimizationLevel.__members__.items():
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = level
-        options.log_severity_level = 4
-        short = name.removeprefix("ORT_").lower()
-        try:
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common base
-            raise ExportFailedError(
-                f"{subject} does not load in ONNX Runtime at level {short}", found=one_line(error)
-            ) from error
-        yield short, session
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[f"ORT_{level.upper()}"]
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base
+        raise ExportFailedError(
+            f"{subject} does not load in ONNX Runtime at level {level}", found=one_line(error)
+        ) from error
 
 
 def _run(session: onnxruntime.InferenceSession, images: Images, layout: str, name: str) -> NDArray[np.floating]:
-    feed = images if layout == "NHWC" else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     try:
-        outputs = session.run([OUTPUT_NAME], {INPUT_NAME: feed})
+        outputs = session.run([OUTPUT_NAME], {INPUT_NAME: _as_taken(images, layout)})
     except Exception as error:  # its exceptions have no common base
         raise ExportFailedError(f"{name} does not run", found=one_line(error)) from error
     return np.asarray(outputs[0])
+
+
+def _as_taken(images: Images, layout: str) -> Images:
+    return images if layout == "NHWC" else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

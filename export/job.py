@@ -24,7 +24,7 @@ from assay.registry import EXPORTERS
 from assay.results import Export
 from assay.spec import ModelSpec
 from assay.store import file_sha256
-from export.check import IMAGES_NEEDED, Truth, check_agreement, check_structure
+from export.check import IMAGES_NEEDED, Truth, check_agreement, check_structure, others_on
 from export.finish import finish
 from export.inspect import one_line
 from export.record import MODEL_FILE, checked, recorded
@@ -165,11 +165,12 @@ def _check(request: JobRequest, record: Export, layout: str, truth: Truth) -> Ex
     """The record with the comparisons, or why there are none."""
     try:
         check_structure(request.file, request.spec, layout)
-        return checked(record, check_agreement(request.file, layout, truth, request.exporter))
+        found = check_agreement(request.file, layout, truth, request.exporter)
+        return checked(record, found, lambda: others_on(request.file, layout, truth))
     except FailedError as error:
         if disk_error_in(error):
             raise
-        return checked(record, [], str(error))
+        return record.model_copy(update={"status": "failed", "reason": str(error)})
 
 
 if __name__ == "__main__":

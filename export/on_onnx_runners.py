@@ -9,7 +9,9 @@ import numpy as np
 import onnxruntime as ort
 
 from assay.errors import InputError
-from export.inspect import one_line
+from assay.guilt import EVALUATOR, MAKERS
+from export.inspect import one_line, read_model
+from export.on_onnx_double import evaluate
 from export.source import Array
 
 NATIVE_LEVEL = "no-opt"
@@ -24,20 +26,24 @@ OPENVINO = {"openvino": {"INFERENCE_PRECISION_HINT": "f32"}, "openvino as it com
 
 
 def run_in(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of a file by name; one with several names is there under each.
+    """The outputs of a file by name; one with several names is there under each, and other values may be too.
 
     Args:
-        runtime: a key of `LEVELS` or `OPENVINO`.
+        runtime: a key of `LEVELS` or `OPENVINO`, or onnx's reference evaluator in the file's own types.
         feeds: inputs by name.
 
     Raises:
         InputError: the runtime is not installed, or does not load or run the file.
     """
+    if runtime == EVALUATOR:
+        return evaluate(read_model(path), feeds, path.name)
     return _in_openvino(runtime, path, feeds) if runtime in OPENVINO else _in_onnxruntime(runtime, path, feeds)
 
 
 def called(runtime: str) -> str:
     """What a runtime is called in a record."""
+    if runtime == EVALUATOR:
+        return MAKERS[EVALUATOR]
     return runtime if runtime in OPENVINO else f"onnxruntime, {runtime}"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assay.results import Agreement, Export
+from assay.guilt import Guilt, Outcome
+from assay.results import Export
 from export.inspect import inspect
+from export.levels import Levels, sentence_on
 
 MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 
@@ -42,10 +44,23 @@ def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str,
     )
 
 
-def checked(record: Export, agreement: Sequence[Agreement], problem: str = "") -> Export:
-    """The record with what the checks of its file found; `problem` is why it could not be compared, or ""."""
-    failed = [one for one in agreement if not one.passed]
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    reason = problem or (f"{failed[0].subject}: {failed[0].reason}{more}" if failed else "")
-    status = "failed" if reason else "ok"
-    return record.model_copy(update={"status": status, "reason": reason, "agreement": list(agreement)})
+def checked(record: Export, levels: Levels, others: Callable[[], Mapping[str, Outcome]]) -> Export:
+    """The record with what the checks of its file found.
+
+    Args:
+        others: asks witnesses beside ONNX Runtime, where none of its levels agrees.
+    """
+    found = sentence_on(levels, others)
+    update = {
+        "status": "failed" if found.reason and found.guilt.file != "right" else "ok",
+        "reason": found.reason,
+        "agreement": levels.agreements,
+        **guilt_fields(found.guilt),
+    }
+    return record.model_copy(update=update)
+
+
+def guilt_fields(guilt: Guilt) -> dict[str, object]:
+    """What the record of an export says of who is wrong."""
+    is_right = guilt.file == "right" and bool(guilt.wrong)
+    return {"file_is_right": is_right, "wrong_in": list(guilt.wrong), "right_in": guilt.right if is_right else ""}

@@ -59,6 +59,10 @@ class Edges:
     def __len__(self) -> int:
         return len(self.records)
 
+    def at(self, places: NDArray[np.integer]) -> Edges:
+        """Some of them."""
+        return Edges(self.records[places], self.native[places], self.reference[places], self.tiers[places])
+
     def save(self, folder: Path) -> None:
         for name, array in zip(FILES, (self.records, self.native, self.reference, self.tiers), strict=True):
             np.save(folder / name, array)

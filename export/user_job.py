@@ -7,7 +7,6 @@ They are apart because the reference may itself come from an export: TensorFlow 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import __version__
 from assay.arrays_on_disk import load_array
-from assay.errors import AssayError, ExportFailedError, InputError
+from assay.errors import AssayError, ExportFailedError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
 from assay.results import Agreement, Export
@@ -28,13 +27,14 @@ from assay.ties import read_deciders
 from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
 from assay.user.model import UserModel
-from export.check import sessions_at_every_level
+from export.check import level_names, session_at
 from export.finish import finish
 from export.inspect import one_line, read_model
-from export.record import MODEL_FILE, recorded
+from export.levels import judged_at_levels, sentence_on
+from export.record import MODEL_FILE, guilt_fields, recorded
 from export.request import ExportOutcome
-from export.user_edges import Edges, compare_edges, is_wrong_at_edges_alone, not_run, read_edges
-from export.user_guilt import Guilt, guilt_of
+from export.user_edges import Edges, compare_edges, not_run, read_edges
+from export.user_evidence import others_on
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
 
@@ -60,7 +60,9 @@ class ExportMessage(BaseModel):
 
 
 class CheckMessage(BaseModel):
-    """What to compare; the answer has "agreement", a list, "reason" and "file_is_right". `deciders` need not exist."""
+    """What to compare; the answer has "agreement", a list, "reason", "file_is_right", "wrong_in" and "right_in", as an
+    `Export` has them. `deciders` need not exist.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -207,32 +209,30 @@ def check(message: Message) -> Message:
     """Compare a file at every optimisation level, for a few batch sizes, with the float64 outputs.
 
     Raises:
-        ExportFailedError: ONNX Runtime does not load or run it, or its inputs are not the model's.
+        ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
     """
     request = CheckMessage.model_validate(message)
     model = request.model
     records, native, reference = (load_array(path) for path in (request.records, request.native, request.reference))
     natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
-    edges = read_edges(request.records.parent)
-    by_level: dict[str, list[Agreement]] = {}
-    for level, session in sessions_at_every_level(request.file, request.exporter):
-        for batch in _batches(model, len(reference)):
-            subject = f"{request.exporter} at level {level}, batch {batch}"
-            rows = _rows(session, model, records[: len(reference)], batch, subject)
-            by_level.setdefault(level, []).append(judge.compare(subject, rows, np.arange(len(rows))))
-        if edges is not None:
-            by_level[level].append(
-                _at_the_edges(session, model, edges, reference, f"{request.exporter} at level {level}")
-            )
-    guilt = guilt_of(by_level)
-    found = [one for level in by_level.values() for one in level]
-    tried = edges.records if edges is not None and is_wrong_at_edges_alone(found) else records
-    where = _where(request.file, model, tried, guilt) if guilt.file_is_right else ""
+    records, edges = records[: len(reference)], read_edges(request.records.parent)
+
+    def judge_at(level: str) -> list[Agreement]:
+        session, name = session_at(request.file, level, request.exporter), f"{request.exporter} at level {level}"
+        found = [
+            judge.compare(subject, _rows(session, model, records, batch, subject), np.arange(len(records)))
+            for batch in _batches(model, len(reference))
+            for subject in [f"{name}, batch {batch}"]
+        ]
+        return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, name)]
+
+    levels = judged_at_levels(level_names(), judge_at)
+    found = sentence_on(levels, lambda: others_on(request.file, levels, records, judge, edges))
     return {
-        "agreement": [cast("Message", one.model_dump(mode="json")) for one in found],
-        "reason": guilt.reason + where,
-        "file_is_right": guilt.file_is_right,
+        "agreement": [cast("Message", one.model_dump(mode="json")) for one in levels.agreements],
+        "reason": found.reason,
+        **cast("Message", guilt_fields(found.guilt)),
     }
 
 
@@ -245,24 +245,6 @@ def _at_the_edges(
     except ExportFailedError as error:
         return not_run(subject, edges, error.found or str(error))
     return compare_edges(model, subject, edges, rows, ordinary)
-
-
-def _where(file: Path, model: UserModel, records: np.ndarray, guilt: Guilt) -> str:
-    """At which node the optimiser goes wrong, in words; "" where that cannot be followed."""
-    from export.on_onnx_double import without_initialisers  # noqa: PLC0415
-    from export.on_onnx_runners import NATIVE_LEVEL  # noqa: PLC0415
-    from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415
-
-    wrong, right = Run(guilt.levels[-1].removeprefix("enable_"), file), Run(NATIVE_LEVEL, file)
-    batch = _batches(model, len(records))[-1]
-    inputs = inputs_of(model, repeated(records, batch))
-    feeds = dict(zip((one.name for one in without_initialisers(read_model(file).graph)), inputs, strict=True))
-    with tempfile.TemporaryDirectory(prefix="assay-guilt-") as folder:
-        try:
-            found = departures(wrong, right, feeds, Path(folder))
-        except InputError:  # onnx's reference evaluator cannot run it
-            return ""
-    return "".join(f"; {one}" for one in found[:1])
 
 
 def _batches(model: UserModel, rows: int) -> tuple[int, ...]:

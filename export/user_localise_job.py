@@ -21,13 +21,12 @@ from assay.arrays_on_disk import load_array
 from assay.errors import AssayError
 from assay.jobs import Channel, Message, serve_job
 from assay.localisation import Localisation
-from assay.user.agreement import parts_of
-from assay.user.arrays import inputs_of, repeated, rows_of
+from assay.user.arrays import inputs_of, repeated
 from assay.user.model import Kind, UserModel
-from assay.values import settled
 from export.inspect import read_model
 from export.known_values import differs
 from export.source import Array, Followed
+from export.user_evidence import worst_records
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -79,7 +78,7 @@ def partings_of(request: LocaliseMessage) -> list[Localisation]:
 
     model, proto = request.model, read_model(request.file)
     records = load_array(request.records)
-    worst = _worst_first(request, records)
+    worst = worst_records(request.file, model, records, load_array(request.native))
     followed, inputs = _followed(model, records, worst)
     feeds = {one.name: _wide(array) for one, array in zip(model.inputs, inputs, strict=True)}
     with tempfile.TemporaryDirectory(prefix="assay-localise-") as folder:
@@ -138,36 +137,6 @@ def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tu
         return followed, inputs
     inputs = inputs_of(model, records[list(worst[:more])])
     return follow(model, inputs, double=double), inputs
-
-
-def _worst_first(request: LocaliseMessage, records: np.ndarray) -> list[int]:
-    """The places of the records that the native outputs are of, the one on which the file is furthest off first."""
-    import onnxruntime  # noqa: PLC0415
-
-    model, native = request.model, load_array(request.native)
-    count = min(len(records), len(native))
-    if model.whole or model.batch:
-        return list(range(count))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(request.file, options, providers=["CPUExecutionProvider"])
-        feeds = dict(zip((one.name for one in model.inputs), inputs_of(model, records[:count]), strict=True))
-        rows = rows_of(model, [np.asarray(one) for one in session.run([one.name for one in model.outputs], feeds)])
-    except Exception:  # noqa: BLE001  it does not run, which is followed up to the node that refuses
-        return list(range(count))
-    return [int(place) for place in np.argsort(-_distances(model, rows, native[:count]), kind="stable")]
-
-
-def _distances(model: UserModel, rows: Array, native: Array) -> np.ndarray:
-    """By record, the largest difference over the output's largest number."""
-    found = np.zeros(len(rows))
-    for _, part in parts_of(model):
-        both = settled(native[:, part], rows[:, part])
-        scale = float(np.abs(both.reference).max(initial=0.0)) or 1.0
-        found = np.maximum(found, np.nan_to_num(np.abs(both.found - both.reference), nan=np.inf).max(axis=1) / scale)
-    return found
 
 
 def _wide(array: Array) -> Array:

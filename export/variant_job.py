@@ -65,8 +65,8 @@ def work(message: Message, channel: Channel) -> Message:
     transforms = "; ".join(filter(None, (asked.made_by["transforms"], f"{asked.precision}: {computes}", *notes)))
     record = recorded(asked, request.folder, seconds, {**asked.made_by, "transforms": transforms})
     check_structure(path, request.spec, layout)
-    agreements = check_agreement(path, layout, _truth(request), record.exporter, record.precision)
-    return cast("Message", checked(record, agreements).model_dump(mode="json"))
+    found = check_agreement(path, layout, _truth(request), record.exporter, record.precision)
+    return cast("Message", checked(record, found, dict).model_dump(mode="json"))
 
 
 def _make(request: VariantRequest, path: Path, layout: str) -> None:

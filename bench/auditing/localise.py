@@ -41,7 +41,8 @@ def localisations_of(
         is_wrong = export.status != "ok" or export.exporter in refused
         if is_this_model and is_wrong and export.precision == "fp32" and "layout" in export.made_by:
             try:
-                found += _followed(run, subject, export, comparisons, work)
+                nodes = _followed(run, subject, export, comparisons, work)
+                found += [one.model_copy(update={"subject": export.exporter}) for one in nodes]
             except DiskError:
                 raise  # the machine's failure, not this one's
             except AssayError as error:

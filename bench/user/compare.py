@@ -87,7 +87,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
             units = work.folder / "units"
             measured = measure([group], budget, units, narrator.tell, again=wanted.again, before_first=look)
         cells = _cells(work, brought, group, exports, files, measured)
-        nodes += where_runtimes_go_wrong(work, brought, cells, files)
+        nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
                 work.folder / "attribution",

@@ -53,13 +53,13 @@ NATIVE_NAMES = {
 
 
 class Judged(Record):
-    """What a check answers: how a file agrees, why it may not be used, "" where it may, and whether only ONNX Runtime's
-    optimiser is why.
-    """
+    """What a check answers: how a file agrees, why it may not be used, "" where it may, and who is wrong."""
 
     agreement: list[Agreement]
     reason: str
     file_is_right: bool
+    wrong_in: list[str]
+    right_in: str
 
 
 @dataclass(frozen=True)
@@ -315,6 +315,7 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
     judged = read_answer(Judged, answer, "export.user_job")
     is_right = judged.file_is_right  # then it is timed, and each runtime judged by its own numbers
     found = {"agreement": judged.agreement, "reason": judged.reason, "file_is_right": is_right}
+    found |= {"wrong_in": judged.wrong_in, "right_in": judged.right_in}
     return record.model_copy(update={**found, "status": "failed" if judged.reason and not is_right else "ok"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from assay.audit import AUDIT_FILE, read_audit
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError
+from assay.guilt import EVALUATOR, UNOPTIMISED
 from assay.jobs import Message, run_job
 from assay.localisation import Localisation
 from assay.results import Cell, Export
@@ -39,21 +40,25 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
 
 
 def where_runtimes_go_wrong(
-    work: Work, brought: Brought, cells: Sequence[Cell], files: Mapping[str, Path]
+    work: Work, brought: Brought, cells: Sequence[Cell], exports: Sequence[Export]
 ) -> list[Localisation]:
-    """The operators at which runtimes go wrong on files that another runtime runs rightly.
-
-    Args:
-        files: those that passed their check, by exporter.
-    """
+    """The operators at which runtimes go wrong on files that are right."""
     found: list[Localisation] = []
-    for exporter, file in files.items():
-        wrong, right = disagreeing(_outcomes(cells, exporter))
-        if wrong:
-            message = _message(work, brought, exporter, file)
-            message |= {"wrong": cast("JsonValue", wrong), "right": right or RUNNERS["ort.cpu.no-opt"]}
-            found += _asked(work, message, exporter)
+    for export in exports:
+        wrong, right = _wrong_and_right(cells, export)
+        if export.status == "ok" and wrong:
+            file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+            message = _message(work, brought, export.exporter, file)
+            message |= {"wrong": cast("JsonValue", wrong), "right": right}
+            found += _asked(work, message, export.exporter)
     return found
+
+
+def _wrong_and_right(cells: Sequence[Cell], export: Export) -> tuple[list[str], str]:
+    """What was timed and is wrong, else the witness that does most to the file of those that its check found wrong."""
+    wrong, right = disagreeing(_outcomes(cells, export.exporter))
+    wrong = wrong or [name for name in export.wrong_in if name in RUNNERS.values()][-1:]
+    return wrong, export.right_in or right or (UNOPTIMISED if UNOPTIMISED not in wrong else EVALUATOR)
 
 
 def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:

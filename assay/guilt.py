@@ -1,0 +1,125 @@
+"""Who is wrong where the numbers of an ONNX file are: the file, a runtime, a runtime's optimiser, or an evaluator.
+
+One rule for every command. Each *witness* runs the file, and agrees with what is right, differs from it, or does not
+run the file at all. They come from several makers, who make no mistake in common:
+
+- Where any witness agrees, the file says the right thing, and those that differ are wrong about it. Of ONNX Runtime the
+  level without optimisations does what the file says: where that agrees and a higher level does not, it is the
+  optimiser; where it differs, its own operators are wrong.
+- Where all differ and they are of two makers or more, the file is wrong.
+- Where all differ and one maker alone runs the file, either may be wrong, and that is said.
+- An evaluation in float64 alone does not make a file right that computes in fp32: where it agrees and nothing in fp32
+  does, the file loses the numbers in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["agrees", "differs", "fails"]
+
+UNOPTIMISED = "no-opt"
+LEVELS = (UNOPTIMISED, "basic", "extended", "layout", "all")
+"""Of ONNX Runtime, the one that does least to a file first."""
+OPENVINO, OPENVINO_AS_IT_COMES = "openvino", "openvino as it comes"
+EVALUATOR, EVALUATOR_IN_FLOAT64 = "evaluator", "evaluator in float64"
+MAKERS = {
+    **dict.fromkeys(LEVELS, "ONNX Runtime"),
+    OPENVINO: "OpenVINO",
+    OPENVINO_AS_IT_COMES: "OpenVINO",
+    EVALUATOR: "onnx's reference evaluator",
+    EVALUATOR_IN_FLOAT64: "onnx's reference evaluator",
+}
+"""By witness."""
+
+
+@dataclass(frozen=True)
+class Guilt:
+    """
+    Attributes:
+        file: whether it says what is right; "undecided" where nothing tells, also where no witness runs it.
+        said: who is wrong and what shows it, in words; "" where nobody is.
+        wrong: witnesses that are wrong about a right file.
+        right: the witness that does least to the file and agrees, "" where none does.
+    """
+
+    file: Literal["right", "wrong", "undecided"]
+    said: str
+    wrong: tuple[str, ...] = ()
+    right: str = ""
+
+
+def level_of(name: str) -> str:
+    """What ONNX Runtime calls a level, "disable_all" or "enable_basic", by our name."""
+    return UNOPTIMISED if name == "disable_all" else name.removeprefix("enable_")
+
+
+def guilt_of(outcomes: Mapping[str, Outcome]) -> Guilt:
+    """
+    Args:
+        outcomes: by witness, a key of `MAKERS`; what was not asked is left out.
+    """
+    agreeing = [name for name in MAKERS if outcomes.get(name) == "agrees"]
+    in_fp32 = [name for name in agreeing if name != EVALUATOR_IN_FLOAT64]
+    others = [name for name in MAKERS if name in outcomes and name not in agreeing]
+    if in_fp32:
+        wrong = tuple(others)
+        said = f"the file is right ({_agree(in_fp32)}), {_accused(outcomes, others)}" if wrong else ""
+        return Guilt("right", said, wrong, in_fp32[0])
+    differing = list(dict.fromkeys(MAKERS[name] for name in others if outcomes[name] == "differs"))
+    if not differing:
+        return Guilt("undecided", "nothing runs the file" if outcomes else "")
+    if agreeing:
+        return Guilt("wrong", f"the file is right in float64 alone: in fp32 {_listed(differing)} lose the numbers")
+    if len(differing) > 1:
+        return Guilt(
+            "wrong", f"the file is wrong: {_listed(differing)} run it, and none gives the numbers of the model"
+        )
+    return Guilt("undecided", f"the file is wrong, or {differing[0]} is, which alone runs it")
+
+
+def _agree(names: list[str]) -> str:
+    levels = [name for name in names if name in LEVELS]
+    found = [f"it agrees at level {', '.join(levels)}"] if levels else []
+    others = list(dict.fromkeys(MAKERS[name] for name in names if name not in LEVELS))
+    if others:
+        found.append(f"{_listed(others)} {'agree' if len(others) > 1 else 'agrees'}")
+    return "; ".join(found)
+
+
+def _accused(outcomes: Mapping[str, Outcome], wrong: list[str]) -> str:
+    levels = [name for name in LEVELS if name in outcomes]
+    found = []
+    for outcome, does in (("differs", "is wrong"), ("fails", "does not run it")):
+        some = [name for name in levels if name in wrong and outcomes[name] == outcome]
+        if some:
+            found.append(f"{_part(outcomes, some)} {does} at {_levels(some, levels)}")
+        found += [
+            f"{_name(outcomes, name)} {does}" for name in wrong if name not in LEVELS and outcomes[name] == outcome
+        ]
+    return "; ".join(found)
+
+
+def _part(outcomes: Mapping[str, Outcome], levels: list[str]) -> str:
+    """Which part of ONNX Runtime: optimisations make nothing wrong that is not right without them."""
+    return "ONNX Runtime's optimiser" if outcomes.get(UNOPTIMISED) == "agrees" else "ONNX Runtime"
+
+
+def _levels(some: list[str], asked: list[str]) -> str:
+    return "every level" if some == asked and len(asked) > 1 else f"level {', '.join(some)}"
+
+
+def _name(outcomes: Mapping[str, Outcome], name: str) -> str:
+    if name != OPENVINO_AS_IT_COMES:
+        return MAKERS[name]
+    proven = outcomes.get(OPENVINO) == "agrees"
+    return (
+        "OpenVINO as it comes, which computes in less than fp32 (told to use f32 it agrees)," if proven else "OpenVINO"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

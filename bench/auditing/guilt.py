@@ -1,0 +1,44 @@
+"""Who is wrong in an audit, by the one rule of `assay.guilt`: a sentence for each file that anything gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from assay.audit import Comparison
+from assay.guilt import EVALUATOR_IN_FLOAT64, Outcome, guilt_of
+from assay.localisation import Localisation
+from assay.results import Export
+from bench.auditing.localise import RUNNERS, outcomes_of
+
+
+def witnesses_in(
+    comparisons: Iterable[Comparison], runners: Mapping[str, str], failed: Iterable[str] = ()
+) -> dict[str, Outcome]:
+    """What each runtime of a file says of it, by witness.
+
+    Args:
+        runners: by subject, the witness that it is; other subjects are left out.
+        failed: subjects that gave nothing.
+    """
+    found: dict[str, Outcome] = {runners[name]: "fails" for name in failed if name in runners}
+    for name, passed in outcomes_of(comparisons, runners).items():
+        found[name] = "agrees" if passed else "differs"
+    return found
+
+
+def guilt_in_study(
+    comparisons: Sequence[Comparison], exports: Iterable[Export], localisations: Sequence[Localisation]
+) -> list[str]:
+    """A sentence for each export that some runtime gets wrong, with its name."""
+    found = []
+    for export in exports:
+        runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
+        outcomes = witnesses_in(comparisons, runners)
+        if "differs" not in outcomes.values():
+            continue
+        if export.right_in:
+            outcomes.setdefault(export.right_in, "agrees")
+        if any(one.subject == export.exporter and not one.runtime for one in localisations):
+            outcomes[EVALUATOR_IN_FLOAT64] = "differs"
+        found.append(f"{export.exporter}: {guilt_of(outcomes).said}")
+    return found
