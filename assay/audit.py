@@ -242,7 +242,6 @@ class ModelAudit(Record):
     def failures(self, *, strict_nan: bool = False) -> list[str]:
         """Every reason why this model does not pass; comparing nothing is one."""
         found = [f"{one.subject}, {one.inputs}: {one.reason}" for one in self.comparisons if not one.passed]
-        found = [*self.guilt, *found] if found else found
         found += [
             str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
         ]

@@ -155,6 +155,8 @@ def _work(request: Message, channel: Channel) -> Message:
         return {"found": [one.model_dump(mode="json") for one in localise_with_repros(*paths)]}
     if request["do"] == "departures":
         return _departures(request)
+    if request["do"] == "witness":
+        return _heard(request)
     inputs = request["inputs"]
     return run_pair(
         Path(str(request["reference"])),
@@ -164,6 +166,18 @@ def _work(request: Message, channel: Channel) -> Message:
         Path(str(request["out"])),
         cast("list[str]", request["runtimes"]),
     )
+
+
+def _heard(request: Message) -> Message:
+    """What other runtimes make of the candidate: "files" of outputs by runtime, of those that run it."""
+    candidate, out = Path(str(request["candidate"])), Path(str(request["out"]))
+    feeds, found = read_named(Path(str(request["inputs"]))), {}
+    names = [output.name for output in read_model(candidate).graph.output]
+    for number, runtime in enumerate(cast("list[str]", request["runtimes"])):
+        with contextlib.suppress(InputError, KeyError):  # it is not installed, or does not run the file
+            save_named(out / f"heard-{number}.npz", _outputs(runtime, candidate, feeds, names))
+            found[runtime] = f"heard-{number}.npz"
+    return {"files": cast("JsonValue", found)}
 
 
 def _departures(request: Message) -> Message:

@@ -33,7 +33,8 @@ def guilt_in_study(
     found = []
     for export in exports:
         runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
-        outcomes = witnesses_in(comparisons, runners)
+        outcomes: dict[str, Outcome] = dict.fromkeys(export.wrong_in, "differs")
+        outcomes |= witnesses_in(comparisons, runners)
         if "differs" not in outcomes.values():
             continue
         if export.right_in:

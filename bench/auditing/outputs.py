@@ -125,3 +125,8 @@ class AuditedOutput:
             return []
         exact = settled(self.reference, self.reference).reference
         return columns_of(exact.reshape(shape), np.max(finite, axis=0).reshape(shape), self.tolerance.value)
+
+
+def as_rows(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Any output as rows, one for each entry of its first dimension."""
+    return array.reshape(len(array), -1) if array.ndim and array.size else array.reshape(1, -1)

@@ -13,19 +13,17 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.audit import Audit, Comparison, InputSet, ModelAudit
 from assay.boxing import Box
-from assay.errors import AssayError, DiskError
-from assay.jobs import Message, read_answer, run_job
-from assay.localisation import Localisation
+from assay.jobs import Answer, Message, run_job
 from assay.named_arrays import read_named
-from assay.records import Record
 from assay.steps import MOST_SECONDS, limits_told
 from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
 from assay.values import is_whole
-from bench.auditing.localise import RUNNERS, disagreeing, outcomes_of
-from bench.auditing.outputs import AuditedOutput
+from bench.auditing.localise import RUNNERS
+from bench.auditing.outputs import AuditedOutput, as_rows
+from bench.auditing.pair_guilt import Refused, explained
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 
@@ -34,12 +32,6 @@ LIMIT_SECONDS = MOST_SECONDS
 DECIDERS_FILE = "deciders.npz"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
-
-
-class Localised(Record):
-    """What the job answers that looks for wrong nodes."""
-
-    found: list[Localisation]
 
 
 @dataclass(frozen=True)
@@ -86,16 +78,27 @@ def audit_pair(request: PairRequest) -> Audit:
             "runtimes": list(request.runtimes),
         }
         answer = _job(request, message, out)
-        model = _model_audit(request, answer, out)
+        outputs = _audited_outputs(answer, out)
+        model = _model_audit(request, answer, outputs, out)
         refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
         if refused or "candidate" in model.missing:
-            runtimes = cast("dict[str, str]", answer["runtimes"])
-            nodes = _localisations(request, message, model, runtimes, out)
-            model = model.model_copy(update={"localisations": nodes})
+            given: Message = {"inputs": str(out / "inputs.npz"), "repro": str(request.repro or out / "repro")}
+            model = explained(
+                Refused(
+                    model=model,
+                    message={**message, **given},
+                    ask=lambda asked: _job(request, asked, out),
+                    runtimes=cast("dict[str, str]", answer["runtimes"]),
+                    failed=list(cast("dict[str, str]", answer["failed"])),
+                    outputs=outputs,
+                    out=out,
+                    same_file=request.reference == request.candidate,
+                )
+            )
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
 
 
-def _job(request: PairRequest, message: Message, out: Path) -> Message:
+def _job(request: PairRequest, message: Message, out: Path) -> Answer:
     """A job on the files, in their box."""
     answers = [out]
     if "repro" in message:
@@ -112,51 +115,31 @@ def _job(request: PairRequest, message: Message, out: Path) -> Message:
     )
 
 
-def _localisations(
-    request: PairRequest, message: Message, model: ModelAudit, runtimes: Mapping[str, str], out: Path
-) -> list[Localisation]:
-    """Where the candidate file goes wrong, or where it is right, the runtime; nothing where neither can be followed.
-
-    Args:
-        runtimes: what the candidate's runs ran in, by subject.
-    """
-    outcomes = outcomes_of(model.comparisons, runtimes)
-    if request.reference == request.candidate:  # what the tolerance comes from
-        outcomes.setdefault("no-opt", True)
-    wrong, right = disagreeing(outcomes)
-    given: Message = {**message, "inputs": str(out / "inputs.npz"), "repro": str(request.repro or out / "repro")}
-    runs: Message = {**given, "do": "departures", "wrong": list(wrong), "right": right}
-    try:
-        found = _job(request, {**given, "do": "localise"}, out)["found"]
-        if not found and wrong and right:
-            found = _job(request, runs, out)["found"]
-        return read_answer(Localised, {"found": found}, "export.on_onnx_pair").found
-    except DiskError:
-        raise  # the machine's failure, not this one's
-    except AssayError:
-        return []
-
-
-def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit:
+def _audited_outputs(answer: Message, out: Path) -> list[AuditedOutput]:
+    """What every run is held against, by output."""
     natives = _outputs(cast("dict[str, str]", answer["natives"]), out)
-    subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
-    reference = read_named(out / "reference.npz")
-    tolerances: list[AuditedTolerance] = []
-    comparisons: list[Comparison] = []
     deciders = read_deciders(out / DECIDERS_FILE)
-    for name, exact in reference.items():
-        rows = as_rows(exact)
-        one = AuditedOutput(
+    return [
+        AuditedOutput(
             name=name,
-            reference=rows,
+            reference=as_rows(exact),
             natives={run: as_rows(arrays[name]) for run, arrays in natives.items()},
-            shape=exact.shape[1:] if exact.ndim and exact.size else (rows.shape[1],),
+            shape=exact.shape[1:] if exact.ndim and exact.size else (exact.size,),
             whole=is_whole(exact.dtype),
             decider=deciders.get(name),
         )
-        tolerances.append(one.tolerance)
-        call = Call(name, batch=len(rows), threads=0, images=len(rows))
-        comparisons += [one.compared(run, call, as_rows(arrays[name])) for run, arrays in subjects.items()]
+        for name, exact in read_named(out / "reference.npz").items()
+    ]
+
+
+def _model_audit(request: PairRequest, answer: Message, outputs: list[AuditedOutput], out: Path) -> ModelAudit:
+    subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
+    comparisons = [
+        one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
+        for one in outputs
+        for run, arrays in subjects.items()
+        for rows in [as_rows(arrays[one.name])]
+    ]
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
         reference=f"the reference file in float64, by {answer['by']}"
@@ -166,8 +149,8 @@ def _model_audit(request: PairRequest, answer: Message, out: Path) -> ModelAudit
             "reference": file_sha256(request.reference),
             "candidate": file_sha256(request.candidate),
         },
-        inputs=[_input_set(request, name, out) for name in reference],
-        tolerances=tolerances,
+        inputs=[_input_set(request, one.name, out) for one in outputs],
+        tolerances=[one.tolerance for one in outputs],
         comparisons=comparisons,
         missing=_missing(cast("dict[str, str]", answer["failed"]), comparisons),
     )
@@ -188,11 +171,6 @@ def _input_set(request: PairRequest, output: str, out: Path) -> InputSet:
     return InputSet(
         name=output, sha256=file_sha256(out / "inputs.npz"), images=rows, sampled_from=rows, what=f"inputs {drawn}"
     )
-
-
-def as_rows(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Any output as rows, one for each entry of its first dimension."""
-    return array.reshape(len(array), -1) if array.ndim and array.size else array.reshape(1, -1)
 
 
 def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:

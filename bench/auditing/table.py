@@ -11,10 +11,10 @@ from bench.terminal import shown
 
 
 def render(audit: Audit, console: Console) -> None:
-    """The verdict with its reasons, then tolerances and where they come from, and every subject's worst."""
+    """The verdict, who is wrong and the reasons, then tolerances and where they come from, and every subject's worst."""
     console.print(f"Verdict: {audit.verdict}", style="bold")
-    for reason in reasons_told(audit):
-        console.print(shown(f"  {reason}"), soft_wrap=True)
+    for said in [said for model in audit.models for said in model.guilt] + reasons_told(audit):
+        console.print(shown(f"  {said}"), soft_wrap=True)
     for model in audit.models:
         console.print(shown(model.name, "bold") + shown(f": reference {model.reference}"), soft_wrap=True)
         for one in model.tolerances:

@@ -89,6 +89,9 @@ def headline(audit: Audit) -> str:
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
     """Why it failed, and what has to be known besides."""
+    guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
+    if guilt:
+        yield Listing("Who is wrong", tuple(Item(said) for said in guilt))
     if audit.reasons:
         yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in audit.reasons))
     if audit.findings:

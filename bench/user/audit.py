@@ -14,6 +14,7 @@ from assay.results import Cell, Export
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
 from assay.values import is_whole
+from bench.auditing.guilt import guilt_in_study
 from bench.auditing.outputs import AuditedOutput
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
@@ -77,6 +78,7 @@ def audit_user_model(
         tolerances=tolerances,
         comparisons=comparisons,
         localisations=list(localisations),
+        guilt=guilt_in_study(comparisons, exports, localisations),
         missing={
             f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
         },

@@ -85,7 +85,7 @@ def put_a_nan_into_the_head(model: onnx.ModelProto) -> None:
 def test_a_file_with_wrong_numbers_is_refused(resnet: Workspace, truth: Truth, defect: Defect, tmp_path: Path) -> None:
     path = spoiled(resnet, defect, tmp_path)
     check_structure(path, resnet.spec, "NCHW")  # nothing is wrong with its form
-    records = check_agreement(path, "NCHW", truth, "spoiled")
+    records = check_agreement(path, "NCHW", truth, "spoiled").agreements
     assert records
     assert not any(record.passed for record in records)
     assert all(record.reason for record in records)
@@ -94,7 +94,7 @@ def test_a_file_with_wrong_numbers_is_refused(resnet: Workspace, truth: Truth, d
 def test_the_good_file_passes(resnet: Workspace, truth: Truth) -> None:
     path = resnet.model("torch-script")
     check_structure(path, resnet.spec, "NCHW")
-    records = check_agreement(path, "NCHW", truth, "good")
+    records = check_agreement(path, "NCHW", truth, "good").agreements
     levels = ("disable_all", "enable_basic", "enable_extended", "enable_layout", "enable_all")
     assert sorted((record.subject, record.images) for record in records) == sorted(
         (f"good at level {level}, batch {batch}", batch) for level in levels for batch in BATCHES

@@ -221,8 +221,11 @@ def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_com
         limit_seconds=300,
     )
     assert checked["file_is_right"]
-    assert "the file is right (it agrees at level disable_all" in str(checked["reason"])
-    assert "; the file is right and onnxruntime, all goes wrong at node" in str(checked["reason"])
+    said = "the file is right (it agrees at level no-opt), ONNX Runtime's optimiser is wrong at level"
+    assert str(checked["reason"]).startswith(f"{said} basic, extended, layout, all: given at level enable_basic")
+    assert checked["wrong_in"] == ["basic", "extended", "layout", "all"]
+    assert checked["right_in"] == "no-opt"
+    assert found.models[0].guilt == [f"candidate: {said} all"]
 
 
 def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp_path: Path) -> None:

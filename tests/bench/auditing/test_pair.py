@@ -10,7 +10,8 @@ import pytest
 
 from assay.audit import Audit, read_audit
 from assay.store import file_sha256
-from bench.auditing.pair import PairRequest, as_rows, audit_pair
+from bench.auditing.outputs import as_rows
+from bench.auditing.pair import PairRequest, audit_pair
 from tests.bench.test_cli import assay
 from tests.export.pair_models import (
     WIDTH,
@@ -47,7 +48,7 @@ def test_the_same_model_to_rounding_passes(change: Callable[[Weights], None] | N
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (to_bf16, "it computed in bf16"),
+        (to_bf16, "no more than bf16 keeps"),
         (transposed, "it is another function"),
         (wrong_sign, "it is another function"),
         (swapped_class, "it is another function"),
@@ -130,4 +131,6 @@ def test_a_runtime_in_bf16_is_followed_to_its_first_operator(tmp_path: Path) -> 
     (node,) = found.models[0].localisations
     assert (node.node, node.runtime) == ("first_matmul", "openvino as it comes")
     assert node.right_runtime == "onnxruntime, no-opt"
+    (said,) = found.models[0].guilt
+    assert said.endswith("OpenVINO as it comes, which computes in less than fp32 (told to use f32 it agrees), is wrong")
     assert "the file is right and openvino as it comes goes wrong at node 'first_matmul'" in str(node)

@@ -1,0 +1,119 @@
+"""What is behind a candidate that does not agree with its reference file: who is wrong, and at which node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.audit import ModelAudit
+from assay.errors import AssayError, DiskError
+from assay.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, OPENVINO, OPENVINO_AS_IT_COMES, UNOPTIMISED, Outcome, guilt_of
+from assay.jobs import Answer, Message, read_answer
+from assay.localisation import Localisation
+from assay.named_arrays import read_named
+from assay.records import Record
+from bench.auditing.guilt import witnesses_in
+from bench.auditing.localise import RUNNERS
+from bench.auditing.outputs import Array, AuditedOutput, as_rows
+from bench.auditing.runs import Call
+
+Ask = Callable[[Message], Answer]
+
+
+class Localised(Record):
+    """What a job that follows a file answers."""
+
+    found: list[Localisation]
+
+
+class Heard(Record):
+    """What a job that runs a file in other runtimes answers: files of outputs by runtime; who gave none is missing."""
+
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A candidate that did not agree.
+
+    Attributes:
+        message: the job's request of the audit, with the inputs that were used and a folder for repros.
+        ask: runs a job on the files.
+        runtimes: what the candidate's runs ran in, by subject.
+        failed: subjects that gave nothing.
+        outputs: what every run is held against.
+        out: has the job's answers.
+        same_file: the reference is the candidate itself.
+    """
+
+    model: ModelAudit
+    message: Message
+    ask: Ask
+    runtimes: Mapping[str, str]
+    failed: Sequence[str]
+    outputs: Sequence[AuditedOutput]
+    out: Path
+    same_file: bool
+
+
+def explained(one: Refused) -> ModelAudit:
+    """The audit with who is wrong and where; without either where it cannot be followed."""
+    outcomes = witnesses_in(one.model.comparisons, one.runtimes, one.failed)
+    if one.same_file:  # what the tolerance comes from
+        outcomes.setdefault(UNOPTIMISED, "agrees")
+    nodes: list[Localisation] = []
+    try:
+        nodes = _asked(one, {"do": "localise"})
+        outcomes[EVALUATOR_IN_FLOAT64] = "differs" if nodes else "agrees"
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError:  # it cannot be followed in float64
+        pass
+    outcomes |= _heard(one, [name for name in _to_ask(outcomes) if name not in outcomes])
+    guilt = guilt_of(outcomes)
+    wrong = [name for name in RUNNERS.values() if name in guilt.wrong and outcomes[name] == "differs"]
+    if not nodes and wrong and guilt.right:
+        try:
+            nodes = _asked(one, {"do": "departures", "wrong": list(wrong), "right": guilt.right})
+        except DiskError:
+            raise
+        except AssayError:  # a runtime does not give what lies inside
+            nodes = []
+    said = [f"candidate: {guilt.said}"] if guilt.said else []
+    return one.model.model_copy(update={"localisations": nodes, "guilt": said})
+
+
+def _asked(one: Refused, more: Message) -> list[Localisation]:
+    answer = one.ask({**one.message, **more})
+    return read_answer(Localised, {"found": answer["found"]}, "export.on_onnx_pair").found
+
+
+def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Who could tell more than those who were asked for."""
+    if not any(outcome == "agrees" for name, outcome in outcomes.items() if name != EVALUATOR_IN_FLOAT64):
+        return [OPENVINO, EVALUATOR]
+    return [OPENVINO] if outcomes.get(OPENVINO_AS_IT_COMES) == "differs" else []
+
+
+def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
+    """What others make of the candidate; without those that are not there."""
+    if not names:
+        return {}
+    try:
+        answer = one.ask({**one.message, "do": "witness", "runtimes": list(names)})
+    except DiskError:
+        raise
+    except AssayError:
+        return {}
+    heard = read_answer(Heard, {"files": answer["files"]}, "export.on_onnx_pair").files
+    return {name: _judged(one, read_named(one.out / file)) for name, file in heard.items() if name in names}
+
+
+def _judged(one: Refused, arrays: Mapping[str, Array]) -> Outcome:
+    for output in one.outputs:
+        rows = as_rows(arrays[output.name])
+        call = Call(output.name, batch=len(rows), threads=0, images=len(rows))
+        if not output.compared("", call, rows).passed:
+            return "differs"
+    return "agrees"
