@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from assay.jobs import run_job
 from assay.localisation import Localisation
 from assay.user.arrays import record_type
 from assay.user.model import Kind, Location, Tensor, UserModel
@@ -58,6 +60,12 @@ def message(
     )
 
 
+def in_a_job(folder: Path, asked: LocaliseMessage) -> list[Localisation]:
+    request = asked.model_dump(mode="json")
+    answer = run_job("export.user_localise_job", request, folder / "log", limit_seconds=300)
+    return [Localisation.model_validate(one) for one in cast("list[object]", answer["found"])]
+
+
 def shows(folder: Path, found: Localisation) -> bool:
     done = subprocess.run([sys.executable, str(folder / found.repro / "run.py")], capture_output=True, check=False)
     return done.returncode == 1
@@ -78,13 +86,18 @@ def divided(folder: Path, kind: int) -> Path:
 
 
 @pytest.mark.parametrize(
-    "kind", ["torch", pytest.param("tf", marks=pytest.mark.slow), pytest.param("jax", marks=pytest.mark.slow)]
+    "kind",
+    [
+        pytest.param("torch", marks=pytest.mark.slow),
+        pytest.param("tf", marks=pytest.mark.slow),
+        pytest.param("jax", marks=pytest.mark.slow),
+    ],
 )
 def test_a_rounding_towards_zero_is_named_in_every_framework(kind: Kind, tmp_path: Path) -> None:
     values = np.arange(1, 4 * RECORDS + 1, dtype=np.int32).reshape(RECORDS, 4)
     whole = {name: Tensor(name=name, dtype="int32", shape=(4,)) for name in "xy"}
     file = divided(tmp_path, TensorProto.INT32)
-    (found,) = partings_of(message(tmp_path, kind, FLOORED[kind], file, whole, -((-values) // 2), values))
+    (found,) = in_a_job(tmp_path, message(tmp_path, kind, FLOORED[kind], file, whole, -((-values) // 2), values))
     if kind == "jax":  # which has a division that rounds towards zero too, and mends its result
         assert (found.node, found.among, found.proven) == ("last", ["divide"], True)
         assert any("select_n" in one for one in found.missing)
