@@ -40,7 +40,7 @@ def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Follow
     with float64_throughout() if double else nullcontext(), _watched(module, recorder), recorder:
         outputs = forward_of(module, binding, model.without, str(model.location))(tensors)
     source = Source(recorder.values, frozenset(), tuple(recorder.steps))
-    return Followed(source, {name: value.numpy().copy() for name, value in outputs.items()})
+    return Followed(source, {name: _array(value) for name, value in outputs.items()})
 
 
 def _tensor(array: Array, *, double: bool) -> Tensor:
@@ -100,7 +100,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         return found
 
     def _record(self, func: Any, found: Tensor, taken: tuple[str, ...], arguments: Sequence[object]) -> None:
-        if func.name().partition(".")[0] in MOVES_NOTHING and id(found) not in self._names:
+        is_floating = all(self.values[name].dtype.kind == "f" for name in taken[:1]) and found.is_floating_point()
+        if func.name().partition(".")[0] in MOVES_NOTHING and is_floating and id(found) not in self._names:
             self._names[id(found)] = taken[0]
             self._kept.append(found)
             return
@@ -110,9 +111,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         name = name if name not in self.values else f"{name} {len(self.steps)}"
         told = [str(one)[:LONGEST_ARGUMENT] for one in arguments if not _tensors(one) and one is not None]
         self.steps.append(Step(f"{operator}({', '.join(told)})", taken, (name,), layer))
-        self.values[name] = found.detach().cpu().numpy().copy()
+        self.values[name] = _array(found)
         self._names[id(found)] = name
         self._kept.append(found)
+
+
+def _array(tensor: Tensor) -> Array:
+    """A copy of the numbers as numpy has them: it has no bfloat16, and values are compared as real numbers."""
+    plain = tensor.detach().cpu()
+    plain = plain.dequantize() if plain.is_quantized else plain
+    plain = torch.view_as_real(plain) if plain.is_complex() else plain
+    plain = plain.float() if plain.dtype == torch.bfloat16 else plain
+    return plain.numpy().copy()
 
 
 def _tensors(values: object) -> list[Tensor]:

@@ -11,7 +11,7 @@ from bench.terminal import shown
 
 
 def render(audit: Audit, console: Console) -> None:
-    """The verdict, who is wrong and the reasons, then tolerances and where they come from, and every subject's worst."""
+    """The verdict, who is wrong and why, then tolerances and where they come from, and every subject's worst."""
     console.print(f"Verdict: {audit.verdict}", style="bold")
     for said in [said for model in audit.models for said in model.guilt] + reasons_told(audit):
         console.print(shown(f"  {said}"), soft_wrap=True)
