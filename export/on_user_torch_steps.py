@@ -122,7 +122,8 @@ def _array(tensor: Tensor) -> Array:
     plain = plain.dequantize() if plain.is_quantized else plain
     plain = torch.view_as_real(plain) if plain.is_complex() else plain
     plain = plain.float() if plain.dtype == torch.bfloat16 else plain
-    return plain.numpy().copy()
+    found: Array = plain.numpy().copy()
+    return found
 
 
 def _tensors(values: object) -> list[Tensor]:

@@ -14,6 +14,8 @@ from assay.user.arrays import Array, Records, inputs_of, repeated, rows_of
 from assay.user.model import UserModel
 from assay.values import settled
 from export.check import level_names, session_at
+from export.levels import Levels
+from export.user_edges import Edges, compare_edges, is_wrong_at_edges_alone
 
 MOST_RECORDS = 8
 
