@@ -1,7 +1,8 @@
 """What an ONNX file computes in, by its graph: types of its products, and integers between quantising nodes.
 
-ONNX Runtime has kernels of fp16 for few processors and no CPU: there it casts and computes in fp32, which the numbers
-of the file are no more exact for. What is recorded as precision is the file's; where kernels ran is recorded beside it.
+ONNX Runtime has few kernels of fp16 for processors: where it has none it casts and computes in fp32, and the numbers
+are no more exact for it, since weights, inputs and outputs are in fp16. What is recorded as precision is the file's;
+what the kernels computed in is recorded beside it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from infer.on_onnx_observed import ARITHMETIC, INTEGER, counts_of_file
 
 RECORD_PLACES = "session.record_ep_graph_assignment_info"
 """What makes a session remember where its nodes went."""
+WITHOUT_KERNELS = ("fp16", "bf16")
+"""Where an execution provider has none of these, ONNX Runtime adds casts, and what lies between them is in fp32."""
+MOST_BYTES = 500_000_000
 PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 
 
@@ -32,8 +36,23 @@ def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str
         [PROVIDERS.get(place, place) for place in deciding or placed or session.get_providers()[:1]],
         dict(facts) | (told if len(placed) > 1 else {}),
     )
-    model = least_exact(arithmetic) or least_exact(others)
-    return Observed(found.device, found.precision, model=model, facts=found.facts)
+    computed = _between_casts(file, session) if file and found.precision in WITHOUT_KERNELS else ""
+    return Observed(found.device, found.precision, computed, model=found.precision, facts=found.facts)
+
+
+def _between_casts(file: Path, session: ort.InferenceSession) -> str:
+    """What the nodes compute in that ONNX Runtime makes of a file; "" of one too large to be written once more."""
+    if file.stat().st_size > MOST_BYTES:
+        return ""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = session.get_session_options().graph_optimization_level
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "optimised.onnx"
+        options.optimized_model_filepath = str(made)
+        ort.InferenceSession(file, options, providers=session.get_providers())
+        arithmetic, others = counts_of_file(made)
+    return least_exact(arithmetic) or least_exact(others)
 
 
 def _placed(session: ort.InferenceSession) -> dict[str, set[str]]:
