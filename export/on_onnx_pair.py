@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -22,11 +22,13 @@ from pydantic import JsonValue
 from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.named_arrays import read_named, save_named
-from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, SLOWER, call_seconds, in_proportion, step
+from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, MOST_SECONDS, SLOWER, call_seconds, in_proportion, step
+from export.drawn_ranges import Range
 from export.inspect import read_model
 from export.on_onnx_deciders import deciders_of, save_deciders
 from export.on_onnx_double import evaluate, without_initialisers
-from export.on_onnx_exact import exact_of
+from export.on_onnx_exact import Exact, exact_of
+from export.on_onnx_pair_drawn import call_at_the_edges, drawn_by_trying, made_how
 from export.on_onnx_random import check_repeats
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
@@ -38,6 +40,9 @@ from export.user_probe import size_of
 Compute = Callable[[], dict[str, Array]]
 
 EVALUATOR = "onnx reference evaluator"
+EDGES = "edges"
+MOST_TRIES = 20
+"""Calls of an input of whole numbers that find out which it takes, about."""
 
 
 def run_pair(
@@ -51,13 +56,13 @@ def run_pair(
     """Run everything, and write `inputs.npz`, `reference.npz`, `deciders.npz` and an .npz of each run's outputs.
 
     Args:
-        out: takes these files.
+        out: takes these files; where inputs are drawn, those of a call at the edges in a folder `EDGES`.
         runtimes: as `export.on_onnx_runners` calls them.
 
     Returns:
         "by", "apart" and "note" of the reference, see `export.on_onnx_exact.Exact`, "inputs", "outputs" (described),
         "natives" and "subjects": file names by run, "failed": reasons by run, and "runtimes": what runs of the
-        candidate ran in.
+        candidate ran in; "edges", the same of a call at the edges, or None; and "made": how inputs were drawn, or "".
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -69,24 +74,69 @@ def run_pair(
     check_same("input", values, [_value(one) for one in without_initialisers(other.graph)])
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
-    save_named(out / "inputs.npz", feeds)
-    names, slowest = [output.name for output in model.graph.output], 0.0
+    slowest = 0.0
     for path in dict.fromkeys((reference, candidate)):
         slowest = max(slowest, _first_call(path, feeds))
         with step(f"The same call of {path.name} again", in_proportion(slowest, SLOWER, size_of(path))):
             check_repeats(path, feeds, path.name)
-    with step("The reference in float64", _evaluated_within(slowest)):
-        exact = exact_of(model, feeds, "the reference")
-    save_named(out / "reference.npz", exact.outputs)
+    ranges: Mapping[str, Range] = {}
+    if inputs is None:
+        with step(f"Trying which numbers {reference.name} takes", in_proportion(slowest, MOST_TRIES * SLOWER)):
+            feeds, ranges = drawn_by_trying(reference, model, values, dimensions)
+
+    def exactly(some: Mapping[str, Array]) -> Exact:
+        with step("The reference in float64", _evaluated_within(slowest)):
+            return exact_of(model, some, "the reference")
+
+    files = Files(reference, candidate, tuple(runtimes), model, slowest)
+    answer = _run_all(files, feeds, exactly(feeds), out)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
-    files: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
+    edges = None
+    if inputs is None:
+        with step(f"A call of {reference.name} at the edges", MOST_SECONDS):
+            edges = call_at_the_edges(reference, feeds, ranges, exactly)
+    if edges is not None:
+        (out / EDGES).mkdir()
+    return {
+        **answer,
+        "inputs": cast("JsonValue", [asdict(one) for one in values]),
+        "outputs": cast("JsonValue", [asdict(one) for one in outputs]),
+        "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
+        "edges": None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
+        "made": "" if inputs else made_how(feeds, ranges, edges),
+    }
+
+
+@dataclass(frozen=True)
+class Files:
+    """Two files and what runs them.
+
+    Attributes:
+        model: the reference file.
+        slowest: seconds of the slowest first call.
+    """
+
+    reference: Path
+    candidate: Path
+    runtimes: tuple[str, ...]
+    model: ModelProto
+    slowest: float
+
+
+def _run_all(files: Files, feeds: Mapping[str, Array], exact: Exact, out: Path) -> Message:
+    """Everything on one call; see `run_pair`."""
+    reference, candidate, slowest = files.reference, files.candidate, files.slowest
+    save_named(out / "inputs.npz", feeds)
+    save_named(out / "reference.npz", exact.outputs)
+    names = [output.name for output in files.model.graph.output]
+    written: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
     failed: dict[str, str] = {}
-    runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, model, feeds)}
+    runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, files.model, feeds)}
     native = f"reference in {called(NATIVE_LEVEL)}"
     runs["natives", native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
     roles = {"reference": reference, "candidate": candidate} if reference != candidate else {"candidate": candidate}
     for role, path in roles.items():
-        for runtime in runtimes:
+        for runtime in files.runtimes:
             if (role, runtime) != ("reference", NATIVE_LEVEL):
                 runs["subjects", f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
     for number, ((kind, name), compute) in enumerate(runs.items()):
@@ -95,18 +145,15 @@ def run_pair(
             with step(f"The {name}", limit):
                 found = compute()
             save_named(out / f"{number}.npz", found)
-            files[kind][name] = f"{number}.npz"
+            written[kind][name] = f"{number}.npz"
         except InputError as error:
             failed[name] = str(error)
     return {
-        "inputs": cast("JsonValue", [asdict(one) for one in values]),
-        "outputs": cast("JsonValue", [asdict(one) for one in outputs]),
         "failed": cast("JsonValue", failed),
         "by": exact.by,
         "apart": exact.apart,
         "note": exact.note,
-        "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
-        **cast("Message", files),
+        **cast("Message", written),
     }
 
 

@@ -21,6 +21,8 @@ from bench.auditing.runs import Call
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 
+AT_THE_EDGES = ", at the edges"
+"""Ends the name of an output on a call that was drawn from the edges of what the model takes."""
 NO_NUMBERS = "the reference is zero wherever it is a number, and so it has to be here"
 
 
@@ -35,6 +37,8 @@ class AuditedOutput:
         whole: it has whole numbers or bools alone, whatever they are written as.
         exact: False where the reference is itself the model in fp32.
         decider: what decides it, where it is an index.
+        usual_scale: at the edges of what the model takes, the largest number of the same output elsewhere: one that is
+            small at an edge is on that scale. None elsewhere.
     """
 
     name: str
@@ -44,6 +48,12 @@ class AuditedOutput:
     whole: bool
     exact: bool = True
     decider: Decider | None = None
+    usual_scale: float | None = None
+
+    @property
+    def tensor(self) -> str:
+        """What the output is called in the file."""
+        return self.name.removesuffix(AT_THE_EDGES)
 
     def measured(self, found: Array) -> Measured | str:
         """The measures of a run's rows, the first of the reference's, or why they cannot be compared."""
@@ -92,6 +102,10 @@ class AuditedOutput:
         value, derivation = 0.0, ""
         if self.whole:
             derivation = EQUALITY
+        elif known and self.usual_scale is not None:
+            scale = max(scale, self.usual_scale)
+            value = CEILING * scale
+            derivation = "2^-12 of the largest output, half a step of TF32: at the edges of what the model takes"
         elif known and not scale and not any(errors.values()):
             derivation = NO_NUMBERS
         elif known and not self.exact:
@@ -115,7 +129,7 @@ class AuditedOutput:
 
     @cached_property
     def _columns(self) -> list[Columns]:
-        if not self.exact:
+        if not self.exact or self.usual_scale is not None:
             return []
         shape = (-1, *self.shape)
         sound = [one for run, one in self.natives.items() if isinstance(self.measured_natives[run], Measured)]

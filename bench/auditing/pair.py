@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -22,14 +22,15 @@ from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
 from assay.values import is_whole
 from bench.auditing.localise import RUNNERS
-from bench.auditing.outputs import AuditedOutput, as_rows
+from bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
 from bench.auditing.pair_guilt import Refused, explained
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
 
 LIMIT_SECONDS = MOST_SECONDS
 """Of a job, whose steps have limits of their own (`assay.steps`)."""
-DECIDERS_FILE = "deciders.npz"
+DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
+EDGES = "edges"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = ("no-opt", "basic", "extended", "all")
 
@@ -79,10 +80,13 @@ def audit_pair(request: PairRequest) -> Audit:
         }
         answer = _job(request, message, out)
         outputs = _audited_outputs(answer, out)
-        model = _model_audit(request, answer, outputs, out)
+        edges = _at_the_edges(answer, outputs, out)
+        model = _model_audit(request, answer, outputs, edges, out)
         refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
         if refused or "candidate" in model.missing:
-            given: Message = {"inputs": str(out / "inputs.npz"), "repro": str(request.repro or out / "repro")}
+            only = bool(refused) and all(one.inputs.endswith(AT_THE_EDGES) for one in refused)
+            used = (out / EDGES if only else out) / INPUTS_FILE
+            given: Message = {"inputs": str(used), "repro": str(request.repro or out / "repro")}
             model = explained(
                 Refused(
                     model=model,
@@ -90,7 +94,7 @@ def audit_pair(request: PairRequest) -> Audit:
                     ask=lambda asked: _job(request, asked, out),
                     runtimes=cast("dict[str, str]", answer["runtimes"]),
                     failed=list(cast("dict[str, str]", answer["failed"])),
-                    outputs=outputs,
+                    outputs=edges if only else outputs,
                     out=out,
                     same_file=request.reference == request.candidate,
                 )
@@ -132,14 +136,47 @@ def _audited_outputs(answer: Message, out: Path) -> list[AuditedOutput]:
     ]
 
 
-def _model_audit(request: PairRequest, answer: Message, outputs: list[AuditedOutput], out: Path) -> ModelAudit:
+def _at_the_edges(answer: Message, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
+    """The same of the call at the edges, where there was one. Whole numbers that come out of floating-point inputs may
+    tie there and are left out.
+    """
+    if not answer["edges"]:
+        return []
+    inputs = read_named(out / EDGES / INPUTS_FILE).values()
+    may_tie = not all(is_whole(array.dtype) for array in inputs)
+    scales = {one.name: one.tolerance.scale for one in ordinary}
+    return [
+        replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
+        for one in _audited_outputs(cast("Message", answer["edges"]), out / EDGES)
+        if not (one.whole and may_tie)
+    ]
+
+
+def _compared(
+    answer: Message, outputs: list[AuditedOutput], out: Path, without: Collection[str] = ()
+) -> list[Comparison]:
+    """Every output of every run, without the runs of these names."""
     subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
-    comparisons = [
+    return [
         one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
         for one in outputs
         for run, arrays in subjects.items()
-        for rows in [as_rows(arrays[one.name])]
+        if run not in without
+        for rows in [as_rows(arrays[one.tensor])]
     ]
+
+
+def _model_audit(
+    request: PairRequest, answer: Message, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
+) -> ModelAudit:
+    comparisons = _compared(answer, outputs, out)
+    missing = _missing(cast("dict[str, str]", answer["failed"]), comparisons)
+    if edges:
+        further = cast("Message", answer["edges"])
+        wrong = {one.subject for one in comparisons if not one.passed}  # they need no edges
+        comparisons += _compared(further, edges, out / EDGES, wrong)
+        failed = cast("dict[str, str]", further["failed"])
+        missing |= {f"{run}{AT_THE_EDGES}": why for run, why in failed.items() if run not in missing}
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
         reference=f"the reference file in float64, by {answer['by']}"
@@ -149,10 +186,10 @@ def _model_audit(request: PairRequest, answer: Message, outputs: list[AuditedOut
             "reference": file_sha256(request.reference),
             "candidate": file_sha256(request.candidate),
         },
-        inputs=[_input_set(request, one.name, out) for one in outputs],
-        tolerances=[one.tolerance for one in outputs],
+        inputs=[_input_set(request, one.name, str(answer["made"]), out) for one in (*outputs, *edges)],
+        tolerances=[one.tolerance for one in (*outputs, *edges)],
         comparisons=comparisons,
-        missing=_missing(cast("dict[str, str]", answer["failed"]), comparisons),
+        missing=missing,
     )
 
 
@@ -164,13 +201,12 @@ def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[s
     return found
 
 
-def _input_set(request: PairRequest, output: str, out: Path) -> InputSet:
-    arrays = read_named(out / "inputs.npz")
+def _input_set(request: PairRequest, output: str, made: str, out: Path) -> InputSet:
+    path = (out / EDGES if output.endswith(AT_THE_EDGES) else out) / INPUTS_FILE
+    arrays = read_named(path)
     rows = max((len(array) for array in arrays.values() if array.ndim), default=1)
-    drawn = "drawn from the signature with seed 0" if request.inputs is None else f"given in {request.inputs.name}"
-    return InputSet(
-        name=output, sha256=file_sha256(out / "inputs.npz"), images=rows, sampled_from=rows, what=f"inputs {drawn}"
-    )
+    drawn = made if request.inputs is None else f"given in {request.inputs.name}"
+    return InputSet(name=output, sha256=file_sha256(path), images=rows, sampled_from=rows, what=f"inputs {drawn}")
 
 
 def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:

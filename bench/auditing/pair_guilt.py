@@ -112,7 +112,7 @@ def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
 
 def _judged(one: Refused, arrays: Mapping[str, Array]) -> Outcome:
     for output in one.outputs:
-        rows = as_rows(arrays[output.name])
+        rows = as_rows(arrays[output.tensor])
         call = Call(output.name, batch=len(rows), threads=0, images=len(rows))
         if not output.compared("", call, rows).passed:
             return "differs"

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from assay.audit import Audit, read_audit
 from assay.store import file_sha256
@@ -41,7 +43,8 @@ def test_the_same_model_to_rounding_passes(change: Callable[[Weights], None] | N
         *(f"candidate in onnxruntime, {level}" for level in ("no-opt", "basic", "extended", "all")),
         *(f"reference in onnxruntime, {level}" for level in ("basic", "extended", "all")),
     }
-    (tolerance,) = model.tolerances
+    tolerance, at_the_edges = model.tolerances
+    assert at_the_edges.inputs == f"{tolerance.inputs}, at the edges"
     assert set(tolerance.native_errors) == {"onnx reference evaluator", "reference in onnxruntime, no-opt"}
 
 
@@ -134,3 +137,71 @@ def test_a_runtime_in_bf16_is_followed_to_its_first_operator(tmp_path: Path) -> 
     (said,) = found.models[0].guilt
     assert said.endswith("OpenVINO as it comes, which computes in less than fp32 (told to use f32 it agrees), is wrong")
     assert "the file is right and openvino as it comes goes wrong at node 'first_matmul'" in str(node)
+
+
+def integers(path: Path, nodes: list[onnx.NodeProto], kind: int = TensorProto.INT64) -> Path:
+    """codes -> y, both whole numbers."""
+    shape = ["n", 6]
+    constants = [numpy_helper.from_array(np.array(number, np.int64), name) for name, number in NUMBERS.items()]
+    graph = helper.make_graph(
+        nodes,
+        "integers",
+        [helper.make_tensor_value_info("codes", TensorProto.INT64, shape)],
+        [helper.make_tensor_value_info("y", kind, shape)],
+        [*constants, numpy_helper.from_array(np.arange(50, dtype=np.float32), "table")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+NUMBERS = {"three": 3, "four": 4}
+THREE_QUARTERS = helper.make_node("Mul", ["codes", "three"], ["more"])
+TRUNCATED = helper.make_node("Div", ["more", "four"], ["y"], name="div")
+FLOORED = [
+    helper.make_node("Mod", ["more", "four"], ["rest"]),
+    helper.make_node("Sub", ["more", "rest"], ["whole"]),
+    helper.make_node("Div", ["whole", "four"], ["y"]),
+]
+
+
+def test_whole_numbers_that_are_drawn_are_negative_too(tmp_path: Path) -> None:
+    right = integers(tmp_path / "right.onnx", [THREE_QUARTERS, *FLOORED])
+    wrong = integers(tmp_path / "wrong.onnx", [THREE_QUARTERS, TRUNCATED])
+    found = audit_pair(PairRequest(right, wrong, None, {}))
+    assert len(found.reasons) == 4
+    assert all("at the edges" in one and "numbers differ (largest by 1)" in one for one in found.reasons)
+    assert "'codes' from -2,147,483,648 to 2,147,483,647" in found.models[0].inputs[0].what
+    assert "Not covered: what real inputs look like" in found.models[0].inputs[0].what
+    assert [one.node for one in found.models[0].localisations] == ["div"]
+    assert audit_pair(PairRequest(right, right, None, {})).passed
+
+
+def test_an_index_is_drawn_from_its_places_and_from_all_of_them(tmp_path: Path) -> None:
+    looked_up = [helper.make_node("Gather", ["table", "codes"], ["y"])]
+    path = integers(tmp_path / "table.onnx", looked_up, TensorProto.FLOAT)
+    found = audit_pair(PairRequest(path, path, None, {}))
+    assert found.passed, found.reasons
+    assert (
+        "'codes' whole numbers 0 to 49; another call at the edges: 'codes' from -50 to 49"
+        in found.models[0].inputs[0].what
+    )
+
+
+@pytest.mark.slow
+def test_a_softplus_that_overflows_is_found_at_the_edges(tmp_path: Path) -> None:
+    def saved(name: str, nodes: list[onnx.NodeProto]) -> Path:
+        shape = ["n", 6]
+        values = [helper.make_tensor_value_info(one, TensorProto.FLOAT, shape) for one in ("x", "y")]
+        one = numpy_helper.from_array(np.float32(1), "one")
+        graph = helper.make_graph(nodes, "softplus", values[:1], values[1:], [one])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / name)
+        return tmp_path / name
+
+    right = saved("right.onnx", [helper.make_node("Softplus", ["x"], ["y"])])
+    naive = [helper.make_node("Exp", ["x"], ["e"]), helper.make_node("Add", ["e", "one"], ["s"])]
+    wrong = saved("wrong.onnx", [*naive, helper.make_node("Log", ["s"], ["y"], name="log")])
+    found = audit_pair(PairRequest(right, wrong, None, {}))
+    assert found.reasons
+    assert all("y, at the edges" in one and "not finite" in one for one in found.reasons)
+    assert audit_pair(PairRequest(right, right, None, {})).passed
+    assert audit_pair(PairRequest(wrong, right, None, {})).passed  # where the reference overflows nothing is asked
