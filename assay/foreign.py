@@ -25,7 +25,7 @@ def said_by(error: BaseException, longest: int = LONGEST) -> str:
         return shortened(text, longest)
     begins = _cut(text, int(SHARE_OF_BEGINNING * longest))
     ends = cleaned(f"{type(cause).__name__}: {cause}")
-    return f"{begins} ... {shortened(ends, longest - len(begins) - 5)}"
+    return f"{begins} ... {_cut(ends, longest - len(begins) - 5)}"
 
 
 def cleaned(text: str) -> str:
@@ -56,7 +56,7 @@ def cause_of(error: BaseException) -> BaseException:
 
 def _cut(text: str, longest: int) -> str:
     """The whole words at the beginning."""
-    return text[:longest].rsplit(" ", 1)[0]
+    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0]
 
 
 def _without_folder(found: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from assay.errors import WorkerError
 from assay.jobs import Message, Process, read_answer
 from assay.registry import RUNTIMES
 from assay.spec import Settings
+from assay.steps import SLOWER, in_proportion
 from infer.runtime import ModelFiles
 
 MODULE = "infer.worker"
@@ -124,7 +126,7 @@ class Worker:
     """One candidate in one process. Between commands it can be frozen: it then uses no processor.
 
     Args:
-        limit_seconds: time limit of one command.
+        limit_seconds: time limit of one command; a burst has less, in proportion to its calls.
         log: file for everything it prints.
         answers: folder that it writes outputs into.
         compile_cache: folder for compilers that keep one, fresh for every study run.
@@ -135,6 +137,7 @@ class Worker:
     ) -> None:
         self.candidate = candidate
         self._limit_seconds = limit_seconds
+        self._call_seconds = math.inf
         folder = compile_cache / candidate.label
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,10 +157,13 @@ class Worker:
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         answer = self._ask({"do": "warm", "images": str(images), "batch": batch, "limit_seconds": limit_seconds})
-        return read_answer(Warmed, answer, MODULE)
+        warmed = read_answer(Warmed, answer, MODULE)
+        self._call_seconds = warmed.median_ns / 1e9
+        return warmed
 
     def burst(self, calls: int, drop: int) -> Burst:
-        return read_answer(Burst, self._ask({"do": "burst", "calls": calls, "drop": drop}), MODULE)
+        answer = self._ask({"do": "burst", "calls": calls, "drop": drop}, calls=2 * calls + drop)
+        return read_answer(Burst, answer, MODULE)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
         self._ask({"do": "logits", "images": str(images), "count": count, "batch": batch, "out": str(out)})
@@ -185,14 +191,20 @@ class Worker:
     def kill(self) -> None:
         self._process.kill()
 
-    def _ask(self, message: Message) -> Message:
+    def _ask(self, message: Message, calls: int = 0) -> Message:
         """
+        Args:
+            calls: of a model that is warm, which the command makes; 0 where others have to be expected.
+
         Raises:
             AssayError: the worker's own error.
             WorkerError: it crashed, or did not answer in time.
         """
         self._process.send(message)
-        answer = self._process.receive(self._limit_seconds)
+        limit = self._limit_seconds
+        if calls and math.isfinite(self._call_seconds):
+            limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
+        answer = self._process.receive(limit)
         if "error" in answer:
             raise self._process.refusal(answer)
         return answer
