@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from assay.results import Agreement
+from assay.results import Agreement, Results
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, dots, notes
-from bench.report.evidence import Evidence, chart_notice
+from bench.report.evidence import Evidence, chart_notice, is_of_user, worded
 from bench.report.numbers import count, counted, pixels, scientific
 from bench.report.palette import Series, families_of, ordered, series_of
 
@@ -51,15 +51,19 @@ def agreement(evidence: Evidence) -> Section | None:
         _panel(evidence, [s for s in compared if s.architecture == name], f"agreement-{number}")
         for number, name in enumerate(architectures, start=1)
     )
-    caption = (
+    caption = worded(
         "Largest difference of any logit from the float64 reference, on a logarithmic axis: the worst comparison of "
         "each file and each runtime at each size, larger marks for larger images. "
-        "Red ticks: what is tolerated there."
+        "Red ticks: what is tolerated there.",
+        evidence.results,
     )
     legend = families_of(subject.series for subject in compared)
     figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
-    lead = f"{_outcome(subjects)} A tolerance is derived from what correct native runs differ by, not chosen."
-    return Section("agreement", "Agreement", lead, (*figures, _table(subjects), _derivations(subjects)))
+    outcome = _outcome(subjects, classes=not is_of_user(evidence.results))
+    lead = f"{outcome} A tolerance is derived from what correct native runs differ by, not chosen."
+    return Section(
+        "agreement", "Agreement", lead, (*figures, _table(subjects, evidence.results), _derivations(subjects))
+    )
 
 
 def _subjects(evidence: Evidence) -> Iterator[Subject]:
@@ -76,13 +80,14 @@ def _subjects(evidence: Evidence) -> Iterator[Subject]:
             yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path)
 
 
-def _outcome(subjects: list[Subject]) -> str:
+def _outcome(subjects: list[Subject], *, classes: bool) -> str:
     failed = [subject for subject in subjects if not subject.agreement.passed]
     flips = sum(subject.agreement.top1_flips for subject in subjects)
-    changed = "no predicted class changed" if not flips else f"{counted(flips, 'prediction')} changed class"
+    changed = "; no predicted class changed" if not flips else f"; {counted(flips, 'prediction')} changed class"
+    changed = changed if classes else ""
     if failed:
-        return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED; {changed}."
-    return f"All {counted(len(subjects), 'comparison')} with the reference agree; {changed}."
+        return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED{changed}."
+    return f"All {counted(len(subjects), 'comparison')} with the reference agree{changed}."
 
 
 def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Panel:
@@ -94,9 +99,11 @@ def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Pane
     positive = [s.agreement.max_absolute for s in worst.values() if s.agreement.max_absolute > 0]
     least_shown = min(positive, default=1e-9) / 3
     series = _in_order(subjects)
-    rows = [_row(subject, least_shown) for subject in worst.values()]
+    moved = worded("classes changed", evidence.results)
+    rows = [_row(subject, least_shown, moved) for subject in worst.values()]
     title = subjects[0].architecture
-    plot = Plot(title, "Largest error of a logit", chart_notice(evidence.results), rows, series)
+    measure = worded("Largest error of a logit", evidence.results)
+    plot = Plot(title, measure, chart_notice(evidence.results), rows, series)
     most = max(worst.values(), key=_excess)
     description = (
         f"{title}: largest error against tolerance for {len(series)} runtimes and files. Closest to its "
@@ -119,7 +126,7 @@ def _excess(subject: Subject) -> float:
     return subject.agreement.max_absolute / max(subject.agreement.tolerance, 1e-300)
 
 
-def _row(subject: Subject, least_shown: float) -> Row:
+def _row(subject: Subject, least_shown: float, moved: str) -> Row:
     found = subject.agreement
     row: Row = {
         "name": subject.series.label,
@@ -131,18 +138,19 @@ def _row(subject: Subject, least_shown: float) -> Row:
             ("", found.subject),
             ("largest error", scientific(found.max_absolute)),
             ("tolerated", scientific(found.tolerance)),
-            ("classes changed", f"{found.top1_flips} of {count(found.images)}"),
+            (moved, f"{found.top1_flips} of {count(found.images)}"),
             ("at", pixels(subject.size)),
         ),
     }
     return row | {"limit": found.tolerance} if found.tolerance > 0 else row
 
 
-def _table(subjects: list[Subject]) -> Table:
+def _table(subjects: list[Subject], results: Results) -> Table:
     failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
     rows = tuple(_table_row(subject) for subject in failed_first)
     caption = "Every comparison with the float64 reference, those that failed first"
-    return Table("agreements", caption, COLUMNS, rows, summary=f"All {counted(len(rows), 'comparison')}")
+    columns = tuple(replace(column, heading=worded(column.heading, results)) for column in COLUMNS)
+    return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 
 def _table_row(subject: Subject) -> tuple[Value, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.stale import AGAIN, current_part, in_words, stale_parts
 from bench.report.audit_sections import headline, outcome_items, subjects_table
 from bench.report.blocks import Block, Code, Item, Listing, Paragraphs, Section
-from bench.report.evidence import Evidence
+from bench.report.evidence import Evidence, worded
 from bench.report.numbers import moment
 
 IDENTIFIER, TITLE = "audit", "Numerical audit"
@@ -18,9 +18,10 @@ def audit(evidence: Evidence) -> Section:
     """
     found = evidence.audit
     if found is None:
-        text = (
+        text = worded(
             "No audit of this study was found. It compares every runtime and export with float64 on the whole test "
-            "split, on hard images and at the decision boundary: assay audit, then assay report."
+            "split, on hard images and at the decision boundary: assay audit, then assay report.",
+            evidence.results,
         )
         return Section(IDENTIFIER, TITLE, "", (Paragraphs((text,)),))
     stale = stale_parts(found, evidence.results)
@@ -33,9 +34,9 @@ def audit(evidence: Evidence) -> Section:
     if not current.models:
         lead = f"{made}, and not of what was timed: it says nothing about these results. {AGAIN}."
         return Section(IDENTIFIER, TITLE, lead, (*before, again))
-    lead = (
-        f"{headline(current)}{left_out} {made}; audit.html has every comparison, how the "
-        "tolerances were derived, and every image that changes its class."
+    lead = f"{headline(current)}{left_out} {made}; " + worded(
+        "audit.html has every comparison, how the tolerances were derived, and every image that changes its class.",
+        evidence.results,
     )
     tables = tuple(subjects_table(model, number) for number, model in enumerate(current.models))
     return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), *tables, again))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.results import Cell, ColdStart
 from bench.report.blocks import Figure, Panel, Section
 from bench.report.charts import Plot, Row, Scale, bars, dots, notes
-from bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by
+from bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by, worded
 from bench.report.numbers import duration, pixels, significant
 from bench.report.palette import Series, families_of, series_of
 
@@ -38,7 +38,10 @@ def memory(evidence: Evidence) -> Section | None:
         return None
     groups = split_by(measured, lambda cell: (cell.architecture, cell.batch, cell.threads))
     panels = tuple(_memory_panel(evidence, cells, f"memory-{n}") for n, cells in enumerate(groups, start=1))
-    caption = "Highest resident memory of the worker process, framework included. Larger marks are larger images."
+    caption = worded(
+        "Highest resident memory of the worker process, framework included. Larger marks are larger images.",
+        evidence.results,
+    )
     figure = Figure("memory", caption, panels, families_of(legend_of(measured)), named=True, legend_in_file=False)
     return Section("memory", "Peak memory", "Further left is leaner.", (figure,))
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 from assay.study import Study
 from assay.texts import printable
 from bench.report.blocks import Code, Column, Paragraphs, Section, Table, Value
-from bench.report.evidence import Evidence
+from bench.report.evidence import Evidence, worded
 from bench.report.numbers import count, counted, duration, listed, moment
 
 TWO_COLUMNS = (Column("What"), Column("Value"))
@@ -38,14 +38,14 @@ def data(evidence: Evidence) -> Section | None:
     splits = listed([f"{count(number)} {name}" for name, number in summary.counts.items()])
     pairs = {
         "Data set": summary.name,
-        "Images": splits,
+        worded("Images", evidence.results): splits,
         "Classes": f"{len(summary.classes)}: {listed(summary.classes)}" if summary.classes else "",
         "Content hash (sha256)": summary.content_hash,
         "Licence": summary.licence,
     }
     rows = tuple((Value(name), Value(text)) for name, text in pairs.items() if text)
     texts = tuple(text for text in (summary.attribution, summary.notice) if text)
-    table = Table("data-facts", "The images", TWO_COLUMNS, rows, sortable=False)
+    table = Table("data-facts", worded("The images", evidence.results), TWO_COLUMNS, rows, sortable=False)
     return Section("data", "Data", "", (Paragraphs(texts), table) if texts else (table,))
 
 

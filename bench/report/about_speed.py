@@ -22,6 +22,7 @@ from bench.report.evidence import (
     legend_of,
     median_of,
     split_by,
+    worded,
 )
 from bench.report.numbers import TIMES, counted, in_processes, interval, pixels, ratio, significant
 from bench.report.palette import ordered, series_of
@@ -56,7 +57,7 @@ def throughput(evidence: Evidence) -> Section | None:
         return None
     groups = split_by(timed, lambda cell: (cell.architecture, cell.size, cell.threads))
     panels = tuple(_throughput_panel(evidence, cells, f"throughput-{n}") for n, cells in enumerate(groups, start=1))
-    caption = "Images a second at the host boundary, with 95 % intervals."
+    caption = worded("Images a second at the host boundary, with 95 % intervals.", evidence.results)
     ranked = any(len({cell.batch for cell in cells}) == 1 for cells in groups)
     legend = legend_of(timed)
     figure = Figure("throughput", caption, panels, legend, named=ranked, legend_in_file=not ranked, small=not ranked)
@@ -105,30 +106,36 @@ def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Pa
         series=legend_of(cells),
     )
     best = min(cells, key=lambda cell: (-cell.size, median_of(cell).value))
+    measured = worded("median latency in milliseconds by image size", evidence.results)
     description = (
-        f"{plot.title}: median latency in milliseconds by image size, for {counted(len(plot.series), 'runtime')}. "
+        f"{plot.title}: {measured}, for {counted(len(plot.series), 'runtime')}. "
         f"At {pixels(best.size)} {best.label} is fastest with {interval(median_of(best), ' ms')}."
     )
-    return Panel(identifier, _over(plot, "size", "image size, pixels", {cell.size for cell in cells}), description)
+    axis = worded("image size, pixels", evidence.results)
+    return Panel(identifier, _over(plot, "size", axis, {cell.size for cell in cells}), description)
 
 
 def _throughput_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:
     found = {cell.name: cell.throughput for cell in cells if cell.throughput is not None}
+    measure, unit = IMAGES_A_SECOND
+    rate = (measure, worded(unit, evidence.results))
     plot = Plot(
         title=conditions(cells[0], size=True, threads=evidence.threads_vary),
-        measure="Throughput, images a second",
+        measure=worded("Throughput, images a second", evidence.results),
         notice=chart_notice(evidence.results),
-        rows=[_row(cell, found[cell.name], IMAGES_A_SECOND) for cell in cells],
+        rows=[_row(cell, found[cell.name], rate) for cell in cells],
         series=legend_of(cells),
         height_px=SMALL_PANEL_HEIGHT_PX,
     )
     best = max(cells, key=lambda cell: found[cell.name].value)
+    measured = worded("images a second by batch size", evidence.results)
     description = (
-        f"{plot.title}: images a second by batch size, for {counted(len(plot.series), 'runtime')}. The most is "
+        f"{plot.title}: {measured}, for {counted(len(plot.series), 'runtime')}. The most is "
         f"{interval(found[best.name])} with {best.label} at batch {best.batch}."
     )
     batches = {cell.batch for cell in cells}
-    return Panel(identifier, _over(plot, "batch", "batch, images", batches, more_is_better=True), description)
+    axis = worded("batch, images", evidence.results)
+    return Panel(identifier, _over(plot, "batch", axis, batches, more_is_better=True), description)
 
 
 def _over(plot: Plot, field: str, title: str, values: set[int], *, more_is_better: bool = False) -> Spec:

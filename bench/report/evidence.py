@@ -16,6 +16,23 @@ from bench.report.numbers import pixels, shortened
 from bench.report.palette import Series, ordered, series_of
 
 SYNTHETIC_LABEL = "SYNTHETIC images"
+PLAIN_WORDS = {
+    "any logit": "any number",
+    "a logit": "a number",
+    "the whole test split, on hard images and at the decision boundary": "all records",
+    "by image size": "by size",
+    "Image size": "Size",
+    "image size": "size",
+    "larger images": "larger sizes",
+    ", and every image that changes its class": "",
+    "Images": "Records",
+    "images": "records",
+    "image": "record",
+    "Classes changed": "Largest moved",
+    "classes changed": "largest number moved",
+    "no class changes": "no other number is the largest",
+}
+"""What stands in a report for the words of a study, in this order."""
 
 
 @dataclass(frozen=True, order=True)
@@ -58,6 +75,18 @@ def group_of(cell: Cell) -> Group:
 def is_of_user(results: Results) -> bool:
     """Whether these are of a model that a user brought: its outputs are numbers, and its inputs no images."""
     return "fingerprint" in results.settings and not results.trainings
+
+
+def worded(text: str, results: Results) -> str:
+    """A text of ours in the words of what was measured: a user's model has records and numbers, no images and logits.
+
+    Args:
+        text: without anything that others wrote, such as names.
+    """
+    if is_of_user(results):
+        for word, plain in PLAIN_WORDS.items():
+            text = text.replace(word, plain)
+    return text
 
 
 def is_timed(cell: Cell) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from assay.results import Agreement, Export, Results
+from bench.report.about_agreement import agreement
+from bench.report.about_cost import memory
+from bench.report.about_speed import latency, throughput
+from bench.report.evidence import Evidence
 from bench.report.numbers_in_words import GIVEN, numbers_in_words
 from bench.report.verdict import verdicts
 from bench.user.compare import refusals
@@ -111,3 +116,19 @@ def test_numbers_of_a_users_model_have_no_classes() -> None:
     said = " ".join(one.finding for one in verdicts(sample.model_copy(update={"cells": cells, "exports": []})))
     assert "another number is the largest in 2 of 8 rows" in said
     assert "class" not in said
+
+
+def test_the_report_of_a_users_model_has_no_images_logits_or_classes() -> None:
+    of_user = results(export("a", AGREES))
+    of_user = of_user.model_copy(update={"data": of_user.data.model_copy(update={"synthetic": False, "notice": ""})})
+    for make in (agreement, latency, throughput, memory):
+        section = make(Evidence(of_user))
+        assert section is not None
+        said = [section.lead, *(text for block in section.blocks for text in words_of(block))]
+        assert not [text for text in said if re.search(r"\b(images?|logits?|class)\b", text, re.IGNORECASE)], said
+
+
+def words_of(block: Any) -> list[str]:
+    """What a figure or table says itself: captions, headings and the texts beside charts."""
+    panels = [panel.description for panel in getattr(block, "panels", ())]
+    return [block.caption, *panels, *(column.heading for column in getattr(block, "columns", ()))]
