@@ -98,3 +98,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         expected=f"one of {', '.join(known)}",
         remedy=f"Did you mean '{suggestion}'?" if suggestion else None,
     )
+
+
+def needing(who: str, error: ModuleNotFoundError) -> str:
+    """A sentence on what is not installed: by its name, or where whoever raised the error gave none, by their words."""
+    if error.name:
+        return f"{who} needs the Python package '{error.name}', which is not installed"
+    said = " ".join(str(error).split())[:300] or "it does not say which"
+    return f"{who} needs a Python package that is not installed: {said}"

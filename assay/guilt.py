@@ -99,7 +99,7 @@ def _accused(outcomes: Mapping[str, Outcome], wrong: list[str]) -> str:
         found += [
             f"{_name(outcomes, name)} {does}" for name in wrong if name not in LEVELS and outcomes[name] == outcome
         ]
-    return "; ".join(found)
+    return "; ".join(dict.fromkeys(found))
 
 
 def _part(outcomes: Mapping[str, Outcome], levels: list[str]) -> str:

@@ -13,7 +13,7 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from assay.errors import NotInstalledError, unknown_name
+from assay.errors import NotInstalledError, needing, unknown_name
 
 
 @functools.cache
@@ -64,7 +64,7 @@ class Entry:
             if error.name and error.name.split(".")[0] in {"assay", "train", "export", "infer", "bench"}:
                 raise
             raise NotInstalledError(
-                f"'{self.name}' needs the Python package '{error.name}', which is not installed",
+                needing(f"'{self.name}'", error),
                 remedy=f"Install it with: pip install 'onnx-assay[{self.extra}]'" if self.extra else None,
             ) from error
 

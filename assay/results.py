@@ -173,6 +173,7 @@ class Export(Record):
         precision: what the graph computes in.
         calibration: of an integer graph.
         file_is_right: what runs it is wrong and not the file, see `assay.guilt`.
+        undecided: nothing tells whether the file is wrong or what alone runs it.
         wrong_in: the witnesses that are wrong, and `right_in` is one that shows it.
     """
 
@@ -197,6 +198,7 @@ class Export(Record):
     precision: str = "fp32"
     calibration: Calibration | None = None
     file_is_right: bool = False
+    undecided: bool = False
     wrong_in: list[str] = Field(default_factory=list)
     right_in: str = ""
 

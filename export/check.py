@@ -22,6 +22,7 @@ from assay.guilt import Outcome
 from assay.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from export.inspect import STANDARD_DOMAINS, one_line, read_model
+from export.lacking import lacks_operator, not_run
 from export.levels import Levels, judged_at_levels
 from export.request import Images
 
@@ -197,9 +198,9 @@ def session_at(path: Path, level: str, subject: str) -> onnxruntime.InferenceSes
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
-        raise ExportFailedError(
-            f"{subject} does not load in ONNX Runtime at level {level}", found=one_line(error)
-        ) from error
+        what = f"{subject} does not load in ONNX Runtime at level {level}"
+        what = not_run("ONNX Runtime", subject, str(error)) if lacks_operator(str(error)) else what
+        raise ExportFailedError(what, found=one_line(error)) from error
 
 
 def _run(session: onnxruntime.InferenceSession, images: Images, layout: str, name: str) -> NDArray[np.floating]:

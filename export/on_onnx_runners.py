@@ -11,6 +11,7 @@ import onnxruntime as ort
 from assay.errors import InputError
 from assay.guilt import EVALUATOR, MAKERS
 from export.inspect import one_line, read_model
+from export.lacking import not_run
 from export.on_onnx_double import evaluate
 from export.source import Array
 
@@ -56,7 +57,7 @@ def _in_onnxruntime(level: str, path: Path, feeds: Mapping[str, Array]) -> dict[
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, map(np.asarray, session.run(names, dict(feeds))), strict=True))
     except Exception as error:  # its exceptions have no common base
-        raise InputError(f"ONNX Runtime does not run {path.name}", found=one_line(error)) from error
+        raise InputError(not_run("ONNX Runtime", path.name, str(error)), found=one_line(error)) from error
 
 
 def _in_openvino(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -67,4 +68,4 @@ def _in_openvino(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[s
         found = compiled(dict(feeds))
         return {name: np.array(found[output]) for output in compiled.outputs for name in output.get_names()}
     except Exception as error:  # its exceptions have no common base
-        raise InputError(f"OpenVINO does not run {path.name}", found=one_line(error)) from error
+        raise InputError(not_run("OpenVINO", path.name, str(error)), found=one_line(error)) from error

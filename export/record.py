@@ -63,4 +63,9 @@ def checked(record: Export, levels: Levels, others: Callable[[], Mapping[str, Ou
 def guilt_fields(guilt: Guilt) -> dict[str, object]:
     """What the record of an export says of who is wrong."""
     is_right = guilt.file == "right" and bool(guilt.wrong)
-    return {"file_is_right": is_right, "wrong_in": list(guilt.wrong), "right_in": guilt.right if is_right else ""}
+    return {
+        "file_is_right": is_right,
+        "undecided": guilt.file == "undecided" and bool(guilt.said),
+        "wrong_in": list(guilt.wrong),
+        "right_in": guilt.right if is_right else "",
+    }

@@ -60,8 +60,8 @@ class ExportMessage(BaseModel):
 
 
 class CheckMessage(BaseModel):
-    """What to compare; the answer has "agreement", a list, "reason", "file_is_right", "wrong_in" and "right_in", as an
-    `Export` has them. `deciders` need not exist.
+    """What to compare; the answer has "agreement", a list, "reason", "file_is_right" and what else an
+    `Export` says of who is wrong. `deciders` need not exist.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

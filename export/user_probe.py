@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from assay.agreement import CEILING
 from assay.columns import columns_of, reason_against_columns
 from assay.disk import disk_error_in
-from assay.errors import AssayError, InputError, NotInstalledError
+from assay.errors import AssayError, InputError, NotInstalledError, needing
 from assay.jobs import Channel, Message, serve_job
 from assay.steps import load_seconds, step
 from assay.store import file_sha256
@@ -199,7 +199,7 @@ def load(location: Location) -> tuple[Location, Loaded]:
         loader = importlib.import_module(module).load
     except ModuleNotFoundError as error:
         raise NotInstalledError(
-            f"{location} needs the Python package '{error.name}', which is not installed",
+            needing(str(location), error),
             remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
         ) from error
     size = size_of(location.path)

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Callable
 
-from assay.errors import InputError, NotInstalledError
+from assay.errors import InputError, NotInstalledError, needing
 from assay.jobs import Channel, Message, serve_job
 
 Found = dict[str, str]
@@ -108,7 +108,7 @@ def work(request: Message, channel: Channel) -> Message:
         return dict(PROBES[name]())
     except ModuleNotFoundError as error:
         raise NotInstalledError(
-            f"{error.name} is not installed", remedy=f"pip install 'onnx-assay[{EXTRAS.get(name, 'cpu')}]'"
+            needing(name, error), remedy=f"pip install 'onnx-assay[{EXTRAS.get(name, 'cpu')}]'"
         ) from error
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from assay.errors import InputError, NotInstalledError, nearest
+from assay.errors import InputError, NotInstalledError, nearest, needing
 from assay.foreign import said_by
 
 LONGEST = 300
@@ -136,7 +136,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise NotInstalledError(
-            f"{path.name} needs the Python package '{error.name}', which is not installed",
+            needing(path.name, error),
             remedy="Install it in the environment of assay",
         ) from error
     except (Exception, SystemExit) as error:  # it is not our code: it may raise anything

@@ -196,7 +196,7 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
     )
     if delivered == "less than bf16":
         return f"{said}, fewer than any arithmetic explains: it is another function"
-    return said if delivered == "fp32" else f"{said}, no more than {delivered} keeps"
+    return said if delivered == "fp32" else f"{said}, as few as {delivered} leaves, which is no proof of it"
 
 
 def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured | str:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
-from assay.errors import ArtifactError, NotInstalledError
+from assay.errors import ArtifactError, NotInstalledError, needing
 from assay.results import Cell
 from assay.served import Tensor
 from assay.wrong_records import mistake_in
@@ -125,7 +125,7 @@ def _schema() -> ModuleType:
         from tritonclient.grpc import model_config_pb2  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise NotInstalledError(
-            f"Deployments need the Python package '{error.name}', which is not installed",
+            needing("A deployment", error),
             remedy="Install it with: pip install 'onnx-assay[serve]'",
         ) from error
     return cast("ModuleType", model_config_pb2)

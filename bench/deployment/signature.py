@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assay.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
-from assay.errors import ArtifactError, NotInstalledError
+from assay.errors import ArtifactError, NotInstalledError, needing
 
 MOST_BYTES = 1000
 Sign = Callable[[Path], None]
@@ -81,7 +81,7 @@ def _keys() -> ModuleType:
         from bench.deployment import keys  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise NotInstalledError(
-            f"Signatures need the Python package '{error.name}', which is not installed",
+            needing("A signature", error),
             remedy="Install it with: pip install 'onnx-assay[serve]'",
         ) from error
     return keys

@@ -278,7 +278,9 @@ def refusals_of_numbers(results: Results) -> list[str]:
     """Why numbers or files are refused: they come before anything on speed."""
     wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
     found = [
-        f"{one.exporter}: {one.reason}" if one.file_is_right else f"the export by {one.exporter} is wrong: {one.reason}"
+        f"{one.exporter}: {one.reason}"
+        if one.file_is_right or one.undecided
+        else f"the export by {one.exporter} is wrong: {one.reason}"
         for one in wrong
     ]
     alike: dict[str, list[str]] = {}

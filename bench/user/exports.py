@@ -58,6 +58,7 @@ class Judged(Record):
     agreement: list[Agreement]
     reason: str
     file_is_right: bool
+    undecided: bool
     wrong_in: list[str]
     right_in: str
 
@@ -315,7 +316,7 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
     judged = read_answer(Judged, answer, "export.user_job")
     is_right = judged.file_is_right  # then it is timed, and each runtime judged by its own numbers
     found = {"agreement": judged.agreement, "reason": judged.reason, "file_is_right": is_right}
-    found |= {"wrong_in": judged.wrong_in, "right_in": judged.right_in}
+    found |= {"undecided": judged.undecided, "wrong_in": judged.wrong_in, "right_in": judged.right_in}
     return record.model_copy(update={**found, "status": "failed" if judged.reason and not is_right else "ok"})
 
 

@@ -155,7 +155,7 @@ def test_the_tolerance_is_the_limit(made: Made, share: float, passes: bool) -> N
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (to_bf16, "no more than bf16 keeps"),
+        (to_bf16, "as few as bf16 leaves, which is no proof of it"),
         (swapped_classes, "it is another function"),
         (lambda exact: -exact.astype(np.float32), "it is another function"),
         (one_nan, "1 outputs are not finite"),

@@ -51,7 +51,7 @@ def test_the_same_model_to_rounding_passes(change: Callable[[Weights], None] | N
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (to_bf16, "no more than bf16 keeps"),
+        (to_bf16, "as few as bf16 leaves, which is no proof of it"),
         (transposed, "it is another function"),
         (wrong_sign, "it is another function"),
         (swapped_class, "it is another function"),
