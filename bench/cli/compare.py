@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.alone import alone_on_this_machine
 from bench.cli.options import ARTIFACTS, Json
 from bench.terminal import Terminal, print_json
 
@@ -52,7 +53,7 @@ def compare(
         from assay.study import load_study
         from bench.compare_env import compare_environments
 
-        with working_in(out / load_study(paths[0]).name):
+        with working_in(out / load_study(paths[0]).name), alone_on_this_machine():
             outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)
     else:
         if len(paths) != 2:

@@ -11,6 +11,7 @@ import typer
 from assay import __version__
 from assay.jobs import end_all
 from assay.scratch import private_temporary_folder
+from bench.cli.alone import alone_on_this_machine
 from bench.cli.audit import audit
 from bench.cli.choose import choose
 from bench.cli.compare import compare
@@ -74,7 +75,7 @@ def run(
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
-    with working_in(folder):
+    with working_in(folder), alone_on_this_machine():
         results = run_study(loaded, folder, out / "data", Narrator(), again=again)
         files = report_of(folder, results, folder / "report")
     if as_json:
@@ -142,7 +143,7 @@ def bench(
     from bench.progress import Narrator
 
     loaded = _study(study, data_root)
-    with working_in(out / loaded.name):
+    with working_in(out / loaded.name), alone_on_this_machine():
         results = run_study(loaded, out / loaded.name, out / "data", Narrator(), again=again)
     if as_json:
         print_json(results)
@@ -159,7 +160,7 @@ def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None
 
     loaded = _study(study, data_root)
     loaded = loaded.model_copy(update={"bench": loaded.bench.model_copy(update={"attribute": True})})
-    with working_in(out / loaded.name):
+    with working_in(out / loaded.name), alone_on_this_machine():
         results = run_study(loaded, out / loaded.name, out / "data", Narrator())
     if as_json:
         print_json(

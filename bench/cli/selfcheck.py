@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.alone import alone_on_this_machine
 from bench.cli.options import ARTIFACTS, Json
 from bench.terminal import Terminal, print_json
 
@@ -29,7 +30,7 @@ def selfcheck(
 
     narrator = Narrator()
     with replacing(out / SELFCHECK_FILE):  # before five minutes of work it is known that it can be written
-        with narrator.showing():
+        with alone_on_this_machine(), narrator.showing():
             found = run_selfcheck(minutes * 60, narrator.tell, Design(processes=processes, blocks=blocks))
         path = store_selfcheck(found, out)
     console = Terminal()

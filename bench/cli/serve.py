@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from assay.texts import printable
+from bench.cli.alone import alone_on_this_machine
 from bench.cli.options import DataRoot, Json
 from bench.terminal import Terminal, print_json
 
@@ -122,7 +123,9 @@ def verify_server(
     from bench.serving.verify import verify
 
     audited = _audited(deployment, images, data_root, signed_by)
-    found = verify(audited, target_of(audited.deployment, url, grpc), _ways(way), insist=bool(way))
+    target, ways = target_of(audited.deployment, url, grpc), _ways(way)
+    with alone_on_this_machine():
+        found = verify(audited, target, ways, insist=bool(way))
     if as_json:
         print_json(found)
     else:
@@ -176,7 +179,7 @@ def load(
     target = target_of(audited.deployment, url, grpc)
     path = (out or Path("artifacts") / f"load-{audited.deployment.name}") / LOAD_FILE
     narrator = Narrator()
-    with working_in(path.parent):
+    with working_in(path.parent), alone_on_this_machine():
         with narrator.showing():
             found = measure_load(audited, deployment, target, plan, narrator.tell)
         write_atomically(path, found.model_dump_json(indent=1).encode())

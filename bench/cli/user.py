@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.alone import alone_on_this_machine
 from bench.cli.audit import sizes_of
 from bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
 from bench.terminal import complain, print_json, print_line
@@ -111,7 +112,7 @@ def compare_model(
         command=shlex.join(["assay", "compare-model", str(location), *options]),
     )
     folder = out / folder_name(location)
-    with working_in(folder):
+    with working_in(folder), alone_on_this_machine():
         results = compare_model(wanted, folder, Narrator())
         files = report_of(folder, results, folder / "report")
     wrong = refusals_of_numbers(results)

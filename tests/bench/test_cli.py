@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from assay import __version__
+from assay.alone import FOLDER_VARIABLE
 from bench.machine import usable_cores
 from tests.bench.report.sample_results import sample_results
 
@@ -44,6 +45,7 @@ COMMANDS = (
 def assay(*arguments: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    environment[FOLDER_VARIABLE] = os.environ[FOLDER_VARIABLE]
     environment |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", **variables}
     return subprocess.run(
         [str(ASSAY), *arguments], capture_output=True, text=True, check=False, cwd=folder, env=environment

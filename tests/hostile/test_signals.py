@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.alone import FOLDER_VARIABLE
 from assay.processes import marked
 from bench.deploy import write_deployment
 from bench.deployment.subject import read_study
@@ -36,6 +37,7 @@ class Running:
         self.temporary.mkdir(exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
         environment |= {"TMPDIR": str(self.temporary), "ASSAY_TEST_MARK": self.mark, "HOME": str(folder)}
+        environment[FOLDER_VARIABLE] = os.environ[FOLDER_VARIABLE]
         self.popen = subprocess.Popen(
             [str(ASSAY), *arguments],
             cwd=folder,

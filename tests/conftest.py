@@ -1,0 +1,17 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from assay.alone import FOLDER_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def turns_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands of tests wait for no command that a person runs on this machine, nor for those of other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("runtime")))
+        yield
