@@ -314,7 +314,6 @@ class Unit:
             cell.worker.write_timed(self.folder / timed_name(cell.name))
             if self.process == 0:
                 cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
-            seen = cell.worker.observe() if self.process == 0 else None
             self.facts.append(
                 CellFacts(
                     cell=cell.name,
@@ -324,7 +323,17 @@ class Unit:
                     first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
                     peak_mib=peak,
                     precision=cell.loaded.precision,
-                    seen=_observation(seen) if seen else None,
-                    facts=cell.loaded.facts | (seen.facts if seen else {}),
+                    facts=cell.loaded.facts,
                 )
             )
+            self._observe(cell, batch)
+
+    def _observe(self, cell: _Cell, batch: int) -> None:
+        """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
+        if self.process:
+            return
+        with self._costing_its_own_cell(cell.worker, batch + 1):
+            seen = cell.worker.observe()
+            told = self.facts[-1]
+            facts = told.facts | seen.facts
+            self.facts[-1] = told.model_copy(update={"seen": _observation(seen), "facts": facts})

@@ -30,7 +30,7 @@ from bench.trials import (
     timed_name,
 )
 from bench.unfinished import mark
-from bench.workers import Burst, Candidate
+from bench.workers import Burst, Candidate, Seen, Worker
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
 
@@ -99,6 +99,25 @@ def test_a_killed_worker_costs_its_own_cells_only(group: Group, tmp_path: Path) 
     assert broken == {"bloodnet/12/b1/t1/torch.eager", "bloodnet/12/b2/t1/torch.eager"}
     assert all("killed by SIGKILL" in reasons[cell] for cell in broken)
     assert len(reasons) == 6
+
+
+def test_a_worker_that_ends_when_it_is_looked_at_has_its_times(
+    group: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it computed in is asked last, and is worth less than what was measured."""
+
+    def end(worker: Worker) -> Seen:
+        worker.kill()
+        raise WorkerError("The worker ended")
+
+    monkeypatch.setattr(Worker, "observe", end)
+    small = Group(group.name, group.candidates[:1], (1, 2), group.settings, group.images)
+    one = unit(small, tmp_path)
+    one.run(silent)
+    first, second = one.facts
+    assert (first.cell, first.reason, first.seen) == ("bloodnet/12/b1/t1/null", "", None)
+    assert second.reason == "The worker ended"
+    assert set(one.samples()["cell"].unique()) == {first.cell}
 
 
 def test_a_worker_that_is_too_slow_is_given_up(group: Group, tmp_path: Path) -> None:
