@@ -7,7 +7,7 @@ from assay.results import Cell, Results
 from bench.report.evidence import agreement_fails, is_timed
 from bench.report.verdict import verdicts
 from bench.trials import BUDGET_SPENT, MINUTES_SPENT
-from bench.validity import TOO_FEW
+from bench.validity import TOO_FEW, is_too_short
 
 NO_ANSWER = {"missing", "invalid"}
 """Outcomes of a group that leave the question of what is faster open."""
@@ -17,6 +17,7 @@ def unanswered(results: Results) -> list[str]:
     """Why nothing that was asked is answered, with what to do about it; nothing where some group has its answer.
 
     Native and ONNX are held against each other, or, where one side alone was asked for, a valid time of it is enough.
+    Calls that are too short to be ranked are an answer too: they were timed, and no other run would rank them.
     """
     cells = [cell for cell in results.cells if cell.framework]
     if _is_answered(results, cells):
@@ -27,8 +28,16 @@ def unanswered(results: Results) -> list[str]:
 def _is_answered(results: Results, cells: list[Cell]) -> bool:
     if any(verdict.outcome not in NO_ANSWER for verdict in verdicts(results)):
         return True
-    sides = {cell.framework in FRAMEWORKS for cell in cells}
-    return len(sides) == 1 and any(is_believed(cell, results) for cell in cells)
+    sides = [[cell for cell in cells if (cell.framework in FRAMEWORKS) == native] for native in (True, False)]
+    asked = [side for side in sides if side]
+    known = [any(is_believed(cell, results) or _is_known(cell, results) for cell in side) for side in asked]
+    short = any(_is_known(cell, results) for cell in cells)
+    return bool(asked) and all(known) and (len(asked) == 1 or short)
+
+
+def _is_known(cell: Cell, results: Results) -> bool:
+    """Whether a cell's time is known, and its calls are merely too short to be ranked."""
+    return is_timed(cell) and is_too_short(cell) and not agreement_fails(cell, results)
 
 
 def is_believed(cell: Cell, results: Results) -> bool:

@@ -22,6 +22,9 @@ from bench.summary import CellSamples, group_key
 TOO_FEW = "too few"
 """The beginning of a reason that more time would mend."""
 
+TOO_SHORT = "harness floor"
+"""The beginning of a reason that no quieter machine would mend, but a larger batch."""
+
 LEAST_PROCESSES = 2
 """One process says nothing about how processes differ."""
 
@@ -131,6 +134,11 @@ def reasons(cell: Cell) -> list[str]:
     ]
 
 
+def is_too_short(cell: Cell) -> bool:
+    """Whether nothing but the length of its calls is against a cell: the harness itself takes too much of them."""
+    return bool(cell.invalid) and all(reason.startswith(TOO_SHORT) for reason in cell.invalid)
+
+
 def times_may_change(cell: Cell) -> bool:
     """Whether the cell is INVALID for a reason that another timing may not find: all but outputs that are wrong."""
     lasting = {*_not_as_asked(cell), *_wrong_outputs(cell)}
@@ -169,7 +177,7 @@ def _disturbed(cell: Cell) -> list[str]:
             f"processor lost, at most {MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
         )
     if (seen.floor_share or 0) > MOST_FLOOR:
-        found.append(f"harness floor: {seen.floor_share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated")
+        found.append(f"{TOO_SHORT}: {seen.floor_share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated")
     return found
 
 

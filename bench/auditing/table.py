@@ -5,9 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from assay.audit import Audit, Comparison, ModelAudit
-from bench.report.numbers import listed
+from assay.audit import Audit, ModelAudit
+from bench.report.numbers import listed, scientific
 from bench.terminal import shown
+
+MANY_TIMES = 10.0
+"""A share of the tolerance that is no share any more."""
 
 
 def render(audit: Audit, console: Console) -> None:
@@ -21,7 +24,7 @@ def render(audit: Audit, console: Console) -> None:
             if not one.for_subject:
                 text = one.problem or f"{one.value:.3g} tolerated: {one.derivation}"
                 console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
-        console.print(_table(model, flips=bool(audit.data) or any(_flips(one) for one in model.comparisons)))
+        console.print(_table(model, flips=bool(audit.data)))
         for found in model.localisations:
             console.print(shown(f"  {found}"), soft_wrap=True)
     if audit.findings:
@@ -52,15 +55,11 @@ def _together(subjects: list[str]) -> str:
     return listed(subjects)
 
 
-def _flips(one: Comparison) -> int:
-    return one.measured.flip_count if one.measured else 0
-
-
 def _table(model: ModelAudit, *, flips: bool) -> Table:
     """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads.
 
     Args:
-        flips: the outputs are of classes, some of which may have changed.
+        flips: the outputs are of classes, some of which may have changed; of plain tensors they say nothing.
     """
     table = Table(title="worst over all inputs, batches and threads", title_justify="left")
     table.add_column("subject", no_wrap=True)
@@ -74,6 +73,10 @@ def _table(model: ModelAudit, *, flips: bool) -> Table:
     return table
 
 
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share < MANY_TIMES else f"{scientific(share)} times"
+
+
 def _cells(model: ModelAudit, subject: str) -> tuple[str, str, str, str]:
     comparisons = [one for one in model.comparisons if one.subject == subject]
     loses_nan = any(one.subject == subject and not one.passed for one in model.propagation)
@@ -85,7 +88,7 @@ def _cells(model: ModelAudit, subject: str) -> tuple[str, str, str, str]:
     shares = [one.measured.max_absolute / one.tolerance for one in comparisons if one.measured and one.tolerance]
     whole = {one.inputs: one.measured for one in reversed(comparisons) if one.measured}
     return (
-        f"{max(shares):.0%}" if shares else "-",
+        _share(max(shares)) if shares else "-",
         f"{min(one.effective_bits for one in measured):.1f}",
         " + ".join(f"{one.flip_count} {name}" for name, one in reversed(whole.items()) if one.flip_count) or "0",
         outcome,

@@ -37,6 +37,7 @@ from bench.report.numbers import (
     significant,
 )
 from bench.stats import LEAST_PROCESSES
+from bench.validity import is_too_short
 
 IN_WORDS = {
     "ort.cpu": "ONNX Runtime",
@@ -309,6 +310,9 @@ def _why_nothing_compared(group: Group, results: Results) -> str:
         for kind, side in sides.items()
         if not any(may_be_ranked(cell, results) for cell in side)
     ]
+    unranked = [side for side in sides.values() if not any(may_be_ranked(cell, results) for cell in side)]
+    if missing and all(_too_short(side, results) for side in unranked):
+        return _too_short([cell for side in unranked for cell in side], results)
     if not missing and (apart := _in_other_precisions(sides, results)):
         return f"nothing is compared: {apart}."
     if not missing:
@@ -342,12 +346,28 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
     """What a file that is ONNX from the beginning allows to be said: there is nothing native to compare it with."""
     good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
     good = [cell for cell in good if not agreement_fails(cell, results)]
+    if not good and (short := _too_short(cells, results)):
+        return short
     if not good:
         return f"nothing is compared: {_nothing_ran('ONNX', [c for c in cells if c.framework == 'onnx'], results)}."
     best = min(good, key=lambda cell: median_of(cell).value)
     return (
         f"{runtime_in_words(best.label)} is the fastest of {counted(len(good), 'valid ONNX cell')} with "
         f"{interval(median_of(best), ' ms')}; nothing native was asked for."
+    )
+
+
+def _too_short(cells: list[Cell], results: Results) -> str:
+    """That some of these cells are right and take so little time that the harness's own is too much of it; else ""."""
+    timed = [cell for cell in cells if is_timed(cell) and not agreement_fails(cell, results)]
+    short = [cell for cell in timed if is_too_short(cell)]
+    if not short:
+        return ""
+    longest = max(short, key=lambda cell: median_of(cell).value)
+    name, (reason, *_) = runtime_in_words(longest.label), longest.invalid
+    return (
+        f"nothing is ranked, for calls are too short: the longest of them, with {name}, takes "
+        f"{interval(median_of(longest), ' ms')} ({reason}). A larger batch makes calls longer."
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from assay.registry import FRAMEWORKS
 from assay.results import Cell, Results
 from bench.answers import unanswered
+from bench.report.verdict import verdicts
 from bench.trials import BUDGET_SPENT, MINUTES_SPENT
 from bench.user.compare import refusals
 from bench.validity import times_may_change, to_time_again
@@ -88,6 +89,25 @@ def test_more_minutes_are_asked_for_where_too_few_processes_were_timed(results: 
     assert "more minutes" in unanswered(changed(results, everything, compared=False, invalid=few))[0]
     (found,) = unanswered(changed(results, everything, compared=False, invalid=[*few, STOLEN]))
     assert "quiet machine" in found
+
+
+FLOOR = "harness floor: 2.2% of the median, at most 1% is tolerated"
+
+
+def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Results) -> None:
+    for side in (everything, onnx):
+        short = changed(results, side, compared=False, invalid=[FLOOR])
+        assert unanswered(short) == []
+        finding = verdicts(short)[0].finding
+        assert finding.startswith("nothing is ranked, for calls are too short: the longest of them, with ")
+        assert "harness floor: 2.2%" in finding
+        assert "valid measurement" not in finding
+    (found,) = unanswered(changed(results, everything, compared=False, invalid=[FLOOR, STOLEN]))
+    assert "quiet machine" in found
+    alone = results.model_copy(update={"cells": [one for one in results.cells if not native(one)], "comparisons": []})
+    alone = changed(alone, onnx, compared=False, invalid=[FLOOR])
+    assert unanswered(alone) == []
+    assert "too short" in verdicts(alone)[0].finding
 
 
 def test_compare_model_refuses_what_is_not_answered(results: Results) -> None:
