@@ -176,37 +176,34 @@ def counted(processes: int, planned: int) -> int:
 
 
 def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
-    """Quantiles over all calls, each with a 95 % interval from a hierarchical bootstrap.
+    """Quantiles over all calls, each with a 95 % interval from a bootstrap over processes.
 
-    Processes are drawn with replacement, then blocks within each, then calls (Davison & Hinkley 1997, "Bootstrap
-    methods and their application", section 3.8). The first two are kept as weights on the sorted calls, so that
-    quantiles need no sorting. The calls need no drawing either: the rank of a quantile among calls drawn from those
-    weights is Beta distributed (David & Nagaraja 2003, "Order statistics", section 2.1).
+    Processes are drawn whole, with replacement (Davison & Hinkley 1997, "Bootstrap methods and their application",
+    section 3.8: drawing blocks and calls within them too would count what differs inside a process twice). They are
+    kept as weights on the sorted calls, so that quantiles need no sorting. The percentiles of draws from so few would
+    be too narrow, so the interval is Student's with the bootstrap's standard error, on a logarithmic scale and with the
+    factor that a mean of so few draws lacks (Hesterberg 2015, "What teachers should know about the bootstrap", sections
+    3.2 and 4.1).
 
-    The percentiles of draws from so few processes would be too narrow, so the interval is Student's with the
-    bootstrap's standard error, on a logarithmic scale (Hesterberg 2015, "What teachers should know about the
-    bootstrap", section 3.2). A single process is not drawn from; the spread between processes is then assumed
-    (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were
-    planned, and shrinks with the square root of how many there are in the end, as for ratios.
+    A single process is not drawn from, but its blocks, and calls: the rank of a quantile among calls drawn from weights
+    is Beta distributed (David & Nagaraja 2003, "Order statistics", section 2.1). The spread between processes is then
+    assumed (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were planned, and
+    shrinks with the square root of how many there are in the end.
     """
     order = np.argsort(samples.values, kind="stable")
     values = samples.values[order]
     process_of, cluster_of = _clusters(samples)
     cluster_of = cluster_of[order]
-    random = np.random.default_rng(seed)
-    calls = len(values)
     wanted = np.asarray(quantiles)
-    estimates = values[_places(np.arange(1.0, calls + 1), wanted)]
-    ranks = np.clip(np.ceil(wanted * calls), 1, calls)
-    reached_share = random.beta(ranks, calls + 1 - ranks, (RESAMPLES, len(wanted)))
+    estimates = values[_places(np.arange(1.0, len(values) + 1), wanted)]
+    random = np.random.default_rng(seed)
+    alone = len(np.unique(process_of)) == 1
+    drawn = _blocks_drawn(process_of, random) if alone else _processes_drawn(process_of, samples.planned, random)
+    shares = _call_shares(wanted, len(values), random) if alone else np.broadcast_to(wanted, (RESAMPLES, len(wanted)))
     logs = np.empty((RESAMPLES, len(wanted)))
-    processes = np.unique(process_of)
-    first = processes[: counted(len(processes), samples.planned)]
-    drawn = _draws(process_of, random) if len(first) == len(processes) else _draws_of(first, process_of, random)
     for row, weight in enumerate(drawn):
-        logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), reached_share[row])])
-    errors = np.std(logs, axis=0, ddof=1) * math.sqrt(len(first) / len(processes))
-    half = _half_width(errors, process_of[np.isin(process_of, first)], calls)
+        logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), shares[row])])
+    half = _half_width(np.std(logs, axis=0, ddof=1), process_of, len(values), samples.planned)
     return [
         Interval(value=float(value), low=float(value * math.exp(-width)), high=float(value * math.exp(width)))
         for value, width in zip(estimates, np.minimum(half, SAYS_NOTHING / 2), strict=True)
@@ -219,14 +216,18 @@ def _places(reached: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArra
     return np.minimum(places, len(reached) - 1)
 
 
-def _half_width(errors: NDArray[np.float64], process_of: NDArray[np.int64], calls: int) -> NDArray[np.float64]:
+def _half_width(
+    errors: NDArray[np.float64], process_of: NDArray[np.int64], calls: int, planned: int
+) -> NDArray[np.float64]:
     """Half the width of Student's interval from standard errors, by the number of the largest things drawn."""
     processes, blocks = len(np.unique(process_of)), len(process_of)
-    degrees, assumed = processes - 1, 0.0
     if processes == 1:
         degrees = blocks - 1 or max(calls - 1, 1)
-        assumed = ASSUMED_PROCESS_SPREAD**2
-    widths: NDArray[np.float64] = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(errors**2 + assumed)
+        one: NDArray[np.float64] = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.hypot(errors, ASSUMED_PROCESS_SPREAD)
+        return one
+    first = counted(processes, planned)
+    lacking = math.sqrt(first / (first - 1)) * math.sqrt(first / processes)
+    widths: NDArray[np.float64] = stdtrit(first - 1, (1 + CONFIDENCE) / 2) * errors * lacking
     return widths
 
 
@@ -238,27 +239,25 @@ def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return samples.process[first], place.reshape(-1)
 
 
-def _draws(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
-    """How often each block occurs in each of the resamples: (RESAMPLES, blocks); a single process occurs once."""
-    processes, sizes = np.unique(process_of, return_counts=True)
-    weights = np.zeros((RESAMPLES, len(process_of)))
-    times = np.ones((RESAMPLES, len(processes)), np.int64)
-    if len(processes) > 1:
-        times = random.multinomial(len(processes), np.full(len(processes), 1 / len(processes)), RESAMPLES)
-    for place, (process, size) in enumerate(zip(processes, sizes, strict=True)):
-        blocks = np.flatnonzero(process_of == process)
-        weights[:, blocks] = random.multinomial(times[:, place] * size, np.full(size, 1 / size))
-    return weights
+def _processes_drawn(process_of: NDArray[np.int64], planned: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """How often each block occurs in each of the resamples of the planned processes: (RESAMPLES, blocks)."""
+    processes = np.unique(process_of)
+    first = counted(len(processes), planned)
+    times = np.zeros((RESAMPLES, len(processes)))
+    times[:, :first] = random.multinomial(first, np.full(first, 1 / first), RESAMPLES)
+    return times[:, np.searchsorted(processes, process_of)]
 
 
-def _draws_of(
-    first: NDArray[np.int64], process_of: NDArray[np.int64], random: np.random.Generator
-) -> NDArray[np.float64]:
-    """The same of some processes alone; the blocks of the others are never drawn."""
-    weights = np.zeros((RESAMPLES, len(process_of)))
-    mine = np.isin(process_of, first)
-    weights[:, mine] = _draws(process_of[mine], random)
-    return weights
+def _blocks_drawn(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
+    """The same of the blocks of a single process."""
+    size = len(process_of)
+    return random.multinomial(size, np.full(size, 1 / size), RESAMPLES).astype(np.float64)
+
+
+def _call_shares(wanted: NDArray[np.float64], calls: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """The share of the weight below a quantile of calls that are drawn from it: (RESAMPLES, quantiles)."""
+    ranks = np.clip(np.ceil(wanted * calls), 1, calls)
+    return random.beta(ranks, calls + 1 - ranks, (RESAMPLES, len(wanted)))
 
 
 def _block_logs(numerator: Samples, denominator: Samples) -> dict[tuple[int, int], float]:

@@ -154,8 +154,7 @@ def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:
 
 def timing(samples: Samples) -> Timing:
     """Median, 90th and 99th percentile, the first two with their intervals and the last with its bounds."""
-    # The third is drawn and not used, so that older records can still be derived from their samples to the last digit.
-    median, p90, _ = quantile_intervals(samples, (0.5, 0.9, 0.99))
+    median, p90 = quantile_intervals(samples, (0.5, 0.9))
     return Timing(
         median_ms=median,
         p90_ms=p90,
