@@ -194,7 +194,7 @@ def no_false_verdict(natives: int, random: Random, processes: int) -> float:
 def no_false_same(random: Random, processes: int) -> float:
     """Families of 16 ratios at the edge of the margin, with a spread at which "same" can be said."""
     held = []
-    for _ in range(REPEATS // 3):
+    for _ in range(3 * REPEATS):
         logs = random.normal(math.log1p(0.02), 0.002, (FAMILY, processes))
         errors = logs.std(axis=1, ddof=1) / math.sqrt(processes)
         family = [
