@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from assay.precisions import is_floating, precision_named
+from assay.precisions import is_floating, least_exact, precision_named
 from infer.observed import Observed, device_named, observed_of, with_tf32
 
 ARITHMETIC = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv", "Einsum", "CudnnRNN", "_Fused", "XlaDot", "XlaConv")
@@ -26,9 +26,11 @@ def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
     for node in nodes:
         if node.op.startswith(INTEGER):
             arithmetic["int8"] += 1
+        elif node.op.lstrip("_").startswith(ARITHMETIC):
+            arithmetic[_precision(node)] += 1
         elif is_floating(precision := _precision(node)):
-            counter = arithmetic if node.op.lstrip("_").startswith(ARITHMETIC) else others
-            counter[precision] += 1
+            others[precision] += 1
+    del arithmetic[""]
     devices = {device_named(one.device) for one in outputs}
     device = "cuda" if "cuda" in devices else "cpu"
     allowed = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -48,8 +50,9 @@ def settings() -> dict[str, str]:
 
 
 def _precision(node: tf.compat.v1.NodeDef) -> str:
-    kind = node.attr["T"].type if "T" in node.attr else 0
-    return precision_named(tf.dtypes.as_dtype(kind).name) if kind else ""
+    """Of what goes in, the least exact; "" of whole numbers that are none of a network's."""
+    kinds = [node.attr[name].type for name in ("T", "Ta", "Tb") if name in node.attr]
+    return least_exact(precision_named(tf.dtypes.as_dtype(kind).name) for kind in kinds if kind)
 
 
 def _is_told(name: str) -> bool:

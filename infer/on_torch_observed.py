@@ -16,7 +16,8 @@ from infer.observed import Observed, observed_of
 
 PRODUCTS = (
     "mm", "addmm", "bmm", "baddbmm", "mv", "dot", "matmul", "linear", "einsum", "lstm", "gru", "rnn_tanh", "rnn_relu",
-    "scaled_dot_product_attention", "_scaled_dot_product", "_native_multi_head_attention", "embedding_bag",
+    "scaled_dot_product_attention", "_scaled_dot_product", "_int_mm", "_scaled_mm", "_weight_int",
+    "_native_multi_head_attention", "embedding_bag",
 )  # fmt: skip
 CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "mkldnn_convolution")
 INTEGER = ("quantized", "onednn", "torchao")
@@ -47,8 +48,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]
         name = rest.partition(".")[0]
         if namespace in INTEGER and ("linear" in name or "conv" in name):
             self.products["int8"] += 1
-        elif precision := least_exact(filter(is_floating, (precision_named(str(one.dtype)) for one in taken))):
-            self._counter(name)[precision] += 1
+            return result
+        counter = self._counter(name)
+        precisions = [precision_named(str(one.dtype)) for one in taken]
+        if precision := least_exact(filter(is_floating, precisions) if counter is self.others else precisions):
+            counter[precision] += 1
         return result
 
     def _counter(self, name: str) -> Counter[str]:

@@ -71,6 +71,12 @@ def test_torch_computes_in_what_its_operators_do(module: nn.Module, precision: s
     assert of_torch(module.eval()) == ("cpu", precision)
 
 
+def test_integers_that_are_multiplied_are_seen_and_others_are_not() -> None:
+    eights, indices = torch.ones((32, 32), dtype=torch.int8), torch.ones((32,), dtype=torch.int64)
+    assert of_torch(lambda _: torch._int_mm(eights, eights)) == ("cpu", "int8")
+    assert of_torch(lambda rows: rows.flatten(1)[:, indices] @ rows.flatten(1)[:, indices].T) == ("cpu", "fp32")
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_frozen_script_computes_in_what_was_traced() -> None:
     with torch.inference_mode():
@@ -111,6 +117,13 @@ def test_tensorflow_computes_in_what_its_graph_does(mixed_keras: None) -> None:
     assert of_tf(lambda rows: mixed(rows, training=False)) == ("cpu", "bf16")
     plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, dtype="float32")])
     assert of_tf(lambda rows: plain(rows, training=False)) == ("cpu", "fp32")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_keras_model_computes_in_integers() -> None:
+    layer = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    layer.layers[-1].quantize("int8")
+    assert of_tf(lambda rows: layer(rows, training=False)) == ("cpu", "int8")
 
 
 def test_tensorflow_whose_optimiser_is_told_to_use_bf16_is_seen() -> None:
