@@ -12,16 +12,16 @@ import numpy as np
 from scipy.special import stdtrit
 
 from assay.selfcheck import Bound, Check, PlantedComparisons, Unit
-from bench.sequential import Test
+from bench.sequential import Sequential
 from bench.stats import CONFIDENCE
 from bench.verdicts import TOLD_OFTEN
 from infer.calibrated import KERNEL_NS, OVERHEAD_NS
 
 MOST_TIMER_NS = 1000.0
 MOST_FLOOR_US = 5.0
-MISTAKEN = Test(good=0.05, bad=0.15)
+MISTAKEN = Sequential(good=0.05, bad=0.15)
 """A verdict of 95 % errs in 5 %."""
-MISSED = Test(good=0.05, bad=0.25)
+MISSED = Sequential(good=0.05, bad=0.25)
 MOST_TOLD = 0.1
 TOLD_DRAWS = 20_000
 MOST_ATTRIBUTION_ERROR = 0.05
@@ -89,7 +89,7 @@ def told_check(told: dict[int, float], processes: int) -> Check:
 
 
 def _tested(
-    name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Test, bound: Bound
+    name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Sequential, bound: Bound
 ) -> Check:
     """A share of comparisons, by a sequential test: fit if it answers so before the time is up."""
     answer = test.answer(errors)

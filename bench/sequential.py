@@ -16,7 +16,7 @@ Answer = Literal["good", "bad", "open"]
 
 
 @dataclass(frozen=True)
-class Test:
+class Sequential:
     """Whether errors are as rare as they should be.
 
     Attributes:
