@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from assay.audit import Audit, Comparison, InputSet, ModelAudit
 from assay.boxing import Box
+from assay.errors import AssayError
 from assay.jobs import Answer, Message, run_job
 from assay.named_arrays import read_named
 from assay.steps import MOST_SECONDS, limits_told
@@ -109,6 +111,23 @@ def _job(request: PairRequest, message: Message, out: Path) -> Answer:
         answers.append(Path(str(message["repro"])))
         with reporting_disk_errors(answers[-1]):
             answers[-1].mkdir(parents=True, exist_ok=True)
+    with _named_as_given(request):
+        return _run(request, message, out, answers)
+
+
+@contextmanager
+def _named_as_given(request: PairRequest) -> Iterator[None]:
+    """Errors of the job name the files as they were given, not where on this machine they lie."""
+    try:
+        yield
+    except AssayError as error:
+        text = str(error)
+        for path in filter(None, (request.reference, request.candidate, request.inputs)):
+            text = text.replace(str(path.resolve()), str(path))
+        raise type(error)(text) from error
+
+
+def _run(request: PairRequest, message: Message, out: Path, answers: list[Path]) -> Answer:
     return run_job(
         "export.on_onnx_pair",
         message,

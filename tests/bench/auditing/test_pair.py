@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.audit import Audit, read_audit
+from assay.errors import AssayError
 from assay.store import file_sha256
 from bench.auditing.outputs import as_rows
 from bench.auditing.pair import PairRequest, audit_pair
@@ -86,6 +87,14 @@ def test_given_inputs_are_used_and_hashed(tmp_path: Path) -> None:
 
 def test_the_same_files_give_the_same_verdict_and_measures(tmp_path: Path) -> None:
     assert audited(tmp_path, one_ulp).models == audited(tmp_path, one_ulp).models
+
+
+def test_an_error_names_a_file_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.onnx").write_text("text")
+    with pytest.raises(AssayError, match=r"text\.onnx") as told:
+        audit_pair(PairRequest(Path("text.onnx"), Path("text.onnx"), None, {}))
+    assert str(tmp_path) not in str(told.value)
 
 
 def test_the_command_writes_the_record_and_exits_by_the_verdict(tmp_path: Path) -> None:
