@@ -74,9 +74,7 @@ def guilt_of(outcomes: Mapping[str, Outcome]) -> Guilt:
     if agreeing:
         return Guilt("wrong", f"the file is right in float64 alone: in fp32 {_listed(differing)} lose the numbers")
     if len(differing) > 1:
-        return Guilt(
-            "wrong", f"the file is wrong: {_listed(differing)} run it, and none gives the numbers of the model"
-        )
+        return Guilt("wrong", f"the file is wrong: {_listed(differing)} run it, and none gives the right numbers")
     return Guilt("undecided", f"the file is wrong, or {differing[0]} is, which alone runs it")
 
 

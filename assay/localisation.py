@@ -79,6 +79,8 @@ class Localisation(Record):
 
     def _instead(self) -> str:
         if not self.runtime:
+            if self.superfluous:
+                return "the reference has nothing there, and without it what follows is right"
             return f"the reference has {', '.join(self.reference_nodes) or 'nothing'} there{self._proof()}"
         nodes = ", ".join(f"'{name}'" for name in self.together)
         fused = f", which it may compute as one with {nodes}" if nodes else ""

@@ -44,6 +44,11 @@ class KnownValues:
         mine = np.sort(value, axis=None)
         return next((one.name for one in others if one.name not in but and _are_alike(one.ordered, mine)), None)
 
+    def all_like(self, name: str) -> set[str]:
+        """The names of a value and of every other with the same numbers."""
+        entry = next(one for some in self._by_size.values() for one in some if one.name == name)
+        return {one.name for one in self._by_size[entry.ordered.size] if _are_alike(one.ordered, entry.ordered)}
+
     def names_of_size(self, size: int) -> list[str]:
         """In the order in which they are computed."""
         return [one.name for one in self._by_size.get(size, [])]

@@ -30,6 +30,8 @@ MOST_FOLLOWING = 60
 """Nodes behind a mended value that are computed again."""
 MOST_TRIED = 40
 """Values put in the place of one result."""
+MOST_TURNED = 5
+"""Dimensions of a value that is tried in every order of them."""
 MOST_NODES = 40
 """Nodes from the parting on whose results are mended."""
 MOST_SECONDS = 60.0
@@ -110,7 +112,7 @@ def _lacking_before(one: _Candidate, parting: Parting) -> Parting | None:
                 found = trial.outputs({name: value})
                 result = found.get(node.output[0])
                 theirs = None if result is None else _result_of(one, result, value, other)
-                path = _steps_between(one.source, one.known[name], other) if theirs else []
+                path = _steps_between(one, one.known[name], other) if theirs else []
                 if theirs and path and _carries_on(one, found, node.output[0]):
                     told = parting.localisation.model_copy(
                         update={
@@ -135,7 +137,7 @@ def _result_of(one: _Candidate, result: Array, fed: Array, fed_name: str) -> str
     if result.size == fed.size and same_numbers(in_order(fed), in_order(result)):
         return None
     name = one.numbers.find(result, but={fed_name})
-    return name if name is not None and _steps_between(one.source, fed_name, name) else None
+    return name if name is not None and _steps_between(one, fed_name, name) else None
 
 
 def _carries_on(one: _Candidate, found: Mapping[str, Array], name: str) -> bool:
@@ -146,10 +148,13 @@ def _carries_on(one: _Candidate, found: Mapping[str, Array], name: str) -> bool:
     return bool(takers) and all(key in found and one.numbers.find(found[key]) for key in takers)
 
 
-def _steps_between(source: Source, first: str, last: str) -> list[int]:
-    """The steps by which the source makes one value of another, the shortest way; none where it does not."""
-    ways: list[tuple[str, list[int]]] = [(first, [])]
-    seen = {first}
+def _steps_between(one: _Candidate, first: str, last: str) -> list[int]:
+    """The steps by which the source makes one value of another, the shortest way; none where it does not.
+
+    It may begin with any value that has the numbers of the first.
+    """
+    source, seen = one.source, one.numbers.all_like(first)
+    ways: list[tuple[str, list[int]]] = [(name, []) for name in seen]
     while ways:
         name, way = ways.pop(0)
         for place in source.taking({name}):
@@ -184,17 +189,41 @@ def _mended(one: _Candidate, parting: Parting) -> Parting | None:
             return None
         trial = _Trial(one, _following(one.wrong, node.output[0]))
         best: tuple[int, str, Array] | None = None
-        for other in one.lacking(result):
-            for value in _arranged(one.source.values[other], result):
-                effect = trial.effect(node.output[0], value, other)
-                if effect > (best[0] if best else NOTHING):
-                    best = (effect, other, value)
-            if best and best[0] == RIGHT:
+        for other, value in _right_values(one, node, result):
+            effect = trial.effect(node.output[0], value, other)
+            if effect > (best[0] if best else NOTHING):
+                best = (effect, other, value)
+            if effect == RIGHT:
                 break
         if best:
             return _moved(one, parting, node, between, best[1:])
         between.append(node)
     return None
+
+
+def _right_values(one: _Candidate, node: NodeProto, result: Array) -> Iterator[tuple[str, Array]]:
+    """What may belong in the place of a result, with its name: of as many numbers, or made of the same values."""
+    for other in one.lacking(result):
+        for value in _arranged(one.source.values[other], result):
+            yield other, value
+    taken = [one.numbers.all_like(one.known[name]) for name in node.input if name in one.known]
+    for place in one.source.taking(set().union(*taken)):
+        for other in one.source.steps[place].outputs:
+            value = one.source.values[other]
+            if value.size != result.size and is_whole(value.dtype) == is_whole(result.dtype):
+                for turned in _turned(value, result):
+                    yield other, turned
+
+
+def _turned(value: Array, like: Array) -> Iterator[Array]:
+    """A value of another size with its dimensions in the orders in which most are as long as another's."""
+    if value.ndim != like.ndim or value.ndim > MOST_TURNED:
+        return
+    orders = list(itertools.permutations(range(value.ndim)))
+    alike = [sum(value.shape[place] == size for place, size in zip(order, like.shape, strict=True)) for order in orders]
+    for order, count in zip(orders, alike, strict=True):
+        if count and count == max(alike):
+            yield np.ascontiguousarray(value.transpose(order)).astype(like.dtype)
 
 
 def _moved(
@@ -210,7 +239,7 @@ def _moved(
             "attributes": attributes_of(node),
             "inputs": [name for name in node.input if name and name not in one.wrong.constants],
             "output": node.output[0],
-            "error_after": distance(in_order(mine), in_order(value)),
+            "error_after": distance(in_order(mine), in_order(value)) if mine.size == value.size else None,
             "reference_nodes": [step.text] if step else [],
             "layer": step.layer if step else "",
             "among": [one.name or one.output[0] for one in between],
@@ -298,7 +327,7 @@ def _arranged(value: Array, like: Array) -> Iterator[Array]:
     if value.dtype != like.dtype:
         value = value.astype(like.dtype)
     there = False
-    if value.ndim == like.ndim <= 5:
+    if value.ndim == like.ndim <= MOST_TURNED:
         for order in itertools.permutations(range(value.ndim)):
             if tuple(value.shape[place] for place in order) == like.shape:
                 there = True

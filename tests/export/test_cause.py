@@ -119,3 +119,16 @@ def test_the_first_of_two_faults_is_found(tmp_path: Path, *, wrong_twice: bool) 
     found = parted(tmp_path, right, wrong, half=HALF, third=np.float32(1 / 3))
     assert found[0].node == "first"
     assert found[0].proven
+
+
+def test_a_lost_padding_that_makes_a_result_smaller_is_named(tmp_path: Path) -> None:
+    """As jax2onnx lost that of a max-pool: what follows takes any size, so that only the numbers tell."""
+    turn = node("Unsqueeze", ["x", "axis"], ["image"])
+    mean = [node("Tanh", ["b"], ["c"]), node("ReduceMean", ["c"], ["y"], name="mean", keepdims=0)]
+    pool = {"kernel_shape": [3, 3], "strides": [2, 2]}
+    right = [turn, node("MaxPool", ["image"], ["b"], name="pool", pads=[1, 1, 1, 1], **pool), *mean]
+    wrong = [turn, node("MaxPool", ["image"], ["b"], name="pool", **pool), *mean]
+    (found,) = parted(tmp_path, right, wrong, axis=np.array([1]))
+    assert (found.node, found.among, found.proven) == ("pool", [], True)
+    assert "pads=[1, 1, 1, 1]" in found.reference_nodes[0]
+    assert shows(tmp_path, found)
