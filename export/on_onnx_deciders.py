@@ -49,8 +49,9 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
     choosers = dict(_choosers(model))
     if not choosers:
         return {}
-    exact = evaluate(to_double(model), {key: widened(array) for key, array in feeds.items()}, name)
-    single = evaluate(model, feeds, name)
+    decided_by = [node.input[0] for node in choosers.values()]
+    exact = evaluate(to_double(model), {key: widened(array) for key, array in feeds.items()}, name, decided_by)
+    single = evaluate(model, feeds, name, decided_by)
     found = {}
     for output, node in choosers.items():
         values, rounded = exact.get(node.input[0]), single.get(node.input[0])

@@ -7,7 +7,7 @@ the whole reference one of float32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -16,7 +16,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from assay.errors import InputError
 from export.inspect import one_line
-from export.on_onnx_evaluator import evaluator_of
+from export.on_onnx_evaluator import evaluator_of, with_conditions
+from export.on_onnx_sparing import Watch, run_sparingly
 
 Array = NDArray[np.generic]
 
@@ -25,39 +26,61 @@ RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLik
 TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
-def run_double(model: ModelProto, feeds: Mapping[str, Array], name: str) -> dict[str, Array]:
+def run_double(
+    model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None
+) -> dict[str, Array]:
     """The outputs of a model with float64 throughout, by name.
 
     Args:
         feeds: inputs by name; floating-point ones are widened.
         name: what the model is called in messages.
+        at_most: bytes of values; a share of the free memory by default.
 
     Raises:
+        TooLargeError: memory does not hold them.
         InputError: the evaluator lacks an operator, an operator is random or leaves float64, or it does not run.
     """
     random = sorted({node.op_type for node in model.graph.node} & RANDOM)
     if random:
         raise InputError(f"{name} has no reference: its result is random", found=", ".join(random))
     wide = {key: widened(array) for key, array in feeds.items()}
-    values = evaluate(to_double(model), wide, name)
-    for key, value in values.items():
+
+    def watch(key: str, value: Array) -> None:
         if _is_floating(value) and value.dtype != np.float64:
             raise InputError(
                 f"{name} cannot be computed in float64 by onnx's reference evaluator",
                 found=f"'{key}' in {value.dtype}",
                 remedy="Name another reference, or a file without that operator",
             )
-    return {output.name: values[output.name] for output in model.graph.output}
+
+    for key, value in wide.items():
+        watch(key, value)
+    outputs = [output.name for output in model.graph.output]
+    values = evaluate(to_double(model), wide, name, outputs, watch, at_most)
+    return {output: values[output] for output in outputs}
 
 
-def evaluate(model: ModelProto, feeds: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """Every value that onnx's reference evaluator computes, by name.
+def evaluate(
+    model: ModelProto,
+    feeds: Mapping[str, Array],
+    name: str,
+    wanted: Collection[str] | None = None,
+    watch: Watch | None = None,
+    at_most: int | None = None,
+) -> dict[str, Array]:
+    """Values that onnx's reference evaluator computes, by name; see `run_sparingly`.
+
+    Args:
+        wanted: names of values; None for every one.
 
     Raises:
+        TooLargeError: memory does not hold them.
         InputError: it lacks an operator, or does not run.
     """
     try:
-        found = evaluator_of(model).run(None, dict(feeds), intermediate=True)
+        found = run_sparingly(evaluator_of(model), with_conditions(model), feeds, wanted, watch, at_most)
+    except InputError:
+        raise
     except Exception as error:  # the evaluator and numpy raise what they like
         raise InputError(
             f"onnx's reference evaluator cannot run {name}",

@@ -8,7 +8,8 @@ in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from onnx.reference.op_run import OpRun
 
 Array = NDArray[Any]
 ALWAYS = "assay: a loop without a condition"
+MOST_LAID_OUT = 64 << 20
+"""Bytes of the windows of a convolution."""
 
 
 class LRN(OpRun):  # type: ignore[misc, unused-ignore]
@@ -95,7 +98,74 @@ class DequantizeLinear(OpRun):  # type: ignore[misc, unused-ignore]
         return values.reshape([-1 if at == place else 1 for at in range(x.ndim)])
 
 
-OPERATORS = [LRN, BatchNormalization, DequantizeLinear]
+class Conv(OpRun):  # type: ignore[misc, unused-ignore]
+    """onnx's own lays out every window of an input at once, which takes as many times its memory as the kernel has
+    places. Here as many places of the kernel are laid out as fit in `MOST_LAID_OUT`, and their products are summed.
+    """
+
+    op_domain = ""
+
+    def _run(  # noqa: PLR0913, PLR0917  the operator's own
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None = None,
+        auto_pad: str | None = None,
+        dilations: Sequence[int] | None = None,
+        group: int | None = 1,
+        kernel_shape: Sequence[int] | None = None,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        del kernel_shape  # the weights have it
+        axes, groups = x.ndim - 2, group or 1
+        if axes < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
+            raise ValueError(f"Conv of {x.shape} with weights {w.shape} in {groups} groups")
+        steps, gaps = list(strides or [1] * axes), list(dilations or [1] * axes)
+        spans = [(size - 1) * gap + 1 for size, gap in zip(w.shape[2:], gaps, strict=True)]
+        padded = np.pad(x, [(0, 0), (0, 0), *_padding(x.shape[2:], spans, steps, auto_pad, pads)])
+        out = [(size - span) // step + 1 for size, span, step in zip(padded.shape[2:], spans, steps, strict=True)]
+        y = np.zeros((x.shape[0], groups, w.shape[0] // groups, math.prod(out)), x.dtype)
+        places = list(np.ndindex(*w.shape[2:]))
+        a_place = max(x.shape[0] * x.shape[1] * math.prod(out) * x.itemsize, 1)
+        at_once = max(MOST_LAID_OUT // a_place, 1)
+        for start in range(0, len(places), at_once):
+            part = places[start : start + at_once]
+            windows = np.stack([padded[_window(place, gaps, steps, out)] for place in part], axis=2)
+            columns = windows.reshape(x.shape[0], groups, w.shape[1] * len(part), -1)
+            weights = np.stack([w[(..., *place)] for place in part], axis=2)
+            y += weights.reshape(groups, w.shape[0] // groups, -1) @ columns
+        found = y.reshape(x.shape[0], w.shape[0], *out)
+        return (found if b is None else found + b.reshape(-1, *[1] * axes),)
+
+
+def _padding(
+    sizes: Sequence[int], spans: Sequence[int], steps: Sequence[int], auto_pad: str | None, pads: Sequence[int] | None
+) -> list[tuple[int, int]]:
+    if auto_pad in {"SAME_UPPER", "SAME_LOWER"}:
+        wanted = [
+            max((-(-size // step) - 1) * step + span - size, 0)
+            for size, span, step in zip(sizes, spans, steps, strict=True)
+        ]
+        less = [(one // 2, one - one // 2) for one in wanted]
+        return less if auto_pad == "SAME_UPPER" else [(after, before) for before, after in less]
+    if auto_pad == "VALID" or not pads:
+        return [(0, 0)] * len(sizes)
+    return list(zip(pads[: len(sizes)], pads[len(sizes) :], strict=True))
+
+
+def _window(place: Sequence[int], gaps: Sequence[int], steps: Sequence[int], out: Sequence[int]) -> tuple[slice, ...]:
+    """What one place of a kernel sees."""
+    firsts = [at * gap for at, gap in zip(place, gaps, strict=True)]
+    ends = zip(firsts, steps, out, strict=True)
+    return (
+        slice(None),
+        slice(None),
+        *(slice(first, first + step * (count - 1) + 1, step) for first, step, count in ends),
+    )
+
+
+OPERATORS = [LRN, BatchNormalization, DequantizeLinear, Conv]
 
 
 def evaluator_of(model: ModelProto) -> ReferenceEvaluator:

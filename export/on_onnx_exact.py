@@ -21,6 +21,7 @@ from onnx import ModelProto, TensorProto
 from assay.agreement import CEILING
 from assay.errors import InputError
 from assay.values import differences, is_whole, settled
+from export.memory import TooLargeError
 from export.on_onnx_deciders import chooser_of
 from export.on_onnx_double import Array, run_double, to_double, widened
 from export.on_onnx_runners import NATIVE_LEVEL, called, run_in
@@ -53,19 +54,23 @@ class Exact:
     note: str = ""
 
 
-def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str) -> Exact:
+def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None) -> Exact:
     """
     Args:
         feeds: inputs by name, in the file's own types.
         name: what the file is called in messages.
+        at_most: bytes of values; a share of the free memory by default.
 
     Raises:
+        TooLargeError: memory does not hold them.
         InputError: neither evaluator can run it, or they disagree and nothing decides.
     """
     with tempfile.TemporaryDirectory(prefix="assay-exact-") as text:
         asking = _Asking(model, feeds, name, Path(text))
         try:
-            first = run_double(model, feeds, name)
+            first = run_double(model, feeds, name, at_most)
+        except TooLargeError:  # the other evaluator would take as much
+            raise
         except InputError as error:
             return _by_kernels_alone(asking, error)
         second = asking.in_kernels_for_double()

@@ -25,6 +25,7 @@ from assay.named_arrays import read_named, save_named
 from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, MOST_SECONDS, SLOWER, call_seconds, in_proportion, step
 from export.drawn_ranges import Range
 from export.inspect import read_model
+from export.memory import TooLargeError
 from export.on_onnx_deciders import deciders_of, save_deciders
 from export.on_onnx_double import evaluate, without_initialisers
 from export.on_onnx_exact import Exact, exact_of
@@ -33,7 +34,7 @@ from export.on_onnx_random import check_repeats
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
-from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
+from export.pair_inputs import ROWS, Value, check_same, draw_inputs, read_inputs
 from export.source import Array
 from export.user_probe import size_of
 
@@ -79,17 +80,28 @@ def run_pair(
         slowest = max(slowest, _first_call(path, feeds))
         with step(f"The same call of {path.name} again", in_proportion(slowest, SLOWER, size_of(path))):
             check_repeats(path, feeds, path.name)
-    ranges: Mapping[str, Range] = {}
-    if inputs is None:
-        with step(f"Trying which numbers {reference.name} takes", in_proportion(slowest, MOST_TRIES * SLOWER)):
-            feeds, ranges = drawn_by_trying(reference, model, values, dimensions)
 
     def exactly(some: Mapping[str, Array]) -> Exact:
         with step("The reference in float64", _evaluated_within(slowest)):
             return exact_of(model, some, "the reference")
 
+    def drawn(rows: int) -> tuple[dict[str, Array], Mapping[str, Range], Exact]:
+        with step(f"Trying which numbers {reference.name} takes", in_proportion(slowest, MOST_TRIES * SLOWER)):
+            feeds, ranges = drawn_by_trying(reference, model, values, dimensions, rows)
+        try:
+            return feeds, ranges, exactly(feeds)
+        except TooLargeError:
+            if rows == 1:
+                raise
+        return drawn(rows // 2)
+
+    ranges: Mapping[str, Range] = {}
+    if inputs is None:
+        feeds, ranges, exact = drawn(ROWS)
+    else:
+        exact = exactly(feeds)
     files = Files(reference, candidate, tuple(runtimes), model, slowest)
-    answer = _run_all(files, feeds, exactly(feeds), out)
+    answer = _run_all(files, feeds, exact, out)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     edges = None
     if inputs is None:
@@ -171,8 +183,7 @@ def _evaluated_within(slowest: float) -> float:
 
 
 def _evaluated(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    values = evaluate(model, feeds, "the reference")
-    return {output.name: values[output.name] for output in model.graph.output}
+    return evaluate(model, feeds, "the reference", [output.name for output in model.graph.output])
 
 
 def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:

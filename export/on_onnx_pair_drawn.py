@@ -64,14 +64,17 @@ class Trying:
 
 
 def drawn_by_trying(
-    path: Path, model: ModelProto, values: Sequence[Value], dimensions: Mapping[str, int]
+    path: Path, model: ModelProto, values: Sequence[Value], dimensions: Mapping[str, int], rows: int
 ) -> tuple[Feeds, Mapping[str, Range]]:
     """Inputs whose whole numbers the file takes; those of the signature alone where it runs on none.
+
+    Args:
+        rows: where nobody says how many.
 
     Raises:
         InputError: see `draw_inputs`.
     """
-    feeds = draw_inputs(values, dimensions)
+    feeds = draw_inputs(values, dimensions, rows=rows)
     if not any(is_whole(array.dtype) and array.dtype != np.bool_ for array in feeds.values()):
         return feeds, {}
     try:
@@ -79,7 +82,7 @@ def drawn_by_trying(
         ranges = ranges_of(first_taken(feeds, attempt), attempt, fewest_places(model))
     except InputError:  # why it does not run is found out where it is compared
         return feeds, {}
-    return draw_inputs(values, dimensions, ranges=ranges), ranges
+    return draw_inputs(values, dimensions, ranges=ranges, rows=rows), ranges
 
 
 def call_at_the_edges(

@@ -25,11 +25,12 @@ def heard(file: Path, feeds: Mapping[str, Array], agrees: Agrees) -> dict[str, O
         agrees: whether outputs by name are right.
     """
     model = read_model(file)
+    outputs_of = [value.name for value in model.graph.output]
     wide = {name: widened(array) for name, array in feeds.items()}
     runs: dict[str, Callable[[], Mapping[str, Array]]] = {
         OPENVINO: lambda: run_in(OPENVINO, file, feeds),
-        EVALUATOR: lambda: evaluate(model, feeds, file.name),
-        EVALUATOR_IN_FLOAT64: lambda: evaluate(to_double(model), wide, file.name),
+        EVALUATOR: lambda: evaluate(model, feeds, file.name, outputs_of),
+        EVALUATOR_IN_FLOAT64: lambda: evaluate(to_double(model), wide, file.name, outputs_of),
     }
     found: dict[str, Outcome] = {}
     for name, run in runs.items():

@@ -72,11 +72,13 @@ def draw_inputs(
     dimensions: Mapping[str, int],
     seed: int = 0,
     ranges: Mapping[str, Range] = MappingProxyType({}),
+    rows: int = ROWS,
 ) -> dict[str, Array]:
     """Inputs of the wanted types and shapes: standard normal, whole numbers, true and false.
 
     Args:
         ranges: of whole numbers by input; 0 and 1 where there is none.
+        rows: size of a dynamic first dimension that is not named.
         dimensions: sizes of dynamic dimensions by name; a first one that is not named is 8.
 
     Raises:
@@ -84,7 +86,7 @@ def draw_inputs(
     """
     random = np.random.default_rng(seed)
     found: dict[str, Array] = {}
-    shapes = {one.name: tuple(_size(one, place, dimensions) for place in range(len(one.shape))) for one in values}
+    shapes = {one.name: tuple(_size(one, place, dimensions, rows) for place in range(len(one.shape))) for one in values}
     check_call({name: (shape, BYTES_DRAWN) for name, shape in shapes.items()}, "Inputs cannot be drawn")
     for value in values:
         shape = shapes[value.name]
@@ -99,14 +101,14 @@ def draw_inputs(
     return found
 
 
-def _size(value: Value, place: int, dimensions: Mapping[str, int]) -> int:
+def _size(value: Value, place: int, dimensions: Mapping[str, int], rows: int) -> int:
     size = value.shape[place]
     if isinstance(size, int):
         return size
     if size in dimensions:
         return dimensions[size]
     if place == 0:
-        return ROWS
+        return rows
     raise InputError(
         f"Nothing says how large dimension {place} of input '{value.name}' is",
         found=f"'{size}'",

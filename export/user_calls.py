@@ -41,28 +41,29 @@ def computed(model: UserModel, compute: Compute, records: Records, rows: int = M
     return np.concatenate(found)
 
 
-def company_matters(model: UserModel, compute: Compute, records: Records, rows: Array) -> str:
+def company_matters(model: UserModel, compute: Compute, records: Records, rows: Array, at_once: int = MOST_ROWS) -> str:
     """How rows change with the company they come in, in words, or "": in another order, and one by one.
 
     Args:
         rows: what the model gave for the records, (records, width).
+        at_once: the rows of one call, where the model takes any number.
     """
     if model.whole or model.batch == 1:
         return ""
-    for company, order, size in _companies(model, len(records)):
+    for company, order, size in _companies(model, len(records), at_once):
         try:
             again = computed(model, compute, records[order], size)
         except InputError as error:
             return f"calls of {size} rows fail, {error}" if size > 1 else f"calls of one row fail: {error}"
         if apart := rows_apart(model, rows[order], again):
-            return f"{apart} between calls of {min(len(records), model.batch or MOST_ROWS)} rows {company}"
+            return f"{apart} between calls of {min(len(records), model.batch or at_once)} rows {company}"
     return ""
 
 
-def _companies(model: UserModel, count: int) -> Iterator[tuple[str, NDArray[np.integer], int]]:
+def _companies(model: UserModel, count: int, at_once: int) -> Iterator[tuple[str, NDArray[np.integer], int]]:
     if count > 1:
-        yield "in one order and in another", np.random.default_rng(1).permutation(count), MOST_ROWS
-        if model.batch is None:
+        yield "in one order and in another", np.random.default_rng(1).permutation(count), at_once
+        if model.batch is None and at_once > 1:
             yield "and of one", np.arange(min(ALONE, count)), 1
 
 

@@ -8,7 +8,7 @@ come out of floating-point inputs, the zeros of an edge may tie, so that they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from assay.values import differences, is_whole, settled
 from export.drawn_ranges import Range
 from export.edge_inputs import TIERS, draw_edges, zeros
 from export.pair_inputs import Value
-from export.user_calls import computed
+from export.user_calls import MOST_ROWS, computed
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
@@ -75,17 +75,20 @@ def read_edges(folder: Path) -> Edges | None:
     return Edges(*(load_array(folder / name) for name in FILES))
 
 
-def tried_edges(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], native: Compute) -> Edges:
+def tried_edges(
+    model: UserModel, ordinary: Records, ranges: Mapping[str, Range], native: Compute, at_once: int = MOST_ROWS
+) -> Edges:
     """Records of every tier that the model runs, with its own outputs as their reference for now.
 
     Args:
         ordinary: the other records; what all rows of a call share is as it is there.
+        at_once: the rows of one call, where the model takes any number.
     """
     found = []
     for tier in range(len(TIERS)):
         records = _drawn(model, ordinary, ranges, tier)
         try:
-            rows = computed(model, native, records)
+            rows = computed(model, native, records, at_once)
         except AssayError:  # it does not take them, which is no defect
             continue
         found.append(Edges(records, rows, rows, np.full(len(records), tier)))
@@ -113,15 +116,15 @@ def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tie
     return records
 
 
-def sound_edges(model: UserModel, edges: Edges, double: Compute | None) -> Edges:
+def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None) -> Edges:
     """Those that the model itself computes to rounding, with float64 for their reference.
 
     Args:
-        double: the model in float64; None where all of its outputs are whole numbers and need none.
+        exactly: computes rows in float64; None where all outputs are whole numbers and need none.
     """
-    if double is None or not len(edges):
+    if exactly is None or not len(edges):
         return edges
-    exact = computed(model, double, edges.records)
+    exact = exactly(edges.records)
     sound = np.ones(len(edges), bool)
     for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
         own, right = edges.native[:, part], exact[:, part]

@@ -31,6 +31,7 @@ from export.check import level_names, session_at
 from export.finish import finish
 from export.inspect import one_line, read_model
 from export.levels import judged_at_levels, sentence_on
+from export.memory import Batches
 from export.record import MODEL_FILE, guilt_fields, recorded
 from export.request import ExportOutcome
 from export.user_edges import Edges, compare_edges, not_run, read_edges
@@ -218,14 +219,17 @@ def check(message: Message) -> Message:
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
     records, edges = records[: len(reference)], read_edges(request.records.parent)
 
+    calls = Batches(_batches(model, len(reference)))
+
     def judge_at(level: str) -> list[Agreement]:
         session, name = session_at(request.file, level, request.exporter), f"{request.exporter} at level {level}"
         found = [
             judge.compare(subject, _rows(session, model, records, batch, subject), np.arange(len(records)))
-            for batch in _batches(model, len(reference))
+            for batch in calls.that_fit()
             for subject in [f"{name}, batch {batch}"]
         ]
-        return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, name)]
+        most = calls.largest
+        return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
 
     levels = judged_at_levels(level_names(), judge_at)
     found = sentence_on(levels, lambda: others_on(request.file, levels, records, judge, edges))
@@ -237,9 +241,18 @@ def check(message: Message) -> Message:
 
 
 def _at_the_edges(
-    session: onnxruntime.InferenceSession, model: UserModel, edges: Edges, ordinary: np.ndarray, subject: str
+    session: onnxruntime.InferenceSession,
+    model: UserModel,
+    edges: Edges,
+    ordinary: np.ndarray,
+    asked: tuple[str, int],
 ) -> Agreement:
-    batch = _batches(model, len(edges))[-1]
+    """
+    Args:
+        asked: what is compared, and the most rows of a call.
+    """
+    subject, most = asked
+    batch = min(_batches(model, len(edges))[-1], most)
     try:
         rows = _rows(session, model, edges.records, batch, subject)
     except ExportFailedError as error:

@@ -11,6 +11,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +34,7 @@ from assay.user.source import built, kind_of, source_hash
 from assay.user.watched import slowest_call, watched
 from assay.values import is_whole, settled
 from export.drawn_ranges import Range, Taken, first_taken, ranges_of
+from export.memory import Appetite, TooLargeError, in_float64
 from export.pair_inputs import read_arrays
 from export.user_calls import MOST_ROWS, company_matters, computed
 from export.user_edges import Edges, made_how, sound_edges, tried_edges
@@ -130,14 +132,16 @@ def probe(request: ProbeRequest) -> Probed:
     again = Asked(loaded, lambda: ready(load(location)[1]))
     seen = _run(location, declared, arrays, request.batches, again)
     model, records, native = seen.model.model_copy(update={"without": request.without}), seen.records, seen.rows
-    edges = None if arrays else tried_edges(model, records, seen.ranges, loaded.native)  # float64 may change the model
+    edges = (
+        None if arrays else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)
+    )  # float64 may change it
     chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
     try:
         double = None if _is_whole_throughout(model) and model.kind != "jax" else loaded.double()
-        reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE)
-        reason, edges = "", edges and _sound(model, edges, double)
+        reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE, seen.at_once)
+        reason, edges = "", edges and _sound(model, edges, double, seen.at_once)
     except AssayError as error:
         if disk_error_in(error):
             raise
@@ -155,15 +159,19 @@ def _is_whole_throughout(model: UserModel) -> bool:
     return model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs)
 
 
-def _sound(model: UserModel, edges: Edges, double: Compute | None) -> Edges | None:
+def _sound(model: UserModel, edges: Edges, double: Compute | None, at_once: int) -> Edges | None:
     """The edges that the model itself computes to rounding; None where float64 cannot be had there."""
     try:
-        return sound_edges(model, edges, double)
+        return sound_edges(
+            model, edges, partial(computed_exactly, model, double, rows=in_float64(at_once)) if double else None
+        )
     except AssayError:
         return edges if _is_whole_throughout(model) else None
 
 
-def _reference(model: UserModel, double: Compute | None, records: Records, native: Array, path: Path) -> str:
+def _reference(
+    model: UserModel, double: Compute | None, records: Records, native: Array, path: Path, at_once: int
+) -> str:
     """Write what the outputs are held against, and say what it is.
 
     Raises:
@@ -172,7 +180,7 @@ def _reference(model: UserModel, double: Compute | None, records: Records, nativ
     if double is None or _is_whole_throughout(model):
         np.save(path, native[: len(records)])
         return WHOLE_REFERENCE
-    exact = computed_exactly(model, double, records)
+    exact = computed_exactly(model, double, records, in_float64(at_once))
     check_reference(model, exact, native)
     np.save(path, exact if model.kind == "onnx" else with_own_whole_numbers(model, exact, native))
     return REFERENCES[model.kind]
@@ -210,14 +218,15 @@ def load(location: Location) -> tuple[Location, Loaded]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A model with its outputs, its records and how whole numbers among them were drawn, and its own outputs on those
-    that are compared.
+    """A model with its outputs, its records and how whole numbers among them were drawn, its own outputs on those that
+    are compared, and how many rows of a call memory holds.
     """
 
     model: UserModel
     records: Records
     ranges: Mapping[str, Range]
     rows: Array
+    at_once: int = MOST_ROWS
 
 
 def _run(
@@ -228,14 +237,15 @@ def _run(
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
     rows must treat them one by one.
     """
-    form, native = form_of(declared), asked.loaded.native
+    form, native, appetite = form_of(declared), asked.loaded.native, Appetite()
     steady = Steadiness(location, native, lambda: asked.again().native, asked.loaded.random)
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
-        rows = computed(model, native, records[:MOST_ROWS])
-        apart = company_matters(model, native, records[:MOST_ROWS], rows)
+        at_once = appetite.rows(TRIED_ROWS, MOST_ROWS) if model.batch is None else MOST_ROWS
+        rows = computed(model, native, records[:MOST_ROWS], at_once)
+        apart = company_matters(model, native, records[:MOST_ROWS], rows, at_once)
         if not apart:
-            return _Seen(model, records, ranges, rows)
+            return _Seen(model, records, ranges, rows, at_once)
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
             raise refusal_of_rows(model, _with_batch(declared), asked, records[:MOST_ROWS], apart, drawn=not arrays)
@@ -292,10 +302,14 @@ def _beside(name: str, taken: set[str]) -> str:
     return name
 
 
-def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Array:
-    """The same in float64.
+def computed_exactly(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
+    """The same in float64, of fewer rows a call where memory does not hold the values of more.
+
+    Args:
+        rows: of one call, where the model takes any number.
 
     Raises:
+        TooLargeError: it does not hold those of one call either.
         InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
     """
 
@@ -306,7 +320,14 @@ def computed_exactly(model: UserModel, compute: Compute, records: Records) -> Ar
                 raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
         return outputs
 
-    return computed(model, checked, records)
+    rows = min(rows, len(records))
+    while True:
+        try:
+            return computed(model, checked, records, rows)
+        except TooLargeError:
+            if model.whole or model.batch or rows == 1:
+                raise
+            rows = (rows + 1) // 2
 
 
 def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:

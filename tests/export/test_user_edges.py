@@ -49,7 +49,7 @@ def naive(x: np.ndarray) -> np.ndarray:
 
 def edges_of(function: Function) -> Edges:
     tried = tried_edges(model(), NONE, {}, of(function))
-    return sound_edges(model(), tried, of(function, wide=True))
+    return sound_edges(model(), tried, lambda records: computed(model(), of(function, wide=True), records))
 
 
 def reason(edges: Edges, function: Function, ordinary: float = 2.0) -> str:
