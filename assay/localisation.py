@@ -93,3 +93,9 @@ class Localisation(Record):
         if self.proven is None or not self.runs:
             return ""
         return "; its result is the first that is nowhere among the reference's values, and none of those mends it"
+
+
+class Localised(Record):
+    """What a job answers that looks for the nodes at which numbers go wrong."""
+
+    found: list[Localisation]

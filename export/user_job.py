@@ -22,7 +22,7 @@ from assay.errors import AssayError, ExportFailedError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
 from assay.results import Agreement, Export
-from assay.steps import call_seconds, step
+from assay.steps import MOST_SECONDS, call_seconds, step
 from assay.ties import read_deciders
 from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
@@ -97,7 +97,8 @@ def export(message: Message) -> Message:
     """
     request = ExportMessage.model_validate(message)
     path = request.folder / MODEL_FILE
-    outcome, seconds = _exported(request, path)
+    with step(f"The export by {request.exporter}", MOST_SECONDS):  # or what is left of the job's own limit
+        outcome, seconds = _exported(request, path)
     notes: tuple[str, ...] = ()
     if request.exporter != GIVEN:
         try:

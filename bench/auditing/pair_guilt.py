@@ -10,7 +10,7 @@ from assay.audit import ModelAudit
 from assay.errors import AssayError, DiskError
 from assay.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, OPENVINO, OPENVINO_AS_IT_COMES, UNOPTIMISED, Outcome, guilt_of
 from assay.jobs import Answer, Message, read_answer
-from assay.localisation import Localisation
+from assay.localisation import Localisation, Localised
 from assay.named_arrays import read_named
 from assay.records import Record
 from bench.auditing.guilt import witnesses_in
@@ -19,12 +19,6 @@ from bench.auditing.outputs import Array, AuditedOutput, as_rows
 from bench.auditing.runs import Call
 
 Ask = Callable[[Message], Answer]
-
-
-class Localised(Record):
-    """What a job that follows a file answers."""
-
-    found: list[Localisation]
 
 
 class Heard(Record):

@@ -12,9 +12,10 @@ from assay.audit import AUDIT_FILE, read_audit
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError
 from assay.guilt import EVALUATOR, UNOPTIMISED
-from assay.jobs import Message, run_job
-from assay.localisation import Localisation
+from assay.jobs import Message, read_answer, run_job
+from assay.localisation import Localisation, Localised
 from assay.results import Cell, Export
+from assay.steps import EVALUATOR_SLOWER, in_proportion
 from assay.store import reporting_disk_errors
 from bench.auditing.localise import REPRO, RUNNERS, disagreeing
 from bench.user.exports import Brought, folder_of
@@ -24,7 +25,8 @@ from export.reference import CPU_ONLY
 from export.user_edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
 from export.user_probe import NATIVE_FILE, RECORDS_FILE
 
-LIMIT_SECONDS = 600.0
+LIMIT_SECONDS = 300.0
+"""To follow a model and its exports step by step; more in proportion to the model's own calls."""
 
 
 def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Export]) -> list[Localisation]:
@@ -93,11 +95,11 @@ def _asked(work: Work, message: Message, exporter: str) -> list[Localisation]:
             "export.user_localise_job",
             message,
             log,
-            limit_seconds=LIMIT_SECONDS,
+            limit_seconds=in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS),
             environment=CPU_ONLY,
             box=Box((place,), work.wanted.trusted, told=work.held.update),
         )
-        found = [Localisation.model_validate(one) for one in cast("list[JsonValue]", answer["found"])]
+        found = read_answer(Localised, {"found": answer["found"]}, "export.user_localise_job").found
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError as error:
