@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -35,7 +35,7 @@ def load(location: Location) -> Loaded:
         kept = without_outputs(model, without, str(location))
         refuse_incomparable(kept.graph.output, str(location))
         outputs = [one.name for one in kept.graph.output]
-        return _native(location, names, outputs), lambda: double(kept, location.name)
+        return _native(location, declared, names, outputs), lambda: double(kept, location.name)
 
     return Loaded(
         declared,
@@ -52,7 +52,7 @@ def double(model: ModelProto, name: str) -> Compute:
     return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 
 
-def _native(location: Location, names: Sequence[str], outputs: Sequence[str]) -> Compute:
+def _native(location: Location, declared: Sequence[Declared], names: Sequence[str], outputs: Sequence[str]) -> Compute:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -65,10 +65,27 @@ def _native(location: Location, names: Sequence[str], outputs: Sequence[str]) ->
         try:
             found = session.run(list(outputs), dict(zip(names, inputs, strict=True)))
         except Exception as error:  # its exceptions have no common base
-            raise InputError(f"{location} does not run", found=one_line(error)) from error
+            sizes = _sizes(declared, dict(zip(names, inputs, strict=True)))
+            raise InputError(
+                f"{location} does not run" + (f" with {sizes}" if sizes else ""),
+                found=one_line(error),
+                remedy="It declares these sizes open and may have been exported for others: try those"
+                if sizes
+                else None,
+            ) from error
         return dict(zip(outputs, map(np.asarray, found), strict=True))
 
     return compute
+
+
+def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
+    """The sizes that a call has where the file leaves them open, "batch=2, steps=9"."""
+    found: dict[str, int] = {}
+    for one in declared:
+        if one.name in inputs:
+            pairs = zip(one.shape, inputs[one.name].shape, strict=False)
+            found |= {name: size for name, size in pairs if isinstance(name, str)}
+    return ", ".join(f"{name}={size}" for name, size in found.items())
 
 
 def _declared(value: ValueInfoProto) -> Declared:

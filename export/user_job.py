@@ -38,6 +38,7 @@ from export.user_edges import Edges, compare_edges, not_run, read_edges
 from export.user_evidence import others_on
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
+from export.user_second_shape import second_shape
 
 if TYPE_CHECKING:
     import onnx
@@ -220,7 +221,7 @@ def check(message: Message) -> Message:
     judge = Judge(model, reference, natives, request.exact, read_deciders(request.deciders))
     records, edges = records[: len(reference)], read_edges(request.records.parent)
 
-    calls = Batches(_batches(model, len(reference)))
+    calls, second = Batches(_batches(model, len(reference))), second_shape(request.file, model, records)
 
     def judge_at(level: str) -> list[Agreement]:
         session, name = session_at(request.file, level, request.exporter), f"{request.exporter} at level {level}"
@@ -229,6 +230,7 @@ def check(message: Message) -> Message:
             for batch in calls.that_fit()
             for subject in [f"{name}, batch {batch}"]
         ]
+        found += second.judged(session, name)
         most = calls.largest
         return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
 

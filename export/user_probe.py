@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,6 +56,8 @@ MOST_EVALUATED = 8
 """Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
 TRIED_ROWS = 5
 """Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
+SECONDS_OF_GIVEN = 5.0
+"""What the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
 LOADERS: dict[Kind, tuple[str, str]] = {
     "torch": ("assay.user.on_torch", "cpu"),
     "tf": ("assay.user.on_tf", "cpu"),
@@ -135,7 +138,7 @@ def probe(request: ProbeRequest) -> Probed:
     edges = (
         None if arrays else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)
     )  # float64 may change it
-    chosen = records[: MOST_ROWS if location.kind != "onnx" else MOST_EVALUATED]
+    chosen = records[: len(native) if location.kind != "onnx" else MOST_EVALUATED]
     np.save(request.folder / RECORDS_FILE, records)
     np.save(request.folder / NATIVE_FILE, native)
     try:
@@ -242,9 +245,14 @@ def _run(
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
         at_once = appetite.rows(TRIED_ROWS, MOST_ROWS) if model.batch is None else MOST_ROWS
+        begun = time.perf_counter()
         rows = computed(model, native, records[:MOST_ROWS], at_once)
+        seconds = time.perf_counter() - begun
         apart = company_matters(model, native, records[:MOST_ROWS], rows, at_once)
         if not apart:
+            further = records[MOST_ROWS : _as_many_as_given(len(records), seconds)] if arrays else records[:0]
+            if len(further):
+                rows = np.concatenate([rows, computed(model, native, further, at_once)])
             return _Seen(model, records, ranges, rows, at_once)
         steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
         if model.batch is None:
@@ -255,6 +263,16 @@ def _run(
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     assert model is not None, "a whole call has a row for itself"
     return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
+
+
+def _as_many_as_given(records: int, seconds: float) -> int:
+    """How many of a user's own records are compared: all, where that does not take long; a multiple of `MOST_ROWS`.
+
+    Args:
+        seconds: what `MOST_ROWS` of them took.
+    """
+    more = int(SECONDS_OF_GIVEN / max(seconds, 1e-6)) * MOST_ROWS
+    return min(records, max(more, MOST_ROWS))
 
 
 def _with_batch(declared: Sequence[Declared]) -> Declared:

@@ -46,13 +46,15 @@ class Mixing(nn.Module):
 """
 
 
-def probed(folder: Path, text: str, shapes: list[str], dimensions: dict[str, int] | None = None) -> Probed:
+def probed(
+    folder: Path, text: str, shapes: list[str], dimensions: dict[str, int] | None = None, inputs: Path | None = None
+) -> Probed:
     folder.mkdir(exist_ok=True)
     message = {
         "location": locate(text).model_dump(mode="json"),
         "shapes": [one.model_dump(mode="json") for one in read_shapes(shapes)],
         "dimensions": dict(dimensions or {}),
-        "inputs": None,
+        "inputs": None if inputs is None else str(inputs),
         "batches": [1, 8],
         "folder": str(folder),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.contract.test_user_models import TWO, checked, exported, probed
@@ -129,6 +130,15 @@ def random(x):
 def outside(x, calls):
     return {"answer": x * 2 + 0.01 * (calls + 1), "calls_now": calls + 1}
 """
+BRANCH = """
+import torch
+
+class Branch(torch.nn.Module):
+    def forward(self, x):
+        return x * 2 if x.sum() >= 0 else x
+
+def build(): return Branch()
+"""
 SHIFT = """
 import torch
 
@@ -219,3 +229,13 @@ def test_an_index_is_drawn_from_its_places_in_every_framework(
     model: str, shapes: list[str], words: str, folder: Path
 ) -> None:
     assert words in probed(folder, f"{folder}/{model}", shapes).made
+
+
+def test_all_records_that_are_given_are_compared(folder: Path) -> None:
+    (folder / "branch.py").write_text(BRANCH)
+    x = np.abs(np.random.default_rng(0).normal(size=(100, 4))).astype(np.float32)
+    x[77] *= -1
+    np.savez(folder / "given.npz", x=x)
+    model = probed(folder, f"{folder}/branch.py:build", ["x=1,4"], inputs=folder / "given.npz").model
+    assert len(np.load(folder / "reference.npy")) == 100
+    assert "differs by" in checked(folder, model, exported(folder, model, "torch-script"))

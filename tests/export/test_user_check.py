@@ -9,9 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from assay.errors import InputError
 from assay.user.arrays import record_type
-from assay.user.model import Location, Tensor, UserModel
+from assay.user.model import Location, Tensor, UserModel, locate
 from export.user_job import check
+from export.user_probe import ProbeRequest, probe
 
 WIDTH, RECORDS = 5, 32
 
@@ -68,3 +70,28 @@ def test_a_branch_that_a_trace_lost_is_found_wherever_its_records_are(batch: int
     answer = checked(tmp_path, batch, last, records)
     assert "differs by" in str(answer["reason"])
     assert not any(one["passed"] for one in answer["agreement"])  # type: ignore[attr-defined,index]
+
+
+def test_a_size_that_a_file_declares_open_and_does_not_take_is_said(tmp_path: Path) -> None:
+    """The time dimension is frozen inside: pytorch/pytorch#191855."""
+    shape = numpy_helper.from_array(np.array([1, 6]), "six")
+    graph = helper.make_graph(
+        [helper.make_node("Expand", ["x", "six"], ["y"])],
+        "frozen",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "steps"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "steps"])],
+        [shape],
+    )
+    path = tmp_path / "frozen.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    for steps in (6, 9):
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        request = ProbeRequest(
+            location=locate(str(path)), shapes=(), dimensions={"steps": steps}, inputs=None, batches=(1,), folder=folder
+        )
+        if steps == 6:
+            assert (probed := probe(request)).reference, probed.reason
+            continue
+        with pytest.raises(InputError, match=r"frozen.onnx does not run with batch=\d, steps=9: found .*try those"):
+            probe(request)
