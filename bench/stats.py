@@ -28,6 +28,7 @@ from assay.records import Interval
 from bench.selection import upper_quantile, upper_tail
 
 RESAMPLES = 500
+MEDIAN = 0.5
 LEAST_PROCESSES = 3
 CONFIDENCE = 0.95
 # What times differ by between fresh processes, as a standard deviation of the logarithm: the root mean square of the
@@ -178,36 +179,32 @@ def counted(processes: int, planned: int) -> int:
 def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int = 0) -> list[Interval]:
     """Quantiles over all calls, each with a 95 % interval from a bootstrap over processes.
 
-    Processes are drawn whole, with replacement (Davison & Hinkley 1997, "Bootstrap methods and their application",
-    section 3.8: drawing blocks and calls within them too would count what differs inside a process twice). They are
-    kept as weights on the sorted calls, so that quantiles need no sorting. The percentiles of draws from so few would
-    be too narrow, so the interval is Student's with the bootstrap's standard error, on a logarithmic scale and with the
-    factor that a mean of so few draws lacks (Hesterberg 2015, "What teachers should know about the bootstrap", sections
-    3.2 and 4.1).
+    For the median, processes are drawn whole, with replacement (Davison & Hinkley 1997, "Bootstrap methods and their
+    application", section 3.8: drawing blocks within them too would count what differs inside a process twice), and the
+    error has the factor that a mean of so few draws lacks (Hesterberg 2015, "What teachers should know about the
+    bootstrap", section 3.2). Further out, few blocks reach the quantile, and its estimate comes out low more often than
+    high: there blocks are drawn within processes too, which makes up for it (docs/statistics.md). Draws are kept as
+    weights on the sorted calls, so that quantiles need no sorting. Percentiles of draws from so few would be too
+    narrow, so the interval is Student's with the bootstrap's standard error, on a logarithmic scale.
 
-    A single process is not drawn from, but its blocks, and calls: the rank of a quantile among calls drawn from weights
-    is Beta distributed (David & Nagaraja 2003, "Order statistics", section 2.1). The spread between processes is then
-    assumed (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were planned, and
-    shrinks with the square root of how many there are in the end.
+    A single process is not drawn from, but its blocks; the spread between processes is then assumed
+    (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were planned, and shrinks
+    with the square root of how many there are in the end.
     """
     order = np.argsort(samples.values, kind="stable")
     values = samples.values[order]
     process_of, cluster_of = _clusters(samples)
     cluster_of = cluster_of[order]
-    wanted = np.asarray(quantiles)
-    estimates = values[_places(np.arange(1.0, len(values) + 1), wanted)]
-    random = np.random.default_rng(seed)
-    alone = len(np.unique(process_of)) == 1
-    drawn = _blocks_drawn(process_of, random) if alone else _processes_drawn(process_of, samples.planned, random)
-    shares = _call_shares(wanted, len(values), random) if alone else np.broadcast_to(wanted, (RESAMPLES, len(wanted)))
-    logs = np.empty((RESAMPLES, len(wanted)))
-    for row, weight in enumerate(drawn):
-        logs[row] = np.log(values[_places(np.cumsum(weight[cluster_of]), shares[row])])
-    half = _half_width(np.std(logs, axis=0, ddof=1), process_of, len(values), samples.planned)
-    return [
-        Interval(value=float(value), low=float(value * math.exp(-width)), high=float(value * math.exp(width)))
-        for value, width in zip(estimates, np.minimum(half, SAYS_NOTHING / 2), strict=True)
-    ]
+    estimates = values[_places(np.arange(1.0, len(values) + 1), np.asarray(quantiles))]
+    found = []
+    for quantile, estimate in zip(quantiles, estimates.tolist(), strict=True):
+        whole = quantile == MEDIAN
+        drawn = _drawn(process_of, samples.planned, np.random.default_rng(seed), whole=whole)
+        logs = [np.log(values[_places(np.cumsum(weight[cluster_of]), np.asarray(quantile))]) for weight in drawn]
+        width = _half_width(float(np.std(logs, ddof=1)), process_of, samples.planned, whole=whole)
+        factor = math.exp(min(width, SAYS_NOTHING / 2))
+        found.append(Interval(value=estimate, low=estimate / factor, high=estimate * factor))
+    return found
 
 
 def _places(reached: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -216,19 +213,14 @@ def _places(reached: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArra
     return np.minimum(places, len(reached) - 1)
 
 
-def _half_width(
-    errors: NDArray[np.float64], process_of: NDArray[np.int64], calls: int, planned: int
-) -> NDArray[np.float64]:
-    """Half the width of Student's interval from standard errors, by the number of the largest things drawn."""
+def _half_width(error: float, process_of: NDArray[np.int64], planned: int, *, whole: bool) -> float:
+    """Half the width of Student's interval from a standard error, by the number of the largest things drawn."""
     processes, blocks = len(np.unique(process_of)), len(process_of)
     if processes == 1:
-        degrees = blocks - 1 or max(calls - 1, 1)
-        one: NDArray[np.float64] = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.hypot(errors, ASSUMED_PROCESS_SPREAD)
-        return one
+        return float(stdtrit(max(blocks - 1, 1), (1 + CONFIDENCE) / 2)) * math.hypot(error, ASSUMED_PROCESS_SPREAD)
     first = counted(processes, planned)
-    lacking = math.sqrt(first / (first - 1)) * math.sqrt(first / processes)
-    widths: NDArray[np.float64] = stdtrit(first - 1, (1 + CONFIDENCE) / 2) * errors * lacking
-    return widths
+    lacking = math.sqrt(first / (first - 1)) if whole else 1.0
+    return float(stdtrit(first - 1, (1 + CONFIDENCE) / 2)) * error * lacking * math.sqrt(first / processes)
 
 
 def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -239,25 +231,23 @@ def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return samples.process[first], place.reshape(-1)
 
 
-def _processes_drawn(process_of: NDArray[np.int64], planned: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """How often each block occurs in each of the resamples of the planned processes: (RESAMPLES, blocks)."""
-    processes = np.unique(process_of)
+def _drawn(
+    process_of: NDArray[np.int64], planned: int, random: np.random.Generator, *, whole: bool
+) -> NDArray[np.float64]:
+    """How often each block occurs in each of the resamples of the planned processes: (RESAMPLES, blocks).
+
+    Args:
+        whole: a process that is drawn has all its blocks; else as many of them, drawn. A single process is always drawn
+            from in this way.
+    """
+    processes, sizes = np.unique(process_of, return_counts=True)
     first = counted(len(processes), planned)
-    times = np.zeros((RESAMPLES, len(processes)))
-    times[:, :first] = random.multinomial(first, np.full(first, 1 / first), RESAMPLES)
-    return times[:, np.searchsorted(processes, process_of)]
-
-
-def _blocks_drawn(process_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
-    """The same of the blocks of a single process."""
-    size = len(process_of)
-    return random.multinomial(size, np.full(size, 1 / size), RESAMPLES).astype(np.float64)
-
-
-def _call_shares(wanted: NDArray[np.float64], calls: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """The share of the weight below a quantile of calls that are drawn from it: (RESAMPLES, quantiles)."""
-    ranks = np.clip(np.ceil(wanted * calls), 1, calls)
-    return random.beta(ranks, calls + 1 - ranks, (RESAMPLES, len(wanted)))
+    times = random.multinomial(first, np.full(first, 1 / first), RESAMPLES)
+    weights = np.zeros((RESAMPLES, len(process_of)))
+    for place, (process, size) in enumerate(zip(processes[:first], sizes[:first], strict=True)):
+        drawn = random.multinomial(times[:, place] * size, np.full(size, 1 / size))
+        weights[:, process_of == process] = times[:, [place]] if whole and len(processes) > 1 else drawn
+    return weights
 
 
 def _block_logs(numerator: Samples, denominator: Samples) -> dict[tuple[int, int], float]:
