@@ -217,6 +217,7 @@ class ModelAudit(Record):
         classes: names of the classes, in their order; none where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: what was asked for and could not be audited, with the reason.
+        left_out: names of outputs that the user left out.
         split: the reference on the whole test split; None where everything was compared on all of it, and of models
             without classes.
     """
@@ -237,6 +238,7 @@ class ModelAudit(Record):
     classes: list[str] = Field(default_factory=list)
     flipped: list[FlippedImage] = Field(default_factory=list)
     missing: dict[str, str] = Field(default_factory=dict)
+    left_out: list[str] = Field(default_factory=list)
     split: WholeSplit | None = None
 
     def failures(self, *, strict_nan: bool = False) -> list[str]:

@@ -47,7 +47,7 @@ def draw_edges(
     """
     found = {}
     for value in values:
-        shape = tuple(int(size) for size in value.shape)
+        shape = tuple(int(size) for size in value.shape or ())
         if value.dtype == "bool":
             found[value.name] = drawn("bool", shape, 0, 1, random)
         elif is_whole(value.dtype):
@@ -62,7 +62,7 @@ def zeros(values: Sequence[Value], ranges: Mapping[str, Range]) -> dict[str, Arr
     """Nothing but zeros; where a model takes no zero, its least number."""
     lowest = {value.name: ranges[value.name].least if value.name in ranges else 0 for value in values}
     return {
-        value.name: np.full([int(size) for size in value.shape], max(lowest[value.name], 0), value.dtype)
+        value.name: np.full([int(size) for size in value.shape or ()], max(lowest[value.name], 0), value.dtype)
         for value in values
     }
 

@@ -15,8 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import onnx
-from onnx import ModelProto, ValueInfoProto, helper
+from onnx import ModelProto, ValueInfoProto
 from pydantic import JsonValue
 
 from assay.errors import InputError
@@ -34,7 +33,9 @@ from export.on_onnx_random import check_repeats
 from export.on_onnx_repro import localise_with_repros
 from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
-from export.pair_inputs import ROWS, Value, check_same, draw_inputs, read_inputs
+from export.on_onnx_signature import dimensions_of, refuse_incomparable, type_of, without_outputs
+from export.pair_inputs import ROWS, Value, check_same, draw_inputs, narrowed, read_inputs
+from export.saved import save_model
 from export.source import Array
 from export.user_probe import size_of
 
@@ -70,10 +71,13 @@ def run_pair(
         InputError: the signatures differ, the inputs do not fit, a file is random, or there is no reference.
     """
     model, other = read_model(reference), read_model(candidate)
-    values = [_value(one) for one in without_initialisers(model.graph)]
+    for path, one in ((reference, model), (candidate, other)):
+        refuse_incomparable(one.graph.output, path.name)
+    values, others = ([_value(value) for value in without_initialisers(one.graph)] for one in (model, other))
     outputs = [_value(one) for one in model.graph.output]
-    check_same("input", values, [_value(one) for one in without_initialisers(other.graph)])
+    check_same("input", values, others)
     check_same("output", outputs, [_value(one) for one in other.graph.output])
+    values = narrowed(values, others)
     feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
     slowest = 0.0
     for path in dict.fromkeys((reference, candidate)):
@@ -194,20 +198,34 @@ def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequen
 def _value(value: ValueInfoProto) -> Value:
     """
     Raises:
-        InputError: it is no tensor.
+        InputError: it is no tensor of numbers.
     """
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or tensor.elem_type in (0, onnx.TensorProto.STRING):
-        raise InputError(f"'{value.name}' cannot be compared", expected="a tensor of numbers")
-    shape = tuple(
-        int(dimension.dim_value) if dimension.HasField("dim_value") else dimension.dim_param or "?"
-        for dimension in tensor.shape.dim
-    )
-    return Value(value.name, helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
+    return Value(value.name, type_of(value), dimensions_of(value))
+
+
+def _without(request: Message) -> Message:
+    """The request of files without the outputs that are left out, which are written beside the answers.
+
+    Raises:
+        InputError: a file has no such output.
+    """
+    names = cast("list[str]", request.get("without") or [])
+    if not names:
+        return request
+    kept: dict[str, str] = {}
+    for role in ("reference", "candidate"):
+        path = Path(str(request[role]))
+        folder = Path(str(request["out"])) / role
+        if str(path) not in kept:  # one file may be both
+            folder.mkdir(exist_ok=True)
+            save_model(without_outputs(read_model(path), names, path.name), folder / path.name)
+            kept[str(path)] = str(folder / path.name)
+    return {**request, **{role: kept[str(request[role])] for role in ("reference", "candidate")}}
 
 
 def _work(request: Message, channel: Channel) -> Message:
     del channel
+    request = _without(request)
     if request["do"] == "localise":
         paths = (Path(str(request[name])) for name in ("reference", "candidate", "inputs", "repro"))
         return {"found": [one.model_dump(mode="json") for one in localise_with_repros(*paths)]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from assay.arrays_on_disk import check_call, load_array, load_arrays
 from assay.errors import ArtifactError, InputError
+from assay.user.model import unnamed
 from assay.values import is_whole
 from export.drawn_ranges import Range, drawn
+from export.user_shapes import BATCH, Missing, sizes_missing
 
 Array = NDArray[np.generic]
 
@@ -29,15 +31,16 @@ class Value:
 
     Attributes:
         dtype: numpy's name of its type.
-        shape: a number, a name where the dimension is dynamic, "?" where nothing is known of it.
+        shape: a number, or a name where the dimension is dynamic; None where there may be any number of dimensions.
     """
 
     name: str
     dtype: str
-    shape: tuple[int | str, ...]
+    shape: tuple[int | str, ...] | None
 
     def __str__(self) -> str:
-        return f"'{self.name}' {self.dtype} [{', '.join(map(str, self.shape))}]"
+        shape = "of any rank" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
+        return f"'{self.name}' {self.dtype} {shape}"
 
 
 def check_same(kind: str, reference: Sequence[Value], candidate: Sequence[Value]) -> None:
@@ -61,10 +64,24 @@ def check_same(kind: str, reference: Sequence[Value], candidate: Sequence[Value]
             raise InputError(f"The two files differ in {kind} '{one.name}'", expected=str(one), found=str(other))
 
 
-def _compatible(left: tuple[int | str, ...], right: tuple[int | str, ...]) -> bool:
+def _compatible(left: tuple[int | str, ...] | None, right: tuple[int | str, ...] | None) -> bool:
     """Of the same rank, and the same where both are fixed."""
+    if left is None or right is None:
+        return True
     pairs = zip(left, right, strict=False)
     return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
+
+
+def narrowed(reference: Sequence[Value], candidate: Sequence[Value]) -> list[Value]:
+    """The inputs of two files that are the same, each dimension fixed where it is in either: what both can take."""
+    others = {one.name: one.shape for one in candidate}
+    pairs = [pair for one in reference for pair in zip(one.shape or (), others[one.name] or (), strict=False)]
+    sizes = {size: other for size, other in pairs if isinstance(size, str) and isinstance(other, int)}
+    found = []
+    for one in reference:
+        shape = others[one.name] if one.shape is None else tuple(sizes.get(str(size), size) for size in one.shape)
+        found.append(replace(one, shape=shape))
+    return found
 
 
 def draw_inputs(
@@ -79,14 +96,14 @@ def draw_inputs(
     Args:
         ranges: of whole numbers by input; 0 and 1 where there is none.
         rows: size of a dynamic first dimension that is not named.
-        dimensions: sizes of dynamic dimensions by name; a first one that is not named is 8.
+        dimensions: sizes of dynamic dimensions by name.
 
     Raises:
         InputError: a dynamic dimension has no size, a type cannot be drawn, or memory cannot hold them.
     """
     random = np.random.default_rng(seed)
     found: dict[str, Array] = {}
-    shapes = {one.name: tuple(_size(one, place, dimensions, rows) for place in range(len(one.shape))) for one in values}
+    shapes = _sized(values, dimensions, rows)
     check_call({name: (shape, BYTES_DRAWN) for name, shape in shapes.items()}, "Inputs cannot be drawn")
     for value in values:
         shape = shapes[value.name]
@@ -101,19 +118,36 @@ def draw_inputs(
     return found
 
 
-def _size(value: Value, place: int, dimensions: Mapping[str, int], rows: int) -> int:
-    size = value.shape[place]
-    if isinstance(size, int):
-        return size
-    if size in dimensions:
-        return dimensions[size]
-    if place == 0:
-        return rows
-    raise InputError(
-        f"Nothing says how large dimension {place} of input '{value.name}' is",
-        found=f"'{size}'",
-        remedy=f"Name its size: --dimension {size}=64" if size != "?" else "Give inputs with --inputs",
-    )
+def _sized(values: Sequence[Value], dimensions: Mapping[str, int], rows: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of inputs with every size known.
+
+    Raises:
+        InputError: a dimension has no size, or an input may have any number of them; the message names all.
+    """
+    firsts = {one: one.shape[0] for one in values if one.shape}
+    counts = {first: _rows(one, dimensions, rows) for one, first in firsts.items() if isinstance(first, str)}
+    known = {**counts, **dimensions}
+    found: dict[str, tuple[int, ...]] = {}
+    missing: list[Missing] = []
+    for one in values:
+        if one.shape is None:
+            raise InputError(f"No input can be drawn for {one}", remedy="Give inputs with --inputs")
+        sized = [size if isinstance(size, int) else known.get(size, 0) for size in one.shape]
+        missing += [
+            (one.name, place, str(size))
+            for place, size in enumerate(one.shape)
+            if isinstance(size, str) and not sized[place]
+        ]
+        found[one.name] = tuple(sized)
+    if missing:
+        raise sizes_missing(missing)
+    return found
+
+
+def _rows(value: Value, dimensions: Mapping[str, int], rows: int) -> int:
+    """How many there are along a first dimension; one without a name goes by the name of the batch too."""
+    nameless = value.shape is not None and value.shape[0] == unnamed(value.name, 0)
+    return dimensions.get(BATCH, rows) if nameless else rows
 
 
 def read_inputs(path: Path, values: Sequence[Value]) -> dict[str, Array]:

@@ -28,7 +28,7 @@ from assay.user.agreement import Judge, parts_of
 from assay.user.arrays import inputs_of, repeated, rows_of
 from assay.user.model import UserModel
 from export.check import level_names, session_at
-from export.finish import finish
+from export.finish import BATCH, finish
 from export.inspect import one_line, read_model
 from export.levels import judged_at_levels, sentence_on
 from export.memory import Batches
@@ -164,7 +164,8 @@ def _metadata(request: ExportMessage, outcome: ExportOutcome) -> dict[str, str]:
 
 
 def rename(path: Path, model: UserModel) -> None:
-    """Give the inputs and outputs of a file the names of the model's.
+    """Give the inputs and outputs of a file the names of the model's; an input that a route dropped because the model
+    does not use it is one of the file again, as it is one of the model.
 
     Values that go by the names of the route's request are known by them, others by their places. A value inside of the
     graph that has one of the model's names already gets another.
@@ -177,6 +178,7 @@ def rename(path: Path, model: UserModel) -> None:
     proto = read_model(path)
     graph = proto.graph
     fixed = {tensor.name for tensor in graph.initializer}
+    dropped = _add_dropped(graph, fixed, model)
     pairs: dict[str, str] = {}
     for kind, values, tensors in (
         ("input", [value for value in graph.input if value.name not in fixed], model.inputs),
@@ -190,10 +192,28 @@ def rename(path: Path, model: UserModel) -> None:
         plain = plain_names(kind, len(wanted))
         if set(found) != set(wanted):
             pairs |= dict(zip(plain if set(found) == set(plain) else found, wanted, strict=True))
-    if pairs:
+    if pairs or dropped:
         taken = set(pairs.values()) - pairs.keys()
         _rename_values(graph, {name: f"{name}_inside" for name in taken} | pairs)
         onnx.save(proto, path)
+
+
+def _add_dropped(graph: onnx.GraphProto, fixed: set[str], model: UserModel) -> bool:
+    """Whether inputs had to be added, in their places; only a file whose inputs are known by the route's names."""
+    import onnx  # noqa: PLC0415
+
+    plain = plain_names("input", len(model.inputs))
+    found = {value.name: value for value in graph.input if value.name not in fixed}
+    if not set(found) < set(plain):
+        return False
+    values = [value for value in graph.input if value.name in fixed]
+    for name, one in zip(plain, model.inputs, strict=True):
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(one.dtype))
+        shape = [BATCH if size is None else size for size in model.open_shape_of(one)]
+        values.append(found.get(name) or onnx.helper.make_tensor_value_info(name, kind, shape))
+    del graph.input[:]
+    graph.input.extend(values)
+    return True
 
 
 def _rename_values(graph: onnx.GraphProto, pairs: dict[str, str]) -> None:

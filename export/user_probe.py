@@ -237,6 +237,23 @@ def _run(
 ) -> _Seen:
     """What is seen of a model by running it.
 
+    Where inputs without a batch were given beside one that may have it, they are rows if the model takes them so, and
+    else the one call that they are.
+    """
+    if not arrays or not any(one.shared for one in form_of(declared).inputs):
+        return _run_as_declared(location, declared, arrays, batches, asked)
+    try:
+        return _run_as_declared(location, declared, arrays, batches, asked)
+    except InputError:
+        given = [one.model_copy(update={"shape": arrays[one.name].shape}) for one in declared]
+        return _run_as_declared(location, given, arrays, batches, asked)
+
+
+def _run_as_declared(
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
+) -> _Seen:
+    """The same by what the inputs declare.
+
     A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
     rows must treat them one by one.
     """

@@ -17,6 +17,8 @@ from assay.errors import InputError
 from assay.user.model import Declared, unnamed
 
 Array = NDArray[np.generic]
+Missing = tuple[str, int, str]
+"""An open dimension: the input, the place, and what it is called."""
 
 BATCH = "batch"
 NUMBERS = "fiub"
@@ -196,9 +198,13 @@ def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
         for place, size in enumerate(one.shape)
         if isinstance(size, str) and not (place == 0 and size in fine)
     ]
-    if not missing:
-        return
-    raise InputError(
+    if missing:
+        raise sizes_missing(missing)
+
+
+def sizes_missing(missing: Sequence[Missing]) -> InputError:
+    """What to tell a user who has to say how large these dimensions are: all of them, and the options to give."""
+    return InputError(
         "Nothing says how large "
         + ", ".join(f"dimension {place} of input '{name}'" for name, place, _ in missing)
         + (" are" if len(missing) > 1 else " is"),

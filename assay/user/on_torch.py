@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from assay.errors import ArtifactError, AssayError, InputError
 from assay.foreign import said_by
@@ -106,7 +106,7 @@ def _compute(forward: Forward, location: Location) -> Compute:
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
         with explained(location.path, f"{location.name}(...)"):
             outputs = forward([torch.from_numpy(np.array(one)) for one in inputs])
-            return {name: value.numpy() for name, value in outputs.items()}
+            return {name: _array(name, value, location) for name, value in outputs.items()}
 
     return compute
 
@@ -121,6 +121,23 @@ def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
             return compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
 
     return double
+
+
+def _array(name: str, value: Tensor, location: Location) -> Array:
+    """
+    Raises:
+        InputError: numpy has no such tensor, as of bfloat16 and sparse ones.
+    """
+    try:
+        found: Array = value.numpy()
+    except (TypeError, RuntimeError) as error:
+        raise InputError(
+            f"Output '{name}' of {location} cannot be compared",
+            expected="a tensor of numbers that numpy has",
+            found=f"{str(value.dtype).removeprefix('torch.')}, {str(value.layout).removeprefix('torch.')}",
+            remedy=f"Leave it out, the rest is compared: --without {name}; or have the model return it as float32",
+        ) from error
+    return found
 
 
 def _per_call(module: nn.Module) -> str:

@@ -48,6 +48,7 @@ class PairRequest:
         repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
         call_limit: seconds that one call of a file may take; in proportion to its size where None.
         trusted: the files run outside of their box, see `assay.boxing.Box`.
+        without: outputs of both files that are left out.
     """
 
     reference: Path
@@ -58,6 +59,7 @@ class PairRequest:
     repro: Path | None = None
     trusted: bool = False
     call_limit: float | None = None
+    without: tuple[str, ...] = ()
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -77,6 +79,7 @@ def audit_pair(request: PairRequest) -> Audit:
             "candidate": str(request.candidate.resolve()),
             "inputs": None if request.inputs is None else str(request.inputs.resolve()),
             "dimensions": dict(request.dimensions),
+            "without": list(request.without),
             "out": text,
             "runtimes": list(request.runtimes),
         }
@@ -209,6 +212,7 @@ def _model_audit(
         tolerances=[one.tolerance for one in (*outputs, *edges)],
         comparisons=comparisons,
         missing=missing,
+        left_out=list(request.without),
     )
 
 
@@ -240,4 +244,6 @@ def _command(request: PairRequest) -> str:
         parts += ["--runtime", given[one]]
     for name, size in request.dimensions.items():
         parts += ["--dimension", f"{name}={size}"]
+    for name in request.without:
+        parts += ["--without", name]
     return shlex.join(parts)

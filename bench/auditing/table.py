@@ -24,6 +24,8 @@ def render(audit: Audit, console: Console) -> None:
             if not one.for_subject:
                 text = one.problem or f"{one.value:.3g} tolerated: {one.derivation}"
                 console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
+        if model.left_out:
+            console.print(shown(f"  left out: {', '.join(model.left_out)}"), soft_wrap=True)
         console.print(_table(model, flips=bool(audit.data)))
         for found in model.localisations:
             console.print(shown(f"  {found}"), soft_wrap=True)

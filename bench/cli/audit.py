@@ -36,6 +36,10 @@ def audit(
     dimension: Annotated[
         list[str] | None, typer.Option("--dimension", help="With --reference: a dynamic dimension's size, NAME=64.")
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="OUTPUT", help="With --reference: leave this output out; can be repeated."),
+    ] = None,
     images: Annotated[
         int | None,
         typer.Option("--images", min=0, help="With a study: so many test images in place of its own, 0 for all."),
@@ -62,7 +66,14 @@ def audit(
     if reference is not None and (candidate is not None or runtime) and study is None:
         pair = (reference, candidate or reference)
         found, folder = _of_pair(
-            pair, inputs, dimension or [], runtime or [], out, call_limit=call_limit, trusted=trust
+            pair,
+            inputs,
+            dimension or [],
+            runtime or [],
+            out,
+            without=without or [],
+            call_limit=call_limit,
+            trusted=trust,
         )
     elif study is not None and reference is None and candidate is None:
         found, folder = _of_study(study, images, model or [], out, data_root, strict_nan=strict_nan)
@@ -108,6 +119,7 @@ def _of_pair(
     runtimes: list[str],
     out: Path,
     *,
+    without: list[str],
     call_limit: float | None,
     trusted: bool,
 ) -> tuple[Audit, Path]:
@@ -124,7 +136,8 @@ def _of_pair(
     folder = out / f"audit-{short_name(pair[1].stem)}"
     chosen = tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS
     repro = (folder / "repro").resolve()
-    request = PairRequest(*pair, inputs, sizes_of(dimensions), chosen, repro, trusted, call_limit)
+    left_out = tuple(dict.fromkeys(without))
+    request = PairRequest(*pair, inputs, sizes_of(dimensions), chosen, repro, trusted, call_limit, left_out)
     with working_in(folder), Narrator().showing():
         found = audit_pair(request)
         write_audit(found, folder)

@@ -79,6 +79,7 @@ def audit_user_model(
         comparisons=comparisons,
         localisations=list(localisations),
         guilt=guilt_in_study(comparisons, exports, localisations),
+        left_out=list(brought.model.without),
         missing={
             f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
         },

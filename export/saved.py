@@ -1,0 +1,31 @@
+"""ONNX files of any size on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+MOST_BYTES = (2 << 30) - 1
+"""Of one protobuf message: what is larger has its weights in a file beside it."""
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model, with its weights in `NAME.data` beside it where one file cannot hold them.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    import onnx  # noqa: PLC0415  only the process that opens files loads it
+
+    if is_large(model):
+        onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
+    else:
+        onnx.save(model, path)
+
+
+def is_large(model: onnx.ModelProto) -> bool:
+    """Whether one file cannot hold a model."""
+    return bool(model.ByteSize() > MOST_BYTES)
