@@ -40,8 +40,15 @@ def double_of(call: Callable[..., Outputs]) -> Compute:
 
 def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str, Array]:
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
-    traced = tf.function(lambda *tensors: _kept(call(*tensors)), autograph=False).get_concrete_function(*specs)
-    names = sorted(traced.structured_outputs)
+    names: list[str] = []
+
+    def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        """Each output as a node of its own, also where it is an input or stands there twice."""
+        outputs = call(*tensors)
+        names[:] = outputs
+        return [tf.identity(value) for value in outputs.values()]
+
+    traced = tf.function(kept, autograph=False).get_concrete_function(*specs)
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=True)
     graph = widened_graph(frozen.graph.as_graph_def())
     wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
@@ -49,11 +56,6 @@ def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str
     fetches = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.outputs]
     found = wrapped.prune(feeds, fetches)(*(tf.cast(one, to.dtype) for one, to in zip(inputs, feeds, strict=True)))
     return {name: value.numpy() for name, value in zip(names, tf.nest.flatten(found), strict=True)}
-
-
-def _kept(outputs: Outputs) -> Outputs:
-    """Each output as a node of its own, also where it is an input or stands there twice."""
-    return {name: tf.identity(value) for name, value in outputs.items()}
 
 
 def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:

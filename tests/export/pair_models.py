@@ -75,3 +75,52 @@ def swapped_class(made: Weights) -> None:
 
 def nan_weight(made: Weights) -> None:
     made["second"][3, 3] = np.nan
+
+
+def save_with_map(path: Path) -> Path:
+    """A classifier as scikit-learn's are written: `label`, and `probabilities` as a sequence of maps."""
+    maps = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["image", "first"], ["scores"], name="matmul"),
+            helper.make_node("ArgMax", ["scores"], ["label"], name="argmax", axis=1, keepdims=0),
+            helper.make_node(
+                "ZipMap", ["scores"], ["probabilities"], domain="ai.onnx.ml", classlabels_int64s=range(WIDTH)
+            ),
+        ],
+        "with_map",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", WIDTH])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]),
+            helper.make_value_info("probabilities", helper.make_sequence_type_proto(maps)),
+        ],
+        [numpy_helper.from_array(weights()["first"], "first")],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    return path
+
+
+def save_with_state(path: Path) -> Path:
+    """As recordings are often taken: `input` of any size, a `state` whose second dimension is open, and a scalar."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["state"], ["mean"], name="mean", keepdims=0),
+            helper.make_node("Cast", ["rate"], ["wide"], name="cast", to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["mean", "wide"], ["factor"], name="factor"),
+            helper.make_node("Mul", ["input", "factor"], ["output"], name="scaled"),
+            helper.make_node("Tanh", ["state"], ["next"], name="tanh"),
+        ],
+        "state",
+        [
+            helper.make_tensor_value_info("input", TensorProto.FLOAT, [-1, "?"]),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, None, 4]),
+            helper.make_tensor_value_info("rate", TensorProto.INT64, []),
+        ],
+        [
+            helper.make_tensor_value_info("output", TensorProto.FLOAT, [None, None]),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, [2, None, 4]),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.audit import Audit, read_audit
-from assay.errors import AssayError
+from assay.errors import AssayError, InputError
 from assay.store import file_sha256
 from bench.auditing.outputs import as_rows
 from bench.auditing.pair import PairRequest, audit_pair
@@ -22,6 +22,8 @@ from tests.export.pair_models import (
     nan_weight,
     one_ulp,
     save_classifier,
+    save_with_map,
+    save_with_state,
     swapped_class,
     to_bf16,
     transposed,
@@ -214,3 +216,25 @@ def test_a_softplus_that_overflows_is_found_at_the_edges(tmp_path: Path) -> None
     assert all("y, at the edges" in one and "not finite" in one for one in found.reasons)
     assert audit_pair(PairRequest(right, right, None, {})).passed
     assert audit_pair(PairRequest(wrong, right, None, {})).passed  # where the reference overflows nothing is asked
+
+
+def test_an_output_that_cannot_be_compared_is_named_and_may_be_left_out(tmp_path: Path) -> None:
+    file = save_with_map(tmp_path / "with-map.onnx")
+    with pytest.raises(InputError, match=r"'probabilities' is a sequence.*--without probabilities"):
+        audit_pair(PairRequest(file, file, None, {}))
+    found = audit_pair(PairRequest(file, file, None, {}, ("no-opt", "all"), without=("probabilities",)))
+    (model,) = found.models
+    assert found.passed, found.reasons
+    assert model.left_out == ["probabilities"]
+    assert all("label" in one.inputs for one in model.comparisons)
+    assert "--without probabilities" in found.command
+
+
+@pytest.mark.slow
+def test_given_inputs_settle_a_state_and_a_scalar(tmp_path: Path) -> None:
+    file = save_with_state(tmp_path / "state.onnx")
+    with pytest.raises(InputError, match=r"--dimension input\.1=64 --dimension state\.1=64"):
+        audit_pair(PairRequest(file, file, None, {}))
+    arrays = {"input": np.ones((1, 16), np.float32), "state": np.ones((2, 1, 4), np.float32), "rate": np.array(2)}
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    assert audit_pair(PairRequest(file, file, tmp_path / "inputs.npz", {})).passed
