@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from assay import __version__
 from assay.arrays_on_disk import load_array
 from assay.errors import AssayError, ExportFailedError
+from assay.guilt import Guilt
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import USER_EXPORTERS
 from assay.results import Agreement, Export
@@ -30,7 +31,7 @@ from assay.user.model import UserModel
 from export.check import level_names, session_at
 from export.finish import BATCH, finish
 from export.inspect import one_line, read_model
-from export.levels import judged_at_levels, sentence_on
+from export.levels import Sentence, judged_at_levels, sentence_on
 from export.memory import Batches
 from export.record import MODEL_FILE, guilt_fields, recorded
 from export.request import ExportOutcome
@@ -39,6 +40,7 @@ from export.user_evidence import others_on
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from export.user_request import UserExportRequest, plain_names
 from export.user_second_shape import second_shape
+from export.user_undecided import doubt_of, furthest_from, undecided
 
 if TYPE_CHECKING:
     import onnx
@@ -243,19 +245,24 @@ def check(message: Message) -> Message:
 
     calls, second = Batches(_batches(model, len(reference))), second_shape(request.file, model, records)
 
+    furthest: list[float] = []
+
     def judge_at(level: str) -> list[Agreement]:
         session, name = session_at(request.file, level, request.exporter), f"{request.exporter} at level {level}"
-        found = [
-            judge.compare(subject, _rows(session, model, records, batch, subject), np.arange(len(records)))
-            for batch in calls.that_fit()
-            for subject in [f"{name}, batch {batch}"]
-        ]
+        found = []
+        for batch in calls.that_fit():
+            rows = _rows(session, model, records, batch, f"{name}, batch {batch}")
+            furthest.append(furthest_from(model, native[: len(rows)], rows))
+            found.append(judge.compare(f"{name}, batch {batch}", rows, np.arange(len(rows))))
         found += second.judged(session, name)
         most = calls.largest
         return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
 
     levels = judged_at_levels(level_names(), judge_at)
     found = sentence_on(levels, lambda: others_on(request.file, levels, records, judge, edges))
+    doubt = 0.0 if request.exact else doubt_of(request.records.parent)
+    if found.reason and (why := undecided(max(furthest, default=0.0), doubt)):
+        found = Sentence(why, Guilt("undecided", why))
     return {
         "agreement": [cast("Message", one.model_dump(mode="json")) for one in levels.agreements],
         "reason": found.reason,

@@ -43,7 +43,7 @@ from export.user_inputs import Form, form_of, records_of
 from export.user_outputs import refuse_incomparable, steady_sizes
 from export.user_shapes import declared_inputs
 from export.user_steadiness import Steadiness
-from export.user_undecided import Asked, refusal_of_rows, refusal_of_shapes
+from export.user_undecided import Asked, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
 
 Array = NDArray[np.generic]
 
@@ -149,6 +149,8 @@ def probe(request: ProbeRequest) -> Probed:
         if disk_error_in(error):
             raise
         reference, reason, edges = "", str(error), None
+        if isinstance(error, UnsoundError):
+            keep_doubt(request.folder, error)
     if edges is not None and len(edges):
         edges.save(request.folder)
     fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
@@ -387,11 +389,13 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         both = settled(exact[:, part], own[:, part])
         scale, apart = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
         if both.problem or not apart <= CEILING * scale:
-            raise InputError(
+            unsound = UnsoundError(
                 f"Its output '{name}' in float64 is not the model's own to rounding in fp32",
                 expected=f"at most {CEILING * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
+            unsound.relative = apart / scale if scale and not both.problem else 0.0
+            raise unsound
         shape = (-1, *output.shape)
         reference, error = both.reference.reshape(shape), np.abs(both.found - both.reference).reshape(shape)
         columns = columns_of(reference, np.zeros_like(reference), CEILING * scale) if by_columns else []

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from assay.arrays_on_disk import load_array
 from assay.errors import AssayError, InputError
+from assay.user.agreement import parts_of
 from assay.user.arrays import Records
 from assay.user.loaded import Loaded
 from assay.user.model import Declared, Location, UserModel
+from assay.values import differences, is_whole, settled
 from export.user_calls import ALONE, Array, company_matters, computed
+
+DOUBT_FILE = "doubt.npy"
+DOUBTED = 2.0
+"""How many times as far from a model as the model is from its own float64 an export may be and not be called wrong."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,50 @@ def refusal_of_shapes(location: Location, first: Declared) -> InputError:
         f"The rows of a batch of {location} depend on each other",
         expected="one row of every output for each row that goes in, whatever the others are",
         remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+    )
+
+
+class UnsoundError(InputError):
+    """A model whose outputs in fp32 are further from its own float64 than rounding explains: nothing that is as close
+    to them is wrong for that.
+
+    Attributes:
+        relative: the largest such distance over the largest number of its output.
+    """
+
+    relative: float = 0.0
+
+
+def keep_doubt(folder: Path, error: UnsoundError) -> None:
+    np.save(folder / DOUBT_FILE, np.array(error.relative))
+
+
+def doubt_of(folder: Path) -> float:
+    """What lies beside a model's records, or 0."""
+    path = folder / DOUBT_FILE
+    return float(load_array(path)) if path.is_file() else 0.0
+
+
+def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
+    """The largest difference of an output over its largest number; infinite where more than rounding is different."""
+    found = 0.0
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            found = max(found, float("inf") if differences(native[:, part], rows[:, part]).differing else 0.0)
+            continue
+        both = settled(native[:, part], rows[:, part])
+        scale = float(np.abs(both.reference).max()) or 1.0
+        found = max(found, float("inf") if both.problem else float(np.abs(both.found - both.reference).max()) / scale)
+    return found
+
+
+def undecided(furthest: float, doubt: float) -> str:
+    """Why an export that differs so much from a model in doubt is not called wrong, or "" where it is."""
+    if not doubt or furthest > DOUBTED * doubt:
+        return ""
+    return (
+        f"undecided on these inputs: it is {furthest:.2g} from the model, relative to the largest output, and the "
+        f"model in fp32 is itself {doubt:.2g} from its own float64. Give real ones with --inputs"
     )
 
 

@@ -13,7 +13,8 @@ from assay.errors import InputError
 from assay.user.arrays import record_type
 from assay.user.model import Location, Tensor, UserModel, locate
 from export.user_job import check
-from export.user_probe import ProbeRequest, probe
+from export.user_probe import ProbeRequest, check_reference, probe
+from export.user_undecided import UnsoundError, keep_doubt
 
 WIDTH, RECORDS = 5, 32
 
@@ -32,7 +33,9 @@ def traced(path: Path, batch: int | str) -> Path:
     return path
 
 
-def checked(folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray) -> dict[str, object]:
+def checked(
+    folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray, *, exact: bool = True
+) -> dict[str, object]:
     tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
     model = UserModel(
         location=Location(path=folder / "model.py", form="function", kind="torch", function="build"),
@@ -50,7 +53,7 @@ def checked(folder: Path, batch: int | None, expected: np.ndarray, records: np.n
                 "model": model.model_dump(mode="json"),
                 "exporter": "torch-script",
                 "file": str(traced(folder / "model.onnx", "batch" if batch is None else batch)),
-                "exact": True,
+                "exact": exact,
                 "deciders": str(folder / "deciders.npz"),
                 **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
             }
@@ -95,3 +98,30 @@ def test_a_size_that_a_file_declares_open_and_does_not_take_is_said(tmp_path: Pa
             continue
         with pytest.raises(InputError, match=r"frozen.onnx does not run with batch=\d, steps=9: found .*try those"):
             probe(request)
+
+
+def test_nothing_that_is_as_close_as_the_models_own_float64_is_called_wrong(tmp_path: Path) -> None:
+    records = np.zeros(RECORDS, record_type((Tensor(name="x", dtype="float32", shape=(WIDTH,)),)))
+    records["x"] = np.random.default_rng(0).normal(size=(RECORDS, WIDTH))
+    twice = records["x"] * np.float32(2)
+    off = twice * np.float32(1.01)
+    with pytest.raises(UnsoundError) as caught:  # the model in fp32 is 0.0099 from this float64
+        check_reference(read_model_of(tmp_path), twice.astype(np.float64), off)
+    assert caught.value.relative == pytest.approx(0.01, rel=0.01)
+    assert "wrong" in str(checked(tmp_path, None, off, records, exact=False)["reason"])
+    keep_doubt(tmp_path, caught.value)
+    answer = checked(tmp_path, None, off, records, exact=False)
+    assert "undecided on these inputs" in str(answer["reason"])
+    assert "Give real ones with --inputs" in str(answer["reason"])
+    assert (answer["undecided"], answer["file_is_right"]) == (True, False)
+    far = checked(tmp_path, None, twice * np.float32(1.1), records, exact=False)
+    assert "undecided on these inputs" not in str(far["reason"])
+    assert checked(tmp_path, None, twice, records, exact=False)["reason"] == ""
+
+
+def read_model_of(folder: Path) -> UserModel:
+    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
+    location = Location(path=folder / "model.py", form="function", kind="torch", function="build")
+    return UserModel(
+        location=location, kind="torch", inputs=(tensor,), outputs=(tensor.model_copy(update={"name": "y"}),)
+    )
