@@ -394,7 +394,8 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
                 expected=f"at most {CEILING * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
-            unsound.relative = apart / scale if scale and not both.problem else 0.0
+            largest = max(scale, float(np.abs(both.found).max()))
+            unsound.relative = apart / largest if largest and not both.problem else 0.0
             raise unsound
         shape = (-1, *output.shape)
         reference, error = both.reference.reshape(shape), np.abs(both.found - both.reference).reshape(shape)

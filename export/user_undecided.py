@@ -22,6 +22,7 @@ from assay.values import differences, is_whole, settled
 from export.user_calls import ALONE, Array, company_matters, computed
 
 DOUBT_FILE = "doubt.npy"
+UNDECIDED = "undecided on these inputs"
 DOUBTED = 2.0
 """How many times as far from a model as the model is from its own float64 an export may be and not be called wrong."""
 
@@ -117,7 +118,7 @@ def undecided(furthest: float, doubt: float) -> str:
     if not doubt or furthest > DOUBTED * doubt:
         return ""
     return (
-        f"undecided on these inputs: it is {furthest:.2g} from the model, relative to the largest output, and the "
+        f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "
         f"model in fp32 is itself {doubt:.2g} from its own float64. Give real ones with --inputs"
     )
 
