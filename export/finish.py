@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.inspect import read_model
+from export.saved import save_model
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +36,7 @@ def finish(path: Path, opset: int, metadata: Mapping[str, str]) -> tuple[int, tu
         _name_batch(value)
     written = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**written, **metadata})
-    onnx.save(model, path)
+    save_model(model, path)
     return opset_of(model), notes
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from assay.user.on_torch import load_bound, load_program
 from assay.user.on_torch_named import ByPosition, traceable
 from export.request import ExportOutcome, versions_of
+from export.saved import MOST_BYTES
 from export.user_request import UserExportRequest
 
 OLDEST_OPSET, NEWEST_SCRIPT_OPSET = 18, 20
@@ -26,7 +27,7 @@ def export_dynamo(request: UserExportRequest) -> ExportOutcome:
         request.output,
         dynamo=True,
         opset_version=max(request.opset, OLDEST_OPSET),
-        external_data=False,
+        external_data=_is_large(traced),
         input_names=request.inputs,
         output_names=request.outputs,
         dynamic_shapes=None if program else _dynamic_shapes(request, traced),
@@ -50,6 +51,12 @@ def export_script(request: UserExportRequest) -> ExportOutcome:
         dynamic_axes={name: {0: "batch"} for name in (*_batched(request), *request.outputs)} if any_batch else None,
     )
     return _outcome()
+
+
+def _is_large(traced: nn.Module | torch.export.ExportedProgram) -> bool:
+    """Whether one file cannot hold the weights."""
+    tensors = [*traced.parameters(), *traced.buffers()]
+    return sum(one.numel() * one.element_size() for one in tensors) > MOST_BYTES
 
 
 def _traceable(request: UserExportRequest) -> nn.Module:

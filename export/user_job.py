@@ -35,6 +35,7 @@ from export.levels import Sentence, judged_at_levels, sentence_on
 from export.memory import Batches
 from export.record import MODEL_FILE, guilt_fields, recorded
 from export.request import ExportOutcome
+from export.saved import save_model
 from export.user_edges import Edges, compare_edges, not_run, read_edges
 from export.user_evidence import others_on
 from export.user_probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
@@ -129,12 +130,10 @@ def export(message: Message) -> Message:
 def _exported(request: ExportMessage, path: Path) -> tuple[ExportOutcome, float]:
     """Run the route; whatever it raises becomes one of our errors. A file that was given is only copied."""
     if request.exporter == GIVEN:
-        import onnx  # noqa: PLC0415  only the process that opens files loads it
-
         from export.on_onnx_signature import without_outputs  # noqa: PLC0415
 
         given = read_model(request.model.location.path)
-        onnx.save(without_outputs(given, request.model.without, str(request.model.location)), path)
+        save_model(without_outputs(given, request.model.without, str(request.model.location)), path)
         return ExportOutcome("", (), {}), 0.0
     route = cast("Callable[[UserExportRequest], ExportOutcome]", USER_EXPORTERS[request.exporter].load())
     begun = time.perf_counter()
@@ -175,7 +174,6 @@ def rename(path: Path, model: UserModel) -> None:
     Raises:
         ExportFailedError: it has another number of them.
     """
-    import onnx  # noqa: PLC0415
 
     proto = read_model(path)
     graph = proto.graph
@@ -197,7 +195,7 @@ def rename(path: Path, model: UserModel) -> None:
     if pairs or dropped:
         taken = set(pairs.values()) - pairs.keys()
         _rename_values(graph, {name: f"{name}_inside" for name in taken} | pairs)
-        onnx.save(proto, path)
+        save_model(proto, path)
 
 
 def _add_dropped(graph: onnx.GraphProto, fixed: set[str], model: UserModel) -> bool:
