@@ -23,8 +23,24 @@ LOOKED_AT_FIRST = 64
 
 @dataclass(frozen=True)
 class _Entry:
+    """A value in order, with a few numbers of it, the most that they may be apart, and whether it has whole ones."""
+
     name: str
     ordered: Array
+    few: Float64
+    limit: float
+    whole: bool
+
+
+def _entry(name: str, value: Array) -> _Entry:
+    ordered = np.sort(value, axis=None)
+    finite = np.abs(wide(ordered)[np.isfinite(ordered)])
+    limit = CEILING * float(finite.max(initial=0.0)) or CEILING
+    return _Entry(name, ordered, _few(ordered), limit, is_whole(value.dtype))
+
+
+def _few(ordered: Array) -> Float64:
+    return wide(ordered[:: max(ordered.size // LOOKED_AT_FIRST, 1)])
 
 
 class KnownValues:
@@ -34,7 +50,7 @@ class KnownValues:
         self._by_size: dict[int, list[_Entry]] = {}
         for name, value in source.values.items():
             if name not in source.constants:
-                self._by_size.setdefault(value.size, []).append(_Entry(name, np.sort(value, axis=None)))
+                self._by_size.setdefault(value.size, []).append(_entry(name, value))
 
     def find(self, value: Array, but: Collection[str] = ()) -> str | None:
         """The first value with the same numbers, without those named `but`; None where there is none."""
@@ -42,27 +58,26 @@ class KnownValues:
         if not others:
             return None
         mine = np.sort(value, axis=None)
-        return next((one.name for one in others if one.name not in but and _are_alike(one.ordered, mine)), None)
+        return next((one.name for one in others if one.name not in but and _are_alike(one, mine)), None)
 
     def all_like(self, name: str) -> set[str]:
         """The names of a value and of every other with the same numbers."""
         entry = next(one for some in self._by_size.values() for one in some if one.name == name)
-        return {one.name for one in self._by_size[entry.ordered.size] if _are_alike(one.ordered, entry.ordered)}
+        return {one.name for one in self._by_size[entry.ordered.size] if _are_alike(one, entry.ordered)}
 
     def names_of_size(self, size: int) -> list[str]:
         """In the order in which they are computed."""
         return [one.name for one in self._by_size.get(size, [])]
 
 
-def _are_alike(expected: Array, found: Array) -> bool:
-    step = max(expected.size // LOOKED_AT_FIRST, 1)
-    if is_whole(expected.dtype) or is_whole(found.dtype):
-        return same_numbers(expected, found)
-    with np.errstate(invalid="ignore"):
-        few, same = np.abs(wide(expected[::step]) - wide(found[::step])), expected[::step] == found[::step]
-    finite = np.abs(wide(expected)[np.isfinite(expected)])
-    limit = CEILING * float(finite.max(initial=0.0)) or CEILING
-    return bool((np.isnan(few) | same | (few <= limit)).all()) and same_numbers(expected, found)
+def _are_alike(expected: _Entry, found: Array) -> bool:
+    if not expected.whole and not is_whole(found.dtype):
+        few = _few(found)
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(expected.few - few)
+        if not (np.isnan(apart) | (expected.few == few) | (apart <= expected.limit)).all():
+            return False
+    return same_numbers(expected.ordered, found)
 
 
 def differs(expected: Array, found: Array) -> bool:

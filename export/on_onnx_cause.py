@@ -26,15 +26,15 @@ from export.on_onnx_localize import Parting, Trace, attributes_of, known_of, par
 from export.source import Array, Source
 
 OTHER_ORDER = "the same numbers in another order"
-MOST_FOLLOWING = 60
+MOST_FOLLOWING = 16
 """Nodes behind a mended value that are computed again."""
-MOST_TRIED = 40
+MOST_TRIED = 16
 """Values put in the place of one result."""
 MOST_TURNED = 5
 """Dimensions of a value that is tried in every order of them."""
 MOST_NODES = 40
 """Nodes from the parting on whose results are mended."""
-MOST_SECONDS = 60.0
+MOST_SECONDS = 90.0
 """For one parting; then it stays where it is."""
 RIGHT, SOME, NOTHING = 2, 1, 0
 """What a mended value does: every wrong output that follows is right; some value behind it is known again; neither."""
@@ -79,7 +79,10 @@ def _explained(one: _Candidate, parting: Parting) -> Parting:
     for tried in (_out_of_order, _lacking_before, _one_too_many, _mended):
         if (mended := tried(one, parting)) is not None:
             return mended
-    return replace(parting, localisation=parting.localisation.model_copy(update={"proven": False}))
+    tried_all = time.monotonic() < one.until
+    return replace(
+        parting, localisation=parting.localisation.model_copy(update={"proven": False if tried_all else None})
+    )
 
 
 def _out_of_order(one: _Candidate, parting: Parting) -> Parting | None:
@@ -106,7 +109,7 @@ def _lacking_before(one: _Candidate, parting: Parting) -> Parting | None:
     for name in parting.localisation.inputs:
         if name not in one.known:
             continue
-        trial = _Trial(one, [node, *_following(one.wrong, node.output[0])])
+        trial = _Trial(one, [node, *_takers(one.wrong, node.output[0])])
         for other in one.lacking(one.wrong.values[name]):
             for value in _arranged(one.source.values[other], one.wrong.values[name]):
                 found = trial.outputs({name: value})
@@ -144,8 +147,12 @@ def _carries_on(one: _Candidate, found: Mapping[str, Array], name: str) -> bool:
     """Whether what takes a mended result gives values of the source too, or it is itself the output that is right."""
     if name in one.expected:
         return not differs(one.expected[name], found[name])
-    takers = [node.output[0] for node in one.wrong.nodes if name in node.input]
+    takers = [node.output[0] for node in _takers(one.wrong, name)]
     return bool(takers) and all(key in found and one.numbers.find(found[key]) for key in takers)
+
+
+def _takers(wrong: Trace, name: str) -> list[NodeProto]:
+    return [node for node in wrong.nodes if name in node.input]
 
 
 def _steps_between(one: _Candidate, first: str, last: str) -> list[int]:

@@ -40,7 +40,7 @@ FOLLOWERS: dict[Kind, str] = {
 }
 MOST_RECORDS = 8
 """Of one call: more numbers are told apart better, and take more memory."""
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 27
 """Of the native model's values: as much again is needed for the file's, and for both in order."""
 
 
