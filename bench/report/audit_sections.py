@@ -84,6 +84,8 @@ def headline(audit: Audit) -> str:
         return f"The audit passed: all {compared} are within what is tolerated, and {flips}."
     if not comparisons:
         return "The audit FAILED: nothing could be compared with float64."
+    if not failed:
+        return f"The audit FAILED: all {compared} agree, and it fails for another reason, which stands below."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
 
 

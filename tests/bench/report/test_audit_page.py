@@ -156,3 +156,16 @@ def test_an_audit_that_compared_nothing_counts_no_comparisons() -> None:
     assert headline(audit.model_copy(update={"models": empty, "verdict": "failed"})) == (
         "The audit FAILED: nothing could be compared with float64."
     )
+
+
+def test_who_is_wrong_stands_first_and_no_count_of_nothing(failed: Audit) -> None:
+    (model,) = failed.models
+    guilty = failed.model_copy(update={"models": [model.model_copy(update={"guilt": ["it: OpenVINO is wrong"]})]})
+    first = next(iter(outcome_items(guilty)))
+    assert isinstance(first, Listing)
+    assert (first.heading, first.items[0].text) == ("Who is wrong", f"{model.name}: it: OpenVINO is wrong")
+    agreeing = [one for one in model.comparisons if one.passed]
+    crashed = model.model_copy(update={"comparisons": agreeing, "missing": {"tf.eager": "it crashed"}})
+    said = headline(failed.model_copy(update={"models": [crashed]}))
+    assert "did not agree" not in said
+    assert said.endswith("agree, and it fails for another reason, which stands below.")
