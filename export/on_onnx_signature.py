@@ -14,6 +14,7 @@ NUMBERS = "fiub"
 TEXT = onnx.TensorProto.STRING
 UNKNOWN_NAMES = {"", "?", "-1"}
 """What tools write in place of a dimension's name where they have none."""
+NARROW = {onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
 KINDS = {
     "sequence_type": "a sequence",
     "map_type": "a map",
@@ -63,6 +64,15 @@ def other_than_numbers(value: ValueInfoProto) -> str:
         return "a tensor of no known type"
     known = helper.tensor_dtype_to_np_dtype(element)
     return "" if known.kind in NUMBERS else f"a tensor of {names.Name(element).lower()}"
+
+
+def narrow_precision(model: ModelProto) -> str:
+    """The precision below fp32 in which a file has weights, or to which it casts: "fp16", "bf16", or ""."""
+    types = [one.data_type for one in model.graph.initializer]
+    for node in model.graph.node:
+        types += [one.t.data_type for one in node.attribute if one.HasField("t")]
+        types += [one.i for one in node.attribute if node.op_type == "Cast" and one.name == "to"]
+    return next((name for kind, name in NARROW.items() if kind in types), "")
 
 
 def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:

@@ -259,13 +259,19 @@ def check(message: Message) -> Message:
     levels = judged_at_levels(level_names(), judge_at)
     found = sentence_on(levels, lambda: others_on(request.file, levels, records, judge, edges))
     doubt = 0.0 if request.exact else doubt_of(request.records.parent)
-    if found.reason and (why := undecided(max(furthest, default=0.0), doubt)):
+    if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(request.file))):
         found = Sentence(why, Guilt("undecided", why))
     return {
         "agreement": [cast("Message", one.model_dump(mode="json")) for one in levels.agreements],
         "reason": found.reason,
         **cast("Message", guilt_fields(found.guilt)),
     }
+
+
+def _narrow(file: Path) -> str:
+    from export.on_onnx_signature import narrow_precision  # noqa: PLC0415
+
+    return narrow_precision(read_model(file))
 
 
 def _at_the_edges(

@@ -113,10 +113,20 @@ def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
     return found
 
 
-def undecided(furthest: float, doubt: float) -> str:
-    """Why an export that differs so much from a model in doubt is not called wrong, or "" where it is."""
+def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
+    """Why an export that differs so much from a model in doubt is not called wrong, or "" where it is.
+
+    Args:
+        narrow: the precision below fp32 in which the export computes, as the model then does: "fp16"; or "".
+    """
     if not doubt or furthest > DOUBTED * doubt:
         return ""
+    if narrow:
+        return (
+            f"not judged: it computes in {narrow}, where the model is itself {doubt:.2g} from float64 and the export "
+            f"{furthest:.2g} from the model, relative to the largest output; the tolerances here are fp32's. Compare "
+            f"the model in fp32, before it is made {narrow}"
+        )
     return (
         f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "
         f"model in fp32 is itself {doubt:.2g} from its own float64. Give real ones with --inputs"

@@ -22,13 +22,18 @@ def numbers_in_words(results: Results) -> list[str]:
     """
     reference = str(results.settings.get("reference", "float64")).partition(":")[0]
     agreeing = [one for one in results.exports if one.agreement and all(part.passed for part in one.agreement)]
-    wrong = [one for one in results.exports if one.agreement and one not in agreeing and not one.file_is_right]
-    optimised = [one for one in results.exports if one.agreement and one.file_is_right]
+    undecided = [one for one in results.exports if one.agreement and one not in agreeing and one.undecided]
+    others = [one for one in results.exports if one not in agreeing and one not in undecided]
+    wrong = [one for one in others if one.agreement and not one.file_is_right]
+    optimised = [one for one in others if one.agreement and one.file_is_right]
     lacking = [one for one in results.exports if not one.agreement]
     found = []
     if wrong:
         verb = "does" if len(wrong) == 1 else "do"
         found.append(f"{_named(wrong, results.exports)} {verb} NOT agree with {reference}.")
+    if undecided:
+        verb = "is" if len(undecided) == 1 else "are"
+        found.append(f"{_named(undecided, results.exports)} {verb} not judged.")
     if optimised:
         verb = "is" if len(optimised) == 1 else "are"
         found.append(f"{_named(optimised, results.exports)} {verb} right, and ONNX Runtime's optimiser is not.")

@@ -24,7 +24,6 @@ from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.user_edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
 from export.user_probe import NATIVE_FILE, RECORDS_FILE
-from export.user_undecided import UNDECIDED
 
 LIMIT_SECONDS = 300.0
 """To follow a model and its exports step by step; more in proportion to the model's own calls."""
@@ -35,7 +34,7 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
     found: list[Localisation] = []
     for export in exports:
         file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
-        if export.reason.startswith(UNDECIDED):
+        if export.undecided:
             continue
         if export.status == "failed" and brought.model.kind != "onnx" and export.key and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")

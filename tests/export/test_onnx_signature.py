@@ -8,7 +8,14 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from assay.errors import InputError
-from export.on_onnx_signature import dimensions_of, other_than_numbers, refuse_incomparable, without_outputs
+from export.on_onnx_signature import (
+    dimensions_of,
+    narrow_precision,
+    other_than_numbers,
+    refuse_incomparable,
+    without_outputs,
+)
+from export.user_undecided import undecided
 
 MAP = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
 
@@ -98,3 +105,19 @@ def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:
 def test_leaving_out_what_is_not_there_or_everything_is_refused(names: list[str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         without_outputs(two_outputs(), names, "it")
+
+
+@pytest.mark.parametrize(("kind", "named"), [(np.float16, "fp16"), (np.float32, ""), (np.int8, "")])
+def test_a_precision_below_fp32_is_seen_in_weights_and_casts(kind: type, named: str) -> None:
+    model = two_outputs()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(3, kind), "more"))
+    assert narrow_precision(model) == named
+    cast = two_outputs()
+    to = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    cast.graph.node.append(helper.make_node("Cast", ["y"], ["narrow"], name="cast", to=to))
+    assert narrow_precision(cast) == named
+
+
+def test_an_export_in_fp16_is_not_judged_and_never_called_wrong() -> None:
+    assert undecided(5e-4, 4.9e-4, "fp16").startswith("not judged: it computes in fp16")
+    assert undecided(5e-2, 4.9e-4, "fp16") == ""  # further away than its precision explains

@@ -132,3 +132,12 @@ def words_of(block: Any) -> list[str]:
     """What a figure or table says itself: captions, headings and the texts beside charts."""
     panels = [panel.description for panel in getattr(block, "panels", ())]
     return [block.caption, *panels, *(column.heading for column in getattr(block, "columns", ()))]
+
+
+def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
+    doubted = export("torch-dynamo", WRONG, reason="not judged: it computes in fp16").model_copy(
+        update={"undecided": True}
+    )
+    found = results(doubted)
+    assert numbers_in_words(found) == ["The export by torch-dynamo is not judged."]
+    assert "is wrong" not in " ".join(refusals(found))
