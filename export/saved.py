@@ -13,13 +13,18 @@ MOST_BYTES = (2 << 30) - 1
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model, with its weights in `NAME.data` beside it where one file cannot hold them.
+    """Write a model, with its weights in `NAME.data` beside it where one file cannot hold them; what lay there is
+    replaced, for onnx would append to it.
+
+    Args:
+        model: all of it, external data too.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
     import onnx  # noqa: PLC0415  only the process that opens files loads it
 
+    (path.parent / f"{path.name}.data").unlink(missing_ok=True)
     if is_large(model):
         onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
     else:

@@ -26,8 +26,9 @@ def test_what_one_file_cannot_hold_lies_beside_it_and_is_finished_like_any_file(
     monkeypatch.setattr(saved, "MOST_BYTES", 1000)
     finish(path, 18, {"made.by": "a test"})
     beside = tmp_path / "model.onnx.data"
-    assert beside.stat().st_size > 1000
+    size = beside.stat().st_size
+    assert size > 1000
     np.testing.assert_array_equal(answer(path), before)
     finish(path, 18, {"made.by": "the same again"})  # over itself, which appends nothing
-    assert beside.stat().st_size < 2 * 4 * (2 * WIDTH * WIDTH + WIDTH) + 8192
+    assert beside.stat().st_size == size
     np.testing.assert_array_equal(answer(path), before)
