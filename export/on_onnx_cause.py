@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,22 +110,21 @@ def _lacking_before(one: _Candidate, parting: Parting) -> Parting | None:
         if name not in one.known:
             continue
         trial = _Trial(one, [node, *_takers(one.wrong, node.output[0])])
-        for other in one.lacking(one.wrong.values[name]):
-            for value in _arranged(one.source.values[other], one.wrong.values[name]):
-                found = trial.outputs({name: value})
-                result = found.get(node.output[0])
-                theirs = None if result is None else _result_of(one, result, value, other)
-                path = _steps_between(one, one.known[name], other) if theirs else []
-                if theirs and path and _carries_on(one, found, node.output[0]):
-                    told = parting.localisation.model_copy(
-                        update={
-                            "missing": [one.source.steps[place].told for place in path],
-                            "among": _makers(one, name),
-                            "proven": True,
-                            "layer": one.source.steps[path[0]].layer,
-                        }
-                    )
-                    return Parting(node, told, one.source.values[theirs])
+        for other, value in _right_values(one, [name], one.wrong.values[name]):
+            found = trial.outputs({name: value})
+            result = found.get(node.output[0])
+            theirs = None if result is None else _result_of(one, result, value, other)
+            path = _steps_between(one, one.known[name], other) if theirs else []
+            if theirs and path and _carries_on(one, found, node.output[0]):
+                told = parting.localisation.model_copy(
+                    update={
+                        "missing": [one.source.steps[place].told for place in path],
+                        "among": _makers(one, name),
+                        "proven": True,
+                        "layer": one.source.steps[path[0]].layer,
+                    }
+                )
+                return Parting(node, told, one.source.values[theirs])
     return None
 
 
@@ -196,7 +195,7 @@ def _mended(one: _Candidate, parting: Parting) -> Parting | None:
             return None
         trial = _Trial(one, _following(one.wrong, node.output[0]))
         best: tuple[int, str, Array] | None = None
-        for other, value in _right_values(one, node, result):
+        for other, value in _right_values(one, node.input, result):
             effect = trial.effect(node.output[0], value, other)
             if effect > (best[0] if best else NOTHING):
                 best = (effect, other, value)
@@ -208,12 +207,12 @@ def _mended(one: _Candidate, parting: Parting) -> Parting | None:
     return None
 
 
-def _right_values(one: _Candidate, node: NodeProto, result: Array) -> Iterator[tuple[str, Array]]:
-    """What may belong in the place of a result, with its name: of as many numbers, or made of the same values."""
+def _right_values(one: _Candidate, inputs: Iterable[str], result: Array) -> Iterator[tuple[str, Array]]:
+    """What may belong in the place of a value, with its name: of as many numbers, or made of these inputs."""
     for other in one.lacking(result):
         for value in _arranged(one.source.values[other], result):
             yield other, value
-    taken = [one.numbers.all_like(one.known[name]) for name in node.input if name in one.known]
+    taken = [one.numbers.all_like(one.known[name]) for name in inputs if name in one.known]
     for place in one.source.taking(set().union(*taken)):
         for other in one.source.steps[place].outputs:
             value = one.source.values[other]
