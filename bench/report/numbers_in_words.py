@@ -29,8 +29,7 @@ def numbers_in_words(results: Results) -> list[str]:
     lacking = [one for one in results.exports if not one.agreement]
     found = []
     if wrong:
-        verb = "does" if len(wrong) == 1 else "do"
-        found.append(f"{_named(wrong, results.exports)} {verb} NOT agree with {reference}.")
+        found.append(f"{_disagree(wrong, results.exports)} with {reference}.")
     if undecided:
         verb = "is" if len(undecided) == 1 else "are"
         found.append(f"{_named(undecided, results.exports)} {verb} not judged.")
@@ -39,7 +38,7 @@ def numbers_in_words(results: Results) -> list[str]:
         found.append(f"{_named(optimised, results.exports)} {verb} right, and ONNX Runtime's optimiser is not.")
     if agreeing:
         verb = "agrees" if len(agreeing) == 1 else "agree"
-        found.append(f"{_named(agreeing, results.exports)} {verb} with {reference}{_how_closely(agreeing)}.")
+        found.append(f"{_run(agreeing, results.exports)} {verb} with {reference}{_how_closely(agreeing)}.")
     found += [f"The route {one.exporter} gave no file that may be used: {one.reason.rstrip('.')}." for one in lacking]
     return found
 
@@ -54,6 +53,24 @@ def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
     if len(names) == len(of_all):
         return ("Both exports" if len(names) == 2 else f"All {len(names)} exports") + f" ({', '.join(names)})"
     return f"The exports by {listed(names)}"
+
+
+def _run(some: Sequence[Export], of_all: Sequence[Export]) -> str:
+    """The same of what is held against float64; a file of the user's is that itself, by another evaluator."""
+    named = _named(some, of_all)
+    return f"{named} in ONNX Runtime" if [one.exporter for one in some] == [GIVEN] else named
+
+
+def _disagree(wrong: Sequence[Export], of_all: Sequence[Export]) -> str:
+    """That these do not agree, as a sentence up to its "with"."""
+    names = ", ".join(one.exporter for one in wrong)
+    if len(wrong) == 1:
+        return f"{_run(wrong, of_all)} does NOT agree"
+    if len(wrong) < len(of_all):
+        return f"{_named(wrong, of_all)} do NOT agree"
+    return (
+        f"NEITHER export ({names}) agrees" if len(wrong) == 2 else f"NONE of the {len(wrong)} exports ({names}) agrees"
+    )
 
 
 def _how_closely(agreeing: Sequence[Export]) -> str:

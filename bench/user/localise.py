@@ -20,6 +20,7 @@ from assay.store import reporting_disk_errors
 from bench.auditing.localise import REPRO, RUNNERS, disagreeing
 from bench.user.exports import Brought, folder_of
 from bench.user.work import Work
+from export.lacking import lacks_operator
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.user_edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
@@ -34,13 +35,17 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
     found: list[Localisation] = []
     for export in exports:
         file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
-        if export.undecided:
-            continue
-        if export.status == "failed" and brought.model.kind != "onnx" and export.key and file.is_file():
+        if brought.model.kind != "onnx" and may_be_wrong(export) and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
             message = _message(work, brought, export.exporter, file, at_edges=is_wrong_at_edges_alone(export.agreement))
             found += _asked(work, message, export.exporter)
     return found
+
+
+def may_be_wrong(export: Export) -> bool:
+    """Whether there is a file that may be at fault: of one that its runtime has no operator for, nothing is known."""
+    judged = not export.undecided and not lacks_operator(export.reason)
+    return export.status == "failed" and bool(export.key) and judged
 
 
 def where_runtimes_go_wrong(

@@ -56,7 +56,14 @@ def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
             ["Both exports (torch-dynamo, torch-script) agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is "
              "tolerated."],
         ),
-        ([export(GIVEN, AGREES)], ["The file agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."]),
+        (
+            [export(GIVEN, AGREES)],
+            ["The file in ONNX Runtime agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."],
+        ),
+        (
+            [export("torch-dynamo", WRONG, reason="differs by 0.252"), export("b", WRONG, reason="differs by 0.252")],
+            ["NEITHER export (torch-dynamo, b) agrees with PyTorch in float64."],
+        ),
         (
             [export("torch-dynamo", EQUAL)],
             ["The export by torch-dynamo agrees with PyTorch in float64, number for number."],
