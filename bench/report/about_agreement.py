@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from assay.results import Agreement, Results
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, dots, notes
-from bench.report.evidence import Evidence, chart_notice, is_of_user, worded
+from bench.report.evidence import Evidence, chart_notice, is_of_user, worded, worded_columns
 from bench.report.numbers import count, counted, pixels, scientific
 from bench.report.palette import Series, families_of, ordered, series_of
 
@@ -149,7 +149,7 @@ def _table(subjects: list[Subject], results: Results) -> Table:
     failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
     rows = tuple(_table_row(subject) for subject in failed_first)
     caption = "Every comparison with the float64 reference, those that failed first"
-    columns = tuple(replace(column, heading=worded(column.heading, results)) for column in COLUMNS)
+    columns = worded_columns(COLUMNS, results)
     return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from assay.records import Interval, Tail
 from assay.results import Cell, ColdStart, Comparison, Timing
 from bench.report.blocks import Column, Section, Table, Tone, Value
-from bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed
+from bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed, worded_columns
 from bench.report.numbers import TIMES, counted, interval, significant
 
 STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
@@ -49,7 +49,7 @@ def not_run(evidence: Evidence) -> Section | None:
         return None
     failed = sum(cell.status == "failed" for cell in evidence.results.cells)
     lead = f"{counted(failed, 'cell')} failed and {len(rows) - failed} were skipped. They have no times and no rank."
-    table = Table("not-run", "Cells without a time, and why", NOT_RUN_COLUMNS, rows)
+    table = Table("not-run", "Cells without a time, and why", worded_columns(NOT_RUN_COLUMNS, evidence.results), rows)
     return Section("not-run", "Failed and skipped", lead, (table,))
 
 
@@ -71,7 +71,7 @@ def all_cells(evidence: Evidence) -> Section | None:
         )
         for index, cell in sorted(enumerate(cells), key=lambda pair: pair[1].name not in wrong)
     )
-    columns = (*PLACE_COLUMNS, *NUMBER_COLUMNS, Column("Precision"))
+    columns = worded_columns((*PLACE_COLUMNS, *NUMBER_COLUMNS, Column("Precision")), evidence.results)
     caption = "All cells; times at the host boundary unless said otherwise, with 95 % intervals"
     lead = (
         "Select a heading to sort; cells whose outputs are wrong stand first and have no rank. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from assay.results import Export
 from bench.report.blocks import Column, Item, Listing, Section, Table, Value
-from bench.report.evidence import Evidence
+from bench.report.evidence import Evidence, worded_columns
 from bench.report.numbers import MEBIBYTE, count, listed, pixels, significant
 
 COLUMNS = (
@@ -31,7 +31,7 @@ def exports(evidence: Evidence) -> Section | None:
     if not found:
         return None
     rows = tuple(_row(index, export) for index, export in enumerate(found))
-    table = Table("exports", "One ONNX file a line", COLUMNS, rows)
+    table = Table("exports", "One ONNX file a line", worded_columns(COLUMNS, evidence.results), rows)
     working = sum(export.status == "ok" for export in found)
     lead = f"{working} of {len(found)} exports passed their checks. One that fails is kept, and never timed."
     return Section("exports", "Exports", lead, (table, *_failures(found)))

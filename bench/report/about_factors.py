@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from assay.factors import Factors
 from assay.records import Interval
 from bench.report.blocks import Column, Item, Listing, Section, Table, Value
-from bench.report.evidence import Evidence
+from bench.report.evidence import Evidence, worded_columns
 from bench.report.numbers import TIMES, pixels, ratio, significant
 
 WORTH_TELLING = 0.05
@@ -32,7 +32,8 @@ def factors(evidence: Evidence) -> Section | None:
     if not found:
         return None
     caption = "Of what the times of one table vary by (sum of squares of their logarithms), who explains what share"
-    shares = Table("factors", caption, SHARE_COLUMNS, tuple(_share_row(n, one) for n, one in enumerate(found)))
+    columns = worded_columns(SHARE_COLUMNS, evidence.results)
+    shares = Table("factors", caption, columns, tuple(_share_row(n, one) for n, one in enumerate(found)))
     rows = tuple(row for n, one in enumerate(found) for row in _effect_rows(n, one))
     effects = Table(
         "effects",

@@ -37,7 +37,7 @@ TOLERANCES = (
     Column("Inputs"),
     Column("For"),
     Column("Tolerated", numeric=True),
-    Column("Largest logit", numeric=True),
+    Column("Largest output", numeric=True),
     Column("Where it comes from"),
 )
 COMPARISONS = (

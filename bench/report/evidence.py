@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import polars
 
@@ -12,6 +12,7 @@ from assay.audit import Audit
 from assay.load import Load
 from assay.records import Interval
 from assay.results import Agreement, Cell, Results, Training
+from bench.report.blocks import Column
 from bench.report.numbers import pixels, shortened
 from bench.report.palette import Series, ordered, series_of
 
@@ -21,6 +22,7 @@ PLAIN_WORDS = {
     "a logit": "a number",
     "the whole test split, on hard images and at the decision boundary": "all records",
     "by image size": "by size",
+    "Image size, px": "Size",
     "Image size": "Size",
     "image size": "size",
     "larger images": "larger sizes",
@@ -87,6 +89,11 @@ def worded(text: str, results: Results) -> str:
         for word, plain in PLAIN_WORDS.items():
             text = text.replace(word, plain)
     return text
+
+
+def worded_columns(columns: Sequence[Column], results: Results) -> tuple[Column, ...]:
+    """The same of the headings of a table."""
+    return tuple(replace(column, heading=worded(column.heading, results)) for column in columns)
 
 
 def is_timed(cell: Cell) -> bool:

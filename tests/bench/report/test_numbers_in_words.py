@@ -9,7 +9,9 @@ import pytest
 
 from assay.results import Agreement, Export, Results
 from bench.report.about_agreement import agreement
+from bench.report.about_cells import all_cells
 from bench.report.about_cost import memory
+from bench.report.about_exports import exports
 from bench.report.about_speed import latency, throughput
 from bench.report.evidence import Evidence
 from bench.report.numbers_in_words import GIVEN, numbers_in_words
@@ -128,7 +130,7 @@ def test_numbers_of_a_users_model_have_no_classes() -> None:
 def test_the_report_of_a_users_model_has_no_images_logits_or_classes() -> None:
     of_user = results(export("a", AGREES))
     of_user = of_user.model_copy(update={"data": of_user.data.model_copy(update={"synthetic": False, "notice": ""})})
-    for make in (agreement, latency, throughput, memory):
+    for make in (agreement, latency, throughput, memory, exports, all_cells):
         section = make(Evidence(of_user))
         assert section is not None
         said = [section.lead, *(text for block in section.blocks for text in words_of(block))]
