@@ -27,6 +27,12 @@ COMMANDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is known by its arguments, which other tests may have changed."""
+    monkeypatch.setattr(sys, "argv", ["assay", "selfcheck"])
+
+
 def waits(command: list[str], out: Path | None = None) -> None:
     """
     Raises:
@@ -40,7 +46,7 @@ def waits(command: list[str], out: Path | None = None) -> None:
         assert process.stderr
         try:
             said = process.stderr.readline()
-            assert said.startswith(f"assay: waiting for process {os.getpid()}, `assay "), said
+            assert said.startswith(f"assay: waiting for process {os.getpid()}, `assay selfcheck`"), said
         finally:
             process.kill()
 

@@ -50,7 +50,9 @@ def folder_of(architecture: str, steps: int, temporary: pytest.TempPathFactory) 
     return base
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(a, marks=[pytest.mark.slow] if a == "resnet18" else []) for a in ARCHITECTURES]
+)
 def test_forward_agrees_with_float64(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     steps = STEPS if architecture in QUICK else 0
     for framework, found in computed(architecture, steps, folder_of(architecture, steps, tmp_path_factory)).items():

@@ -21,6 +21,8 @@ from tests.export.models import CLASSES, Workspace, workspace
 BATCHES = (1, 5, 32)
 AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework and not name.startswith("user.")]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
+COMPILING = {"torch.compile"}
+"""The C++ compiler takes a minute."""
 LIMIT_SECONDS = 300
 
 
@@ -44,7 +46,9 @@ def start(one: Candidate, folder: Path) -> Worker:
     return Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", answers=folder, compile_cache=folder / "cache")
 
 
-@pytest.mark.parametrize("runtime", AGREEING)
+@pytest.mark.parametrize(
+    "runtime", [pytest.param(one, marks=[pytest.mark.slow] if one in COMPILING else []) for one in AGREEING]
+)
 def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path: Path) -> None:
     if runtime == "ort.cuda" and not gpus():
         pytest.skip("ort.cuda needs an NVIDIA GPU, and this machine has none")

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,9 @@ def run(work: Callable[[], object], folder: Path, output: Path, variables: dict[
 
     An `AssayError` ends it as the command line does: its message, its exit code. So does `SystemExit`.
     """
-    pid = os.fork()
+    with warnings.catch_warnings():  # JAX warns of forks where other tests loaded it; what is run here does not use it
+        warnings.simplefilter("ignore", RuntimeWarning)
+        pid = os.fork()
     if pid == 0:
         _as_child(work, folder, output, variables)
     _, status, usage = os.wait4(pid, 0)

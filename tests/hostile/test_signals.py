@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 SLOW_MODEL = "import time\n\ndef build():\n    time.sleep(600)\n"
 STUDY = DRAWN.replace("epochs = [1]", "epochs = [400]")
 START_SECONDS, END_SECONDS = 240, 60
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """What began the tests may have them ignore the end of a terminal, as nohup does, and commands inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 class Running:

@@ -165,6 +165,7 @@ def test_an_image_moved_to_another_class_is_another_data_set(cells: Path, tmp_pa
     assert before.key != after.key
 
 
+@pytest.mark.slow
 def test_the_complete_published_set_splits_as_bloodmnist_does() -> None:
     """On the real images. The decoded crops stay in the repository's own cache, as those of a study do."""
     if not Path(PBC).exists():
