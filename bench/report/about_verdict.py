@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bench.report.blocks import Item, Listing, Section, Tone
-from bench.report.evidence import Evidence
+from bench.report.evidence import Evidence, is_of_user
 from bench.report.explanation import explanations
+from bench.report.numbers_in_words import numbers_in_words
 from bench.report.verdict import Outcome, Verdict, headline, verdicts
 
 SIGNS: dict[Outcome, tuple[str, Tone]] = {
@@ -18,11 +19,17 @@ SIGNS: dict[Outcome, tuple[str, Tone]] = {
 
 
 def verdict(evidence: Evidence) -> Section:
-    """All verdicts in one sentence, then one for each group with what explains it, architecture by architecture."""
+    """All verdicts in one sentence, then one for each group with what explains it, architecture by architecture.
+
+    A user is told first whether the numbers of their model agree.
+    """
     by_architecture: dict[str, list[Item]] = {}
     for found in verdicts(evidence.results):
         by_architecture.setdefault(found.group.architecture, []).append(_item(found, evidence))
     listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
+    if is_of_user(evidence.results):
+        numbers = tuple(Item(sentence) for sentence in numbers_in_words(evidence.results))
+        listings = (Listing("Numbers", numbers), *listings)
     return Section("verdict", "Verdict", headline(evidence.results), listings)
 
 

@@ -13,6 +13,7 @@ from bench.report.about_cells import all_cells
 from bench.report.about_cost import memory
 from bench.report.about_exports import exports
 from bench.report.about_speed import latency, throughput
+from bench.report.about_verdict import verdict
 from bench.report.evidence import Evidence
 from bench.report.numbers_in_words import GIVEN, numbers_in_words
 from bench.report.verdict import verdicts
@@ -141,6 +142,12 @@ def words_of(block: Any) -> list[str]:
     """What a figure or table says itself: captions, headings and the texts beside charts."""
     panels = [panel.description for panel in getattr(block, "panels", ())]
     return [block.caption, *panels, *(column.heading for column in getattr(block, "columns", ()))]
+
+
+def test_the_report_says_it_before_any_time() -> None:
+    first = verdict(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks[0]
+    assert [item.text for item in first.items] == ["The export by a does NOT agree with PyTorch in float64."]
+    assert all(block.heading != "Numbers" for block in verdict(Evidence(sample_results())).blocks)
 
 
 def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
