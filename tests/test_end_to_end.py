@@ -40,10 +40,12 @@ precision = 0
 blocks = 3
 budget_minutes = 5
 """
-# Attribution is left out on drawn images: it takes about a third of a run, and the real ones have it.
-DRAWN = STUDY.replace('"auto"', '"synthetic"') + "attribute = false\n"
-# One of the two always runs; where the real images are at hand, the drawn ones add minutes and little else.
-SOURCES = [pytest.param("synthetic", marks=pytest.mark.slow), "real"] if Path(PBC).exists() else ["synthetic"]
+# Attribution takes about a third of a run: it is left out but in the slow one.
+ATTRIBUTED = STUDY.replace('"auto"', '"synthetic"')
+DRAWN = ATTRIBUTED + "attribute = false\n"
+STUDIES = {"real": STUDY + "attribute = false\n", "synthetic": DRAWN, "attributed": ATTRIBUTED}
+# One of the first two always runs; where the real images are at hand, the drawn ones add minutes and little else.
+SOURCES = ["real" if Path(PBC).exists() else "synthetic", pytest.param("attributed", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module", params=SOURCES)
@@ -53,7 +55,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp(request.param)
     variables = {"HOME": str(folder)} | ({"ASSAY_PBC": PBC} if request.param == "real" else {})
     variables["ASSAY_CACHE"] = os.environ.get("ASSAY_CACHE", str(Path.home() / ".cache" / "assay"))
-    (folder / "small.toml").write_text(STUDY if request.param == "real" else DRAWN)
+    (folder / "small.toml").write_text(STUDIES[request.param])
     done = assay("run", "small.toml", folder=folder, **variables)
     results = read_results(folder / "artifacts" / "small" / "results.json")
     assert done.returncode == status_of_good(results), done.stderr
@@ -73,6 +75,8 @@ def test_every_part_is_there(results: Results) -> None:
     assert {cell.label for cell in results.cells} == labels
     assert {cell.status for cell in results.cells} == {"ok"}
     assert results.data.synthetic == (results.data.name == "synthetic")
+    profiled = [one for one in results.attributions if one.profiled.kernel_ms is not None]
+    assert bool(profiled) == results.settings["bench"]["attribute"]  # type: ignore[index,call-overload]
     assert ("synthetic" if results.data.synthetic else "unofficial") in results.data.notice.lower()
 
 
