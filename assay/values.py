@@ -100,6 +100,21 @@ class Settled:
     lost: int
 
     @property
+    def errors(self) -> Float64:
+        """|found - reference|, value by value."""
+        return np.abs(self.found - self.reference)
+
+    @property
+    def apart(self) -> float:
+        """The largest of the errors; not finite where `problem` says more."""
+        return float(self.errors.max(initial=0.0))
+
+    @property
+    def scale(self) -> float:
+        """The largest number of the reference."""
+        return float(np.abs(self.reference).max(initial=0.0))
+
+    @property
     def problem(self) -> str:
         """Why the two do not agree whatever rounding may do, or ""."""
         if self.lost:

@@ -45,8 +45,12 @@ class Steadiness:
 
     @property
     def drifts(self) -> bool:
-        """Whether there is a trend beyond doubt (1 %), and it matters: more than 5 % over a process."""
-        return self.drift_p_value < DRIFT_LEVEL and abs(self.drift) > DRIFT_LARGEST
+        return is_drift(self.drift, self.drift_p_value)
+
+
+def is_drift(drift: float, p_value: float) -> bool:
+    """Whether there is a trend beyond doubt (1 %), and it matters: more than 5 % over a process."""
+    return p_value < DRIFT_LEVEL and abs(drift) > DRIFT_LARGEST
 
 
 def steadiness(samples: Samples) -> Steadiness:

@@ -15,7 +15,7 @@ from assay.results import Agreement, Cell, Steadiness
 from bench import modes
 from bench.schedule import Measured
 from bench.stats import Samples, block_medians
-from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, process_medians, steadiness
+from bench.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from bench.steadiness import Steadiness as Found
 from bench.summary import CellSamples, group_key
 
@@ -164,7 +164,7 @@ def _too_few(cell: Cell) -> list[str]:
 def _disturbed(cell: Cell) -> list[str]:
     seen = cell.steadiness or Steadiness()
     found = []
-    if abs(seen.drift or 0) > DRIFT_LARGEST and (seen.drift_p_value or 0) < DRIFT_LEVEL:
+    if is_drift(seen.drift or 0, seen.drift_p_value or 0):
         found.append(f"drift: {seen.drift:+.1%} over the blocks of a process, at most {DRIFT_LARGEST:.0%} is tolerated")
     if (seen.stolen_share or 0) > MOST_STOLEN:
         found.append(f"stolen processor time: {seen.stolen_share:.1%}, at most {MOST_STOLEN:.0%} is tolerated")

@@ -108,5 +108,4 @@ def distance(left: Float64, right: Float64) -> float:
     both = settled(right, left)
     if both.problem:
         return float("inf")
-    scale, difference = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
-    return difference / scale if scale else difference
+    return both.apart / (both.scale or 1.0)

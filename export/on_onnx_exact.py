@@ -186,5 +186,4 @@ def relative_difference(found: Array, exact: Array) -> float:
     both = settled(exact, found)
     if both.problem:
         return float("inf")
-    largest = float(np.abs(both.found - both.reference).max())
-    return largest / (float(np.abs(both.reference).max()) or 1.0)
+    return both.apart / (both.scale or 1.0)

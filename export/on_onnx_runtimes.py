@@ -256,7 +256,7 @@ def _largest_difference(found: Array, exact: Array) -> float:
     if is_whole(exact.dtype):
         return differences(exact, found).largest
     both = settled(exact, found)
-    return float("inf") if both.problem else float(np.abs(both.found - both.reference).max())
+    return float("inf") if both.problem else both.apart
 
 
 def _name(node: NodeProto) -> str:

@@ -78,7 +78,6 @@ def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
                 return f"output '{name}': {counted}"
             continue
         both = settled(rows[:, part], again[:, part])
-        scale, apart = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
-        if both.problem or apart > max(CEILING * scale, floor):
-            return f"output '{name}' is " + ("finite in other places" if both.problem else f"{apart:.3g} apart")
+        if both.problem or both.apart > max(CEILING * both.scale, floor):
+            return f"output '{name}' is " + ("finite in other places" if both.problem else f"{both.apart:.3g} apart")
     return ""

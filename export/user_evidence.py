@@ -81,7 +81,7 @@ def _distances(model: UserModel, rows: Array, right: Array) -> np.ndarray:
     found = np.zeros(len(rows))
     for _, part in parts_of(model):
         both = settled(right[:, part], rows[:, part])
-        scale = float(np.abs(both.reference).max(initial=0.0)) or 1.0
-        error = np.nan_to_num(np.abs(both.found - both.reference), nan=np.inf)
+        scale = both.scale or 1.0
+        error = np.nan_to_num(both.errors, nan=np.inf)
         found = np.maximum(found, error.max(axis=1, initial=0.0) / scale)
     return found

@@ -1,7 +1,8 @@
 """One export of a user's model, and its check: `python -P -m export.user_job`, a process of its own.
 
-Two commands: "export" writes `model.onnx` and `inspection.json`, "check" compares a file with the float64 outputs.
-They are apart because the reference may itself come from an export: TensorFlow has none of its own.
+Four commands: "export" writes `model.onnx` and `inspection.json`, "check" compares a file with the float64 outputs,
+"double" computes a file in float64, "deciders" what decides its indices. Export and check are apart because the
+reference may itself come from an export, where a framework gives none of its own.
 """
 
 from __future__ import annotations

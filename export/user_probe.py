@@ -387,7 +387,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
         if is_whole(output.dtype):
             continue
         both = settled(exact[:, part], own[:, part])
-        scale, apart = float(np.abs(both.reference).max()), float(np.abs(both.found - both.reference).max())
+        scale, apart = both.scale, both.apart
         if both.problem or not apart <= CEILING * scale:
             unsound = UnsoundError(
                 f"Its output '{name}' in float64 is not the model's own to rounding in fp32",
@@ -398,7 +398,7 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
             unsound.relative = apart / largest if largest and not both.problem else 0.0
             raise unsound
         shape = (-1, *output.shape)
-        reference, error = both.reference.reshape(shape), np.abs(both.found - both.reference).reshape(shape)
+        reference, error = both.reference.reshape(shape), both.errors.reshape(shape)
         columns = columns_of(reference, np.zeros_like(reference), CEILING * scale) if by_columns else []
         if reason := reason_against_columns(columns, error):
             raise InputError(f"Its output '{name}' in float64 is not the model's own to rounding in fp32", found=reason)

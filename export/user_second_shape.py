@@ -91,8 +91,7 @@ def _apart(name: str, right: Array, found: Array) -> tuple[float, str]:
         counted = differences(right, found)
         return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
     both = settled(right, found)
-    largest = float(np.abs(both.found - both.reference).max())
-    limit = CEILING * float(np.abs(both.reference).max())
+    largest, limit = both.apart, CEILING * both.scale
     if both.problem:
         return NOT_COMPARED, f"output '{name}': {both.problem}"
     return largest, f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""

@@ -108,8 +108,7 @@ def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
             found = max(found, float("inf") if differences(native[:, part], rows[:, part]).differing else 0.0)
             continue
         both = settled(native[:, part], rows[:, part])
-        scale = float(np.abs(both.reference).max()) or 1.0
-        found = max(found, float("inf") if both.problem else float(np.abs(both.found - both.reference).max()) / scale)
+        found = max(found, float("inf") if both.problem else both.apart / (both.scale or 1.0))
     return found
 
 

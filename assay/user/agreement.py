@@ -109,7 +109,7 @@ class Judge:
         errors = [np.abs(one - exact) for one in self._natives(exact, part).values()]
         shape = (-1, *output.shape)
         columns = columns_of(exact.reshape(shape), np.max(errors, axis=0).reshape(shape), tolerance.value)
-        return reason_against_columns(columns, np.abs(mine.found - mine.reference).reshape(shape))
+        return reason_against_columns(columns, mine.errors.reshape(shape))
 
     def _tolerance(self, exact: NDArray[np.float64], part: slice) -> Tolerance:
         if not exact.any():

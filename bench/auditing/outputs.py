@@ -123,7 +123,7 @@ class AuditedOutput:
         if not made.passed or self.whole or precision != "fp32":
             return made
         both = settled(self.reference[: len(found)], found)
-        error = np.abs(both.found - both.reference).reshape(-1, *self.shape)
+        error = both.errors.reshape(-1, *self.shape)
         reason = reason_against_columns(self._columns, error)
         return made.model_copy(update={"passed": not reason, "reason": reason})
 
@@ -133,7 +133,7 @@ class AuditedOutput:
             return []
         shape = (-1, *self.shape)
         sound = [one for run, one in self.natives.items() if isinstance(self.measured_natives[run], Measured)]
-        errors = [np.abs(both.found - both.reference) for both in (settled(self.reference, one) for one in sound)]
+        errors = [settled(self.reference, one).errors for one in sound]
         finite = [error for error in errors if np.isfinite(error).all()]
         if not finite:
             return []

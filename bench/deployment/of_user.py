@@ -248,7 +248,7 @@ def judge_outputs(
         both = settled(exact, found[name])
         if both.problem:
             raise FailedError(f"The served file's output '{name}' is not the reference's", found=both.problem)
-        largest = float(np.abs(both.found - both.reference).max())
+        largest = both.apart
         value = tolerance.value + largest
         for what, error, most in (
             ("The served file's output '{}' is not the reference's", largest, tolerance.value),

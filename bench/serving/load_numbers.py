@@ -13,7 +13,7 @@ from assay.records import ROUNDING, Interval
 from bench.intervals import half_width
 from bench.machine import MOST_LOAD
 from bench.stats import Samples
-from bench.steadiness import DRIFT_LARGEST, DRIFT_LEVEL, steadiness
+from bench.steadiness import DRIFT_LARGEST, steadiness
 from bench.validity import LEAST_CALLS, LEAST_PROCESSES, MOST_STOLEN
 
 BLOCKS = 8
@@ -64,7 +64,7 @@ def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: i
     if len(samples.values) < LEAST_CALLS:
         return [*found, f"too few requests: {len(samples.values)}, at least {LEAST_CALLS} are needed"]
     seen = steadiness(samples)
-    if abs(seen.drift) > DRIFT_LARGEST and seen.drift_p_value < DRIFT_LEVEL:
+    if seen.drifts:
         found.append(f"drift: {seen.drift:+.1%} over a process, at most {DRIFT_LARGEST:.0%} is tolerated")
     return found
 
