@@ -236,7 +236,7 @@ def test_an_error_while_writing_leaves_what_was_there(deployed: Path) -> None:
 def test_a_full_disk_leaves_the_deployment_whole(deployed: Path, study: Path) -> None:
     before = content(deployed)
     command = [str(ASSAY), "deploy", str(study), "--cell", CELL, "--out", str(deployed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    done = subprocess.run(limited(command), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("assay: ")

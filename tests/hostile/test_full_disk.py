@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,15 +28,19 @@ from assay.jobs import error_from, told_of
 from tests.bench.test_cli import ASSAY
 
 
-def limited() -> None:
-    """In the child: no file may grow beyond 200 kB."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+def limited(command: list[str]) -> list[str]:
+    """The command where no file may grow beyond 200 KB.
+
+    The limit is set by a shell: a `preexec_fn` would fork this process in Python, of which JAX warns where another
+    test has loaded it.
+    """
+    return ["bash", "-c", 'ulimit -f 200 && exec "$@"', "limited", *command]
 
 
 def test_what_was_finished_stays_and_one_message_says_why(tmp_path: Path) -> None:
     (tmp_path / "cells.npz").write_bytes(b"finished before")
     command = [str(ASSAY), "data", "build", "synthetic", "--size", "28", "--out", "cells.npz"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limited)
+    done = subprocess.run(limited(command), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     message = done.stderr.splitlines()[-1]
     assert message.startswith("assay: Cannot write")
