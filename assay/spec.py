@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a tool environment reads this without pydantic
+    from pydantic import JsonValue
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
@@ -32,7 +36,7 @@ class ModelSpec:
         """Shape of one image: (height, width, channels)."""
         return (self.size, self.size, self.channels)
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """The fields; `skeleton` only where it is set, so that the keys of whole models stay what they were."""
         fields = asdict(self)
         return fields if self.skeleton else {name: value for name, value in fields.items() if name != "skeleton"}

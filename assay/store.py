@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,6 +27,11 @@ from assay.wrong_records import mistake_in
 MANIFEST = "manifest.json"
 Kind = TypeVar("Kind", bound=BaseModel)
 SCHEMA_VERSION: Literal[1] = 1
+KEY_CHARACTERS = 12
+"""Of a key, in the name of a folder."""
+TRY_AGAIN = "try_again"
+"""A fact: another attempt may come to something else."""
+Fill = Callable[[Path], Mapping[str, JsonValue]]
 
 
 class Manifest(BaseModel):
@@ -155,7 +161,7 @@ def write_artifact(
     inputs: Mapping[str, JsonValue],
     *,
     made_by: Mapping[str, str],
-    fill: Callable[[Path], Mapping[str, JsonValue]],
+    fill: Fill,
 ) -> Artifact:
     """Make an artifact: `fill` writes its files into an empty folder and returns its facts.
 
@@ -179,29 +185,6 @@ def write_artifact(
         write_atomically(work / MANIFEST, manifest.model_dump_json(indent=2).encode())
         put_in_place(work, folder)
     return Artifact(folder=folder, manifest=manifest)
-
-
-def find_or_write_artifact(
-    folder: Path,
-    kind: str,
-    inputs: Mapping[str, JsonValue],
-    *,
-    made_by: Mapping[str, str],
-    fill: Callable[[Path], Mapping[str, JsonValue]],
-) -> Artifact:
-    """The artifact of a store that several studies use, made once however many ask at the same time.
-
-    Raises:
-        DiskError: the place cannot be written.
-        ArtifactError: something is there and it is damaged.
-    """
-    found = find_artifact(folder, kind, inputs)
-    if found:
-        return found
-    with in_turn(lock_beside(folder)):
-        remove_left_overs(folder.parent, temporary_prefix(folder))
-        found = find_artifact(folder, kind, inputs)
-        return found or write_artifact(folder, kind, inputs, made_by=made_by, fill=fill)
 
 
 def read_artifact(folder: Path, kind: str) -> Artifact:
@@ -247,3 +230,78 @@ def find_artifact(folder: Path, kind: str, inputs: Mapping[str, JsonValue]) -> A
         return None
     artifact = read_artifact(folder, kind)
     return artifact if artifact.key == artifact_key(kind, inputs) else None
+
+
+def may_end_otherwise(artifact: Artifact) -> bool:
+    """Whether another attempt may come to something else: a crash, a time limit, a package that was not to be had."""
+    return bool(artifact.manifest.facts.get(TRY_AGAIN))
+
+
+@dataclass(frozen=True)
+class Store:
+    """The artifacts below one folder; the only place where one is found, and made where it is not there.
+
+    Attributes:
+        folder: has a folder for each artifact.
+        shared: several commands make artifacts here at the same time; each is made by one of them and waited for by
+            the others. Where one command works alone (`assay.locks.working_in`) there is nobody to wait for.
+    """
+
+    folder: Path
+    shared: bool = False
+
+    def place(self, kind: str, inputs: Mapping[str, JsonValue], name: str, *, single: bool = False) -> Path:
+        """The folder of an artifact, whether it is there or not; arguments as for `kept`."""
+        if single:
+            return self.folder / name
+        key = artifact_key(kind, inputs)[:KEY_CHARACTERS]
+        return self.folder / (f"{name}-{key}" if name else key)
+
+    def found(
+        self, kind: str, inputs: Mapping[str, JsonValue], name: str = "", *, single: bool = False
+    ) -> Artifact | None:
+        """The artifact if it is there; arguments and errors as for `kept`."""
+        return find_artifact(self.place(kind, inputs, name, single=single), kind, inputs)
+
+    def kept(
+        self,
+        kind: str,
+        inputs: Mapping[str, JsonValue],
+        fill: Fill,
+        *,
+        name: str = "",
+        single: bool = False,
+        made_by: Mapping[str, str] | None = None,
+        anew: bool | Callable[[Artifact], bool] = may_end_otherwise,
+    ) -> Artifact:
+        """The artifact of these inputs: the one that is kept, else the one that `fill` makes now.
+
+        Args:
+            kind: of artifact, see `Manifest`.
+            inputs: everything that determines the content.
+            fill: writes the files into an empty folder and returns the facts. What it raises is kept as nothing. Facts
+                with a true `TRY_AGAIN` keep what came out, for whoever reads it, and it is made again when next asked
+                for.
+            name: of its folder; the beginning of the key comes behind it.
+            single: the folder has the name alone, so that the artifact takes the place of one of other inputs.
+            made_by: versions of the software that makes it; they do not enter the key.
+            anew: whether one that is kept is made again: all, none, or asked of each.
+
+        Raises:
+            DiskError: the place cannot be written; an artifact already there is untouched.
+            ArtifactError: something is there and it is damaged.
+        """
+        place = self.place(kind, inputs, name, single=single)
+
+        def usable() -> Artifact | None:
+            found = None if anew is True else find_artifact(place, kind, inputs)
+            return None if found is None or (callable(anew) and anew(found)) else found
+
+        if not self.shared:
+            return usable() or write_artifact(place, kind, inputs, made_by=made_by or {}, fill=fill)
+        found = usable()
+        if found:
+            return found
+        with in_turn(lock_beside(place)):
+            remove_left_overs(place.parent, temporary_prefix(place))
+            return usable() or write_artifact(place, kind, inputs, made_by=made_by or {}, fill=fill)

@@ -19,7 +19,7 @@ from assay.jobs import Message, run_job
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import Cell
 from assay.spec import Settings
-from assay.store import artifact_key, file_sha256, find_artifact, write_artifact
+from assay.store import TRY_AGAIN, Store, file_sha256
 from assay.texts_on_disk import read_json
 from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
 from bench.fingerprint import fingerprint
@@ -77,12 +77,13 @@ class Place:
     """Where attribution keeps its things, and what it may cost.
 
     Attributes:
+        store: of the answers.
         opset: operator set of skeletons.
         call_seconds: limit of one load or call.
         seconds: what the processes after the first of every runtime may take together.
     """
 
-    folder: Path
+    store: Store
     opset: int
     call_seconds: float
     seconds: float = math.inf
@@ -110,7 +111,7 @@ def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) ->
     """The stage of a study; nothing where the study leaves it out."""
     if not run.study.bench.attribute:
         return Attributed()
-    place = Place(run.folder / "attribution", run.study.export.opset, run.study.bench.call_limit_seconds)
+    place = Place(run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds)
     with run.stage("attribution", "Attributing the time"):
         return attribute_all(groups, cells, place, run.narrator.tell)
 
@@ -159,22 +160,16 @@ def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> 
     if not any(not subject.skeleton for subject in subjects):
         return refused
     inputs = _inputs(task, process, subjects)
-    folder = (
-        place.folder / f"{task.runtime}-p{process}-t{task.settings.threads}-{artifact_key('attribution', inputs)[:12]}"
-    )
-    finished = find_artifact(folder, "attribution", inputs)
-    if finished:
-        return refused | _indexed(read_json(finished.file(ANSWERS_FILE)))
-    messages, whole = _run(task, subjects, place)
-    if whole:
 
-        def fill(work: Path) -> dict[str, JsonValue]:
-            (work / ANSWERS_FILE).write_text(json.dumps(messages, indent=1), encoding="utf-8")
-            return {}
+    def fill(work: Path) -> dict[str, JsonValue]:
+        messages, whole = _run(task, subjects, place)
+        (work / ANSWERS_FILE).write_text(json.dumps(messages, indent=1), encoding="utf-8")
+        return {TRY_AGAIN: not whole}
 
-        versions = installed_versions(RUNTIMES[task.runtime].packages)
-        write_artifact(folder, "attribution", inputs, made_by=versions, fill=fill)
-    return refused | _indexed(messages)
+    name = f"{task.runtime}-p{process}-t{task.settings.threads}"
+    versions = installed_versions(RUNTIMES[task.runtime].packages)
+    answers = place.store.kept("attribution", inputs, fill, name=name, made_by=versions)
+    return refused | _indexed(read_json(answers.file(ANSWERS_FILE)))
 
 
 def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Message], bool]:
@@ -186,7 +181,7 @@ def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Messag
         run_job(
             "infer.attribute_job",
             cast("Message", request.model_dump(mode="json")),
-            place.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
+            place.store.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
             on_event=messages.append,
             limit_seconds=place.call_seconds * (len(subjects) + 1),
             environment=environment,
@@ -219,7 +214,9 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
             refused[(bones, 1)] = {"reason": NO_SKELETON if candidate.model.user else NO_VARIANT_SKELETON}
             continue
         try:
-            files = skeleton_files(candidate.model.spec, candidate.exporter, place.opset, place.folder / "skeletons")
+            files = skeleton_files(
+                candidate.model.spec, candidate.exporter, place.opset, Store(place.store.folder / "skeletons")
+            )
             found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
         except DiskError:
             raise
@@ -234,9 +231,9 @@ def _inputs(task: Task, process: int, subjects: list[Subject]) -> dict[str, Json
         "machine": fingerprint().key,
         "runtime": task.runtime,
         "process": process,
-        "settings": cast("JsonValue", json.loads(json.dumps(asdict(task.settings)))),
+        "settings": json.loads(json.dumps(asdict(task.settings))),
         "seconds": SECONDS_A_CELL,
-        "versions": cast("JsonValue", installed_versions(RUNTIMES[task.runtime].packages)),
+        "versions": dict(installed_versions(RUNTIMES[task.runtime].packages)),
         "subjects": [
             {
                 "name": subject.name,

@@ -75,9 +75,8 @@ def compare_environments(
         trainings, _ = train_all(run)
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
-        folder = run.folder / "compared" / _key(sides)
         with _code_for_workers():
-            measured, cells = time_groups(run, subjects, groups, folder, precision=0)
+            measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), precision=0)
     timed = measured.by_cell
     pairs = []
     for before, after in _pairs(cells):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from assay.errors import DataError
 from assay.spec import ModelSpec
-from assay.store import Artifact, find_artifact, write_artifact
+from assay.store import Artifact, Fill, Store
 from assay.study import Model, Study
 from bench.progress import Narrator
 from train.batches import normalise
@@ -44,6 +44,10 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     _request: DataRequest | None = None
 
+    def store(self, room: str) -> Store:
+        """What the study keeps in one of its folders: "weights", "onnx", "references", "units", ..."""
+        return Store(self.folder / room)
+
     def data(self, size: int) -> tuple[Artifact, Dataset]:
         """The study's images at one size, stored and opened."""
         if self._request is None:
@@ -68,30 +72,29 @@ class Run:
         chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLED_IMAGES]
         if len(chosen) < 32:
             raise DataError("The test split is too small to check with", expected="32 images", found=str(len(chosen)))
-        folder = self.folder / "images" / f"{artifact.folder.name}"
         inputs: dict[str, JsonValue] = {"data": dataset.content_hash, "count": len(chosen)}
 
         def fill(work: Path) -> dict[str, JsonValue]:
             np.save(work / "images.npy", normalise(images[chosen]))
             return {}
 
-        found = find_artifact(folder, "images", inputs)
-        return (found or write_artifact(folder, "images", inputs, made_by={}, fill=fill)).file("images.npy")
+        return self._images(inputs, fill, artifact.folder.name)
 
     def calibration_images(self, size: int, wanted: int) -> Path:
         """.npy of normalised validation images, drawn once, that integer graphs take their ranges from."""
         artifact, dataset = self.data(size)
         images = dataset.validation.images
         chosen = np.sort(np.random.default_rng(CALIBRATION_SEED).permutation(len(images))[:wanted])
-        folder = self.folder / "images" / f"calibration-{artifact.folder.name}"
         inputs: dict[str, JsonValue] = {"data": dataset.content_hash, "count": len(chosen), "seed": CALIBRATION_SEED}
 
         def fill(work: Path) -> dict[str, JsonValue]:
             np.save(work / "images.npy", normalise(images[chosen]))
             return {}
 
-        found = find_artifact(folder, "images", inputs)
-        return (found or write_artifact(folder, "images", inputs, made_by={}, fill=fill)).file("images.npy")
+        return self._images(inputs, fill, f"calibration-{artifact.folder.name}")
+
+    def _images(self, inputs: Mapping[str, JsonValue], fill: Fill, name: str) -> Path:
+        return self.store("images").kept("images", inputs, fill, name=name, single=True).file("images.npy")
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +19,7 @@ from pydantic import JsonValue
 from assay.disk import TEMPORARY, short_name
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
-from assay.store import Artifact, artifact_key, file_sha256, find_artifact, reporting_disk_errors, write_artifact
+from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
 from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
 from bench.fingerprint import fingerprint
@@ -30,6 +29,7 @@ from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, time
 from bench.unfinished import is_marked
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
+KIND = "unit"
 RECORDS = 4  # raised when a unit records more than before, so that older ones are measured again
 
 
@@ -88,7 +88,7 @@ class Measured:
 def measure(
     groups: list[Group],
     budget: Budget,
-    folder: Path,
+    store: Store,
     tell: Tell,
     *,
     again: bool = False,
@@ -106,8 +106,8 @@ def measure(
         again: no unit of an earlier run is taken as it is.
         before_first: called once before the first process starts, and not where all is finished already.
     """
-    with _fresh_folder(folder) as compile_cache:
-        sitting = _Sitting(budget, folder, compile_cache, tell, again, before_first)
+    with _fresh_folder(store.folder) as compile_cache:
+        sitting = _Sitting(budget, store, compile_cache, tell, again, before_first)
         plan = [(process, group) for process in range(budget.processes) for group in groups]
         for place, (process, group) in enumerate(plan):
             part = sitting.part_of(group, process)
@@ -116,7 +116,7 @@ def measure(
             costs_unknown = process == 0 and budget.processes > 1
             spare = 0.0 if costs_unknown else max(sitting.left - later, 0)
             share = least + spare / (len(plan) - place)
-            if process == 0 or sitting.left > least or sitting.kept(part, process):
+            if process == 0 or sitting.left > least or sitting.finished(part, process):
                 sitting.run(part, process, share)
         if budget.precision:
             _refine(groups, sitting)
@@ -149,7 +149,7 @@ class _Sitting:
     """The units run so far, and what may still be spent."""
 
     budget: Budget
-    folder: Path
+    store: Store
     compile_cache: Path
     tell: Tell
     again: bool = False
@@ -161,26 +161,25 @@ class _Sitting:
     def left(self) -> float:
         return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
 
-    def kept(self, group: Group, process: int) -> Artifact | None:
-        """The finished unit, if there is one that is to be kept."""
+    def finished(self, group: Group, process: int) -> bool:
+        """Whether an earlier run has timed the unit, so that it costs nothing."""
         if self.again:
-            return None
-        inputs = _inputs(group, process)
-        found = find_artifact(self._where(group, process, inputs), "unit", inputs)
-        return None if found is None or is_marked(found) else found
+            return False
+        found = self.store.found(KIND, _inputs(group, process), _name(group, process))
+        return found is not None and not is_marked(found)
 
     def run(self, group: Group, process: int, share: float) -> None:
         """Run a unit within its share of the seconds left, or take it as it is."""
-        found = self.kept(group, process)
-        if found is None:
+
+        def fill(work: Path) -> dict[str, JsonValue]:
             self._begin()
-            inputs = _inputs(group, process)
             now = time.monotonic()
             budget = self.budget
             limits = Limits(share=now + share, end=now + self.left, call=budget.call_seconds, blocks=budget.blocks)
-            fill = partial(_fill, group, process, limits, self.compile_cache, self.tell)
-            found = write_artifact(self._where(group, process, inputs), "unit", inputs, made_by={}, fill=fill)
-        self.units.append(found)
+            return _fill(group, process, limits, self.compile_cache, self.tell, work)
+
+        inputs = _inputs(group, process)
+        self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
 
     def _begin(self) -> None:
         """Before the first process, and no later."""
@@ -217,10 +216,10 @@ class _Sitting:
     def _of(self, name: str) -> list[Artifact]:
         return [unit for unit in self.units if unit.manifest.facts["group"] == name]
 
-    def _where(self, group: Group, process: int, inputs: dict[str, JsonValue]) -> Path:
-        return (
-            self.folder / f"{short_name(group.name.replace('/', '-'))}-p{process}-{artifact_key('unit', inputs)[:12]}"
-        )
+
+def _name(group: Group, process: int) -> str:
+    """The beginning of a unit's folder's name."""
+    return f"{short_name(group.name.replace('/', '-'))}-p{process}"
 
 
 def _fill(
@@ -256,7 +255,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         "group": group.name,
         "candidates": candidates,
         "batches": list(group.batches),
-        "settings": cast("JsonValue", json.loads(json.dumps(asdict(group.settings)))),
+        "settings": json.loads(json.dumps(asdict(group.settings))),
         "images": file_sha256(group.images),
         "process": process,
     }

@@ -102,7 +102,7 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
     data_hash = run.data(subject.spec.size)[1].content_hash
     identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash)
     return kept_or_made(
-        run.folder / "audits",
+        run.store("audits"),
         determined_by(identity, most_images, candidates, _served(run, subject)),
         lambda: _audit_model(run, subject, exports, identity, candidates, missing, most_images),
     )
@@ -195,7 +195,7 @@ def _good(subject: Subject, exports: list[Export]) -> list[Export]:
 def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:
     """sha256 of the weights and of every ONNX file made of them."""
     return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
-        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.folder / "onnx")) for one in _good(subject, exports)
+        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.store("onnx"))) for one in _good(subject, exports)
     }
 
 

@@ -12,7 +12,6 @@ from assay.jobs import read_answer, run_job
 from assay.registry import installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
-from assay.store import find_artifact, write_artifact
 from bench.fingerprint import fingerprint
 from bench.machine import usable_cores
 from bench.roofline import bounds_of
@@ -32,7 +31,7 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
         for export in exports:
             if export.status == "ok" and export.precision == "fp32":  # what is computed in fewer bits is other work
                 run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
-                works += count_file(usable_model(export, run.folder / "onnx"), export, run.study.bench.batches)
+                works += count_file(usable_model(export, run.store("onnx")), export, run.study.bench.batches)
         ceilings = []
         if run.study.bench.device == "cpu":
             for threads in run.study.bench.threads:
@@ -58,15 +57,13 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
         "cores": list(cores),
         "versions": dict(installed_versions(["numpy", "torch", "onnxruntime"])),
     }
-    folder = run.folder / "ceilings" / f"t{threads}"
 
     def fill(work: Path) -> dict[str, JsonValue]:
         found = measure(threads, cores, run)
         (work / CEILINGS_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")
         return {}
 
-    artifact = find_artifact(folder, "ceilings", inputs)
-    artifact = artifact or write_artifact(folder, "ceilings", inputs, made_by={}, fill=fill)
+    artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=f"t{threads}", single=True)
     return artifact.record(Ceilings, CEILINGS_FILE)
 
 

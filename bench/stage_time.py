@@ -9,6 +9,7 @@ from pathlib import Path
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Export
 from assay.spec import ModelSpec, Settings
+from assay.store import Store
 from bench.auditing.cells import audit_cells, audit_timed
 from bench.machine import usable_cores
 from bench.quiet import say_if_busy
@@ -37,8 +38,8 @@ def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
                     exporter=exporter,
                     weights=subject.weights,
                     images=run.images(subject.spec.size),
-                    exports=run.folder / "onnx",
-                    references=run.folder / "references",
+                    exports=run.store("onnx"),
+                    references=run.store("references"),
                     opset=run.study.export.opset,
                 )
                 export = export_model(job, run.narrator.bar)
@@ -70,7 +71,7 @@ def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
     """A good export as runtimes take it."""
     return ModelFiles(
         spec=spec,
-        onnx=usable_model(export, run.folder / "onnx"),
+        onnx=usable_model(export, run.store("onnx")),
         onnx_layout=export.made_by["layout"],
         precision=export.precision,
     )
@@ -79,7 +80,7 @@ def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
 def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
     """Time every runtime on every subject, and compare what it computed."""
     groups = groups_of(run, subjects, exports)
-    measured, cells = time_groups(run, subjects, groups, run.folder / "units", run.study.bench.precision)
+    measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.precision)
     missing = [
         cell
         for group in groups
@@ -96,9 +97,9 @@ def groups_of(run: Run, subjects: list[Subject], exports: list[Export]) -> list[
 
 
 def time_groups(
-    run: Run, subjects: list[Subject], groups: list[Group], folder: Path, precision: float
+    run: Run, subjects: list[Subject], groups: list[Group], units: Store, precision: float
 ) -> tuple[Measured, list[Cell]]:
-    """Time what was grouped by `groups_of`, keeping finished units in `folder`, and compare what it computed."""
+    """Time what was grouped by `groups_of`, keeping finished units in `units`, and compare what it computed."""
     bench = run.study.bench
     budget = Budget(
         bench.budget_minutes * 60,
@@ -111,7 +112,7 @@ def time_groups(
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
         cores = {core for group in groups for core in group.settings.cores}
         look = partial(say_if_busy, cores, run.narrator.note)
-        measured = measure(groups, budget, folder, run.narrator.tell, again=run.again, before_first=look)
+        measured = measure(groups, budget, units, run.narrator.tell, again=run.again, before_first=look)
     with run.stage("audit", "Comparing numbers"):
         agreements: dict[str, Agreement] = {}
         timed: dict[str, Agreement] = {}
@@ -175,7 +176,7 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
 
     def logits(framework: str, dtype: str) -> Path:
         request = ReferenceRequest(subject.weights, images, framework, dtype)
-        return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)
+        return reference_artifact(request, run.store("references"), run.narrator.bar).file(LOGITS)
 
     def ours(cell: str) -> bool:
         return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith("/null")

@@ -9,7 +9,6 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.results import Parity, Training
-from assay.store import find_artifact, write_artifact
 from assay.study import Model
 from bench.run import Run, Subject
 from train.job import WEIGHTS_FILE, TrainingRequest
@@ -51,9 +50,10 @@ def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: 
         start = {"start": before.out / WEIGHTS_FILE, "start_key": weights.weights, "recipe": recipe}
         request = request.model_copy(update=start)
     label = f"{model.architecture} at {size} in {framework}, seed {seed}"
-    log = run.folder / "logs" / f"{request.out.name}.log"
+    name = request.out.name
+    log = run.folder / "logs" / f"{name}.log"
     images = len(run.data(size)[1].train.images)
-    training = train_model(request, images, log, partial(run.narrator.training, label))
+    training = train_model(request, run.store("weights"), name, images, log, partial(run.narrator.training, label))
     run.narrator.trained(training)
     chain[place] = (request, training)
     return training
@@ -62,6 +62,7 @@ def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: 
 def _training_request(run: Run, model: Model, framework: str, seed: int, size: int) -> TrainingRequest:
     artifact, dataset = run.data(size)
     wanted = run.study.train
+    name = f"{model.architecture}-{size}-{framework}-s{seed}"
     return TrainingRequest(
         framework=framework,
         spec=run.spec(model, size),
@@ -75,7 +76,8 @@ def _training_request(run: Run, model: Model, framework: str, seed: int, size: i
         seed=seed,
         dataset=artifact.folder,
         data_hash=dataset.content_hash,
-        out=run.folder / "weights" / f"{model.architecture}-{size}-{framework}-s{seed}",
+        out=run.folder / "weights" / name,
+        unfinished=run.folder / "weights" / f".{name}.training",
     )
 
 
@@ -84,7 +86,7 @@ def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
     request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])
     steps = run.study.train.parity_steps
     inputs = request.inputs() | {"frameworks": list(frameworks), "steps": steps}
-    folder = run.folder / "parity" / f"{model.architecture}-{model.sizes[0]}"
+    name = f"{model.architecture}-{model.sizes[0]}"
 
     def fill(work: Path) -> dict[str, JsonValue]:
         run.narrator.tell(f"training parity over {steps} steps: {', '.join(frameworks)}")
@@ -92,7 +94,7 @@ def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
         (work / "parity.json").write_text(found.model_dump_json(), encoding="utf-8")
         return {}
 
-    kept = find_artifact(folder, "parity", inputs) or write_artifact(folder, "parity", inputs, made_by={}, fill=fill)
+    kept = run.store("parity").kept("parity", inputs, fill, name=name, single=True)
     parity = kept.record(Parity, "parity.json")
     worst = parity.worst_relative_difference
     run.narrator.note(f"{model.architecture}: losses of the first {steps} steps differ by at most {worst:.1e}")

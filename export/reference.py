@@ -7,7 +7,7 @@ Each is computed once for the same weights and images, in a process of its own, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from assay.errors import ArtifactError, InputError
 from assay.jobs import Channel, Message, run_job, serve_job
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
-from assay.store import Artifact, file_sha256, find_artifact, read_artifact, write_artifact
+from assay.store import Artifact, Store, file_sha256, read_artifact
 from export.request import Forward, Images
 
 Progress = Callable[[str, int, int], None]
@@ -51,22 +51,22 @@ class ReferenceRequest:
     finite: bool = True
 
 
-def ensure_reference(request: ReferenceRequest, folder: Path, progress: Progress) -> NDArray[np.floating]:
+def ensure_reference(request: ReferenceRequest, store: Store, progress: Progress) -> NDArray[np.floating]:
     """The logits (images, classes) in the dtype asked for, computed first if they are not there.
 
     Args:
-        folder: where references are kept.
+        store: where references are kept.
 
     Raises:
         InputError: weights or images cannot be used, or the folder cannot be written.
         NotInstalledError: the framework is missing.
         WorkerError: the framework crashed or took too long.
     """
-    file = reference_artifact(request, folder, progress).file(LOGITS)
+    file = reference_artifact(request, store, progress).file(LOGITS)
     return cast("NDArray[np.floating]", load_array(file))
 
 
-def reference_artifact(request: ReferenceRequest, folder: Path, progress: Progress) -> Artifact:
+def reference_artifact(request: ReferenceRequest, store: Store, progress: Progress) -> Artifact:
     """The artifact behind `ensure_reference`; same arguments and errors."""
     weights = read_artifact(request.weights, "weights")
     inputs = {
@@ -76,15 +76,10 @@ def reference_artifact(request: ReferenceRequest, folder: Path, progress: Progre
         "dtype": request.dtype,
     }
     name = hashlib.sha256("/".join(inputs.values()).encode()).hexdigest()[:16]
-    place = folder / f"{request.framework}-{request.dtype}-{name}"
-    return find_artifact(place, "reference", inputs) or _make(request, place, inputs, progress)
-
-
-def _make(request: ReferenceRequest, place: Path, inputs: Mapping[str, JsonValue], progress: Progress) -> Artifact:
     label = f"{request.framework} {request.dtype} forward pass"
-    progress(label, 0, 1)
 
     def fill(work: Path) -> dict[str, JsonValue]:
+        progress(label, 0, 1)
         message: Message = {
             "weights": str(request.weights),
             "images": str(request.images),
@@ -95,11 +90,11 @@ def _make(request: ReferenceRequest, place: Path, inputs: Mapping[str, JsonValue
         }
         log = work / "job.log"
         run_job("export.reference", message, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+        progress(label, 1, 1)
         return {}
 
-    artifact = write_artifact(place, "reference", inputs, made_by={}, fill=fill)
-    progress(label, 1, 1)
-    return artifact
+    called = f"{request.framework}-{request.dtype}-{name}"
+    return store.kept("reference", inputs, fill, name=called, single=True)
 
 
 def file_sha256_of_images(path: Path) -> str:

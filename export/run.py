@@ -6,31 +6,19 @@ and nothing else; what it left is kept beside the reason.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
 
 from assay import __version__, toolenv
-from assay.disk import temporary_prefix
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
 from assay.jobs import Message, read_answer, run_job
 from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.results import Export
 from assay.spec import ModelSpec
-from assay.store import (
-    Artifact,
-    artifact_key,
-    find_artifact,
-    read_artifact,
-    reporting_disk_errors,
-    write_artifact,
-)
+from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
 from export.record import MODEL_FILE
 from export.reference import (
     CPU_ONLY,
@@ -58,16 +46,16 @@ class ExportJob:
         weights: folder of a weights artifact.
         images: .npy file of at least 32 real images as the model takes them: float32, normalised, NHWC.
         opset: the operator set wanted.
-        exports: folder below which the artifact is filed.
-        references: folder below which reference outputs are kept, shared by all exports.
+        exports: where the artifact is kept.
+        references: where reference outputs are kept, shared by all exports.
         limit_seconds: for the export with its checks; not for making a tool environment.
     """
 
     exporter: str
     weights: Path
     images: Path
-    exports: Path
-    references: Path
+    exports: Store
+    references: Store
     opset: int = 18
     limit_seconds: float = 900
 
@@ -85,32 +73,31 @@ def export_model(job: ExportJob, progress: Progress) -> Export:
     weights = read_artifact(job.weights, "weights")
     spec = spec_of(weights)
     inputs = _inputs(job, entry, weights, spec)
-    key = artifact_key(KIND, inputs)
-    folder = job.exports / f"{spec.architecture}-{spec.size}-{job.exporter}-{key[:12]}"
-    finished = find_artifact(folder, KIND, inputs)
-    if finished and not finished.manifest.facts.get("try_again"):
-        return record_of(finished)
     label = f"exporting {spec.architecture} at {spec.size} by {job.exporter}"
-    progress(label, 0, 1)
-    with work_folder(job.exports, folder.name) as work:
-        record, try_again = _attempt(_Attempt(job, entry, weights, spec, key, work), progress)
-        file_export(folder, inputs, record, work, try_again=try_again)
-    progress(label, 1, 1)
-    return record
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        progress(label, 0, 1)
+        attempt = _Attempt(job, entry, weights, spec, artifact_key(KIND, inputs), work)
+        record, try_again = _attempt(attempt, progress)
+        progress(label, 1, 1)
+        return facts_of(record, try_again=try_again)
+
+    name = f"{spec.architecture}-{spec.size}-{job.exporter}"
+    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=_versions(entry)))
 
 
-def usable_exports(exports: Path) -> list[tuple[Export, Path]]:
-    """The records and files of all exports below a folder that passed every check; a failed one is not among
+def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
+    """The records and files of all exports of a store that passed every check; a failed one is not among
     them and must not be timed or offered.
 
     Raises:
         ArtifactError: a file is not the one that was written.
     """
-    found = (read_artifact(path.parent, KIND) for path in sorted(exports.glob("*/manifest.json")))
+    found = (read_artifact(path.parent, KIND) for path in sorted(exports.folder.glob(f"*/{MANIFEST}")))
     return [(record_of(one), one.file(MODEL_FILE)) for one in found if record_of(one).status == "ok"]
 
 
-def usable_model(record: Export, exports: Path) -> Path:
+def usable_model(record: Export, exports: Store) -> Path:
     """The file of one export.
 
     Raises:
@@ -125,9 +112,9 @@ def usable_model(record: Export, exports: Path) -> Path:
     return read_artifact(artifact_folder(record, exports), KIND).file(MODEL_FILE)
 
 
-def artifact_folder(record: Export, exports: Path) -> Path:
+def artifact_folder(record: Export, exports: Store) -> Path:
     """Where an export is filed, with its inspection and log; a failed one too."""
-    return exports / f"{record.architecture}-{record.size}-{record.exporter}-{record.key[:12]}"
+    return exports.folder / f"{record.architecture}-{record.size}-{record.exporter}-{record.key[:KEY_CHARACTERS]}"
 
 
 def record_of(artifact: Artifact) -> Export:
@@ -171,7 +158,7 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
     )
     message: Message = {
         "exporter": job.exporter,
-        "spec": cast("JsonValue", attempt.spec.to_dict()),
+        "spec": attempt.spec.to_dict(),
         "opset": job.opset,
         "key": attempt.key,
         "weights_key": attempt.weights.key,
@@ -206,31 +193,25 @@ def _failed(attempt: _Attempt, reason: str) -> Export:
     )
 
 
-def file_export(folder: Path, inputs: dict[str, JsonValue], record: Export, work: Path, *, try_again: bool) -> None:
-    """Move what was made into an artifact."""
-
-    def fill(destination: Path) -> dict[str, JsonValue]:
-        for path in work.iterdir():
-            shutil.move(path, destination / path.name)
-        return {
-            "status": record.status,
-            "reason": record.reason,
-            "try_again": try_again,
-            "record": record.model_dump(mode="json"),
-        }
-
-    write_artifact(folder, KIND, inputs, made_by=record.made_by, fill=fill)
+def facts_of(record: Export, *, try_again: bool) -> dict[str, JsonValue]:
+    """What the manifest of an export says of it."""
+    return {
+        "status": record.status,
+        "reason": record.reason,
+        TRY_AGAIN: try_again,
+        "record": record.model_dump(mode="json"),
+    }
 
 
 def _inputs(job: ExportJob, entry: Entry, weights: Artifact, spec: ModelSpec) -> dict[str, JsonValue]:
     """All that determines the file and its checks."""
     return {
-        "spec": cast("JsonValue", spec.to_dict()),
+        "spec": spec.to_dict(),
         "weights": weights.key,
         "exporter": job.exporter,
         "opset": job.opset,
         "images": file_sha256_of_images(job.images),
-        "versions": cast("JsonValue", _versions(entry)),
+        "versions": dict(_versions(entry)),
     }
 
 
@@ -241,15 +222,3 @@ def _versions(entry: Entry) -> dict[str, str]:
     if environment.is_file():
         found["environment"] = toolenv.requirements_hash(environment)
     return {**found, "assay": __version__}
-
-
-@contextmanager
-def work_folder(exports: Path, name: str) -> Iterator[Path]:
-    """A folder for an attempt, gone afterwards."""
-    with reporting_disk_errors(exports):
-        exports.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=exports, prefix=temporary_prefix(exports / name)))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

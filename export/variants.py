@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
 
@@ -14,7 +13,7 @@ from assay.errors import FailedError, WorkerError
 from assay.jobs import Message, read_answer, run_job
 from assay.registry import EXPORTERS, installed_versions
 from assay.results import Calibration, Export
-from assay.store import artifact_key, file_sha256, find_artifact, read_artifact
+from assay.store import artifact_key, file_sha256, read_artifact
 from export.quantize import Int8Settings
 from export.reference import CPU_ONLY, LOGITS, ReferenceRequest, reference_artifact, spec_of
 from export.run import (
@@ -22,11 +21,9 @@ from export.run import (
     LOG_FILE,
     ExportJob,
     Progress,
-    artifact_folder,
-    file_export,
+    facts_of,
     record_of,
     usable_model,
-    work_folder,
 )
 
 
@@ -72,26 +69,25 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
         "calibration": file_sha256(variant.calibration),
         "images": file_sha256(job.images),
         "settings": {"percentile": variant.settings.percentile, "left out": list(variant.settings.leave_out)},
-        "versions": cast("JsonValue", {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}),
+        "versions": {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__},
     }
     key = artifact_key(KIND, inputs)
     blank = _blank(variant, key)
-    folder = artifact_folder(blank, job.exports)
-    finished = find_artifact(folder, KIND, inputs)
-    if finished and not finished.manifest.facts.get("try_again"):
-        return record_of(finished)
     label = f"making {variant.precision} of {source.architecture} at {source.size} by {source.exporter}"
-    progress(label, 0, 1)
-    with work_folder(job.exports, folder.name) as work:
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        progress(label, 0, 1)
         try:
             record, try_again = _run(variant, blank, work, progress), False
         except WorkerError as error:
             record, try_again = blank.model_copy(update={"reason": str(error)}), True
         except FailedError as error:
             record, try_again = blank.model_copy(update={"reason": str(error)}), False
-        file_export(folder, inputs, record, work, try_again=try_again)
-    progress(label, 1, 1)
-    return record
+        progress(label, 1, 1)
+        return facts_of(record, try_again=try_again)
+
+    name = f"{source.architecture}-{source.size}-{variant.label}"
+    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=source.made_by))
 
 
 def _blank(variant: VariantJob, key: str) -> Export:
@@ -130,7 +126,7 @@ def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> 
     )
     message: Message = {
         "source": str(usable_model(variant.source, job.exports)),
-        "spec": cast("JsonValue", spec_of(read_artifact(job.weights, "weights")).to_dict()),
+        "spec": spec_of(read_artifact(job.weights, "weights")).to_dict(),
         "record": blank.model_dump(mode="json"),
         "images": str(job.images),
         "reference": str(reference),

@@ -71,6 +71,17 @@ def test_only_framework_files_load_a_framework_when_imported(module: str) -> Non
     assert not set(imports(path, at_import_time=True)) & FRAMEWORKS
 
 
+def test_the_store_is_the_only_place_that_finds_or_makes_an_artifact() -> None:
+    inside = {"find_artifact", "write_artifact"}
+    named = {
+        str(path.relative_to(ROOT))
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and node.id in inside) or (isinstance(node, ast.alias) and node.name in inside)
+    }
+    assert named == {"assay/store.py"}
+
+
 @pytest.mark.parametrize("script", ["export.jax2tf_script", "export.user_jax2tf_script"])
 def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there(script: str) -> None:
     """Nothing of pydantic, rich or polars: the list of such an environment holds what converts, and numpy."""

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from assay.arrays_on_disk import load_array, map_array
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.registry import DATASETS
-from assay.store import MANIFEST, Artifact, Manifest, artifact_key, find_or_write_artifact
+from assay.store import MANIFEST, Artifact, Manifest, Store
 from assay.texts import printable
 from assay.texts_on_disk import read_bytes
 from assay.wrong_records import mistake_in
@@ -174,7 +174,6 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
     """
     source = find_source(request, progress)
     inputs = {**source.identity, "name": source.name, "size": request.size, "limit": request.limit}
-    folder = request.cache / f"{source.name}-{request.size}-{artifact_key('dataset', inputs)[:12]}"
 
     def fill(work: Path) -> dict[str, JsonValue]:
         splits = choose(source, request.limit)
@@ -187,7 +186,8 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
         labels_of = {name: chosen.labels for name, chosen in splits.items()}
         return Facts.of(source, digest.hexdigest(), labels_of).model_dump(mode="json")
 
-    return find_or_write_artifact(folder, "dataset", inputs, made_by={"numpy": np.__version__}, fill=fill)
+    name, made_by = f"{source.name}-{request.size}", {"numpy": np.__version__}
+    return Store(request.cache, shared=True).kept("dataset", inputs, fill, name=name, made_by=made_by)
 
 
 def open_dataset(folder: Path) -> Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -12,20 +11,22 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay.jobs import Channel, Message, serve_job
-from assay.registry import FRAMEWORKS, installed_versions
+from assay.registry import FRAMEWORKS
 from assay.results import Training
 from assay.spec import ModelSpec
-from assay.store import artifact_key, write_artifact
+from assay.store import artifact_key
 from train.architectures import parameters
 from train.batches import Batches
 from train.data import open_dataset
-from train.loop import Checkpoint, Progress, all_logits, train
+from train.loop import Checkpoint, all_logits, train
 from train.metrics import classification_metrics
 from train.recipe import Recipe
 from train.trainer import Trainer
 from train.weights import NORM_EPSILON, Weights, initial_weights, load_weights, save_weights
 
 WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
+PLACES = {"dataset", "start", "out", "unfinished"}
+"""Fields of a request that say where things are, and nothing of what comes out."""
 
 
 class TrainingRequest(BaseModel):
@@ -37,7 +38,8 @@ class TrainingRequest(BaseModel):
         start: weights file to begin with; None begins with `initial_weights`.
         start_key: key of the training those come from.
         parity_steps: above 0, do only this many steps and give back their losses.
-        out: folder the weights artifact goes to.
+        out: folder that takes the weights and the record.
+        unfinished: folder that keeps how far it got.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,11 +56,12 @@ class TrainingRequest(BaseModel):
     start_key: str | None = None
     parity_steps: int = 0
     out: Path
+    unfinished: Path
 
     def inputs(self) -> dict[str, JsonValue]:
         """What determines the weights."""
-        fields = self.model_dump(mode="json") | {"spec": cast("JsonValue", self.spec.to_dict())}
-        return {name: fields[name] for name in sorted(set(fields) - {"dataset", "start", "out"})}
+        fields = self.model_dump(mode="json") | {"spec": self.spec.to_dict()}
+        return {name: fields[name] for name in sorted(set(fields) - PLACES)}
 
     def first_weights(self) -> Weights:
         if self.start:
@@ -76,7 +79,7 @@ def work(message: Message, channel: Channel) -> Message:
     if request.parity_steps:
         return {"losses": cast("JsonValue", first_losses(make_trainer(), batches, request))}
     key = artifact_key("weights", request.inputs())
-    checkpoint = Checkpoint(request.out.parent / f".{request.out.name}.training", key)
+    checkpoint = Checkpoint(request.unfinished, key)
     progress, best = train(
         make_trainer,
         batches,
@@ -103,23 +106,16 @@ def work(message: Message, channel: Channel) -> Message:
         history=progress.history,
         test=metrics,
     )
-    keep(request, record, best, progress)
-    shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    keep(request, record, best)
     return cast("Message", record.model_dump(mode="json"))
 
 
-def keep(request: TrainingRequest, record: Training, best: Weights, progress: Progress) -> None:
-    """Write the weights artifact. BatchNorm's epsilon becomes the common one by moving the rest into the variance."""
+def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
+    """Write weights and record. BatchNorm's epsilon becomes the common one by moving the rest into the variance."""
     moved = np.float32(request.recipe.norm_epsilon - NORM_EPSILON)
     best = {name: a + moved if name.endswith(".norm.variance") else a for name, a in best.items()}
-
-    def fill(folder: Path) -> dict[str, JsonValue]:
-        save_weights(folder / WEIGHTS_FILE, best)
-        (folder / TRAINING_FILE).write_text(record.model_dump_json(indent=1), encoding="utf-8")
-        return {"test_accuracy": record.test.accuracy.value, "steps": progress.steps}
-
-    made_by = installed_versions(FRAMEWORKS[request.framework].packages)
-    write_artifact(request.out, "weights", request.inputs(), made_by=made_by, fill=fill)
+    save_weights(request.out / WEIGHTS_FILE, best)
+    (request.out / TRAINING_FILE).write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
 def first_losses(trainer: Trainer, batches: Batches, request: TrainingRequest) -> list[float]:

@@ -29,7 +29,7 @@ from pydantic import JsonValue
 
 from assay.arrays_on_disk import load_array
 from assay.errors import DataError
-from assay.store import Artifact, artifact_key, find_or_write_artifact
+from assay.store import Artifact, Store
 from train.archive import Member, Read, list_members, reading, reporting_damage
 from train.data import SPLITS, DataRequest, Progress
 from train.sources import Pieces, Positions, Records, Source, remembered_digest, write_array
@@ -185,7 +185,6 @@ def _store_crops(
 ) -> Artifact:
     """The decoded centre crops of all images, in the order of the members, from the cache or made now."""
     inputs = {**content, "crop": CROP, "members": hashlib.sha256(repr(members).encode()).hexdigest()}
-    folder = cache / f"pbc-crops-{artifact_key('crops', inputs)[:12]}"
     digests: list[bytes] = []
 
     def decoded() -> Pieces:
@@ -202,7 +201,8 @@ def _store_crops(
         np.save(work / "digests.npy", np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32))
         return {"images": len(members)}
 
-    return find_or_write_artifact(folder, "crops", inputs, made_by={"pillow": PIL.__version__}, fill=fill)
+    made_by = {"pillow": PIL.__version__}
+    return Store(cache, shared=True).kept("crops", inputs, fill, name="pbc-crops", made_by=made_by)
 
 
 def _decode(archive: Path, read: Read, member: Member) -> NDArray[np.uint8]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from pydantic import JsonValue
+
 from assay.jobs import Message, read_answer, run_job
+from assay.registry import FRAMEWORKS, installed_versions
 from assay.results import Parity, Training
-from assay.store import Artifact, find_artifact
+from assay.store import Artifact, Store
 from train.job import TRAINING_FILE, TrainingRequest
 
 OnEvent = Callable[[Message], None]
@@ -20,28 +24,35 @@ MINUTES_EXCEEDED = 4
 """So many times the minutes that a training may last: it plans by its first steps, and evaluates beside them."""
 
 
-def train_model(request: TrainingRequest, images: int, log: Path, on_event: OnEvent | None = None) -> Training:
+def train_model(
+    request: TrainingRequest, store: Store, name: str, images: int, log: Path, on_event: OnEvent | None = None
+) -> Training:
     """The training asked for, done now or found finished.
 
     Args:
+        store: takes the weights, under the name.
         images: to train on, which its time limit is proportionate to.
 
     Raises:
         AssayError: the training's own error.
         WorkerError: its process crashed or was killed; what it had evaluated is kept and used by the next try.
     """
-    finished = find_artifact(request.out, "weights", request.inputs())
-    if finished:
-        return training_record(finished)
-    message = run_job(
-        "train.job",
-        request.model_dump(mode="json"),
-        log,
-        limit_seconds=limit_seconds(request, images),
-        silence_seconds=SILENCE_SECONDS,
-        on_event=on_event,
-    )
-    return read_answer(Training, message, "train.job")
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        message = run_job(
+            "train.job",
+            request.model_copy(update={"out": work}).model_dump(mode="json"),
+            log,
+            limit_seconds=limit_seconds(request, images),
+            silence_seconds=SILENCE_SECONDS,
+            on_event=on_event,
+        )
+        return {"test_accuracy": read_answer(Training, message, "train.job").test.accuracy.value}
+
+    made_by = installed_versions(FRAMEWORKS[request.framework].packages)
+    kept = store.kept("weights", request.inputs(), fill, name=name, single=True, made_by=made_by)
+    shutil.rmtree(request.unfinished, ignore_errors=True)
+    return training_record(kept)
 
 
 def limit_seconds(request: TrainingRequest, images: int) -> float:

@@ -13,7 +13,7 @@ from assay.arrays_on_disk import load_array
 from assay.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
 from assay.errors import FailedError
 from assay.numbers import margin
-from assay.store import file_sha256, find_artifact, write_artifact
+from assay.store import file_sha256
 from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
 from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
 from bench.run import Run, Subject
@@ -174,15 +174,14 @@ def _boundary(run: Run, subject: Subject, images: NDArray[np.float32], work: Pat
     """Images at the decision boundary, found once for the same weights and starting images."""
     start = _saved("start", images, work)
     inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
-    folder = run.folder / "references" / f"boundary-{subject.spec.architecture}-{subject.spec.size}"
+    name = f"boundary-{subject.spec.architecture}-{subject.spec.size}"
 
     def fill(place: Path) -> dict[str, JsonValue]:
         run.narrator.tell("pushing images to the decision boundary")
         margins = find_boundary(subject.weights, start.path, place / "images.npy", place / "job.log")
         return {"largest_margin": max(margins)}
 
-    kept = find_artifact(folder, "boundary", inputs)
-    found = kept or write_artifact(folder, "boundary", inputs, made_by={}, fill=fill)
+    found = run.store("references").kept("boundary", inputs, fill, name=name, single=True)
     return Inputs(BOUNDARY, found.file("images.npy"), len(images))
 
 
@@ -196,4 +195,4 @@ def _reference(
     run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
 ) -> Path:
     request = ReferenceRequest(subject.weights, inputs.path, framework, dtype, finite)
-    return reference_artifact(request, run.folder / "references", run.narrator.bar).file(LOGITS)
+    return reference_artifact(request, run.store("references"), run.narrator.bar).file(LOGITS)

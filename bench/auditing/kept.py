@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from assay.audit import ModelAudit
 from assay.registry import RUNTIMES, installed_versions
-from assay.store import artifact_key, find_artifact, write_artifact
+from assay.store import TRY_AGAIN, Store
 from bench.fingerprint import fingerprint
 from bench.workers import Candidate
 
@@ -58,25 +58,16 @@ def determined_by(
     }
 
 
-def kept_or_made(folder: Path, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
+def kept_or_made(store: Store, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
     """The audit of an earlier run with the same inputs, else the one that `make` makes.
 
-    Not kept are those that lack something, since what failed may have been a process, and those that followed a wrong
-    export to its node, since their repro may be gone.
-
-    Args:
-        folder: of kept audits; each has a folder of its own below it.
+    Made again next time are those that lack something, since what failed may have been a process, and those that
+    followed a wrong export to its node, since their repro may be gone.
     """
-    where = folder / artifact_key("audit", inputs)[:12]
-    kept = find_artifact(where, "audit", inputs)
-    if kept:
-        return kept.record(ModelAudit, FILE)
-    made = make()
 
     def fill(work: Path) -> dict[str, JsonValue]:
+        made = make()
         (work / FILE).write_text(made.model_dump_json(indent=1), encoding="utf-8")
-        return {"model": made.name}
+        return {"model": made.name, TRY_AGAIN: bool(made.missing or made.localisations)}
 
-    if not made.missing and not made.localisations:
-        write_artifact(where, "audit", inputs, made_by={}, fill=fill)
-    return made
+    return store.kept("audit", inputs, fill).record(ModelAudit, FILE)

@@ -54,7 +54,7 @@ def _followed(
     run: Run, subject: Subject, export: Export, comparisons: Sequence[Comparison], work: Path
 ) -> list[Localisation]:
     """Where one export goes wrong, or the runtimes that run it wrongly."""
-    file = artifact_folder(export, run.folder / "onnx") / MODEL_FILE
+    file = artifact_folder(export, run.store("onnx")) / MODEL_FILE
     if not file.is_file():
         return []
     images, layout = run.images(subject.spec.size), export.made_by["layout"]

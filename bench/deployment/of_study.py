@@ -15,7 +15,7 @@ from assay.errors import ArtifactError, InputError
 from assay.results import Cell, DataSummary
 from assay.served import Tensor, as_records
 from assay.spec import ModelSpec
-from assay.store import read_artifact
+from assay.store import Store, read_artifact
 from assay.texts import printable
 from bench.deployment.answers import judge_answers, reference_images
 from bench.deployment.config import most_records
@@ -48,7 +48,7 @@ class _Parts:
     request: ContractRequest
     dataset: Dataset
     weights: Path
-    references: Path
+    references: Store
 
 
 def study_subject(study: Study, name: str) -> Subject:
@@ -62,7 +62,7 @@ def study_subject(study: Study, name: str) -> Subject:
     cell = servable_cell(study.results, name)
     audit, _ = audited_comparisons(study.audit, cell)
     export = export_of(study.results, cell)
-    model = usable_model(export, study.folder / "onnx")
+    model = usable_model(export, Store(study.folder / "onnx"))
     check_hash(model, audit.models.get(f"onnx@{export.exporter}", "none"))
     weights = _weights(study, cell, audit)
     folder = _dataset_folder(study, cell.size)
@@ -84,7 +84,7 @@ def study_subject(study: Study, name: str) -> Subject:
         threads=cell.threads,
         most_records=most_records(curve),
     )
-    parts = _Parts(cell, audit, request, dataset, weights, study.folder / "references")
+    parts = _Parts(cell, audit, request, dataset, weights, Store(study.folder / "references"))
     return Subject(
         results=study.results,
         cell=cell,

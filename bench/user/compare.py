@@ -84,13 +84,14 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
             look = partial(say_if_busy, group.settings.cores, narrator.note)
-            units = work.folder / "units"
-            measured = measure([group], budget, units, narrator.tell, again=wanted.again, before_first=look)
+            measured = measure(
+                [group], budget, work.store("units"), narrator.tell, again=wanted.again, before_first=look
+            )
         cells = _cells(work, brought, group, exports, files, measured)
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
-                work.folder / "attribution",
+                work.store("attribution"),
                 wanted.opset,
                 _command_seconds(work),
                 ATTRIBUTION_SHARE * wanted.minutes * 60,

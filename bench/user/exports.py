@@ -23,7 +23,7 @@ from assay.records import Record
 from assay.registry import USER_EXPORTERS, installed_versions
 from assay.results import Agreement, Export
 from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS, limits_told
-from assay.store import Artifact, artifact_key, find_artifact, reporting_disk_errors, write_artifact, write_atomically
+from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.ties import Decider, read_deciders
 from assay.user.model import Tensor, UserModel
 from assay.values import is_whole
@@ -178,7 +178,7 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
 
 def folder_of(folder: Path, route: str, key: str) -> Path:
     """Where the export by one route is filed."""
-    return folder / "onnx" / f"{route}-{key[:12]}"
+    return folder / "onnx" / f"{route}-{key[:KEY_CHARACTERS]}"
 
 
 def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
@@ -195,7 +195,6 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         "versions": dict(installed_versions(sorted({*packages, "onnx", "onnxruntime"}))),
     }
     key = artifact_key(KIND, inputs)
-    place = folder_of(work.folder, route, key)
 
     def fill(folder: Path) -> dict[str, JsonValue]:
         environment = ENVIRONMENTS / f"{route}.txt"
@@ -214,7 +213,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
 
     work.narrator.tell(f"exporting by {route}")
     try:
-        found = find_artifact(place, KIND, inputs) or write_artifact(place, KIND, inputs, made_by={}, fill=fill)
+        found = work.store("onnx").kept(KIND, inputs, fill, name=route)
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assay.disk import short_name
+from assay.store import Store
 from assay.user.model import Declared, Location
 from bench.progress import Narrator
 
@@ -62,6 +63,10 @@ class Work:
     seconds: dict[str, float] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0
+
+    def store(self, room: str) -> Store:
+        """What the comparison keeps in one of its folders: "onnx", "units", "attribution"."""
+        return Store(self.folder / room)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

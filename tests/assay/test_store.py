@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError, InputError
-from assay.store import MANIFEST, artifact_key, find_artifact, read_artifact, write_artifact, write_atomically
+from assay.store import (
+    MANIFEST,
+    TRY_AGAIN,
+    Fill,
+    Store,
+    artifact_key,
+    find_artifact,
+    read_artifact,
+    write_artifact,
+    write_atomically,
+)
 
 INPUTS: dict[str, JsonValue] = {"seed": 1, "spec": {"size": 28}}
 
@@ -77,6 +87,67 @@ def test_a_failed_writer_leaves_the_finished_one(tmp_path: Path) -> None:
         write_artifact(tmp_path / "a", "thing", INPUTS, made_by={}, fill=fail)
     assert read_artifact(tmp_path / "a", "thing").file("file.txt").read_text() == "content"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def counted(made: list[str], facts: dict[str, JsonValue] | None = None) -> Fill:
+    """Writes one file, which says how often something was made."""
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        made.append("made")
+        (work / "file.txt").write_text(str(len(made)))
+        return facts or {}
+
+    return fill
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_kept_is_made_once_and_again_for_other_inputs(tmp_path: Path, shared: bool) -> None:
+    made: list[str] = []
+    store = Store(tmp_path, shared=shared)
+    assert store.found("thing", INPUTS, "name") is None
+    first = store.kept("thing", INPUTS, counted(made), name="name")
+    assert store.kept("thing", INPUTS, counted(made), name="name") == first == store.found("thing", INPUTS, "name")
+    other = store.kept("thing", INPUTS | {"seed": 2}, counted(made), name="name")
+    assert made == ["made", "made"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"name-{one.key[:12]}" for one in (first, other))
+
+
+def test_a_single_one_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    made: list[str] = []
+    for seed in (1, 2):
+        Store(tmp_path).kept("thing", INPUTS | {"seed": seed}, counted(made), name="name", single=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+    assert (tmp_path / "name" / "file.txt").read_text() == "2"
+
+
+def test_what_may_end_otherwise_is_kept_and_made_again(tmp_path: Path) -> None:
+    made: list[str] = []
+    store = Store(tmp_path)
+    store.kept("thing", INPUTS, counted(made, {TRY_AGAIN: True}))
+    assert store.found("thing", INPUTS) is not None
+    store.kept("thing", INPUTS, counted(made, {TRY_AGAIN: False}))
+    assert store.kept("thing", INPUTS, counted(made)).file("file.txt").read_text() == "2"
+
+
+@pytest.mark.parametrize(("anew", "times"), [(True, 2), (False, 1), (lambda artifact: artifact.key == "", 1)])
+def test_who_asks_may_say_that_it_is_made_anew(tmp_path: Path, anew: bool, times: int) -> None:
+    made: list[str] = []
+    store = Store(tmp_path)
+    store.kept("thing", INPUTS, counted(made))
+    (found,) = tmp_path.iterdir()
+    (found / "file.txt").write_text("damaged" if anew is True else "1")
+    store.kept("thing", INPUTS, counted(made), anew=anew)
+    assert len(made) == times
+
+
+def test_what_fails_while_it_is_made_is_not_kept(tmp_path: Path) -> None:
+    def fail(work: Path) -> dict[str, JsonValue]:
+        (work / "half.txt").write_text("half")
+        raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        Store(tmp_path, shared=True).kept("thing", INPUTS, fail)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_way_is_one_clear_error(tmp_path: Path) -> None:

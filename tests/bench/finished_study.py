@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from assay.audit import Audit, ModelAudit
 from assay.results import Cell, Export, Results
 from assay.spec import ModelSpec
-from assay.store import file_sha256, write_artifact
+from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
 from bench.auditing.judge import judged, measured_or_reason, tolerance_for
 from bench.auditing.runs import Call
@@ -80,7 +80,7 @@ def _make_study(root: Path) -> Path:
         return {}
 
     artifact = write_artifact(weights, "weights", {"spec": dict(spec.to_dict())}, made_by={}, fill=fill)
-    job = ExportJob(EXPORTER, weights, run.images(28), folder / "onnx", folder / "references")
+    job = ExportJob(EXPORTER, weights, run.images(28), run.store("onnx"), run.store("references"))
     export = export_model(job, silent)
     assert export.status == "ok", export.reason
     results = _results(export, artifact.key, run)
@@ -130,9 +130,9 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
     images, labels = root / "test.npy", root / "labels.npy"
     np.save(images, normalise(test.images))
     np.save(labels, test.labels)
-    model = usable_model(export, folder / "onnx")
+    model = usable_model(export, run.store("onnx"))
     reference, native = (
-        reference_artifact(ReferenceRequest(weights, images, "torch", kind), folder / "references", silent).file(
+        reference_artifact(ReferenceRequest(weights, images, "torch", kind), Store(folder / "references"), silent).file(
             "logits.npy"
         )
         for kind in ("float64", "float32")

@@ -10,6 +10,7 @@ import pytest
 from assay.records import Interval
 from assay.results import Cell
 from assay.spec import Settings
+from assay.store import Store
 from bench.attribute import PROCESSES, Place, attribute_all
 from bench.trials import Group
 from bench.workers import Candidate
@@ -37,7 +38,7 @@ def timed(group: Group) -> list[Cell]:
 def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Path) -> None:
     """Each leaves its answers in a folder of its own, and the next run takes them from there."""
     told: list[str] = []
-    place = Place(tmp_path, 18, 60.0)
+    place = Place(Store(tmp_path), 18, 60.0)
     found = attribute_all([group], timed(group), place, told.append).attributions
     assert [one.profiled.processes for one in found] == [PROCESSES, PROCESSES]
     assert [one.skeleton.processes for one in found] == [PROCESSES, PROCESSES]
@@ -50,7 +51,7 @@ def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Pa
 
 
 def test_where_time_is_short_every_runtime_has_one_process(group: Group, tmp_path: Path) -> None:
-    place = replace(Place(tmp_path, 18, 60.0), seconds=0.0)
+    place = replace(Place(Store(tmp_path), 18, 60.0), seconds=0.0)
     found = attribute_all([group], timed(group), place, lambda _: None).attributions
     assert [one.profiled.processes for one in found] == [1, 1]
     assert found[0].profiled.kernel_ms is not None

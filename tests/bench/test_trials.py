@@ -14,6 +14,7 @@ import pytest
 from assay.errors import WorkerError
 from assay.results import SAMPLE_COLUMNS, Comparison
 from assay.spec import ModelSpec, Settings
+from assay.store import Store
 from assay.user.model import Location, Tensor, UserModel
 from bench import precision
 from bench.schedule import Budget, Measured, measure
@@ -139,10 +140,10 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
     told: list[str] = []
     budget = Budget(seconds=60, processes=2, call_seconds=60, blocks=3)
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
-    first = measure([small], budget, tmp_path / "units", told.append)
+    first = measure([small], budget, Store(tmp_path / "units"), told.append)
     assert first.samples["process"].unique().sort().to_list() == [0, 1]
     told.clear()
-    again = measure([small], budget, tmp_path / "units", told.append)
+    again = measure([small], budget, Store(tmp_path / "units"), told.append)
     assert told == []
     assert again.samples.equals(first.samples)
     assert again.seconds == first.seconds
@@ -156,7 +157,7 @@ def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, t
     def timed(*, again: bool = False) -> Measured:
         told.clear()
         return measure(
-            [small], budget, tmp_path / "units", silent, again=again, before_first=lambda: told.append("looked")
+            [small], budget, Store(tmp_path / "units"), silent, again=again, before_first=lambda: told.append("looked")
         )
 
     first = timed()
@@ -181,7 +182,7 @@ def test_processes_are_added_where_an_interval_is_too_wide(
     candidates = (null, eager, Candidate("torch.channels_last", "", eager.model))
     small = Group(group.name, candidates, (1,), group.settings, group.images)
     never = Budget(600, 2, 60, 2, precision=1e-9, most_processes=3)
-    found = measure([small], never, tmp_path / "units", silent)
+    found = measure([small], never, Store(tmp_path / "units"), silent)
     processes = dict(found.samples.group_by("cell").agg(polars.col("process").n_unique()).iter_rows())
     assert {cell.split("/")[-1]: count for cell, count in processes.items()} == {
         "null": 2,
@@ -189,11 +190,11 @@ def test_processes_are_added_where_an_interval_is_too_wide(
         "torch.channels_last": 3,
     }
     monkeypatch.setattr(precision, "OUT_OF_THE_RUNNING", 1e9)  # on a busy machine these two may be far apart
-    three = measure([small], Budget(600, 3, 60, 2, processes_of_slower=2), tmp_path / "units", silent)
+    three = measure([small], Budget(600, 3, 60, 2, processes_of_slower=2), Store(tmp_path / "units"), silent)
     assert three.samples.equals(found.samples), "a third process that is planned is of what has a framework alone"
     told: list[str] = []
     content = Budget(600, 2, 60, 2, precision=1e9, most_processes=3)
-    assert measure([small], content, tmp_path / "units", told.append).samples["process"].max() == 1
+    assert measure([small], content, Store(tmp_path / "units"), told.append).samples["process"].max() == 1
     assert told == [], "the first two processes are kept, and no third is wanted"
 
 
@@ -204,7 +205,7 @@ def test_a_clock_that_goes_backwards_is_refused() -> None:
 
 def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
-    found = measure([small], Budget(0.0, 3, 60, 3), tmp_path / "units", silent)
+    found = measure([small], Budget(0.0, 3, 60, 3), Store(tmp_path / "units"), silent)
     assert found.samples.is_empty()
     assert {fact.reason for fact in found.facts} == {BUDGET_SPENT}
     cells = cells_of([small], found.facts, found.samples, {}, {small.name: "key"})

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from assay.results import Export
 from assay.spec import ModelSpec
-from assay.store import write_artifact
+from assay.store import Store, write_artifact
 from export.reference import ReferenceRequest, reference_artifact
 from export.run import ExportJob, artifact_folder, export_model
 from tests.contract.training_steps import moved_weights
@@ -36,8 +36,8 @@ class Workspace:
     folder: Path
 
     @property
-    def exports(self) -> Path:
-        return self.folder / "exports"
+    def exports(self) -> Store:
+        return Store(self.folder / "exports")
 
     def job(self, exporter: str, opset: int = 18, limit_seconds: float = 300) -> ExportJob:
         return ExportJob(
@@ -45,7 +45,7 @@ class Workspace:
             weights=self.folder / "weights",
             images=self.folder / "images.npy",
             exports=self.exports,
-            references=self.folder / "references",
+            references=Store(self.folder / "references"),
             opset=opset,
             limit_seconds=limit_seconds,
         )

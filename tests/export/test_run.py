@@ -15,6 +15,7 @@ import pytest
 
 from assay.errors import ArtifactError, ExportFailedError, InputError
 from assay.results import Export
+from assay.store import Store
 from export import run
 from export.run import ExportJob, artifact_folder, export_model, usable_exports, usable_model
 from tests.export.models import Workspace, silent, workspace
@@ -52,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture
 def job(place: Workspace, tmp_path: Path) -> ExportJob:
     """A job whose references are there and whose exports go elsewhere."""
-    return replace(place.job("torch-script"), exports=tmp_path / "exports")
+    return replace(place.job("torch-script"), exports=Store(tmp_path / "exports"))
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_an_exporter_that_fails_costs_its_own_record(
     assert usable_exports(job.exports) == []
     with pytest.raises(ExportFailedError, match="may not be used"):
         usable_model(record, job.exports)
-    assert [path.name for path in job.exports.iterdir()] == [artifact_folder(record, job.exports).name]
+    assert [path.name for path in job.exports.folder.iterdir()] == [artifact_folder(record, job.exports).name]
     assert runs_of_a_second_call(job, monkeypatch) == tried_again
 
 
@@ -159,4 +160,4 @@ def test_what_the_user_gave_is_named_when_it_is_wrong(job: ExportJob, tmp_path: 
         export_model(replace(job, weights=tmp_path), silent)
     (tmp_path / "a file").write_text("in the way")
     with pytest.raises(InputError, match="a file"):
-        export_model(replace(job, exports=tmp_path / "a file"), silent)
+        export_model(replace(job, exports=Store(tmp_path / "a file")), silent)

@@ -17,7 +17,7 @@ from assay.errors import ArtifactError, InputError
 from assay.locks import replacing, working_in
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results
 from assay.selfcheck import SELFCHECK_FILE
-from assay.store import MANIFEST, find_or_write_artifact, read_artifact, write_artifact
+from assay.store import MANIFEST, Store, read_artifact, write_artifact
 from bench.cli.main import app
 from bench.conductor import write_results
 from bench.schedule import Measured
@@ -140,7 +140,7 @@ def test_what_two_studies_share_is_made_once(tmp_path: Path) -> None:
         return {}
 
     def make() -> None:
-        find_or_write_artifact(tmp_path / "data", "dataset", {}, made_by={}, fill=fill)  # type: ignore[arg-type]
+        Store(tmp_path, shared=True).kept("dataset", {}, fill, name="data", single=True)
 
     makers = [threading.Thread(target=make) for _ in range(4)]
     for one in makers:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from assay.audit import ModelAudit
 from assay.spec import ModelSpec
+from assay.store import Store
 from bench.auditing.kept import Identity, determined_by, kept_or_made
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
@@ -27,8 +28,8 @@ def test_a_passing_audit_is_read_again_whole(tmp_path: Path) -> None:
     (audit,) = sample_audit(wrong=False).models
     inputs: dict[str, JsonValue] = {"models": "a"}
     calls: list[str] = []
-    assert kept_or_made(tmp_path, inputs, making(audit, calls)) == audit
-    assert kept_or_made(tmp_path, inputs, making(audit, calls)) == audit
+    assert kept_or_made(Store(tmp_path), inputs, making(audit, calls)) == audit
+    assert kept_or_made(Store(tmp_path), inputs, making(audit, calls)) == audit
     assert len(calls) == 1
 
 
@@ -36,7 +37,7 @@ def test_other_inputs_are_another_audit_and_both_are_kept(tmp_path: Path) -> Non
     (audit,) = sample_audit(wrong=False).models
     calls: list[str] = []
     for name in ("a", "b", "a", "b"):
-        kept_or_made(tmp_path, {"models": name}, making(audit, calls))
+        kept_or_made(Store(tmp_path), {"models": name}, making(audit, calls))
     assert len(calls) == 2
 
 
@@ -46,7 +47,7 @@ def test_one_that_lacks_something_or_left_a_repro_is_made_again(tmp_path: Path) 
     for audit in (located, crashed):
         calls: list[str] = []
         for _ in range(2):
-            assert kept_or_made(tmp_path, {"models": "a"}, making(audit, calls)) == audit
+            assert kept_or_made(Store(tmp_path), {"models": "a"}, making(audit, calls)) == audit
         assert len(calls) == 2
 
 
@@ -56,7 +57,7 @@ def test_one_that_fails_and_is_whole_is_kept(tmp_path: Path) -> None:
     assert audit.failures()
     calls: list[str] = []
     for _ in range(2):
-        assert kept_or_made(tmp_path, {"models": "a"}, making(audit, calls)) == audit
+        assert kept_or_made(Store(tmp_path), {"models": "a"}, making(audit, calls)) == audit
     assert len(calls) == 1
 
 
