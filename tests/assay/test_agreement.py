@@ -174,3 +174,32 @@ def test_errors_that_measure_nothing_give_no_tolerance(scale: float, errors: dic
     found = tolerance_of_errors(scale, errors, 64)
     assert found.value == 0
     assert words in found.problem
+
+
+def test_a_difference_of_exactly_the_tolerance_passes() -> None:
+    reference = np.array([[1.0, -2.0], [4.0, 0.5]])
+    found = compare("edge", reference + np.array([[0.25, 0.5], [0.0, 0.125]]), reference, Tolerance(0.5, "given"))
+    assert (found.passed, found.max_absolute, found.max_relative) == (True, 0.5, 0.125)
+    assert not compare("beyond", reference + 0.5000001, reference, Tolerance(0.5, "given")).passed
+
+
+@pytest.mark.parametrize(
+    ("error", "tolerated"),
+    [
+        (0.0, FLOOR_ULPS * 2.0**-21),
+        (1e-5, 16e-5),
+        (1e-4, 4 * 2.0**-12),
+        (4 * 2.0**-12, 4 * 2.0**-12),
+    ],
+)
+def test_the_tolerance_is_sixteen_errors_between_sixteen_ulps_and_half_of_the_next_format(
+    error: float, tolerated: float
+) -> None:
+    """Of outputs up to 4, whose ulp is 2^-21. An error of the ceiling itself is still one of fp32."""
+    assert tolerance_of_errors(4.0, {"torch": error}, 64).value == pytest.approx(tolerated)
+
+
+def test_a_native_run_at_the_ceiling_still_counts_and_one_beyond_does_not() -> None:
+    reference = np.array([[1.0, -4.0]])
+    assert derive_tolerance(reference, {"torch": reference + 4 * CEILING}).problem == ""
+    assert derive_tolerance(reference, {"torch": reference + 4.001 * CEILING}).problem

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.agreement import derive_tolerance
-from assay.columns import columns_of, reason_against_columns
+from assay.columns import Columns, columns_of, reason_against_columns
 
 RECORDS = 16
 
@@ -87,3 +87,34 @@ def test_too_few_numbers_and_zeros_say_nothing() -> None:
     wrong[:, 2] += 0.1
     assert reason(exact, native, wrong) == ""
     assert columns_of(np.empty((0, 3)), np.empty((0, 3)), 1.0) == []
+
+
+def test_a_column_s_limit_is_its_share_of_the_tolerance_its_native_error_or_an_absolute_floor() -> None:
+    """Of an output up to 100 that is allowed 1e-3: a hundredth of it goes to a column up to 1, and 16 native errors if
+    they are more, but never more than the whole; 16 ulps at 1 to what is smaller still."""
+    reference = np.array([100.0, 1.0, 1.0, 1.0, 1e-3, 0.0]) * np.where(np.arange(RECORDS) % 2, 1, -1)[:, None]
+    native = np.array([0.0, 0.0, 2e-6, 1.0, 0.0, 0.0]) * np.ones((RECORDS, 1))
+    (found,) = columns_of(reference, native, 1e-3)
+    assert found.axis == 1
+    assert found.scales.tolist() == [100.0, 1.0, 1.0, 1.0, 1e-3, 0.0]
+    assert found.limits == pytest.approx([1e-3, 1e-5, 32e-6, 1e-3, 16 * 2.0**-23, 1e-3])
+
+
+def test_the_floor_of_an_output_below_one_is_on_its_own_scale() -> None:
+    (found,) = columns_of(np.full((RECORDS, 2), [2.0**-10, 2.0**-20]), np.zeros((RECORDS, 2)), 2.0**-20)
+    assert found.limits == pytest.approx([2.0**-20, 16 * 2.0**-33])
+
+
+def test_eight_numbers_in_two_columns_are_judged() -> None:
+    eight = np.ones((8, 2))
+    assert len(columns_of(eight, eight * 0, 1.0)) == 1
+    assert columns_of(eight[:7], eight[:7] * 0, 1.0) == []
+    assert columns_of(eight[:, :1], eight[:, :1] * 0, 1.0) == []
+    assert columns_of(eight, eight * 0, 0.0) == []
+
+
+def test_the_column_that_is_furthest_beyond_its_own_limit_is_named_and_the_limit_itself_passes() -> None:
+    found = [Columns(1, np.array([10.0, 1.0, 5.0]), np.array([0.5, 0.125, 0.25]))]
+    assert reason_against_columns(found, np.array([[0.5, 0.125, 0.25]])) == ""
+    said = reason_against_columns(found, np.array([[1.0, 0.125, 0.0], [0.0, 0.375, 0.375]]))
+    assert said == "column 1 of 3 differs by 0.375, 0.125 is tolerated on its own scale of 1"

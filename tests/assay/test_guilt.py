@@ -112,3 +112,15 @@ def test_levels_go_by_one_name() -> None:
     ]
     assert names == list(LEVELS)
     assert {name for name, _ in product(names, [0])} <= set(MAKERS)
+
+
+def test_two_that_agree_do_so_in_the_plural() -> None:
+    assert (
+        "(OpenVINO and onnx's reference evaluator agree)"
+        in guilt_of(outcomes(WRONG, openvino="agrees", evaluator="agrees")).said
+    )
+
+
+def test_a_level_that_alone_was_asked_goes_by_its_name() -> None:
+    said = guilt_of(outcomes({"no-opt": "differs"}, openvino="agrees")).said
+    assert said == "the file is right (OpenVINO agrees), ONNX Runtime is wrong at level no-opt"

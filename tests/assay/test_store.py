@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError, InputError
+from assay.records import Interval
 from assay.store import (
     MANIFEST,
     TRY_AGAIN,
@@ -20,6 +22,7 @@ from assay.store import (
     read_artifact,
     write_artifact,
     write_atomically,
+    write_together,
 )
 
 INPUTS: dict[str, JsonValue] = {"seed": 1, "spec": {"size": 28}}
@@ -163,3 +166,62 @@ def test_the_key_does_not_depend_on_order(inputs: dict[str, int]) -> None:
     turned = dict(reversed(inputs.items()))
     assert artifact_key("thing", inputs) == artifact_key("thing", turned)
     assert artifact_key("thing", inputs) != artifact_key("other", inputs)
+
+
+def test_the_key_of_the_same_inputs_stays_what_it_was() -> None:
+    """Were it made in another way, every finished artifact would be made again."""
+    text = '{"inputs":{"seed":1,"spec":{"size":28}},"kind":"thing"}'
+    assert artifact_key("thing", INPUTS) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_file_in_a_folder_of_an_artifact_is_verified_too(tmp_path: Path) -> None:
+    def fill(work: Path) -> dict[str, JsonValue]:
+        (work / "deep" / "down").mkdir(parents=True)
+        (work / "deep" / "down" / "file.txt").write_text("content")
+        return {}
+
+    made = write_artifact(tmp_path / "a", "thing", INPUTS, made_by={}, fill=fill)
+    assert list(made.manifest.files) == ["deep/down/file.txt"]
+    made.file("deep/down/file.txt").write_text("Content")
+    with pytest.raises(ArtifactError, match=r"file\.txt is not the file"):
+        read_artifact(tmp_path / "a", "thing")
+
+
+def test_what_was_expected_and_found_of_a_changed_file_is_told_in_short(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    (tmp_path / "a" / "file.txt").write_text("Content")
+    was, is_now = (hashlib.sha256(text.encode()).hexdigest()[:12] for text in ("content", "Content"))
+    with pytest.raises(ArtifactError, match=rf"expected sha256 {was}\.\.\., found sha256 {is_now}\.\.\."):
+        read_artifact(tmp_path / "a", "thing")
+
+
+def test_a_written_file_may_be_read_by_others_and_run_by_nobody(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "new" / "deep" / "file", b"content")
+    write_atomically(tmp_path / "new" / "deep" / "file", b"other")
+    assert (tmp_path / "new" / "deep" / "file").read_bytes() == b"other"
+    assert (tmp_path / "new" / "deep" / "file").stat().st_mode & 0o777 == 0o644
+    assert [one.name for one in (tmp_path / "new" / "deep").iterdir()] == ["file"]
+
+
+def test_a_file_that_an_artifact_has_not_is_named(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    with pytest.raises(ArtifactError, match=r"has no file 'other': expected one of file\.txt"):
+        read_artifact(tmp_path / "a", "thing").file("other")
+
+
+def test_an_artifact_keeps_a_record_in_a_file_or_among_its_facts(tmp_path: Path) -> None:
+    kept = Interval(value=2.0, low=1.0, high=3.0)
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        (work / "kept.json").write_text(kept.model_dump_json())
+        return {"fact": kept.model_dump()}
+
+    made = write_artifact(tmp_path / "a", "thing", INPUTS, made_by={}, fill=fill)
+    assert made.record(Interval, "kept.json") == made.record(Interval, "fact") == kept
+    with pytest.raises(ArtifactError, match="keeps no other that can be read"):
+        made.record(Interval, "other")
+
+
+def test_files_that_belong_together_are_all_written(tmp_path: Path) -> None:
+    write_together(tmp_path, {"a": b"one", "b": b"two"})
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a": b"one", "b": b"two"}

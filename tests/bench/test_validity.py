@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from assay.records import Interval
 from assay.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
 from bench.schedule import Measured
 from bench.summary import NANOSECONDS_IN_MS, ranked
-from bench.validity import judged, reasons, times_may_change
+from bench.validity import is_too_short, judged, reasons, times_may_change, to_time_again
 
 AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
@@ -73,6 +74,43 @@ def test_each_reason_is_named_and_keeps_the_cell_out_of_the_ranking(changes: dic
     (found,) = reasons(changed)
     assert reason in found
     assert not ranked(changed.model_copy(update={"invalid": [found]}))
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"host": timing(1.0, processes=2)}, {"host": timing(1.0, processes=1)}),
+        ({"host": timing(1.0, calls=8)}, {"host": timing(1.0, calls=7)}),
+        (
+            {"steadiness": Steadiness(drift=0.05, drift_p_value=0.001)},
+            {"steadiness": Steadiness(drift=0.051, drift_p_value=0.0)},
+        ),
+        (
+            {"steadiness": Steadiness(drift=0.08, drift_p_value=0.01)},
+            {"steadiness": Steadiness(drift=0.08, drift_p_value=0.009)},
+        ),
+        ({"steadiness": Steadiness(stolen_share=0.02)}, {"steadiness": Steadiness(stolen_share=0.0201)}),
+        ({"steadiness": Steadiness(throttle_events=0)}, {"steadiness": Steadiness(throttle_events=1)}),
+        ({"steadiness": Steadiness(floor_share=0.01)}, {"steadiness": Steadiness(floor_share=0.0101)}),
+        (
+            {"steadiness": Steadiness(involuntary_switches_per_second=100), "processor_use": 0.9},
+            {"steadiness": Steadiness(involuntary_switches_per_second=101), "processor_use": 0.9},
+        ),
+        (
+            {"steadiness": Steadiness(involuntary_switches_per_second=500), "threads": 2, "processor_use": 1.91},
+            {"steadiness": Steadiness(involuntary_switches_per_second=500), "threads": 2, "processor_use": 1.89},
+        ),
+        ({"processor_use": 1.1}, {"processor_use": 1.11}),
+        ({"processor_use": 2.2, "threads": 2}, {"processor_use": 2.21, "threads": 2}),
+        ({"processor_use": 0.75}, {"processor_use": 0.74}),
+        ({"processor_use": 0.0, "device_kind": "cuda"}, {"processor_use": 0.0, "device_kind": "cpu"}),
+    ],
+)
+def test_each_limit_is_tolerated_itself_and_nothing_beyond_it(
+    within: dict[str, object], beyond: dict[str, object]
+) -> None:
+    assert reasons(cell(**within)) == []
+    assert len(reasons(cell(**beyond))) == 1
 
 
 def test_what_is_as_it_was_asked_for_or_was_not_asked_for_is_valid() -> None:
@@ -139,3 +177,31 @@ def test_what_happened_is_read_from_bursts_and_samples() -> None:
     assert found[1].invalid == []
     assert found[2] == skipped
     assert np.isfinite(found[0].model_dump()["steadiness"]["involuntary_switches_per_second"])
+
+
+def test_too_few_blocks_and_processes_are_named_with_what_they_cannot_show() -> None:
+    """Three blocks in each of three processes cannot show a drift: a perfect trend has a chance of 1.6 %. A kind that
+    one process in five is of is missed by three with a chance of 0.8 ** 3."""
+    timed = cell(steadiness=None, processor_use=None, timed_agreement=None)
+    four = measured([timed.name], 0)
+    three = replace(four, samples=four.samples.filter(polars.col("block") < 3))
+    (found,) = judged([timed], three, {timed.name: AGREES})
+    assert found.steadiness is not None
+    assert found.steadiness.not_testable == [
+        "drift: 9 blocks in 3 process(es) cannot show one beyond doubt",
+        "two kinds of processes: 3 cannot show them, and miss one that 20% of processes are of with a chance of 51%",
+    ]
+
+
+def test_a_cell_whose_calls_alone_are_too_short_is_told_apart() -> None:
+    floor = reasons(cell(steadiness=Steadiness(floor_share=0.03)))
+    short = cell(invalid=floor)
+    assert is_too_short(short)
+    assert not is_too_short(cell())
+    assert not is_too_short(cell(invalid=[*floor, "drift: +9.0%"]))
+
+
+def test_only_what_another_timing_may_mend_is_timed_again() -> None:
+    unlucky, elsewhere = cell(invalid=["drift: +9.0%"]), cell(asked_device="cuda")
+    elsewhere = elsewhere.model_copy(update={"invalid": reasons(elsewhere)})
+    assert to_time_again([cell(), unlucky, elsewhere]) == [unlucky]

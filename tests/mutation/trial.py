@@ -1,0 +1,144 @@
+"""One change made in a copy of the repository, and its tests run there.
+
+The tests run in a fork of a process that has read the big libraries and nothing of ours: their import would take
+longer than most tests. The limit is on processor time, because on a busy machine a test that is slow on the clock has
+noticed nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis  # noqa: F401  (read here once for all the forks)
+import numpy  # noqa: F401
+import polars  # noqa: F401
+import pydantic  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+from cosmic_ray.mutating import use_mutation
+from cosmic_ray.plugins import get_operator
+
+SLOWER_WITH_A_CHANGE = 4
+"""A change that makes the tests take so many times as long has been noticed."""
+LIMIT_AT_LEAST_S = 20.0
+WALL_FOR_A_LIMIT = 10
+"""A process that waits takes no processor time: after so many times its limit on the clock it hangs."""
+
+SAID = "what-pytest-said.txt"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one module.
+
+    Attributes:
+        occurrence: the operator's, from 0.
+        variant: which of the operator's changes of the same place, from 0.
+        line, column: from 1 and 0.
+        text: the line.
+    """
+
+    module: str
+    operator: str
+    occurrence: int
+    variant: int
+    function: str
+    line: int
+    column: int
+    text: str
+
+    @property
+    def family(self) -> str:
+        """`ReplaceBinaryOperator` of `core/ReplaceBinaryOperator_Add_Sub`."""
+        return self.operator.rpartition("/")[2].partition("_")[0]
+
+    @property
+    def place(self) -> str:
+        """The change in words that an edit of other lines leaves as they are."""
+        return f"{self.module} {self.function} {self.operator} {self.variant} {self.column} {self.text}"
+
+
+def usual_seconds(tests: Sequence[str], folder: Path) -> float:
+    """How many seconds of a processor the tests may take.
+
+    Raises:
+        RuntimeError: they do not pass without any change.
+    """
+    before = _children_seconds()
+    if not passes(tests, 3600.0, folder):
+        said = (folder / SAID).read_text(encoding="utf-8")[-3000:]
+        raise RuntimeError(f"Without any change these do not pass: {' '.join(tests)}\n{said}")
+    return max(LIMIT_AT_LEAST_S, SLOWER_WITH_A_CHANGE * (_children_seconds() - before))
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def tested(change: Change, tests: Sequence[str], limit_s: float, folder: Path) -> tuple[list[str], bool]:
+    """The lines of the change as a difference, and whether the tests pass with it.
+
+    Raises:
+        RuntimeError: the change cannot be made.
+    """
+    with use_mutation(folder / change.module, get_operator(change.operator)(), change.occurrence) as (before, after):
+        if after is None:
+            raise RuntimeError(f"{change} cannot be made.")
+        diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))
+        return diff, passes(tests, limit_s, folder)
+
+
+def lines_of(diff: Sequence[str], sign: str) -> str:
+    """The lines that begin with "-" or "+", without the sign."""
+    return "\n".join(line[1:].strip() for line in diff if line.startswith(sign) and not line.startswith(sign * 3))
+
+
+def passes(tests: Sequence[str], limit_s: float, folder: Path) -> bool:
+    """Whether the tests in the copy pass, in a process of their own with so many seconds of a processor."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setsid()
+            code = _tested_here(tests, limit_s, folder)
+        except BaseException:  # noqa: BLE001 (this process ends here, whatever happens)
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    ends = time.monotonic() + WALL_FOR_A_LIMIT * limit_s
+    while time.monotonic() < ends:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.killpg(child, 9)
+    os.waitpid(child, 0)
+    return False
+
+
+def _tested_here(tests: Sequence[str], limit_s: float, folder: Path) -> int:
+    """The exit code of pytest until the first test that fails."""
+    with (folder / SAID).open("wb") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s), int(limit_s)))
+    os.chdir(folder)
+    os.environ["PYTHONPATH"] = str(folder)
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = "off"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    quiet = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*quiet, *tests]))

@@ -1,0 +1,30 @@
+"""A record says what was found, and nobody changes it afterwards: every dataclass is frozen but those that gather."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.test_imports import modules
+
+GATHER = {
+    "Accumulator", "Asking", "CalibrationBins", "Crew", "Progress", "Reply", "Run", "SecondShape", "Serving", "Speeds",
+    "Stream", "Trial", "Unit", "Watched", "Work", "_Cell", "_Sitting", "_Tally",
+}  # fmt: skip
+"""What fills while something runs."""
+
+
+def dataclasses() -> Iterator[tuple[str, bool]]:
+    """The name of each, and whether it is frozen."""
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                said = ast.unparse(decorator)
+                if said.startswith("dataclass"):
+                    yield node.name, "frozen=True" in said
+
+
+def test_only_what_gathers_can_be_changed() -> None:
+    found = list(dataclasses())
+    assert len(found) > 100
+    assert {name for name, frozen in found if not frozen} == GATHER
