@@ -16,9 +16,9 @@ from assay.audit import read_audit
 from assay.choice import Candidate, Constraints, Objective
 from assay.records import Interval
 from assay.results import read_results
-from bench.best import MOST_GIVEN_AWAY, Speeds, best_of, tied_with_best
+from bench.best import MOST_GIVEN_AWAY, Speeds, _of_intervals, _of_processes, best_of, tied_with_best
 from bench.choose import choose
-from bench.stats import Samples, paired_ratio, quantile_intervals
+from bench.stats import Ratio, Samples, paired_ratio, quantile_intervals
 from bench.study_report import samples_of
 from bench.verdicts import MARGIN
 from tests.bench.test_choose import cell
@@ -180,3 +180,72 @@ def _surely_slower(batches: tuple[int, ...]) -> list[str]:
                     if ratio and ratio.low > 1 and ratio.value > 1 + MARGIN:
                         found.append(f"{choice.answer} against {rival.label}: {ratio}")
     return found
+
+
+def known(*ratios: Ratio) -> tuple[Speeds, list[Candidate]]:
+    """A first candidate, and others that it is known to be so many times as slow as."""
+    labels = ["torch.eager", "jax.jit", "tf.xla"][: len(ratios) + 1]
+    them = [candidate(label, calls(np.ones((3, 2)))) for label in labels]
+    pairs = {(them[0].cell, other.cell): ratio for other, ratio in zip(them[1:], ratios, strict=True)}
+    pairs |= {key[::-1]: ratio.inverse for key, ratio in pairs.items()}
+    return Speeds({}, "latency", {}, known=pairs), them
+
+
+def test_how_far_behind_is_student_s_bound_on_one_side_shared_among_the_rivals() -> None:
+    """At two degrees of freedom 2.92 leaves a twentieth above it, and 4.3027 half of that."""
+    near, far = Ratio(0.10, 0.02, 2, 3, 9), Ratio(0.01, 0.05, 2, 3, 9)
+    speeds, them = known(near)
+    assert speeds.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.10 + 2.919986 * 0.02))
+    assert speeds.behind_at_most(them[1], them) == 0
+    speeds, them = known(near, far)
+    assert speeds.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.01 + 4.302653 * 0.05))
+    exact, them = known(Ratio(0.10, 0.0, math.inf, 3, 9))
+    assert exact.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.10))
+
+
+@pytest.mark.parametrize(
+    ("log_mean", "error", "tie"),
+    [
+        (math.log1p(MARGIN), 0.0, True),
+        (math.log1p(MARGIN) + 1e-9, 0.0, False),
+        (0.043, 0.01, True),
+        (0.0431, 0.01, False),
+    ],
+)
+def test_a_tie_is_what_is_within_the_margin_or_the_interval(log_mean: float, error: float, tie: bool) -> None:
+    """4.3027 standard errors at two degrees of freedom."""
+    for sign in (1, -1):
+        speeds, (one, other) = known(Ratio(sign * log_mean, error, 2, 3, 9))
+        assert speeds.tie(one, other) == tie
+
+
+def test_five_percent_may_be_given_away_and_no_more() -> None:
+    for slower, taken in ((math.log1p(0.05), True), (math.log1p(0.0501), False)):
+        speeds, (one, other) = known(Ratio(slower, 1.0, 2, 3, 9))
+        assert best_of([one, other], speeds) is other
+        assert (one in tied_with_best([one, other], speeds)) == taken
+
+
+def test_what_was_not_timed_together_is_compared_as_welch_does() -> None:
+    """Errors of 0.02 / sqrt(3) with two degrees of freedom and of 0.02 with one."""
+    found = _of_processes([0.0, 0.02, 0.04], [0.0, 0.04], 0)
+    one, other = 0.02**2 / 3, 0.02**2
+    assert (found.log_mean, found.processes) == (pytest.approx(0.0, abs=1e-12), 2)
+    assert found.log_standard_error == pytest.approx(math.sqrt(one + other))
+    assert found.degrees == pytest.approx((one + other) ** 2 / (one**2 / 2 + other**2))
+    assert _of_processes([0.3], [0.1, 0.1, 0.1], 0) == Ratio(pytest.approx(0.2), 0.0, 0, 1, 0)
+    assert _of_processes([0.1, 0.1], [0.0, 0.0], 0).degrees == math.inf
+
+
+@pytest.mark.parametrize(("objective", "sign"), [("latency", 1), ("throughput", -1), ("cost", 1)])
+def test_intervals_on_record_are_taken_as_independent_and_more_images_are_better(
+    objective: Objective, sign: int
+) -> None:
+    one, other = (
+        candidate("torch.eager", calls(np.ones((3, 2)))).model_copy(update={"value": value})
+        for value in (Interval(value=2, low=1, high=4), Interval(value=1, low=0.5, high=2))
+    )
+    found = _of_intervals(one, other, objective)
+    assert found.log_mean == pytest.approx(sign * math.log(2))
+    assert found.log_standard_error == pytest.approx(math.log(2) * math.sqrt(2) / 1.96)
+    assert found.degrees == math.inf

@@ -56,3 +56,21 @@ def test_ten_processes_find_a_kind_of_one_in_five_mostly() -> None:
         logs[:2] += 0.055
         found += two_kinds(np.exp(logs)) is not None
     assert found / 300 > 0.9
+
+
+def test_the_statistic_worked_out_by_hand() -> None:
+    """0, 2, 10 and 12: cut in the middle, means 1 and 11 with a scatter of 2; 10 x sqrt(2 x 2 / 4) / 2 x sqrt(2)."""
+    assert largest_ratio(np.array([0.0, 2.0, 10.0, 12.0])) == (pytest.approx(5 * math.sqrt(2)), 2)
+    ratio, cut = largest_ratio(np.array([0.0, 0.5, 1.0, 8.0]))
+    assert (cut, ratio) == (3, pytest.approx(7.5 * math.sqrt(3 / 4) / math.sqrt(0.5) * math.sqrt(2)))
+
+
+def test_limits_at_and_beside_the_simulated_numbers() -> None:
+    assert [limit_of(count) for count in (4, 11, 40)] == pytest.approx([26.6, 8.85, 11.4])
+    assert missed(2, 0.5) == 0.25
+
+
+def test_kinds_count_from_two_percent_on_and_from_four_processes() -> None:
+    assert two_kinds([1.0, 1.0, 1.0, 1.019]) is None
+    assert two_kinds([1.021, 1.0, 1.0, 1.0]) == (3, 1, pytest.approx(0.021))
+    assert two_kinds([1.0, 1.1, 1.1]) is None

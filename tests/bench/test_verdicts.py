@@ -145,3 +145,32 @@ def test_two_processes_take_no_power_from_the_rest_of_a_family() -> None:
     """Nothing false can be said of them, so that they are no part of what is corrected for."""
     sure, few = Ratio(0.2, 0.02, 4, 5, 20), Ratio(0.5, 1e-9, 1, 2, 20)
     assert judge([sure] + [few] * 20) == [*judge([sure]), *["undecided"] * 20]
+
+
+def test_what_could_be_told_is_student_s_bound_and_four_fifths_beyond_it() -> None:
+    """At two degrees of freedom: 4.3027 leaves a fortieth above it, 6.2053 an eightieth and 1.0607 a fifth."""
+    known = Ratio(0.0, 0.01, 2, 3, 9)
+    assert least_told(known) == pytest.approx(math.expm1((4.302653 + 1.060660) * 0.01), rel=1e-5)
+    assert least_told(known, family=2) == pytest.approx(math.expm1((6.205347 + 1.060660) * 0.01), rel=1e-5)
+    assert least_told(known, confidence=0.9) == pytest.approx(math.expm1((2.919986 + 1.060660) * 0.01), rel=1e-5)
+    rivals = [least_told(replace(known, **{side: 4})) for side in ("numerators", "denominators")]
+    assert rivals[0] == rivals[1]
+    assert least_told(replace(known, log_standard_error=1e6)) == pytest.approx(math.expm1(700))
+
+
+def test_one_degree_of_freedom_of_three_processes_still_tells_something() -> None:
+    assert least_told(Ratio(0.0, 0.001, 1, 3, 9)) is not None
+
+
+def test_an_estimate_of_one_is_no_difference_and_confidence_is_what_is_asked_for() -> None:
+    assert difference_p_value(ratio(0, 1)) == 1.0
+    three_errors = Ratio(0.3, 0.1, 9, 10, 50)  # p = 0.015
+    assert judge([three_errors]) == ["slower"]
+    assert judge([three_errors], confidence=0.99) == ["undecided"]
+
+
+def test_the_margin_is_as_wide_below_one_as_above() -> None:
+    """Just inside, and just outside, of 1 / 1.02 and 1.02, where the estimate is all but certain."""
+    for edge in (math.log(1.02), -math.log(1.02)):
+        assert judge([Ratio(0.999 * edge, 1e-7, 9, 10, 50)]) == ["same"]
+        assert judge([Ratio(1.001 * edge, 1e-7, 9, 10, 50)]) == ["slower" if edge > 0 else "faster"]
