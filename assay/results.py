@@ -220,7 +220,7 @@ class ColdStart(Record):
     """Seconds until a fresh process is ready.
 
     Attributes:
-        import_seconds: importing the framework; median over processes.
+        import_seconds: importing the framework, beside other imports on cores of their own; median over processes.
         load_seconds: building or opening the model; median over processes.
         first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
     """

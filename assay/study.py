@@ -189,10 +189,10 @@ class Bench(Section):
         device: "cpu" or "cuda".
         processes: least fresh processes for each cell; they are the sample, and what intervals take the spread from,
             also where more are added. Five leave intervals a third narrower than three.
-        processes_of_slower: fresh processes for each cell that the first ones show to be out of the running, more than
+        processes_of_slower: fresh processes for each cell that its first one shows to be out of the running, more than
             1.2 times as slow as the fastest of its side (native, ONNX) at every batch; as many as `processes` when not
-            given. It buys contenders a third process, and with it a verdict, where the budget is small. With two, a
-            cell has a time and no verdict.
+            given. Those after the first come when the contenders of all groups have theirs: where the budget is small,
+            that buys verdicts on what may be the answer. With two, a cell has a time and no verdict.
         precision: processes are added, where they are needed most, until the 95 % interval of each ratio to the
             fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none.
         blocks: most interleaved blocks in one process; fewer where the budget does not suffice. Starting a process

@@ -6,8 +6,9 @@ from assay.registry import FRAMEWORKS
 from assay.results import Cell, Results
 from bench.report.evidence import agreement_fails, is_timed
 from bench.report.verdict import verdicts
+from bench.stats import TOO_FEW
 from bench.trials import BUDGET_SPENT, MINUTES_SPENT
-from bench.validity import TOO_FEW, is_too_short
+from bench.validity import is_too_short
 
 NO_ANSWER = {"missing", "invalid"}
 """Outcomes of a group that leave the question of what is faster open."""

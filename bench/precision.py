@@ -14,8 +14,8 @@ from bench.trials import Group
 from bench.workers import Candidate
 
 OUT_OF_THE_RUNNING = 1.2
-"""So many times the fastest of its side is beyond what ratios of two processes differ by: 2 % in the median of the
-published study, 5.5 % as the root of the mean square.
+"""So many times the fastest of its side in the same process is beyond what ratios differ by between processes: 2 % in
+the median of the published study, 5.5 % as the root of the mean square.
 """
 
 
@@ -49,6 +49,12 @@ def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | No
     return min(native or candidates, key=median, default=None)
 
 
+def references(group: Group, timed: CellSamples) -> list[Candidate]:
+    """What ratios are to at the batches of a group, each once."""
+    found = [reference_of(group, batch, timed) for batch in group.batches]
+    return [one for one in group.candidates if one in found]
+
+
 def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group | None, float]:
     """What of a group is worth another process, and how wide its widest interval is.
 
@@ -60,8 +66,7 @@ def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group
     if not wide:
         return None, 0.0
     batches = tuple(batch for batch in group.batches if any(batch == wanted for wanted, _ in wide))
-    references = [reference_of(group, batch, timed) for batch in batches]
-    labels = {label for _, label in wide} | {reference.label for reference in references if reference}
+    labels = {label for _, label in wide} | {one.label for one in references(replace(group, batches=batches), timed)}
     candidates = tuple(candidate for candidate in group.candidates if candidate.label in labels)
     return replace(group, candidates=candidates, batches=batches), max(wide.values())
 
@@ -69,12 +74,22 @@ def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group
 def contenders(group: Group, timed: CellSamples) -> Group:
     """The group with only the candidates that may be the fastest of their side, native or ONNX, at some batch.
 
-    Those far behind after their first processes do not become it; what is near is left to the statistics, which count
-    all that were timed as rivals. A side that nothing is known of stays whole.
+    Those far behind in their first process do not become it; what is near is left to the statistics, which count all
+    that were timed as rivals. A side that nothing is known of stays whole.
     """
     chosen = {label for batch in group.batches for label in _near_the_fastest(group, batch, timed)}
     kept = tuple(candidate for candidate in group.candidates if candidate.label in chosen)
     return replace(group, candidates=kept) if kept else group
+
+
+def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
+    """What was timed of a group and is not among the contenders."""
+    found = [
+        one
+        for one in group.candidates
+        if any("host" in timed.get(group.cell_name(batch, one.label), {}) for batch in group.batches)
+    ]
+    return [one for one in found if one not in near.candidates]
 
 
 def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -23,14 +23,14 @@ from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
 from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
 from bench.fingerprint import fingerprint
-from bench.precision import contenders, unsettled
+from bench.precision import contenders, others, references, unsettled
 from bench.summary import CellSamples, by_cell
-from bench.trials import CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
+from bench.trials import STARTING, CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
 from bench.unfinished import is_marked
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
 KIND = "unit"
-RECORDS = 4  # raised when a unit records more than before, so that older ones are measured again
+RECORDS = 5  # raised when a unit records more than before, so that older ones are measured again
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Budget:
     Attributes:
         seconds: in all, start-up of the workers included, over all sittings.
         processes: least fresh processes for each cell, fewer where the seconds do not suffice.
-        processes_of_slower: the same for cells out of the running (`bench.precision.contenders`); 0 for as many.
+        processes_of_slower: the same for cells that their first process shows to be out of the running
+            (`bench.precision.contenders`), where seconds are left when the others have theirs; 0 for as many.
         call_seconds: for one load or one call.
         blocks: most blocks in one process.
         precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
@@ -97,10 +98,11 @@ def measure(
     """Run every unit that is not finished, all groups once before any for the second time.
 
     The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
-    a unit gets the seconds that its own least work took the first time, and an equal share of what is left beyond that,
-    up to the least number of processes; from some number on, where the budget says so, it is of the contenders alone,
-    and gets their share of that. What is left then goes where an interval is widest, process after process,
-    until all are as narrow as asked or the budget ends. What had no process until then is recorded as skipped.
+    a unit gets the seconds that its own least work took before, and an equal share of what is left beyond that, up to
+    the least number of processes. Where the budget says so, only the first process is of everything: the further ones
+    are of the contenders alone, and when all groups have theirs, the rest gets its own. What is left then goes where an
+    interval is widest, process after process, until all are as narrow as asked or the budget ends. What had no process
+    until then is recorded as skipped.
 
     Args:
         again: no unit of an earlier run is taken as it is.
@@ -108,19 +110,31 @@ def measure(
     """
     with _fresh_folder(store.folder) as compile_cache:
         sitting = _Sitting(budget, store, compile_cache, tell, again, before_first)
-        plan = [(process, group) for process in range(budget.processes) for group in groups]
-        for place, (process, group) in enumerate(plan):
-            part = sitting.part_of(group, process)
-            least = sitting.least_seconds(group, part)
-            later = sum(sitting.least_seconds(other, sitting.part_of(other, number)) for number, other in plan[place:])
-            costs_unknown = process == 0 and budget.processes > 1
-            spare = 0.0 if costs_unknown else max(sitting.left - later, 0)
-            share = least + spare / (len(plan) - place)
-            if process == 0 or sitting.left > least or sitting.finished(part, process):
+        steps = [(part, group) for part in _rounds(budget) for group in groups]
+        for place, (part_of, group) in enumerate(steps):
+            part, process = part_of(sitting, group), sitting.processes(group.name)
+            first = process == 0
+            needs = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place:]]
+            spare = 0.0 if first and budget.processes > 1 else max(sitting.left - sum(needs), 0)
+            share = needs[0] + spare / len(needs)
+            if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
                 sitting.run(part, process, share)
         if budget.precision:
             _refine(groups, sitting)
     return _gathered(sitting.units, budget.planned)
+
+
+def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
+    """What of a group is timed in its processes, one after the other."""
+    slower = budget.processes_of_slower
+    if not slower or slower >= budget.processes:
+        return [_everyone] * budget.processes
+    return [_everyone, *[_Sitting.contenders] * (budget.processes - 1), *[_Sitting.slower] * (slower - 1)]
+
+
+def _everyone(sitting: _Sitting, group: Group) -> Group:
+    del sitting
+    return group
 
 
 def _refine(groups: list[Group], sitting: _Sitting) -> None:
@@ -134,7 +148,8 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         timed = _gathered(sitting.units, sitting.budget.planned).by_cell
         wanted = []
         for name, group in names.items():
-            part, width = unsettled(sitting.part_of(group, sitting.processes(name)), timed, sitting.budget.precision)
+            near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
+            part, width = unsettled(near, timed, sitting.budget.precision)
             if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:
@@ -156,6 +171,7 @@ class _Sitting:
     before_first: Callable[[], None] = lambda: None
     units: list[Artifact] = field(default_factory=list)
     _begun: bool = False
+    _firsts: dict[str, CellSamples] = field(default_factory=dict)
 
     @property
     def left(self) -> float:
@@ -191,22 +207,47 @@ class _Sitting:
         """Units so far of a group or of parts of it."""
         return len(self._of(name))
 
-    def part_of(self, group: Group, process: int) -> Group:
-        """What of a group is timed in its process of that number: all, or the contenders of the processes so far."""
-        everyone = self.budget.processes_of_slower
-        if not everyone or process < everyone:
-            return group
-        earlier = [unit for unit in self._of(group.name) if unit.manifest.facts["process"] in range(everyone)]
-        return contenders(group, _gathered(earlier, 0).by_cell)
+    def contenders(self, group: Group) -> Group:
+        """What of a group may be the fastest of its side, by its first process."""
+        return contenders(group, self._first(group))
+
+    def slower(self, group: Group) -> Group:
+        """The rest, with what ratios are to, and without the slowest ones that the seconds left do not suffice for."""
+        first = self._first(group)
+        behind, kept = others(group, self.contenders(group), first), references(group, first)
+        behind = sorted(behind, key=lambda one: self.least_seconds(group, replace(group, candidates=(one,))))
+        for place in range(len(behind), 0, -1):
+            wanted = {one.label for one in (*behind[:place], *kept)}
+            part = replace(group, candidates=tuple(one for one in group.candidates if one.label in wanted))
+            if self.least_seconds(group, part) < self.left:
+                return part
+        return replace(group, candidates=())
 
     def least_seconds(self, group: Group, part: Group) -> float:
         """What a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
-        same = self._of(group.name)
-        return cast("float", same[0].manifest.facts["least_seconds"]) * _share(part, group) if same else 0.0
+        return self._by_the_last(group, part, "least_seconds")
 
     def expected_seconds(self, group: Group, part: Group) -> float:
-        """What a unit of some of a group's candidates and batches will take, going by its first unit as a whole."""
-        return _seconds(self._of(group.name)[0]) * _share(part, group)
+        """What a unit of some of a group's candidates and batches will take with as many blocks as the one before."""
+        return self._by_the_last(group, part, "seconds")
+
+    def _by_the_last(self, group: Group, part: Group, what: str) -> float:
+        """Of the last unit that timed all of a part, as much as the part had of the seconds of single candidates."""
+        wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
+        for unit in reversed(self._of(group.name)):
+            spent = cast("dict[str, dict[str, float]]", unit.manifest.facts["spent"])
+            of_all = sum(sum(one.values()) for one in spent.values())
+            if of_all and {label for label, _ in wanted} <= spent.keys():
+                mine = sum(spent[label].get(str(batch), 0.0) for label, batch in wanted)
+                return cast("float", unit.manifest.facts[what]) * mine / of_all
+        return 0.0
+
+    def _first(self, group: Group) -> CellSamples:
+        """The samples of a group's first process, by which it is decided who the contenders are."""
+        units = self._of(group.name)[:1]
+        if units and group.name not in self._firsts:
+            self._firsts[group.name] = _gathered(units, 0).by_cell
+        return self._firsts.get(group.name, {})
 
     def may_run(self, group: Group, part: Group) -> bool:
         """Whether another process of a part of a group is allowed and fits."""
@@ -233,7 +274,14 @@ def _fill(
     write_table(folder / BURSTS_FILE, unit.burst_table())
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return {"group": group.name, "process": process, "seconds": time.monotonic() - begun, "least_seconds": least}
+    spent = {label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()}
+    return {
+        "group": group.name,
+        "process": process,
+        "seconds": time.monotonic() - begun,
+        "least_seconds": least,
+        "spent": cast("JsonValue", spent),
+    }
 
 
 def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
@@ -259,11 +307,6 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         "images": file_sha256(group.images),
         "process": process,
     }
-
-
-def _share(part: Group, group: Group) -> float:
-    """Of a group's work, starting and each batch alike, that of some of its candidates and batches."""
-    return len(part.candidates) * (1 + len(part.batches)) / (len(group.candidates) * (1 + len(group.batches)))
 
 
 def _seconds(unit: Artifact) -> float:

@@ -30,6 +30,8 @@ from bench.selection import upper_quantile, upper_tail
 RESAMPLES = 500
 MEDIAN = 0.5
 LEAST_PROCESSES = 3
+TOO_FEW = "too few"
+"""The beginning of a reason, why a cell is INVALID, that more time would mend."""
 CONFIDENCE = 0.95
 # What times differ by between fresh processes, as a standard deviation of the logarithm: the root mean square of the
 # published study. It stands in for a median of a single process, which is INVALID; no ratio and no verdict rests on it.

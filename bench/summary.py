@@ -16,7 +16,7 @@ from assay.records import Interval, Verdict
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
 from assay.spec import Settings
-from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate
+from bench.stats import TOO_FEW, Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.tails import tail
 from bench.trials import CellFacts, Group, Observation, computed_in
 from bench.verdicts import judge, least_told
@@ -187,7 +187,7 @@ def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: in
     timed = by_cell(samples, planned)
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
     for cell in cells:
-        if ranked(cell):
+        if ranked(cell) or dropped(cell):
             groups[group_key(cell)].append(cell)
     contests = [contest for members in groups.values() if (contest := _contest(members, timed))]
     answers = judge([contest.ratios[contest.onnx.label] for contest in contests])
@@ -209,11 +209,16 @@ class _Contest:
         return [label for label in self.ratios if label not in {self.native.label, self.onnx.label}]
 
 
-def _contest(members: Sequence[Cell], timed: CellSamples) -> _Contest | None:
-    natives, exported = _like_with_like(members)
-    native, onnx = _fastest(natives), _fastest(exported)
+def _contest(them: Sequence[Cell], timed: CellSamples) -> _Contest | None:
+    """
+    Args:
+        them: what is ranked, and what its first process showed to be too slow: a rival, though nothing more.
+    """
+    members = [cell for cell in them if ranked(cell)]
+    native, onnx = (_fastest(side) for side in _like_with_like(members))
     if native is None or onnx is None:
         return None
+    natives, exported = _like_with_like(them)
     base = timed[native.name]["host"]
     found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
     ratios = {
@@ -289,6 +294,12 @@ def ranked(cell: Cell) -> bool:
     """Whether a cell may be ranked: measured, valid, of a framework, and not shown to be wrong."""
     agrees = cell.agreement is None or cell.agreement.passed
     return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees and not cell.invalid
+
+
+def dropped(cell: Cell) -> bool:
+    """Whether nothing but too few processes keep a cell from being ranked: it was in the running for a while."""
+    few = bool(cell.invalid) and all(reason.startswith(TOO_FEW) for reason in cell.invalid)
+    return few and ranked(cell.model_copy(update={"invalid": []}))
 
 
 def _fastest(cells: Sequence[Cell]) -> Cell | None:

@@ -24,6 +24,7 @@ from assay.records import Record
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
 from bench.disturbance import disturbance
+from bench.starting import start_all
 from bench.workers import Candidate, Loaded, Seen, Warmed, Worker
 
 BURST_SECONDS = 0.06
@@ -34,6 +35,8 @@ LEAST_BLOCKS = 4
 """With two processes, the eight calls that a valid cell needs, even where one call fills a burst."""
 
 WARM_UP_BLOCK = -1
+STARTING = 0
+"""No batch, where seconds are kept by batch."""
 
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
@@ -165,6 +168,8 @@ class Unit:
         compile_cache: folder shared by the processes of a run.
         rows: every call, see `assay.results.SAMPLE_COLUMNS`.
         bursts: every burst, see `assay.results.BURST_COLUMNS`.
+        spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
+            `STARTING`, which several do together.
     """
 
     group: Group
@@ -175,6 +180,7 @@ class Unit:
     rows: list[Row] = field(default_factory=list)
     bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
+    spent: dict[str, dict[int, float]] = field(default_factory=dict)
     _workers: list[tuple[Worker, Loaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
 
@@ -186,9 +192,10 @@ class Unit:
         """
         begun = time.monotonic()
         with ExitStack() as stack:
-            for candidate in self.group.candidates:
-                tell(f"{self.group.name}: starting {candidate.label}")
-                self._start(candidate, stack)
+            workers = self._begun(stack, tell)
+            self._workers = start_all(workers, self.group.settings, self._costing_its_start)
+            for worker, loaded in self._workers:
+                self._spend(worker.candidate.label, STARTING, loaded.import_seconds + loaded.load_seconds)
             for place, batch in enumerate(self.group.batches):
                 left = self.limits.share - time.monotonic()
                 deadline = time.monotonic() + left / (len(self.group.batches) - place)
@@ -201,29 +208,45 @@ class Unit:
     def burst_table(self) -> polars.DataFrame:
         return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
 
-    def _start(self, candidate: Candidate, stack: ExitStack) -> None:
-        log = (
-            self.folder
-            / "logs"
-            / f"{short_name(self.group.name.replace('/', '-'))}-{candidate.label}-p{self.process}.log"
-        )
-        worker = Worker(
-            candidate,
-            limit_seconds=self.limits.call,
-            log=log,
-            answers=self.folder,
-            compile_cache=self.compile_cache,
-        )
-        stack.callback(worker.kill)
+    def _begun(self, stack: ExitStack, tell: Tell) -> Iterator[Worker]:
+        """A process for each candidate, when it is asked for and there is time left."""
+        group = short_name(self.group.name.replace("/", "-"))
+        for candidate in self.group.candidates:
+            if time.monotonic() > self.limits.end:
+                self._skip(candidate.label, self.group.batches)
+                continue
+            tell(f"{self.group.name}: starting {candidate.label}")
+            self._spend(candidate.label, STARTING, 0.0)
+            worker = Worker(
+                candidate,
+                limit_seconds=self.limits.call,
+                log=self.folder / "logs" / f"{group}-{candidate.label}-p{self.process}.log",
+                answers=self.folder,
+                compile_cache=self.compile_cache,
+            )
+            stack.callback(worker.kill)
+            yield worker
+
+    @contextmanager
+    def _costing_its_start(self, worker: Worker) -> Iterator[None]:
+        """A worker that cannot start has no samples from this unit."""
         try:
-            with worker.awake():
-                loaded = worker.load(self.group.settings)
+            yield
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
-            self._fail(candidate.label, self.group.batches, error)
-        else:
-            self._workers.append((worker, loaded))
+            worker.kill()
+            self._fail(worker.candidate.label, self.group.batches, error)
+
+    def _spend(self, label: str, batch: int, seconds: float) -> None:
+        mine = self.spent.setdefault(label, {})
+        mine[batch] = mine.get(batch, 0.0) + seconds
+
+    def _skip(self, label: str, batches: tuple[int, ...]) -> None:
+        self.facts += [
+            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, skipped=True, reason=BUDGET_SPENT)
+            for batch in batches
+        ]
 
     def _fail(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
         self.facts += [
@@ -232,11 +255,18 @@ class Unit:
         ]
 
     @contextmanager
-    def _costing_its_own_cell(self, worker: Worker, batch: int) -> Iterator[None]:
-        """Take a worker that fails out of the unit: this batch and the ones after it have no samples from it."""
+    def _costing_its_own_cell(self, worker: Worker, batch: int, *, counted: bool = True) -> Iterator[None]:
+        """Take a worker that fails out of the unit: this batch and the ones after it have no samples from it.
+
+        Args:
+            counted: as seconds that every process of this cell takes.
+        """
+        begun = time.monotonic()
         try:
             with worker.awake():
                 yield
+            if counted:
+                self._spend(worker.candidate.label, batch, time.monotonic() - begun)
         except DiskError:
             raise
         except AssayError as error:
@@ -254,7 +284,7 @@ class Unit:
             tell(f"{self.group.name}: batch {batch}, block {block + 1}, {len(cells)} runtimes")
             begun = time.monotonic()
             for cell in order.sample(list(cells.values()), len(cells)):
-                with self._costing_its_own_cell(cell.worker, batch):
+                with self._costing_its_own_cell(cell.worker, batch, counted=block < LEAST_BLOCKS):
                     self._burst(cell, block)
             cells = {worker: cells[worker] for worker, _ in self._workers if worker in cells}
             self._further_seconds += time.monotonic() - begun if block >= LEAST_BLOCKS else 0
@@ -266,7 +296,7 @@ class Unit:
         for worker, loaded in list(self._workers):
             name = self.group.cell_name(batch, worker.candidate.label)
             if time.monotonic() > self.limits.end:
-                self.facts.append(CellFacts(cell=name, process=self.process, skipped=True, reason=BUDGET_SPENT))
+                self._skip(worker.candidate.label, (batch,))
                 continue
             tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
             with self._costing_its_own_cell(worker, batch):
@@ -332,7 +362,7 @@ class Unit:
         """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
         if self.process:
             return
-        with self._costing_its_own_cell(cell.worker, batch + 1):
+        with self._costing_its_own_cell(cell.worker, batch + 1, counted=False):
             seen = cell.worker.observe()
             told = self.facts[-1]
             facts = told.facts | seen.facts

@@ -14,13 +14,10 @@ import polars
 from assay.results import Agreement, Cell, Steadiness
 from bench import modes
 from bench.schedule import Measured
-from bench.stats import Samples, block_medians
+from bench.stats import TOO_FEW, Samples, block_medians
 from bench.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from bench.steadiness import Steadiness as Found
 from bench.summary import CellSamples, group_key
-
-TOO_FEW = "too few"
-"""The beginning of a reason that more time would mend."""
 
 TOO_SHORT = "harness floor"
 """The beginning of a reason that no quieter machine would mend, but a larger batch."""
@@ -140,8 +137,11 @@ def is_too_short(cell: Cell) -> bool:
 
 
 def times_may_change(cell: Cell) -> bool:
-    """Whether the cell is INVALID for a reason that another timing may not find: all but outputs that are wrong."""
-    lasting = {*_not_as_asked(cell), *_wrong_outputs(cell)}
+    """Whether the cell is INVALID for a reason that another timing may not find.
+
+    Outputs that are wrong stay so, and to processes that are too few others are added; those it has are as good as any.
+    """
+    lasting = {*_not_as_asked(cell), *_wrong_outputs(cell), *_too_few_processes(cell)}
     return any(reason not in lasting for reason in cell.invalid)
 
 
@@ -150,14 +150,18 @@ def to_time_again(cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if times_may_change(cell)]
 
 
-def _too_few(cell: Cell) -> list[str]:
+def _too_few_processes(cell: Cell) -> list[str]:
     host = cell.host
     assert host is not None, "only timed cells are judged"
-    found = []
-    if host.processes < LEAST_PROCESSES:
-        found.append(f"{TOO_FEW} processes: {host.processes}, at least {LEAST_PROCESSES} are needed")
-    if host.samples < LEAST_CALLS:
-        found.append(f"{TOO_FEW} calls: {host.samples}, at least {LEAST_CALLS} are needed")
+    if host.processes >= LEAST_PROCESSES:
+        return []
+    return [f"{TOO_FEW} processes: {host.processes}, at least {LEAST_PROCESSES} are needed"]
+
+
+def _too_few(cell: Cell) -> list[str]:
+    found = _too_few_processes(cell)
+    if cell.host and cell.host.samples < LEAST_CALLS:
+        found.append(f"{TOO_FEW} calls: {cell.host.samples}, at least {LEAST_CALLS} are needed")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -144,7 +144,17 @@ class Worker:
         box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
         self._process = Process(MODULE, log, environment=environment, python=candidate.python, box=box)
 
+    def begin_import(self, cores: Sequence[int]) -> None:
+        """Let it import its framework, pinned to so many cores as it is timed on, and do not wait for it."""
+        self._process.send({"do": "imports", "runtime": self.candidate.runtime, "cores": list(cores)})
+
+    def end_import(self) -> None:
+        """Wait until it has, and freeze it."""
+        self._answer(self._limit_seconds)
+        self._process.freeze()
+
     def load(self, settings: Settings) -> Loaded:
+        """Take the cores that it is timed on, import what `begin_import` did not, and load."""
         answer = self._ask(
             {
                 "do": "load",
@@ -204,7 +214,10 @@ class Worker:
         limit = self._limit_seconds
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
-        answer = self._process.receive(limit)
+        return self._answer(limit)
+
+    def _answer(self, limit_seconds: float) -> Message:
+        answer = self._process.receive(limit_seconds)
         if "error" in answer:
             raise self._process.refusal(answer)
         return answer

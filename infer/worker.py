@@ -1,10 +1,12 @@
 """One runtime in a process of its own: `python -P -m infer.worker`, commanded in JSON lines by `bench.workers`.
 
-The commands are the methods of `Worker`, by name. The process pins itself to its cores before it imports a framework.
+The commands are the methods of `Worker`, by name. The process pins itself to as many cores as it is timed on before it
+imports a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -13,6 +15,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -38,6 +41,8 @@ class Worker:
     """The state of the process: one session, and the inputs of the present batch size."""
 
     def __init__(self) -> None:
+        self._load: Load | None = None
+        self._import_seconds = 0.0
         self._session: Session[object] | None = None
         self._inputs: list[Images] = []
         self._places: list[NDArray[np.int64]] = []
@@ -49,24 +54,34 @@ class Worker:
             raise InputError("The worker has no model yet", expected="the command 'load' first")
         return self._session
 
+    def imports(self, message: Message) -> Message:
+        """Pin and import a runtime with its framework, on `cores` that may be others than it is timed on."""
+        run_on(cast("list[int]", message["cores"]))
+        self._import(str(message["runtime"]))
+        return {}
+
     def load(self, message: Message) -> Message:
-        """Pin, import, load. Answers the seconds of each, versions and facts."""
+        """Pin, import if nothing is imported yet, load. Answers the seconds of each, versions and facts."""
         settings = TypeAdapter(Settings).validate_python(message["settings"])
         model = ModelFiles.model_validate(message["model"])
-        if settings.cores and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, settings.cores)
-        entry = RUNTIMES[str(message["runtime"])]
+        run_on(settings.cores)
+        load = self._load or self._import(str(message["runtime"]))
         begun = time.perf_counter()
-        load = cast("Load", entry.load())
-        imported = time.perf_counter()
         self._session = load(model, settings)
         loaded = time.perf_counter()
+        packages = RUNTIMES[str(message["runtime"])].packages
         return {
-            "import_seconds": imported - begun,
-            "load_seconds": loaded - imported,
+            "import_seconds": self._import_seconds,
+            "load_seconds": loaded - begun,
             "precision": self._session.precision,
-            "facts": cast("Message", self._session.facts | installed_versions(entry.packages)),
+            "facts": cast("Message", self._session.facts | installed_versions(packages)),
         }
+
+    def _import(self, runtime: str) -> Load:
+        begun = time.perf_counter()
+        self._load = cast("Load", RUNTIMES[runtime].load())
+        self._import_seconds = time.perf_counter() - begun
+        return self._load
 
     def warm(self, message: Message) -> Message:
         """Take up a batch size and call until steady, or for `limit_seconds`.
@@ -177,6 +192,18 @@ def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
     return list(np.arange(count * batch).reshape(count, batch) % images)
 
 
+def run_on(cores: Iterable[int]) -> None:
+    """Pin all threads of this process, and those that they start, to these cores; to none where there are no names."""
+    wanted, tasks = tuple(cores), Path("/proc/self/task")
+    if not wanted or not hasattr(os, "sched_setaffinity"):
+        return
+    os.sched_setaffinity(0, wanted)
+    for _ in range(2):  # a thread may have been started while the others were looked through
+        for task in tasks.iterdir() if tasks.exists() else ():
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(task.name), wanted)
+
+
 def peak_memory_mib() -> float:
     """The process's own peak resident memory. On Linux ru_maxrss would include the parent's at the fork."""
     status = Path("/proc/self/status")
@@ -191,6 +218,7 @@ def serve(channel: Channel) -> None:
     """Answer commands until standard input ends. An unforeseen exception ends the process; its traceback is logged."""
     worker = Worker()
     commands = {
+        "imports": worker.imports,
         "load": worker.load,
         "warm": worker.warm,
         "burst": worker.burst,

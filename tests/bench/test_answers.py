@@ -132,7 +132,11 @@ def test_what_is_invalid_is_timed_again_unless_its_numbers_alone_are_why() -> No
         one = cell(**changes)
         return one.model_copy(update={"invalid": reasons(one)})
 
-    disturbed, few = invalid(processor_use=0.4), invalid(host=timed(1.0, processes=1))
+    calls = timed(1.0, processes=2).model_copy(update={"samples": 7})
+    disturbed, few = invalid(processor_use=0.4), invalid(host=calls)
+    alone = invalid(host=timed(1.0, processes=1))
     wrong, both = invalid(timed_agreement=WRONG), invalid(timed_agreement=WRONG, processor_use=0.4)
     assert to_time_again([invalid(), disturbed, few, wrong, both]) == [disturbed, few, both]
+    assert alone.invalid
+    assert not times_may_change(alone), "a process is added to the one it has"
     assert not times_may_change(cell(timed_agreement=AGREES))
