@@ -18,17 +18,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from assay.runtimes import openvino, ort
+
 Outcome = Literal["agrees", "differs", "fails"]
 
-UNOPTIMISED = "no-opt"
+UNOPTIMISED = ort.NO_OPTIMISATION.runner
 LEVELS = (UNOPTIMISED, "basic", "extended", "layout", "all")
 """Of ONNX Runtime, the one that does least to a file first."""
-OPENVINO, OPENVINO_AS_IT_COMES = "openvino", "openvino as it comes"
+OPENVINO, OPENVINO_AS_IT_COMES = openvino.FP32.runner, openvino.DEFAULT.runner
 EVALUATOR, EVALUATOR_IN_FLOAT64 = "evaluator", "evaluator in float64"
 MAKERS = {
-    **dict.fromkeys(LEVELS, "ONNX Runtime"),
-    OPENVINO: "OpenVINO",
-    OPENVINO_AS_IT_COMES: "OpenVINO",
+    **dict.fromkeys(LEVELS, ort.FAMILY.words),
+    OPENVINO: openvino.FAMILY.words,
+    OPENVINO_AS_IT_COMES: openvino.FAMILY.words,
     EVALUATOR: "onnx's reference evaluator",
     EVALUATOR_IN_FLOAT64: "onnx's reference evaluator",
 }

@@ -29,6 +29,7 @@ from assay.records import (
     TailOfTime,
     Verdict,
 )
+from assay.registry import RUNTIMES
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck
 from assay.texts_on_disk import read_json
@@ -318,7 +319,8 @@ class Cell(Record):
 
     def is_fp32_of(self, other: Cell) -> bool:
         """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
-        runtimes = {other.runtime, other.runtime.removesuffix(f".{other.precision}")}
+        entry = RUNTIMES.find(other.runtime)
+        runtimes = {other.runtime, entry.reduces if entry and entry.reduces else other.runtime}
         exporter = other.exporter.removesuffix(f"+{other.precision}")
         return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
-from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, Registry
+from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES
 from assay.texts_on_disk import read_text
 from assay.wrong_records import mistake
 
@@ -24,7 +25,7 @@ Positive = Annotated[int, Field(ge=1)]
 Percentile = Annotated[float, Field(gt=50, le=100)]
 
 
-def _known(registry: Registry, names: tuple[str, ...]) -> tuple[str, ...]:
+def _known(registry: Mapping[str, object], names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, after looking each up so that an unknown one is reported with the nearest."""
     for name in names:
         try:
@@ -41,7 +42,7 @@ def _known_wanted(names: tuple[str, ...]) -> tuple[str, ...]:
         _known(RUNTIMES, (runtime,))
         if separator:
             _known(EXPORTERS, (exporter.partition("+")[0],))
-            if RUNTIMES[runtime].framework != "onnx":
+            if not RUNTIMES[runtime].runs_files:
                 raise ValueError(f"'{name}': only runtimes of ONNX files run an export, {runtime} does not")
     return names
 
@@ -204,19 +205,7 @@ class Bench(Section):
             the timing and is not part of its budget.
     """
 
-    runtimes: tuple[str, ...] = (
-        "torch.eager",
-        "torch.channels_last",
-        "torch.script",
-        "tf.predict",
-        "tf.eager",
-        "tf.function",
-        "tf.xla",
-        "jax.jit",
-        "jax.eager",
-        "ort.cpu",
-        "null",
-    )
+    runtimes: tuple[str, ...] = Field(default_factory=lambda: tuple(entry.name for entry in RUNTIMES.unasked("study")))
     weights: str = "best"
     batches: tuple[Positive, ...] = Field(default=(1, 32), min_length=1)
     threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)

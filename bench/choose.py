@@ -32,15 +32,6 @@ from bench.judged import judged
 from bench.pareto import cost_of, pareto_front
 from bench.tails import least_calls
 
-LICENCES = {
-    "torch": "BSD-3-Clause",
-    "tensorflow": "Apache-2.0",
-    "keras": "Apache-2.0",
-    "jax": "Apache-2.0",
-    "onnxruntime": "MIT",
-    "openvino": "Apache-2.0",
-}
-"""Of what a runtime imports, as their distributions say."""
 P99 = 0.99
 SECONDS_IN_AN_HOUR = 3600
 A_MILLION = 1e6
@@ -156,7 +147,7 @@ def _believed(
         raise FailedError(f"not measured ({cell.status}): {cell.reason}")
     if cell.invalid:
         raise FailedError(f"not valid: {'; '.join(cell.invalid)}")
-    if not cell.framework or cell.runtime.startswith("calibrated"):
+    if not cell.framework:
         raise FailedError("no model: a ruler")
     if cell.agreement is not None and not cell.agreement.passed:
         raise FailedError(f"wrong: {cell.agreement.reason}")
@@ -217,7 +208,8 @@ def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
         return f"{found.precision} is not among the precisions allowed"
     if constraints.runtimes and cell.runtime not in constraints.runtimes:
         return f"{cell.runtime} is not among the runtimes allowed"
-    licences = {LICENCES.get(name, "unknown") for name in RUNTIMES[cell.runtime].packages}
+    family = RUNTIMES[cell.runtime].family
+    licences = {family.licences.get(name, "unknown") for name in family.packages}
     if constraints.licences and not licences <= set(constraints.licences):
         return f"licence {', '.join(sorted(licences - set(constraints.licences)))} is not among those allowed"
     return ""

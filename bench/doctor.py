@@ -9,16 +9,11 @@ from typing import cast
 from pydantic import JsonValue
 from rich.table import Table
 
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import RuntimeEntry
 from bench.machine import advice, environment, probe_frameworks, usable_cores
 from bench.terminal import Terminal, shown
 
-NEEDED_FOR = {
-    "torch": "training, torch.* runtimes, the torch exporters",
-    "tf": "training, tf.* runtimes, tf2onnx",
-    "jax": "training, jax.* runtimes, jax2onnx, jax2tf",
-    "onnxruntime": "ort.* runtimes and the check of every export",
-    "openvino": "the openvino runtime (optional)",
-}
 PROGRAMS = {
     "g++": ("torch.compile on the CPU", "Debian and Ubuntu: apt-get install g++"),
     "chromium": ("the report's browser tests", "Debian and Ubuntu: apt-get install chromium"),
@@ -40,6 +35,21 @@ def diagnose() -> dict[str, JsonValue]:
         "interpreter": sys.version.split()[0],
         "frameworks": cast("JsonValue", probe_frameworks()),
         "programs": cast("JsonValue", programs),
+        "runtimes": cast("JsonValue", [_told(entry) for entry in RUNTIMES.values() if not entry.ruler]),
+        "refused_runtimes": [str(one) for one in RUNTIMES.refused],
+    }
+
+
+def _told(entry: RuntimeEntry) -> dict[str, JsonValue]:
+    """What a runtime says of itself, as far as it helps to choose one."""
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "family": entry.family.words,
+        "formats": list(entry.formats),
+        "devices": list(entry.devices),
+        "precision": entry.precision or "the model's own",
+        "brought_by": entry.distribution or "Assay",
     }
 
 
@@ -51,6 +61,9 @@ def render(found: dict[str, JsonValue]) -> None:
         console.print(f"- {sentence}")
     console.print(_frameworks(cast("dict[str, dict[str, str]]", found["frameworks"])))
     console.print(_programs(cast("dict[str, dict[str, str]]", found["programs"])))
+    console.print(_runtimes(cast("list[dict[str, JsonValue]]", found["runtimes"])))
+    for refusal in cast("list[str]", found["refused_runtimes"]):
+        console.print(f"- {shown(refusal)}", style="red", markup=False)
 
 
 def _machine(machine: dict[str, JsonValue]) -> Table:
@@ -69,10 +82,27 @@ def _in_words(value: JsonValue) -> str:
 
 def _frameworks(frameworks: dict[str, dict[str, str]]) -> Table:
     table = Table("framework", "needed for", "found", title="Frameworks", title_justify="left")
+    needed = {family.library: family.needed_for for family in RUNTIMES.families}
     for name, facts in frameworks.items():
         facts_in_lines = "\n".join(f"{key}: {value}" for key, value in facts.items())
         table.add_row(
-            name, NEEDED_FOR[name], shown(facts_in_lines, lines=True), style="red" if "missing" in facts else ""
+            name,
+            shown(needed.get(name, "")),
+            shown(facts_in_lines, lines=True),
+            style="red" if "missing" in facts else "",
+        )
+    return table
+
+
+def _runtimes(runtimes: list[dict[str, JsonValue]]) -> Table:
+    table = Table("runtime", "what it is", "runs", "on", "brought by", title="Runtimes", title_justify="left")
+    for one in runtimes:
+        table.add_row(
+            str(one["name"]),
+            shown(str(one["summary"])),
+            _in_words(one["formats"]),
+            _in_words(one["devices"]),
+            shown(str(one["brought_by"])),
         )
     return table
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from assay.factors import Factors, Question
 from assay.records import Interval
+from assay.registry import RUNTIMES
 from assay.results import Cell
 from bench.stats import Samples, block_medians, paired_ratio
 from bench.summary import ranked
 
-LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 Timed = Mapping[str, Mapping[str, Samples]]
 Table = dict[str, dict[str, Cell]]  # by exporter, then runtime
 Blocks = dict[tuple[int, int], NDArray[np.float64]]  # by process and block, logarithms (exporters, runtimes)
@@ -37,8 +37,8 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
         if ranked(cell) and cell.exporter and not cell.reduced_precision:  # an int8 graph is no other exporter's
             groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
     questions: dict[Question, Callable[[str], bool]] = {
-        "runtime": lambda runtime: runtime not in LEVELS[:-1],
-        "optimisation level": lambda runtime: runtime in LEVELS,
+        "runtime": lambda runtime: _level(runtime) in {"", "all"},
+        "optimisation level": lambda runtime: _level(runtime) != "",
     }
     found = []
     for members in groups.values():
@@ -49,6 +49,12 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
                 planned = max(timed[cell.name]["host"].planned for row in table.values() for cell in row.values())
                 found.append(_factors(question, table, blocks, planned))
     return found
+
+
+def _level(runtime: str) -> str:
+    """How far it optimises a graph, "" where nothing is to be compared in that."""
+    entry = RUNTIMES.find(runtime)
+    return entry.level if entry else ""
 
 
 def whole_table(cells: Sequence[Cell]) -> Table:

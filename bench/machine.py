@@ -18,10 +18,10 @@ from pydantic import JsonValue
 
 from assay.errors import AssayError, DiskError, InputError
 from assay.jobs import run_job
+from assay.registry import RUNTIMES
 from bench.disturbance import busy_seconds, stolen_seconds
 from bench.fingerprint import fingerprint, parse_cpuinfo
 from infer.ports import is_on_loopback
-from infer.probe import PROBES
 
 PROBE_SECONDS = 120
 TELLING_VARIABLES = (
@@ -226,12 +226,17 @@ def package_versions() -> dict[str, str]:
     return installed
 
 
-def probe_frameworks(names: Iterable[str] = tuple(PROBES)) -> dict[str, dict[str, str]]:
-    """What each framework says of itself; {"missing": reason} for one that cannot be imported. Others are left out."""
+def probe_frameworks(names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
+    """What each framework says of itself; {"missing": reason} for one that cannot be imported. Others are left out.
+
+    Args:
+        names: of libraries, as families of runtimes have them; those of all families where None.
+    """
     found: dict[str, dict[str, str]] = {}
-    wanted = set(names)
+    known = [family.library for family in RUNTIMES.families if family.probe]
+    wanted = set(known if names is None else names)
     with tempfile.TemporaryDirectory() as folder:
-        for name in [one for one in PROBES if one in wanted]:
+        for name in [one for one in known if one in wanted]:
             try:
                 answer = run_job(
                     "infer.probe", {"framework": name}, Path(folder) / f"{name}.log", limit_seconds=PROBE_SECONDS

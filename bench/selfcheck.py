@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from assay import __version__
 from assay.errors import FailedError
+from assay.runtimes import rulers
 from assay.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, SelfCheck
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
@@ -54,20 +55,20 @@ CALL_SECONDS = 30.0
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
 FILES = ModelFiles(spec=SPEC)
-REFERENCE = Candidate("calibrated", "", FILES)
+REFERENCE = Candidate(rulers.CALIBRATED.name, "", FILES)
 IDENTICAL = tuple(
-    (Candidate("calibrated", again, FILES), Candidate("calibrated", name, FILES))
+    (Candidate(rulers.CALIBRATED.name, again, FILES), Candidate(rulers.CALIBRATED.name, name, FILES))
     for name, again in (("", "again"), ("second", "second-again"), ("third", "third-again"))
 )
 """Pairs that have nothing in common but what is the same for all: each is a comparison of its own."""
 PLANTED = {
-    0.03: ((Candidate("calibrated.slower3", "", FILES), REFERENCE),),
-    0.1: ((Candidate("calibrated.slower10", "", FILES), REFERENCE),),
+    0.03: ((Candidate(rulers.SLOWER_3.name, "", FILES), REFERENCE),),
+    0.1: ((Candidate(rulers.SLOWER_10.name, "", FILES), REFERENCE),),
 }
 PAIRS = {0.0: IDENTICAL, **PLANTED}
 CANDIDATES = tuple(dict.fromkeys(one for pairs in PAIRS.values() for pair in pairs for one in pair[::-1]))
-NULL = Candidate("null", "", FILES)
-SPLIT, SKELETON = Candidate("calibrated.split", "", FILES), Candidate("calibrated.skeleton", "", FILES)
+NULL = Candidate(rulers.NULL.name, "", FILES)
+SPLIT, SKELETON = Candidate(rulers.SPLIT.name, "", FILES), Candidate(rulers.SKELETON.name, "", FILES)
 
 
 @dataclass

@@ -36,7 +36,6 @@ CALLS_IN_A_COMMAND = 10
 """A worker may take as many times longer over a whole split than over a single call."""
 INTEGERS = {"QuantizeLinear": "NaN everywhere"}
 """What loses NaN in an int8 graph by its definition: integers have none."""
-ORT_LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 
 
 def audit_study(
@@ -80,7 +79,7 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
     names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
     found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
     others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
-    levels = dict.fromkeys(level for name in others for level in (ORT_LEVELS if name in ORT_LEVELS else (name,)))
+    levels = dict.fromkeys(one.name for name in others for one in RUNTIMES.levels(RUNTIMES[name]))
     missing = {}
     for export in exports:
         if (export.architecture, export.size) != (spec.architecture, spec.size):

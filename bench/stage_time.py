@@ -8,6 +8,7 @@ from pathlib import Path
 
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Export
+from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from bench.auditing.cells import audit_cells, audit_timed
@@ -163,7 +164,7 @@ def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str
     found = []
     for name in wanted:
         runtime, _, only = name.partition("@")
-        if RUNTIMES[runtime].framework == "onnx":
+        if RUNTIMES[runtime].runs_files:
             found += [(runtime, exporter) for exporter in exporters if only in {"", exporter}]
         else:
             found.append((runtime, ""))
@@ -179,7 +180,9 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
         return reference_artifact(request, run.store("references"), run.narrator.bar).file(LOGITS)
 
     def ours(cell: str) -> bool:
-        return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith("/null")
+        return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith(
+            f"/{NULL.name}"
+        )
 
     frameworks = {RUNTIMES[runtime].framework for runtime in run.study.runtimes} & set(FRAMEWORKS)
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with

@@ -11,10 +11,11 @@ import numpy as np
 import polars
 from pydantic import JsonValue
 
-from assay.precisions import EXACTNESS, FULL
+from assay.precisions import FULL
 from assay.records import Interval, Verdict
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, ColdStart, Comparison, Timing
+from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from bench.stats import TOO_FEW, Ratio, Samples, quantile_intervals, ratio_estimate
 from bench.tails import tail
@@ -78,15 +79,15 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
 
 
 def asked_device(candidate: Candidate, settings: Settings) -> str:
-    """The device that a runtime's name says, else the one that was asked for."""
-    return RUNTIMES[candidate.runtime].device or settings.device
+    """The device that was asked for, where the runtime runs on it, else its own."""
+    return RUNTIMES[candidate.runtime].asked_device(settings.device)
 
 
 def asked_precision(candidate: Candidate) -> str:
-    """What a runtime's name or the file's variant says; "" of a user's model, which computes in what it does."""
-    named = candidate.runtime.rpartition(".")[2]
-    if named in EXACTNESS:
-        return named
+    """What a runtime or the file's variant says; "" where that is left to it, as of a user's model."""
+    own = RUNTIMES[candidate.runtime].precision
+    if own:
+        return "" if own == AS_IT_COMES else own
     return "" if candidate.model.user else candidate.model.precision
 
 

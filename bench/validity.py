@@ -12,6 +12,7 @@ import numpy as np
 import polars
 
 from assay.results import Agreement, Cell, Steadiness
+from assay.runtimes.rulers import NULL
 from bench import modes
 from bench.schedule import Measured
 from bench.stats import TOO_FEW, Samples, block_medians
@@ -53,7 +54,7 @@ def judged(cells: Sequence[Cell], measured: Measured, timed: Mapping[str, Agreem
     """
     samples = measured.by_cell
     bursts = {str(cell): part for (cell,), part in measured.bursts.group_by("cell")}
-    floors = {group_key(cell): cell for cell in cells if cell.runtime == "null" and cell.status == "ok"}
+    floors = {group_key(cell): cell for cell in cells if cell.runtime == NULL.name and cell.status == "ok"}
     return [
         _judge(cell, samples, bursts[cell.name], floors.get(group_key(cell)), timed.get(cell.name))
         if cell.status == "ok"

@@ -20,6 +20,7 @@ from onnx import ModelProto, TensorProto
 
 from assay.agreement import CEILING
 from assay.errors import InputError
+from assay.guilt import OPENVINO
 from assay.values import differences, is_whole, settled
 from export.memory import TooLargeError
 from export.on_onnx_deciders import chooser_of
@@ -140,7 +141,7 @@ def _by_evaluator_alone(asking: _Asking, first: Outputs) -> Exact:
     native = asking.in_runtime(NATIVE_LEVEL)
     if native is None or asking.is_narrow or asking.agrees(first, native):
         return Exact(first, EVALUATOR)
-    third = asking.in_runtime("openvino")
+    third = asking.in_runtime(OPENVINO)
     if asking.agrees(first, third):
         return Exact(
             first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} parts from it{asking.parting()}; OpenVINO does not"

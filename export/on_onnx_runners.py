@@ -9,20 +9,21 @@ import numpy as np
 import onnxruntime as ort
 
 from assay.errors import InputError
-from assay.guilt import EVALUATOR, MAKERS
+from assay.guilt import EVALUATOR, MAKERS, OPENVINO_AS_IT_COMES, UNOPTIMISED
+from assay.guilt import OPENVINO as FP32
 from export.inspect import one_line, read_model
 from export.lacking import not_run
 from export.on_onnx_double import evaluate
 from export.source import Array
 
-NATIVE_LEVEL = "no-opt"
+NATIVE_LEVEL = UNOPTIMISED
 LEVELS = {
     NATIVE_LEVEL: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-OPENVINO = {"openvino": {"INFERENCE_PRECISION_HINT": "f32"}, "openvino as it comes": {}}
+OPENVINO = {FP32: {"INFERENCE_PRECISION_HINT": "f32"}, OPENVINO_AS_IT_COMES: {}}
 """Left alone, it may compute in bf16 where the processor can."""
 
 

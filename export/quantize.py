@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assay.errors import ExportFailedError
+from assay.runtimes.openvino import BF16
 from assay.spec import INPUT_NAME
 from export.inspect import one_line, read_model
 from export.request import Images
@@ -110,7 +111,7 @@ def convert_half(source: Path, destination: Path, precision: str) -> None:
         raise ExportFailedError(
             f"There is no {precision} file to be had",
             found="onnxruntime converts to fp16 only",
-            remedy="OpenVINO computes an fp32 file in bf16: time the runtime openvino.bf16",
+            remedy=f"OpenVINO computes an fp32 file in bf16: time the runtime {BF16.name}",
         )
     try:
         onnx.save(convert_float_to_float16(read_model(source), keep_io_types=True), destination)

@@ -17,12 +17,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay.arrays_on_disk import map_array
 from assay.disk import disk_error_in
+from assay.entries import load_target
 from assay.errors import AssayError
 from assay.foreign import said_by
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import RUNTIMES
 from assay.spec import Settings
-from infer.profile.calls import PROFILERS, StartRecorder
+from infer.profile.calls import StartRecorder
 from infer.profile.timing import profile_in_turns, time_plainly
 from infer.runtime import Images, Load, ModelFiles, Session
 
@@ -107,13 +108,13 @@ def _reason(error: Exception) -> str:
 def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:
     if subject.skeleton:
         return {"plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds))}
-    family = request.runtime.removeprefix("user.").partition(".")[0]
-    if family not in PROFILERS:
+    entry = RUNTIMES[request.runtime]
+    if not entry.family.profiler:
         return {
             "plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds)),
             "reason": f"there is no reader for a profile of {request.runtime}",
         }
-    start = cast("StartRecorder", PROFILERS[family].load())
+    start = cast("StartRecorder", load_target(entry.name, entry.family.profiler, entry.family.extra))
     folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
     try:
         recorder = start(subject.model, request.settings, session, folder)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.jobs import Channel, Message, serve_job
-from assay.registry import installed_versions
+from assay.registry import RUNTIMES, installed_versions
 from assay.roofline import Bandwidth, Ceilings, Rate
 
 Kernel = Callable[[], object]
@@ -34,7 +34,6 @@ SIDE = 512  # near the peak already, and short enough to be undisturbed now and 
 TIMES_LAST_LEVEL = 4
 LEAST_MEMORY_ARRAY_BYTES = 64 * 2**20
 CACHES = Path("/sys/devices/system/cpu")
-LIBRARIES = {"torch": "infer.on_torch_ceilings", "onnxruntime": "infer.on_ort_ceilings"}
 
 
 class Library(Protocol):
@@ -70,7 +69,7 @@ def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str],
         cores=cores,
         gflop_s=rates,
         bandwidths=bandwidths,
-        versions=installed_versions(["numpy", *LIBRARIES]),
+        versions=installed_versions(["numpy", *libraries]),
         notes=notes,
     )
 
@@ -96,9 +95,11 @@ def _told(path: Path) -> str:
 def _libraries() -> tuple[dict[str, Library], list[str]]:
     """The libraries that are installed, and in words which are not."""
     found, notes = {}, []
-    for name, module in LIBRARIES.items():
+    for family in RUNTIMES.families:
+        name = family.library
         try:
-            found[name] = cast("Library", importlib.import_module(module))
+            if family.ceilings:
+                found[name] = cast("Library", importlib.import_module(family.ceilings))
         except ImportError as error:
             notes.append(f"{name} measured nothing: {error}")
     return found, notes

@@ -13,8 +13,18 @@ from infer.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 Function = Callable[[jax.Array], jax.Array]
 
 
-def operators(runtime: str) -> dict[str, Operator]:
-    """The operators as this runtime runs them."""
+def eager(runtime: str) -> dict[str, Operator]:
+    del runtime
+    return _operators(lambda function: function)
+
+
+def jitted(runtime: str) -> dict[str, Operator]:
+    del runtime
+    return _operators(jax.jit)
+
+
+def _operators(prepared: Callable[[Function], Function]) -> dict[str, Operator]:
+    """The operators, each prepared as a runtime prepares a model."""
     weights, bias = jax.numpy.asarray(kernel()), jax.numpy.ones(SHAPE[-1])
 
     def convolved(x: jax.Array) -> jax.Array:
@@ -26,13 +36,11 @@ def operators(runtime: str) -> dict[str, Operator]:
         FUSED: lambda x: nnx.relu(convolved(x) + bias),
         MEAN: lambda x: nnx.relu(convolved(x)).mean((1, 2)),
     }
-    return {name: _as_run_by(runtime, function) for name, function in functions.items()}
+    return {name: _run(prepared(function)) for name, function in functions.items()}
 
 
-def _as_run_by(runtime: str, function: Function) -> Operator:
-    prepared = jax.jit(function) if runtime == "jax.jit" else function
-
+def _run(function: Function) -> Operator:
     def run(images: np.ndarray) -> np.ndarray:
-        return np.asarray(prepared(jax.numpy.asarray(images)))
+        return np.asarray(function(jax.numpy.asarray(images)))
 
     return run

@@ -62,7 +62,7 @@ def compiled_model(
 
     Args:
         counting: with performance counters, for a profile; they cost time in every call.
-        precision: that floating-point operators compute in, as OpenVINO names it.
+        precision: that floating-point operators compute in, as OpenVINO names it; "" leaves it to OpenVINO.
 
     Raises:
         InputError: there is no ONNX file, or a device other than the CPU is asked for.
@@ -73,7 +73,7 @@ def compiled_model(
     if settings.device != "cpu":
         raise InputError("The openvino runtime runs on the CPU only", found=settings.device)
     wanted = {
-        "INFERENCE_PRECISION_HINT": precision,
+        **({"INFERENCE_PRECISION_HINT": precision} if precision else {}),
         "INFERENCE_NUM_THREADS": settings.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
@@ -85,20 +85,28 @@ def compiled_model(
         raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
 
 
-def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:
+def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
     """
     Raises:
         InputError: this processor has no bf16 arithmetic, so that OpenVINO would compute in fp32.
     """
-    session = OpenVinoSession(model, compiled_model(model, settings, precision="bf16"))
     if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise InputError("OpenVINO computes nothing in bf16 on this processor", found=session.precision)
-    return session
+        raise InputError("OpenVINO computes nothing in bf16 on this processor")
+    return _session(model, compiled_model(model, settings, precision="bf16"))
+
+
+def load_as_it_comes(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
+    """In bf16 where the processor has it."""
+    return _session(model, compiled_model(model, settings, precision=""))
 
 
 def load(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
     """See `compiled_model` for what it raises."""
-    compiled = compiled_model(model, settings)
+    return _session(model, compiled_model(model, settings))
+
+
+def _session(model: ModelFiles, compiled: ov.CompiledModel) -> OpenVinoSession | UserOpenVinoSession:
+    """Images in and logits out for our own models, anything for a user's."""
     return (
         OpenVinoSession(model, compiled)
         if model.user is None

@@ -12,11 +12,27 @@ from infer.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Operator, kernel
 Function = Callable[[tf.Tensor], tf.Tensor]
 
 
-def operators(runtime: str) -> dict[str, Operator]:
-    """The operators as this runtime runs them; `tf.predict` runs a tf.function."""
+def eager(runtime: str) -> dict[str, Operator]:
+    del runtime
+    return _operators(lambda function: function)
+
+
+def graph(runtime: str) -> dict[str, Operator]:
+    """As `keras.Model.predict` runs them, too."""
+    del runtime
+    return _operators(lambda function: _graph(function, xla=False))
+
+
+def xla(runtime: str) -> dict[str, Operator]:
+    del runtime
+    return _operators(lambda function: _graph(function, xla=True))
+
+
+def _operators(prepared: Callable[[Function], Function]) -> dict[str, Operator]:
+    """The operators, each prepared as a runtime prepares a model."""
     weights, bias = tf.constant(kernel()), tf.ones(SHAPE[-1])
     return {
-        name: _as_run_by(runtime, function)
+        name: _run(prepared(function))
         for name, function in {
             RELU: tf.nn.relu,
             POOL: lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
@@ -26,12 +42,13 @@ def operators(runtime: str) -> dict[str, Operator]:
     }
 
 
-def _as_run_by(runtime: str, function: Function) -> Operator:
-    if runtime != "tf.eager":
-        image = tf.TensorSpec((None, *SHAPE[1:]), tf.float32)
-        plain = tf.autograph.experimental.do_not_convert(function)
-        function = tf.function(plain, input_signature=[image], jit_compile=runtime == "tf.xla")
+def _graph(function: Function, *, xla: bool) -> Function:
+    image = tf.TensorSpec((None, *SHAPE[1:]), tf.float32)
+    plain = tf.autograph.experimental.do_not_convert(function)
+    return tf.function(plain, input_signature=[image], jit_compile=xla)
 
+
+def _run(function: Function) -> Operator:
     def run(images: np.ndarray) -> np.ndarray:
         return function(tf.constant(images)).numpy()
 

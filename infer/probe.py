@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from typing import cast
 
+from assay.entries import load_target
 from assay.errors import InputError, NotInstalledError, needing
 from assay.jobs import Channel, Message, serve_job
+from assay.registry import RUNTIMES
 
 Found = dict[str, str]
 
@@ -88,28 +91,19 @@ def openvino() -> Found:
     }
 
 
-PROBES: dict[str, Callable[[], Found]] = {
-    "torch": torch,
-    "tf": tf,
-    "jax": jax,
-    "onnxruntime": onnxruntime,
-    "openvino": openvino,
-}
-EXTRAS = {"openvino": "openvino"}
-
-
 def work(request: Message, channel: Channel) -> Message:
-    """Probe the framework named in the request."""
+    """Probe the library named in the request."""
     del channel
     name = str(request["framework"])
-    if name not in PROBES:
-        raise InputError(f"There is no probe for '{name}'", expected=", ".join(PROBES))
+    known = {family.library: family for family in RUNTIMES.families if family.probe}
+    if name not in known:
+        raise InputError(f"There is no probe for '{name}'", expected=", ".join(known))
+    family = known[name]
     try:
-        return dict(PROBES[name]())
+        return dict(cast("Callable[[], Found]", load_target(name, family.probe))())
     except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing(name, error), remedy=f"pip install 'onnx-assay[{EXTRAS.get(name, 'cpu')}]'"
-        ) from error
+        remedy = f"pip install 'onnx-assay[{family.extra}]'" if family.extra else None
+        raise NotInstalledError(needing(name, error), remedy=remedy) from error
 
 
 if __name__ == "__main__":

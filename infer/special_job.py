@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.entries import load_target
+from assay.errors import InputError
 from assay.jobs import Channel, Message, serve_job
 from assay.registry import RUNTIMES
 
@@ -54,8 +55,9 @@ def _work(request: Message, channel: Channel) -> Message:
     del channel
     runtime = str(request["runtime"])
     entry = RUNTIMES[runtime]
-    entry = replace(entry, target=f"infer.on_{entry.framework}_special:operators")
-    operators = cast("Callable[[str], Mapping[str, Operator]]", entry.load())(runtime)
+    if not entry.operators:
+        raise InputError(f"The operators of {runtime} cannot be looked at one by one")
+    operators = cast("Callable[[str], Mapping[str, Operator]]", load_target(runtime, entry.operators))(runtime)
     return {"lost": cast("Message", lost_by(operators))}
 
 

@@ -28,13 +28,6 @@ FILES: dict[str, tuple[Kind, Form]] = {
 WHAT_CAN_BE_GIVEN = (
     "a .onnx file, a TorchScript .pt, a torch.export .pt2, a SavedModel folder, a .keras file, or FILE.py:FUNCTION"
 )
-UNFIT: dict[Form, tuple[str, ...]] = {
-    "script": ("user.torch.compile", "torch-dynamo"),
-    "program": ("user.torch.script", "torch-script"),
-}
-"""Runtimes and routes of PyTorch that do not apply: torch.compile and torch.export take Python, tracing takes a module
-that can be told its mode.
-"""
 SAVED_MODEL_FILE = "saved_model.pb"
 
 
@@ -131,10 +124,6 @@ class UserModel(Record):
             return 0
         first, middle, last = shape
         return middle if middle in (first, last) and min(first, last) <= 4 else 0
-
-    def takes(self, name: str) -> bool:
-        """Whether a runtime or route of its framework applies to a model of its form."""
-        return name not in UNFIT.get(self.location.form, ())
 
     def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
         """Shape of an input in a call with so many records."""

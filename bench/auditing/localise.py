@@ -8,6 +8,7 @@ from pathlib import Path
 from assay.audit import Comparison
 from assay.errors import AssayError, DiskError
 from assay.localisation import Localisation
+from assay.registry import RUNTIMES
 from assay.results import Export
 from bench.run import Run, Subject
 from export.localise_job import find_departures, find_partings
@@ -15,14 +16,7 @@ from export.record import MODEL_FILE
 from export.run import artifact_folder
 
 REPRO = "repro"
-RUNNERS = {
-    "ort.cpu.no-opt": "no-opt",
-    "ort.cpu.basic": "basic",
-    "ort.cpu.extended": "extended",
-    "ort.cpu": "all",
-    "openvino": "openvino",
-    "openvino.default": "openvino as it comes",
-}
+RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
 """By the name that a user gives a runtime, what `export.on_onnx_runners` calls it; the first does least to a graph."""
 
 

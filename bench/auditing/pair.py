@@ -19,6 +19,8 @@ from assay.boxing import Box
 from assay.errors import AssayError
 from assay.jobs import Answer, Message, run_job
 from assay.named_arrays import read_named
+from assay.registry import RUNTIMES
+from assay.runtimes.ort import CPU
 from assay.steps import MOST_SECONDS, limits_told
 from assay.store import file_sha256, reporting_disk_errors
 from assay.ties import read_deciders
@@ -34,7 +36,7 @@ LIMIT_SECONDS = MOST_SECONDS
 DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
 EDGES = "edges"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
-ORT_LEVELS = ("no-opt", "basic", "extended", "all")
+ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from assay.store import file_sha256
 from bench.conductor import RESULTS_FILE
 from bench.progress import Narrator
 
-SERVED_RUNTIME = "ort.cpu"
-"""What Triton's onnxruntime backend runs: all graph optimisations, on the CPU."""
+BACKEND = "onnxruntime"
+"""Of Triton, for what is deployed."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,11 @@ def servable_cell(results: Results, name: str) -> Cell:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is not valid", found="; ".join(cell.invalid))
-    if cell.runtime != SERVED_RUNTIME:
+    served = [entry.name for entry in RUNTIMES.values() if entry.served_by == BACKEND]
+    if cell.runtime not in served:
         raise InputError(
             f"{name} cannot be deployed",
-            expected=f"a cell of {SERVED_RUNTIME}, which Triton's onnxruntime backend runs",
+            expected=f"a cell of {', '.join(served)}, which Triton's {BACKEND} backend runs",
             found=f"{cell.runtime} ({RUNTIMES[cell.runtime].summary})",
         )
     return cell

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from assay.results import Agreement, Results
+from assay.runtimes.ort import CPU
 from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, dots, notes
 from bench.report.evidence import Evidence, chart_notice, is_of_user, worded, worded_columns
@@ -68,7 +69,7 @@ def agreement(evidence: Evidence) -> Section | None:
 
 def _subjects(evidence: Evidence) -> Iterator[Subject]:
     for index, export in enumerate(evidence.results.exports):
-        series = series_of(f"ort.cpu@{export.exporter}", "onnx")
+        series = series_of(f"{CPU.name}@{export.exporter}", CPU.framework)
         shown = replace(series, label=f"{export.exporter} file")
         for number, agreement in enumerate(export.agreement):
             path = f"/exports/{index}/agreement/{number}"

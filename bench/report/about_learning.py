@@ -60,13 +60,13 @@ def _curve_panel(evidence: Evidence, trainings: list[Training], identifier: str)
     best = max(trainings, key=lambda training: training.validation_accuracy)
     description = (
         f"{title}: validation accuracy by epoch. The best is {significant(best.validation_accuracy * 100, 4)} % in "
-        f"{family_of(best.framework).name} at epoch {best.best_epoch:g}."
+        f"{family_of(best.framework).words} at epoch {best.best_epoch:g}."
     )
     return Panel(identifier, lines(plot, Scale("epoch", "epoch"), Scale("value"), points=False), description)
 
 
 def _curve_rows(training: Training) -> list[Row]:
-    framework = family_of(training.framework).name
+    framework = family_of(training.framework).words
     return [
         {
             "label": framework,
@@ -89,12 +89,12 @@ def _parity_panel(evidence: Evidence, record: Parity, identifier: str) -> Panel:
     title = f"{record.architecture}, {pixels(record.size)}"
     rows: list[Row] = [
         {
-            "label": family_of(name).name,
-            "family": family_of(name).name,
+            "label": family_of(name).words,
+            "family": family_of(name).words,
             "line": name,
             "step": step,
             "value": loss,
-            "notes": notes(("", family_of(name).name), ("step", str(step)), ("loss", significant(loss, 7))),
+            "notes": notes(("", family_of(name).words), ("step", str(step)), ("loss", significant(loss, 7))),
         }
         for name, losses in record.losses.items()
         for step, loss in enumerate(losses, start=1)

@@ -14,7 +14,7 @@ from bench.report.blocks import Column, Figure, Panel, Section, Table, Value
 from bench.report.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from bench.report.evidence import Evidence, chart_notice
 from bench.report.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
-from bench.report.palette import FAMILIES, family_of, framework_series
+from bench.report.palette import family_of, framework_series
 
 CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 
@@ -82,7 +82,7 @@ def _accuracy_panel(evidence: Evidence, trainings: list[Training], identifier: s
 
 
 def _place(training: Training) -> tuple[int, int, int]:
-    return training.size, FAMILIES.index(family_of(training.framework)), training.seed
+    return training.size, family_of(training.framework).place, training.seed
 
 
 def _accuracy_row(training: Training) -> Row:
@@ -109,7 +109,7 @@ def _means_table(trainings: list[Training]) -> Table:
     columns = (
         Column("Architecture"),
         Column("Image size, px", numeric=True),
-        *(Column(f"{family_of(framework).name}, %", numeric=True) for framework in frameworks),
+        *(Column(f"{family_of(framework).words}, %", numeric=True) for framework in frameworks),
         Column("Largest gap, points", numeric=True),
         Column("Within the seeds' intervals?"),
         Column("Seeds"),
@@ -261,4 +261,4 @@ def _class_names(evidence: Evidence, training: Training) -> list[str]:
 
 
 def _framework(training: Training) -> str:
-    return family_of(training.framework).name
+    return family_of(training.framework).words

@@ -14,19 +14,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from assay.registry import EXPORTERS, RUNTIMES
-
-SHADES = 5
-
-
-@dataclass(frozen=True)
-class Family:
-    """A framework's looks: its name for readers, its shape, and five shades for light and dark pages."""
-
-    name: str
-    token: str
-    shape: str
-    light: tuple[str, ...]
-    dark: tuple[str, ...]
+from assay.runtimes import rulers
+from assay.runtimes.entry import SHADES, Family
 
 
 @dataclass(frozen=True)
@@ -40,46 +29,6 @@ class Series:
     dash: tuple[int, ...]
 
 
-TORCH = Family(
-    "PyTorch", "torch", "circle",
-    ("#a83200", "#d9540f", "#7a2400", "#c8693f", "#e05a2a"),
-    ("#ff7a45", "#ffb08a", "#f2662b", "#ffc9ae", "#e08a66"),
-)  # fmt: skip
-TENSORFLOW = Family(
-    "TensorFlow", "tf", "square",
-    ("#b08600", "#7d5a00", "#8a8400", "#5c4300", "#998142"),
-    ("#ffd54a", "#e0ac1f", "#ffe89a", "#c79a2c", "#d9c27a"),
-)  # fmt: skip
-JAX = Family(
-    "JAX", "jax", "diamond",
-    ("#8e2f7f", "#c05aa0", "#66205a", "#a8668f", "#b5509b"),
-    ("#e58ad0", "#f3b6e3", "#c765b4", "#f7cdec", "#d39ac6"),
-)  # fmt: skip
-ONNX_RUNTIME = Family(
-    "ONNX Runtime", "onnx", "triangle-up",
-    ("#0b5cad", "#2f86d6", "#073a73", "#1b93b8", "#5b84c4"),
-    ("#5aacff", "#9bd0ff", "#2f8bf0", "#5cc8ea", "#8fb0ea"),
-)  # fmt: skip
-OPENVINO = Family(
-    "OpenVINO", "openvino", "triangle-right",
-    ("#00857a", "#2a9d8f", "#00524a", "#4f9a7d", "#3f8f9a"),
-    ("#3fc7b0", "#8ce0d0", "#1fa38f", "#7cd0a0", "#62bcc9"),
-)  # fmt: skip
-NO_FRAMEWORK = Family(
-    "No framework", "none", "cross",
-    ("#6b6f76", "#868a91", "#4e5258", "#7a7e85", "#5d6168"),
-    ("#9aa0a8", "#b8bdc4", "#80868e", "#a9aeb5", "#8d939b"),
-)  # fmt: skip
-FAMILIES = (TORCH, TENSORFLOW, JAX, ONNX_RUNTIME, OPENVINO, NO_FRAMEWORK)
-# Runtimes that run the same files as another one and would look like it.
-SHAPES = {
-    "ort.cuda": "triangle-down",
-    "ort.cpu.no-opt": "triangle-left",
-    "ort.cpu.basic": "wedge",
-    "ort.cpu.extended": "arrow",
-    "openvino.bf16": "wedge",
-    "openvino.default": "arrow",
-}
 DASHES = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3), (4, 4))
 
 # Everything else that has a colour: page, text, rules, and the two-sided scale of ratios (blue: ONNX side).
@@ -100,35 +49,41 @@ DARK = {
 def colours(dark: bool = False) -> dict[str, str]:
     """Every token and its colour on a light or on a dark page."""
     tokens = dict(DARK if dark else LIGHT)
-    for family in FAMILIES:
-        shades = family.dark if dark else family.light
-        tokens |= {f"{family.token}-{index}": shade for index, shade in enumerate(shades)}
+    for family in RUNTIMES.families:
+        shades = family.looks.dark if dark else family.looks.light
+        tokens |= {f"{family.name}-{index}": shade for index, shade in enumerate(shades)}
     return tokens
 
 
 def family_of(framework: str, runtime: str = "") -> Family:
-    """The family of a framework as the results name it ("torch", "tf", "jax", "onnx" or "")."""
-    if runtime.startswith("openvino"):
-        return OPENVINO
-    known = {"torch": TORCH, "tf": TENSORFLOW, "jax": JAX, "onnx": ONNX_RUNTIME}
-    return known.get(framework, NO_FRAMEWORK)
+    """The family of a runtime; of one that is not known here, the first that runs what its framework does.
+
+    Args:
+        framework: as the results name it, "torch", "tf", "jax", "onnx" or "".
+    """
+    entry = RUNTIMES.find(runtime)
+    if entry is not None:
+        return entry.family
+    return next((family for family in RUNTIMES.families if family.framework == framework), rulers.FAMILY)
 
 
 def series_of(label: str, framework: str) -> Series:
     """The looks of a runtime's label ("tf.function", "ort.cpu@tf2onnx"), the same in every report."""
     runtime, _, exporter = label.partition("@")
     family = family_of(framework, runtime)
-    index = _place(exporter, list(EXPORTERS)) if exporter else _place(runtime, _siblings(runtime))
-    shape = SHAPES.get(runtime, family.shape)
-    return Series(label, family.name, f"@{family.token}-{index % SHADES}", shape, DASHES[index % len(DASHES)])
+    siblings = [entry.name for entry in RUNTIMES.siblings(family)]
+    index = _place(exporter, list(EXPORTERS)) if exporter else _place(runtime, siblings)
+    entry = RUNTIMES.find(runtime)
+    shape = entry.shape if entry and entry.shape else family.looks.shape
+    return Series(label, family.words, f"@{family.name}-{index % SHADES}", shape, DASHES[index % len(DASHES)])
 
 
 def framework_series(frameworks: Iterable[str]) -> tuple[Series, ...]:
     """One entry for each framework, where a chart compares frameworks and not their runtimes."""
     present = [family_of(name) for name in dict.fromkeys(frameworks)]
-    ordered = [family for family in FAMILIES if family in present]
+    ordered = [family for family in RUNTIMES.families if family in present]
     return tuple(
-        Series(family.name, family.name, f"@{family.token}-0", family.shape, DASHES[index % len(DASHES)])
+        Series(family.words, family.words, f"@{family.name}-0", family.looks.shape, DASHES[index % len(DASHES)])
         for index, family in enumerate(ordered)
     )
 
@@ -137,15 +92,15 @@ def families_of(series: Iterable[Series]) -> tuple[Series, ...]:
     """One entry for each family among the series, for charts that name the single ones themselves."""
     present = {entry.family for entry in series}
     return tuple(
-        Series(family.name, family.name, f"@{family.token}-0", family.shape, (1, 0))
-        for family in FAMILIES
-        if family.name in present
+        Series(family.words, family.words, f"@{family.name}-0", family.looks.shape, (1, 0))
+        for family in RUNTIMES.families
+        if family.words in present
     )
 
 
 def ordered(series: Iterable[Series]) -> tuple[Series, ...]:
     """Without repeats, family by family, each in the order of the registries."""
-    names = [family.name for family in FAMILIES]
+    names = [family.words for family in RUNTIMES.families]
     unique = {entry.label: entry for entry in series}
     return tuple(sorted(unique.values(), key=lambda s: (names.index(s.family), _rank(s.label), s.label)))
 
@@ -159,12 +114,6 @@ def resolved(spec: JsonValue, tokens: dict[str, str]) -> JsonValue:
     if isinstance(spec, str) and spec.startswith("@"):
         return tokens.get(spec[1:], spec)
     return spec
-
-
-def _siblings(runtime: str) -> list[str]:
-    """The registered runtimes of the same framework."""
-    prefix = runtime.partition(".")[0]
-    return [name for name in RUNTIMES if name.partition(".")[0] == prefix]
 
 
 def _place(name: str, known: list[str]) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from assay.precisions import FULL
 from assay.records import Interval
-from assay.registry import FRAMEWORKS
+from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.results import Agreement, Cell, Comparison, Results
 from bench.modes import missed
 from bench.report.evidence import (
@@ -38,15 +38,6 @@ from bench.report.numbers import (
 )
 from bench.stats import LEAST_PROCESSES
 from bench.validity import is_too_short
-
-IN_WORDS = {
-    "ort.cpu": "ONNX Runtime",
-    "ort.cpu.no-opt": "ONNX Runtime without graph optimisations",
-    "ort.cpu.basic": "ONNX Runtime with basic graph optimisations",
-    "ort.cpu.extended": "ONNX Runtime with extended graph optimisations",
-    "ort.cuda": "ONNX Runtime on CUDA",
-    "openvino": "OpenVINO",
-}
 
 EXPORT_FAILED = "the export failed"
 """The beginning of the reason of a cell whose file there is none of."""
@@ -115,7 +106,8 @@ def headline(results: Results) -> str:
 def runtime_in_words(label: str) -> str:
     """A cell's label as a reader knows it: "ort.cpu@tf2onnx" is "ONNX Runtime (tf2onnx export)"."""
     runtime, _, exporter = label.partition("@")
-    name = IN_WORDS.get(runtime, runtime)
+    entry = RUNTIMES.find(runtime)
+    name = entry.words if entry and entry.words else runtime
     return f"{name} ({exporter} export)" if exporter else name
 
 

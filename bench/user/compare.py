@@ -5,7 +5,7 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,12 @@ from assay.arrays_on_disk import load_array, load_arrays
 from assay.errors import InputError, unknown_name
 from assay.registry import RUNTIMES
 from assay.results import Agreement, Cell, DataSummary, Export, Results
+from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
 from assay.steps import in_proportion
 from assay.store import file_sha256
 from assay.user.agreement import Judge
-from assay.user.model import UserModel
+from assay.user.model import KINDS, UserModel
 from bench.answers import unanswered
 from bench.attribute import Place, attribute_all
 from bench.auditing.record import write_audit
@@ -53,15 +54,6 @@ ATTRIBUTION_SHARE = 0.5
 CALLS_TO_WARM = 100.0
 BLOCKS = 10
 """In one process, as in a study; see `assay.study.Bench`."""
-NATIVE: Mapping[str, tuple[str, ...]] = {
-    "torch": ("user.torch.eager", "user.torch.script", "user.torch.compile"),
-    "tf": ("user.tf.function", "user.tf.xla"),
-    "jax": ("user.jax.jit",),
-    "onnx": (),
-}
-ON_ONNX = ("ort.cpu", "openvino")
-LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu", "openvino")
-"""Of a file that is ONNX already there is no native runtime: the ways to run it are compared with each other."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
 
 
@@ -104,7 +96,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         assay_version=__version__,
         settings=_settings(wanted, brought),
         environment=environment()
-        | {"frameworks": cast("JsonValue", probe_frameworks((brought.model.kind, "onnxruntime", "openvino")))}
+        | {"frameworks": cast("JsonValue", probe_frameworks(_libraries(brought.model)))}
         | {"box": cast("JsonValue", work.held or {"none": "--trust was given"})},
         data=_data(wanted, brought),
         trainings=[],
@@ -131,10 +123,15 @@ def _check(wanted: Wanted) -> None:
         InputError: more threads than cores, or a runtime that runs no model of a user's.
     """
     check_cores("--threads asks for more than this process has cores", wanted.threads)
-    known = dict.fromkeys(name for names in (*NATIVE.values(), LEVELS) for name in names)
+    known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
     for name in wanted.runtimes:
         if name not in known:
             raise unknown_name("runtime of your own models", name, known)
+
+
+def _libraries(model: UserModel) -> list[str]:
+    """Those that a model and its exports may run in."""
+    return [family.library for family in RUNTIMES.families if family.framework in {model.kind, "onnx"}]
 
 
 def _command_seconds(work: Work) -> float:
@@ -142,8 +139,25 @@ def _command_seconds(work: Work) -> float:
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def _timed(wanted: Wanted, names: Sequence[str]) -> list[str]:
-    return [name for name in names if not wanted.runtimes or name in wanted.runtimes]
+def _natively(wanted: Wanted, model: UserModel) -> list[str]:
+    """The runtimes of its own framework that are timed on a model; none on one that is an ONNX file already."""
+    able = [] if model.kind == "onnx" else RUNTIMES.loading(model.kind)
+    fit = [one for one in able if model.location.form not in one.not_for]
+    return [one.name for one in fit if (one.name in wanted.runtimes if wanted.runtimes else "model" in one.unasked)]
+
+
+def _on_files(wanted: Wanted, model: UserModel) -> list[str]:
+    """The runtimes that are timed on ONNX files.
+
+    Where there is no native runtime to compare with, the ways to run a file are compared with each other.
+    """
+    if wanted.runtimes:
+        return [one.name for one in RUNTIMES.loading("onnx") if one.name in wanted.runtimes]
+    return [
+        one.name
+        for one in RUNTIMES.unasked("file" if model.kind == "onnx" else "model")
+        if one.runs_files and not one.ruler
+    ]
 
 
 def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
@@ -151,14 +165,14 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
-    candidates = [theirs(name, "", native) for name in _timed(wanted, NATIVE[model.kind]) if model.takes(name)]
-    on_onnx = _timed(wanted, LEVELS if model.kind == "onnx" or set(wanted.runtimes) & set(LEVELS) else ON_ONNX)
+    candidates = [theirs(name, "", native) for name in _natively(wanted, model)]
+    on_onnx = _on_files(wanted, model)
     for exporter, file in files.items():
         runnable = ModelFiles(spec=spec, onnx=file, user=model)
         candidates += [theirs(name, exporter, runnable) for name in on_onnx]
     return Group(
         name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
-        candidates=(*candidates, theirs("null", "", native)),
+        candidates=(*candidates, theirs(NULL.name, "", native)),
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, usable_cores()[-wanted.threads :]),
         images=work.folder / "model" / RECORDS_FILE,
@@ -192,10 +206,10 @@ def _cells(
 ) -> list[Cell]:
     """The cells, with how their outputs agree, and those that a failed export would have had."""
     with work.stage("audit", "Comparing numbers"):
-        agreements, timed = agreements_of(brought, measured)
+        agreements, timed = agreements_of(brought, group, measured)
         failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
         if failed and look_for_deciders(work, brought, files):
-            agreements, timed = agreements_of(brought, measured)
+            agreements, timed = agreements_of(brought, group, measured)
     weights = {group.name: brought.model.fingerprint}
     measured_cells = cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned)
     cells = judged(measured_cells, measured, timed)
@@ -209,7 +223,7 @@ def _cells(
         for export in exports
         if export.status == "failed"
         for batch in group.batches
-        for runtime in _timed(work.wanted, ON_ONNX)
+        for runtime in _on_files(work.wanted, brought.model)
     ]
     return [_in_terms_of_options(cell) for cell in cells + missing]
 
@@ -218,17 +232,21 @@ def _in_terms_of_options(cell: Cell) -> Cell:
     return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
 
 
-def agreements_of(brought: Brought, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+def agreements_of(
+    brought: Brought, group: Group, measured: Measured
+) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
     natives = {brought.native_name: brought.native}
     judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
+    models = [one.label for one in group.candidates if one.framework]
+    ranked = {group.cell_name(batch, label) for batch in group.batches for label in models}
     images, calls = {}, {}
     for cell, file in measured.logits.items():
-        if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
+        if cell in ranked:
             rows = load_array(file)
             images[cell] = judge.compare(cell, rows, np.arange(min(len(rows), AUDITED_IMAGES)))
     for cell, files in measured.timed.items():
-        if RUNTIMES[cell.rpartition("/")[2].partition("@")[0]].framework:
+        if cell in ranked:
             kept = [load_arrays(file) for file in files]
             rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
             calls[cell] = judge.compare(cell, rows, places)

@@ -149,11 +149,11 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
     Returns:
         The model with a reference, one record for each route, and the files that passed, by exporter.
     """
-    kind = brought.model.kind
+    kind, form = brought.model.kind, brought.model.location.form
     routes = (
         [GIVEN]
         if kind == "onnx"
-        else [name for name, entry in USER_EXPORTERS.items() if entry.framework == kind and brought.model.takes(name)]
+        else [one.name for one in USER_EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
     records: list[Export] = []
     files: dict[str, Path] = {}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from assay.errors import DataError
-from assay.registry import Entry, Registry
 from assay.spec import Settings
 from infer.runtime import ModelFiles, Session
 
@@ -89,26 +88,6 @@ def marked_calls(session: Session[object], natives: Sequence[object], calls: int
             session.run(value)
             found.append(clock() - start)
     return found
-
-
-PROFILERS = Registry(
-    "profiler",
-    [
-        Entry("torch", "infer.profile.on_torch:TorchRecorder", "torch.profiler", "torch", "cpu", ("torch",)),
-        Entry("tf", "infer.profile.on_tf:TensorFlowRecorder", "xplane of tf.profiler", "tf", "cpu", ("tensorflow",)),
-        Entry("jax", "infer.profile.on_jax:JaxRecorder", "xplane of jax.profiler", "jax", "cpu", ("jax",)),
-        Entry("ort", "infer.profile.on_ort:OrtRecorder", "profile of ONNX Runtime", "onnx", "cpu", ("onnxruntime",)),
-        Entry(
-            "openvino",
-            "infer.profile.on_openvino:OpenVinoRecorder",
-            "performance counters of OpenVINO",
-            "onnx",
-            "openvino",
-            ("openvino",),
-        ),
-    ],
-)
-"""By the first part of a runtime's name."""
 
 
 def union_ns(operators: Iterable[Operator]) -> float:

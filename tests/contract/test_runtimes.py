@@ -11,6 +11,7 @@ import pytest
 from assay.agreement import compare, compare_reduced, derive_tolerance
 from assay.errors import AssayError
 from assay.registry import RUNTIMES
+from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from bench.machine import gpus, usable_cores
 from bench.workers import Candidate, Worker
@@ -50,16 +51,17 @@ def start(one: Candidate, folder: Path) -> Worker:
     "runtime", [pytest.param(one, marks=[pytest.mark.slow] if one in COMPILING else []) for one in AGREEING]
 )
 def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path: Path) -> None:
-    if runtime == "ort.cuda" and not gpus():
-        pytest.skip("ort.cuda needs an NVIDIA GPU, and this machine has none")
-    if runtime == "openvino.bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "cpu" not in RUNTIMES[runtime].devices and not gpus():
+        pytest.skip(f"{runtime} needs an NVIDIA GPU, and this machine has none")
+    asked = RUNTIMES[runtime].precision
+    if asked == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor has no bf16 arithmetic")
     reference = place.logits("torch", "float64")
     tolerance = derive_tolerance(reference, {"torch": place.logits("torch", "float32")})
     worker = start(candidate(runtime, place), tmp_path)
     try:
         loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
-        assert loaded.precision == ("bf16" if runtime.endswith("bf16") else "fp32")
+        assert asked == AS_IT_COMES or loaded.precision == (asked or "fp32")
         for batch in BATCHES:
             worker.write_logits(place.folder / "images.npy", 32, batch, tmp_path / "logits.npy")
             logits = np.load(tmp_path / "logits.npy")
@@ -78,7 +80,7 @@ def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path:
         assert sum(burst.host_ns + burst.device_ns) <= burst.wall_ns
         assert worker.peak_memory_mib() > 50
         seen = worker.observe()
-        assert (seen.device, seen.precision) == ("cuda" if runtime == "ort.cuda" else "cpu", loaded.precision)
+        assert (seen.device, seen.precision) == (RUNTIMES[runtime].asked_device("cpu"), loaded.precision)
         assert "not observed" not in seen.facts
     finally:
         worker.kill()

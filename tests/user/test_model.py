@@ -101,10 +101,3 @@ def test_shapes_of_calls() -> None:
 )
 def test_only_one_square_image_has_a_size(one: UserModel, size: int) -> None:
     assert one.image_size == size
-
-
-def test_what_does_not_apply_to_a_form_is_left_out() -> None:
-    script = model((4,)).model_copy(update={"location": Location(path=HERE, form="script", kind="torch")})
-    assert not script.takes("torch-dynamo")
-    assert script.takes("torch-script")
-    assert model((4,)).takes("torch-dynamo")

@@ -20,7 +20,7 @@ from bench.report.about_pareto import pareto_front
 from bench.report.about_steadiness import process_deviations
 from bench.report.about_training import mean_over_seeds
 from bench.report.charts import log_ticks
-from bench.report.palette import DARK, FAMILIES, LIGHT, colours, resolved, series_of
+from bench.report.palette import DARK, LIGHT, colours, resolved, series_of
 from tests.bench.report.sample_results import plain, sample_results, sample_samples
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
@@ -143,11 +143,12 @@ def test_colours_stand_out_from_the_page(dark: bool) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 def test_frameworks_are_told_apart_by_every_eye(dark: bool, deficiency: str) -> None:
-    first = {family.name: (family.dark if dark else family.light)[0] for family in FAMILIES if family.token != "none"}
+    families = RUNTIMES.families
+    first = {one.words: (one.looks.dark if dark else one.looks.light)[0] for one in families if one.framework}
     for left, right in itertools.combinations(first, 2):
         difference = np.linalg.norm(seen(first[left], deficiency) - seen(first[right], deficiency))
         assert difference > JUST_APART, (left, right)
-    assert len({family.shape for family in FAMILIES}) == len(FAMILIES)
+    assert len({family.looks.shape for family in families}) == len(families)
 
 
 def test_a_label_looks_the_same_in_every_report_and_unlike_its_siblings() -> None:

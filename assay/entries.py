@@ -1,0 +1,116 @@
+"""A registered name and the code behind it, and the table of the names of one kind."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from assay.errors import NotInstalledError, needing, unknown_name
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Distributions by import package; the scan takes a while, so it is done once in a process."""
+    return importlib.metadata.packages_distributions()
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of import packages (tensorflow-cpu provides tensorflow); one that is not installed is left out."""
+    wanted = list(packages)
+    known = _distributions() if wanted else {}
+    return {name: importlib.metadata.version(known[name][0]) for name in wanted if name in known}
+
+
+def load_target(name: str, target: str, extra: str = "") -> object:
+    """Import and return the code behind a name.
+
+    Args:
+        target: "module:attribute".
+        extra: the extra of this distribution that installs what it needs, or "".
+
+    Raises:
+        NotInstalledError: a package it needs is missing.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in {"assay", "train", "export", "infer", "bench"}:
+            raise
+        raise NotInstalledError(
+            needing(f"'{name}'", error),
+            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'" if extra else None,
+        ) from error
+
+
+class Named(Protocol):
+    """What a registry holds."""
+
+    @property
+    def name(self) -> str:
+        """The name users write."""
+
+
+Kind = TypeVar("Kind", bound=Named)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name.
+
+    Attributes:
+        name: the name users write.
+        target: "module:attribute" of the code behind it.
+        summary: one line for lists and help texts.
+        framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
+        extra: the extra of this distribution that installs what it needs, or "".
+        packages: the import names that must be there for it to work.
+        not_for: forms of a user's model that it does not apply to (`assay.user.model`).
+    """
+
+    name: str
+    target: str
+    summary: str
+    framework: str = ""
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    not_for: tuple[str, ...] = ()
+
+    def load(self) -> object:
+        """Import and return the code behind the name.
+
+        Raises:
+            NotInstalledError: a package it needs is missing.
+        """
+        return load_target(self.name, self.target, self.extra)
+
+
+class Registry(Mapping[str, Kind], Generic[Kind]):
+    """The entries of one kind, by name, in the order in which they are written."""
+
+    def __init__(self, kind: str, entries: Iterable[Kind]) -> None:
+        self.kind = kind
+        self._entries = {entry.name: entry for entry in entries}
+
+    @property
+    def entries(self) -> Mapping[str, Kind]:
+        """All entries by name."""
+        return self._entries
+
+    def __getitem__(self, name: str) -> Kind:
+        if name not in self.entries:
+            raise unknown_name(self.kind, name, self.entries)
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries

@@ -1,0 +1,146 @@
+"""What a runtime says of itself, and what the runtimes of one family have in common: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from assay.entries import load_target
+
+SHADES = 5
+LAST = 1000
+"""The place of a family that says none: after ours."""
+
+Framework = Literal["torch", "tf", "jax", "onnx", ""]
+Occasion = Literal["study", "model", "file"]
+AS_IT_COMES = "as it comes"
+"""The precision of a runtime that chooses by itself: none is asked for, so none can be missed."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A family's colours and shape in every chart.
+
+    Attributes:
+        shape: of its points, as Vega-Lite names it.
+        light, dark: five shades, "#a83200", for light and dark pages; the first stands for the family. On the page's
+            own colour they need a contrast of 3:1.
+    """
+
+    shape: str
+    light: tuple[str, ...]
+    dark: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Runtimes of one library.
+
+    Attributes:
+        name: the first part of its runtimes' names.
+        words: what readers know it by.
+        framework: whose models they run natively: "torch", "tf" or "jax"; "onnx" of runtimes of ONNX files; "" of
+            what runs no model at all.
+        looks: in charts.
+        place: order of families in lists and legends, and where two cells are tied, which is the simpler one.
+        library: what it is called where its versions are told; its probe's name, see `infer.probe`.
+        probe: "module:function" that tells what the library finds on this machine; "" where nothing does.
+        needed_for: what the library is needed for, for `assay doctor`.
+        packages: the import names that must be there for it to work.
+        licences: by import package its licence, as its distribution says, in SPDX's words.
+        extra: the extra of this distribution that installs it, or "".
+        profiler: "module:class" that records profiles (`infer.profile.calls.StartRecorder`), or "".
+        ceilings: module with the largest product and copy that the library makes (`infer.ceilings.Library`), or "".
+    """
+
+    name: str
+    words: str
+    framework: Framework
+    looks: Looks
+    place: int = LAST
+    library: str = ""
+    probe: str = ""
+    needed_for: str = ""
+    packages: tuple[str, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+    extra: str = ""
+    profiler: str = ""
+    ceilings: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeEntry:
+    """Everything that the rest of Assay knows of a runtime.
+
+    Attributes:
+        name: the name users write: its family's, or that and more after a dot.
+        family: what it has in common with its siblings.
+        target: "module:function" that loads a model (`infer.runtime.Load`).
+        summary: one line for lists and help texts.
+        words: what readers know it by in a sentence; "" where that is its name.
+        formats: the models that it loads: "weights" (neutral ones of our architectures), a user's own of "torch", "tf"
+            or "jax", and "onnx".
+        not_for: forms of a user's model that it does not apply to (`assay.user.model`).
+        devices: that it runs on, "cpu" and "cuda"; where it runs on one alone, that is asked for, whatever the
+            study says.
+        precision: that it computes in, "" for the model's own, `AS_IT_COMES` where it chooses by itself.
+        reduces: the runtime that it is in a reduced precision, or "".
+        level: how far it optimises the graph of a file, "none", "basic", "extended" or "all", where its family has
+            such levels to compare; else "".
+        shape: of its points in charts, where it runs the same files as a sibling and would look like it; else "".
+        ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
+        operators: "module:function" that gives its single operators (`infer.special_job`), or "".
+        runner: what a run of one file in it is called where the numbers of two files are compared
+            (`export.on_onnx_runners`), or "".
+        served_by: the backend of Triton that runs files as it does, or "".
+        unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
+            ONNX file that a user brings.
+        extra: the extra that installs it where that is not its family's.
+        distribution: the one that brought it, "" of ours.
+    """
+
+    name: str
+    family: Family
+    target: str
+    summary: str
+    words: str = ""
+    formats: tuple[str, ...] = ()
+    not_for: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    precision: str = ""
+    reduces: str = ""
+    level: str = ""
+    shape: str = ""
+    ruler: Literal["", "zero", "known"] = ""
+    operators: str = ""
+    runner: str = ""
+    served_by: str = ""
+    unasked: tuple[Occasion, ...] = ()
+    extra: str = ""
+    distribution: str = ""
+
+    @property
+    def framework(self) -> str:
+        return self.family.framework
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        return self.family.packages
+
+    @property
+    def runs_files(self) -> bool:
+        """Whether it runs ONNX files, so that its cells have an export."""
+        return "onnx" in self.formats
+
+    def asked_device(self, wanted: str) -> str:
+        """The device that is asked of it where a study wants this one."""
+        return wanted if wanted in self.devices else self.devices[0]
+
+    def load(self) -> object:
+        """Import and return the function that loads a model.
+
+        Raises:
+            NotInstalledError: a package it needs is missing.
+        """
+        return load_target(self.name, self.target, self.extra or self.family.extra)

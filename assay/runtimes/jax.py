@@ -1,0 +1,55 @@
+"""JAX's own runtimes."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="jax",
+    words="JAX",
+    framework="jax",
+    looks=Looks(
+        "diamond",
+        ("#8e2f7f", "#c05aa0", "#66205a", "#a8668f", "#b5509b"),
+        ("#e58ad0", "#f3b6e3", "#c765b4", "#f7cdec", "#d39ac6"),
+    ),
+    place=2,
+    library="jax",
+    probe="infer.probe:jax",
+    needed_for="training, jax.* runtimes, jax2onnx, jax2tf",
+    packages=("jax",),
+    licences={"jax": "Apache-2.0"},
+    extra="cpu",
+    profiler="infer.profile.on_jax:JaxRecorder",
+)
+ENTRIES = (
+    RuntimeEntry(
+        name="jax.jit",
+        family=FAMILY,
+        target="infer.on_jax:load_jit",
+        summary="JAX, jitted",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_jax_special:jitted",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="jax.eager",
+        family=FAMILY,
+        target="infer.on_jax:load_eager",
+        summary="JAX, operator by operator",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_jax_special:eager",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="user.jax.jit",
+        family=FAMILY,
+        target="infer.on_user_jax:load_jit",
+        summary="your JAX model, jitted",
+        formats=("jax",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+)

@@ -1,0 +1,239 @@
+"""All runtimes that are known here: ours, and those that other distributions bring.
+
+Ours are the files of this folder that have `ENTRIES`. Another distribution declares, in its `pyproject.toml`,
+
+    [project.entry-points."onnx_assay.runtimes"]
+    anything = "its_package.its_module:ENTRIES"
+
+with one `RuntimeEntry` or several. Its module is imported where names of runtimes are read, so that it must not import
+what it runs on: the functions it names by text do. What cannot be used of it is refused as a whole and named, and
+costs nothing but itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from importlib import metadata
+
+import assay.runtimes
+from assay.entries import Registry
+from assay.errors import InputError
+from assay.runtimes.entry import LAST, SHADES, Family, Looks, RuntimeEntry
+
+GROUP = "onnx_assay.runtimes"
+NAME = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*")
+"""Names become labels, parts of paths and of other names."""
+COLOUR = re.compile(r"#[0-9a-f]{6}")
+SHAPES = frozenset((
+    "circle", "square", "cross", "diamond", "triangle-up", "triangle-down", "triangle-right", "triangle-left", "arrow",
+    "wedge",
+))  # fmt: skip
+MOST_WORDS = 120
+FORMATS = frozenset(("weights", "torch", "tf", "jax", "onnx"))
+DEVICES = frozenset(("cpu", "cuda"))
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What another distribution brought and cannot be used.
+
+    Attributes:
+        distribution: its name and version.
+        declared: the entry point, "anything = its_package.its_module:ENTRIES".
+        reason: in one line.
+    """
+
+    distribution: str
+    declared: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} brings no runtime that can be used ({self.declared}): {self.reason}"
+
+
+class KnownRuntimes(Registry[RuntimeEntry]):
+    """The registry of runtimes. What other distributions bring is looked for once, when a name is first read."""
+
+    def __init__(self) -> None:
+        super().__init__("runtime", _ours())
+
+    @functools.cached_property
+    def _all(self) -> tuple[Mapping[str, RuntimeEntry], tuple[Refused, ...]]:
+        return with_others(self._entries)
+
+    @property
+    def entries(self) -> Mapping[str, RuntimeEntry]:
+        return self._all[0]
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """What other distributions bring and cannot be used."""
+        return self._all[1]
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """In the order of lists and legends."""
+        return tuple({entry.family.name: entry.family for entry in self.values()}.values())
+
+    def __getitem__(self, name: str) -> RuntimeEntry:
+        """
+        Raises:
+            InputError: there is no such runtime; it says who might have brought it and why that was refused.
+        """
+        try:
+            return super().__getitem__(name)
+        except InputError as error:
+            if not self.refused:
+                raise
+            raise InputError(str(error), remedy=" ".join(map(str, self.refused))) from None
+
+    def find(self, name: str) -> RuntimeEntry | None:
+        """The entry of a name; None of one in an older record, or of a distribution that is not installed here."""
+        return self.entries.get(name)
+
+    def siblings(self, family: Family) -> tuple[RuntimeEntry, ...]:
+        """The runtimes of a family, in their order."""
+        return tuple(entry for entry in self.values() if entry.family.name == family.name)
+
+    def levels(self, entry: RuntimeEntry) -> tuple[RuntimeEntry, ...]:
+        """The runtimes of its family that differ from it by the level of graph optimisation, and it itself; from the
+        one that does least to a graph to the one that does most."""
+        if not entry.level:
+            return (entry,)
+        order = ("none", "basic", "extended", "all")
+        found = [one for one in self.siblings(entry.family) if one.level]
+        return tuple(sorted(found, key=lambda one: order.index(one.level)))
+
+    def unasked(self, occasion: str) -> tuple[RuntimeEntry, ...]:
+        """What is timed without having been named."""
+        return tuple(entry for entry in self.values() if occasion in entry.unasked)
+
+    def loading(self, kind: str) -> tuple[RuntimeEntry, ...]:
+        """What runs models of a format, the rulers left out."""
+        return tuple(entry for entry in self.values() if kind in entry.formats and not entry.ruler)
+
+
+def _ours() -> list[RuntimeEntry]:
+    """The entries of every file of this folder, family by family."""
+    names = [one.name for one in pkgutil.iter_modules(assay.runtimes.__path__, f"{assay.runtimes.__name__}.")]
+    modules = [importlib.import_module(name) for name in names if name != __name__]
+    found: list[RuntimeEntry] = [entry for module in modules for entry in getattr(module, "ENTRIES", ())]
+    return sorted(found, key=lambda entry: entry.family.place)
+
+
+def with_others(
+    ours: Mapping[str, RuntimeEntry], points: Iterable[metadata.EntryPoint] | None = None
+) -> tuple[dict[str, RuntimeEntry], tuple[Refused, ...]]:
+    """Ours and those of other distributions, in the order of their families and distributions.
+
+    Args:
+        points: the entry points; those of all distributions that are installed where None.
+    """
+    known, refused = dict(ours), list[Refused]()
+    found = metadata.entry_points(group=GROUP) if points is None else points
+    for point in sorted(found, key=lambda one: (_told_by(one), one.name)):
+        try:
+            for entry in _entries_of(point, known):
+                known[entry.name] = entry
+        except _UnusableError as error:
+            refused.append(Refused(_told_by(point), f"{point.name} = {point.value}", str(error)))
+    return known, tuple(refused)
+
+
+class _UnusableError(Exception):
+    """What is wrong with a distribution's entries, in words."""
+
+
+def _told_by(point: metadata.EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -> list[RuntimeEntry]:
+    """
+    Raises:
+        _UnusableError: its module does not import, or has no entries that can be used.
+    """
+    before = set(sys.modules)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            made = point.load()
+    except (Exception, SystemExit) as error:  # whatever somebody else's module raises
+        raise _UnusableError(f"{type(error).__name__}: {error}"[:300].replace("\n", " ")) from error
+    heavy = {package for entry in known.values() for package in entry.packages} & (set(sys.modules) - before)
+    if heavy:
+        raise _UnusableError(f"reading it imports {', '.join(sorted(heavy))}, which only the functions it names may do")
+    entries = [made] if isinstance(made, RuntimeEntry) else made
+    if not isinstance(entries, list | tuple) or not entries:
+        raise _UnusableError(f"{point.attr} is no RuntimeEntry and no list of them, found {type(made).__name__}")
+    taken = dict(known)
+    for entry in entries:
+        for problem in _problems(entry, taken):
+            raise _UnusableError(problem)
+        taken[entry.name] = entry
+    return [replace(entry, distribution=_told_by(point)) for entry in entries]
+
+
+def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]:
+    """What is wrong with one entry of somebody else's, if anything."""
+    if not isinstance(entry, RuntimeEntry):
+        yield f"a {type(entry).__name__} among its runtimes is no RuntimeEntry"
+        return
+    if not isinstance(entry.name, str) or len(entry.name) > MOST_WORDS or not NAME.fullmatch(entry.name):
+        yield f"the name {str(entry.name)[:60]!r} is not of letters, digits and single dots, dashes or underscores"
+    told = f"its runtime '{entry.name}'"
+    if entry.name in known:
+        yield f"{told} has the name of one of {known[entry.name].distribution or 'Assay'}"
+    if not isinstance(entry.family, Family):
+        yield f"{told} has no Family"
+        return
+    yield from _problems_of_texts(entry, told)
+    yield from _problems_of_family(entry.family, told, known)
+    for what, given, allowed in (("loads", entry.formats, FORMATS), ("runs on", entry.devices, DEVICES)):
+        if not given or not set(given) <= allowed:
+            yield f"{told} {what} {', '.join(given) or 'nothing'}, expected some of {', '.join(sorted(allowed))}"
+    if entry.ruler or entry.unasked or entry.served_by or entry.runner:
+        yield f"{told} claims what only Assay's own may be: ruler, unasked, served_by, runner"
+
+
+def _problems_of_texts(entry: RuntimeEntry, told: str) -> Iterator[str]:
+    texts = [value for one in fields(entry) if isinstance(value := getattr(entry, one.name), str)]
+    if any(len(text) > MOST_WORDS or not text.isprintable() for text in texts):
+        yield f"{told} has a text that is longer than {MOST_WORDS} characters or no plain text"
+    if not _is_target(entry.target):
+        yield f"{told} names no code: {entry.target!r} is not module:function"
+    if entry.shape and entry.shape not in SHAPES:
+        yield f"{told} has the shape '{entry.shape}', expected one of {', '.join(sorted(SHAPES))}"
+
+
+def _problems_of_family(family: Family, told: str, known: Mapping[str, RuntimeEntry]) -> Iterator[str]:
+    if family in (one.family for one in known.values()):
+        return
+    if any(one.family.name == family.name for one in known.values()):
+        yield f"{told} is of a family '{family.name}' that has the name of another one"
+    if not NAME.fullmatch(family.name) or "." in family.name:
+        yield f"{told} is of a family whose name is not of letters and digits: {family.name[:60]!r}"
+    if not family.words or len(family.words) > MOST_WORDS or not family.words.isprintable():
+        yield f"{told} is of a family without words for people"
+    if family.framework not in {"torch", "tf", "jax", "onnx"}:
+        yield f"{told} runs models of '{family.framework}', expected torch, tf, jax or onnx"
+    if family.place < LAST:
+        yield f"{told} is of a family that takes a place before {LAST}, where Assay's own stand"
+    looks = family.looks
+    if not isinstance(looks, Looks) or looks.shape not in SHAPES:
+        yield f"{told} has no looks with a shape among {', '.join(sorted(SHAPES))}"
+        return
+    for shades in (looks.light, looks.dark):
+        if len(shades) != SHADES or not all(COLOUR.fullmatch(shade) for shade in shades):
+            yield f"{told} has no {SHADES} colours like #0b5cad for light and for dark pages"
+
+
+def _is_target(text: str) -> bool:
+    module, separator, attribute = text.partition(":")
+    return bool(separator) and attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))

@@ -1,0 +1,62 @@
+"""OpenVINO on the CPU, in fp32 unless it is told otherwise."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import AS_IT_COMES, Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="openvino",
+    words="OpenVINO",
+    framework="onnx",
+    looks=Looks(
+        "triangle-right",
+        ("#00857a", "#2a9d8f", "#00524a", "#4f9a7d", "#3f8f9a"),
+        ("#3fc7b0", "#8ce0d0", "#1fa38f", "#7cd0a0", "#62bcc9"),
+    ),
+    place=4,
+    library="openvino",
+    probe="infer.probe:openvino",
+    needed_for="the openvino runtime (optional)",
+    packages=("openvino",),
+    licences={"openvino": "Apache-2.0"},
+    extra="openvino",
+    profiler="infer.profile.on_openvino:OpenVinoRecorder",
+)
+OPERATORS = "infer.on_onnx_special:operators"
+FP32 = RuntimeEntry(
+    name="openvino",
+    family=FAMILY,
+    target="infer.on_openvino:load",
+    summary="OpenVINO on the CPU, fp32 inference precision",
+    words="OpenVINO",
+    formats=("onnx",),
+    operators=OPERATORS,
+    runner="openvino",
+    unasked=("model", "file"),
+)
+BF16 = RuntimeEntry(
+    name="openvino.bf16",
+    family=FAMILY,
+    target="infer.on_openvino:load_bf16",
+    summary="OpenVINO on the CPU, bf16 inference precision",
+    words="OpenVINO in bf16",
+    formats=("onnx",),
+    precision="bf16",
+    reduces=FP32.name,
+    shape="wedge",
+    operators=OPERATORS,
+)
+DEFAULT = RuntimeEntry(
+    name="openvino.default",
+    family=FAMILY,
+    target="infer.on_openvino:load_as_it_comes",
+    summary="OpenVINO on the CPU as it comes, in bf16 where the processor has it",
+    words="OpenVINO as it comes",
+    formats=("onnx",),
+    precision=AS_IT_COMES,
+    reduces=FP32.name,
+    shape="arrow",
+    operators=OPERATORS,
+    runner="openvino as it comes",
+)
+ENTRIES = (FP32, BF16, DEFAULT)

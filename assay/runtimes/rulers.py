@@ -1,0 +1,61 @@
+"""Runtimes that run no model: the ruler's own zero, and those whose time is known by construction."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="rulers",
+    words="No framework",
+    framework="",
+    looks=Looks(
+        "cross",
+        ("#6b6f76", "#868a91", "#4e5258", "#7a7e85", "#5d6168"),
+        ("#9aa0a8", "#b8bdc4", "#80868e", "#a9aeb5", "#8d939b"),
+    ),
+    place=5,
+)
+NULL = RuntimeEntry(
+    name="null",
+    family=FAMILY,
+    target="infer.null:load",
+    summary="does nothing: the ruler's own zero",
+    ruler="zero",
+    unasked=("study", "model", "file"),
+)
+CALIBRATED = RuntimeEntry(
+    name="calibrated",
+    family=FAMILY,
+    target="infer.calibrated:load",
+    summary="does work of known length, for assay selfcheck",
+    ruler="known",
+)
+SLOWER_3 = RuntimeEntry(
+    name="calibrated.slower3",
+    family=FAMILY,
+    target="infer.calibrated:load_slower_3",
+    summary="the same and 3 % more of it",
+    ruler="known",
+)
+SLOWER_10 = RuntimeEntry(
+    name="calibrated.slower10",
+    family=FAMILY,
+    target="infer.calibrated:load_slower_10",
+    summary="the same and 10 % more of it",
+    ruler="known",
+)
+SPLIT = RuntimeEntry(
+    name="calibrated.split",
+    family=FAMILY,
+    target="infer.calibrated:load_split",
+    summary="known overhead, then a known kernel",
+    ruler="known",
+)
+SKELETON = RuntimeEntry(
+    name="calibrated.skeleton",
+    family=FAMILY,
+    target="infer.calibrated:load_skeleton",
+    summary="the same overhead without the kernel",
+    ruler="known",
+)
+ENTRIES = (NULL, CALIBRATED, SLOWER_3, SLOWER_10, SPLIT, SKELETON)

@@ -1,0 +1,84 @@
+"""TensorFlow's own runtimes."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="tf",
+    words="TensorFlow",
+    framework="tf",
+    looks=Looks(
+        "square",
+        ("#b08600", "#7d5a00", "#8a8400", "#5c4300", "#998142"),
+        ("#ffd54a", "#e0ac1f", "#ffe89a", "#c79a2c", "#d9c27a"),
+    ),
+    place=1,
+    library="tf",
+    probe="infer.probe:tf",
+    needed_for="training, tf.* runtimes, tf2onnx",
+    packages=("tensorflow",),
+    licences={"tensorflow": "Apache-2.0", "keras": "Apache-2.0"},
+    extra="cpu",
+    profiler="infer.profile.on_tf:TensorFlowRecorder",
+)
+ENTRIES = (
+    RuntimeEntry(
+        name="tf.predict",
+        family=FAMILY,
+        target="infer.on_tf:load_predict",
+        summary="keras.Model.predict",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_tf_special:graph",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="tf.eager",
+        family=FAMILY,
+        target="infer.on_tf:load_eager",
+        summary="TensorFlow, operator by operator",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_tf_special:eager",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="tf.function",
+        family=FAMILY,
+        target="infer.on_tf:load_function",
+        summary="tf.function, a graph without XLA",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_tf_special:graph",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="tf.xla",
+        family=FAMILY,
+        target="infer.on_tf:load_xla",
+        summary="tf.function compiled by XLA",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_tf_special:xla",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="user.tf.function",
+        family=FAMILY,
+        target="infer.on_user_tf:load_function",
+        summary="your TensorFlow model as a graph without XLA",
+        formats=("tf",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+    RuntimeEntry(
+        name="user.tf.xla",
+        family=FAMILY,
+        target="infer.on_user_tf:load_xla",
+        summary="your TensorFlow model compiled by XLA",
+        formats=("tf",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+)

@@ -1,0 +1,95 @@
+"""PyTorch's own runtimes."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="torch",
+    words="PyTorch",
+    framework="torch",
+    looks=Looks(
+        "circle",
+        ("#a83200", "#d9540f", "#7a2400", "#c8693f", "#e05a2a"),
+        ("#ff7a45", "#ffb08a", "#f2662b", "#ffc9ae", "#e08a66"),
+    ),
+    place=0,
+    library="torch",
+    probe="infer.probe:torch",
+    needed_for="training, torch.* runtimes, the torch exporters",
+    packages=("torch",),
+    licences={"torch": "BSD-3-Clause"},
+    extra="cpu",
+    profiler="infer.profile.on_torch:TorchRecorder",
+    ceilings="infer.on_torch_ceilings",
+)
+ENTRIES = (
+    RuntimeEntry(
+        name="torch.eager",
+        family=FAMILY,
+        target="infer.on_torch:load_eager",
+        summary="PyTorch, operator by operator",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_torch_special:eager",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="torch.channels_last",
+        family=FAMILY,
+        target="infer.on_torch:load_channels_last",
+        summary="PyTorch eager, NHWC in memory",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_torch_special:channels_last",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="torch.script",
+        family=FAMILY,
+        target="infer.on_torch:load_script",
+        summary="TorchScript, traced and frozen",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_torch_special:script",
+        unasked=("study",),
+    ),
+    RuntimeEntry(
+        name="torch.compile",
+        family=FAMILY,
+        target="infer.on_torch:load_compile",
+        summary="torch.compile with Inductor",
+        formats=("weights",),
+        devices=("cpu", "cuda"),
+        operators="infer.on_torch_special:compiled",
+    ),
+    RuntimeEntry(
+        name="user.torch.eager",
+        family=FAMILY,
+        target="infer.on_user_torch:load_eager",
+        summary="your PyTorch model, operator by operator",
+        formats=("torch",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+    RuntimeEntry(
+        name="user.torch.script",
+        family=FAMILY,
+        target="infer.on_user_torch:load_script",
+        summary="your PyTorch model as TorchScript, frozen",
+        formats=("torch",),
+        not_for=("program",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+    RuntimeEntry(
+        name="user.torch.compile",
+        family=FAMILY,
+        target="infer.on_user_torch:load_compile",
+        summary="your PyTorch model by torch.compile",
+        formats=("torch",),
+        not_for=("script",),
+        devices=("cpu", "cuda"),
+        unasked=("model",),
+    ),
+)

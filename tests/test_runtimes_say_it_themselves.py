@@ -1,0 +1,71 @@
+"""What a runtime is stands in its entry alone: nobody else writes its name, its family's or a prefix of either."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.registry import RUNTIMES
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("assay", "train", "export", "infer", "bench")
+ENTRIES = ROOT / "assay" / "runtimes"
+ALLOWED = {
+    ("infer/probe.py", "openvino"): "the name of the package that it imports",
+    ("bench/machine.py", "openvino"): "the name of a distribution whose version is recorded",
+    ("assay/box.py", "null"): "JSON's",
+    ("assay/confine.py", "null"): "a device of Linux",
+    ("assay/wrong_records.py", "null"): "JSON's",
+    ("assay/user/program_text.py", "null"): "JSON's",
+}
+"""By file and text, what it is there."""
+FRAMEWORKS = {family.framework for family in RUNTIMES.families}
+"""Frameworks, "torch" say, are no runtimes, though families have their names: people bring models of them."""
+
+
+def modules() -> list[Path]:
+    found = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path for path in found if ENTRIES not in path.parents]
+
+
+def texts(path: Path) -> Iterator[ast.Constant]:
+    """The texts of a module, what stands by itself as its documentation left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node
+
+
+NAMES = (set(RUNTIMES) | {family.name for family in RUNTIMES.families}) - FRAMEWORKS
+PREFIXES = {f"{name}." for name in NAMES} | {"user."}
+
+
+def names_a_runtime(text: str) -> bool:
+    """Whether a text is a runtime's name, begins with it as a label does, or is a prefix that tells families apart."""
+    return text.partition("@")[0] in NAMES or text in PREFIXES
+
+
+def test_nobody_else_names_a_runtime() -> None:
+    found = [
+        (str(path.relative_to(ROOT)), node)
+        for path in modules()
+        for node in texts(path)
+        if names_a_runtime(str(node.value))
+    ]
+    wrong = [f"{place}:{node.lineno}: {node.value!r}" for place, node in found if (place, node.value) not in ALLOWED]
+    assert not wrong, f"{wrong}: ask the entry in assay/runtimes/ instead"
+    assert {(place, node.value) for place, node in found} == set(ALLOWED), "an exception that nobody needs"
+
+
+@pytest.mark.parametrize("text", ["ort.cpu", "ort.cpu@tf2onnx", "openvino", "user.", "null", "torch.eager", "ort."])
+def test_what_names_a_runtime_is_seen(text: str) -> None:
+    assert names_a_runtime(text)
+
+
+@pytest.mark.parametrize("text", ["torch", "onnx", "onnxruntime", "torch.compile needs a compiler"])
+def test_what_names_none_is_not(text: str) -> None:
+    assert not names_a_runtime(text)
