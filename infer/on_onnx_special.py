@@ -55,4 +55,4 @@ def _loaded(runtime: str, nodes: Sequence[NodeProto], path: Path) -> Operator:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     load = cast("Load", RUNTIMES[runtime].load())
     session = load(ModelFiles(spec=SPEC, onnx=path, onnx_layout="NCHW"), Settings())
-    return lambda images: session.fetch(session.run(session.prepare(images)))
+    return lambda images: session.fetch(session.run(session.prepare(images))).astype(np.float32, copy=False)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+
 import openvino as ov
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from assay.user.arrays import Array
 from infer.observed import Observed
 from infer.on_openvino_observed import observe
-from infer.on_user_openvino import UserOpenVinoSession
-from infer.runtime import Images, Logits, ModelFiles, signature_of
+from infer.runtime import ModelFiles, Records, ends_of, signature_of
+from infer.same_for_all import openvino_properties
+
+Feeds = Mapping[str, ov.Tensor]
 
 PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 
@@ -23,21 +27,24 @@ class OpenVinoSession:
         told, self.facts = told_by(compiled)
         self.precision = told if model.precision == "fp32" else model.precision
         self._request, self._compiled = compiled.create_infer_request(), compiled
-        self._file = model.onnx
-        self._channels_first = model.onnx_layout == "NCHW"
+        self._file, self._ends = model.onnx, ends_of(model, model.onnx_layout)
+        self._inputs = self._ends.names if model.user else (compiled.inputs[0].get_any_name(),)
+        self._outputs = range(len(compiled.outputs) if model.user else 1)
 
-    def prepare(self, images: Images) -> ov.Tensor:
-        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
-        return ov.Tensor(images, shared_memory=True)
+    def prepare(self, records: Records) -> Feeds:
+        return {
+            name: ov.Tensor(array, shared_memory=array.ndim > 0)
+            for name, array in zip(self._inputs, self._ends.arrays(records), strict=True)
+        }
 
-    def run(self, native: ov.Tensor) -> ov.Tensor:
-        self._request.infer([native], share_inputs=True, share_outputs=True)
-        return self._request.get_output_tensor(0)
+    def run(self, native: Feeds) -> Sequence[ov.Tensor]:
+        self._request.infer(native, share_inputs=True, share_outputs=True)
+        return [self._request.get_output_tensor(place) for place in self._outputs]
 
-    def fetch(self, native: ov.Tensor) -> Logits:
-        return native.data.copy()
+    def fetch(self, native: Sequence[ov.Tensor]) -> Array:
+        return self._ends.rows([one.data.copy() for one in native])
 
-    def observe(self, native: ov.Tensor) -> Observed:
+    def observe(self, native: Feeds) -> Observed:
         return observe(self._file, self._compiled)
 
     def close(self) -> None:
@@ -70,45 +77,29 @@ def compiled_model(
     """
     if model.onnx is None:
         raise InputError("OpenVINO needs an ONNX file", found="neutral weights alone")
-    if settings.device != "cpu":
-        raise InputError("The openvino runtime runs on the CPU only", found=settings.device)
-    wanted = {
-        **({"INFERENCE_PRECISION_HINT": precision} if precision else {}),
-        "INFERENCE_NUM_THREADS": settings.threads,
-        "NUM_STREAMS": 1,
-        "PERFORMANCE_HINT": "LATENCY",
-        "PERF_COUNT": counting,
-    }
+    wanted = openvino_properties(settings) | {"PERF_COUNT": counting}
+    wanted |= {"INFERENCE_PRECISION_HINT": precision} if precision else {}
     try:
         return ov.Core().compile_model(model.onnx, "CPU", wanted)
     except RuntimeError as error:
         raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
 
 
-def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
+def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:
     """
     Raises:
         InputError: this processor has no bf16 arithmetic, so that OpenVINO would compute in fp32.
     """
     if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise InputError("OpenVINO computes nothing in bf16 on this processor")
-    return _session(model, compiled_model(model, settings, precision="bf16"))
+    return OpenVinoSession(model, compiled_model(model, settings, precision="bf16"))
 
 
-def load_as_it_comes(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
+def load_as_it_comes(model: ModelFiles, settings: Settings) -> OpenVinoSession:
     """In bf16 where the processor has it."""
-    return _session(model, compiled_model(model, settings, precision=""))
+    return OpenVinoSession(model, compiled_model(model, settings, precision=""))
 
 
-def load(model: ModelFiles, settings: Settings) -> OpenVinoSession | UserOpenVinoSession:
+def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
     """See `compiled_model` for what it raises."""
-    return _session(model, compiled_model(model, settings))
-
-
-def _session(model: ModelFiles, compiled: ov.CompiledModel) -> OpenVinoSession | UserOpenVinoSession:
-    """Images in and logits out for our own models, anything for a user's."""
-    return (
-        OpenVinoSession(model, compiled)
-        if model.user is None
-        else UserOpenVinoSession(model, compiled, *told_by(compiled))
-    )
+    return OpenVinoSession(model, compiled_model(model, settings))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
 
 from assay.errors import ArtifactError, InputError
 from assay.spec import Settings
+from assay.user.arrays import Array
 from infer.observed import Observed
 from infer.on_ort_observed import RECORD_PLACES, observe
-from infer.on_user_onnx import UserOrtSession
-from infer.runtime import Images, Logits, ModelFiles, signature_of
+from infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
+from infer.same_for_all import TF32_OFF, onnxruntime_on_cuda, onnxruntime_options
+
+Feeds = Mapping[str, Array]
+Values = Sequence[ort.OrtValue]
 
 LEVELS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -23,32 +26,27 @@ LEVELS = {
 }
 
 
-TF32_OFF = {"TF32": "off"}
-"""The CPU has none, and CUDA is told so."""
-
-
 class CpuSession:
-    """`InferenceSession.run` on numpy arrays."""
+    """`InferenceSession.run` on numpy arrays by name."""
 
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
         self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
         self._session, self._file = session, model.onnx
-        self._input = session.get_inputs()[0].name
-        self._outputs = [session.get_outputs()[0].name]
-        self._channels_first = model.onnx_layout == "NCHW"
+        self._ends = ends_of(model, model.onnx_layout)
+        self._inputs, self._outputs = names_of(model, session, self._ends)
 
-    def prepare(self, images: Images) -> Images:
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
+    def prepare(self, records: Records) -> Feeds:
+        return dict(zip(self._inputs, self._ends.arrays(records), strict=True))
 
-    def run(self, native: Images) -> Logits:
-        return self._session.run(self._outputs, {self._input: native})[0]
+    def run(self, native: Feeds) -> Sequence[Array]:
+        return self._session.run(self._outputs, native)
 
-    def fetch(self, native: Logits) -> Logits:
-        return native
+    def fetch(self, native: Sequence[Array]) -> Array:
+        return self._ends.rows(native)
 
-    def observe(self, native: Images) -> Observed:
+    def observe(self, native: Feeds) -> Observed:
         return observe(self._file, self._session, TF32_OFF)
 
     def close(self) -> None:
@@ -56,69 +54,78 @@ class CpuSession:
 
 
 class CudaSession:
-    """Input and output stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
+    """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
 
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
         self.precision = model.precision
         self.signature = signature_of(model, model.onnx_layout)
         self.facts = _facts(session, settings)
         self._session, self._file = session, model.onnx
-        self._input = session.get_inputs()[0].name
-        self._output = session.get_outputs()[0].name
-        self._channels_first = model.onnx_layout == "NCHW"
+        self._ends = ends_of(model, model.onnx_layout)
+        self._inputs, self._outputs = names_of(model, session, self._ends)
 
-    def prepare(self, images: Images) -> ort.OrtValue:
-        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
-        return ort.OrtValue.ortvalue_from_numpy(images, "cuda", 0)
+    def prepare(self, records: Records) -> Values:
+        return [ort.OrtValue.ortvalue_from_numpy(one, "cuda", 0) for one in self._ends.arrays(records)]
 
-    def run(self, native: ort.OrtValue) -> ort.OrtValue:
+    def run(self, native: Values) -> Values:
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._input, native)
-        binding.bind_output(self._output, "cuda", 0)
+        for name, value in zip(self._inputs, native, strict=True):
+            binding.bind_ortvalue_input(name, value)
+        for name in self._outputs:
+            binding.bind_output(name, "cuda", 0)
         self._session.run_with_iobinding(binding)
         binding.synchronize_outputs()
-        return binding.get_outputs()[0]
+        return binding.get_outputs()
 
-    def fetch(self, native: ort.OrtValue) -> Logits:
-        return native.numpy()
+    def fetch(self, native: Values) -> Array:
+        return self._ends.rows([one.numpy() for one in native])
 
-    def observe(self, native: ort.OrtValue) -> Observed:
+    def observe(self, native: Values) -> Observed:
         return observe(self._file, self._session, TF32_OFF)
 
     def close(self) -> None:
         del self._session
 
 
-def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
+    """Names of the inputs, in the order of the model's, and of the outputs; our own models have one of each.
+
+    Raises:
+        ArtifactError: a user's file has other inputs than its model.
+    """
+    inputs = [one.name for one in session.get_inputs()]
+    outputs = [one.name for one in session.get_outputs()]
+    if model.user is None:
+        return inputs[:1], outputs[:1]
+    if set(inputs) != set(ends.names):
+        expected, found = ", ".join(ends.names), ", ".join(inputs)
+        raise ArtifactError(f"{model.onnx} has other inputs than its model", expected=expected, found=found)
+    return list(ends.names), outputs
+
+
+def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession:
     return _load_at("all", model, settings)
 
 
-def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession:
     """The graph as it was exported, operator by operator."""
     return _load_at("none", model, settings)
 
 
-def load_basic(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+def load_basic(model: ModelFiles, settings: Settings) -> CpuSession:
     """What is known without the processor: constants folded, what is redundant left out."""
     return _load_at("basic", model, settings)
 
 
-def load_extended(model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
+def load_extended(model: ModelFiles, settings: Settings) -> CpuSession:
     """Operators fused too, but no change of the memory layout."""
     return _load_at("extended", model, settings)
 
 
-def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession | UserOrtSession:
-    session = cpu_session(model, session_of(model, settings, level=level), settings)
+def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
+    session = CpuSession(model, session_of(model, settings, level=level), settings)
     session.facts["graph optimisation"] = level
     return session
-
-
-def cpu_session(model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> CpuSession | UserOrtSession:
-    """Images in and logits out for our own models, anything for a user's."""
-    if model.user is not None:
-        return UserOrtSession(model, session, _facts(session, settings))
-    return CpuSession(model, session, settings)
 
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
@@ -127,13 +134,7 @@ def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
     Raises:
         InputError: this onnxruntime has no CUDA provider, or it did not start.
     """
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        raise InputError(
-            "This onnxruntime has no CUDA execution provider",
-            found=", ".join(ort.get_available_providers()),
-            remedy="On a machine with an NVIDIA GPU install the extra 'gpu' in place of 'cpu'",
-        )
-    session = session_of(model, settings, [("CUDAExecutionProvider", {"use_tf32": "0"})])
+    session = session_of(model, settings, onnxruntime_on_cuda())
     if "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
     return CudaSession(model, session, settings)
@@ -159,11 +160,8 @@ def session_of(
     """
     if model.onnx is None:
         raise InputError("ONNX Runtime needs an ONNX file", found="neutral weights alone")
-    options = ort.SessionOptions()
+    options = onnxruntime_options(settings)
     options.graph_optimization_level = LEVELS[level]
-    options.intra_op_num_threads = settings.threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     options.add_session_config_entry(RECORD_PLACES, "1")
     if profile is not None:
         options.enable_profiling = True

@@ -1,53 +1,61 @@
-"""TensorFlow and Keras: predict, eager, tf.function, and tf.function compiled by XLA."""
+"""TensorFlow and Keras: predict, eager, tf.function, and tf.function compiled by XLA, of our architectures and of
+users' models.
+"""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from assay.errors import InputError
 from assay.spec import Settings
+from assay.user.arrays import Array
+from assay.user.model import UserModel
+from assay.user.on_tf import load_forward
 from infer.observed import Observed
 from infer.on_tf_observed import observe
-from infer.runtime import Images, Logits, ModelFiles, signature_of
+from infer.runtime import ModelFiles, Records, ends_of, signature_of
+from infer.same_for_all import tensorflow_device
 from train.models import on_tf
 from train.weights import load_weights
 
-Graph = Callable[[], tf.Graph]
+Tensors = Sequence[tf.Tensor]
+Forward = Callable[..., Tensors]
 
 
 class TensorSession:
-    """A callable on tf tensors."""
+    """A callable on tensors, one for each input."""
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, forward: Callable[[tf.Tensor], tf.Tensor], device: str, graph: Graph) -> None:
+    def __init__(self, model: ModelFiles, loaded: Loaded, forward: Forward) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = _facts()
-        self._forward, self._device, self._graph = forward, device, graph
+        self._ends, self._loaded, self._forward, self._device = ends_of(model), loaded, forward, loaded.device
 
-    def prepare(self, images: Images) -> tf.Tensor:
+    def prepare(self, records: Records) -> Tensors:
         with tf.device(self._device):
-            return tf.constant(images)
+            return [tf.constant(one) for one in self._ends.arrays(records)]
 
-    def run(self, native: tf.Tensor) -> tf.Tensor:
+    def run(self, native: Tensors) -> Tensors:
         with tf.device(self._device):
-            output = self._forward(native)
+            outputs = self._forward(*native)
         if self._device != "/CPU:0":
             tf.test.experimental.sync_devices()
-        return output
+        return outputs
 
-    def fetch(self, native: tf.Tensor) -> Logits:
-        return native.numpy()
+    def fetch(self, native: Tensors) -> Array:
+        return self._ends.rows([one.numpy() for one in native])
 
-    def observe(self, native: tf.Tensor) -> Observed:
-        return observe(self._graph(), [self.run(native)])
+    def observe(self, native: Tensors) -> Observed:
+        return observe(self._loaded.graph(), self.run(native))
 
     def close(self) -> None:
-        del self._forward
+        del self._forward, self._loaded
 
 
 class PredictSession:
@@ -55,79 +63,118 @@ class PredictSession:
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, network: keras.Model, device: str) -> None:
+    def __init__(self, model: ModelFiles, loaded: Loaded, network: keras.Model) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = _facts()
-        self._network, self._device = network, device
+        self._loaded, self._network = loaded, network
 
-    def prepare(self, images: Images) -> Images:
-        return images
+    def prepare(self, records: Records) -> Records:
+        return records
 
-    def run(self, native: Images) -> Logits:
-        with tf.device(self._device):
+    def run(self, native: Records) -> Array:
+        with tf.device(self._loaded.device):
             return self._network.predict(native, batch_size=len(native), verbose=0)
 
-    def fetch(self, native: Logits) -> Logits:
+    def fetch(self, native: Array) -> Array:
         return native
 
-    def observe(self, native: Images) -> Observed:
+    def observe(self, native: Records) -> Observed:
         """Its result is an array of the host; where its variables lie, it computes."""
-        return observe(_graph_of(self._network, native.shape[1:]), [one.value for one in self._network.weights])
+        return observe(self._loaded.graph(), [one.value for one in self._network.weights])
 
     def close(self) -> None:
-        del self._network
+        del self._loaded, self._network
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on its device.
+
+    Attributes:
+        forward: from tensors by position to tensors, operator by operator.
+        signature: of a tf.function of it, of any batch.
+        keeps: what must live as long.
+    """
+
+    forward: Forward
+    signature: tuple[tf.TensorSpec, ...]
+    device: str
+    keeps: object
+
+    def function(self, *, xla: bool = False) -> tf.types.experimental.PolymorphicFunction:
+        """A graph of any batch; XLA compiles for each shape at its first call."""
+        return tf.function(self.forward, input_signature=self.signature, jit_compile=xla)
+
+    def graph(self) -> tf.Graph:
+        """What its operators are in a tf.function."""
+        return self.function().get_concrete_function().graph
 
 
 def load_predict(model: ModelFiles, settings: Settings) -> PredictSession:
-    network, device = _network(model, settings)
-    return PredictSession(model, network, device)
+    """
+    Raises:
+        InputError: it is a user's model, which may be no Keras model.
+    """
+    if model.user is not None:
+        raise InputError("keras.Model.predict runs Keras models of our own architectures alone")
+    device = tensorflow_device(settings)
+    network = _network(model, device)
+    return PredictSession(model, _built(model, network, device), network)
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> TensorSession:
-    network, device = _network(model, settings)
-    graph = functools.partial(_graph_of, network, model.spec.image_shape)
-    return TensorSession(model, lambda images: network(images, training=False), device, graph)
+    loaded = _loaded(model, settings)
+    return TensorSession(model, loaded, loaded.forward)
 
 
 def load_function(model: ModelFiles, settings: Settings) -> TensorSession:
-    return _graph(model, settings, xla=False)
+    loaded = _loaded(model, settings)
+    return TensorSession(model, loaded, loaded.function())
 
 
 def load_xla(model: ModelFiles, settings: Settings) -> TensorSession:
-    return _graph(model, settings, xla=True)
+    loaded = _loaded(model, settings)
+    return TensorSession(model, loaded, loaded.function(xla=True))
 
 
-def _graph(model: ModelFiles, settings: Settings, *, xla: bool) -> TensorSession:
-    """A tf.function of any batch; XLA compiles for each shape at its first call."""
-    network, device = _network(model, settings)
-    image = tf.TensorSpec((None, *model.spec.image_shape), tf.float32)
-    function = tf.function(lambda images: network(images, training=False), input_signature=[image], jit_compile=xla)
-    return TensorSession(model, function, device, lambda: function.get_concrete_function().graph)
-
-
-def _graph_of(network: keras.Model, image_shape: Sequence[int]) -> tf.Graph:
-    """The graph that a network's operators would be in a tf.function."""
-    function = tf.function(lambda images: network(images, training=False))
-    return function.get_concrete_function(tf.TensorSpec((None, *image_shape), tf.float32)).graph
-
-
-def _network(model: ModelFiles, settings: Settings) -> tuple[keras.Model, str]:
-    """The model and its device, after TensorFlow has been told its threads.
-
-    Raises:
-        InputError: CUDA is asked for and there is none.
+def _loaded(model: ModelFiles, settings: Settings) -> Loaded:
     """
-    tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    if settings.device == "cuda" and not tf.config.list_physical_devices("GPU"):
-        raise InputError("TensorFlow finds no CUDA device", remedy='Set bench.device = "cpu" in the study file')
-    if settings.device == "cuda":  # fp32 means fp32
-        tf.config.experimental.enable_tensor_float_32_execution(False)
+    Raises:
+        InputError: CUDA is asked for and there is none, there are no weights, or the user's code fails.
+    """
+    device = tensorflow_device(settings)
+    return _brought(model.user, device) if model.user else _built(model, _network(model, device), device)
+
+
+def _network(model: ModelFiles, device: str) -> keras.Model:
+    """
+    Raises:
+        InputError: there are no weights.
+    """
     if model.weights is None:
         raise InputError("A TensorFlow runtime needs neutral weights", found="an ONNX file alone")
-    device = "/GPU:0" if settings.device == "cuda" else "/CPU:0"
     with tf.device(device):
-        return on_tf.load(model.spec, load_weights(model.weights)), device
+        return on_tf.load(model.spec, load_weights(model.weights))
+
+
+def _built(model: ModelFiles, network: keras.Model, device: str) -> Loaded:
+    image = tf.TensorSpec((None, *model.spec.image_shape), tf.float32)
+    return Loaded(lambda images: [network(images, training=False)], (image,), device, network)
+
+
+def _brought(user: UserModel, device: str) -> Loaded:
+    """
+    Raises:
+        InputError: the user's code fails.
+    """
+    with tf.device(device):
+        named, keeps = load_forward(user)
+
+    def forward(*tensors: tf.Tensor) -> Tensors:
+        return list(named(*tensors).values())
+
+    signature = tuple(tf.TensorSpec(user.open_shape_of(one), np.dtype(one.dtype)) for one in user.inputs)
+    return Loaded(forward, signature, device, keeps)
 
 
 def _facts() -> dict[str, str]:

@@ -1,27 +1,24 @@
-"""PyTorch: eager in both memory layouts, TorchScript, and torch.compile."""
+"""PyTorch: eager in both memory layouts, TorchScript, and torch.compile, of our architectures and of users' models."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assay.errors import InputError, NotInstalledError
 from assay.spec import Settings
+from assay.user.arrays import Array
 from infer.observed import Observed
+from infer.on_torch_models import Forward, load_model
 from infer.on_torch_observed import observe
-from infer.runtime import Images, Logits, ModelFiles, signature_of
-from train.models import on_torch
-from train.weights import load_weights
-
-Forward = Callable[[Tensor], Tensor]
+from infer.runtime import ModelFiles, Records, ends_of, signature_of
 
 
 class TorchSession:
-    """A callable on NCHW tensors."""
+    """A callable on tensors; several inputs go in and several outputs come out together."""
 
     precision = "fp32"
 
@@ -30,7 +27,7 @@ class TorchSession:
         model: ModelFiles,
         forward: Forward,
         device: torch.device,
-        memory_format: torch.memory_format,
+        memory_format: torch.memory_format = torch.contiguous_format,
         observed: Forward | None = None,
     ) -> None:
         self.signature = signature_of(model, "NCHW")
@@ -38,29 +35,33 @@ class TorchSession:
             "torch threads": str(torch.get_num_threads()),
             "memory format": str(memory_format).removeprefix("torch."),
         }
+        self._ends, self._takes_images = ends_of(model), model.user is None
         self._forward, self._device, self._memory_format = forward, device, memory_format
         self._observed = observed or forward
 
-    def prepare(self, images: Images) -> Tensor:
-        tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
-        tensor = tensor.to(self._device).contiguous(memory_format=self._memory_format)
+    def prepare(self, records: Records) -> Sequence[Tensor]:
+        tensors = [self._placed(torch.from_numpy(one)) for one in self._ends.arrays(records)]
         self._wait()
-        return tensor
+        return tensors
 
-    def run(self, native: Tensor) -> Tensor:
-        with torch.inference_mode():
-            output = self._forward(native)
+    def run(self, native: Sequence[Tensor]) -> Sequence[Tensor]:
+        outputs = self._forward(native)
         self._wait()
-        return output
+        return outputs
 
-    def fetch(self, native: Tensor) -> Logits:
-        return native.cpu().numpy()
+    def fetch(self, native: Sequence[Tensor]) -> Array:
+        return self._ends.rows([one.cpu().numpy() for one in native])
 
-    def observe(self, native: Tensor) -> Observed:
+    def observe(self, native: Sequence[Tensor]) -> Observed:
         return observe(lambda: self._observed(native))
 
     def close(self) -> None:
-        del self._forward
+        del self._forward, self._observed
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        """On the device, images with their channels first, in the memory format."""
+        tensor = (tensor.permute(0, 3, 1, 2) if self._takes_images else tensor).to(self._device)
+        return tensor.contiguous(memory_format=self._memory_format if tensor.ndim == 4 else torch.contiguous_format)
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
@@ -68,23 +69,21 @@ class TorchSession:
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> TorchSession:
-    module, device = _module(model, settings)
-    return TorchSession(model, module, device, torch.contiguous_format)
+    loaded = load_model(model, settings)
+    return TorchSession(model, loaded.forward(loaded.module), loaded.device)
 
 
 def load_channels_last(model: ModelFiles, settings: Settings) -> TorchSession:
-    module, device = _module(model, settings)
-    return TorchSession(model, module.to(memory_format=torch.channels_last), device, torch.channels_last)
+    """A model's weights and its inputs of four dimensions lie with their channels last."""
+    loaded = load_model(model, settings)
+    module = loaded.module.to(memory_format=torch.channels_last)
+    return TorchSession(model, loaded.forward(module), loaded.device, torch.channels_last)
 
 
 def load_script(model: ModelFiles, settings: Settings) -> TorchSession:
-    """Traced on a batch of two (so that no size-one dimension is baked in), frozen and optimised for inference."""
-    module, device = _module(model, settings)
-    height, width, channels = model.spec.image_shape
-    example = torch.zeros(2, channels, height, width, device=device)
-    with torch.inference_mode():
-        frozen = torch.jit.freeze(torch.jit.trace(module, example))
-    return TorchSession(model, frozen, device, torch.contiguous_format)
+    """What is a TorchScript file already is frozen; everything else is traced first."""
+    loaded = load_model(model, settings)
+    return TorchSession(model, loaded.scripted(), loaded.device)
 
 
 def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
@@ -92,52 +91,15 @@ def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
 
     Raises:
         NotInstalledError: there is no C++ compiler.
-    """
-    check_compiler(settings)
-    module, device = _module(model, settings)
-    compiled = torch.compile(module, dynamic=False)
-    return TorchSession(model, compiled, device, torch.contiguous_format, observed=module)
-
-
-def check_compiler(settings: Settings) -> None:
-    """
-    Raises:
-        NotInstalledError: torch.compile would need a C++ compiler, and there is none.
+        InputError: the model is TorchScript.
     """
     if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
             remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
         )
-
-
-def device_of(settings: Settings, without_cuda: str) -> torch.device:
-    """The device, after PyTorch has been told its threads.
-
-    Args:
-        without_cuda: what to do where there is no CUDA device.
-
-    Raises:
-        InputError: CUDA is asked for and there is none.
-    """
-    torch.set_num_threads(settings.threads)
-    with suppress(RuntimeError):  # it can be set only once in a process
-        torch.set_num_interop_threads(1)
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("PyTorch finds no CUDA device", remedy=without_cuda)
-    return torch.device(settings.device)
-
-
-def _module(model: ModelFiles, settings: Settings) -> tuple[nn.Module, torch.device]:
-    """The model in evaluation mode on its device, after PyTorch has been told its threads.
-
-    Raises:
-        InputError: CUDA is asked for and there is none.
-    """
-    device = device_of(settings, 'Set bench.device = "cpu" in the study file')
-    if settings.device == "cuda":  # fp32 means fp32
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    if model.weights is None:
-        raise InputError("A PyTorch runtime needs neutral weights", found="an ONNX file alone")
-    module = on_torch.load(model.spec, load_weights(model.weights))
-    return module.to(device), device
+    loaded = load_model(model, settings)
+    if isinstance(loaded.module, torch.jit.ScriptModule):
+        raise InputError("torch.compile compiles Python, and the model is TorchScript")
+    compiled = loaded.forward(torch.compile(loaded.module, dynamic=False))
+    return TorchSession(model, compiled, loaded.device, observed=loaded.forward(loaded.module))

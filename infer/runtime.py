@@ -1,29 +1,32 @@
 """The one thing the rest of Assay knows of a runtime.
 
-A runtime is a function `load(model, settings) -> Session`, registered in `assay.registry.RUNTIMES`. Timing, profiling
-and audit are functions over a session. To add a runtime: one file in this folder, one line in the registry.
+A runtime is a function `load(model, settings) -> Session`, named by an entry in `assay/runtimes/`. Timing, profiling
+and audit are functions over a session.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from assay.errors import InputError
-from assay.spec import ModelSpec, Settings, Signature
-from assay.user.arrays import repeated
+from assay.spec import INPUT_NAME, ModelSpec, Settings, Signature
+from assay.user.arrays import Array, inputs_of, repeated, rows_of
 from assay.user.model import UserModel
 from infer.observed import Observed
 
 Native = TypeVar("Native")
 Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
+Records = NDArray[Any]
+"""Images, or records of a user's inputs, a field each."""
 
 
 class ModelFiles(BaseModel):
@@ -51,16 +54,6 @@ class ModelFiles(BaseModel):
         """What changes with a user's model; "" for our own, whose files say it."""
         return self.user.fingerprint if self.user else ""
 
-    @property
-    def users(self) -> UserModel:
-        """
-        Raises:
-            InputError: it is one of our own models.
-        """
-        if self.user is None:
-            raise InputError("A runtime of the name user.* runs a model that you bring: see `assay compare-model`")
-        return self.user
-
 
 class Session(Protocol[Native]):
     """A loaded model. Between `prepare` and `fetch` values stay in the runtime's own form.
@@ -75,14 +68,16 @@ class Session(Protocol[Native]):
     precision: str
     facts: dict[str, str]
 
-    def prepare(self, images: Images) -> Native:
-        """From float32 (batch, H, W, C), contiguous, to the runtime's own form, on its device."""
+    def prepare(self, images: Records) -> Native:
+        """From float32 (batch, H, W, C), contiguous, or from a user's records, to the runtime's own form, on its
+        device.
+        """
 
     def run(self, native: Native) -> Native:
         """The model's output in the runtime's own form; returns only when it is ready."""
 
-    def fetch(self, native: Native) -> Logits:
-        """From the runtime's own form to float32 logits (batch, classes)."""
+    def fetch(self, native: Native) -> Array:
+        """From the runtime's own form to float32 logits (batch, classes), or a user's outputs (records, numbers)."""
 
     def observe(self, native: Native) -> Observed:
         """Where a call of this input computes and in what; asked after all timing, it may take as long as a call."""
@@ -92,6 +87,46 @@ class Session(Protocol[Native]):
 
 
 Load = Callable[[ModelFiles, Settings], Session[object]]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How records become the arrays that go into one call, and what comes out becomes rows of numbers.
+
+    Attributes:
+        names: of the inputs, in their order.
+        arrays: from records (batch,) or images (batch, H, W, C) to one array for each input, contiguous.
+        rows: from one array for each output to (records, numbers).
+    """
+
+    names: tuple[str, ...]
+    arrays: Callable[[Records], Sequence[Array]]
+    rows: Callable[[Sequence[Array]], Array]
+
+
+def ends_of(model: ModelFiles, layout: str = "NHWC") -> Ends:
+    """The ends of one of our own models, images in and logits out, or of a user's.
+
+    Args:
+        layout: that images go in with, "NHWC" or "NCHW".
+    """
+    user = model.user
+    if user is not None:
+        names = tuple(one.name for one in user.inputs)
+        return Ends(names, functools.partial(inputs_of, user), functools.partial(rows_of, user))
+    return Ends((INPUT_NAME,), _channels_first if layout == "NCHW" else _as_they_are, _first)
+
+
+def _as_they_are(images: Images) -> Sequence[Images]:
+    return (images,)
+
+
+def _channels_first(images: Images) -> Sequence[Images]:
+    return (np.ascontiguousarray(images.transpose(0, 3, 1, 2)),)
+
+
+def _first(outputs: Sequence[Array]) -> Array:
+    return outputs[0]
 
 
 def signature_of(model: ModelFiles, layout: str) -> Signature:

@@ -31,8 +31,9 @@ class OpenVinoRecorder:
     """A compiled model like the one that is timed, whose counters are read after every call."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
-        del session, folder
-        self._request = compiled_model(model, settings, counting=True).create_infer_request()
+        del folder
+        compiled = compiled_model(model, settings, counting=True, precision=session.facts["inference precision"])
+        self._request = compiled.create_infer_request()
         self._calls: list[Call] = []
         self._warm = False
 
@@ -47,8 +48,7 @@ class OpenVinoRecorder:
         return self._calls
 
     def _infer(self, native: object) -> None:
-        inputs = [native] if isinstance(native, ov.Tensor) else native
-        self._request.infer(inputs, share_inputs=True, share_outputs=True)
+        self._request.infer(native, share_inputs=True, share_outputs=True)
 
     def _one_call(self, native: object) -> int:
         start = time.perf_counter_ns()

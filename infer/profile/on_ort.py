@@ -22,7 +22,7 @@ class OrtRecorder:
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         level = session.facts["graph optimisation"]
         self._inference = on_ort.session_of(model, settings, level=level, profile=folder / "calls")
-        self._session = on_ort.cpu_session(model, self._inference, settings)
+        self._session = on_ort.CpuSession(model, self._inference, settings)
         self._warm = False
 
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:

@@ -288,19 +288,19 @@ def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[Compa
     return comparisons_of(cells, samples)
 
 
-EAGER, SCRIPT = ("user.torch.eager", ""), ("user.torch.script", "")
+EAGER, SCRIPT = ("torch.eager", ""), ("torch.script", "")
 EXPORT, OTHER_EXPORT = ("ort.cpu", "torch-dynamo"), ("ort.cpu", "torch-script")
 
 
 def test_a_native_cell_of_reduced_precision_is_no_base_of_a_verdict_on_fp32(group: Group) -> None:
     assert timed_in(group, {EAGER: "bf16", EXPORT: "fp32"}) == []
     (found,) = timed_in(group, {EAGER: "fp32", SCRIPT: "bf16", EXPORT: "fp32"})
-    assert (found.native, found.onnx, found.precision) == ("user.torch.eager", "ort.cpu@torch-dynamo", "fp32")
+    assert (found.native, found.onnx, found.precision) == ("torch.eager", "ort.cpu@torch-dynamo", "fp32")
 
 
 def test_a_model_of_reduced_precision_is_compared_with_its_like(group: Group) -> None:
     (found,) = timed_in(group, {EAGER: "fp16", EXPORT: "fp16", OTHER_EXPORT: "fp32"})
-    assert (found.native, found.onnx, found.precision) == ("user.torch.eager", "ort.cpu@torch-dynamo", "fp16")
+    assert (found.native, found.onnx, found.precision) == ("torch.eager", "ort.cpu@torch-dynamo", "fp16")
 
 
 def test_the_answer_on_onnx_does_not_drown_in_the_other_cells(group: Group) -> None:

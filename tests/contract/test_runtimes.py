@@ -20,7 +20,7 @@ from infer.runtime import ModelFiles
 from tests.export.models import CLASSES, Workspace, workspace
 
 BATCHES = (1, 5, 32)
-AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework and not name.startswith("user.")]
+AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
 COMPILING = {"torch.compile"}
 """The C++ compiler takes a minute."""

@@ -23,7 +23,6 @@ from infer.runtime import ModelFiles
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
 SHAPES = ["features=batch,256"]
-RUNTIMES_FOR_USERS = [name for name in RUNTIMES if name.startswith("user.")]
 ON_ONNX = ["ort.cpu", "ort.cpu.no-opt", "openvino"]
 LIMIT_SECONDS = 600
 
@@ -142,9 +141,8 @@ def test_every_runtime_and_route_computes_the_model(brought: tuple[Path, Probed]
         assert checked(folder, model, file) == ""
         for runtime in ON_ONNX:
             agrees(folder, model, runtime, file)
-    for runtime in RUNTIMES_FOR_USERS:
-        if RUNTIMES[runtime].framework == model.kind:
-            agrees(folder, model, runtime)
+    for entry in RUNTIMES.loading(model.kind):
+        agrees(folder, model, entry.name)
 
 
 @pytest.mark.slow
@@ -157,7 +155,7 @@ def test_several_inputs_and_outputs_go_through_everything(tmp_path: Path) -> Non
         assert checked(tmp_path, model, file) == ""
         agrees(tmp_path, model, "ort.cpu", file)
         agrees(tmp_path, model, "openvino", file)
-    agrees(tmp_path, model, "user.torch.eager")
+    agrees(tmp_path, model, "torch.eager")
 
 
 @pytest.mark.slow

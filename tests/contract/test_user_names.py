@@ -127,6 +127,5 @@ def test_routes_and_runtimes_call_it_so_too(kind: str, tmp_path: Path) -> None:
             file = exported(tmp_path, model, route)
             assert checked(tmp_path, model, file) == ""
             agrees(tmp_path, model, "ort.cpu", file)
-    for runtime, entry in RUNTIMES.items():
-        if entry.framework == kind and runtime.startswith("user."):
-            agrees(tmp_path, model, runtime)
+    for entry in RUNTIMES.loading(kind):
+        agrees(tmp_path, model, entry.name)

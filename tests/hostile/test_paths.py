@@ -216,7 +216,7 @@ def test_a_damaged_table_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 def test_names_of_files_that_are_made_from_long_names_are_short_and_differ() -> None:
-    one, other = (NAMES["longest letters"] + f"{end}/0/b1/t1/user.torch.compile@torch-dynamo" for end in "ab")
+    one, other = (NAMES["longest letters"] + f"{end}/0/b1/t1/torch.compile@torch-dynamo" for end in "ab")
     for name in (logits_name, timed_name):
         assert len(name(one).encode()) <= 200
         assert name(one) != name(other)

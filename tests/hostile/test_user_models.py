@@ -33,8 +33,8 @@ def test_names_that_are_no_models_are_refused_before_anything_runs(tmp_path: Pat
     one_line_error(assay("compare-model", "mine.py", folder=tmp_path), 2, "mine.py:FUNCTION")
     one_line_error(assay("compare-model", "mine.py:f", "--shape", "x", folder=tmp_path), 2, "--shape cannot be read")
     one_line_error(assay("compare-model", "mine.py:f", "--threads", "999", folder=tmp_path), 2, "--threads", "at most")
-    done = assay("compare-model", "mine.py:f", "--runtime", "user.torch.eage", folder=tmp_path)
-    one_line_error(done, 2, "Did you mean 'user.torch.eager'")
+    done = assay("compare-model", "mine.py:f", "--runtime", "torch.eage", folder=tmp_path)
+    one_line_error(done, 2, "Did you mean 'torch.eager'")
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_a_model_that_no_route_exports_is_timed_all_the_same(tmp_path: Path) -> 
         "import torch\n\nclass Odd(torch.nn.Module):\n    def forward(self, x):\n"
         "        return torch.special.bessel_j0(x) @ torch.ones(4, 2, dtype=x.dtype)\n"
     )
-    options = ("--shape", "x=batch,4", "--runtime", "user.torch.eager", "--minutes", "10", "--precision", "0")
+    options = ("--shape", "x=batch,4", "--runtime", "torch.eager", "--minutes", "10", "--precision", "0")
     done = assay("compare-model", "mine.py:Odd", *options, folder=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "no route gave an ONNX file that may be used" in done.stdout
-    assert "user.torch.eager" in (tmp_path / "artifacts/model-mine-Odd/report/report.md").read_text(encoding="utf-8")
+    assert "torch.eager" in (tmp_path / "artifacts/model-mine-Odd/report/report.md").read_text(encoding="utf-8")
     assert "bessel" in done.stderr

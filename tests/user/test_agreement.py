@@ -75,7 +75,7 @@ def test_without_float64_the_next_coarser_arithmetic_is_the_limit(error: float, 
     native = np.random.default_rng(0).normal(size=(RECORDS, 4)).astype(np.float32)
     scale = float(np.abs(native).max())
     one = Judge(model(BOXES), native.astype(np.float64), {"tf": native}, exact=False)
-    found = one.compare("user.tf.xla", native + np.float32(error * scale), np.arange(RECORDS))
+    found = one.compare("tf.xla", native + np.float32(error * scale), np.arange(RECORDS))
     assert found.passed == passed
     assert "no float64" in found.derivation
 

@@ -152,8 +152,7 @@ def test_frameworks_are_told_apart_by_every_eye(dark: bool, deficiency: str) -> 
 
 
 def test_a_label_looks_the_same_in_every_report_and_unlike_its_siblings() -> None:
-    """Those of users' models stand in reports of their own, where they have the looks of ours."""
-    labels = [name for name in RUNTIMES if not name.startswith(("ort", "openvino", "calibrated", "user"))]
+    labels = [name for name in RUNTIMES if not name.startswith(("ort", "openvino", "calibrated"))]
     of_files = [name for name, entry in RUNTIMES.items() if entry.framework == "onnx"]
     labels += [f"{runtime}@{exporter}" for runtime in of_files for exporter in EXPORTERS]
     framework = {name: entry.framework for name, entry in RUNTIMES.items()}
