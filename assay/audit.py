@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
+from pydantic_core import from_json, to_json
 
 from assay.errors import ArtifactError
 from assay.localisation import Localisation
 from assay.numbers import Measured
 from assay.records import OLDER, Record
 from assay.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
+from assay.renamed import with_names_of_today
 from assay.texts_on_disk import read_bytes
 from assay.wrong_records import mistake_in
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 MOST_PICTURES = 200
 MOST_NARROW = 32
 
@@ -305,7 +307,7 @@ class Audit(Record):
         seconds: what each part took.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     created: str
     assay_version: str
     verdict: Literal["passed", "failed"]
@@ -332,6 +334,21 @@ def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[st
     return found if models else ["there was no model to audit"]
 
 
+def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 2 has one name for a runtime, whoever brought the model that it runs."""
+    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 2}
+
+
+def _upgraded(content: bytes) -> bytes:
+    """The text of a record, of the present version where it is of an older one."""
+    try:
+        record = from_json(content)
+    except ValueError:
+        return content  # its validation says what is wrong with it
+    older = isinstance(record, dict) and record.get("schema_version") == 1
+    return to_json(_from_1_to_2(record)) if older else content
+
+
 def read_audit(path: Path) -> Audit:
     """Read an audit.json.
 
@@ -339,7 +356,7 @@ def read_audit(path: Path) -> Audit:
         ArtifactError: missing, damaged, or of another version.
     """
     try:
-        return Audit.model_validate_json(read_bytes(path), context=OLDER)
+        return Audit.model_validate_json(_upgraded(read_bytes(path)), context=OLDER)
     except OSError as error:
         raise ArtifactError(
             f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=mistake_in(error)

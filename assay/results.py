@@ -30,12 +30,13 @@ from assay.records import (
     Verdict,
 )
 from assay.registry import RUNTIMES
+from assay.renamed import with_names_of_today
 from assay.roofline import Bound, Ceilings, GraphWork
 from assay.selfcheck import SelfCheck
 from assay.texts_on_disk import read_json
 from assay.wrong_records import mistake_in
 
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 
 # One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
 # first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
@@ -374,7 +375,7 @@ class DataSummary(Record):
 class Results(Record):
     """All a study found."""
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     study: str
     title: str
     created: str
@@ -417,8 +418,17 @@ def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return newer
 
 
+def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 4 has one name for a runtime, whoever brought the model that it runs."""
+    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 4}
+
+
 # Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2, 2: _from_2_to_3}
+UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+    3: _from_3_to_4,
+}
 
 
 def read_results(path: Path) -> Results:

@@ -13,6 +13,7 @@ import polars
 
 from assay.arrays_on_disk import most_bytes
 from assay.errors import ArtifactError
+from assay.renamed import name_of_today
 from assay.results import Results
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
@@ -61,7 +62,10 @@ def read_table_of(results: Results, path: Path) -> polars.DataFrame:
             found=f"sha256 {found[:12]}...",
             remedy="A run may just have written them, or was stopped while it did: try again, or run the study again",
         )
-    return _parsed(path, content)
+    table = _parsed(path, content)
+    names = table["cell"].unique().to_list() if table.schema.get("cell") == polars.String else []
+    renamed = {name: name_of_today(name) for name in names if name}
+    return table.with_columns(polars.col("cell").replace(renamed)) if names else table
 
 
 def _content(path: Path) -> bytes:

@@ -117,8 +117,8 @@ def test_what_is_no_audit_is_refused(content: str | None, tmp_path: Path) -> Non
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
-    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 2}
+    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 3}
     path = tmp_path / "audit.json"
     path.write_text(json.dumps(record))
-    with pytest.raises(ArtifactError, match=r"not an audit of version 1.*schema_version"):
+    with pytest.raises(ArtifactError, match=r"not an audit of version 2.*schema_version"):
         read_audit(path)

@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Pat
         write_report(SMALL, None, in_the_way)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_golden_records_of_every_version_still_read_and_render(version: int) -> None:
     golden = read_results(GOLDEN / f"results-v{version}.json")
     page = render_page(golden, sections_of(Evidence(golden, sample_samples(golden))))
