@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from assay.factors import Factors
 from assay.results import Cell
-from bench.factors import LEVELS, effects, factors_of, shares_of, whole_table
+from bench.factors import effects, factors_of, shares_of, whole_table
 from bench.stats import Samples
 from tests.bench.report.sample_results import sample_results
 
 EXPORTERS = {"torch-dynamo": 1.0, "tf2onnx": 1.1, "jax2tf": 1.3}
 RUNTIMES = {"ort.cpu": 1.0, "openvino": 0.5}
+LEVELS = ("ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "ort.cpu")
 PROCESSES, BLOCKS, CALLS = 5, 6, 4
 
 
