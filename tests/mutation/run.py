@@ -159,14 +159,15 @@ def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once:
     left = [change for change in changes if keys[change] not in known]
     with tempfile.TemporaryDirectory(prefix="assay-mutants-") as parent, ProcessPoolExecutor(jobs) as pool:
         free = [copied(number, Path(parent)) for number in range(jobs)]
-        usual = {one: pool.submit(usual_seconds, tests[one], free[0]) for one in sorted({one.module for one in left})}
-        limits = {module: seconds.result() for module, seconds in usual.items()}
+        limits: dict[str, float] = {}
         waiting, running = list(reversed(left)), {}
         while waiting or running:
             while waiting and free:
                 change, copy = waiting.pop(), free.pop()
-                told = tests_of(change, tests)
-                job = pool.submit(tried, change, keys[change], told, limits[change.module], copy)
+                module, told = change.module, tests_of(change, tests)
+                if module not in limits:
+                    limits[module] = pool.submit(usual_seconds, tests[module], copy).result()
+                job = pool.submit(tried, change, keys[change], told, limits[module], copy)
                 running[job] = copy
             done = next(as_completed(running))
             free.append(running.pop(done))
