@@ -103,8 +103,15 @@ def _tested(
         else [f"not decided within the time: it takes {test.least} comparisons without an error, or more --minutes"]
     )
     required = test.bad if bound == "at most" else 1 - test.bad
-    check = _check(name, share, "share", required, "; ".join(remarks), bound)
-    return check.model_copy(update={"passed": answer == "good"})
+    return Check(
+        name=name,
+        found=share,
+        unit="share",
+        bound=bound,
+        required=required,
+        passed=answer == "good",
+        remark="; ".join(remarks),
+    )
 
 
 def least_told(logs: Sequence[float], processes: int) -> float:
@@ -129,6 +136,7 @@ def _precision(found: PlantedComparisons) -> str:
     )
 
 
-def _check(name: str, found: float | None, unit: Unit, required: float, remark: str, bound: Bound = "at most") -> Check:
-    met = found is not None and (found <= required if bound == "at most" else found >= required)
-    return Check(name=name, found=found, unit=unit, bound=bound, required=required, passed=met, remark=remark)
+def _check(name: str, found: float | None, unit: Unit, most: float, remark: str) -> Check:
+    """A number that may be so large and no larger."""
+    met = found is not None and found <= most
+    return Check(name=name, found=found, unit=unit, bound="at most", required=most, passed=met, remark=remark)

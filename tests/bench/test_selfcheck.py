@@ -130,6 +130,33 @@ def test_the_floor_and_the_attribution_have_limits() -> None:
     assert not attribution_check(None, overhead).passed
 
 
+def test_each_limit_is_met_by_itself() -> None:
+    assert [floor_check(most, 6.0).passed for most in (5.0, 5.001)] == [True, False]
+    assert [told_check({3: most}, 3).passed for most in (0.1, 0.1001)] == [True, False]
+    assert (floor_check(1.0, 6.0).required, told_check({3: 0.1}, 3).required) == (5.0, 0.1)
+    assert "6.00 µs at the host boundary" in floor_check(1.0, 6.0).remark
+
+
+def test_a_check_says_what_it_asks_for_and_what_came_out() -> None:
+    """Of slowdowns at least 75 % have to be found, of identical ones at most 15 % may be judged different."""
+    found = found_check(planted(0.1, ["slower"] * 3 + ["undecided"]))
+    assert (found.bound, found.required, found.found) == ("at least", 0.75, 0.75)
+    assert found.remark.startswith("3 of 4; measured +10.0% (+10.0% to +10.0%), to within 0.9%; not decided")
+    assert "it takes 13 comparisons without an error" in found.remark
+    mistaken = mistaken_check(planted(0.0, ["same", "faster", "slower", "undecided"]))
+    assert (mistaken.bound, mistaken.required, mistaken.found) == ("at most", 0.15, 0.5)
+    assert mistaken.remark.startswith("2 of 4; measured +0.0% (+0.0% to +0.0%), to within 1.0%")
+
+
+def test_the_attribution_is_judged_by_the_larger_of_its_two_errors() -> None:
+    overhead, kernel = OVERHEAD_NS / 1000, KERNEL_NS / 1000
+    assert attribution_check(1.04 * overhead + kernel, 1.04 * overhead).found == pytest.approx(0.04)
+    assert attribution_check(overhead + 0.97 * kernel, overhead).found == pytest.approx(0.03)
+    assert attribution_check(1.02 * overhead + 0.95 * kernel, 1.02 * overhead).found == pytest.approx(0.05)
+    remark = attribution_check(overhead + kernel, overhead).remark
+    assert remark.startswith(f"overhead {overhead:.1f} µs of {overhead:.0f}, kernel {kernel:.1f} µs of {kernel:.0f}")
+
+
 def test_the_timer_is_measured() -> None:
     resolution, cost = timer_checks()
     assert resolution.found is not None

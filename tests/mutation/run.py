@@ -80,12 +80,22 @@ def key_of(change: Change, tests: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def places_of(module: str, folder: Path) -> list[list[Change]]:
-    """The places of a module that can be changed, each with its changes of one family."""
-    with use_db(folder / "changes.sqlite") as changes:
-        init([ROOT / module], changes, {})
-        specs = [mutation for item in changes.work_items for mutation in item.mutations]
+def places_of(module: str) -> list[list[Change]]:
+    """The places of a module that can be changed, as they were found before where it is the same."""
     text = (ROOT / module).read_text(encoding="utf-8")
+    kept = FOUND.parent / "places" / f"{hashlib.sha256((module + text).encode()).hexdigest()}.json"
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([[asdict(one) for one in place] for place in _places(module, text)]))
+    return [[Change(**one) for one in place] for place in json.loads(kept.read_text())]
+
+
+def _places(module: str, text: str) -> list[list[Change]]:
+    """Each place with its changes of one family."""
+    with tempfile.TemporaryDirectory(prefix="assay-mutants-") as folder:
+        with use_db(Path(folder) / "changes.sqlite") as changes:
+            init([ROOT / module], changes, {})
+            specs = [mutation for item in changes.work_items for mutation in item.mutations]
     lines, annotated = text.splitlines(), list(_annotations(text))
     places: dict[tuple[str, tuple[int, int]], list[Change]] = {}
     variants: Counter[tuple[str, tuple[int, int]]] = Counter()
@@ -111,8 +121,7 @@ def _annotations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
 
 def sample(modules: Sequence[str], count: int, seed: int) -> list[Change]:
     """So many places of all, and one change of each."""
-    with tempfile.TemporaryDirectory(prefix="assay-mutants-") as folder:
-        places = [place for module in modules for place in places_of(module, Path(folder))]
+    places = [place for module in modules for place in places_of(module)]
     print(f"{len(places)} places in {len(modules)} modules", flush=True)
     alike: Counter[str] = Counter()
     drawn = []
@@ -185,7 +194,6 @@ def _kept() -> list[Outcome]:
 
 
 def _keep(outcome: Outcome) -> None:
-    FOUND.parent.mkdir(exist_ok=True)
     with FOUND.open("a", encoding="utf-8") as kept:
         kept.write(json.dumps(asdict(outcome)) + "\n")
 
