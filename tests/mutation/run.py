@@ -92,10 +92,12 @@ def places_of(module: str) -> list[list[Change]]:
 
 def _places(module: str, text: str) -> list[list[Change]]:
     """Each place with its changes of one family."""
-    with tempfile.TemporaryDirectory(prefix="assay-mutants-") as folder:
-        with use_db(Path(folder) / "changes.sqlite") as changes:
-            init([ROOT / module], changes, {})
-            specs = [mutation for item in changes.work_items for mutation in item.mutations]
+    with (
+        tempfile.TemporaryDirectory(prefix="assay-mutants-") as folder,
+        use_db(Path(folder) / "changes.sqlite") as changes,
+    ):
+        init([ROOT / module], changes, {})
+        specs = [mutation for item in changes.work_items for mutation in item.mutations]
     lines, annotated = text.splitlines(), list(_annotations(text))
     places: dict[tuple[str, tuple[int, int]], list[Change]] = {}
     variants: Counter[tuple[str, tuple[int, int]]] = Counter()
