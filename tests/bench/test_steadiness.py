@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from bench.stats import Samples
-from bench.steadiness import DRIFT_LEVEL, autocorrelation, effective_samples, least_p_value, steadiness, trend
+from bench.steadiness import (
+    DRIFT_LEVEL,
+    autocorrelation,
+    effective_samples,
+    is_drift,
+    least_p_value,
+    process_medians,
+    steadiness,
+    trend,
+)
 
 REPEATS = 2000
 
@@ -116,3 +125,54 @@ def test_a_drift_that_so_few_blocks_cannot_show_is_not_testable(processes: int, 
 
 def test_one_block_tests_nothing() -> None:
     assert least_p_value([np.ones(1)] * 5) == 1.0
+
+
+def test_ties_take_from_the_variance_and_one_step_is_given_to_continuity() -> None:
+    """1 1 2: two of three pairs rise, variance (66 - 18) / 18, z = 1 / 1.633, p = 0.540. 1 2 1 has no trend at all."""
+    assert trend([np.array([1.0, 1.0, 2.0])])[1] == pytest.approx(0.5403, abs=1e-4)
+    assert trend([np.array([2.0, 1.0, 1.0])])[1] == pytest.approx(0.5403, abs=1e-4)
+    assert trend([np.array([1.0, 2.0, 1.0])]) == (0.0, 1.0)
+    assert trend([np.ones(5)]) == (0.0, 1.0)
+
+
+def test_the_change_is_the_median_slope_over_the_longest_series_in_shares_of_each_median() -> None:
+    """1 2 4 has slopes of 1, 2 and 3 / 2 a step: half of each is 0.75 in the median, over two steps."""
+    assert trend([np.array([1.0, 2.0, 4.0])])[0] == pytest.approx(1.5)
+    assert trend([np.array([1.0, 2.0, 4.0]), np.array([7.5, 12.5])])[0] == pytest.approx(2 * 0.625)
+    assert trend([np.array([1.0]), np.array([1.0, 2.0])])[0] == pytest.approx(2 / 3)
+
+
+def test_autocorrelation_worked_out_by_hand() -> None:
+    """1 2 3 2 has none beside the quarter that its own mean hides; a steady rise would have more than all."""
+    assert autocorrelation([np.array([1.0, 2.0, 3.0, 2.0])]) == pytest.approx(0.25)
+    assert autocorrelation([np.array([1.0, 3.0, 2.0])]) == pytest.approx(-0.5 + (1 - 1.5) / 3)
+    assert autocorrelation([np.array([1.0, 3.0, 2.0]), np.array([7.0, 9.0, 8.0])]) == pytest.approx(-2 / 3)
+    assert autocorrelation([np.arange(50.0)]) == 1.0
+    assert effective_samples(100, 0.0) == 100
+    assert effective_samples(100, 0.999) == 1
+
+
+def test_neighbours_are_calls_of_one_block_of_one_process_in_the_order_in_which_they_were_made() -> None:
+    """Each block alternates; between blocks and processes the level jumps, which is not looked at."""
+    process = np.array([1, 1, 1, 0, 0, 0, 1, 1, 1])
+    block = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
+    values = np.array([1.0, 3.0, 2.0, 11.0, 13.0, 12.0, 21.0, 23.0, 22.0])
+    found = steadiness(Samples(process, block, values))
+    assert found.call_autocorrelation == pytest.approx(-2 / 3)
+    assert (found.calls, found.effective_calls) == (9, 9)
+    assert process_medians(Samples(process, block, values)) == [12.0, 12.0]
+
+
+def test_the_smallest_chance_of_a_drift_is_that_of_series_that_rise_throughout() -> None:
+    """Four blocks: a score of 6, variance 4 x 3 x 13 / 18, z = 5 / 2.944; three seasons of it add both up."""
+    assert least_p_value([np.arange(4.0)]) == pytest.approx(math.erfc(5 / math.sqrt(26 / 3) / math.sqrt(2)))
+    assert least_p_value([np.arange(4.0)] * 3) == pytest.approx(math.erfc(17 / math.sqrt(26) / math.sqrt(2)))
+    assert least_p_value([np.arange(2.0), np.ones(1)]) == pytest.approx(1.0)
+    assert least_p_value([]) == 1.0
+
+
+@pytest.mark.parametrize(("drift", "p_value", "found"), [
+    (0.051, 0.009, True), (-0.051, 0.009, True), (0.05, 0.009, False), (-0.05, 0.0, False), (0.5, 0.01, False),
+])  # fmt: skip
+def test_a_drift_is_more_than_five_percent_beyond_doubt(drift: float, p_value: float, found: bool) -> None:
+    assert is_drift(drift, p_value) == found
