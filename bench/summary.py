@@ -118,8 +118,7 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
     if failed:
         return blank.model_copy(update={"status": "failed", "reason": failed[0].reason})
     if not good or not timed:
-        reason = facts[0].reason if facts else blank.reason
-        return blank.model_copy(update={"reason": reason})
+        return blank.model_copy(update={"reason": facts[0].reason or blank.reason if facts else blank.reason})
     host = timing(timed["host"])
     first = min(good, key=lambda fact: fact.process)
     update = {

@@ -237,3 +237,104 @@ def test_the_crossover_is_where_kernels_outweigh_the_framework(
     assert crossover.estimator == "profiled"
     assert crossover.place == place
     assert crossover.pixels == (None if pixels is None else pytest.approx(pixels))
+
+
+def a_round(plain: float, profiled: float, kernel: float = 0, events: float = 0, inside: float = 0) -> Round:
+    return Round(plain_ns=plain, profiled_ns=profiled, kernel_ns=kernel, events=events, events_inside=inside, calls=10)
+
+
+def test_inflation_is_that_of_lower_quartiles() -> None:
+    """Of five rounds the second fastest of each kind: 12,000 over 10,000, whatever disturbed the others."""
+    rounds = [a_round(*one) for one in ((9e3, 11e3), (10e3, 12e3), (20e3, 50e3), (30e3, 60e3), (40e3, 70e3))]
+    found = profiled_estimate([rounds, rounds], [0, 0], exact(1.0))
+    assert found.inflation is not None
+    assert found.inflation.value == pytest.approx(1.2)
+    assert event_cost_ns([[a_round(*one, events=4) for one in ((9e3, 11e3), (10e3, 12e3), (20e3, 50e3))]]) == 250 * 2
+
+
+def test_an_event_is_shared_out_among_one_at_least() -> None:
+    assert event_cost_ns([[a_round(10e3, 12e3, events=0)] * 3]) == 2000
+    assert event_cost_ns([[a_round(10e3, 12e3, events=1)] * 3]) == 2000
+    assert event_cost_ns([[a_round(10e3, 12e3, events=2)] * 3]) == 1000
+
+
+def test_a_share_is_that_of_the_faster_half_of_the_rounds_and_stays_within_none_and_all() -> None:
+    fast, slow = a_round(10e3, 10e3, kernel=4e3), a_round(10e3, 30e3, kernel=27e3)
+    estimate = profiled_estimate([[fast, fast, slow, slow, slow]] * 2, [0, 0], exact(1.0)).kernel_ms
+    assert estimate is not None
+    assert estimate.value == pytest.approx(0.9), "the median round is one of the faster half"
+    estimate = profiled_estimate([[fast, fast, fast, slow, slow]] * 2, [0, 0], exact(1.0)).kernel_ms
+    assert estimate is not None
+    assert estimate.value == pytest.approx(0.4)
+    for kernel, share in ((12e3, 1.0), (-1e3, 0.0)):
+        found = profiled_estimate([[a_round(10e3, 10e3, kernel=kernel)] * 3] * 2, [0, 0], exact(1.0)).kernel_ms
+        assert found is not None
+        assert found.value == share
+
+
+@pytest.mark.parametrize(("profiled", "trusted"), [(15_000, True), (15_001, False)])
+def test_an_inflation_by_half_is_trusted_and_more_is_not(profiled: float, trusted: bool) -> None:
+    found = profiled_estimate([[a_round(10_000, profiled, 1e3, 7)] * 4] * 2, [0, 0], exact(1.0))
+    assert found.trusted == trusted
+    assert (found.calls, found.events, found.processes) == (80, 7, 2)
+
+
+@pytest.mark.parametrize(("kernel", "agree"), [(0.651, True), (0.649, False), (0.949, True), (0.951, False)])
+def test_estimators_that_are_less_than_fifteen_percent_apart_agree(kernel: float, agree: bool) -> None:
+    """Of the wall time, whichever counts more."""
+    for wall in (1.0, 4.0):
+        assert judged(attribution("a", wall, profiled=kernel * wall, skeleton=0.8 * wall)).agree is agree
+
+
+def test_who_counts_more_as_kernels_is_said() -> None:
+    assert judged(attribution("a", 2.0, profiled=1.0, skeleton=0.2)).remark.startswith("the profile counts more")
+    assert judged(attribution("a", 2.0, profiled=0.2, skeleton=1.0)).remark.startswith("the profile counts less")
+    alone = attribution("a", 2.0, profiled=1.0)
+    assert judged(alone) == alone
+
+
+def test_the_fit_is_by_relative_errors_and_its_worst_one_is_told() -> None:
+    """1 and 3 ms at batch 1, and 2 ms at batch 2, weighed by their times: least squares of (f + p b) / t - 1."""
+    cells = [cell(28, 1, 1.0), cell(28, 2, 2.0), cell(28, 4, 2.0)]
+    (fit,) = affine_fits(cells)
+    design = np.array([[1.0, 1.0], [0.5, 1.0], [0.5, 2.0]])
+    expected = np.linalg.solve(design.T @ design, design.sum(axis=0))
+    assert (fit.fixed_ms, fit.per_image_ms) == pytest.approx(tuple(expected))
+    assert fit.worst_relative_error == pytest.approx(np.abs(design @ expected - 1).max())
+    assert (fit.architecture, fit.size, fit.threads, fit.label, fit.batches) == (
+        "bloodnet",
+        28,
+        1,
+        "jax.jit",
+        [1, 2, 4],
+    )
+    assert affine_fits([cell(28, 4, 1.0), cell(28, 4, 2.0)]) == []
+    assert len(affine_fits([cell(28, 1, 1.0), cell(28, 2, 2.0), cell(64, 1, 1.0), cell(64, 2, 2.0)])) == 2
+
+
+def test_what_was_not_timed_or_is_no_framework_s_has_no_fit() -> None:
+    good = [cell(28, 1, 1.0), cell(28, 2, 2.0)]
+    for changes in ({"status": "failed"}, {"device": None}, {"framework": ""}):
+        assert affine_fits([good[0], good[1].model_copy(update=changes)]) == []
+
+
+@pytest.mark.parametrize(
+    ("shares", "place", "pixels"),
+    [
+        ((0.2, 0.8, 0.9), "between", 28 * 2**0.5),
+        ((0.2, 0.8, 0.2), "above", None),
+        ((0.8, 0.2, 0.8), "between", 56 * 2**0.5),
+        ((0.8, 0.8, 0.8), "below", None),
+        ((0.2, 0.5, 0.8), "between", 56.0),
+    ],
+)
+def test_the_crossover_is_the_last_one(shares: tuple[float, ...], place: str, pixels: float | None) -> None:
+    cells = [cell(size, 1, 1.0) for size in (112, 28, 56)]
+    by_size = dict(zip((28, 56, 112), shares, strict=True))
+    found = [attribution(one.name, 1.0, by_size[one.size], by_size[one.size]) for one in cells]
+    both = crossovers(cells, found)
+    assert [one.estimator for one in both] == ["profiled", "skeleton"]
+    for one in both:
+        assert (one.place, one.sizes, one.batch, one.label) == (place, [28, 56, 112], 1, "jax.jit")
+        assert one.pixels == (None if pixels is None else pytest.approx(pixels))
+    assert crossovers(cells, []) == []

@@ -13,11 +13,11 @@ from assay.records import Interval
 from assay.results import SAMPLE_COLUMNS, Agreement, Cell, Comparison
 from assay.spec import ModelSpec, Settings
 from bench.stats import TOO_FEW
-from bench.summary import cells_of, comparisons_of
+from bench.summary import _fastest, _like_with_like, _throughput, cells_of, comparisons_of, ranked
 from bench.trials import CellFacts, Group
 from bench.workers import Candidate
 from infer.runtime import ModelFiles
-from tests.bench.test_validity import AGREES, WRONG
+from tests.bench.test_validity import AGREES, WRONG, cell, timing
 
 NATIVE, ONNX = "torch.eager", "ort.cpu@torch-dynamo"
 BLOCKS, CALLS = 4, 5
@@ -125,3 +125,85 @@ def test_what_its_first_process_put_out_of_the_running_counts_as_a_rival_and_is_
     dropped, wrong = speedup(*few), speedup("wrong outputs in timed calls: 0.1", *few)
     assert dropped.high > wrong.high * 1.01
     assert dropped.low == wrong.low, "there is one ONNX cell, whoever stands against it"
+
+
+def test_a_cell_that_failed_in_one_process_failed_and_one_without_calls_was_not_measured() -> None:
+    one = group(28)
+    samples = timed([one], {NATIVE: (2.0, 2.0, 2.0)})
+    name = one.cell_name(1, NATIVE)
+
+    def fact(process: int, reason: str = "", *, skipped: bool = False) -> CellFacts:
+        return CellFacts(
+            cell=name, process=process, import_seconds=1, load_seconds=1, first_call_seconds=1, peak_mib=1,
+            precision="fp32", reason=reason, skipped=skipped,
+        )  # fmt: skip
+
+    def told(*facts: CellFacts) -> tuple[str, str]:
+        found = cells_of([one], facts, samples, {}, {one.name: "weights"})[0]
+        return found.status, found.reason
+
+    assert told(fact(0), fact(1, "killed"), fact(2)) == ("failed", "killed")
+    assert told(fact(0), fact(1, "no time was left", skipped=True)) == ("ok", "")
+    assert told(fact(0, "no time was left", skipped=True)) == ("skipped", "no time was left")
+    assert told() == ("skipped", "nothing was measured")
+    loaded = fact(0).model_copy(update={"cell": one.cell_name(1, ONNX)})
+    untimed = cells_of([one], [loaded], samples, {}, {one.name: "weights"})[1]
+    assert (untimed.status, untimed.reason) == ("skipped", "nothing was measured")
+
+
+def test_images_a_second_follow_from_the_batch_and_bounds_change_places() -> None:
+    found = _throughput(Interval(value=4.0, low=2.0, high=8.0), 32)
+    assert (found.low, found.value, found.high) == (4000, 8000, 16000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "may_be"),
+    [
+        ({}, True),
+        ({"agreement": None}, True),
+        ({"agreement": WRONG}, False),
+        ({"status": "failed"}, False),
+        ({"host": None}, False),
+        ({"framework": ""}, False),
+        ({"invalid": ["drift"]}, False),
+    ],
+)
+def test_only_what_may_be_believed_is_ranked(changes: dict[str, object], may_be: bool) -> None:
+    assert ranked(cell(**{"agreement": AGREES} | changes)) == may_be
+
+
+def labelled(label: str, ms: float, precision: str = "fp32") -> Cell:
+    runtime, _, exporter = label.partition("@")
+    framework = "onnx" if exporter else runtime.partition(".")[0]
+    return cell(name=label, label=label, runtime=runtime, exporter=exporter, framework=framework, precision=precision,
+                host=timing(ms))  # fmt: skip
+
+
+EAGER, JIT = "torch.eager", "jax.jit"
+A, B = "ort.cpu@torch-dynamo", "ort.cpu@tf2onnx"
+
+
+@pytest.mark.parametrize(
+    ("precisions", "native", "onnx"),
+    [
+        ({EAGER: "fp32", JIT: "fp32", A: "fp32"}, [EAGER, JIT], [A]),
+        ({EAGER: "fp32", JIT: "bf16", A: "int8", B: "fp32"}, [EAGER], [B]),
+        ({EAGER: "fp32", A: "int8"}, [EAGER], [A]),
+        ({EAGER: "bf16", JIT: "fp16", A: "bf16"}, [EAGER], [A]),
+        ({EAGER: "bf16", JIT: "fp16", A: "bf16", B: "fp16"}, [EAGER], [A]),
+        ({JIT: "fp16", EAGER: "bf16", A: "bf16", B: "fp16"}, [JIT], [B]),
+        ({EAGER: "bf16", A: "fp32"}, [], []),
+    ],
+)
+def test_like_is_held_against_like(precisions: dict[str, str], native: list[str], onnx: list[str]) -> None:
+    """Full precision where there is any, else that of the fastest native cell that ONNX has too; the first is it."""
+    members = [labelled(label, 1.0 + place, one) for place, (label, one) in enumerate(precisions.items())]
+    found = _like_with_like(members)
+    assert [[one.label for one in side] for side in found] == [native, onnx]
+
+
+def test_the_fastest_is_the_one_of_the_least_median_and_none_of_none() -> None:
+    cells = [labelled("a", 2.0), labelled("b", 1.0), labelled("c", 3.0)]
+    assert _fastest(cells) is cells[1]
+    assert _fastest([]) is None
+    assert _fastest([cells[0].model_copy(update={"host": None}), cells[2]]) is cells[2]
