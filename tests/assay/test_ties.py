@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -69,3 +70,25 @@ def test_they_go_through_a_file_under_any_name(tmp_path: Path) -> None:
     assert found["values of a/b"].tolerance == 0.25
     np.testing.assert_array_equal(found["file"].values, made["file"].values)
     assert read_deciders(tmp_path / "none.npz") == {}
+
+
+@pytest.mark.parametrize(("apart", "tie"), [(0.5, True), (0.500001, False)])
+def test_two_values_tie_where_each_may_be_off_by_a_tolerance(apart: float, tie: bool) -> None:
+    one = Decider(np.array([1.0, 1.0 + apart, 0.0]).reshape(1, 1, 3, 1), 0.25)
+    assert one.excuses(np.array([[1]]), np.array([[0]])).all() == tie
+    assert one.decides(np.array([[0]])) == tie
+
+
+def test_the_first_and_the_last_index_are_indices() -> None:
+    one = Decider(np.zeros((1, 1, 3, 1)), 0.0)
+    assert one.excuses(np.array([[0]]), np.array([[2]])).all()
+    assert not one.excuses(np.array([[0]]), np.array([[3]])).any()
+    assert not one.excuses(np.array([[np.inf]]), np.array([[0]])).any()
+
+
+def test_records_are_those_that_are_named() -> None:
+    values = np.array([[1.0, 1.0], [1.0, 9.0], [2.0, 2.0]]).reshape(3, 1, 2, 1)
+    one, expected, found = Decider(values, 0.0), np.array([[0], [0]]), np.array([[1], [1]])
+    assert one.excuses(expected, found).tolist() == [[True], [False]]
+    assert one.excuses(expected, found, np.array([2, 1])).tolist() == [[True], [False]]
+    assert one.excuses(expected, found, np.array([3, 2])).tolist() == [[False], [True]]

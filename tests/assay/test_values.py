@@ -89,3 +89,35 @@ def test_what_is_masked_with_infinity_changes_no_class() -> None:
 
 def test_values_beyond_fp32_have_a_finite_stand_in() -> None:
     assert np.isfinite(settled(np.array([[np.inf, 1e300]]), np.array([[np.inf, 1e300]])).reference).all()
+
+
+def test_types_of_four_bytes_lose_nothing_and_of_eight_only_beyond_two_to_the_53rd() -> None:
+    assert not loses_digits(np.array([2**32 - 1], np.uint32))
+    assert not loses_digits(np.array([-(2**53), 2**53]))
+    assert loses_digits(np.array([0, 2**64 - 1], np.uint64))
+
+
+def test_a_distance_is_the_largest_of_all_and_of_nothing_it_is_zero() -> None:
+    both = settled(np.array([[1.0, -4.0, 2.0]]), np.array([[1.5, -4.0, -1.0]]))
+    assert (both.apart, both.scale, both.problem) == (3.0, 4.0, "")
+    nothing = settled(np.empty((0, 3)), np.empty((0, 3)))
+    assert (nothing.apart, nothing.scale, nothing.lost) == (0.0, 0.0, 0)
+
+
+def test_what_stands_in_for_what_is_no_number_is_of_the_reference_alone() -> None:
+    reference = np.array([[np.inf, -np.inf, np.nan, 2.0, -3.0]])
+    both = settled(reference, np.array([[np.inf, -np.inf, np.nan, 9.0, -9.0]]))
+    assert both.reference.tolist() == [[2.0, -3.0, 0.0, 2.0, -3.0]]
+    assert both.found.tolist() == [[2.0, -3.0, 0.0, 9.0, -9.0]]
+    three = settled(reference, np.array([[1.0, 1.0, 1.0, 2.0, -3.0]]))
+    assert (three.lost, three.apart) == (3, 0.0)
+    largest = float(np.finfo(np.float32).max)
+    assert settled(np.array([[np.inf, 1e300]]), np.array([[np.inf, 1e300]])).reference[0, 0] == largest
+    assert settled(np.array([[-np.inf, -1e300]]), np.array([[-np.inf, -1e300]])).reference[0, 0] == -largest
+
+
+def test_what_differs_is_said_with_the_worst_and_nothing_where_nothing_does() -> None:
+    none = differences(np.array([1, 2]), np.array([1, 2]))
+    assert (str(none), none.largest, none.excused) == ("0 of 2 numbers differ", 0.0, 0)
+    worst = differences(np.array([1, 2, 3]), np.array([1, 9, 1]))
+    assert str(worst) == "2 of 3 numbers differ (largest by 7)"

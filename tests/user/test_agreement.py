@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from assay.agreement import NOT_COMPARED, derive_tolerance
 from assay.ties import Decider
-from assay.user.agreement import Judge
+from assay.user.agreement import Judge, parts_of
 from assay.user.model import Location, Tensor, UserModel
 from tests.user.test_model import HERE
 
@@ -193,3 +194,67 @@ def test_an_output_that_is_nan_throughout_is_no_evidence() -> None:
     found = Judge(model(BOXES), broken, {"torch": broken}).compare("ort.cpu", broken, np.arange(RECORDS))
     assert not found.passed
     assert "NaN throughout" in found.reason
+
+
+def tolerances(one: Judge) -> list[float]:
+    """Of boxes and scores."""
+    return [
+        derive_tolerance(one.reference[:, part], {"torch": one.natives["torch"][:, part]}).value
+        for _, part in parts_of(one.model)
+    ]
+
+
+@pytest.mark.parametrize(("boxes", "scores", "worst"), [(0.4, 0.6, 1), (0.6, 0.4, 0), (0.4, 1.1, 1), (1.1, 0.4, 0)])
+def test_the_output_that_is_worst_off_is_told(boxes: float, scores: float, worst: int) -> None:
+    """By what share of its own tolerance it is off; one that fails comes before all that pass."""
+    one, _ = judge()
+    allowed = tolerances(one)
+    off = one.reference.copy()
+    off[2, 1] += boxes * allowed[0]
+    off[2, 5] += scores * allowed[1]
+    found = one.compare("ort.cpu", off, np.arange(RECORDS))
+    assert found.tolerance == allowed[worst]
+    assert found.passed == (max(boxes, scores) < 1)
+
+
+def test_one_output_needs_no_name_and_one_of_several_has_it() -> None:
+    one, native = judge()
+    alone = Judge(model(SCORES), one.reference[:, 4:], {"torch": native[:, 4:]})
+    off = one.reference.copy()
+    off[0, 4] += 1
+    assert alone.compare("x", off[:, 4:], np.arange(RECORDS)).reason.startswith("differs by 1")
+    assert one.compare("x", off, np.arange(RECORDS)).reason.startswith("output 'scores': differs by 1")
+
+
+def test_a_record_of_zeros_may_be_off_by_exactly_the_tolerance() -> None:
+    exact = np.full((RECORDS, 4), 4.0)
+    exact[0] = 0
+    one = Judge(model(BOXES), exact, {"torch": exact.astype(np.float32)})
+    allowed = 16 * 2.0**-21  # sixteen ulps at 4
+    found = one.compare("x", exact[:1] + allowed, np.array([0]))
+    assert (found.passed, found.reason, found.tolerance) == (True, "", allowed)
+    assert (found.max_absolute, found.max_relative) == (allowed, allowed / 4)
+    beyond = one.compare("x", exact[:1] - 1.5 * allowed, np.array([0]))
+    assert (beyond.passed, beyond.reason) == (False, "output 'boxes' should be zero and is 1.14e-05")
+    broken = one.compare("x", np.full((1, 4), np.nan), np.array([0]))
+    assert (broken.max_absolute, broken.max_relative, broken.passed) == (NOT_COMPARED, NOT_COMPARED, False)
+
+
+def test_how_far_whole_numbers_are_off_is_told_relative_to_the_largest_one() -> None:
+    right = np.array([[10, -40, 0, 5]])
+    one = Judge(model(IDS), right, {"tf": right})
+    found = one.compare("x", right + np.array([[0, 0, 8, 0]]), np.arange(1))
+    assert (found.max_absolute, found.max_relative, found.images) == (8.0, 0.2, 1)
+    none = one.compare("x", right + np.array([[0, np.nan, 0, 0]]), np.arange(1))
+    assert (none.max_absolute, none.max_relative) == (NOT_COMPARED, NOT_COMPARED)
+    zeros = Judge(model(IDS), right * 0, {"tf": right * 0})
+    assert zeros.compare("x", right, np.arange(1)).max_relative == 40
+    assert "shape (1, 3), expected (1, 4)" in one.compare("x", right[:, :3], np.arange(1)).reason
+
+
+def test_records_beyond_the_reference_are_those_from_its_length_on() -> None:
+    one, native = judge()
+    last = np.array([RECORDS - 1, RECORDS])
+    assert one.compare("x", native[[RECORDS - 1, 0]], last).images == 1
+    nothing = one.compare("x", native[:1], np.array([RECORDS]))
+    assert (nothing.images, nothing.passed) == (0, False)
