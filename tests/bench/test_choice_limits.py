@@ -124,3 +124,13 @@ def test_licences_of_all_that_a_runtime_brings_have_to_be_allowed() -> None:
     assert asked([cell(EAGER, 1)], licences=["MIT", "BSD-3-Clause"]).answer
     refused = asked([cell(EAGER, 1)], licences=["MIT"])
     assert "licence BSD-3-Clause is not among" in refused.losers["bloodnet/28/b1/t1/torch.eager"]
+
+
+def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_asked() -> None:
+    made, record = results([cell(EAGER, 1)]), audit([compared(EAGER, 1960)])
+    users = made.model_copy(update={"data": made.data.model_copy(update={"classes": []})})
+    found = choose(users, record, Constraints())
+    assert found.answer == made.cells[0].name
+    assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)
+    with pytest.raises(InputError, match="which answers of a user's model are right"):
+        choose(users, record, Constraints(least_accuracy=0.0))

@@ -177,7 +177,7 @@ def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once:
                 change, copy = waiting.pop(), free.pop()
                 module, told = change.module, tests_of(change, tests)
                 if module not in limits:
-                    limits[module] = pool.submit(usual_seconds, tests[module], copy).result()
+                    limits[module] = pool.submit(limit_of, module, tests[module], copy).result()
                 job = pool.submit(tried, change, keys[change], told, limits[module], copy)
                 running[job] = copy
             done = next(as_completed(running))
@@ -187,6 +187,17 @@ def run(changes: Sequence[Change], tests: dict[str, list[str]], jobs: int, once:
             _keep(outcome)
             print("survived" if outcome.survived else "noticed ", outcome.module, outcome.line, flush=True)
     return [known[key] for key in keys.values()]
+
+
+def limit_of(module: str, tests: Sequence[str], folder: Path) -> float:
+    """How many seconds of a processor a module's tests may take, as it was found before where all are the same."""
+    texts = "".join((ROOT / one).read_text(encoding="utf-8") for one in (module, *files_of(tests)))
+    kept = FOUND.parent / "limits" / hashlib.sha256(" ".join((*tests, texts)).encode()).hexdigest()
+    if not kept.is_file():
+        found = usual_seconds(tests, folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(str(found))
+    return float(kept.read_text())
 
 
 def _kept() -> list[Outcome]:

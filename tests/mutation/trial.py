@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import hypothesis  # noqa: F401  (read here once for all the forks)
@@ -90,11 +91,21 @@ def tested(change: Change, tests: Sequence[str], limit_s: float, folder: Path) -
     Raises:
         RuntimeError: the change cannot be made.
     """
-    with use_mutation(folder / change.module, get_operator(change.operator)(), change.occurrence) as (before, after):
+    path = folder / change.module
+    with use_mutation(path, get_operator(change.operator)(), change.occurrence) as (before, after):
         if after is None:
             raise RuntimeError(f"{change} cannot be made.")
         diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))
-        return diff, passes(tests, limit_s, folder)
+        _forget_bytecode(path)
+        try:
+            return diff, passes(tests, limit_s, folder)
+        finally:
+            _forget_bytecode(path)
+
+
+def _forget_bytecode(path: Path) -> None:
+    """Python takes what it compiled of a file of the same size in the same second for what is there now."""
+    Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def lines_of(diff: Sequence[str], sign: str) -> str:
@@ -139,6 +150,7 @@ def _tested_here(tests: Sequence[str], limit_s: float, folder: Path) -> int:
     for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = False  # what is compiled once need not be compiled for each change
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     quiet = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*quiet, *tests]))
