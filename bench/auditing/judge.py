@@ -255,7 +255,7 @@ def difference(left: Logits, right: Logits) -> float:
     equal = (left == right) | (np.isnan(left) & np.isnan(right))
     if equal.all():
         return 0.0
-    largest = float(np.abs(left.astype(np.float64) - right.astype(np.float64))[~equal].max())
+    largest = float(np.abs(left[~equal].astype(np.float64) - right[~equal].astype(np.float64)).max())
     return largest if math.isfinite(largest) else float(np.finfo(np.float64).max)
 
 
