@@ -89,14 +89,19 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is not registered: it offers the nearest one and lists all."""
+def unknown_name(kind: str, name: str, known: Iterable[str], also: str = "") -> InputError:
+    """The error for a name that is not registered: it offers the nearest one and lists all.
+
+    Args:
+        also: what else may explain it, in sentences.
+    """
     known = sorted(known)
     suggestion = nearest(name, known)
+    remedies = [f"Did you mean '{suggestion}'?" if suggestion else "", also]
     return InputError(
         f"Unknown {kind} '{name}'",
         expected=f"one of {', '.join(known)}",
-        remedy=f"Did you mean '{suggestion}'?" if suggestion else None,
+        remedy=" ".join(one for one in remedies if one) or None,
     )
 
 

@@ -16,7 +16,7 @@ from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimat
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.jobs import Message, run_job
-from assay.registry import RUNTIMES, installed_versions
+from assay.registry import RUNTIMES
 from assay.results import Cell
 from assay.spec import Settings
 from assay.store import TRY_AGAIN, Store, file_sha256
@@ -167,7 +167,7 @@ def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> 
         return {TRY_AGAIN: not whole}
 
     name = f"{task.runtime}-p{process}-t{task.settings.threads}"
-    versions = installed_versions(RUNTIMES[task.runtime].packages)
+    versions = RUNTIMES[task.runtime].versions()
     answers = place.store.kept("attribution", inputs, fill, name=name, made_by=versions)
     return refused | _indexed(read_json(answers.file(ANSWERS_FILE)))
 
@@ -233,7 +233,7 @@ def _inputs(task: Task, process: int, subjects: list[Subject]) -> dict[str, Json
         "process": process,
         "settings": json.loads(json.dumps(asdict(task.settings))),
         "seconds": SECONDS_A_CELL,
-        "versions": dict(installed_versions(RUNTIMES[task.runtime].packages)),
+        "versions": dict(RUNTIMES[task.runtime].versions()),
         "subjects": [
             {
                 "name": subject.name,

@@ -17,7 +17,7 @@ import polars
 from pydantic import JsonValue
 
 from assay.disk import TEMPORARY, short_name
-from assay.registry import RUNTIMES, installed_versions
+from assay.registry import RUNTIMES
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
 from assay.tables import read_table, write_table
@@ -288,12 +288,13 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
     """All that determines what a unit measures."""
     candidates: list[JsonValue] = []
     for candidate in group.candidates:
-        file = candidate.model.weights if RUNTIMES[candidate.runtime].framework != "onnx" else candidate.model.onnx
+        model = candidate.model
+        file = model.onnx if RUNTIMES[candidate.runtime].runs_files else model.weights
         candidates.append(
             {
                 "label": candidate.label,
                 "file": file_sha256(file) if file else candidate.model.fingerprint,
-                "versions": dict(installed_versions(RUNTIMES[candidate.runtime].packages)),
+                "versions": dict(RUNTIMES[candidate.runtime].versions()),
                 "python": str(candidate.python or ""),
             }
         )

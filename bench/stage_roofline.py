@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from assay.errors import AssayError, DiskError
 from assay.jobs import read_answer, run_job
-from assay.registry import installed_versions
+from assay.registry import RUNTIMES, installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
 from bench.fingerprint import fingerprint
@@ -51,11 +51,12 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
         AssayError: the measurement failed.
     """
     cores = usable_cores()[-threads:]
+    measured = [one for family in RUNTIMES.families if family.ceilings for one in family.packages]
     inputs: dict[str, JsonValue] = {
         "machine": fingerprint().key,
         "threads": threads,
         "cores": list(cores),
-        "versions": dict(installed_versions(["numpy", "torch", "onnxruntime"])),
+        "versions": dict(installed_versions(["numpy", *measured])),
     }
 
     def fill(work: Path) -> dict[str, JsonValue]:

@@ -27,7 +27,7 @@ from pydantic import JsonValue, TypeAdapter
 from assay.arrays_on_disk import map_array
 from assay.errors import InputError
 from assay.jobs import Channel, Message, open_channel, told_of
-from assay.registry import RUNTIMES, installed_versions
+from assay.registry import RUNTIMES
 from assay.spec import Settings
 from infer.observed import Observed
 from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
@@ -69,12 +69,11 @@ class Worker:
         begun = time.perf_counter()
         self._session = load(model, settings)
         loaded = time.perf_counter()
-        packages = RUNTIMES[str(message["runtime"])].packages
         return {
             "import_seconds": self._import_seconds,
             "load_seconds": loaded - begun,
             "precision": self._session.precision,
-            "facts": cast("Message", self._session.facts | installed_versions(packages)),
+            "facts": cast("Message", self._session.facts | RUNTIMES[str(message["runtime"])].versions()),
         }
 
     def _import(self, runtime: str) -> Load:

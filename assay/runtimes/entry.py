@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from assay.entries import load_target
+from assay.entries import installed_versions, load_target
 
 SHADES = 5
 LAST = 1000
@@ -136,6 +136,11 @@ class RuntimeEntry:
     def asked_device(self, wanted: str) -> str:
         """The device that is asked of it where a study wants this one."""
         return wanted if wanted in self.devices else self.devices[0]
+
+    def versions(self) -> dict[str, str]:
+        """Of its packages, and of the distribution that brought it: what it measures may change with each."""
+        name, _, version = self.distribution.rpartition(" ")
+        return installed_versions(self.packages) | ({name: version} if name else {})
 
     def load(self) -> object:
         """Import and return the function that loads a model.

@@ -24,7 +24,7 @@ from importlib import metadata
 
 import assay.runtimes
 from assay.entries import Registry
-from assay.errors import InputError
+from assay.errors import unknown_name
 from assay.runtimes.entry import LAST, SHADES, Family, Looks, RuntimeEntry
 
 GROUP = "onnx_assay.runtimes"
@@ -87,12 +87,9 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         Raises:
             InputError: there is no such runtime; it says who might have brought it and why that was refused.
         """
-        try:
-            return super().__getitem__(name)
-        except InputError as error:
-            if not self.refused:
-                raise
-            raise InputError(str(error), remedy=" ".join(map(str, self.refused))) from None
+        if name not in self.entries:
+            raise unknown_name(self.kind, name, self.entries, also=" ".join(map(str, self.refused)))
+        return self.entries[name]
 
     def find(self, name: str) -> RuntimeEntry | None:
         """The entry of a name; None of one in an older record, or of a distribution that is not installed here."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.audit import ModelAudit
-from assay.registry import RUNTIMES, installed_versions
+from assay.registry import RUNTIMES
 from assay.store import TRY_AGAIN, Store
 from bench.fingerprint import fingerprint
 from bench.workers import Candidate
@@ -44,7 +44,7 @@ def determined_by(
         candidates: what is compared with the reference.
         served: of their runtimes, those that the whole test split goes through where the images are a part of it.
     """
-    packages = dict.fromkeys(package for one in candidates for package in RUNTIMES[one.runtime].packages)
+    versions = [RUNTIMES[one.runtime].versions() for one in candidates]
     return {
         "rules": RULES,
         "machine": fingerprint().key,
@@ -54,7 +54,7 @@ def determined_by(
         "images": images,
         "subjects": [one.label for one in candidates],
         "served": list[JsonValue](sorted(served)),
-        "versions": dict(installed_versions(tuple(packages))),
+        "versions": dict(pair for one in versions for pair in one.items()),
     }
 
 

@@ -8,6 +8,7 @@ from typing import cast
 
 from assay.errors import AssayError, DiskError
 from assay.jobs import run_job
+from assay.registry import RUNTIMES
 
 LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -20,7 +21,7 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, di
     """
     found = {}
     for name in dict.fromkeys(runtimes):
-        environment = {} if name.endswith("cuda") else CPU_ONLY
+        environment = CPU_ONLY if "cpu" in RUNTIMES[name].devices else {}
         try:
             answer = run_job(
                 "infer.special_job",

@@ -125,8 +125,10 @@ def _check(wanted: Wanted) -> None:
     check_cores("--threads asks for more than this process has cores", wanted.threads)
     known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
     for name in wanted.runtimes:
+        if name not in known and name in RUNTIMES:
+            raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
         if name not in known:
-            raise unknown_name("runtime of your own models", name, known)
+            raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
 
 
 def _libraries(model: UserModel) -> list[str]:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import assay.runtimes as assay_runtimes
 from assay.audit import AUDIT_FILE, read_audit
 from assay.registry import RUNTIMES
 from assay.results import read_results
+from assay.runtimes.known import KnownRuntimes
 from tests.bench.test_cli import assay
 from tests.export.pair_models import save_classifier
 
@@ -87,3 +89,16 @@ def test_it_is_listed_timed_audited_and_shown(installed: Path, tmp_path: Path) -
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
     assert "Reference evaluator" in page
     assert any(colour in page for colour in ("#7a3b1e", "#9b5a35", "#5b2a12", "#8a6a52", "#a0522d"))
+
+
+def test_as_one_of_ours_it_is_its_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its entries beside ours make it one of ours; the address of what runs it is all that is written anew."""
+    text = next(content for name, content in FILES if name.endswith("entries.py"))
+    (tmp_path / "reference.py").write_text(text.replace("reference_runtime.run:", "infer.on_reference:"))
+    monkeypatch.setattr("assay.runtimes.__path__", [*assay_runtimes.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "assay.runtimes.reference", raising=False)
+    ours = KnownRuntimes()
+    sys.modules.pop("assay.runtimes.reference", None)
+    assert set(ours) - set(RUNTIMES) == {"reference"}
+    assert (ours["reference"].distribution, ours["reference"].target) == ("", "infer.on_reference:load")
+    assert ours.families[-1].words == "Reference evaluator"
