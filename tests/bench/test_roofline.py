@@ -94,6 +94,23 @@ def test_the_leanest_export_bounds_all_and_what_is_not_known_bounds_nothing() ->
     assert leanest_works(works)[("bloodnet", 28, 1)].exporter == "tf2onnx"
 
 
+def test_of_exports_with_the_same_operations_the_one_with_fewer_bytes_bounds_and_of_equals_the_first() -> None:
+    works = [work(800, 10, "jax2tf"), work(800, 9, "tf2onnx"), work(800, 9, "torch-script"), work(0, 1, "jax2onnx")]
+    assert leanest_works(works)[("bloodnet", 28, 1)].exporter == "tf2onnx"
+    assert leanest_works(works[3:]) == {}
+    assert len(leanest_works([*works, work(1, 1, size=64), work(1, 1, batch=8)])) == 3
+
+
+def test_what_moves_nothing_is_bounded_by_its_arithmetic_and_so_is_what_takes_as_long_for_both() -> None:
+    """1,000 operations at 100 GFLOP/s, and 1,000 bytes at 100 GB/s."""
+    nothing = bound_of("cell", "fp32", work(1000, 0), CEILINGS, 1)
+    assert (nothing.limit, nothing.bytes, nothing.intensity, nothing.traffic_ms) == ("arithmetic", 0, 1000, 0)
+    both = bound_of("cell", "fp32", work(1000, 1000), CEILINGS, 1)
+    assert both.arithmetic_ms == both.traffic_ms == pytest.approx(1e-5)
+    assert both.limit == "arithmetic"
+    assert (both.intensity, both.flops) == (1.0, 1000)
+
+
 def test_every_timed_cell_of_a_framework_has_a_bound() -> None:
     cells = sample_results().cells
     works = [

@@ -207,6 +207,8 @@ def test_a_whole_number_that_is_none_has_no_distance() -> None:
     assert isinstance(found, Measured)
     assert (found.values, found.differing, found.max_absolute) == (4, 2, 0.0)
     assert math.isinf(found.differences.largest) if found.differences else False
+    alone = output(ids, natives={}, whole=True).tolerance
+    assert (alone.value, alone.scale, alone.native_errors) == (0.0, 0.0, {})
 
 
 @pytest.mark.parametrize(
