@@ -17,7 +17,8 @@ GATHER = {
 def dataclasses() -> Iterator[tuple[str, bool]]:
     """The name of each, and whether it is frozen."""
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.parse(text).body if "@dataclass" in text else ():
             for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
                 said = ast.unparse(decorator)
                 if said.startswith("dataclass"):

@@ -268,6 +268,27 @@ def test_a_record_that_was_changed_with_all_that_follows_from_it_is_refused(
     assert part in str(raised.value)
 
 
+@pytest.mark.parametrize(("times", "passes"), [(1.0, True), (1.0001, False), (0.0, True)])
+def test_a_tolerance_is_at_most_twice_what_the_audit_tolerates_of_a_probability(
+    times: float, passes: bool, folder: Path
+) -> None:
+    """Half of what a logit may be off and the softmax's own rounding, 6 operations beside one for each class."""
+    deployment = read_deployment(folder)
+    (model,) = read_audit(folder / "audited/1/audit.json").models
+    (of_a_logit,) = (one.value for one in model.tolerances if one.inputs == "test" and not one.for_subject)
+    most = of_a_logit + 2 * (len(deployment.classes) + 6) * 2.0**-24
+    version = deployment.versions[0].model_dump()
+    for tolerance in version["tolerances"].values():
+        tolerance["value"] = most * times
+    in_the_record(folder, versions=[version])
+    changed = read_deployment(folder)
+    if passes:
+        check_version(folder, changed, changed.version(1))
+        return
+    with pytest.raises(ArtifactError, match=r"audit\.json is not where the tolerance of '.*' comes from"):
+        check_version(folder, changed, changed.version(1))
+
+
 def test_the_whole_check_has_every_part_and_the_command_names_the_file(folder: Path) -> None:
     replace(folder, COMPOSE, "read_only: true", "privileged: true")
     done = assay("deploy", "--check", str(folder))
