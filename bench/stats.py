@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from assay.records import Interval
-from bench.selection import upper_quantile, upper_tail
+from bench.selection import favoured_level, two_sided, upper_quantile, upper_tail
 
 RESAMPLES = 500
 MEDIAN = 0.5
@@ -103,6 +103,12 @@ class Ratio:
         """Chance of so large an estimate if the truth were this bound or below."""
         return self._chance(self.log_mean - log_bound, self.denominators)
 
+    def as_far(self) -> float:
+        """Chance of an estimate so far from one, on either side, if the two were equally fast."""
+        rivals = self.numerators if self.log_mean < 0 else self.denominators
+        tail = self.above(0.0) if self.log_mean < 0 else self.below(0.0)
+        return two_sided(tail, self.degrees, rivals) if self.degrees > 0 else 1.0
+
     def half_width(self, confidence: float = CONFIDENCE) -> float:
         """Half the width of the two-sided interval of the logarithm: about the relative uncertainty of the ratio."""
         if self.degrees <= 0:
@@ -113,7 +119,8 @@ class Ratio:
         """Of one bound of the interval from the estimate."""
         if self.degrees <= 0:
             return SAYS_NOTHING
-        return upper_quantile((1 + CONFIDENCE) / 2, self.degrees, rivals) * self.log_standard_error
+        level = favoured_level(1 - CONFIDENCE, self.degrees, rivals)
+        return upper_quantile(1 - level, self.degrees, rivals) * self.log_standard_error
 
     def _chance(self, distance: float, rivals: int) -> float:
         """That an estimate is off by `distance`, which may be negative, in the direction that the choice favours."""

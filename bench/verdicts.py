@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from assay.records import Verdict
-from bench.selection import upper_quantile
+from bench.selection import favoured_level, upper_quantile
 from bench.stats import CONFIDENCE, LEAST_PROCESSES, SAYS_NOTHING, Ratio
 
 MARGIN = 0.02
@@ -69,7 +69,7 @@ def difference_p_value(ratio: Ratio) -> float:
     """Chance of an estimate so far from one, on either side, if the two were equally fast; 1 of too few processes."""
     if not gives_verdict(ratio):
         return 1.0
-    return min(1.0, 2 * (ratio.above(0.0) if ratio.log_mean < 0 else ratio.below(0.0)))
+    return ratio.as_far()
 
 
 def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
@@ -93,8 +93,9 @@ def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE)
     """
     if ratio.degrees <= 0 or not gives_verdict(ratio):
         return None
-    level = 1 - (1 - confidence) / 2 / family
-    needed = upper_quantile(level, ratio.degrees, max(ratio.numerators, ratio.denominators))
+    rivals = max(ratio.numerators, ratio.denominators)
+    level = favoured_level((1 - confidence) / family, ratio.degrees, rivals)
+    needed = upper_quantile(1 - level, ratio.degrees, rivals)
     distance = (needed + float(stdtrit(ratio.degrees, TOLD_OFTEN))) * ratio.log_standard_error
     return math.expm1(min(distance, SAYS_NOTHING))
 

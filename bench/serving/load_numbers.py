@@ -98,20 +98,21 @@ def search_rate(
 
     One search says where a server was once, and another one, in fresh client processes, says something else: the
     interval is Student's over the searches, each with the middle of what held and what failed, and no narrower than
-    these two are apart.
+    these two are apart. All begin at the same place, with steps that are large against what a server wavers by: one
+    that began where another had ended would end near it, whatever the truth (docs/statistics.md).
 
     Args:
         measure: tries a rate, in a fresh process.
         start: where to begin.
         tries: at most so many in a search.
-        searches: how many; those after the first begin where it ended.
+        searches: how many.
     """
     tried = _search(measure, start, STEP, tries)
     holds, fails = _bracket(tried)
     found = [(holds, fails)]
     if holds and fails:
         for _ in range(searches - 1):
-            more = _search(measure, holds, CLOSE_ENOUGH, tries)
+            more = _search(measure, start, STEP, tries)
             found.append(_bracket(more))
             tried += more
     known = [one for one in found if all(one)]

@@ -17,16 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.load import RateTried
 from assay.records import Interval
 from assay.significance import most_accuracy_lost
 from bench.compare import unpaired_ratio
 from bench.estimate import profiled_estimate, skeleton_estimate
 from bench.intervals import difference_over_processes, ratio_over_processes
 from bench.precision import OUT_OF_THE_RUNNING
+from bench.serving.load import RATES_TRIED
+from bench.serving.load_numbers import search_rate
 from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate, standard_error
 from bench.tails import tail
 from bench.verdicts import judge
 from infer.profile.timing import Round
+from train.metrics import share
 
 NOISE = json.loads((Path(__file__).parent / "noise.json").read_text(encoding="utf-8"))
 NOISY = [one for one in NOISE if one["processes"] > 0]
@@ -140,6 +144,30 @@ def load_overhead(random: Random, noise: Noise, planned: int) -> bool:
         if found.high - found.value <= enough:
             break
     return holds(found, 0)
+
+
+def highest_rate(random: Random, noise: Noise, searches: int) -> bool:
+    """A server whose highest rate wavers from try to try, and a search that begins anywhere near it."""
+
+    def tried(rate: float) -> RateTried:
+        return RateTried(rate=rate, p99_ms=1, holds=bool(rate <= math.exp(random.normal(0, spread(noise)))))
+
+    found = search_rate(tried, 0.7 * math.exp(random.normal(0, 0.3)), 5, RATES_TRIED, searches)
+    return found.interval is not None and holds(found.interval, 1)
+
+
+def wavering_rate(wavers_by: float, random: Random, searches: int) -> float:
+    """The same of one server that wavers by so much."""
+    server: Noise = {"processes": wavers_by, "blocks": 0.0}
+    return float(np.mean([highest_rate(random, server, searches) for _ in range(REPEATS)]))
+
+
+def accuracy(images: int, random: Random, processes: int) -> float:
+    """Wilson's interval of the share that is right, of models that are right in 80 to 100 %: no processes."""
+    del processes
+    shares = random.uniform(0.8, 1, 10 * REPEATS)
+    right = random.binomial(images, shares)
+    return float(np.mean([holds(share(int(one), images), truth) for one, truth in zip(right, shares, strict=True)]))
 
 
 def over_processes(random: Random, noise: Noise, processes: int) -> bool:
@@ -260,7 +288,9 @@ PROMISES = (
     Promise("ratio, with processes added until it is known to 2 %", partial(over_noises, stopping)),
     Promise("what a server adds, with processes added until it is known to 5 %", partial(over_noises, load_overhead)),
     Promise("rate and percentiles of a load test", partial(over_noises, over_processes)),
-    Promise("fastest of 30 against one native, the worst case", partial(chosen, 1, 0.0, True, False), most=1.0),
+    Promise("highest rate of a server, by as many searches", partial(over_noises, highest_rate), most=1.0),
+    Promise("highest rate of a server that wavers by 20 %", partial(wavering_rate, 0.2)),
+    Promise("fastest of 30 against one native, the worst case", partial(chosen, 1, 0.0, True, False)),
     Promise(
         "fastest of 30 against the fastest of 9, up to 20 % apart", partial(chosen, 9, 0.2, False, False), most=1.0
     ),
@@ -269,6 +299,8 @@ PROMISES = (
     ),
     Promise("kernel time, by the profile", kernels, most=0.985),
     Promise("framework time, by the skeleton", partial(over_noises, framework)),
+    Promise("accuracy on 1,000 images", partial(accuracy, 1000)),
+    Promise("accuracy on 30 images, as of a rare class", partial(accuracy, 30)),
     Promise("accuracy that is lost at most", accuracy_lost),
     Promise("no false verdict in a family of 16, one native and 30 rivals", partial(no_false_verdict, 1), most=1.0),
     Promise("no false verdict in a family of 16, 9 natives and 30 rivals", partial(no_false_verdict, 9), most=1.0),

@@ -198,7 +198,10 @@ def test_a_rate_has_an_interval_over_searches() -> None:
     assert found.rate is not None
     assert found.rate <= found.interval.value
     assert found.interval.low < 800 < found.interval.high
-    assert found.interval.high / found.interval.low >= 1.07, "no narrower than what held and what failed are apart"
+    assert found.fails_at is not None
+    apart = found.fails_at / found.rate
+    assert found.interval.high / found.interval.low >= apart * (1 - 1e-9), "what held and what failed"
+    assert [one.rate for one in found.tried].count(700) == 3, "each search knows nothing of the others"
     wavering = search_rate(server_that_wavers(0.1), 700, 5, tries=8, searches=3)
     assert wavering.interval is not None
     assert wavering.interval.high / wavering.interval.low > found.interval.high / found.interval.low
