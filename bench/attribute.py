@@ -8,31 +8,32 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from assay.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError, WorkerError
-from assay.jobs import Message, run_job
+from assay.fingerprint import Fingerprint
+from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
 from assay.results import Cell
 from assay.spec import Settings
 from assay.store import TRY_AGAIN, Store, file_sha256
-from assay.texts_on_disk import read_json
+from assay.texts_on_disk import read_bytes
 from bench.estimate import affine_fits, crossovers, event_cost_ns, judged, profiled_estimate, skeleton_estimate
-from bench.fingerprint import fingerprint
+from bench.host import LOCAL, Host
 from bench.layers import aligned
 from bench.run import Run
 from bench.skeletons import skeleton_files
 from bench.trials import Group, Tell
 from bench.workers import Candidate
-from infer.attribute_job import JobRequest, Subject
-from infer.profile.timing import Profiled, RecordedOperator
+from infer.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
+from infer.profile.timing import RecordedOperator
 from infer.runtime import ModelFiles
 
 ANSWERS_FILE = "answers.json"
+FIGURES = TypeAdapter(list[Figures])
 PROCESSES = 3
 """Fresh processes of every runtime, as many as leave Student's distribution something to say."""
 SECONDS_A_CELL = 0.3
@@ -80,6 +81,7 @@ class Place:
         store: of the answers.
         opset: operator set of skeletons.
         call_seconds: limit of one load or call.
+        host: where it is done.
         seconds: what the processes after the first of every runtime may take together.
     """
 
@@ -87,9 +89,10 @@ class Place:
     opset: int
     call_seconds: float
     seconds: float = math.inf
+    host: Host = LOCAL
 
 
-Answers = dict[tuple[str, int], Message]
+Answers = dict[tuple[str, int], Figures]
 
 
 def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Place, tell: Tell) -> Attributed:
@@ -111,7 +114,7 @@ def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) ->
     """The stage of a study; nothing where the study leaves it out."""
     if not run.study.bench.attribute:
         return Attributed()
-    place = Place(run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds)
+    place = Place(run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds, host=run.host)
     with run.stage("attribution", "Attributing the time"):
         return attribute_all(groups, cells, place, run.narrator.tell)
 
@@ -149,7 +152,7 @@ def _answers_of_processes(
 
 def _worth_another(first: Answers, seconds: float, place: Place) -> bool:
     """Whether the first process of a task had figures, and another would end in time."""
-    return seconds <= place.seconds and any("plain_ns" in one or "rounds" in one for one in first.values())
+    return seconds <= place.seconds and any(one.plain_ns or one.rounds for one in first.values())
 
 
 def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> Answers:
@@ -159,42 +162,45 @@ def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> 
     subjects, refused = _subjects(task, timed, place)
     if not any(not subject.skeleton for subject in subjects):
         return refused
-    inputs = _inputs(task, process, subjects)
+    inputs = _inputs(task, process, subjects, place.host.fingerprint())
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        messages, whole = _run(task, subjects, place)
-        (work / ANSWERS_FILE).write_text(json.dumps(messages, indent=1), encoding="utf-8")
+        found, whole = _run(task, subjects, place)
+        (work / ANSWERS_FILE).write_bytes(FIGURES.dump_json(found, indent=1))
         return {TRY_AGAIN: not whole}
 
     name = f"{task.runtime}-p{process}-t{task.settings.threads}"
     versions = RUNTIMES[task.runtime].versions()
     answers = place.store.kept("attribution", inputs, fill, name=name, made_by=versions)
-    return refused | _indexed(read_json(answers.file(ANSWERS_FILE)))
+    return refused | _indexed(FIGURES.validate_json(read_bytes(answers.file(ANSWERS_FILE))))
 
 
-def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Message], bool]:
+def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Figures], bool]:
     """Run the job; after a crash, what it had answered, the reason for the rest, and that it is not the whole."""
-    messages: list[Message] = []
-    request = JobRequest(runtime=task.runtime, settings=task.settings, subjects=tuple(subjects), seconds=SECONDS_A_CELL)
+    told: list[Figures] = []
+    request = AttributionRequest(
+        runtime=task.runtime, settings=task.settings, subjects=tuple(subjects), seconds=SECONDS_A_CELL
+    )
     environment = {"TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     try:
         run_job(
-            "infer.attribute_job",
-            cast("Message", request.model_dump(mode="json")),
+            ATTRIBUTE,
+            request,
             place.store.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
-            on_event=messages.append,
+            heard=ATTRIBUTE.heard_by(told.append),
             limit_seconds=place.call_seconds * (len(subjects) + 1),
             environment=environment,
             box=task.box(),
+            host=place.host,
         )
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError as error:
-        answered = _indexed(messages)
+        answered = _indexed(told)
         missing = [(s.name, batch) for s in subjects for batch in s.batches if (s.name, batch) not in answered]
-        lost: list[Message] = [{"subject": name, "batch": batch, "reason": str(error)} for name, batch in missing]
-        return messages + lost, not isinstance(error, WorkerError)
-    return messages, True
+        lost = [Figures(subject=name, batch=batch, reason=str(error)) for name, batch in missing]
+        return told + lost, not isinstance(error, WorkerError)
+    return told, True
 
 
 def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Subject], Answers]:
@@ -211,24 +217,28 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
         if bones in found or (bones, 1) in refused:
             continue
         if candidate.model.user or candidate.model.precision != "fp32":
-            refused[(bones, 1)] = {"reason": NO_SKELETON if candidate.model.user else NO_VARIANT_SKELETON}
+            refused[(bones, 1)] = _without(bones, 1, NO_SKELETON if candidate.model.user else NO_VARIANT_SKELETON)
             continue
         try:
             files = skeleton_files(
-                candidate.model.spec, candidate.exporter, place.opset, Store(place.store.folder / "skeletons")
+                candidate.model.spec,
+                candidate.exporter,
+                place.opset,
+                Store(place.store.folder / "skeletons"),
+                place.host,
             )
             found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
         except DiskError:
             raise
         except AssayError as error:
-            refused[(bones, 1)] = {"reason": str(error)}
+            refused[(bones, 1)] = _without(bones, 1, str(error))
     return list(found.values()), refused
 
 
-def _inputs(task: Task, process: int, subjects: list[Subject]) -> dict[str, JsonValue]:
+def _inputs(task: Task, process: int, subjects: list[Subject], machine: Fingerprint) -> dict[str, JsonValue]:
     """All that determines what the job answers."""
     return {
-        "machine": fingerprint().key,
+        "machine": machine.key,
         "runtime": task.runtime,
         "process": process,
         "settings": json.loads(json.dumps(asdict(task.settings))),
@@ -261,15 +271,20 @@ def _skeleton_name(candidate: Candidate) -> str:
 
 def _refusal(task: Task, reason: str) -> Answers:
     return {
-        key: {"reason": reason}
+        key: _without(*key, reason)
         for group, candidate in task.candidates()
         for batch in group.batches
         for key in ((_whole_name(group, candidate), batch), (_skeleton_name(candidate), 1))
     }
 
 
-def _indexed(messages: Sequence[Message]) -> Answers:
-    return {(str(message["subject"]), cast("int", message["batch"])): message for message in messages}
+def _without(subject: str, batch: int, reason: str) -> Figures:
+    """No figures, and why."""
+    return Figures(subject=subject, batch=batch, reason=reason)
+
+
+def _indexed(figures: Sequence[Figures]) -> Answers:
+    return {(one.subject, one.batch): one for one in figures}
 
 
 def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Sequence[Answers]) -> Attribution:
@@ -278,9 +293,10 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Seq
     assert cell.host is not None
     wall = cell.device.median_ms
     name = _whole_name(group, candidate)
-    whole = [answers.get((name, cell.batch), {"reason": NOT_PROFILED}) for answers in by_process]
-    bones = [answers.get((_skeleton_name(candidate), 1), {"reason": NOT_TIMED}) for answers in by_process]
-    profiled, operators = ProfiledEstimate(reason=str(whole[0].get("reason", ""))), list[RecordedOperator]()
+    nothing, untimed = _without(name, cell.batch, NOT_PROFILED), _without(name, 1, NOT_TIMED)
+    whole = [answers.get((name, cell.batch), nothing) for answers in by_process]
+    bones = [answers.get((_skeleton_name(candidate), 1), untimed) for answers in by_process]
+    profiled, operators = ProfiledEstimate(reason=whole[0].reason), list[RecordedOperator]()
     figures = [
         (one, _event_cost(name, group, answers))
         for answers in by_process
@@ -289,8 +305,8 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Seq
     if figures:
         profiled = profiled_estimate([one.rounds for one, _ in figures], [cost for _, cost in figures], wall)
         operators = figures[0][0].operators
-    skeleton = SkeletonEstimate(reason=str(bones[0].get("reason", "")))
-    bursts = [cast("list[float]", one["plain_ns"]) for one in bones if "plain_ns" in one]
+    skeleton = SkeletonEstimate(reason=bones[0].reason)
+    bursts = [one.plain_ns for one in bones if one.plain_ns]
     if bursts:
         skeleton = skeleton_estimate(bursts, wall)
     return judged(
@@ -311,9 +327,7 @@ def _event_cost(name: str, group: Group, answers: Answers) -> float:
     return event_cost_ns([one.rounds for one in batches if one is not None])
 
 
-def _figures(answers: Answers, name: str, batch: int) -> Profiled | None:
+def _figures(answers: Answers, name: str, batch: int) -> Figures | None:
     """The profile among a process's answers; None where there is a reason instead."""
-    answer = answers.get((name, batch), {})
-    if "rounds" not in answer:
-        return None
-    return Profiled.model_validate({key: answer[key] for key in ("rounds", "operators")})
+    answer = answers.get((name, batch))
+    return answer if answer is not None and answer.rounds else None

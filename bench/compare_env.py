@@ -24,6 +24,7 @@ from assay.study import load_study
 from assay.wrong_records import mistake_in
 from bench.compare import Outcome, Pair, changed_versions, changes_of
 from bench.conductor import check_machine
+from bench.host import LOCAL
 from bench.machine import RECORDED_PACKAGES
 from bench.progress import Narrator
 from bench.run import Run
@@ -68,7 +69,7 @@ def compare_environments(
     """
     study = load_study(study_file)
     study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root or study.data.root})})
-    check_machine(study)
+    check_machine(study, LOCAL)
     run = Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
     with run.narrator.showing():
         sides = {BASE: environment_of(base, run.narrator), NEW: environment_of(new, run.narrator)}

@@ -19,7 +19,8 @@ from assay.study import Study
 from assay.tables import table_bytes
 from bench.attribute import attribute_stage
 from bench.factors import factors_of
-from bench.machine import check_cores, environment, probe_frameworks
+from bench.host import LOCAL, Host, machine_facts
+from bench.machine import check_cores
 from bench.progress import Narrator
 from bench.run import Run
 from bench.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
@@ -32,18 +33,21 @@ from bench.summary import comparisons_of
 RESULTS_FILE = "results.json"
 
 
-def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator, *, again: bool = False) -> Results:
+def run_study(
+    study: Study, folder: Path, cache: Path, narrator: Narrator, *, host: Host = LOCAL, again: bool = False
+) -> Results:
     """Do a whole study, or what is left of it, and write its results and samples into its folder.
 
     Args:
+        host: where it is measured.
         again: time everything once more, whatever an earlier run has finished.
 
     Raises:
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
             own record only.
     """
-    run = Run(study, folder.resolve(), cache.resolve(), narrator, again)
-    check_machine(study)
+    run = Run(study, folder.resolve(), cache.resolve(), narrator, host, again)
+    check_machine(study, host)
     with narrator.showing():
         trainings, parity = train_all(run)
         subjects = choose_subjects(run, trainings)
@@ -58,14 +62,14 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator, *, ag
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 assay_version=__version__,
                 settings=_settings(run),
-                environment=environment() | {"frameworks": cast("JsonValue", probe_frameworks())},
+                environment=machine_facts(host),
                 data=_data_summary(run),
                 trainings=trainings,
                 parity=parity,
                 exports=exports,
                 cells=cells,
                 comparisons=comparisons_of(cells, measured.samples, measured.planned),
-                selfcheck=stored_selfcheck(run.folder.parent),
+                selfcheck=stored_selfcheck(run.folder.parent, host),
                 works=works,
                 ceilings=ceilings,
                 bounds=bounds,
@@ -79,12 +83,13 @@ def run_study(study: Study, folder: Path, cache: Path, narrator: Narrator, *, ag
     return results
 
 
-def check_machine(study: Study) -> None:
+def check_machine(study: Study, host: Host) -> None:
     """
     Raises:
         InputError: the study asks for more threads than there are cores.
     """
-    check_cores("bench.threads asks for more threads than this process has cores", max(study.bench.threads))
+    problem = "bench.threads asks for more threads than this process has cores"
+    check_cores(problem, max(study.bench.threads), host.cores())
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import RuntimeEntry
+from bench.host import LOCAL
 from bench.machine import advice, environment, probe_frameworks, usable_cores
 from bench.terminal import Terminal, shown
 
@@ -30,12 +31,12 @@ def diagnose() -> dict[str, JsonValue]:
     machine = environment()
     return {
         "machine": machine,
-        "advice": cast("JsonValue", advice(machine)),
+        "advice": list(advice(machine)),
         "threads": f"{len(usable_cores())} usable cores; bench.threads in the study file sets every runtime's",
         "interpreter": sys.version.split()[0],
-        "frameworks": cast("JsonValue", probe_frameworks()),
-        "programs": cast("JsonValue", programs),
-        "runtimes": cast("JsonValue", [_told(entry) for entry in RUNTIMES.values() if not entry.ruler]),
+        "frameworks": {name: dict(facts) for name, facts in probe_frameworks(LOCAL).items()},
+        "programs": {name: dict(facts) for name, facts in programs.items()},
+        "runtimes": [_told(entry) for entry in RUNTIMES.values() if not entry.ruler],
         "refused_runtimes": [str(one) for one in RUNTIMES.refused],
     }
 

@@ -8,20 +8,21 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import cast
 
 import psutil
 from pydantic import JsonValue
 
 from assay.errors import AssayError, DiskError, InputError
-from assay.jobs import run_job
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
 from bench.disturbance import busy_seconds, stolen_seconds
 from bench.fingerprint import fingerprint, parse_cpuinfo
 from infer.ports import is_on_loopback
+from infer.probe import FRAMEWORK, FrameworkRequest
 
 PROBE_SECONDS = 120
 TELLING_VARIABLES = (
@@ -50,7 +51,7 @@ def environment() -> dict[str, JsonValue]:
         "usable_cores": len(usable_cores()),
         "threads_per_core": threads_per_core(),
         "frequency_governor": _read(f"{FREQUENCY}/scaling_governor") or NOT_SHOWN,
-        "frequency_mhz": cast("JsonValue", frequency_mhz()),
+        "frequency_mhz": dict(frequency_mhz()),
         "turbo": turbo(),
         "virtualisation": virtualisation(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
@@ -72,12 +73,12 @@ def usable_cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def check_cores(problem: str, wanted: int) -> None:
+def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
     """
     Raises:
         InputError: this problem, when so many cores are more than this process may use.
     """
-    most = len(usable_cores())
+    most = len(cores)
     if wanted > most:
         raise InputError(problem, expected=f"at most {most}", found=str(wanted))
 
@@ -226,7 +227,7 @@ def package_versions() -> dict[str, str]:
     return installed
 
 
-def probe_frameworks(names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
+def probe_frameworks(host: Starter, names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
     """What each framework says of itself; {"missing": reason} for one that cannot be imported. Others are left out.
 
     Args:
@@ -238,10 +239,8 @@ def probe_frameworks(names: Iterable[str] | None = None) -> dict[str, dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         for name in [one for one in known if one in wanted]:
             try:
-                answer = run_job(
-                    "infer.probe", {"framework": name}, Path(folder) / f"{name}.log", limit_seconds=PROBE_SECONDS
-                )
-                found[name] = {key: str(value) for key, value in answer.items()}
+                asked, log = FrameworkRequest(framework=name), Path(folder) / f"{name}.log"
+                found[name] = run_job(FRAMEWORK, asked, log, limit_seconds=PROBE_SECONDS, host=host).facts
             except DiskError:
                 raise  # the machine's failure, not this one's
             except AssayError as error:

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from assay.jobs import Message
 from assay.results import Export, Training
 from assay.steps import Step, heard_by
 from assay.texts import printable
 from bench.terminal import Terminal, shown
+from train.loop import TrainingNews
 
 SILENT_SECONDS = 15.0
 """Where there is no terminal, what takes longer than this is said."""
@@ -73,16 +73,14 @@ class Narrator:
         self._told = text
         self._show(text, 0, None, "")
 
-    def training(self, label: str, event: Message) -> None:
-        """An event of `train.job`: a step, or the end of an epoch."""
-        if event["event"] == "step":
-            left = cast("float", event["left"])
-            detail = f"loss {event['loss']:.3f}, {left / 60:.1f} min left"
-            self._show(label, cast("int", event["step"]), cast("int", event["steps"]), detail)
-        else:
+    def training(self, label: str, news: TrainingNews) -> None:
+        """A step of a training, or the end of an epoch."""
+        if (at := news.step) is not None:
+            self._show(label, at.step, at.steps, f"loss {at.loss:.3f}, {at.left / 60:.1f} min left")
+        if (epoch := news.epoch) is not None:
             self.note(
-                f"{label}: epoch {event['epoch']:.4g}, loss {event['training_loss']:.4f}, "
-                f"validation accuracy {100 * cast('float', event['validation_accuracy']):.2f} %"
+                f"{label}: epoch {epoch.epoch:.4g}, loss {epoch.training_loss:.4f}, "
+                f"validation accuracy {100 * epoch.validation_accuracy:.2f} %"
             )
 
     def waiting(self, step: Step) -> None:

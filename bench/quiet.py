@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 
-from bench.disturbance import Disturbance, disturbance
+from bench.disturbance import Disturbance
+from bench.host import Host
 from bench.validity import MOST_STOLEN
 
 WATCHED_SECONDS = 1.0
@@ -15,17 +16,17 @@ MOST_BUSY = 0.05
 """A core that is shared makes single calls two or more times as long: one call in twenty, and the tails are theirs."""
 
 
-def say_if_busy(cores: Collection[int], note: Callable[[str], None]) -> None:
+def say_if_busy(host: Host, cores: Sequence[int], note: Callable[[str], None]) -> None:
     """Tell a person before the timing begins, where the machine is busy."""
-    if said := watch(cores):
+    if said := watch(host, cores):
         note(said)
 
 
-def watch(cores: Collection[int], seconds: float = WATCHED_SECONDS) -> str:
+def watch(host: Host, cores: Sequence[int], seconds: float = WATCHED_SECONDS) -> str:
     """Do nothing for a moment and say who else works on these cores; "" where the machine is quiet."""
-    before = disturbance(cores)
+    before = host.disturbance(cores)
     time.sleep(seconds)
-    return busy_in_words(disturbance(cores).since(before), len(cores), seconds)
+    return busy_in_words(host.disturbance(cores).since(before), len(cores), seconds)
 
 
 def _cores(number: int) -> str:

@@ -15,6 +15,7 @@ from assay.errors import DataError
 from assay.spec import ModelSpec
 from assay.store import Artifact, Fill, Store
 from assay.study import Model, Study
+from bench.host import LOCAL, Host
 from bench.progress import Narrator
 from train.batches import normalise
 from train.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
@@ -32,6 +33,7 @@ class Run:
         folder: takes everything the study makes.
         cache: decoded images, shared by studies.
         narrator: tells how it goes.
+        host: where it is measured.
         again: what an earlier run has timed is timed once more.
         seconds: what each stage took in this sitting.
     """
@@ -40,6 +42,7 @@ class Run:
     folder: Path
     cache: Path
     narrator: Narrator
+    host: Host = LOCAL
     again: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     _request: DataRequest | None = None

@@ -17,12 +17,13 @@ import polars
 from pydantic import JsonValue
 
 from assay.disk import TEMPORARY, short_name
+from assay.fingerprint import Fingerprint
 from assay.registry import RUNTIMES
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
 from assay.tables import read_table, write_table
 from assay.texts_on_disk import read_json
-from bench.fingerprint import fingerprint
+from bench.host import Host
 from bench.precision import contenders, others, references, unsettled
 from bench.summary import CellSamples, by_cell
 from bench.trials import STARTING, CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
@@ -91,6 +92,7 @@ def measure(
     budget: Budget,
     store: Store,
     tell: Tell,
+    host: Host,
     *,
     again: bool = False,
     before_first: Callable[[], None] = lambda: None,
@@ -105,11 +107,12 @@ def measure(
     until then is recorded as skipped.
 
     Args:
+        host: where it is timed.
         again: no unit of an earlier run is taken as it is.
         before_first: called once before the first process starts, and not where all is finished already.
     """
     with _fresh_folder(store.folder) as compile_cache:
-        sitting = _Sitting(budget, store, compile_cache, tell, again, before_first)
+        sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first)
         steps = [(part, group) for part in _rounds(budget) for group in groups]
         for place, (part_of, group) in enumerate(steps):
             part, process = part_of(sitting, group), sitting.processes(group.name)
@@ -167,6 +170,7 @@ class _Sitting:
     store: Store
     compile_cache: Path
     tell: Tell
+    host: Host
     again: bool = False
     before_first: Callable[[], None] = lambda: None
     units: list[Artifact] = field(default_factory=list)
@@ -181,7 +185,7 @@ class _Sitting:
         """Whether an earlier run has timed the unit, so that it costs nothing."""
         if self.again:
             return False
-        found = self.store.found(KIND, _inputs(group, process), _name(group, process))
+        found = self.store.found(KIND, self._inputs(group, process), _name(group, process))
         return found is not None and not is_marked(found)
 
     def run(self, group: Group, process: int, share: float) -> None:
@@ -192,10 +196,13 @@ class _Sitting:
             now = time.monotonic()
             budget = self.budget
             limits = Limits(share=now + share, end=now + self.left, call=budget.call_seconds, blocks=budget.blocks)
-            return _fill(group, process, limits, self.compile_cache, self.tell, work)
+            return _fill(Unit(group, process, limits, work, self.compile_cache, self.host), self.tell)
 
-        inputs = _inputs(group, process)
+        inputs = self._inputs(group, process)
         self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
+
+    def _inputs(self, group: Group, process: int) -> dict[str, JsonValue]:
+        return _inputs(group, process, self.host.fingerprint())
 
     def _begin(self) -> None:
         """Before the first process, and no later."""
@@ -263,28 +270,27 @@ def _name(group: Group, process: int) -> str:
     return f"{short_name(group.name.replace('/', '-'))}-p{process}"
 
 
-def _fill(
-    group: Group, process: int, limits: Limits, compile_cache: Path, tell: Tell, folder: Path
-) -> dict[str, JsonValue]:
+def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
     """Run one unit and keep what it gave."""
-    begun = time.monotonic()
-    unit = Unit(group, process, limits, folder, compile_cache)
+    begun, folder = time.monotonic(), unit.folder
     least = unit.run(tell)
     write_table(folder / SAMPLES_FILE, unit.samples())
     write_table(folder / BURSTS_FILE, unit.burst_table())
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    spent = {label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()}
+    spent: dict[str, JsonValue] = {
+        label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()
+    }
     return {
-        "group": group.name,
-        "process": process,
+        "group": unit.group.name,
+        "process": unit.process,
         "seconds": time.monotonic() - begun,
         "least_seconds": least,
-        "spent": cast("JsonValue", spent),
+        "spent": spent,
     }
 
 
-def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
+def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
     """All that determines what a unit measures."""
     candidates: list[JsonValue] = []
     for candidate in group.candidates:
@@ -300,7 +306,7 @@ def _inputs(group: Group, process: int) -> dict[str, JsonValue]:
         )
     return {
         "records": RECORDS,
-        "machine": fingerprint().key,
+        "machine": machine.key,
         "group": group.name,
         "candidates": candidates,
         "batches": list(group.batches),

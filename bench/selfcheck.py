@@ -26,8 +26,8 @@ from assay.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, S
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
 from assay.texts_on_disk import read_bytes
-from bench.fingerprint import fingerprint
-from bench.machine import advice, environment, package_versions, usable_cores
+from bench.host import LOCAL, Host
+from bench.machine import advice, package_versions
 from bench.ruler import (
     MISSED,
     MISTAKEN,
@@ -76,6 +76,7 @@ class Trial:
     """A group whose candidates are timed in as many fresh processes as it takes."""
 
     group: Group
+    host: Host = LOCAL
     parts: list[polars.DataFrame] = field(default_factory=list)
     longest_seconds: float = 0.0
 
@@ -86,7 +87,7 @@ class Trial:
         """
         begun = time.monotonic()
         limits = Limits(share=deadline, end=deadline, call=CALL_SECONDS, blocks=blocks)
-        unit = Unit(self.group, len(self.parts), limits, folder, folder / "cache")
+        unit = Unit(self.group, len(self.parts), limits, folder, folder / "cache", self.host)
         unit.run(tell)
         reasons = [fact.reason for fact in unit.facts if fact.reason and not fact.skipped]
         if reasons:
@@ -118,7 +119,7 @@ class Trial:
         return process_logs(above, below) if above and below else []
 
 
-def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN) -> SelfCheck:
+def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Host = LOCAL) -> SelfCheck:
     """Measure the ruler within so many seconds; what did not fit fails its check and says so.
 
     Args:
@@ -133,36 +134,36 @@ def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN) -> SelfCh
         folder = Path(place)
         images = folder / "images.npy"
         np.save(images, np.zeros((4, *SPEC.image_shape), np.float32))
-        group = _grouping(images)
+        group = _grouping(images, host)
         checks = timer_checks()
-        checks += _known_times(group, folder, deadline, tell)
-        trials = compare_until_decided(group, design, folder, deadline, tell)
+        checks += _known_times(group, folder, deadline, tell, host)
+        trials = compare_until_decided(group, design, folder, deadline, tell, host)
     comparisons = [comparisons_with(trials, share) for share in PAIRS]
     told = _told(trials, design)
     checks += [mistaken_check(comparisons[0]), found_check(comparisons[-1]), told_check(told, design.processes)]
     return SelfCheck(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=this_machine(),
+        machine=this_machine(host),
         seconds=time.monotonic() - begun,
         passed=all(check.passed for check in checks),
         checks=checks,
         comparisons=comparisons,
-        advice=advice(environment()),
+        advice=advice(host.environment()),
         design=design,
         told=told,
     )
 
 
-def _grouping(images: Path) -> Callable[[str, tuple[Candidate, ...]], Group]:
-    settings = Settings(threads=1, cores=usable_cores()[-1:])
+def _grouping(images: Path, host: Host = LOCAL) -> Callable[[str, tuple[Candidate, ...]], Group]:
+    settings = Settings(threads=1, cores=host.cores()[-1:])
     return lambda name, candidates: Group(f"{name}/{SPEC.size}/t1", candidates, (1,), settings, images)
 
 
 def _known_times(
-    group: Callable[[str, tuple[Candidate, ...]], Group], folder: Path, deadline: float, tell: Tell
+    group: Callable[[str, tuple[Candidate, ...]], Group], folder: Path, deadline: float, tell: Tell, host: Host
 ) -> list[Check]:
     """The runtime that does nothing, and the one whose overhead and kernel are known."""
-    floor, split = Trial(group("floor", (NULL,))), Trial(group("attribution", (SPLIT, SKELETON)))
+    floor, split = Trial(group("floor", (NULL,)), host), Trial(group("attribution", (SPLIT, SKELETON)), host)
     for trial in (floor, split):
         for _ in range(KNOWN_PROCESSES):
             trial.add_process(folder, deadline, KNOWN_BLOCKS, tell)
@@ -173,7 +174,12 @@ def _known_times(
 
 
 def compare_until_decided(
-    group: Callable[[str, tuple[Candidate, ...]], Group], design: Design, folder: Path, deadline: float, tell: Tell
+    group: Callable[[str, tuple[Candidate, ...]], Group],
+    design: Design,
+    folder: Path,
+    deadline: float,
+    tell: Tell,
+    host: Host,
 ) -> list[Trial]:
     """Trials, each of as many processes as the design has, until both tests have an answer or the next ends too late.
 
@@ -182,7 +188,7 @@ def compare_until_decided(
     trials: list[Trial] = []
     longest_seconds = 0.0
     while not decided(trials):
-        trial = Trial(group(f"comparison{len(trials)}", CANDIDATES))
+        trial = Trial(group(f"comparison{len(trials)}", CANDIDATES), host)
         for process in range(design.processes):
             longest_seconds = max(longest_seconds, trial.longest_seconds)
             if time.monotonic() + longest_seconds > deadline:
@@ -218,12 +224,12 @@ def _told(trials: Sequence[Trial], design: Design) -> dict[int, float]:
     return {count: least_told(logs, count) for count in counts} if len(logs) >= LEAST_LOGS else {}
 
 
-def this_machine() -> dict[str, str]:
+def this_machine(host: Host = LOCAL) -> dict[str, str]:
     """What a measurement must share with a self-check for that to speak for it."""
-    facts = environment()
+    facts = host.environment()
     names = ("processor", "usable_cores", "system", "python")
     return {name: str(facts[name]) for name in names} | {
-        "fingerprint": fingerprint().key,
+        "fingerprint": host.fingerprint().key,
         "onnx-assay": __version__,
         "numpy": package_versions().get("numpy", ""),
     }
@@ -236,11 +242,11 @@ def store_selfcheck(found: SelfCheck, folder: Path) -> Path:
     return path
 
 
-def stored_selfcheck(folder: Path) -> SelfCheck | None:
+def stored_selfcheck(folder: Path, host: Host = LOCAL) -> SelfCheck | None:
     """The record in this folder; None where there is none of this machine and these versions."""
     path = folder / SELFCHECK_FILE
     try:
         found = SelfCheck.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
         return None
-    return found if found.machine == this_machine() else None
+    return found if found.machine == this_machine(host) else None

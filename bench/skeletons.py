@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.jobs import Message, run_job
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
 from assay.registry import EXPORTERS, installed_versions
 from assay.spec import ModelSpec
 from assay.store import Artifact, Store
 from export.reference import CPU_ONLY
+from export.skeleton_job import SKELETON, SkeletonRequest
 from infer.runtime import ModelFiles
 from train.architectures import skeleton_of
 from train.weights import initial_weights, save_weights
@@ -19,7 +21,7 @@ WEIGHTS_FILE, MODEL_FILE, LOG_FILE = "weights.safetensors", "model.onnx", "expor
 EXPORT_LIMIT_SECONDS = 300.0
 
 
-def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store) -> ModelFiles:
+def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store, host: Starter) -> ModelFiles:
     """The skeleton of a model: its weights, or with an exporter its ONNX file. Made once, for all sizes.
 
     Raises:
@@ -29,7 +31,7 @@ def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store) -> 
     weights = _weights(skeleton, store).file(WEIGHTS_FILE)
     if not exporter:
         return ModelFiles(spec=skeleton, weights=weights)
-    file = _onnx(skeleton, weights, exporter, opset, store)
+    file = _onnx(skeleton, weights, exporter, opset, store, host)
     return ModelFiles(spec=skeleton, onnx=file.file(MODEL_FILE), onnx_layout=str(file.manifest.facts["layout"]))
 
 
@@ -43,7 +45,7 @@ def _weights(spec: ModelSpec, store: Store) -> Artifact:
     return store.kept("skeleton weights", inputs, fill, name=f"{spec.architecture}-weights")
 
 
-def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store) -> Artifact:
+def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store, host: Starter) -> Artifact:
     versions = installed_versions(sorted({*EXPORTERS[exporter].packages, "onnx"}))
     inputs: dict[str, JsonValue] = {
         "spec": spec.to_dict(),
@@ -53,14 +55,9 @@ def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Stor
     }
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        request: Message = {
-            "exporter": exporter,
-            "spec": spec.to_dict(),
-            "weights": str(weights),
-            "output": str(work / MODEL_FILE),
-            "opset": opset,
-        }
+        request = SkeletonRequest(exporter=exporter, spec=spec, weights=weights, output=work / MODEL_FILE, opset=opset)
         log = store.folder / "logs" / f"{spec.architecture}-{exporter}.log"
-        return run_job("export.skeleton_job", request, log, limit_seconds=EXPORT_LIMIT_SECONDS, environment=CPU_ONLY)
+        made = run_job(SKELETON, request, log, limit_seconds=EXPORT_LIMIT_SECONDS, environment=CPU_ONLY, host=host)
+        return {"layout": made.layout}
 
     return store.kept("skeleton", inputs, fill, name=f"{spec.architecture}-{exporter}", made_by=versions)

@@ -99,7 +99,7 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
     if most_images is None:
         most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
     data_hash = run.data(subject.spec.size)[1].content_hash
-    identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash)
+    identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash, run.host.fingerprint().key)
     return kept_or_made(
         run.store("audits"),
         determined_by(identity, most_images, candidates, _served(run, subject)),
@@ -126,7 +126,7 @@ def _audit_model(
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
         device, served = run.study.bench.device, _served(run, subject)
-        plan = Plan(prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served)
+        plan = Plan(prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served, run.host)
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
@@ -177,7 +177,7 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
 
     first = {one.candidate.label: of(one, {}) for one in outputs}
     losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]
-    operators = operators_that_lose_nan(losing, work)
+    operators = operators_that_lose_nan(losing, work, plan.host)
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
 
 

@@ -8,16 +8,15 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.errors import AssayError, DiskError
-from assay.jobs import read_answer, run_job
+from assay.jobs.running import run_job
 from assay.registry import RUNTIMES, installed_versions
 from assay.results import Cell, Export
 from assay.roofline import Bound, Ceilings, GraphWork
-from bench.fingerprint import fingerprint
-from bench.machine import usable_cores
 from bench.roofline import bounds_of
 from bench.run import Run
 from export.count import count_file
 from export.run import usable_model
+from infer.ceilings import CEILINGS, CeilingsRequest
 
 LIMIT_SECONDS = 300
 CEILINGS_FILE = "ceilings.json"
@@ -31,7 +30,9 @@ def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[G
         for export in exports:
             if export.status == "ok" and export.precision == "fp32":  # what is computed in fewer bits is other work
                 run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
-                works += count_file(usable_model(export, run.store("onnx")), export, run.study.bench.batches)
+                works += count_file(
+                    usable_model(export, run.store("onnx")), export, run.study.bench.batches, host=run.host
+                )
         ceilings = []
         if run.study.bench.device == "cpu":
             for threads in run.study.bench.threads:
@@ -50,10 +51,10 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
     Raises:
         AssayError: the measurement failed.
     """
-    cores = usable_cores()[-threads:]
+    cores = run.host.cores()[-threads:]
     measured = [one for family in RUNTIMES.families if family.ceilings for one in family.packages]
     inputs: dict[str, JsonValue] = {
-        "machine": fingerprint().key,
+        "machine": run.host.fingerprint().key,
         "threads": threads,
         "cores": list(cores),
         "versions": dict(installed_versions(["numpy", *measured])),
@@ -71,12 +72,12 @@ def ceilings_of(run: Run, threads: int) -> Ceilings:
 def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
     """Measure the ceilings in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="assay-ceilings-") as folder:
-        answer = run_job(
-            "infer.ceilings",
-            {"threads": threads, "cores": list(cores)},
+        return run_job(
+            CEILINGS,
+            CeilingsRequest(threads=threads, cores=cores),
             Path(folder) / "log",
-            on_event=lambda event: run.narrator.tell(f"ceilings, {threads} thread(s): {event['doing']}"),
+            heard=CEILINGS.heard_by(lambda at: run.narrator.tell(f"ceilings, {threads} thread(s): {at.doing}")),
             limit_seconds=LIMIT_SECONDS,
             environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            host=run.host,
         )
-    return read_answer(Ceilings, answer, "infer.ceilings")

@@ -12,7 +12,6 @@ from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from bench.auditing.cells import audit_cells, audit_timed
-from bench.machine import usable_cores
 from bench.quiet import say_if_busy
 from bench.run import CALIBRATION_SEED, Run, Subject
 from bench.schedule import Budget, Measured, measure
@@ -41,6 +40,7 @@ def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
                     images=run.images(subject.spec.size),
                     exports=run.store("onnx"),
                     references=run.store("references"),
+                    host=run.host,
                     opset=run.study.export.opset,
                 )
                 export = export_model(job, run.narrator.bar)
@@ -111,9 +111,9 @@ def time_groups(
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
-        cores = {core for group in groups for core in group.settings.cores}
-        look = partial(say_if_busy, cores, run.narrator.note)
-        measured = measure(groups, budget, units, run.narrator.tell, again=run.again, before_first=look)
+        cores = sorted({core for group in groups for core in group.settings.cores})
+        look = partial(say_if_busy, run.host, cores, run.narrator.note)
+        measured = measure(groups, budget, units, run.narrator.tell, run.host, again=run.again, before_first=look)
     with run.stage("audit", "Comparing numbers"):
         agreements: dict[str, Agreement] = {}
         timed: dict[str, Agreement] = {}
@@ -150,7 +150,7 @@ def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> G
         name=f"{spec.architecture}/{spec.size}/t{threads}",
         candidates=tuple(candidates),
         batches=tuple(sorted(run.study.bench.batches)),
-        settings=Settings(threads, usable_cores()[-threads:], run.study.bench.device),
+        settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
         images=run.images(spec.size),
     )
 
@@ -177,7 +177,7 @@ def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Ag
 
     def logits(framework: str, dtype: str) -> Path:
         request = ReferenceRequest(subject.weights, images, framework, dtype)
-        return reference_artifact(request, run.store("references"), run.narrator.bar).file(LOGITS)
+        return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)
 
     def ours(cell: str) -> bool:
         return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith(

@@ -53,7 +53,8 @@ def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: 
     name = request.out.name
     log = run.folder / "logs" / f"{name}.log"
     images = len(run.data(size)[1].train.images)
-    training = train_model(request, run.store("weights"), name, images, log, partial(run.narrator.training, label))
+    report = partial(run.narrator.training, label)
+    training = train_model(request, run.store("weights"), name, images, log, report, host=run.host)
     run.narrator.trained(training)
     chain[place] = (request, training)
     return training
@@ -90,7 +91,7 @@ def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
 
     def fill(work: Path) -> dict[str, JsonValue]:
         run.narrator.tell(f"training parity over {steps} steps: {', '.join(frameworks)}")
-        found = measure_parity(request, frameworks, steps, run.folder / "logs")
+        found = measure_parity(request, frameworks, steps, run.folder / "logs", host=run.host)
         (work / "parity.json").write_text(found.model_dump_json(), encoding="utf-8")
         return {}
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from assay.spec import Settings
-from bench.machine import usable_cores
-from bench.workers import Loaded, Worker
+from bench.workers import Worker
+from infer.commands import Loaded
 
 MOST_TOGETHER = 4
 """More wait for the disk and the memory."""
@@ -22,9 +22,15 @@ Guard = Callable[[Worker], AbstractContextManager[None]]
 """Takes what goes wrong with a start."""
 
 
-def start_all(workers: Iterator[Worker], settings: Settings, guard: Guard) -> list[tuple[Worker, Loaded]]:
-    """Import and load in workers that are begun as they are taken; those that do not start are left out."""
-    free = deque(lanes(settings.cores, usable_cores()))
+def start_all(
+    workers: Iterator[Worker], settings: Settings, usable: Sequence[int], guard: Guard
+) -> list[tuple[Worker, Loaded]]:
+    """Import and load in workers that are begun as they are taken; those that do not start are left out.
+
+    Args:
+        usable: cores of the machine they run on.
+    """
+    free = deque(lanes(settings.cores, usable))
     under_way: deque[tuple[Worker, tuple[int, ...]]] = deque()
     imported: list[Worker] = []
     loaded: list[tuple[Worker, Loaded]] = []

@@ -23,9 +23,10 @@ from assay.errors import AssayError, DiskError
 from assay.records import Record
 from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
-from bench.disturbance import disturbance
+from bench.host import Host
 from bench.starting import start_all
-from bench.workers import Candidate, Loaded, Seen, Warmed, Worker
+from bench.workers import Candidate, Worker
+from infer.commands import Loaded, Seen, Warmed
 
 BURST_SECONDS = 0.06
 MOST_CALLS = 1000
@@ -166,6 +167,7 @@ class Unit:
         process: which process of its cells this is, from 0.
         folder: takes logs and the logits of the first process.
         compile_cache: folder shared by the processes of a run.
+        host: where the processes run, and who says what disturbs them.
         rows: every call, see `assay.results.SAMPLE_COLUMNS`.
         bursts: every burst, see `assay.results.BURST_COLUMNS`.
         spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
@@ -177,6 +179,7 @@ class Unit:
     limits: Limits
     folder: Path
     compile_cache: Path
+    host: Host
     rows: list[Row] = field(default_factory=list)
     bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
@@ -193,7 +196,7 @@ class Unit:
         begun = time.monotonic()
         with ExitStack() as stack:
             workers = self._begun(stack, tell)
-            self._workers = start_all(workers, self.group.settings, self._costing_its_start)
+            self._workers = start_all(workers, self.group.settings, self.host.cores(), self._costing_its_start)
             for worker, loaded in self._workers:
                 self._spend(worker.candidate.label, STARTING, loaded.import_seconds + loaded.load_seconds)
             for place, batch in enumerate(self.group.batches):
@@ -223,6 +226,7 @@ class Unit:
                 log=self.folder / "logs" / f"{group}-{candidate.label}-p{self.process}.log",
                 answers=self.folder,
                 compile_cache=self.compile_cache,
+                host=self.host,
             )
             stack.callback(worker.kill)
             yield worker
@@ -307,9 +311,10 @@ class Unit:
 
     def _burst(self, cell: _Cell, block: int) -> None:
         """One burst of one cell, with what disturbed it."""
-        before, begun = disturbance(self.group.settings.cores), time.monotonic_ns()
+        cores = self.group.settings.cores
+        before, begun = self.host.disturbance(cores), time.monotonic_ns()
         burst = cell.worker.burst(cell.calls, cell.drop)
-        during = disturbance(self.group.settings.cores).since(before)
+        during = self.host.disturbance(cores).since(before)
         each = burst.processor_ns // (2 * cell.calls)
         self._keep(cell.name, block, "dropped", burst.dropped_ns)
         self._keep(cell.name, block, "host", burst.host_ns, each)

@@ -5,22 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
-
-from pydantic import ConfigDict, with_config
 
 from assay.boxing import Box
-from assay.errors import WorkerError
-from assay.jobs import Message, Process, read_answer
+from assay.jobs.host import Starter
+from assay.jobs.job import Answered, Asked, Job, Nothing
+from assay.jobs.running import answer_to, ask, tell_to
 from assay.registry import RUNTIMES
 from assay.spec import Settings
 from assay.steps import SLOWER, in_proportion
+from infer.commands import (
+    BURST,
+    IMPORT,
+    LOAD,
+    LOGITS,
+    MEMORY,
+    MODULE,
+    OBSERVE,
+    TIMED,
+    WARM,
+    Burst,
+    Loaded,
+    Seen,
+    ToBurst,
+    ToImport,
+    ToKeep,
+    ToLoad,
+    ToPredict,
+    ToWarm,
+    Warmed,
+)
 from infer.runtime import ModelFiles
-
-MODULE = "infer.worker"
-STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -53,75 +69,6 @@ class Candidate:
         return RUNTIMES[self.runtime].framework
 
 
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Loaded:
-    """What a worker told when it had loaded."""
-
-    import_seconds: float
-    load_seconds: float
-    precision: str
-    facts: dict[str, str]
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Warmed:
-    """What a worker told when it was warm: nanoseconds of every call, the first one first, and of the median."""
-
-    calls_ns: list[int]
-    median_ns: int
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Burst:
-    """Nanoseconds of every call at both boundaries and of the dropped ones, and of all timed calls together the wall
-    and processor time and how often the system took the processor away.
-    """
-
-    host_ns: list[int]
-    device_ns: list[int]
-    dropped_ns: list[int]
-    wall_ns: int
-    processor_ns: int
-    involuntary_switches: int
-
-    def __post_init__(self) -> None:
-        """
-        Raises:
-            WorkerError: a time is below zero.
-        """
-        least = min(*self.host_ns, *self.device_ns, *self.dropped_ns, self.wall_ns, self.processor_ns)
-        if least < 0:
-            raise WorkerError(
-                "The worker's clock went backwards",
-                expected="times of 0 ns or more",
-                found=f"{least} ns",
-                remedy="Measure on a machine whose monotonic clock is one: see its clock source and its hypervisor",
-            )
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Memory:
-    """The highest resident memory that a worker told, in MiB."""
-
-    peak_mib: float
-
-
-@with_config(STRICT)
-@dataclass(frozen=True)
-class Seen:
-    """Where a worker computed and in what, as one call showed; see `infer.observed.Observed`."""
-
-    device: str
-    precision: str
-    computed: str
-    model: str
-    facts: dict[str, str]
-
-
 class Worker:
     """One candidate in one process. Between commands it can be frozen: it then uses no processor.
 
@@ -130,10 +77,18 @@ class Worker:
         log: file for everything it prints.
         answers: folder that it writes outputs into.
         compile_cache: folder for compilers that keep one, fresh for every study run.
+        host: where it runs.
     """
 
     def __init__(
-        self, candidate: Candidate, *, limit_seconds: float, log: Path, answers: Path, compile_cache: Path
+        self,
+        candidate: Candidate,
+        *,
+        limit_seconds: float,
+        log: Path,
+        answers: Path,
+        compile_cache: Path,
+        host: Starter,
     ) -> None:
         self.candidate = candidate
         self._limit_seconds = limit_seconds
@@ -142,52 +97,45 @@ class Worker:
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
         folder.mkdir(parents=True, exist_ok=True)
         box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
-        self._process = Process(MODULE, log, environment=environment, python=candidate.python, box=box)
+        self._host = host
+        self._process = host.start(MODULE, log, environment=environment, python=candidate.python, box=box)
 
     def begin_import(self, cores: Sequence[int]) -> None:
         """Let it import its framework, pinned to so many cores as it is timed on, and do not wait for it."""
-        self._process.send({"do": "imports", "runtime": self.candidate.runtime, "cores": list(cores)})
+        self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores))
+        tell_to(self._process, IMPORT, self._importing, self._host)
 
     def end_import(self) -> None:
         """Wait until it has, and freeze it."""
-        self._answer(self._limit_seconds)
+        answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
         self._process.freeze()
 
     def load(self, settings: Settings) -> Loaded:
         """Take the cores that it is timed on, import what `begin_import` did not, and load."""
-        answer = self._ask(
-            {
-                "do": "load",
-                "runtime": self.candidate.runtime,
-                "model": self.candidate.model.model_dump(mode="json"),
-                "settings": cast("Message", asdict(settings)),
-            }
-        )
-        return read_answer(Loaded, answer, MODULE)
+        wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)
+        return self._ask(LOAD, wanted)
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
-        answer = self._ask({"do": "warm", "images": str(images), "batch": batch, "limit_seconds": limit_seconds})
-        warmed = read_answer(Warmed, answer, MODULE)
+        warmed = self._ask(WARM, ToWarm(images=images, batch=batch, limit_seconds=limit_seconds))
         self._call_seconds = warmed.median_ns / 1e9
         return warmed
 
     def burst(self, calls: int, drop: int) -> Burst:
-        answer = self._ask({"do": "burst", "calls": calls, "drop": drop}, calls=2 * calls + drop)
-        return read_answer(Burst, answer, MODULE)
+        return self._ask(BURST, ToBurst(calls=calls, drop=drop), calls=2 * calls + drop)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
-        self._ask({"do": "logits", "images": str(images), "count": count, "batch": batch, "out": str(out)})
+        self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))
 
     def write_timed(self, out: Path) -> None:
-        """The outputs kept of timed calls at the present batch size, see `infer.worker.Worker.timed`."""
-        self._ask({"do": "timed", "out": str(out)})
+        """The outputs kept of timed calls at the present batch size, see `infer.commands.ToKeep`."""
+        self._ask(TIMED, ToKeep(out=out))
 
     def peak_memory_mib(self) -> float:
-        return read_answer(Memory, self._ask({"do": "memory"}), MODULE).peak_mib
+        return self._ask(MEMORY, Nothing()).peak_mib
 
     def observe(self) -> Seen:
         """One more call, of which nothing is timed."""
-        return read_answer(Seen, self._ask({"do": "observe"}), MODULE)
+        return self._ask(OBSERVE, Nothing())
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -201,7 +149,7 @@ class Worker:
     def kill(self) -> None:
         self._process.kill()
 
-    def _ask(self, message: Message, calls: int = 0) -> Message:
+    def _ask(self, command: Job[Asked, Answered], asked: Asked, calls: int = 0) -> Answered:
         """
         Args:
             calls: of a model that is warm, which the command makes; 0 where others have to be expected.
@@ -210,14 +158,7 @@ class Worker:
             AssayError: the worker's own error.
             WorkerError: it crashed, or did not answer in time.
         """
-        self._process.send(message)
         limit = self._limit_seconds
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
-        return self._answer(limit)
-
-    def _answer(self, limit_seconds: float) -> Message:
-        answer = self._process.receive(limit_seconds)
-        if "error" in answer:
-            raise self._process.refusal(answer)
-        return answer
+        return ask(self._process, command, asked, limit_seconds=limit, host=self._host)

@@ -13,22 +13,40 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.jobs import Channel, Message, run_job, serve_job
+from assay.jobs.files import Written
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
 from assay.store import read_artifact
 from export.reference import CPU_ONLY, LIMIT_SECONDS, read_images, spec_of
 from export.request import Images
 
+
+class BoundaryRequest(Record):
+    """Where to start: the folder of a weights artifact, and .npy of normalised images; `out` takes those found."""
+
+    weights: Path
+    images: Path
+    out: Written
+
+
+class Margins(Record):
+    """The float64 margin between the two largest logits of each image found."""
+
+    margins: list[float]
+
+
+BOUNDARY = Job("export.boundary_job", "boundary", BoundaryRequest, Margins)
 Search = Callable[[ModelSpec, Path, Images], tuple[Images, NDArray[np.float64]]]
 
 
-def find_boundary(weights: Path, images: Path, out: Path, log: Path) -> list[float]:
-    """Push every image to the decision boundary by PyTorch's gradients and write the new ones to `out` (.npy).
-
-    Args:
-        weights: folder of a weights artifact.
-        images: .npy of normalised float32 images to start from.
+def find_boundary(request: BoundaryRequest, log: Path, *, host: Starter = HERE) -> list[float]:
+    """Push every image to the decision boundary by PyTorch's gradients and write the new ones.
 
     Returns:
         The float64 margin between the two largest logits of each image found; near 0.
@@ -37,21 +55,19 @@ def find_boundary(weights: Path, images: Path, out: Path, log: Path) -> list[flo
         InputError: weights or images cannot be used.
         WorkerError: the job crashed or took too long.
     """
-    request: Message = {"weights": str(weights), "images": str(images), "out": str(out)}
-    answer = run_job("export.boundary_job", request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
-    return cast("list[float]", answer["margins"])
+    return run_job(BOUNDARY, request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host).margins
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    weights = read_artifact(Path(str(request["weights"])), "weights")
+def work(request: BoundaryRequest) -> Margins:
+    """Push the images, and write where they end."""
+    weights = read_artifact(request.weights, "weights")
     spec = spec_of(weights)
-    images = np.array(read_images(Path(str(request["images"])), spec))
+    images = np.array(read_images(request.images, spec))
     entry = replace(FRAMEWORKS["torch"], target="export.on_torch_gradient:push_to_boundary")
     found, margins = cast("Search", entry.load())(spec, weights.file("weights.safetensors"), images)
-    np.save(str(request["out"]), found)
-    return {"margins": margins.tolist()}
+    np.save(request.out, found)
+    return Margins(margins=margins.tolist())
 
 
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(BOUNDARY.done_by(work))

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from assay.arrays_on_disk import map_array
 from assay.deployment import INPUTS_FILE, OUTPUTS_FILE
 from assay.errors import ExportFailedError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.job import Job, Nothing
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from export.contract_job import BATCH, check_answers, run_graph, session_of
 from export.inspect import one_line
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ONNX_NAMES = {"float32": "float", "float64": "double"}
 
 
-class ModelToCheck(BaseModel):
+class ModelToCheck(Record):
     """One model and what it answered.
 
     Attributes:
@@ -31,22 +32,18 @@ class ModelToCheck(BaseModel):
         allowed: by output, how far an answer may be from the audited one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     path: Path
     audited: Path | None
     allowed: dict[str, float]
 
 
-class CheckRequest(BaseModel):
+class CheckRequest(Record):
     """Some models of one contract.
 
     Attributes:
         record: by input, the file with the raw bytes of one record of it.
         most_records: in one call; 0 where a call is one record.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: list[ModelToCheck]
     inputs: list[Tensor]
@@ -55,7 +52,10 @@ class CheckRequest(BaseModel):
     most_records: int
 
 
-def work(message: Message, channel: Channel) -> Message:
+CHECK_SERVED = Job("export.contract_check_job", "check", CheckRequest, Nothing)
+
+
+def work(request: CheckRequest) -> Nothing:
     """Check each of the models on the record, alone and `most_records` times in one batch, and on what was audited.
 
     Raises:
@@ -64,8 +64,6 @@ def work(message: Message, channel: Channel) -> Message:
     """
     import onnxruntime as ort  # noqa: PLC0415
 
-    del channel
-    request = CheckRequest.model_validate(message)
     record = np.zeros(1, record_type(request.inputs))
     for one in request.inputs:
         record[one.name] = np.fromfile(request.record[one.name], one.dtype).reshape(one.shape)
@@ -78,7 +76,7 @@ def work(message: Message, channel: Channel) -> Message:
             _run(session, records, request)
         if model.audited is not None:
             _check_answers(session, model, model.audited, request)
-    return {}
+    return Nothing()
 
 
 def check_is_whole(path: Path) -> None:
@@ -142,4 +140,4 @@ def _check_answers(
 
 
 if __name__ == "__main__":
-    serve_job(work)
+    serve_job(CHECK_SERVED.done_by(work))

@@ -12,16 +12,21 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from assay.arrays_on_disk import map_array
 from assay.boxing import Box
 from assay.errors import ExportFailedError
-from assay.jobs import Channel, Message, read_answer, run_job, serve_job
+from assay.jobs.files import Written
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, in_proportion, step
@@ -38,16 +43,14 @@ SAMPLE = 128
 LIMIT_SECONDS = 3600
 
 
-class Contract(BaseModel):
+class Contract(Record):
     """What `export.contract.write_deployable` has to know of an export; `layout` is that of its input."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     spec: ModelSpec
     layout: str
 
 
-class ContractRequest(BaseModel):
+class ContractRequest(Record):
     """One model to serve and to run.
 
     Attributes:
@@ -59,8 +62,6 @@ class ContractRequest(BaseModel):
         most_records: in one call that will be served; 0 where a call is one record.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     source: Path
     contract: Contract | None
     inputs: list[Tensor]
@@ -70,7 +71,7 @@ class ContractRequest(BaseModel):
     most_records: int
 
 
-class ContractOutcome(BaseModel):
+class ContractOutcome(Record):
     """What the job answers.
 
     Attributes:
@@ -80,15 +81,25 @@ class ContractOutcome(BaseModel):
         onnxruntime: its version.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     records: int
     spread: dict[str, float]
     seconds: float
     onnxruntime: str
 
 
-def run_contract(request: ContractRequest, folder: Path, *, trusted: bool = False) -> ContractOutcome:
+class ContractPlace(Record):
+    """What to do, and the folder that takes its files."""
+
+    request: ContractRequest
+    folder: Written
+
+
+CONTRACT = Job("export.contract_job", "contract", ContractPlace, ContractOutcome)
+
+
+def run_contract(
+    request: ContractRequest, folder: Path, *, trusted: bool = False, host: Starter = HERE
+) -> ContractOutcome:
     """Run the job; the folder takes its files and its log.
 
     Args:
@@ -97,23 +108,22 @@ def run_contract(request: ContractRequest, folder: Path, *, trusted: bool = Fals
     Raises:
         AssayError: the model cannot be made deployable, does not run, or its answers are not what was agreed.
     """
-    answer = run_job(
-        "export.contract_job",
-        {"request": cast("Message", request.model_dump(mode="json")), "folder": str(folder)},
+    return run_job(
+        CONTRACT,
+        ContractPlace(request=request, folder=folder),
         folder / "contract.log",
         limit_seconds=LIMIT_SECONDS,
         environment=CPU_ONLY,
         box=Box((folder,), trusted),
+        host=host,
     )
-    return read_answer(ContractOutcome, answer, "export.contract_job")
 
 
-def work(message: Message, channel: Channel) -> Message:
+def work(place: ContractPlace) -> ContractOutcome:
     """Build, check and run one graph."""
     import onnxruntime as ort  # noqa: PLC0415
 
-    del channel
-    request, folder = ContractRequest.model_validate(message["request"]), Path(str(message["folder"]))
+    request, folder = place.request, place.folder
     path = folder / MODEL_FILE
     if request.contract is None:
         shutil.copyfile(request.source, path)
@@ -137,13 +147,12 @@ def work(message: Message, channel: Channel) -> Message:
         run_graph(session, sample, request.outputs, request.most_records),
         run_graph(plain, sample, request.outputs, batch),
     ]
-    outcome = ContractOutcome(
+    return ContractOutcome(
         records=len(records),
         spread={one.name: _spread(others, found[places], one) for one in request.outputs},
         seconds=seconds,
         onnxruntime=ort.__version__,
     )
-    return cast("Message", outcome.model_dump(mode="json"))
 
 
 def session_of(path: Path, threads: int, level: object) -> onnxruntime.InferenceSession:
@@ -218,4 +227,4 @@ def check_answers(probabilities: NDArray[np.float32], label: NDArray[np.int64]) 
 
 
 if __name__ == "__main__":
-    serve_job(work)
+    serve_job(CONTRACT.done_by(work))

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from assay.errors import ArtifactError, AssayError, DiskError
-from assay.jobs import Channel, Message, run_job, serve_job
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.results import Export
 from assay.roofline import GraphWork, LayerWork
 from export.inspect import read_model
@@ -36,18 +41,40 @@ REDUCTIONS = {"GlobalAveragePool", "GlobalMaxPool", "Softmax", "LogSoftmax", "La
 POOLS = {"MaxPool", "AveragePool", "LpPool"}
 
 
-def count_file(path: Path, export: Export, batches: Sequence[int]) -> list[GraphWork]:
+class CountRequest(Record):
+    """A file, what its record says it is, and at which batch sizes it is counted."""
+
+    path: Path
+    architecture: str
+    size: int
+    exporter: str
+    batches: list[int]
+
+
+class Works(Record):
+    """The work at each batch size."""
+
+    works: list[GraphWork]
+
+
+COUNT = Job("export.count", "count", CountRequest, Works)
+
+
+def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Starter = HERE) -> list[GraphWork]:
     """Count a file's work at each batch size, in a process of its own; a failure is a record with its reason."""
-    blank: Message = {"architecture": export.architecture, "size": export.size, "exporter": export.exporter}
+    architecture, size, exporter = export.architecture, export.size, export.exporter
+    request = CountRequest(path=path, architecture=architecture, size=size, exporter=exporter, batches=list(batches))
     with tempfile.TemporaryDirectory(prefix="assay-count-") as folder:
-        request: Message = {"path": str(path), "model": blank, "batches": list(batches)}
         try:
-            found = run_job("export.count", request, Path(folder) / "log", limit_seconds=LIMIT_SECONDS)
+            return run_job(COUNT, request, Path(folder) / "log", limit_seconds=LIMIT_SECONDS, host=host).works
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
-            return [GraphWork.model_validate({**blank, "batch": batch, "reason": str(error)}) for batch in batches]
-    return [GraphWork.model_validate(one) for one in cast("list[Message]", found["works"])]
+            reason = str(error)
+            return [
+                GraphWork(architecture=architecture, size=size, exporter=exporter, batch=batch, reason=reason)
+                for batch in batches
+            ]
 
 
 @dataclass(frozen=True)
@@ -290,18 +317,16 @@ def _layer(node: _Node, flops: int) -> LayerWork:
     )
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    model = read_model(Path(cast("str", request["path"])))
-    named = cast("dict[str, str]", request["model"])
-    works = [
-        count(
-            model, batch, architecture=named["architecture"], size=int(named["size"]), exporter=named["exporter"]
-        ).model_dump(mode="json")
-        for batch in cast("list[int]", request["batches"])
-    ]
-    return {"works": cast("list[Message]", works)}  # type: ignore[dict-item]
+def work(request: CountRequest) -> Works:
+    """Count the file at each batch size."""
+    model = read_model(request.path)
+    return Works(
+        works=[
+            count(model, batch, architecture=request.architecture, size=request.size, exporter=request.exporter)
+            for batch in request.batches
+        ]
+    )
 
 
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(COUNT.done_by(work))

@@ -11,14 +11,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING
 
 from assay.boxing import Box
 from assay.errors import ArtifactError, WorkerError
 from assay.foreign import said_by
-from assay.jobs import Channel, Message, read_answer, run_job, serve_job
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -30,13 +33,7 @@ REMEDY = "Export it again; `assay export` writes files that pass every check"
 INSPECTION_LIMIT_SECONDS = 120
 
 
-class Frozen(BaseModel):
-    """Base of the records: unknown keys are errors, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TensorInfo(Frozen):
+class TensorInfo(Record):
     """An input or output; a dimension is a number, a name where it is dynamic, "?" where nothing is known."""
 
     name: str
@@ -44,7 +41,7 @@ class TensorInfo(Frozen):
     shape: tuple[int | str, ...]
 
 
-class Optimised(Frozen):
+class Optimised(Record):
     """The graph after ONNX Runtime's optimisation at its highest level, on this machine's processor.
 
     Attributes:
@@ -57,7 +54,7 @@ class Optimised(Frozen):
     fused: dict[str, int]
 
 
-class Inspection(Frozen):
+class Inspection(Record):
     """What is in an ONNX file.
 
     Attributes:
@@ -85,7 +82,16 @@ class Inspection(Frozen):
     refusal: str = ""
 
 
-def inspect_file(path: Path, *, trusted: bool = False) -> Inspection:
+class InspectionRequest(Record):
+    """The ONNX file to look into."""
+
+    path: Path
+
+
+INSPECT = Job("export.inspect", "inspect", InspectionRequest, Inspection)
+
+
+def inspect_file(path: Path, *, trusted: bool = False, host: Starter = HERE) -> Inspection:
     """Inspect an ONNX file in a process of its own.
 
     Args:
@@ -96,18 +102,17 @@ def inspect_file(path: Path, *, trusted: bool = False) -> Inspection:
         NotInstalledError: onnx or onnxruntime is missing.
     """
     with tempfile.TemporaryDirectory(prefix="assay-inspect-") as folder:
-        request: Message = {"path": str(path)}
         try:
-            found = run_job(
-                "export.inspect",
-                request,
+            return run_job(
+                INSPECT,
+                InspectionRequest(path=path),
                 Path(folder) / "log",
                 limit_seconds=INSPECTION_LIMIT_SECONDS,
                 box=Box(trusted=trusted),
+                host=host,
             )
         except WorkerError as error:
             raise ArtifactError(f"{path} cannot be inspected", found=str(error), remedy=REMEDY) from error
-    return read_answer(Inspection, found, "export.inspect")
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -299,11 +304,5 @@ def one_line(error: Exception) -> str:
     return said_by(error)
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    found = inspect(Path(cast("str", request["path"])))
-    return cast("Message", found.model_dump(mode="json"))
-
-
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(INSPECT.done_by(lambda request: inspect(request.path)))

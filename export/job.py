@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from pydantic import BaseModel, ConfigDict
-
 from assay import __version__
 from assay.arrays_on_disk import load_array
 from assay.disk import disk_error_in
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import TellingJob
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import EXPORTERS
 from assay.results import Export
 from assay.spec import ModelSpec
@@ -32,7 +33,7 @@ from export.reference import read_images
 from export.request import ExportOutcome, ExportRequest, versions_of
 
 
-class JobRequest(BaseModel):
+class JobRequest(Record):
     """One export, completely.
 
     Attributes:
@@ -45,8 +46,6 @@ class JobRequest(BaseModel):
         folder: an empty folder for the files.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     exporter: str
     spec: ModelSpec
     opset: int
@@ -56,7 +55,7 @@ class JobRequest(BaseModel):
     images: Path
     reference: Path
     native: Path
-    folder: Path
+    folder: Written
 
     @property
     def file(self) -> Path:
@@ -64,15 +63,23 @@ class JobRequest(BaseModel):
         return self.folder / MODEL_FILE
 
 
-def work(message: Message, channel: Channel) -> Message:
-    """Export, complete, inspect and check one file; the answer is the Export record."""
-    request = JobRequest.model_validate(message)
+class Stage(Record):
+    """How far an export is."""
+
+    stage: str
+
+
+EXPORT = TellingJob("export.job", "export", JobRequest, Export, Stage)
+
+
+def work(request: JobRequest, tell: Callable[[Stage], None]) -> Export:
+    """Export, complete, inspect and check one file."""
     truth = _truth(request)
-    channel.send({"stage": "exporting"})
+    tell(Stage(stage="exporting"))
     outcome, seconds = _export(request)
     record = _finish(request, outcome, seconds)
-    channel.send({"stage": "checking"})
-    return cast("Message", _check(request, record, outcome.layout, truth).model_dump(mode="json"))
+    tell(Stage(stage="checking"))
+    return _check(request, record, outcome.layout, truth)
 
 
 def _truth(request: JobRequest) -> Truth:
@@ -175,4 +182,4 @@ def _check(request: JobRequest, record: Export, layout: str, truth: Truth) -> Ex
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(work)
+    serve_job(EXPORT.told_by(work))

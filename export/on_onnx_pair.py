@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TypeVar
 
 from onnx import ModelProto, ValueInfoProto
-from pydantic import JsonValue
 
 from assay.errors import InputError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.serving import serve_job
+from assay.localisation import Localised
 from assay.named_arrays import read_named, save_named
 from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, MOST_SECONDS, SLOWER, call_seconds, in_proportion, step
 from export.drawn_ranges import Range
@@ -31,14 +31,29 @@ from export.on_onnx_exact import Exact, exact_of
 from export.on_onnx_pair_drawn import call_at_the_edges, drawn_by_trying, made_how
 from export.on_onnx_random import check_repeats
 from export.on_onnx_repro import localise_with_repros
-from export.on_onnx_runners import LEVELS, NATIVE_LEVEL, called, run_in
+from export.on_onnx_runners import NATIVE_LEVEL, called, run_in
 from export.on_onnx_runtimes import Run, departures
 from export.on_onnx_signature import dimensions_of, refuse_incomparable, type_of, without_outputs
 from export.pair_inputs import ROWS, Value, check_same, draw_inputs, narrowed, read_inputs
+from export.pair_jobs import (
+    FOLLOW,
+    HEAR,
+    LOCALISE,
+    RUN,
+    Heard,
+    Pair,
+    PairAnswer,
+    PairToFollow,
+    PairToHear,
+    PairToLocalise,
+    PairToRun,
+    RunsOfPair,
+)
 from export.saved import save_model
 from export.source import Array
 from export.user_probe import size_of
 
+OnPair = TypeVar("OnPair", bound=Pair)
 Compute = Callable[[], dict[str, Array]]
 
 EVALUATOR = "onnx reference evaluator"
@@ -47,29 +62,17 @@ MOST_TRIES = 20
 """Calls of an input of whole numbers that find out which it takes, about."""
 
 
-def run_pair(
-    reference: Path,
-    candidate: Path,
-    inputs: Path | None,
-    dimensions: Mapping[str, int],
-    out: Path,
-    runtimes: Sequence[str] = tuple(LEVELS),
-) -> Message:
+def run_pair(request: PairToRun) -> PairAnswer:
     """Run everything, and write `inputs.npz`, `reference.npz`, `deciders.npz` and an .npz of each run's outputs.
 
-    Args:
-        out: takes these files; where inputs are drawn, those of a call at the edges in a folder `EDGES`.
-        runtimes: as `export.on_onnx_runners` calls them.
-
-    Returns:
-        "by", "apart" and "note" of the reference, see `export.on_onnx_exact.Exact`, "inputs", "outputs" (described),
-        "natives" and "subjects": file names by run, "failed": reasons by run, and "runtimes": what runs of the
-        candidate ran in; "edges", the same of a call at the edges, or None; and "made": how inputs were drawn, or "".
+    Where inputs are drawn, those of a call at the edges are written into a folder `EDGES`.
 
     Raises:
         ArtifactError: a file cannot be read.
         InputError: the signatures differ, the inputs do not fit, a file is random, or there is no reference.
     """
+    request = _without(request)
+    reference, candidate, inputs = request.reference, request.candidate, request.inputs
     model, other = read_model(reference), read_model(candidate)
     for path, one in ((reference, model), (candidate, other)):
         refuse_incomparable(one.graph.output, path.name)
@@ -78,7 +81,7 @@ def run_pair(
     check_same("input", values, others)
     check_same("output", outputs, [_value(one) for one in other.graph.output])
     values = narrowed(values, others)
-    feeds = draw_inputs(values, dimensions) if inputs is None else read_inputs(inputs, values)
+    feeds = draw_inputs(values, request.dimensions) if inputs is None else read_inputs(inputs, values)
     slowest = 0.0
     for path in dict.fromkeys((reference, candidate)):
         slowest = max(slowest, _first_call(path, feeds))
@@ -91,7 +94,7 @@ def run_pair(
 
     def drawn(rows: int) -> tuple[dict[str, Array], Mapping[str, Range], Exact]:
         with step(f"Trying which numbers {reference.name} takes", in_proportion(slowest, MOST_TRIES * SLOWER)):
-            feeds, ranges = drawn_by_trying(reference, model, values, dimensions, rows)
+            feeds, ranges = drawn_by_trying(reference, model, values, request.dimensions, rows)
         try:
             return feeds, ranges, exactly(feeds)
         except TooLargeError:
@@ -104,7 +107,7 @@ def run_pair(
         feeds, ranges, exact = drawn(ROWS)
     else:
         exact = exactly(feeds)
-    files = Files(reference, candidate, tuple(runtimes), model, slowest)
+    files, out = Files(reference, candidate, request.runtimes, model, slowest), request.out
     answer = _run_all(files, feeds, exact, out)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     edges = None
@@ -113,14 +116,12 @@ def run_pair(
             edges = call_at_the_edges(reference, feeds, ranges, exactly)
     if edges is not None:
         (out / EDGES).mkdir()
-    return {
-        **answer,
-        "inputs": cast("JsonValue", [asdict(one) for one in values]),
-        "outputs": cast("JsonValue", [asdict(one) for one in outputs]),
-        "runtimes": {f"candidate in {called(runtime)}": runtime for runtime in runtimes},
-        "edges": None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
-        "made": "" if inputs else made_how(feeds, ranges, edges),
-    }
+    return PairAnswer(
+        **dict(answer),
+        runtimes={f"candidate in {called(runtime)}": runtime for runtime in request.runtimes},
+        edges=None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
+        made="" if inputs else made_how(feeds, ranges, edges),
+    )
 
 
 @dataclass(frozen=True)
@@ -139,38 +140,35 @@ class Files:
     slowest: float
 
 
-def _run_all(files: Files, feeds: Mapping[str, Array], exact: Exact, out: Path) -> Message:
+def _run_all(files: Files, feeds: Mapping[str, Array], exact: Exact, out: Path) -> RunsOfPair:
     """Everything on one call; see `run_pair`."""
     reference, candidate, slowest = files.reference, files.candidate, files.slowest
     save_named(out / "inputs.npz", feeds)
     save_named(out / "reference.npz", exact.outputs)
     names = [output.name for output in files.model.graph.output]
-    written: dict[str, dict[str, str]] = {"natives": {}, "subjects": {}}
+    natives: dict[str, str] = {}
+    subjects: dict[str, str] = {}
     failed: dict[str, str] = {}
-    runs: dict[tuple[str, str], Compute] = {("natives", EVALUATOR): partial(_evaluated, files.model, feeds)}
+    runs: dict[str, Compute] = {EVALUATOR: partial(_evaluated, files.model, feeds)}
     native = f"reference in {called(NATIVE_LEVEL)}"
-    runs["natives", native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
+    runs[native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
     roles = {"reference": reference, "candidate": candidate} if reference != candidate else {"candidate": candidate}
     for role, path in roles.items():
         for runtime in files.runtimes:
             if (role, runtime) != ("reference", NATIVE_LEVEL):
-                runs["subjects", f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
-    for number, ((kind, name), compute) in enumerate(runs.items()):
+                runs[f"{role} in {called(runtime)}"] = partial(_outputs, runtime, path, feeds, names)
+    for number, (name, compute) in enumerate(runs.items()):
         limit = _evaluated_within(slowest) if name == EVALUATOR else in_proportion(slowest, SLOWER, size_of(candidate))
         try:
             with step(f"The {name}", limit):
                 found = compute()
             save_named(out / f"{number}.npz", found)
-            written[kind][name] = f"{number}.npz"
+            (natives if name in {EVALUATOR, native} else subjects)[name] = f"{number}.npz"
         except InputError as error:
             failed[name] = str(error)
-    return {
-        "failed": cast("JsonValue", failed),
-        "by": exact.by,
-        "apart": exact.apart,
-        "note": exact.note,
-        **cast("Message", written),
-    }
+    return RunsOfPair(
+        by=exact.by, apart=exact.apart, note=exact.note, natives=natives, subjects=subjects, failed=failed
+    )
 
 
 def _first_call(path: Path, feeds: Mapping[str, Array]) -> float:
@@ -203,69 +201,53 @@ def _value(value: ValueInfoProto) -> Value:
     return Value(value.name, type_of(value), dimensions_of(value))
 
 
-def _without(request: Message) -> Message:
+def _without(request: OnPair) -> OnPair:
     """The request of files without the outputs that are left out, which are written beside the answers.
 
     Raises:
         InputError: a file has no such output.
     """
-    names = cast("list[str]", request.get("without") or [])
-    if not names:
+    if not request.without:
         return request
-    kept: dict[str, str] = {}
-    for role in ("reference", "candidate"):
-        path = Path(str(request[role]))
-        folder = Path(str(request["out"])) / role
-        if str(path) not in kept:  # one file may be both
+    kept: dict[Path, Path] = {}
+    for role, path in (("reference", request.reference), ("candidate", request.candidate)):
+        if path not in kept:  # one file may be both
+            folder = request.out / role
             folder.mkdir(exist_ok=True)
-            save_model(without_outputs(read_model(path), names, path.name), folder / path.name)
-            kept[str(path)] = str(folder / path.name)
-    return {**request, **{role: kept[str(request[role])] for role in ("reference", "candidate")}}
+            save_model(without_outputs(read_model(path), request.without, path.name), folder / path.name)
+            kept[path] = folder / path.name
+    return request.model_copy(update={"reference": kept[request.reference], "candidate": kept[request.candidate]})
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
+def localise(request: PairToLocalise) -> Localised:
+    """The nodes at which the candidate goes wrong."""
     request = _without(request)
-    if request["do"] == "localise":
-        paths = (Path(str(request[name])) for name in ("reference", "candidate", "inputs", "repro"))
-        return {"found": [one.model_dump(mode="json") for one in localise_with_repros(*paths)]}
-    if request["do"] == "departures":
-        return _departures(request)
-    if request["do"] == "witness":
-        return _heard(request)
-    inputs = request["inputs"]
-    return run_pair(
-        Path(str(request["reference"])),
-        Path(str(request["candidate"])),
-        None if inputs is None else Path(str(inputs)),
-        cast("dict[str, int]", request["dimensions"]),
-        Path(str(request["out"])),
-        cast("list[str]", request["runtimes"]),
-    )
+    return Localised(found=localise_with_repros(request.reference, request.candidate, request.inputs, request.repro))
 
 
-def _heard(request: Message) -> Message:
-    """What other runtimes make of the candidate: "files" of outputs by runtime, of those that run it."""
-    candidate, out = Path(str(request["candidate"])), Path(str(request["out"]))
-    feeds, found = read_named(Path(str(request["inputs"]))), {}
+def hear(request: PairToHear) -> Heard:
+    """What other runtimes make of the candidate, of those that run it."""
+    request = _without(request)
+    candidate, out = request.candidate, request.out
+    feeds, found = read_named(request.inputs), {}
     names = [output.name for output in read_model(candidate).graph.output]
-    for number, runtime in enumerate(cast("list[str]", request["runtimes"])):
+    for number, runtime in enumerate(request.runtimes):
         with contextlib.suppress(InputError, KeyError):  # it is not installed, or does not run the file
             save_named(out / f"heard-{number}.npz", _outputs(runtime, candidate, feeds, names))
             found[runtime] = f"heard-{number}.npz"
-    return {"files": cast("JsonValue", found)}
+    return Heard(files=found)
 
 
-def _departures(request: Message) -> Message:
+def follow(request: PairToFollow) -> Localised:
     """Which operator of each wrong runtime is the first to depart from float64, where another runtime is right."""
-    candidate, out = Path(str(request["candidate"])), Path(str(request["out"]))
-    feeds = read_named(Path(str(request["inputs"])))
-    right = Run(str(request["right"]), candidate)
+    request = _without(request)
+    candidate, feeds = request.candidate, read_named(request.inputs)
+    right = Run(request.right, candidate)
     found = []
-    for wrong in cast("list[str]", request["wrong"]):
-        found += departures(Run(wrong, candidate), right, feeds, out)
-    return {"found": [one.model_dump(mode="json") for one in found]}
+    for wrong in request.wrong:
+        found += departures(Run(wrong, candidate), right, feeds, request.out)
+    return Localised(found=found)
 
 
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(RUN.done_by(run_pair), LOCALISE.done_by(localise), FOLLOW.done_by(follow), HEAR.done_by(hear))

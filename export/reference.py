@@ -18,7 +18,13 @@ from pydantic import JsonValue
 
 from assay.arrays_on_disk import load_array, map_array
 from assay.errors import ArtifactError, InputError
-from assay.jobs import Channel, Message, run_job, serve_job
+from assay.jobs.files import Written
+from assay.jobs.host import Starter
+from assay.jobs.job import Job, Nothing
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
 from assay.store import Artifact, Store, file_sha256, read_artifact
@@ -51,7 +57,19 @@ class ReferenceRequest:
     finite: bool = True
 
 
-def ensure_reference(request: ReferenceRequest, store: Store, progress: Progress) -> NDArray[np.floating]:
+class ForwardRequest(Record):
+    """Which outputs to compute, and the .npy file to write them to."""
+
+    wanted: ReferenceRequest
+    output: Written
+
+
+FORWARD = Job("export.reference", "forward", ForwardRequest, Nothing)
+
+
+def ensure_reference(
+    request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
+) -> NDArray[np.floating]:
     """The logits (images, classes) in the dtype asked for, computed first if they are not there.
 
     Args:
@@ -62,11 +80,13 @@ def ensure_reference(request: ReferenceRequest, store: Store, progress: Progress
         NotInstalledError: the framework is missing.
         WorkerError: the framework crashed or took too long.
     """
-    file = reference_artifact(request, store, progress).file(LOGITS)
+    file = reference_artifact(request, store, progress, host=host).file(LOGITS)
     return cast("NDArray[np.floating]", load_array(file))
 
 
-def reference_artifact(request: ReferenceRequest, store: Store, progress: Progress) -> Artifact:
+def reference_artifact(
+    request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
+) -> Artifact:
     """The artifact behind `ensure_reference`; same arguments and errors."""
     weights = read_artifact(request.weights, "weights")
     inputs = {
@@ -80,16 +100,8 @@ def reference_artifact(request: ReferenceRequest, store: Store, progress: Progre
 
     def fill(work: Path) -> dict[str, JsonValue]:
         progress(label, 0, 1)
-        message: Message = {
-            "weights": str(request.weights),
-            "images": str(request.images),
-            "framework": request.framework,
-            "dtype": request.dtype,
-            "finite": request.finite,
-            "output": str(work / LOGITS),
-        }
-        log = work / "job.log"
-        run_job("export.reference", message, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY)
+        asked = ForwardRequest(wanted=request, output=work / LOGITS)
+        run_job(FORWARD, asked, work / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host)
         progress(label, 1, 1)
         return {}
 
@@ -169,16 +181,16 @@ def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str
     return make(spec, weights_file, dtype)
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    text = cast("dict[str, str]", request)
-    weights = read_artifact(Path(text["weights"]), "weights")
+def compute(request: ForwardRequest) -> Nothing:
+    """Run a framework on all images, and write the logits."""
+    wanted = request.wanted
+    weights = read_artifact(wanted.weights, "weights")
     spec = spec_of(weights)
-    images = read_images(Path(text["images"]), spec, finite=bool(text["finite"]))
-    run = load_forward(text["framework"], spec, weights.file("weights.safetensors"), text["dtype"])
-    np.save(Path(text["output"]), np.concatenate([run(np.array(piece)) for piece in _pieces(images)]))
-    return {}
+    images = read_images(wanted.images, spec, finite=wanted.finite)
+    run = load_forward(wanted.framework, spec, weights.file("weights.safetensors"), wanted.dtype)
+    np.save(request.output, np.concatenate([run(np.array(piece)) for piece in _pieces(images)]))
+    return Nothing()
 
 
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(FORWARD.done_by(compute))

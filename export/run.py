@@ -14,11 +14,14 @@ from pydantic import JsonValue
 
 from assay import __version__, toolenv
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
-from assay.jobs import Message, read_answer, run_job
+from assay.jobs.host import Starter
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
 from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.results import Export
 from assay.spec import ModelSpec
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
+from export.job import EXPORT, JobRequest
 from export.record import MODEL_FILE
 from export.reference import (
     CPU_ONLY,
@@ -49,6 +52,7 @@ class ExportJob:
         exports: where the artifact is kept.
         references: where reference outputs are kept, shared by all exports.
         limit_seconds: for the export with its checks; not for making a tool environment.
+        host: where the jobs run.
     """
 
     exporter: str
@@ -58,6 +62,7 @@ class ExportJob:
     references: Store
     opset: int = 18
     limit_seconds: float = 900
+    host: Starter = HERE
 
 
 def export_model(job: ExportJob, progress: Progress) -> Export:
@@ -151,32 +156,32 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
         toolenv.ensure(job.exporter, environment, progress)
     wanted = (("torch", "float64"), (attempt.entry.framework, "float32"))
     reference, native = (
-        reference_artifact(ReferenceRequest(job.weights, job.images, framework, dtype), job.references, progress).file(
-            LOGITS
-        )
+        reference_artifact(
+            ReferenceRequest(job.weights, job.images, framework, dtype), job.references, progress, host=job.host
+        ).file(LOGITS)
         for framework, dtype in wanted
     )
-    message: Message = {
-        "exporter": job.exporter,
-        "spec": attempt.spec.to_dict(),
-        "opset": job.opset,
-        "key": attempt.key,
-        "weights_key": attempt.weights.key,
-        "weights": str(attempt.weights.file(WEIGHTS_FILE)),
-        "images": str(job.images),
-        "reference": str(reference),
-        "native": str(native),
-        "folder": str(attempt.work),
-    }
-    answer = run_job(
-        "export.job",
-        message,
+    request = JobRequest(
+        exporter=job.exporter,
+        spec=attempt.spec,
+        opset=job.opset,
+        key=attempt.key,
+        weights_key=attempt.weights.key,
+        weights=attempt.weights.file(WEIGHTS_FILE),
+        images=job.images,
+        reference=reference,
+        native=native,
+        folder=attempt.work,
+    )
+    return run_job(
+        EXPORT,
+        request,
         attempt.work / LOG_FILE,
-        on_event=lambda event: stages.append(str(event["stage"])),
+        heard=EXPORT.heard_by(lambda told: stages.append(told.stage)),
         limit_seconds=job.limit_seconds,
         environment=CPU_ONLY,
+        host=job.host,
     )
-    return read_answer(Export, answer, "export.job")
 
 
 def _failed(attempt: _Attempt, reason: str) -> Export:

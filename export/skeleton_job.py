@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from pydantic import BaseModel, ConfigDict
-
 from assay.errors import AssayError, ExportFailedError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import EXPORTERS
 from assay.spec import ModelSpec
 from export.finish import finish
@@ -21,26 +22,31 @@ from export.inspect import one_line
 from export.request import ExportOutcome, ExportRequest
 
 
-class SkeletonRequest(BaseModel):
+class SkeletonRequest(Record):
     """One skeleton: where its weights are, and the file to write."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     exporter: str
     spec: ModelSpec
     weights: Path
-    output: Path
+    output: Written
     opset: int
 
 
-def work(message: Message, channel: Channel) -> Message:
-    """Export one skeleton; answers the layout of its input.
+class Skeleton(Record):
+    """What was made: the layout of its input."""
+
+    layout: str
+
+
+SKELETON = Job("export.skeleton_job", "skeleton", SkeletonRequest, Skeleton)
+
+
+def work(request: SkeletonRequest) -> Skeleton:
+    """Export one skeleton.
 
     Raises:
         ExportFailedError: the route cannot.
     """
-    del channel
-    request = SkeletonRequest.model_validate(message)
     export = cast("Callable[[ExportRequest], ExportOutcome]", EXPORTERS[request.exporter].load())
     try:
         outcome = export(ExportRequest(request.spec, request.weights, request.output, request.opset))
@@ -52,9 +58,9 @@ def work(message: Message, channel: Channel) -> Message:
             found=f"{type(error).__name__}: {one_line(error)}",
         ) from error
     finish(request.output, request.opset, {})
-    return {"layout": outcome.layout}
+    return Skeleton(layout=outcome.layout)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(work)
+    serve_job(SKELETON.done_by(work))

@@ -1,6 +1,6 @@
 """One export of a user's model, and its check: `python -P -m export.user_job`, a process of its own.
 
-Four commands: "export" writes `model.onnx` and `inspection.json`, "check" compares a file with the float64 outputs,
+Four jobs: "export" writes `model.onnx` and `inspection.json`, "check" compares a file with the float64 outputs,
 "double" computes a file in float64, "deciders" what decides its indices. Export and check are apart because the
 reference may itself come from an export, where a framework gives none of its own.
 """
@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import __version__
 from assay.arrays_on_disk import load_array
 from assay.errors import AssayError, ExportFailedError
 from assay.guilt import Guilt
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import Job, Nothing
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import USER_EXPORTERS
 from assay.results import Agreement, Export
 from assay.steps import MOST_SECONDS, call_seconds, step
@@ -53,24 +55,18 @@ GIVEN = "given"
 CHECKED_BATCHES = (1, 3, 32)
 
 
-class ExportMessage(BaseModel):
+class RouteRequest(Record):
     """What to export; the answer is an `Export` without its agreement."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: UserModel
     exporter: str
     opset: int
     key: str
-    folder: Path
+    folder: Written
 
 
-class CheckMessage(BaseModel):
-    """What to compare; the answer has "agreement", a list, "reason", "file_is_right" and what else an
-    `Export` says of who is wrong. `deciders` need not exist.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class CheckExportRequest(Record):
+    """What to compare; `deciders` need not exist."""
 
     model: UserModel
     exporter: str
@@ -82,25 +78,45 @@ class CheckMessage(BaseModel):
     deciders: Path
 
 
-class DoubleMessage(BaseModel):
-    """Which file to compute in float64; the outputs are written to `out`."""
+class Judged(Record):
+    """How a file agrees, why it may not be used, "" where it may, and who is wrong."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    agreement: list[Agreement]
+    reason: str
+    file_is_right: bool
+    undecided: bool
+    wrong_in: list[str]
+    right_in: str
+
+
+class DoubleRequest(Record):
+    """Which file to compute in float64; the outputs are written to `out`."""
 
     model: UserModel
     file: Path
     records: Path
     native: Path
-    out: Path
+    out: Written
 
 
-def export(message: Message) -> Message:
+class Decided(Record):
+    """The names of the outputs that are indices and of which it is known what decides them."""
+
+    outputs: list[str]
+
+
+EXPORT = Job("export.user_job", "export", RouteRequest, Export)
+CHECK = Job("export.user_job", "check", CheckExportRequest, Judged)
+DOUBLE = Job("export.user_job", "double", DoubleRequest, Nothing)
+DECIDERS = Job("export.user_job", "deciders", DoubleRequest, Decided)
+
+
+def export(request: RouteRequest) -> Export:
     """
     Raises:
         ExportFailedError: the route gave no ONNX file.
         AssayError: the user's file fails, or something is missing.
     """
-    request = ExportMessage.model_validate(message)
     path = request.folder / MODEL_FILE
     with step(f"The export by {request.exporter}", MOST_SECONDS):  # or what is left of the job's own limit
         outcome, seconds = _exported(request, path)
@@ -125,10 +141,10 @@ def export(message: Message) -> Message:
     record = recorded(asked, request.folder, seconds, made_by)
     if request.exporter == GIVEN:  # nobody asked for another
         record = record.model_copy(update={"opset_asked": record.opset})
-    return cast("Message", record.model_dump(mode="json"))
+    return record
 
 
-def _exported(request: ExportMessage, path: Path) -> tuple[ExportOutcome, float]:
+def _exported(request: RouteRequest, path: Path) -> tuple[ExportOutcome, float]:
     """Run the route; whatever it raises becomes one of our errors. A file that was given is only copied."""
     if request.exporter == GIVEN:
         from export.on_onnx_signature import without_outputs  # noqa: PLC0415
@@ -152,7 +168,7 @@ def _exported(request: ExportMessage, path: Path) -> tuple[ExportOutcome, float]
     return outcome, time.perf_counter() - begun
 
 
-def _metadata(request: ExportMessage, outcome: ExportOutcome) -> dict[str, str]:
+def _metadata(request: RouteRequest, outcome: ExportOutcome) -> dict[str, str]:
     """What the file says of itself, for whoever finds it without its record."""
     return {
         "assay.version": __version__,
@@ -229,13 +245,12 @@ def _rename_values(graph: onnx.GraphProto, pairs: dict[str, str]) -> None:
                 _rename_values(inner, pairs)
 
 
-def check(message: Message) -> Message:
+def check(request: CheckExportRequest) -> Judged:
     """Compare a file at every optimisation level, for a few batch sizes, with the float64 outputs.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
     """
-    request = CheckMessage.model_validate(message)
     model = request.model
     records, native, reference = (load_array(path) for path in (request.records, request.native, request.reference))
     natives: dict[str, np.ndarray] = {model.kind: native[: len(reference)]}
@@ -262,11 +277,7 @@ def check(message: Message) -> Message:
     doubt = 0.0 if request.exact else doubt_of(request.records.parent)
     if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(request.file))):
         found = Sentence(why, Guilt("undecided", why))
-    return {
-        "agreement": [cast("Message", one.model_dump(mode="json")) for one in levels.agreements],
-        "reason": found.reason,
-        **cast("Message", guilt_fields(found.guilt)),
-    }
+    return Judged.model_validate({"agreement": levels.agreements, "reason": found.reason, **guilt_fields(found.guilt)})
 
 
 def _narrow(file: Path) -> str:
@@ -319,7 +330,7 @@ def _rows(
     return np.concatenate(found)
 
 
-def double(message: Message) -> Message:
+def double(request: DoubleRequest) -> Nothing:
     """Compute an export in float64 by onnx's reference evaluator, on the first few records.
 
     Raises:
@@ -327,7 +338,6 @@ def double(message: Message) -> Message:
     """
     from export.on_user_onnx import double as compute_double  # noqa: PLC0415
 
-    request = DoubleMessage.model_validate(message)
     model = request.model
     records, native = load_array(request.records), load_array(request.native)
     count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
@@ -335,11 +345,11 @@ def double(message: Message) -> Message:
     exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
     check_reference(model, exact, native, by_columns=True)
     np.save(request.out, with_own_whole_numbers(model, exact, native))
-    return {}
+    return Nothing()
 
 
-def deciders(message: Message) -> Message:
-    """What decides the outputs that are indices, by an export whose choice is the model's own; answers their names.
+def deciders(request: DoubleRequest) -> Decided:
+    """What decides the outputs that are indices, by an export whose choice is the model's own.
 
     Raises:
         InputError: onnx's reference evaluator cannot run the file.
@@ -347,7 +357,6 @@ def deciders(message: Message) -> Message:
     from export.on_onnx_deciders import deciders_of, joined, save_deciders  # noqa: PLC0415
     from export.on_onnx_double import without_initialisers  # noqa: PLC0415
 
-    request = DoubleMessage.model_validate(message)
     model, proto = request.model, read_model(request.file)
     records, native = load_array(request.records), load_array(request.native)
     count = min(len(records), len(native), MOST_EVALUATED if model.whole else len(native))
@@ -363,19 +372,13 @@ def deciders(message: Message) -> Message:
     }
     sound = {name: one for name, one in found.items() if one.decides(native[: len(one.values), parts[name]])}
     save_deciders(sound, request.out)
-    return {"outputs": cast("JsonValue", list(sound))}
+    return Decided(outputs=list(sound))
 
 
 def _in_order(model: UserModel, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {one.name: outputs[one.name] for one in model.outputs}
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    commands = {"export": export, "check": check, "double": double, "deciders": deciders}
-    return commands[str(request.pop("do"))](request)
-
-
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(_work)
+    serve_job(EXPORT.done_by(export), CHECK.done_by(check), DOUBLE.done_by(double), DECIDERS.done_by(deciders))

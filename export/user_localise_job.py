@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from assay.arrays_on_disk import load_array
 from assay.errors import AssayError
-from assay.jobs import Channel, Message, serve_job
-from assay.localisation import Localisation
+from assay.jobs.files import Written
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.localisation import Localisation, Localised
+from assay.records import Record
 from assay.user.arrays import inputs_of, repeated
 from assay.user.model import Kind, UserModel
 from export.inspect import read_model
@@ -44,8 +46,8 @@ MOST_BYTES = 1 << 27
 """Of the native model's values: as much again is needed for the file's, and for both in order."""
 
 
-class LocaliseMessage(BaseModel):
-    """What to follow; the answer has "found", a list of `Localisation`.
+class LocaliseRequest(Record):
+    """What to follow.
 
     Attributes:
         native: the model's own outputs of the first records.
@@ -54,19 +56,20 @@ class LocaliseMessage(BaseModel):
         right: a runtime that runs it rightly.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     model: UserModel
     file: Path
     records: Path
     native: Path
-    repro: Path
+    repro: Written
     name: str
     wrong: tuple[str, ...] = ()
     right: str = ""
 
 
-def partings_of(request: LocaliseMessage) -> list[Localisation]:
+LOCALISE = Job("export.user_localise_job", "localise", LocaliseRequest, Localised)
+
+
+def partings_of(request: LocaliseRequest) -> list[Localisation]:
     """The nodes at which a file parts from its model, each with its repro; none where it does not.
 
     Raises:
@@ -100,7 +103,7 @@ def _inlined(proto: ModelProto, folder: Path) -> Path:
     return path
 
 
-def departures_of(request: LocaliseMessage) -> list[Localisation]:
+def departures_of(request: LocaliseRequest) -> list[Localisation]:
     """The operators at which runtimes depart from float64 on a file that is right."""
     from export.on_onnx_runtimes import Run, departures  # noqa: PLC0415
 
@@ -145,13 +148,11 @@ def _wide(array: Array) -> Array:
     return widened(array)
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    asked = LocaliseMessage.model_validate(request)
-    found = departures_of(asked) if asked.wrong else partings_of(asked)
-    return {"found": [one.model_dump(mode="json") for one in found]}
+def work(request: LocaliseRequest) -> Localised:
+    """Follow the model and its file, or the runtimes of a file that is right."""
+    return Localised(found=departures_of(request) if request.wrong else partings_of(request))
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(_work)
+    serve_job(LOCALISE.done_by(work))

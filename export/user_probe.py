@@ -18,13 +18,15 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from assay.agreement import CEILING
 from assay.columns import columns_of, reason_against_columns
 from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError, NotInstalledError, needing
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.steps import load_seconds, step
 from assay.store import file_sha256
 from assay.user.agreement import parts_of
@@ -74,7 +76,7 @@ REFERENCES: dict[Kind, str] = {
 WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
 
 
-class ProbeRequest(BaseModel):
+class ProbeRequest(Record):
     """A model, and what its user says of it.
 
     Attributes:
@@ -86,18 +88,16 @@ class ProbeRequest(BaseModel):
         folder: takes `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a reference.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     location: Location
     shapes: tuple[Declared, ...]
     dimensions: dict[str, int]
     inputs: Path | None
     batches: tuple[int, ...]
-    folder: Path
+    folder: Written
     without: tuple[str, ...] = ()
 
 
-class Probed(BaseModel):
+class Probed(Record):
     """What was found.
 
     Attributes:
@@ -106,13 +106,14 @@ class Probed(BaseModel):
         call_seconds: of the slowest call of the model in its own precision.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     model: UserModel
     reference: str
     reason: str = ""
     made: str = ""
     call_seconds: float = 0.0
+
+
+PROBE = Job("export.user_probe", "probe", ProbeRequest, Probed)
 
 
 def probe(request: ProbeRequest) -> Probed:
@@ -432,11 +433,6 @@ def _files_hash(location: Location) -> str:
     return hashlib.sha256("".join(file_sha256(path) for path in files).encode()).hexdigest()
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    return cast("Message", probe(ProbeRequest.model_validate(request)).model_dump(mode="json"))
-
-
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(_work)
+    serve_job(PROBE.done_by(probe))

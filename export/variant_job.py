@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import cast
-
-from pydantic import BaseModel, ConfigDict
 
 from assay.arrays_on_disk import load_array
 from assay.errors import FailedError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import EXPORTERS
 from assay.results import Export
 from assay.spec import ModelSpec
@@ -25,7 +25,7 @@ from export.record import MODEL_FILE, checked, recorded
 from export.reference import read_images
 
 
-class VariantRequest(BaseModel):
+class VariantRequest(Record):
     """One variant, completely.
 
     Attributes:
@@ -36,8 +36,6 @@ class VariantRequest(BaseModel):
         folder: an empty folder for the files.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     source: Path
     spec: ModelSpec
     record: Export
@@ -47,13 +45,14 @@ class VariantRequest(BaseModel):
     calibration: Path
     percentile: float
     leave_out: tuple[str, ...]
-    folder: Path
+    folder: Written
 
 
-def work(message: Message, channel: Channel) -> Message:
-    """Make, complete, inspect and check one variant; the answer is its Export record."""
-    del channel
-    request = VariantRequest.model_validate(message)
+VARIANT = Job("export.variant_job", "variant", VariantRequest, Export)
+
+
+def work(request: VariantRequest) -> Export:
+    """Make, complete, inspect and check one variant."""
     path, asked = request.folder / MODEL_FILE, request.record
     layout = asked.made_by["layout"]
     begun = time.perf_counter()
@@ -66,7 +65,7 @@ def work(message: Message, channel: Channel) -> Message:
     record = recorded(asked, request.folder, seconds, {**asked.made_by, "transforms": transforms})
     check_structure(path, request.spec, layout)
     found = check_agreement(path, layout, _truth(request), record.exporter, record.precision)
-    return cast("Message", checked(record, found, dict).model_dump(mode="json"))
+    return checked(record, found, dict)
 
 
 def _make(request: VariantRequest, path: Path, layout: str) -> None:
@@ -89,4 +88,4 @@ def _truth(request: VariantRequest) -> Truth:
 
 
 if __name__ == "__main__":
-    serve_job(work)
+    serve_job(VARIANT.done_by(work))

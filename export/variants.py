@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.arrays_on_disk import map_array
 from assay.errors import FailedError, WorkerError
-from assay.jobs import Message, read_answer, run_job
+from assay.jobs.running import run_job
 from assay.registry import EXPORTERS, installed_versions
 from assay.results import Calibration, Export
 from assay.store import artifact_key, file_sha256, read_artifact
@@ -25,6 +25,7 @@ from export.run import (
     record_of,
     usable_model,
 )
+from export.variant_job import VARIANT, VariantRequest
 
 
 @dataclass(frozen=True)
@@ -119,24 +120,23 @@ def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> 
     job = variant.job
     framework = EXPORTERS[job.exporter].framework
     reference, native = (
-        reference_artifact(ReferenceRequest(job.weights, job.images, name, dtype), job.references, progress).file(
-            LOGITS
-        )
+        reference_artifact(
+            ReferenceRequest(job.weights, job.images, name, dtype), job.references, progress, host=job.host
+        ).file(LOGITS)
         for name, dtype in (("torch", "float64"), (framework, "float32"))
     )
-    message: Message = {
-        "source": str(usable_model(variant.source, job.exports)),
-        "spec": spec_of(read_artifact(job.weights, "weights")).to_dict(),
-        "record": blank.model_dump(mode="json"),
-        "images": str(job.images),
-        "reference": str(reference),
-        "native": str(native),
-        "calibration": str(variant.calibration),
-        "percentile": variant.settings.percentile,
-        "leave_out": list(variant.settings.leave_out),
-        "folder": str(work),
-    }
-    answer = run_job(
-        "export.variant_job", message, work / LOG_FILE, limit_seconds=job.limit_seconds, environment=CPU_ONLY
+    request = VariantRequest(
+        source=usable_model(variant.source, job.exports),
+        spec=spec_of(read_artifact(job.weights, "weights")),
+        record=blank,
+        images=job.images,
+        reference=reference,
+        native=native,
+        calibration=variant.calibration,
+        percentile=variant.settings.percentile,
+        leave_out=variant.settings.leave_out,
+        folder=work,
     )
-    return read_answer(Export, answer, "export.variant_job")
+    return run_job(
+        VARIANT, request, work / LOG_FILE, limit_seconds=job.limit_seconds, environment=CPU_ONLY, host=job.host
+    )

@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from assay.arrays_on_disk import load_array
 from assay.errors import FailedError
-from assay.jobs import Channel, Message
 from assay.served import Records, errors_of
 from infer import wire
+from infer.load_jobs import LoadAnswer, LoadRequest, Moment
 
-
-class Request(BaseModel):
-    """What a client is to do; which fields count depends on `do`.
-
-    Attributes:
-        do: "closed", "overhead", or one of LoadGen's scenarios.
-        records, expected: .npy files of records: of the inputs, and of the outputs that were audited.
-        allowed: by output, the largest error of `assay.served.errors_of` that passes.
-        arrays: the .npz file to write.
-        clients: at the same time.
-        rate, bound_ms: queries a second and bound on the 99th percentile, for "Server".
-        model, threads: ONNX file and threads of the in-process side, for "overhead".
-        logs: folder for LoadGen's own logs.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    do: str
-    way: wire.Way
-    target: wire.Target
-    version: str
-    records: Path
-    expected: Path
-    allowed: dict[str, float]
-    arrays: Path
-    seconds: float
-    seed: int
-    clients: int = 1
-    rate: float = 0
-    bound_ms: float = 0
-    model: Path | None = None
-    threads: int = 1
-    logs: Path | None = None
+Tell = Callable[[Moment], None]
 
 
 @dataclass
 class Asking:
     """The records, and the count of what was asked and answered wrongly; shared by all threads."""
 
-    request: Request
+    request: LoadRequest
     records: Records
     expected: Records
     asked: int = 0
@@ -68,7 +34,7 @@ class Asking:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, request: Request) -> Asking:
+    def of(cls, request: LoadRequest) -> Asking:
         return cls(request, load_array(request.records), load_array(request.expected))
 
     def connect(self) -> wire.Connection:
@@ -93,17 +59,33 @@ class Asking:
                 self.wrong += int(wrong.sum())
         return answer
 
-    def result(self) -> Message:
-        return {"asked": self.asked, "failed": self.failed, "wrong": self.wrong, "reasons": list(self.reasons)}
+    def answer(self, use: Use) -> LoadAnswer:
+        """How it went."""
+        return LoadAnswer(
+            asked=self.asked,
+            failed=self.failed,
+            wrong=self.wrong,
+            reasons=list(self.reasons),
+            wall_ns=use.wall_ns,
+            client_use=use.processor_ns / use.wall_ns,
+        )
+
+
+@dataclass
+class Use:
+    """What a measurement took: wall and processor time of this process."""
+
+    wall_ns: int = 0
+    processor_ns: int = 0
 
 
 @contextmanager
-def measured(channel: Channel) -> Iterator[Message]:
+def measured(tell: Tell) -> Iterator[Use]:
     """Say when the measurement begins and ends, and what this process used in between."""
-    found: Message = {}
-    channel.send({"event": "begin"})
+    found = Use()
+    tell(Moment(moment="begin"))
     begun, processor = time.perf_counter_ns(), time.process_time_ns()
     yield found
-    wall = time.perf_counter_ns() - begun
-    found |= {"wall_ns": wall, "client_use": (time.process_time_ns() - processor) / wall}
-    channel.send({"event": "end"})
+    found.wall_ns = time.perf_counter_ns() - begun
+    found.processor_ns = time.process_time_ns() - processor
+    tell(Moment(moment="end"))

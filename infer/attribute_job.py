@@ -9,28 +9,31 @@ import os
 import shutil
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import Field
 
 from assay.arrays_on_disk import map_array
 from assay.disk import disk_error_in
 from assay.entries import load_target
 from assay.errors import AssayError
 from assay.foreign import said_by
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.job import Nothing, TellingJob
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import RUNTIMES
 from assay.spec import Settings
 from infer.profile.calls import StartRecorder
-from infer.profile.timing import profile_in_turns, time_plainly
+from infer.profile.timing import RecordedOperator, Round, profile_in_turns, time_plainly
 from infer.runtime import Images, Load, ModelFiles, Session
 
 INPUTS = 2
 
 
-class Subject(BaseModel):
+class Subject(Record):
     """One model to attribute the time of.
 
     Attributes:
@@ -40,8 +43,6 @@ class Subject(BaseModel):
         images: .npy file of float32 (count, H, W, C) images; None for zeros, which do for a skeleton.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: str
     model: ModelFiles
     batches: tuple[int, ...]
@@ -49,10 +50,8 @@ class Subject(BaseModel):
     images: Path | None = None
 
 
-class JobRequest(BaseModel):
+class AttributionRequest(Record):
     """Everything one runtime has to do; `seconds` are for one model at one batch size, loading left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     runtime: str
     settings: Settings
@@ -60,34 +59,53 @@ class JobRequest(BaseModel):
     seconds: float
 
 
-def work(message: Message, channel: Channel) -> Message:
+class Figures(Record):
+    """What was measured of one model at one batch size, or why nothing was.
+
+    Attributes:
+        plain_ns: of a model that was timed without a profiler, the median of each burst.
+        rounds, operators: see `infer.profile.timing.Profiled`; empty where nothing was profiled.
+    """
+
+    subject: str
+    batch: int
+    reason: str = ""
+    plain_ns: list[float] = Field(default_factory=list)
+    rounds: list[Round] = Field(default_factory=list)
+    operators: list[RecordedOperator] = Field(default_factory=list)
+
+
+ATTRIBUTE = TellingJob("infer.attribute_job", "attribute", AttributionRequest, Nothing, Figures)
+Tell = Callable[[Figures], None]
+
+
+def work(request: AttributionRequest, tell: Tell) -> Nothing:
     """Pin, import, and do one model after the other; each answer is an event."""
-    request = JobRequest.model_validate(message)
     if request.settings.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, request.settings.cores)
     load = cast("Load", RUNTIMES[request.runtime].load())
     for subject in request.subjects:
-        _do(subject, request, load, channel)
-    return {}
+        _do(subject, request, load, tell)
+    return Nothing()
 
 
-def _do(subject: Subject, request: JobRequest, load: Load, channel: Channel) -> None:
+def _do(subject: Subject, request: AttributionRequest, load: Load, tell: Tell) -> None:
     """Answer every batch of a model, with figures or with the reason why there are none."""
     try:
         session = load(subject.model, request.settings)
     except AssayError as error:
         reason = _reason(error)
         for batch in subject.batches:
-            channel.send({"subject": subject.name, "batch": batch, "reason": reason})
+            tell(Figures(subject=subject.name, batch=batch, reason=reason))
         return
     for batch in subject.batches:
-        answer: Message = {"subject": subject.name, "batch": batch}
+        blank = Figures(subject=subject.name, batch=batch)
         try:
             natives = [session.prepare(images) for images in _inputs(subject, batch)]
-            answer |= _figures(subject, request, session, natives)
+            found = blank.model_copy(update=_figures(subject, request, session, natives))
         except Exception as error:  # noqa: BLE001  any exception of a framework's profiler costs its own cell
-            answer["reason"] = _reason(error)
-        channel.send(answer)
+            found = blank.model_copy(update={"reason": _reason(error)})
+        tell(found)
     session.close()
 
 
@@ -105,20 +123,23 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {said_by(error)}"
 
 
-def _figures(subject: Subject, request: JobRequest, session: Session[object], natives: list[object]) -> Message:
+def _figures(
+    subject: Subject, request: AttributionRequest, session: Session[object], natives: list[object]
+) -> dict[str, object]:
+    """By the field of `Figures`, what was measured."""
     if subject.skeleton:
-        return {"plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds))}
+        return {"plain_ns": time_plainly(session, natives, request.seconds)}
     entry = RUNTIMES[request.runtime]
     if not entry.family.profiler:
         return {
-            "plain_ns": cast("JsonValue", time_plainly(session, natives, request.seconds)),
+            "plain_ns": time_plainly(session, natives, request.seconds),
             "reason": f"there is no reader for a profile of {request.runtime}",
         }
     start = cast("StartRecorder", load_target(entry.name, entry.family.profiler, entry.family.extra))
     folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
     try:
         recorder = start(subject.model, request.settings, session, folder)
-        return cast("Message", profile_in_turns(session, natives, recorder, request.seconds).model_dump(mode="json"))
+        return dict(profile_in_turns(session, natives, recorder, request.seconds))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -134,4 +155,4 @@ def _inputs(subject: Subject, batch: int) -> list[Images]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(work)
+    serve_job(ATTRIBUTE.told_by(work))

@@ -20,7 +20,9 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.job import TellingJob
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import RUNTIMES, installed_versions
 from assay.roofline import Bandwidth, Ceilings, Rate
 
@@ -34,6 +36,22 @@ SIDE = 512  # near the peak already, and short enough to be undisturbed now and 
 TIMES_LAST_LEVEL = 4
 LEAST_MEMORY_ARRAY_BYTES = 64 * 2**20
 CACHES = Path("/sys/devices/system/cpu")
+
+
+class CeilingsRequest(Record):
+    """On how many threads to measure, and on which cores; none leaves the process where it is."""
+
+    threads: int
+    cores: tuple[int, ...]
+
+
+class MeasuringNow(Record):
+    """What is measured now, in words."""
+
+    doing: str
+
+
+CEILINGS = TellingJob("infer.ceilings", "ceilings", CeilingsRequest, Ceilings, MeasuringNow)
 
 
 class Library(Protocol):
@@ -161,14 +179,12 @@ def _repetitions(kernel: Kernel) -> Iterator[float]:
         yield (time.perf_counter() - begun) / calls
 
 
-def _work(request: Message, channel: Channel) -> Message:
+def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
     """Pinning comes first: thread pools take the cores they find when they start."""
-    cores = tuple(cast("list[int]", request["cores"]))
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
-    found = measure_ceilings(cast("int", request["threads"]), cores, lambda what: channel.send({"doing": what}))
-    return cast("Message", found.model_dump(mode="json"))
+    if request.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, request.cores)
+    return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 
 
 if __name__ == "__main__":
-    serve_job(_work)
+    serve_job(CEILINGS.told_by(work))

@@ -8,14 +8,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.serving import serve_job
 from infer import wire
-from infer.asking import Asking, Request, measured
+from infer.asking import Asking, Tell, measured
+from infer.load_jobs import (
+    CLOSED_LOOP,
+    OVERHEAD,
+    SCENARIO,
+    ClosedLoopAnswer,
+    ClosedLoopRequest,
+    LoadAnswer,
+    OverheadRequest,
+)
 from infer.loadgen import scenario
 
 WARM_UP_REQUESTS = 20
@@ -24,7 +32,7 @@ FAILURES_BORNE = 20
 """After so many a client gives up: a server that is gone is not asked a million times."""
 
 
-def closed_loop(request: Request, channel: Channel) -> Message:
+def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:
     """Some clients for some seconds, each asking about the next record when it has the last one's answer."""
     asking = Asking.of(request)
     rows: list[tuple[int, int, int]] = []
@@ -51,7 +59,7 @@ def closed_loop(request: Request, channel: Channel) -> Message:
         thread.start()
     barrier.wait()
     before = wire.statistics(request.target, request.version)
-    with measured(channel) as use:
+    with measured(tell) as use:
         begun = time.perf_counter_ns()
         ends.append(begun + int(request.seconds * 1e9))
         start.set()
@@ -59,20 +67,18 @@ def closed_loop(request: Request, channel: Channel) -> Message:
             thread.join()
     table = np.array(sorted(rows), np.int64).reshape(-1, 3)
     np.savez(request.arrays, begun_ns=table[:, 0] - begun, wire_ns=table[:, 1], client_ns=table[:, 2])
-    return {
-        **asking.result(),
-        **use,
-        "statistics": _grown(before, wire.statistics(request.target, request.version)),
-    }
+    return ClosedLoopAnswer(
+        **dict(asking.answer(use)), statistics=_grown(before, wire.statistics(request.target, request.version))
+    )
 
 
-def overhead(request: Request, channel: Channel) -> Message:
+def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
     """Bursts of single records by the server and by onnxruntime here, in random order within each block."""
     from infer.on_ort_served import open_served  # noqa: PLC0415  a framework, wanted for this alone
 
     asking = Asking.of(request)
     connection = asking.connect()
-    here = open_served(cast("Path", request.model), request.threads, [one.name for one in request.target.outputs])
+    here = open_served(request.model, request.threads, [one.name for one in request.target.outputs])
     random = np.random.default_rng(request.seed)
 
     def served(place: int) -> int:
@@ -90,7 +96,7 @@ def overhead(request: Request, channel: Channel) -> Message:
         for side in sides:
             side(place % len(asking.records))
     found: tuple[list[list[int]], list[list[int]]] = ([], [])
-    with measured(channel) as use:
+    with measured(tell) as use:
         deadline = time.perf_counter() + request.seconds
         while time.perf_counter() < deadline and asking.failed < FAILURES_BORNE:
             places = random.integers(0, len(asking.records), BURST_CALLS)
@@ -98,10 +104,10 @@ def overhead(request: Request, channel: Channel) -> Message:
                 found[side].append([sides[side](int(place)) for place in places])
     connection.close()
     np.savez(request.arrays, served_ns=np.array(found[0]), in_process_ns=np.array(found[1]))
-    return {**asking.result(), **use}
+    return asking.answer(use)
 
 
-def _grown(before: dict[str, Any], after: dict[str, Any]) -> Message | None:
+def _grown(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]] | None:
     """What Triton's counters grew by: nanoseconds and requests of each part; None where it keeps none."""
     if not before or not after:
         return None
@@ -112,15 +118,5 @@ def _grown(before: dict[str, Any], after: dict[str, Any]) -> Message | None:
     }
 
 
-def work(message: Message, channel: Channel) -> Message:
-    """Do what the request says."""
-    request = Request.model_validate(message)
-    if request.do == "closed":
-        return closed_loop(request, channel)
-    if request.do == "overhead":
-        return overhead(request, channel)
-    return scenario(request, Asking.of(request), channel)
-
-
 if __name__ == "__main__":
-    serve_job(work)
+    serve_job(CLOSED_LOOP.told_by(closed_loop), OVERHEAD.told_by(overhead), SCENARIO.told_by(scenario))

@@ -11,13 +11,13 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from assay.errors import FailedError, NotInstalledError
-from assay.jobs import Channel, Message
-from infer.asking import Asking, Request, measured
+from infer.asking import Asking, Tell, measured
+from infer.load_jobs import ScenarioAnswer, ScenarioRequest, Summary
 
 SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 CLIENTS = 16
@@ -28,7 +28,7 @@ SUMMARY_FILE = "mlperf_log_summary.txt"
 Job = list[tuple[int, int]]  # of each sample LoadGen's number and the record's
 
 
-def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
+def scenario(request: ScenarioRequest, tell: Tell) -> ScenarioAnswer:
     """Run one scenario and read LoadGen's summary of it.
 
     Raises:
@@ -41,11 +41,11 @@ def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
         raise NotInstalledError(
             "MLPerf LoadGen is not installed", found=str(error), remedy="pip install 'onnx-assay[serve]'"
         ) from error
-    logs = cast("Path", request.logs)
+    asking, logs = Asking.of(request), request.logs
     logs.mkdir(parents=True, exist_ok=True)
-    clients = 1 if request.do in {"SingleStream", "MultiStream"} else CLIENTS
+    clients = 1 if request.scenario in {"SingleStream", "MultiStream"} else CLIENTS
     most = max(request.target.most_records, 1)
-    batch = {"MultiStream": MULTI_STREAM_SAMPLES, "Offline": most}.get(request.do, 1)
+    batch = {"MultiStream": MULTI_STREAM_SAMPLES, "Offline": most}.get(request.scenario, 1)
     system = _System(loadgen, asking, clients, min(batch, most))
     under_test = loadgen.ConstructSUT(system.issue, lambda: None)
     count = max(len(asking.records), MULTI_STREAM_SAMPLES)  # as many as one query has
@@ -55,13 +55,13 @@ def scenario(request: Request, asking: Asking, channel: Channel) -> Message:
     log_settings = loadgen.LogSettings()
     log_settings.log_output = output
     log_settings.enable_trace = False
-    with measured(channel) as use:
+    with measured(tell) as use:
         loadgen.StartTestWithLogSettings(under_test, library, _settings(loadgen, request), log_settings)
     system.close()
     loadgen.DestroyQSL(library)
     loadgen.DestroySUT(under_test)
-    summary = read_summary(logs / SUMMARY_FILE, MULTI_STREAM_SAMPLES if request.do == "MultiStream" else 1)
-    return {**asking.result(), **use, "summary": cast("Message", summary)}
+    summary = read_summary(logs / SUMMARY_FILE, MULTI_STREAM_SAMPLES if request.scenario == "MultiStream" else 1)
+    return ScenarioAnswer(**dict(asking.answer(use)), summary=summary)
 
 
 class _System:
@@ -98,10 +98,10 @@ class _System:
         connection.close()
 
 
-def _settings(loadgen: Any, request: Request) -> Any:
+def _settings(loadgen: Any, request: ScenarioRequest) -> Any:
     """LoadGen's settings for a run of about so many seconds."""
     found = loadgen.TestSettings()
-    found.scenario = getattr(loadgen.TestScenario, request.do)
+    found.scenario = getattr(loadgen.TestScenario, request.scenario)
     found.mode = loadgen.TestMode.PerformanceOnly
     found.min_duration_ms = int(1000 * request.seconds)
     found.max_duration_ms = int(5000 * request.seconds)
@@ -109,12 +109,12 @@ def _settings(loadgen: Any, request: Request) -> Any:
     found.max_query_count = MOST_QUERIES
     found.qsl_rng_seed = found.sample_index_rng_seed = found.schedule_rng_seed = request.seed
     found.multi_stream_samples_per_query = MULTI_STREAM_SAMPLES
-    if request.do == "Server":
+    if request.scenario == "Server":
         found.server_target_qps = request.rate
         found.server_target_latency_ns = int(1e6 * request.bound_ms)
         found.server_target_latency_percentile = 0.99
         found.max_duration_ms = int(2000 * request.seconds)
-    if request.do == "Offline":
+    if request.scenario == "Offline":
         found.offline_expected_qps = request.rate
         found.min_query_count = 1
     return found
@@ -129,7 +129,7 @@ LATENCIES = {
 RATE = r"(?:Completed samples per second|Samples per second|QPS w/o loadgen overhead)\s*:\s*([\d.e+]+)"
 
 
-def read_summary(path: Path, samples_per_query: int = 1) -> dict[str, str | float]:
+def read_summary(path: Path, samples_per_query: int = 1) -> Summary:
     """LoadGen's verdict, latencies in nanoseconds and samples a second from its summary.
 
     Where it says no rate ("MultiStream"), one query follows the other, and the mean latency gives it.
@@ -148,4 +148,4 @@ def read_summary(path: Path, samples_per_query: int = 1) -> dict[str, str | floa
         raise FailedError(f"LoadGen's summary {path} does not say {', '.join(missing)}", found=text[-500:])
     found = {name: float(match[1]) for name, match in latencies.items() if match}
     per_second = float(rate[1]) if rate else 1e9 * samples_per_query / found["mean_ns"]
-    return {"verdict": verdict[1], **found, "samples_per_second": per_second}
+    return Summary(verdict=verdict[1], samples_per_second=per_second, **found)

@@ -9,7 +9,9 @@ from typing import cast
 
 from assay.entries import load_target
 from assay.errors import InputError, NotInstalledError, needing
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import RUNTIMES
 
 Found = dict[str, str]
@@ -91,16 +93,30 @@ def openvino() -> Found:
     }
 
 
-def work(request: Message, channel: Channel) -> Message:
+class FrameworkRequest(Record):
+    """The library to ask."""
+
+    framework: str
+
+
+class FrameworkFacts(Record):
+    """What a library says of itself."""
+
+    facts: dict[str, str]
+
+
+FRAMEWORK = Job("infer.probe", "framework", FrameworkRequest, FrameworkFacts)
+
+
+def work(request: FrameworkRequest) -> FrameworkFacts:
     """Probe the library named in the request."""
-    del channel
-    name = str(request["framework"])
+    name = request.framework
     known = {family.library: family for family in RUNTIMES.families if family.probe}
     if name not in known:
         raise InputError(f"There is no probe for '{name}'", expected=", ".join(known))
     family = known[name]
     try:
-        return dict(cast("Callable[[], Found]", load_target(name, family.probe))())
+        return FrameworkFacts(facts=cast("Callable[[], Found]", load_target(name, family.probe))())
     except ModuleNotFoundError as error:
         remedy = f"pip install 'onnx-assay[{family.extra}]'" if family.extra else None
         raise NotInstalledError(needing(name, error), remedy=remedy) from error
@@ -108,4 +124,4 @@ def work(request: Message, channel: Channel) -> Message:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(work)
+    serve_job(FRAMEWORK.done_by(work))

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from assay.entries import load_target
 from assay.errors import InputError
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import RUNTIMES
 
 Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -51,16 +53,31 @@ def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
     return found
 
 
-def _work(request: Message, channel: Channel) -> Message:
-    del channel
-    runtime = str(request["runtime"])
+class SpecialRequest(Record):
+    """The runtime to ask."""
+
+    runtime: str
+
+
+class LostNan(Record):
+    """By operator that loses a NaN, which, see `lost_by`."""
+
+    lost: dict[str, str]
+
+
+SPECIAL = Job("infer.special_job", "special", SpecialRequest, LostNan)
+
+
+def work(request: SpecialRequest) -> LostNan:
+    """Ask a runtime, operator by operator."""
+    runtime = request.runtime
     entry = RUNTIMES[runtime]
     if not entry.operators:
         raise InputError(f"The operators of {runtime} cannot be looked at one by one")
     operators = cast("Callable[[str], Mapping[str, Operator]]", load_target(runtime, entry.operators))(runtime)
-    return {"lost": cast("Message", lost_by(operators))}
+    return LostNan(lost=lost_by(operators))
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(_work)
+    serve_job(SPECIAL.done_by(work))

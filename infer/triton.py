@@ -28,7 +28,8 @@ from typing import IO, Self, cast
 from assay import toolenv
 from assay.deployment import Deployment
 from assay.errors import FailedError, NotInstalledError
-from assay.jobs import NO_TELEMETRY, log_tail
+from assay.jobs.logs import log_tail
+from assay.jobs.process import NO_TELEMETRY
 from assay.store import reporting_disk_errors
 from infer.front.contract import Contract
 from infer.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS

@@ -1,14 +1,13 @@
 """One runtime in a process of its own: `python -P -m infer.worker`, commanded in JSON lines by `bench.workers`.
 
-The commands are the methods of `Worker`, by name. The process pins itself to as many cores as it is timed on before it
-imports a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
+The commands are those of `infer.commands`. The process pins itself to as many cores as it is timed on before it imports
+a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import random
 import resource
@@ -22,15 +21,36 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue, TypeAdapter
 
 from assay.arrays_on_disk import map_array
 from assay.errors import InputError
-from assay.jobs import Channel, Message, open_channel, told_of
+from assay.jobs.job import Nothing
+from assay.jobs.serving import serve_commands
 from assay.registry import RUNTIMES
-from assay.spec import Settings
+from infer.commands import (
+    BURST,
+    IMPORT,
+    LOAD,
+    LOGITS,
+    MEMORY,
+    OBSERVE,
+    TIMED,
+    WARM,
+    Burst,
+    Kept,
+    Loaded,
+    Memory,
+    Seen,
+    ToBurst,
+    ToImport,
+    ToKeep,
+    ToLoad,
+    ToPredict,
+    ToWarm,
+    Warmed,
+)
 from infer.observed import Observed
-from infer.runtime import Images, Load, Logits, ModelFiles, Session, device_calls, predict
+from infer.runtime import Images, Load, Logits, Session, device_calls, predict
 
 ROTATED_INPUTS = 4
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
@@ -54,27 +74,25 @@ class Worker:
             raise InputError("The worker has no model yet", expected="the command 'load' first")
         return self._session
 
-    def imports(self, message: Message) -> Message:
-        """Pin and import a runtime with its framework, on `cores` that may be others than it is timed on."""
-        run_on(cast("list[int]", message["cores"]))
-        self._import(str(message["runtime"]))
-        return {}
+    def imports(self, asked: ToImport) -> Nothing:
+        """Pin and import a runtime with its framework."""
+        run_on(asked.cores)
+        self._import(asked.runtime)
+        return Nothing()
 
-    def load(self, message: Message) -> Message:
-        """Pin, import if nothing is imported yet, load. Answers the seconds of each, versions and facts."""
-        settings = TypeAdapter(Settings).validate_python(message["settings"])
-        model = ModelFiles.model_validate(message["model"])
-        run_on(settings.cores)
-        load = self._load or self._import(str(message["runtime"]))
+    def load(self, asked: ToLoad) -> Loaded:
+        """Pin, import if nothing is imported yet, load."""
+        run_on(asked.settings.cores)
+        load = self._load or self._import(asked.runtime)
         begun = time.perf_counter()
-        self._session = load(model, settings)
+        self._session = load(asked.model, asked.settings)
         loaded = time.perf_counter()
-        return {
-            "import_seconds": self._import_seconds,
-            "load_seconds": loaded - begun,
-            "precision": self._session.precision,
-            "facts": cast("Message", self._session.facts | RUNTIMES[str(message["runtime"])].versions()),
-        }
+        return Loaded(
+            import_seconds=self._import_seconds,
+            load_seconds=loaded - begun,
+            precision=self._session.precision,
+            facts=self._session.facts | RUNTIMES[asked.runtime].versions(),
+        )
 
     def _import(self, runtime: str) -> Load:
         begun = time.perf_counter()
@@ -82,17 +100,16 @@ class Worker:
         self._import_seconds = time.perf_counter() - begun
         return self._load
 
-    def warm(self, message: Message) -> Message:
+    def warm(self, asked: ToWarm) -> Warmed:
         """Take up a batch size and call until steady, or for `limit_seconds`.
 
-        Steady is when a window of calls is not faster than the one before by more than 3 %. Answers the nanoseconds
-        of every call, the first one first, and the median of the last window.
+        Steady is when a window of calls is not faster than the one before by more than 3 %.
         """
-        images = map_array(Path(str(message["images"])))
-        self._places = rotation(len(images), cast("int", message["batch"]))
+        images = map_array(asked.images)
+        self._places = rotation(len(images), asked.batch)
         self._inputs = [np.ascontiguousarray(images[place]) for place in self._places]
         self._timed = []
-        deadline = time.perf_counter() + cast("float", message["limit_seconds"])
+        deadline = time.perf_counter() + asked.limit_seconds
         calls = self._host_calls(1)
         last = self._window()
         calls += last
@@ -101,16 +118,15 @@ class Worker:
             calls += last
             if statistics.median(last) > before * (1 - STEADY_CHANGE):
                 break
-        return {"calls_ns": cast("JsonValue", calls), "median_ns": int(statistics.median(last))}
+        return Warmed(calls_ns=calls, median_ns=int(statistics.median(last)))
 
-    def burst(self, message: Message) -> Message:
-        """Time `calls` calls at each boundary after `drop` untimed ones.
+    def burst(self, asked: ToBurst) -> Burst:
+        """Time calls at each boundary after some untimed ones.
 
         Garbage collection is off meanwhile, as in the standard library's timeit. The output of one timed call is
-        kept, so that what was timed can be audited. Answers nanoseconds of each call, the dropped ones too, and of
-        all timed calls together the wall and processor time and how often the system took the processor away.
+        kept, so that what was timed can be audited.
         """
-        calls, drop = cast("int", message["calls"]), cast("int", message["drop"])
+        calls, drop = asked.calls, asked.drop
         kept = random.randrange(calls)  # noqa: S311  a sample, not a secret
         native = [self.session.prepare(images) for images in self._inputs]
         gc.collect()
@@ -126,43 +142,38 @@ class Worker:
             switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
         finally:
             gc.enable()
-        return {
-            "host_ns": cast("JsonValue", host),
-            "device_ns": cast("JsonValue", device),
-            "dropped_ns": cast("JsonValue", dropped),
-            "wall_ns": wall,
-            "processor_ns": processor,
-            "involuntary_switches": switches,
-        }
+        return Burst(
+            host_ns=host,
+            device_ns=device,
+            dropped_ns=dropped,
+            wall_ns=wall,
+            processor_ns=processor,
+            involuntary_switches=switches,
+        )
 
-    def logits(self, message: Message) -> Message:
-        """Compute the logits of the first `count` images, `batch` at a time, and write them to `out` (.npy)."""
-        images = map_array(Path(str(message["images"])))[: cast("int", message["count"])]
-        np.save(str(message["out"]), predict(self.session, images, cast("int", message["batch"])))
-        return {}
+    def logits(self, asked: ToPredict) -> Nothing:
+        """Compute the logits of the first images, and write them."""
+        images = map_array(asked.images)[: asked.count]
+        np.save(asked.out, predict(self.session, images, asked.batch))
+        return Nothing()
 
-    def timed(self, message: Message) -> Message:
-        """Write the outputs kept of timed calls to `out` (.npz): `places` of their images (n,), `logits` (n, classes).
-
-        Answers how many calls they come from.
-        """
+    def timed(self, asked: ToKeep) -> Kept:
+        """Write the outputs kept of timed calls."""
         places = np.concatenate([self._places[which] for which, _ in self._timed])
-        np.savez(str(message["out"]), places=places, logits=np.concatenate([logits for _, logits in self._timed]))
-        return {"calls": len(self._timed)}
+        np.savez(asked.out, places=places, logits=np.concatenate([logits for _, logits in self._timed]))
+        return Kept(calls=len(self._timed))
 
-    def memory(self, message: Message) -> Message:
-        """Answers the highest resident memory so far in MiB."""
-        del message
-        return {"peak_mib": peak_memory_mib()}
+    def memory(self, _: Nothing) -> Memory:
+        """The highest resident memory so far."""
+        return Memory(peak_mib=peak_memory_mib())
 
-    def observe(self, message: Message) -> Message:
-        """Answers where one more call computed and in what; what cannot be seen is said, and no reason to fail."""
-        del message
+    def observe(self, _: Nothing) -> Seen:
+        """Where one more call computed and in what; what cannot be seen is said, and no reason to fail."""
         try:
             found = self.session.observe(self.session.prepare(self._inputs[0]))
         except Exception as error:  # noqa: BLE001  a framework's or a user's, in a call that nothing is measured of
             found = Observed(facts={"not observed": f"{type(error).__name__}: {error}"[:300]})
-        return cast("Message", asdict(found))
+        return Seen.model_validate(asdict(found))
 
     def _window(self) -> list[int]:
         """Calls for 50 ms, at least one, at most 200; nanoseconds of each."""
@@ -213,30 +224,21 @@ def peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def serve(channel: Channel) -> None:
-    """Answer commands until standard input ends. An unforeseen exception ends the process; its traceback is logged."""
+def serve() -> None:
+    """Answer commands until standard input ends."""
     worker = Worker()
-    commands = {
-        "imports": worker.imports,
-        "load": worker.load,
-        "warm": worker.warm,
-        "burst": worker.burst,
-        "logits": worker.logits,
-        "timed": worker.timed,
-        "memory": worker.memory,
-        "observe": worker.observe,
-    }
-    for line in sys.stdin:
-        message = json.loads(line)
-        try:
-            channel.send(commands[message["do"]](message))
-        except Exception as error:
-            told = told_of(error)
-            if told is None:
-                raise
-            channel.send(told)
+    serve_commands(
+        IMPORT.done_by(worker.imports),
+        LOAD.done_by(worker.load),
+        WARM.done_by(worker.warm),
+        BURST.done_by(worker.burst),
+        LOGITS.done_by(worker.logits),
+        TIMED.done_by(worker.timed),
+        MEMORY.done_by(worker.memory),
+        OBSERVE.done_by(worker.observe),
+    )
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve(open_channel())
+    serve()

@@ -71,6 +71,31 @@ def test_only_framework_files_load_a_framework_when_imported(module: str) -> Non
     assert not set(imports(path, at_import_time=True)) & FRAMEWORKS
 
 
+def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
+    """Whoever measures is given a host: only the local one starts processes, and every job says where it runs."""
+    naming, silent = set(), []
+    for path in (ROOT / "bench").rglob("*.py"):
+        tree, name = ast.parse(path.read_text(encoding="utf-8")), str(path.relative_to(ROOT))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("jobs.process"):
+                naming.add(name)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_job":
+                silent += [name] if "host" not in {keyword.arg for keyword in node.keywords} else []
+    assert naming == {"bench/host.py", "bench/cli/main.py"}, "the local host, and the end of the program"
+    assert silent == []
+
+
+def test_what_crosses_between_processes_is_typed() -> None:
+    """Requests, answers and events are records; nothing tells the type checker that something is JSON."""
+    told = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in modules()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if 'cast("JsonValue"' in line or 'cast("Message"' in line
+    ]
+    assert told == []
+
+
 def test_the_store_is_the_only_place_that_finds_or_makes_an_artifact() -> None:
     inside = {"find_artifact", "write_artifact"}
     named = {

@@ -8,28 +8,33 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
-from assay.jobs import Channel, Message, serve_job
+from assay.jobs.files import Written
+from assay.jobs.job import Job, TellingJob
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.registry import FRAMEWORKS
 from assay.results import Training
 from assay.spec import ModelSpec
 from assay.store import artifact_key
 from train.architectures import parameters
 from train.batches import Batches
-from train.data import open_dataset
-from train.loop import Checkpoint, all_logits, train
+from train.data import Dataset, open_dataset
+from train.loop import Checkpoint, Report, TrainingNews, all_logits, train
 from train.metrics import classification_metrics
 from train.recipe import Recipe
 from train.trainer import Trainer
 from train.weights import NORM_EPSILON, Weights, initial_weights, load_weights, save_weights
 
 WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
+SILENCE_SECONDS = 3600.0
+"""It reports twice a second, and not while it compiles or evaluates."""
 PLACES = {"dataset", "start", "out", "unfinished"}
 """Fields of a request that say where things are, and nothing of what comes out."""
 
 
-class TrainingRequest(BaseModel):
+class TrainingRequest(Record):
     """One training, completely.
 
     Attributes:
@@ -42,8 +47,6 @@ class TrainingRequest(BaseModel):
         unfinished: folder that keeps how far it got.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     framework: str
     spec: ModelSpec
     recipe: Recipe
@@ -55,8 +58,8 @@ class TrainingRequest(BaseModel):
     start: Path | None = None
     start_key: str | None = None
     parity_steps: int = 0
-    out: Path
-    unfinished: Path
+    out: Written
+    unfinished: Written
 
     def inputs(self) -> dict[str, JsonValue]:
         """What determines the weights."""
@@ -69,15 +72,20 @@ class TrainingRequest(BaseModel):
         return initial_weights(self.spec, self.seed, self.recipe.convention)
 
 
-def work(message: Message, channel: Channel) -> Message:
-    """Train as requested; the answer is the Training record, or the losses of a parity run."""
-    request = TrainingRequest.model_validate(message)
-    dataset = open_dataset(request.dataset)
-    trainer_class = cast("type[Trainer]", FRAMEWORKS[request.framework].load())
+class Losses(Record):
+    """The loss of each of the first steps."""
+
+    losses: list[float]
+
+
+TRAIN = TellingJob("train.job", "train", TrainingRequest, Training, TrainingNews, silence_seconds=SILENCE_SECONDS)
+FIRST_LOSSES = Job("train.job", "first losses", TrainingRequest, Losses)
+
+
+def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
+    """Train as requested, and keep weights and record."""
+    dataset, batches, trainer_class = _begun(request)
     make_trainer = partial(trainer_class, request.spec, request.recipe, request.first_weights())
-    batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
-    if request.parity_steps:
-        return {"losses": cast("JsonValue", first_losses(make_trainer(), batches, request))}
     key = artifact_key("weights", request.inputs())
     checkpoint = Checkpoint(request.unfinished, key)
     progress, best = train(
@@ -88,7 +96,7 @@ def work(message: Message, channel: Channel) -> Message:
         epochs=request.epochs,
         minutes=request.minutes,
         checkpoint=checkpoint,
-        report=lambda event: channel.send(cast("Message", event)),
+        report=report,
     )
     logits = all_logits(trainer_class(request.spec, request.recipe, best), dataset.test.images)
     metrics = classification_metrics(logits, np.asarray(dataset.test.labels), dataset.classes)
@@ -107,7 +115,27 @@ def work(message: Message, channel: Channel) -> Message:
         test=metrics,
     )
     keep(request, record, best)
-    return cast("Message", record.model_dump(mode="json"))
+    return record
+
+
+def first_losses(request: TrainingRequest) -> Losses:
+    """The losses of the first steps of the schedule a whole training would have."""
+    _, batches, trainer_class = _begun(request)
+    trainer = trainer_class(request.spec, request.recipe, request.first_weights())
+    steps = max(round(request.epochs * batches.in_epoch), request.parity_steps)
+    return Losses(
+        losses=[
+            trainer.step(*batches.batch(step), request.recipe.learning_rate(step, steps))
+            for step in range(request.parity_steps)
+        ]
+    )
+
+
+def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, type[Trainer]]:
+    """The images, whole and in batches, and what trains on them."""
+    dataset = open_dataset(request.dataset)
+    batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
+    return dataset, batches, cast("type[Trainer]", FRAMEWORKS[request.framework].load())
 
 
 def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
@@ -118,15 +146,6 @@ def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
     (request.out / TRAINING_FILE).write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
-def first_losses(trainer: Trainer, batches: Batches, request: TrainingRequest) -> list[float]:
-    """The losses of the first steps of the schedule a whole training would have."""
-    steps = max(round(request.epochs * batches.in_epoch), request.parity_steps)
-    return [
-        trainer.step(*batches.batch(step), request.recipe.learning_rate(step, steps))
-        for step in range(request.parity_steps)
-    ]
-
-
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(work)
+    serve_job(TRAIN.told_by(train_to_the_end), FIRST_LOSSES.done_by(first_losses))

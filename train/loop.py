@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from assay.errors import ArtifactError
+from assay.records import Record
 from assay.results import Epoch
 from assay.store import write_atomically
 from assay.texts_on_disk import read_json
@@ -26,7 +27,24 @@ EVALUATION_BATCH = 128
 SECONDS_BETWEEN_REPORTS = 0.5
 PROBED_STEPS, PROBE_WARMUP = 5, 3
 
-Report = Callable[[dict[str, float | str]], None]
+
+class TrainingStep(Record):
+    """One step of a training that is under way; `left` are the seconds to its end."""
+
+    step: int
+    steps: int
+    loss: float
+    left: float
+
+
+class TrainingNews(Record):
+    """What a training tells: a step now and then, and every evaluation."""
+
+    step: TrainingStep | None = None
+    epoch: Epoch | None = None
+
+
+Report = Callable[[TrainingNews], None]
 
 
 @dataclass
@@ -121,7 +139,7 @@ def train(
     Args:
         epochs: passes over the training split; the schedule covers exactly these.
         minutes: where above 0, the passes are cut beforehand to what this machine does in that time.
-        report: called with {"step", "steps", "loss", "seconds_left"} now and then, and with every evaluation.
+        report: told of a step now and then, and of every evaluation.
 
     Returns:
         How it went, and the weights of the evaluation with the best validation accuracy (of several equal ones,
@@ -143,7 +161,7 @@ def train(
         if progress.best < 0 or _better(epoch, progress.history[progress.best]):
             progress.best, best = len(progress.history) - 1, trainer.weights()
         checkpoint.write(progress, trainer.state(), best)
-        report({"event": "epoch", **epoch.model_dump()})
+        report(TrainingNews(epoch=epoch))
     return progress, best
 
 
@@ -177,7 +195,7 @@ def _one_epoch(
         if now - reported > SECONDS_BETWEEN_REPORTS:
             reported = now
             left = (now - begun) / (step + 1 - first) * (progress.steps - step - 1)
-            report({"event": "step", "step": step + 1, "steps": progress.steps, "loss": loss, "left": left})
+            report(TrainingNews(step=TrainingStep(step=step + 1, steps=progress.steps, loss=loss, left=left)))
     progress.step = last
     validation_loss, accuracy = evaluate(trainer, dataset.validation)
     progress.seconds += time.monotonic() - begun

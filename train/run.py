@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
 
-from assay.jobs import Message, read_answer, run_job
+from assay.jobs.host import Starter
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
 from assay.registry import FRAMEWORKS, installed_versions
 from assay.results import Parity, Training
 from assay.store import Artifact, Store
-from train.job import TRAINING_FILE, TrainingRequest
+from train.job import FIRST_LOSSES, TRAIN, TRAINING_FILE, TrainingRequest
+from train.loop import Report
 
-OnEvent = Callable[[Message], None]
 BEGIN_SECONDS, SECONDS_A_STEP = 1800.0, 60.0
-SILENCE_SECONDS = 3600.0
-"""It reports twice a second, and not while it compiles or evaluates."""
 MINUTES_EXCEEDED = 4
 """So many times the minutes that a training may last: it plans by its first steps, and evaluates beside them."""
 
 
 def train_model(
-    request: TrainingRequest, store: Store, name: str, images: int, log: Path, on_event: OnEvent | None = None
+    request: TrainingRequest, store: Store, name: str, images: int, log: Path, report: Report, *, host: Starter = HERE
 ) -> Training:
     """The training asked for, done now or found finished.
 
     Args:
         store: takes the weights, under the name.
         images: to train on, which its time limit is proportionate to.
+        report: told how it goes.
+        host: where it trains.
 
     Raises:
         AssayError: the training's own error.
@@ -39,15 +39,15 @@ def train_model(
     """
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        message = run_job(
-            "train.job",
-            request.model_copy(update={"out": work}).model_dump(mode="json"),
+        training = run_job(
+            TRAIN,
+            request.model_copy(update={"out": work}),
             log,
             limit_seconds=limit_seconds(request, images),
-            silence_seconds=SILENCE_SECONDS,
-            on_event=on_event,
+            heard=TRAIN.heard_by(report),
+            host=host,
         )
-        return {"test_accuracy": read_answer(Training, message, "train.job").test.accuracy.value}
+        return {"test_accuracy": training.test.accuracy.value}
 
     made_by = installed_versions(FRAMEWORKS[request.framework].packages)
     kept = store.kept("weights", request.inputs(), fill, name=name, single=True, made_by=made_by)
@@ -67,18 +67,21 @@ def training_record(artifact: Artifact) -> Training:
     return artifact.record(Training, TRAINING_FILE)
 
 
-def measure_parity(request: TrainingRequest, frameworks: tuple[str, ...], steps: int, log_folder: Path) -> Parity:
+def measure_parity(
+    request: TrainingRequest, frameworks: tuple[str, ...], steps: int, log_folder: Path, *, host: Starter = HERE
+) -> Parity:
     """Train the same first steps in several frameworks and compare the losses, step by step."""
     losses: dict[str, list[float]] = {}
     for framework in frameworks:
         changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
         answer = run_job(
-            "train.job",
-            changed.model_dump(mode="json"),
+            FIRST_LOSSES,
+            changed,
             log_folder / f"parity-{framework}.log",
             limit_seconds=BEGIN_SECONDS + steps * SECONDS_A_STEP,
+            host=host,
         )
-        losses[framework] = cast("list[float]", answer["losses"])
+        losses[framework] = answer.losses
     return Parity(
         architecture=request.spec.architecture,
         size=request.spec.size,

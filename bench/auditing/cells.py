@@ -40,7 +40,7 @@ def audit_timed(
     """Compare the outputs kept of timed calls with the float64 reference, by cell name: time what you audit.
 
     Args:
-        timed: by cell name, the files that `infer.worker.Worker.timed` wrote, one a process.
+        timed: by cell name, the files of `infer.commands.ToKeep`, one a process.
         reference, natives, precisions: as for `audit_cells`, of all images that calls take turns with.
     """
     exact = load_array(reference)

@@ -17,7 +17,7 @@ from assay.store import file_sha256
 from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
 from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
 from bench.run import Run, Subject
-from export.boundary_job import find_boundary
+from export.boundary_job import BoundaryRequest, find_boundary
 from export.reference import LOGITS, ReferenceRequest, reference_artifact
 from train.batches import normalise
 from train.data import Split
@@ -178,7 +178,8 @@ def _boundary(run: Run, subject: Subject, images: NDArray[np.float32], work: Pat
 
     def fill(place: Path) -> dict[str, JsonValue]:
         run.narrator.tell("pushing images to the decision boundary")
-        margins = find_boundary(subject.weights, start.path, place / "images.npy", place / "job.log")
+        asked = BoundaryRequest(weights=subject.weights, images=start.path, out=place / "images.npy")
+        margins = find_boundary(asked, place / "job.log", host=run.host)
         return {"largest_margin": max(margins)}
 
     found = run.store("references").kept("boundary", inputs, fill, name=name, single=True)
@@ -195,4 +196,4 @@ def _reference(
     run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
 ) -> Path:
     request = ReferenceRequest(subject.weights, inputs.path, framework, dtype, finite)
-    return reference_artifact(request, run.store("references"), run.narrator.bar).file(LOGITS)
+    return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)

@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from assay.audit import ModelAudit
 from assay.registry import RUNTIMES
 from assay.store import TRY_AGAIN, Store
-from bench.fingerprint import fingerprint
 from bench.workers import Candidate
 
 FILE = "audit.json"
@@ -27,11 +26,13 @@ class Identity:
         models: sha256 of weights and ONNX files, by name.
         keys: of the same as artifacts.
         data_hash: of the content of its data set.
+        machine: what it runs on, `assay.fingerprint.Fingerprint.key`.
     """
 
     models: dict[str, str]
     keys: dict[str, str]
     data_hash: str
+    machine: str = ""
 
 
 def determined_by(
@@ -47,7 +48,7 @@ def determined_by(
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
     return {
         "rules": RULES,
-        "machine": fingerprint().key,
+        "machine": identity.machine,
         "models": dict(identity.models),
         "keys": dict(identity.keys),
         "data": identity.data_hash,

@@ -11,7 +11,7 @@ from assay.localisation import Localisation
 from assay.registry import RUNTIMES
 from assay.results import Export
 from bench.run import Run, Subject
-from export.localise_job import find_departures, find_partings
+from export.localise_job import DeparturesRequest, PartingsRequest, find_departures, find_partings
 from export.record import MODEL_FILE
 from export.run import artifact_folder
 
@@ -53,10 +53,15 @@ def _followed(
         return []
     images, layout = run.images(subject.spec.size), export.made_by["layout"]
     log = work / f"localise-{_label(export)}.log"
-    nodes = find_partings(subject.weights, images, file, layout, run.folder / REPRO / _label(export), log)
+    repro = run.folder / REPRO / _label(export)
+    asked = PartingsRequest(weights=subject.weights, images=images, candidate=file, layout=layout, repro=repro)
+    nodes = find_partings(asked, log, host=run.host)
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
-    return nodes if nodes or not (wrong and right) else find_departures(images, file, layout, wrong, right, log)
+    if nodes or not (wrong and right):
+        return nodes
+    further = DeparturesRequest(images=images, file=file, layout=layout, wrong=tuple(wrong), right=right)
+    return find_departures(further, log, host=run.host)
 
 
 def _label(export: Export) -> str:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from assay.audit import Audit, Comparison, InputSet, ModelAudit
 from assay.boxing import Box
 from assay.errors import AssayError
-from assay.jobs import Answer, Message, run_job
+from assay.jobs.host import Starter
+from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.running import run_job
 from assay.named_arrays import read_named
 from assay.registry import RUNTIMES
 from assay.runtimes.ort import CPU
@@ -30,6 +32,8 @@ from bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
 from bench.auditing.pair_guilt import Refused, explained
 from bench.auditing.record import audit_of
 from bench.auditing.runs import Call
+from bench.host import LOCAL
+from export.pair_jobs import RUN, PairAnswer, PairOnInputs, PairToLocalise, PairToRun, RunsOfPair
 
 LIMIT_SECONDS = MOST_SECONDS
 """Of a job, whose steps have limits of their own (`assay.steps`)."""
@@ -51,6 +55,7 @@ class PairRequest:
         call_limit: seconds that one call of a file may take; in proportion to its size where None.
         trusted: the files run outside of their box, see `assay.boxing.Box`.
         without: outputs of both files that are left out.
+        host: where they run.
     """
 
     reference: Path
@@ -62,6 +67,7 @@ class PairRequest:
     trusted: bool = False
     call_limit: float | None = None
     without: tuple[str, ...] = ()
+    host: Starter = LOCAL
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -75,17 +81,16 @@ def audit_pair(request: PairRequest) -> Audit:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
         out = Path(text)
-        message: Message = {
-            "do": "run",
-            "reference": str(request.reference.resolve()),
-            "candidate": str(request.candidate.resolve()),
-            "inputs": None if request.inputs is None else str(request.inputs.resolve()),
-            "dimensions": dict(request.dimensions),
-            "without": list(request.without),
-            "out": text,
-            "runtimes": list(request.runtimes),
-        }
-        answer = _job(request, message, out)
+        pair = PairToRun(
+            reference=request.reference.resolve(),
+            candidate=request.candidate.resolve(),
+            inputs=None if request.inputs is None else request.inputs.resolve(),
+            dimensions=request.dimensions,
+            without=request.without,
+            out=out,
+            runtimes=request.runtimes,
+        )
+        answer = _job(request, out, RUN, pair)
         outputs = _audited_outputs(answer, out)
         edges = _at_the_edges(answer, outputs, out)
         model = _model_audit(request, answer, outputs, edges, out)
@@ -93,14 +98,20 @@ def audit_pair(request: PairRequest) -> Audit:
         if refused or "candidate" in model.missing:
             only = bool(refused) and all(one.inputs.endswith(AT_THE_EDGES) for one in refused)
             used = (out / EDGES if only else out) / INPUTS_FILE
-            given: Message = {"inputs": str(used), "repro": str(request.repro or out / "repro")}
             model = explained(
                 Refused(
                     model=model,
-                    message={**message, **given},
-                    ask=lambda asked: _job(request, asked, out),
-                    runtimes=cast("dict[str, str]", answer["runtimes"]),
-                    failed=list(cast("dict[str, str]", answer["failed"])),
+                    pair=PairOnInputs(
+                        reference=pair.reference,
+                        candidate=pair.candidate,
+                        inputs=used,
+                        out=out,
+                        without=request.without,
+                    ),
+                    repro=request.repro or out / "repro",
+                    ask=partial(_job, request, out),
+                    runtimes=answer.runtimes,
+                    failed=list(answer.failed),
                     outputs=edges if only else outputs,
                     out=out,
                     same_file=request.reference == request.candidate,
@@ -109,15 +120,23 @@ def audit_pair(request: PairRequest) -> Audit:
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
 
 
-def _job(request: PairRequest, message: Message, out: Path) -> Answer:
+def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Asked) -> Answered:
     """A job on the files, in their box."""
     answers = [out]
-    if "repro" in message:
-        answers.append(Path(str(message["repro"])))
+    if isinstance(asked, PairToLocalise):
+        answers.append(asked.repro)
         with reporting_disk_errors(answers[-1]):
             answers[-1].mkdir(parents=True, exist_ok=True)
     with _named_as_given(request):
-        return _run(request, message, out, answers)
+        return run_job(
+            job,
+            asked,
+            out / "job.log",
+            limit_seconds=max(LIMIT_SECONDS, 10 * (request.call_limit or 0)),
+            environment=CPU_ONLY | limits_told(request.call_limit),
+            box=Box(tuple(answers), request.trusted),
+            host=request.host,
+        )
 
 
 @contextmanager
@@ -132,20 +151,9 @@ def _named_as_given(request: PairRequest) -> Iterator[None]:
         raise type(error)(text) from error
 
 
-def _run(request: PairRequest, message: Message, out: Path, answers: list[Path]) -> Answer:
-    return run_job(
-        "export.on_onnx_pair",
-        message,
-        out / "job.log",
-        limit_seconds=max(LIMIT_SECONDS, 10 * (request.call_limit or 0)),
-        environment=CPU_ONLY | limits_told(request.call_limit),
-        box=Box(tuple(answers), request.trusted),
-    )
-
-
-def _audited_outputs(answer: Message, out: Path) -> list[AuditedOutput]:
+def _audited_outputs(answer: RunsOfPair, out: Path) -> list[AuditedOutput]:
     """What every run is held against, by output."""
-    natives = _outputs(cast("dict[str, str]", answer["natives"]), out)
+    natives = _outputs(answer.natives, out)
     deciders = read_deciders(out / DECIDERS_FILE)
     return [
         AuditedOutput(
@@ -160,27 +168,27 @@ def _audited_outputs(answer: Message, out: Path) -> list[AuditedOutput]:
     ]
 
 
-def _at_the_edges(answer: Message, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
+def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
     """The same of the call at the edges, where there was one. Whole numbers that come out of floating-point inputs may
     tie there and are left out.
     """
-    if not answer["edges"]:
+    if answer.edges is None:
         return []
     inputs = read_named(out / EDGES / INPUTS_FILE).values()
     may_tie = not all(is_whole(array.dtype) for array in inputs)
     scales = {one.name: one.tolerance.scale for one in ordinary}
     return [
         replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
-        for one in _audited_outputs(cast("Message", answer["edges"]), out / EDGES)
+        for one in _audited_outputs(answer.edges, out / EDGES)
         if not (one.whole and may_tie)
     ]
 
 
 def _compared(
-    answer: Message, outputs: list[AuditedOutput], out: Path, without: Collection[str] = ()
+    answer: RunsOfPair, outputs: list[AuditedOutput], out: Path, without: Collection[str] = ()
 ) -> list[Comparison]:
     """Every output of every run, without the runs of these names."""
-    subjects = _outputs(cast("dict[str, str]", answer["subjects"]), out)
+    subjects = _outputs(answer.subjects, out)
     return [
         one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
         for one in outputs
@@ -191,26 +199,23 @@ def _compared(
 
 
 def _model_audit(
-    request: PairRequest, answer: Message, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
+    request: PairRequest, answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
 ) -> ModelAudit:
     comparisons = _compared(answer, outputs, out)
-    missing = _missing(cast("dict[str, str]", answer["failed"]), comparisons)
-    if edges:
-        further = cast("Message", answer["edges"])
+    missing = _missing(answer.failed, comparisons)
+    if edges and answer.edges is not None:
         wrong = {one.subject for one in comparisons if not one.passed}  # they need no edges
-        comparisons += _compared(further, edges, out / EDGES, wrong)
-        failed = cast("dict[str, str]", further["failed"])
-        missing |= {f"{run}{AT_THE_EDGES}": why for run, why in failed.items() if run not in missing}
+        comparisons += _compared(answer.edges, edges, out / EDGES, wrong)
+        missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
-        reference=f"the reference file in float64, by {answer['by']}"
-        + (f"; {answer['note']}" if answer["note"] else ""),
-        reference_check=cast("float | None", answer["apart"]),
+        reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
+        reference_check=answer.apart,
         models={
             "reference": file_sha256(request.reference),
             "candidate": file_sha256(request.candidate),
         },
-        inputs=[_input_set(request, one.name, str(answer["made"]), out) for one in (*outputs, *edges)],
+        inputs=[_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
         tolerances=[one.tolerance for one in (*outputs, *edges)],
         comparisons=comparisons,
         missing=missing,

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from assay.audit import ModelAudit
 from assay.errors import AssayError, DiskError
 from assay.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, OPENVINO, OPENVINO_AS_IT_COMES, UNOPTIMISED, Outcome, guilt_of
-from assay.jobs import Answer, Message, read_answer
-from assay.localisation import Localisation, Localised
+from assay.jobs.job import Answered, Asked, Job
+from assay.localisation import Localisation
 from assay.named_arrays import read_named
-from assay.records import Record
 from bench.auditing.guilt import witnesses_in
 from bench.auditing.localise import RUNNERS
 from bench.auditing.outputs import Array, AuditedOutput, as_rows
 from bench.auditing.runs import Call
+from export.pair_jobs import FOLLOW, HEAR, LOCALISE, PairOnInputs, PairToFollow, PairToHear, PairToLocalise
 
-Ask = Callable[[Message], Answer]
 
+class Ask(Protocol):
+    """Runs a job on the files."""
 
-class Heard(Record):
-    """What a job that runs a file in other runtimes answers: files of outputs by runtime; who gave none is missing."""
-
-    files: dict[str, str]
+    def __call__(self, job: Job[Asked, Answered], asked: Asked, /) -> Answered: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Refused:
     """A candidate that did not agree.
 
     Attributes:
-        message: the job's request of the audit, with the inputs that were used and a folder for repros.
+        pair: the files, with the inputs that were used.
+        repro: takes repros.
         ask: runs a job on the files.
         runtimes: what the candidate's runs ran in, by subject.
         failed: subjects that gave nothing.
@@ -42,7 +42,8 @@ class Refused:
     """
 
     model: ModelAudit
-    message: Message
+    pair: PairOnInputs
+    repro: Path
     ask: Ask
     runtimes: Mapping[str, str]
     failed: Sequence[str]
@@ -58,7 +59,7 @@ def explained(one: Refused) -> ModelAudit:
         outcomes.setdefault(UNOPTIMISED, "agrees")
     nodes: list[Localisation] = []
     try:
-        nodes = _asked(one, {"do": "localise"})
+        nodes = one.ask(LOCALISE, PairToLocalise(**dict(one.pair), repro=one.repro)).found
         outcomes[EVALUATOR_IN_FLOAT64] = "differs" if nodes else "agrees"
     except DiskError:
         raise  # the machine's failure, not this one's
@@ -69,18 +70,13 @@ def explained(one: Refused) -> ModelAudit:
     wrong = [name for name in RUNNERS.values() if name in guilt.wrong and outcomes[name] == "differs"]
     if not nodes and wrong and guilt.right:
         try:
-            nodes = _asked(one, {"do": "departures", "wrong": list(wrong), "right": guilt.right})
+            nodes = one.ask(FOLLOW, PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)).found
         except DiskError:
             raise
         except AssayError:  # a runtime does not give what lies inside
             nodes = []
     said = [f"candidate: {guilt.said}"] if guilt.said else []
     return one.model.model_copy(update={"localisations": nodes, "guilt": said})
-
-
-def _asked(one: Refused, more: Message) -> list[Localisation]:
-    answer = one.ask({**one.message, **more})
-    return read_answer(Localised, {"found": answer["found"]}, "export.on_onnx_pair").found
 
 
 def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
@@ -95,12 +91,11 @@ def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
     if not names:
         return {}
     try:
-        answer = one.ask({**one.message, "do": "witness", "runtimes": list(names)})
+        heard = one.ask(HEAR, PairToHear(**dict(one.pair), runtimes=tuple(names))).files
     except DiskError:
         raise
     except AssayError:
         return {}
-    heard = read_answer(Heard, {"files": answer["files"]}, "export.on_onnx_pair").files
     return {name: _judged(one, read_named(one.out / file)) for name, file in heard.items() if name in names}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from assay import __version__
 from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
 from assay.store import write_together
-from bench.machine import environment
+from bench.host import LOCAL, Host
 from bench.report.audit_page import render_audit
 
 
@@ -20,13 +20,15 @@ def audit_of(
     strict_nan: bool = False,
     data: str = "",
     notice: str = "",
+    host: Host = LOCAL,
 ) -> Audit:
-    """The record with its verdict, of this machine and this moment.
+    """The record with its verdict, of a machine and this moment.
 
     Args:
         command: what a reader types to make the audit again.
         seconds: what each part took.
         strict_nan: whether a runtime's own loss of NaN fails the audit.
+        host: where it was made.
         data, notice: whose images they are, and what has to be said beside them.
     """
     reasons = reasons_of(models, strict_nan=strict_nan)
@@ -40,7 +42,7 @@ def audit_of(
         data=data,
         notice=notice,
         command=command,
-        environment=environment(),
+        environment=host.environment(),
         models=models,
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )

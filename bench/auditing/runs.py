@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.spec import Settings
-from bench.machine import usable_cores
+from bench.host import LOCAL, Host
 from bench.workers import Candidate, Worker
 
 TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
@@ -73,6 +73,7 @@ class Plan:
     limit_seconds: float
     split: Inputs | None = None
     served: frozenset[str] = frozenset()
+    host: Host = LOCAL
 
     @property
     def inputs(self) -> tuple[Inputs, ...]:
@@ -82,7 +83,7 @@ class Plan:
     @property
     def threads(self) -> tuple[int, ...]:
         """All, and one where all are more."""
-        return tuple(sorted({1, len(usable_cores())}, reverse=True))
+        return tuple(sorted({1, len(self.host.cores())}, reverse=True))
 
     def whole(self, name: str) -> Call:
         """The run of a whole set."""
@@ -137,7 +138,7 @@ def run_subjects(
         What ran, in the order of the candidates; by label, why a subject did not load or run; and by label the seconds
         that its processes took, which add up to more than the wall shows.
     """
-    cores = usable_cores()[-(MOST_AT_ONCE if plan.device == "cpu" else 1) :]
+    cores = plan.host.cores()[-(MOST_AT_ONCE if plan.device == "cpu" else 1) :]
     free: SimpleQueue[int] = SimpleQueue()
     for core in cores:
         free.put(core)
@@ -213,7 +214,7 @@ class Crew:
         core = self.free.get()
         try:
             with self._worker(candidate, place) as worker:
-                cores = [core] if threads == 1 else usable_cores()[-threads:]
+                cores = [core] if threads == 1 else self.plan.host.cores()[-threads:]
                 precision = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
                 files = self._computed(worker, self.plan.calls(threads, candidate.runtime, precision), place)
         finally:
@@ -242,6 +243,7 @@ class Crew:
             log=place / "worker.log",
             answers=place,
             compile_cache=place / "cache",
+            host=self.plan.host,
         )
         self.workers.add(worker)
         try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 from assay.errors import AssayError, DiskError
-from assay.jobs import run_job
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
+from infer.special_job import SPECIAL, SpecialRequest
 
 LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
-def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, dict[str, str]]:
+def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) -> dict[str, dict[str, str]]:
     """By runtime, its operators that lose a NaN and which one, see `infer.special_job`.
 
     A runtime whose operators cannot be looked at is left out: then nothing explains what it does to NaN.
@@ -24,15 +25,16 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path) -> dict[str, di
         environment = CPU_ONLY if "cpu" in RUNTIMES[name].devices else {}
         try:
             answer = run_job(
-                "infer.special_job",
-                {"runtime": name},
+                SPECIAL,
+                SpecialRequest(runtime=name),
                 logs / f"special-{name}.log",
                 limit_seconds=LIMIT_SECONDS,
                 environment=environment,
+                host=host,
             )
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError:
             continue
-        found[name] = cast("dict[str, str]", answer["lost"])
+        found[name] = answer.lost
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay import __version__
-from assay.jobs import end_all
+from assay.jobs.process import end_all
 from assay.scratch import private_temporary_folder
 from bench.cli.alone import alone_on_this_machine
 from bench.cli.audit import audit

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import cast
 
 from assay.boxing import Box
 from assay.deployment import AUDITED, Deployment, read_deployment
 from assay.errors import ArtifactError
-from assay.jobs import Message, run_job
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
 from bench.deployment.answered import read_answered
 from bench.deployment.check import check_files, check_paths, check_rendered
 from bench.deployment.contents import model_file, warm_up_paths
 from bench.deployment.signature import check_signature
 from bench.deployment.ties import check_version
-from export.contract_check_job import CheckRequest, ModelToCheck
+from bench.host import LOCAL
+from export.contract_check_job import CHECK_SERVED, CheckRequest, ModelToCheck
 
 LIMIT_SECONDS = 300
 
 
-def check_deployment(folder: Path, signed_by: Path | None = None, *, trusted: bool = False) -> Deployment:
+def check_deployment(
+    folder: Path, signed_by: Path | None = None, *, trusted: bool = False, host: Starter = LOCAL
+) -> Deployment:
     """Verify a deployment completely; see `assay.deployment` for what has to be there.
 
     Args:
         signed_by: the public key whose signature it has to have.
         trusted: its models run outside of a box, see `assay.boxing.Box`.
+        host: where they run.
 
     Raises:
         ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
@@ -43,14 +47,14 @@ def check_deployment(folder: Path, signed_by: Path | None = None, *, trusted: bo
         check_signature(folder, signed_by)
     for version in deployment.versions:
         read_answered(folder / AUDITED / str(version.number), deployment)
-    _check_models(folder, deployment, trusted=trusted)
+    _check_models(folder, deployment, host, trusted=trusted)
     for version in deployment.versions:
         check_version(folder, deployment, version)
     check_rendered(folder, deployment)
     return deployment
 
 
-def _check_models(folder: Path, deployment: Deployment, *, trusted: bool) -> None:
+def _check_models(folder: Path, deployment: Deployment, host: Starter, *, trusted: bool) -> None:
     """Every version loads, answers the warm-up, and answers what was audited as it did, where the deployment has that.
 
     In a process of its own.
@@ -72,9 +76,10 @@ def _check_models(folder: Path, deployment: Deployment, *, trusted: bool) -> Non
     )
     with tempfile.TemporaryDirectory(prefix="assay-check-") as text:
         run_job(
-            "export.contract_check_job",
-            cast("Message", request.model_dump(mode="json")),
+            CHECK_SERVED,
+            request,
             Path(text) / "check.log",
             limit_seconds=LIMIT_SECONDS,
             box=Box(trusted=trusted),
+            host=host,
         )

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from assay.arrays_on_disk import load_arrays
 from assay.deployment import MODEL_FILE, MODELS
-from assay.jobs import Message, run_job
+from assay.jobs.job import Asked, TellingJob
+from assay.jobs.running import run_job
 from assay.load import Conditions
-from bench.disturbance import Disturbance, busy_seconds, disturbance
-from bench.machine import telling_variables, usable_cores
+from bench.disturbance import Disturbance
+from bench.host import LOCAL, Host
+from bench.machine import telling_variables
 from bench.serving.audited import Audited
+from infer.load_jobs import (
+    CLOSED_LOOP,
+    OVERHEAD,
+    SCENARIO,
+    ClosedLoopAnswer,
+    ClosedLoopRequest,
+    LoadAnswer,
+    LoadRequest,
+    Moment,
+    OverheadRequest,
+    ScenarioAnswer,
+    ScenarioName,
+    ScenarioRequest,
+)
 from infer.wire import Target, Way
 
-JOB = "infer.load_job"
+LoadAnswered = TypeVar("LoadAnswered", bound=LoadAnswer)
+LoadAnswered_co = TypeVar("LoadAnswered_co", bound=LoadAnswer, covariant=True)
+
 LOOK_SECONDS = 0.25
 LIMIT_SECONDS = 120.0
 CLIENT_VARIABLES = {"GRPC_EXPERIMENTS": "-event_engine_client"}
 """Of the client processes, where the user has not set them. With its event engine gRPC's client reads an answer in a
 thread of its own and wakes the caller: 0.06 ms of a call, measured on 2 cores with grpcio 1.85.1, which are not the
 server's."""
-ScenarioName = Literal["SingleStream", "MultiStream", "Server", "Offline"]
 SCENARIOS: tuple[ScenarioName, ...] = ("SingleStream", "MultiStream", "Server", "Offline")
 
 
@@ -55,10 +71,10 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[LoadAnswered_co]):
     """What one client process found."""
 
-    result: dict[str, Any]
+    result: LoadAnswered_co
     arrays: dict[str, NDArray[np.int64]]
     conditions: Conditions
 
@@ -68,69 +84,88 @@ class Client:
 
     Args:
         work: folder for what they hand over.
+        host: where they run.
     """
 
-    def __init__(self, audited: Audited, folder: Path, target: Target, plan: Plan, work: Path) -> None:
+    def __init__(
+        self, audited: Audited, folder: Path, target: Target, plan: Plan, work: Path, host: Host = LOCAL
+    ) -> None:
         self.audited, self.target, self.plan, self._work = audited, target, plan, work
-        self._seed = 0
+        self._seed, self._host = 0, host
         version = audited.version
         np.save(work / "records.npy", audited.inputs)
         np.save(work / "expected.npy", audited.outputs)
-        self._common: Message = {
-            "target": cast("JsonValue", target.model_dump(mode="json")),
-            "version": str(version.number),
-            "records": str(work / "records.npy"),
-            "expected": str(work / "expected.npy"),
-            "allowed": cast("JsonValue", audited.deployment.allowed(version)),
-            "arrays": str(work / "arrays.npz"),
-            "seconds": plan.seconds,
-            "model": str(folder / MODELS / target.model / str(version.number) / MODEL_FILE),
-            "threads": audited.deployment.threads,
-            "logs": str(work / "loadgen"),
-        }
+        self._model = folder / MODELS / target.model / str(version.number) / MODEL_FILE
 
-    def run(self, do: str, way: Way, **more: JsonValue) -> Run:
+    def closed_loop(self, clients: int) -> Run[ClosedLoopAnswer]:
+        """So many clients at the same time; arguments and errors as for `_run`."""
+        request = ClosedLoopRequest(**dict(self._common(self.plan.way)), clients=clients)
+        return self._run(CLOSED_LOOP, request)
+
+    def overhead(self, way: Way) -> Run[LoadAnswer]:
+        """One client by the server and in its own process."""
+        threads = self.audited.deployment.threads
+        return self._run(OVERHEAD, OverheadRequest(**dict(self._common(way)), model=self._model, threads=threads))
+
+    def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> Run[ScenarioAnswer]:
+        """One of LoadGen's scenarios."""
+        common, logs = dict(self._common(self.plan.way)), self._work / "loadgen"
+        request = ScenarioRequest(**common, scenario=name, rate=rate, bound_ms=bound_ms, logs=logs)
+        return self._run(SCENARIO, request)
+
+    def _common(self, way: Way) -> LoadRequest:
+        """What every kind of load has to know; with a seed of its own."""
+        self._seed += 1
+        version = self.audited.version
+        return LoadRequest(
+            way=way,
+            target=self.target,
+            version=str(version.number),
+            records=self._work / "records.npy",
+            expected=self._work / "expected.npy",
+            allowed=self.audited.deployment.allowed(version),
+            arrays=self._work / "arrays.npz",
+            seconds=self.plan.seconds,
+            seed=self._seed,
+        )
+
+    def _run(self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked) -> Run[LoadAnswered]:
         """One client process to its end.
 
         Raises:
             AssayError: it could not work; a request that fails or is answered wrongly is no error but counted.
         """
-        self._seed += 1
         arrays = self._work / "arrays.npz"
         arrays.unlink(missing_ok=True)
-        cores = usable_cores()
+        cores = self._host.cores()
         seen: dict[str, Disturbance] = {}
-        busy = _busy_cores(cores)
-        request = {**self._common, "do": do, "way": way, "seed": self._seed, **more}
-        result = cast(
-            "dict[str, Any]",
-            run_job(
-                JOB,
-                request,
-                self._work / "log",
-                on_event=lambda event: seen.__setitem__(str(event["event"]), disturbance(cores)),
-                limit_seconds=LIMIT_SECONDS + 10 * self.plan.seconds,
-                environment=CLIENT_VARIABLES | telling_variables(),
-            ),
+        busy = _busy_cores(self._host, cores)
+        result = run_job(
+            job,
+            request,
+            self._work / "log",
+            heard=job.heard_by(lambda told: seen.__setitem__(told.moment, self._host.disturbance(cores))),
+            limit_seconds=LIMIT_SECONDS + 10 * self.plan.seconds,
+            environment=CLIENT_VARIABLES | telling_variables(),
+            host=self._host,
         )
         grown = seen["end"].since(seen["begin"])
         conditions = Conditions(
-            client_use=result["client_use"],
-            stolen_share=None if grown.stolen_seconds is None else grown.stolen_seconds / (result["wall_ns"] / 1e9),
+            client_use=result.client_use,
+            stolen_share=None if grown.stolen_seconds is None else grown.stolen_seconds / (result.wall_ns / 1e9),
             throttle_events=grown.throttle_events,
             others_busy=busy,
         )
         return Run(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
 
-    def repeat(self, do: str, way: Way, **more: JsonValue) -> list[Run]:
+    def repeat(self, one: Callable[[], Run[LoadAnswered]]) -> list[Run[LoadAnswered]]:
         """As many fresh processes as are planned."""
-        return [self.run(do, way, **more) for _ in range(self.plan.processes)]
+        return [one() for _ in range(self.plan.processes)]
 
 
-def _busy_cores(cores: Sequence[int]) -> float | None:
+def _busy_cores(host: Host, cores: Sequence[int]) -> float | None:
     """How many cores are busy now, when nothing of ours is running."""
-    before = busy_seconds(cores)
-    begun = time.monotonic()
+    before, begun = host.disturbance(cores), time.monotonic()
     time.sleep(LOOK_SECONDS)
-    after = busy_seconds(cores)
-    return None if before is None or after is None else (after - before) / (time.monotonic() - begun)
+    busy = host.disturbance(cores).since(before).busy_seconds
+    return None if busy is None else busy / (time.monotonic() - begun)

@@ -6,12 +6,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from assay import __version__
 from assay.errors import FailedError
@@ -20,7 +19,7 @@ from assay.records import Interval
 from bench.intervals import difference_over_processes, ratio_over_processes
 from bench.machine import cores_of_server, environment, telling_variables
 from bench.serving.audited import Audited
-from bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run, ScenarioName
+from bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run
 from bench.serving.load_numbers import (
     KEEPS_UP,
     reasons,
@@ -30,6 +29,7 @@ from bench.serving.load_numbers import (
 )
 from bench.stats import quantile_intervals
 from infer import wire
+from infer.load_jobs import LoadAnswer, ScenarioName
 from infer.triton import PROGRAM
 from infer.wire import Target, Way
 
@@ -79,7 +79,7 @@ def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tel
         server=f"{server.name} {server.version}".strip(),
         server_cores=cores and list(cores),
         way=plan.way,
-        environment=environment() | {"variables": cast("JsonValue", CLIENT_VARIABLES | telling_variables())},
+        environment=environment() | {"variables": dict(CLIENT_VARIABLES | telling_variables())},
         closed_loop=loops,
         overheads=overheads,
         scenarios=scenarios,
@@ -92,16 +92,16 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
     """So many clients, each sending its next request when it has the last one's answer."""
     tell(f"closed loop, {count} client{'s' if count > 1 else ''}")
     way = client.plan.way
-    runs = client.repeat("closed", way, clients=count)
+    runs = client.repeat(partial(client.closed_loop, count))
     samples = samples_of(
         [run.arrays["begun_ns"] for run in runs],
         [run.arrays["wire_ns"] + run.arrays["client_ns"] for run in runs],
     )
-    failed, wrong = _total(runs, "failed"), _total(runs, "wrong")
+    failed, wrong = _failed_and_wrong(runs)
     if not all(len(run.arrays["wire_ns"]) for run in runs):
         raise _no_answers(runs)
     median, p90, p99 = quantile_intervals(samples, (0.5, 0.9, 0.99))
-    counters = [run.result["statistics"] for run in runs]
+    counters = [run.result.statistics for run in runs]
     alone = all(
         one is None or abs(one["success"]["count"] - len(run.arrays["wire_ns"])) <= count
         for one, run in zip(counters, runs, strict=True)
@@ -115,7 +115,7 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
         failed=failed,
         wrong=wrong,
         images_per_second=ratio_over_processes(
-            [len(run.arrays["wire_ns"]) / (run.result["wall_ns"] / 1e9) for run in runs]
+            [len(run.arrays["wire_ns"]) / (run.result.wall_ns / 1e9) for run in runs]
         ),
         median_ms=median,
         p90_ms=p90,
@@ -135,12 +135,12 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
 def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     """One client's records by the server and by onnxruntime in the client, interleaved."""
     tell(f"what the server costs over {way}")
-    runs = client.repeat("overhead", way)
+    runs = client.repeat(partial(client.overhead, way))
     planned = len(runs)
     cost = _cost(runs, planned)
     enough = client.plan.known_to * cost.value
     while cost.high - cost.value > enough and len(runs) < MOST_TIMES * planned:
-        runs.append(client.run("overhead", way))
+        runs.append(client.overhead(way))
         cost = _cost(runs, planned)
     return Overhead(
         way=way,
@@ -148,11 +148,11 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
         served_ms=ratio_over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "served_ns")]),
         in_process_ms=ratio_over_processes([float(np.median(blocks)) for blocks in _blocks(runs, "in_process_ns")]),
         overhead_ms=cost,
-        invalid=reasons(None, [run.conditions for run in runs], _total(runs, "failed"), _total(runs, "wrong")),
+        invalid=reasons(None, [run.conditions for run in runs], *_failed_and_wrong(runs)),
     )
 
 
-def _cost(runs: Sequence[Run], planned: int) -> Interval:
+def _cost(runs: Sequence[Run[LoadAnswer]], planned: int) -> Interval:
     """What the server adds, in ms: of each process the median difference of a block's two medians.
 
     The interval rests on the spread of the planned processes (`bench.stats`), so that it does not matter for it that
@@ -164,7 +164,7 @@ def _cost(runs: Sequence[Run], planned: int) -> Interval:
     return difference_over_processes([float(np.median(served - here)) for served, here in sides], planned)
 
 
-def _blocks(runs: Sequence[Run], side: str) -> list[NDArray[np.float64]]:
+def _blocks(runs: Sequence[Run[LoadAnswer]], side: str) -> list[NDArray[np.float64]]:
     """Of each process the medians of its blocks, in ms."""
     return [np.median(run.arrays[side], axis=1) / 1e6 for run in runs]
 
@@ -174,9 +174,9 @@ def highest_rate(client: Client, most: float, bound_ms: float, tell: Tell) -> Hi
 
     def measure(rate: float) -> RateTried:
         tell(f"{rate:.0f} requests a second, p99 within {bound_ms:.3g} ms?")
-        found = client.run("Server", client.plan.way, rate=rate, bound_ms=bound_ms).result
-        p99_ms, reached = found["summary"]["p99_ns"] / 1e6, found["summary"]["samples_per_second"]
-        clean = not found["failed"] and not found["wrong"]
+        found = client.scenario("Server", rate, bound_ms).result
+        p99_ms, reached = found.summary.p99_ns / 1e6, found.summary.samples_per_second
+        clean = not found.failed and not found.wrong
         return RateTried(rate=rate, p99_ms=p99_ms, holds=clean and p99_ms <= bound_ms and reached >= KEEPS_UP * rate)
 
     return search_rate(measure, 0.7 * most, bound_ms, RATES_TRIED, client.plan.processes)
@@ -185,19 +185,20 @@ def highest_rate(client: Client, most: float, bound_ms: float, tell: Tell) -> Hi
 def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, tell: Tell) -> Scenario:
     """One of LoadGen's scenarios, in fresh processes."""
     tell(f"LoadGen, {name}")
-    runs = client.repeat(name, client.plan.way, rate=rate, bound_ms=bound_ms)
-    summaries = [run.result["summary"] for run in runs]
+    runs = client.repeat(partial(client.scenario, name, rate, bound_ms))
+    summaries = [run.result.summary for run in runs]
     p50, p90, p99 = (
-        ratio_over_processes([one[key] / 1e6 for one in summaries]) for key in ("p50_ns", "p90_ns", "p99_ns")
+        ratio_over_processes([nanoseconds / 1e6 for nanoseconds in of_processes])
+        for of_processes in zip(*((one.p50_ns, one.p90_ns, one.p99_ns) for one in summaries), strict=True)
     )
-    failed, wrong = _total(runs, "failed"), _total(runs, "wrong")
+    failed, wrong = _failed_and_wrong(runs)
     return Scenario(
         name=name,
         processes=len(runs),
-        queries=_total(runs, "asked"),
-        seconds=sum(run.result["wall_ns"] for run in runs) / 1e9,
-        verdicts=[one["verdict"] for one in summaries],
-        samples_per_second=ratio_over_processes([one["samples_per_second"] for one in summaries]),
+        queries=sum(run.result.asked for run in runs),
+        seconds=sum(run.result.wall_ns for run in runs) / 1e9,
+        verdicts=[one.verdict for one in summaries],
+        samples_per_second=ratio_over_processes([one.samples_per_second for one in summaries]),
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
@@ -216,10 +217,10 @@ def _rate_for(name: ScenarioName, highest: HighestRate | None, most: float) -> f
     return most
 
 
-def _total(runs: Sequence[Run], what: str) -> int:
-    return sum(int(run.result[what]) for run in runs)
+def _failed_and_wrong(runs: Sequence[Run[LoadAnswer]]) -> tuple[int, int]:
+    return sum(run.result.failed for run in runs), sum(run.result.wrong for run in runs)
 
 
-def _no_answers(runs: Sequence[Run]) -> FailedError:
-    said = next((reason for run in runs for reason in run.result["reasons"]), None)
+def _no_answers(runs: Sequence[Run[LoadAnswer]]) -> FailedError:
+    said = next((reason for run in runs for reason in run.result.reasons), None)
     return FailedError("The server answered no request", found=said)

@@ -166,7 +166,7 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
     Raises:
         InputError: more are wanted than this process may use.
     """
-    check_cores("--cores asks for more than this process has", wanted or 1)
+    check_cores("--cores asks for more than this process has", wanted or 1, usable_cores())
     return usable_cores()[: wanted or deployment.cores]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -30,7 +29,8 @@ from bench.attribute import Place, attribute_all
 from bench.auditing.record import write_audit
 from bench.conductor import write_results
 from bench.factors import factors_of
-from bench.machine import check_cores, environment, probe_frameworks, usable_cores
+from bench.host import LOCAL, Host, machine_facts
+from bench.machine import check_cores
 from bench.progress import Narrator
 from bench.quiet import say_if_busy
 from bench.schedule import Budget, Measured, measure
@@ -57,15 +57,15 @@ BLOCKS = 10
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
 
 
-def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
+def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
     """Do it all, and write results and samples into the folder.
 
     Raises:
         InputError: the model does not load or run, or nobody says what goes in.
         NotInstalledError: its framework is missing.
     """
-    _check(wanted)
-    work = Work(wanted, folder.resolve(), narrator)
+    _check(wanted, host)
+    work = Work(wanted, folder.resolve(), narrator, host)
     with narrator.showing():
         with work.stage("model", f"Looking at {wanted.location}"):
             brought = bring(work)
@@ -75,9 +75,9 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         group = _group(work, brought.model, files)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
-            look = partial(say_if_busy, group.settings.cores, narrator.note)
+            look = partial(say_if_busy, work.host, group.settings.cores, narrator.note)
             measured = measure(
-                [group], budget, work.store("units"), narrator.tell, again=wanted.again, before_first=look
+                [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
             )
         cells = _cells(work, brought, group, exports, files, measured)
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
@@ -87,6 +87,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
                 wanted.opset,
                 _command_seconds(work),
                 ATTRIBUTION_SHARE * wanted.minutes * 60,
+                host,
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
     results = Results(
@@ -95,16 +96,15 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
         settings=_settings(wanted, brought),
-        environment=environment()
-        | {"frameworks": cast("JsonValue", probe_frameworks(_libraries(brought.model)))}
-        | {"box": cast("JsonValue", work.held or {"none": "--trust was given"})},
+        environment=machine_facts(host, _libraries(brought.model))
+        | {"box": dict(work.held) or {"none": "--trust was given"}},
         data=_data(wanted, brought),
         trainings=[],
         parity=[],
         exports=exports,
         cells=cells,
         comparisons=comparisons_of(cells, measured.samples, measured.planned),
-        selfcheck=stored_selfcheck(work.folder.parent),
+        selfcheck=stored_selfcheck(work.folder.parent, host),
         attributions=attributed.attributions,
         fits=attributed.fits,
         crossovers=[],
@@ -117,12 +117,12 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator) -> Results:
     return results
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: Wanted, host: Host) -> None:
     """
     Raises:
         InputError: more threads than cores, or a runtime that runs no model of a user's.
     """
-    check_cores("--threads asks for more than this process has cores", wanted.threads)
+    check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
     known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
     for name in wanted.runtimes:
         if name not in known and name in RUNTIMES:
@@ -176,7 +176,7 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
         name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
         candidates=(*candidates, theirs(NULL.name, "", native)),
         batches=_batches(wanted, model),
-        settings=Settings(wanted.threads, usable_cores()[-wanted.threads :]),
+        settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
         images=work.folder / "model" / RECORDS_FILE,
     )
 

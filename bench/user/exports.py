@@ -18,10 +18,10 @@ from assay.arrays_on_disk import load_array, map_array
 from assay.boxing import Box
 from assay.disk import folder_beside, put_in_place
 from assay.errors import AssayError, DiskError, FailedError
-from assay.jobs import Answer, Message, read_answer, run_job
-from assay.records import Record
+from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.running import run_job
 from assay.registry import USER_EXPORTERS, installed_versions
-from assay.results import Agreement, Export
+from assay.results import Export
 from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS, limits_told
 from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.ties import Decider, read_deciders
@@ -31,8 +31,17 @@ from bench.user.work import Work
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.run import ENVIRONMENTS
-from export.user_job import GIVEN
-from export.user_probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE, Probed, size_of
+from export.user_job import (
+    CHECK,
+    DECIDERS,
+    DOUBLE,
+    EXPORT,
+    GIVEN,
+    CheckExportRequest,
+    DoubleRequest,
+    RouteRequest,
+)
+from export.user_probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest, size_of
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "export": (240.0, 100.0),
@@ -40,7 +49,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "double": (120.0, EVALUATOR_SLOWER),
     "deciders": (120.0, EVALUATOR_SLOWER),
 }
-"""By command of `export.user_job` the seconds it may take, and how many of the model's own calls beyond them. An export
+"""By job of `export.user_job` the seconds it may take, and how many of the model's own calls beyond them. An export
 imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
 DECIDERS_FILE = "deciders.npz"
 KIND, RECORD = "user-onnx", "record"
@@ -50,17 +59,6 @@ NATIVE_NAMES = {
     "jax": "JAX",
     "onnx": "onnxruntime without optimisations",
 }
-
-
-class Judged(Record):
-    """What a check answers: how a file agrees, why it may not be used, "" where it may, and who is wrong."""
-
-    agreement: list[Agreement]
-    reason: str
-    file_is_right: bool
-    undecided: bool
-    wrong_in: list[str]
-    right_in: str
 
 
 @dataclass(frozen=True)
@@ -115,18 +113,18 @@ def bring(work: Work) -> Brought:
     """
     wanted = work.wanted
     folder = work.folder / "model"
-    message: Message = {
-        "location": cast("JsonValue", wanted.location.model_dump(mode="json")),
-        "shapes": [cast("JsonValue", one.model_dump(mode="json")) for one in wanted.shapes],
-        "dimensions": dict(wanted.dimensions),
-        "inputs": None if wanted.inputs is None else str(wanted.inputs.resolve()),
-        "batches": list(wanted.batches),
-        "without": list(wanted.without),
-    }
     with reporting_disk_errors(folder), folder_beside(folder) as new:
-        answer = _job(work, "export.user_probe", {**message, "folder": str(new)}, "probe", new)
+        request = ProbeRequest(
+            location=wanted.location,
+            shapes=wanted.shapes,
+            dimensions=wanted.dimensions,
+            inputs=None if wanted.inputs is None else wanted.inputs.resolve(),
+            batches=wanted.batches,
+            without=wanted.without,
+            folder=new,
+        )
+        probed = _job(work, PROBE, request, "probe", new)
         put_in_place(new, folder)
-    probed = read_answer(Probed, answer, "export.user_probe")
     work.call_seconds = probed.call_seconds
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
@@ -188,7 +186,7 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         "fingerprint": model.fingerprint,
         "exporter": route,
         "opset": work.wanted.opset,
-        "inputs": [cast("JsonValue", one.model_dump(mode="json")) for one in (*model.inputs, *model.outputs)],
+        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
         "batch": model.batch,
         "whole": model.whole,
         "without": list(model.without),
@@ -200,16 +198,8 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         environment = ENVIRONMENTS / f"{route}.txt"
         if environment.is_file():
             toolenv.ensure(route, environment, work.narrator.bar)
-        message = {
-            "do": "export",
-            "model": cast("JsonValue", model.model_dump(mode="json")),
-            "exporter": route,
-            "opset": work.wanted.opset,
-            "key": key,
-            "folder": str(folder),
-        }
-        answer = _job(work, "export.user_job", message, f"export-{route}", folder)
-        return {RECORD: read_answer(Export, answer, "export.user_job").model_dump(mode="json")}
+        request = RouteRequest(model=model, exporter=route, opset=work.wanted.opset, key=key, folder=folder)
+        return {RECORD: _job(work, EXPORT, request, f"export-{route}", folder).model_dump(mode="json")}
 
     work.narrator.tell(f"exporting by {route}")
     try:
@@ -239,10 +229,10 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
     if brought.exact:
         return brought
     for route, file in files.items():
-        message = _asked_of(brought, file, "double", brought.folder / REFERENCE_FILE)
+        request = _on_records(brought, file, brought.folder / REFERENCE_FILE)
         work.narrator.tell(f"computing the export by {route} in float64")
         try:
-            _job(work, "export.user_job", message, f"double-{route}", brought.folder)
+            _job(work, DOUBLE, request, f"double-{route}", brought.folder)
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
@@ -252,16 +242,12 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
     return _own_reference(brought)
 
 
-def _asked_of(brought: Brought, file: Path, do: str, out: Path) -> Message:
-    """What `export.user_job` is told to compute of an export on the model's records, and where the answer goes."""
-    return {
-        "do": do,
-        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
-        "file": str(file),
-        "records": str(brought.folder / RECORDS_FILE),
-        "native": str(brought.folder / NATIVE_FILE),
-        "out": str(out),
-    }
+def _on_records(brought: Brought, file: Path, out: Path) -> DoubleRequest:
+    """What is computed of an export on the model's records, and where the answer goes."""
+    folder = brought.folder
+    return DoubleRequest(
+        model=brought.model, file=file, records=folder / RECORDS_FILE, native=folder / NATIVE_FILE, out=out
+    )
 
 
 def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
@@ -273,10 +259,10 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
     if not brought.has_whole_outputs or place.exists():
         return False
     for route, file in files.items():
-        message = _asked_of(brought, file, "deciders", place)
+        request = _on_records(brought, file, place)
         work.narrator.tell(f"looking in the export by {route} for what decides its indices")
         try:
-            found = _job(work, "export.user_job", message, f"deciders-{route}", brought.folder)["outputs"]
+            found = _job(work, DECIDERS, request, f"deciders-{route}", brought.folder).outputs
         except AssayError as error:
             work.narrator.note(f"the export by {route} does not show what decides its indices: {error}")
             continue
@@ -296,23 +282,21 @@ def _own_reference(brought: Brought) -> Brought:
 
 def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export:
     """The record with how the file agrees; one that does not has failed."""
-    message: Message = {
-        "do": "check",
-        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
-        "exporter": record.exporter,
-        "file": str(file),
-        "records": str(brought.folder / RECORDS_FILE),
-        "native": str(brought.folder / NATIVE_FILE),
-        "reference": str(brought.folder / REFERENCE_FILE),
-        "exact": brought.exact,
-        "deciders": str(brought.folder / DECIDERS_FILE),
-    }
+    request = CheckExportRequest(
+        model=brought.model,
+        exporter=record.exporter,
+        file=file,
+        records=brought.folder / RECORDS_FILE,
+        native=brought.folder / NATIVE_FILE,
+        reference=brought.folder / REFERENCE_FILE,
+        exact=brought.exact,
+        deciders=brought.folder / DECIDERS_FILE,
+    )
     work.narrator.tell(f"checking the export by {record.exporter}")
     try:
-        answer = _job(work, "export.user_job", message, f"check-{record.exporter}")
+        judged = _job(work, CHECK, request, f"check-{record.exporter}")
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
-    judged = read_answer(Judged, answer, "export.user_job")
     is_right = judged.file_is_right  # then it is timed, and each runtime judged by its own numbers
     found = {"agreement": judged.agreement, "reason": judged.reason, "file_is_right": is_right}
     found |= {"undecided": judged.undecided, "wrong_in": judged.wrong_in, "right_in": judged.right_in}
@@ -329,7 +313,7 @@ def _limit(work: Work, do: str) -> float:
     return max(asked, min(least + large + calls * work.call_seconds, MOST_SECONDS + large))
 
 
-def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -> Answer:
+def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answers: Path) -> Answered:
     """A job that runs the user's code, in its box.
 
     Args:
@@ -337,10 +321,11 @@ def _job(work: Work, module: str, message: Message, name: str, *answers: Path) -
     """
     log = work.folder / "logs" / f"{name}.log"
     return run_job(
-        module,
-        message,
+        job,
+        request,
         log,
-        limit_seconds=_limit(work, str(message.get("do", ""))),
+        limit_seconds=_limit(work, job.name),
         environment=CPU_ONLY | limits_told(work.wanted.call_limit),
         box=Box(answers, work.wanted.trusted, told=work.held.update),
+        host=work.host,
     )

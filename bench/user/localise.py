@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
-
-from pydantic import JsonValue
 
 from assay.audit import AUDIT_FILE, read_audit
 from assay.boxing import Box
 from assay.errors import AssayError, DiskError
 from assay.guilt import EVALUATOR, UNOPTIMISED
-from assay.jobs import Message, read_answer, run_job
-from assay.localisation import Localisation, Localised
+from assay.jobs.running import run_job
+from assay.localisation import Localisation
 from assay.results import Cell, Export
 from assay.steps import EVALUATOR_SLOWER, in_proportion
 from assay.store import reporting_disk_errors
@@ -24,6 +21,7 @@ from export.lacking import lacks_operator
 from export.record import MODEL_FILE
 from export.reference import CPU_ONLY
 from export.user_edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
+from export.user_localise_job import LOCALISE, LocaliseRequest
 from export.user_probe import NATIVE_FILE, RECORDS_FILE
 
 LIMIT_SECONDS = 300.0
@@ -37,8 +35,8 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
         file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
         if brought.model.kind != "onnx" and may_be_wrong(export) and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
-            message = _message(work, brought, export.exporter, file, at_edges=is_wrong_at_edges_alone(export.agreement))
-            found += _asked(work, message, export.exporter)
+            at_edges = is_wrong_at_edges_alone(export.agreement)
+            found += _asked(work, _request(work, brought, export.exporter, file, at_edges=at_edges), export.exporter)
     return found
 
 
@@ -57,9 +55,9 @@ def where_runtimes_go_wrong(
         wrong, right = _wrong_and_right(cells, export)
         if export.status == "ok" and wrong:
             file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
-            message = _message(work, brought, export.exporter, file)
-            message |= {"wrong": cast("JsonValue", wrong), "right": right}
-            found += _asked(work, message, export.exporter)
+            request = _request(work, brought, export.exporter, file)
+            request = request.model_copy(update={"wrong": tuple(wrong), "right": right})
+            found += _asked(work, request, export.exporter)
     return found
 
 
@@ -80,33 +78,32 @@ def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:
     return found
 
 
-def _message(work: Work, brought: Brought, exporter: str, file: Path, *, at_edges: bool = False) -> Message:
-    return {
-        "model": cast("JsonValue", brought.model.model_dump(mode="json")),
-        "file": str(file),
-        "records": str(brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE)),
-        "native": str(brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE)),
-        "repro": str(work.folder / REPRO / exporter),
-        "name": f"{REPRO}/{exporter}",
-    }
+def _request(work: Work, brought: Brought, exporter: str, file: Path, *, at_edges: bool = False) -> LocaliseRequest:
+    return LocaliseRequest(
+        model=brought.model,
+        file=file,
+        records=brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE),
+        native=brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE),
+        repro=work.folder / REPRO / exporter,
+        name=f"{REPRO}/{exporter}",
+    )
 
 
-def _asked(work: Work, message: Message, exporter: str) -> list[Localisation]:
+def _asked(work: Work, request: LocaliseRequest, exporter: str) -> list[Localisation]:
     """What the job finds; nothing, and a note of why, where it cannot follow the model or the file."""
-    place = Path(str(message["repro"]))
-    with reporting_disk_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with reporting_disk_errors(request.repro):
+        request.repro.mkdir(parents=True, exist_ok=True)
     log = work.folder / "logs" / f"localise-{exporter}.log"
     try:
-        answer = run_job(
-            "export.user_localise_job",
-            message,
+        found = run_job(
+            LOCALISE,
+            request,
             log,
             limit_seconds=in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS),
             environment=CPU_ONLY,
-            box=Box((place,), work.wanted.trusted, told=work.held.update),
-        )
-        found = read_answer(Localised, {"found": answer["found"]}, "export.user_localise_job").found
+            box=Box((request.repro,), work.wanted.trusted, told=work.held.update),
+            host=work.host,
+        ).found
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from assay.disk import short_name
 from assay.store import Store
 from assay.user.model import Declared, Location
+from bench.host import LOCAL, Host
 from bench.progress import Narrator
 
 
@@ -52,6 +53,7 @@ class Work:
 
     Attributes:
         folder: takes everything that is made.
+        host: where it is measured.
         seconds: what each stage took.
         call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
         held: what of the box the platform holds, by name.
@@ -60,6 +62,7 @@ class Work:
     wanted: Wanted
     folder: Path
     narrator: Narrator
+    host: Host = LOCAL
     seconds: dict[str, float] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0

@@ -7,8 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
+from assay.records import Record
 from infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
 from infer.runtime import Session, device_calls
 
@@ -17,13 +16,7 @@ WARM_SECONDS, LEAST_WARM_CALLS = 0.3, 3
 ROUNDS, LEAST_ROUNDS = 7, 2
 
 
-class Answer(BaseModel):
-    """Base of what the job answers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Round(Answer):
+class Round(Record):
     """One burst without the profiler and one with it; medians over their calls.
 
     Attributes:
@@ -43,7 +36,7 @@ class Round(Answer):
     calls: int
 
 
-class RecordedOperator(Answer):
+class RecordedOperator(Record):
     """One outermost operator of the calls' common sequence, with the median over calls of its time."""
 
     name: str
@@ -52,7 +45,7 @@ class RecordedOperator(Answer):
     median_ns: float
 
 
-class Profiled(Answer):
+class Profiled(Record):
     """All rounds of one model at one batch size, and its operators in the order they start."""
 
     rounds: list[Round]

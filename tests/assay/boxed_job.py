@@ -9,9 +9,31 @@ import tempfile
 import time
 from pathlib import Path
 
-from assay.jobs import Channel, Message, serve_job
+from pydantic import JsonValue
+
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records import Record
+
+Message = dict[str, JsonValue]
 
 GIB = 1 << 30
+
+
+class BadDeed(Record):
+    """What to do, and with what."""
+
+    do: str
+    more: Message
+
+
+class Done(Record):
+    """What came of it."""
+
+    found: Message
+
+
+BOXED = Job("tests.assay.boxed_job", "deed", BadDeed, Done)
 
 
 def tell(request: Message) -> Message:
@@ -98,10 +120,9 @@ DEEDS = {
 }  # fmt: skip
 
 
-def work(request: Message, channel: Channel) -> Message:
-    del channel
-    return DEEDS[str(request["do"])](request)
+def work(request: BadDeed) -> Done:
+    return Done(found=DEEDS[request.do](request.more))
 
 
 if __name__ == "__main__":
-    serve_job(work)
+    serve_job(BOXED.done_by(work))

@@ -6,70 +6,101 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from assay.errors import InputError
-from assay.jobs import Channel, Message, Process, serve_job
+from assay.jobs.job import TellingJob
+from assay.jobs.process import Process
+from assay.jobs.serving import serve_job
+from assay.records import Record
 from assay.steps import step
 
 
-def count(request: Message, channel: Channel) -> Message:
-    numbers = range(1, int(str(request["to"])) + 1)
+class Deed(Record):
+    """What to do, and with what."""
+
+    do: str
+    to: int = 0
+    seconds: float = 0.0
+    log: Path | None = None
+
+
+class Outcome(Record):
+    """What came of it."""
+
+    sum: int = 0
+    version: str = ""
+
+
+class At(Record):
+    """How far it is, or the process that it started."""
+
+    at: int = 0
+    child: int = 0
+
+
+SMALL = TellingJob("tests.assay.small_job", "deed", Deed, Outcome, At)
+Tell = Callable[[At], None]
+
+
+def count(request: Deed, tell: Tell) -> Outcome:
+    numbers = range(1, request.to + 1)
     for number in numbers:
-        channel.send({"at": number})
-    return {"sum": sum(numbers)}
+        tell(At(at=number))
+    return Outcome(sum=sum(numbers))
 
 
-def print_lines(request: Message, channel: Channel) -> Message:
+def print_lines(request: Deed, tell: Tell) -> Outcome:
     sys.stdout.write("{this is no answer}\n")
     sys.stdout.flush()
     os.write(1, b"{nor is this}\n")
-    return {}
+    return Outcome()
 
 
-def import_onnxruntime(request: Message, channel: Channel) -> Message:
+def import_onnxruntime(request: Deed, tell: Tell) -> Outcome:
     import onnxruntime  # noqa: PLC0415
 
-    return {"version": str(onnxruntime.__version__)}
+    return Outcome(version=onnxruntime.__version__)
 
 
-def refuse(request: Message, channel: Channel) -> Message:
+def refuse(request: Deed, tell: Tell) -> Outcome:
     raise InputError("a bad value", expected="good", found="bad")
 
 
-def crash(request: Message, channel: Channel) -> Message:
+def crash(request: Deed, tell: Tell) -> Outcome:
     os.kill(os.getpid(), signal.SIGSEGV)
-    return {}
+    return Outcome()
 
 
-def hang(request: Message, channel: Channel) -> Message:
+def hang(request: Deed, tell: Tell) -> Outcome:
     time.sleep(600)
-    return {}
+    return Outcome()
 
 
-def linger(request: Message, channel: Channel) -> Message:
+def linger(request: Deed, tell: Tell) -> Outcome:
     """Hang in the second of two steps."""
     with step("The first thing", 60):
-        channel.send({"at": 1})
-    with step("The second thing", float(str(request["seconds"]))):
+        tell(At(at=1))
+    with step("The second thing", request.seconds):
         time.sleep(600)
-    return {}
+    return Outcome()
 
 
-def spin(request: Message, channel: Channel) -> Message:
-    channel.send({})
+def spin(request: Deed, tell: Tell) -> Outcome:
+    tell(At())
     while True:
         pass
 
 
-def parent(request: Message, channel: Channel) -> Message:
+def parent(request: Deed, tell: Tell) -> Outcome:
     """Leave a frozen child behind when killed."""
-    child = Process("tests.assay.small_job", Path(str(request["log"])))
-    child.send({"do": "spin"})
+    child = Process(SMALL.module, request.log or Path("log"))
+    child.send(SMALL.message(Deed(do="spin")))
     child.receive(30)
     child.freeze()
-    channel.send({"child": child.pid})
-    return hang(request, channel)
+    tell(At(child=child.pid))
+    return hang(request, tell)
 
 
 DEEDS = {
@@ -77,7 +108,7 @@ DEEDS = {
     "print": print_lines,
     "onnxruntime": import_onnxruntime,
     "refuse": refuse,
-    "raise": lambda request, channel: {"never": 1 / 0},
+    "raise": lambda request, tell: Outcome(sum=int(1 / 0)),
     "crash": crash,
     "hang": hang,
     "linger": linger,
@@ -87,4 +118,4 @@ DEEDS = {
 
 
 if __name__ == "__main__":
-    serve_job(lambda request, channel: DEEDS[str(request["do"])](request, channel))
+    serve_job(SMALL.told_by(lambda request, tell: DEEDS[request.do](request, tell)))

@@ -14,10 +14,11 @@ import pytest
 
 from assay.boxing import Box, environment_for, is_allowed, settle
 from assay.errors import AssayError, WorkerError
-from assay.jobs import Message, run_job
+from assay.jobs.job import Message
+from assay.jobs.running import run_job
 from assay.processes import below, marked
+from tests.assay.boxed_job import BOXED, BadDeed
 
-JOB = "tests.assay.boxed_job"
 NAMES = (
     "GH_TOKEN", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "OPENAI_API_KEY", "TF_VAR_db_password",
     "TORCH_HUB_TOKEN", "ASSAY_SECRET", "SSH_AUTH_SOCK", "PIP_INDEX_URL", "JAX_CREDENTIALS", "KERAS_API_KEY",
@@ -45,8 +46,9 @@ def boxed(
 ) -> Message:
     held: dict[str, str] = {}
     box = Box(writable, trusted, held.update)
-    answer = run_job(JOB, {"do": do, **more}, folder / "log", limit_seconds=limit_seconds, box=box)  # type: ignore[dict-item]
-    return answer | {"held": held}  # type: ignore[dict-item]
+    asked = BadDeed(do=do, more=more)  # type: ignore[arg-type]
+    answer = run_job(BOXED, asked, folder / "log", limit_seconds=limit_seconds, box=box)
+    return answer.found | {"held": dict(held)}
 
 
 def refused(do: str, folder: Path, *writable: Path, **more: object) -> str:
@@ -191,7 +193,7 @@ def test_a_hard_link_is_not_taken_over(tmp_path: Path) -> None:
 
 def test_a_job_that_is_refused_without_a_box_speaks_of_none(tmp_path: Path) -> None:
     with pytest.raises(AssayError) as caught:
-        run_job(JOB, {"do": "write", "path": "/none/none"}, tmp_path / "log", limit_seconds=60)
+        run_job(BOXED, BadDeed(do="write", more={"path": "/none/none"}), tmp_path / "log", limit_seconds=60)
     assert "--trust" not in str(caught.value)
 
 

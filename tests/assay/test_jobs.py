@@ -14,10 +14,14 @@ import pytest
 
 from assay.box import LOG_BYTES
 from assay.errors import FailedError, InputError, WorkerError
-from assay.jobs import Message, Process, run_job, started
+from assay.jobs.job import Hear, Job, Nothing, TellingJob
+from assay.jobs.process import Process
+from assay.jobs.running import run_job, started
 from assay.processes import below, marked
+from assay.records import Record
+from tests.assay.small_job import SMALL, At, Deed, Outcome
 
-JOB, HOSTILE = "tests.assay.small_job", "tests.assay.hostile_job"
+HOSTILE = "tests.assay.hostile_job"
 LIMIT_SECONDS = 60
 
 
@@ -29,50 +33,61 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("here")
 class TestRunJob:
+    def test_a_request_that_the_job_does_not_know(self, tmp_path: Path) -> None:
+        """As a job of another version of Assay is asked, in an environment of its own."""
+        other = TellingJob(SMALL.module, "another", Deed, Outcome, At)
+        with pytest.raises(FailedError, match="no such job: expected deed"):
+            run_job(other, Deed(do="print"), tmp_path / "log", limit_seconds=60)
+        newer = Job(SMALL.module, "deed", Margins, Outcome)
+        with pytest.raises(FailedError, match="asked for what it does not know"):
+            run_job(newer, Margins(margins=[]), tmp_path / "log", limit_seconds=60)
+
     def test_events_then_the_result(self, tmp_path: Path) -> None:
         events: list[object] = []
-        answer = run_job(JOB, {"do": "count", "to": 3}, tmp_path / "log", limit_seconds=60, on_event=events.append)
-        assert answer == {"sum": 6}
-        assert events == [{"at": 1}, {"at": 2}, {"at": 3}]
+        answer = run_job(
+            SMALL, Deed(do="count", to=3), tmp_path / "log", limit_seconds=60, heard=SMALL.heard_by(events.append)
+        )
+        assert answer == Outcome(sum=6)
+        assert events == [At(at=1), At(at=2), At(at=3)]
 
     def test_what_it_prints_goes_to_the_log_only(self, tmp_path: Path) -> None:
-        assert run_job(JOB, {"do": "print"}, tmp_path / "log", limit_seconds=60) == {}
+        assert run_job(SMALL, Deed(do="print"), tmp_path / "log", limit_seconds=60) == Outcome()
         assert "{this is no answer}" in (tmp_path / "log").read_text()
 
     def test_no_library_in_a_job_may_send_what_it_sees_to_its_maker(self, tmp_path: Path) -> None:
         """ONNX Runtime's package for Linux does, from the moment it is imported, and keeps a database for it."""
         pytest.importorskip("onnxruntime")
         environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        run_job(JOB, {"do": "onnxruntime"}, tmp_path / "log", limit_seconds=60, environment=environment)
+        run_job(SMALL, Deed(do="onnxruntime"), tmp_path / "log", limit_seconds=60, environment=environment)
         assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
     def test_its_own_error_keeps_its_text_and_exit_code(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="a bad value: expected good, found bad") as caught:
-            run_job(JOB, {"do": "refuse"}, tmp_path / "log", limit_seconds=60)
+            run_job(SMALL, Deed(do="refuse"), tmp_path / "log", limit_seconds=60)
         assert caught.value.exit_code == 2
 
     def test_a_traceback_becomes_a_worker_error_with_the_log(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match=r"ended with status 1.*ZeroDivisionError"):
-            run_job(JOB, {"do": "raise"}, tmp_path / "log", limit_seconds=60)
+            run_job(SMALL, Deed(do="raise"), tmp_path / "log", limit_seconds=60)
 
     def test_of_a_traceback_the_error_alone_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError) as caught:
-            run_job(JOB, {"do": "raise"}, tmp_path / "log", limit_seconds=60)
+            run_job(SMALL, Deed(do="raise"), tmp_path / "log", limit_seconds=60)
         assert str(caught.value).endswith("ended with status 1: found ZeroDivisionError: division by zero")
 
     def test_a_crash_names_the_signal(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
-            run_job(JOB, {"do": "crash"}, tmp_path / "log", limit_seconds=60)
+            run_job(SMALL, Deed(do="crash"), tmp_path / "log", limit_seconds=60)
 
     def test_a_hang_is_ended_at_the_limit(self, tmp_path: Path) -> None:
         with pytest.raises(WorkerError, match="did not answer within"):
-            run_job(JOB, {"do": "hang"}, tmp_path / "log", limit_seconds=1)
+            run_job(SMALL, Deed(do="hang"), tmp_path / "log", limit_seconds=1)
 
 
 @pytest.mark.usefixtures("here")
 def test_a_frozen_process_uses_no_processor(tmp_path: Path) -> None:
-    with started(Process(JOB, tmp_path / "log")) as process:
-        process.send({"do": "spin"})
+    with started(Process(SMALL.module, tmp_path / "log")) as process:
+        process.send(SMALL.message(Deed(do="spin")))
         process.receive(30)
         process.freeze()
         before = sum(psutil.Process(process.pid).cpu_times()[:2])
@@ -83,9 +98,10 @@ def test_a_frozen_process_uses_no_processor(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    with started(Process(JOB, tmp_path / "log")) as parent:
-        parent.send({"do": "parent", "log": str(tmp_path / "child")})
-        child = psutil.Process(int(str(parent.receive(30)["child"])))
+    with started(Process(SMALL.module, tmp_path / "log")) as parent:
+        parent.send(SMALL.message(Deed(do="parent", log=tmp_path / "child")))
+        told = At.model_validate(parent.receive(30)["event"])
+        child = psutil.Process(told.child)
         os.kill(parent.pid, signal.SIGKILL)
         assert psutil.wait_procs([child], timeout=10)[1] == []
 
@@ -102,8 +118,24 @@ def mark(here: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     assert below(os.getpid()) <= before
 
 
-def asked(deed: str, log: Path, limit_seconds: float = LIMIT_SECONDS) -> Message:
-    return run_job(HOSTILE, {}, log, limit_seconds=limit_seconds, environment={"ASSAY_DEED": deed})
+class Done(Record):
+    """What a hostile job may say, for once."""
+
+    done: int = 0
+
+
+class Margins(Record):
+    """What it never says."""
+
+    margins: list[float]
+
+
+HOSTILE_JOB = TellingJob(HOSTILE, "deed", Nothing, Done, At)
+
+
+def asked(deed: str, log: Path, limit_seconds: float = LIMIT_SECONDS, heard: Hear | None = None) -> Done:
+    environment = {"ASSAY_DEED": deed}
+    return run_job(HOSTILE_JOB, Nothing(), log, limit_seconds=limit_seconds, environment=environment, heard=heard)
 
 
 @pytest.mark.usefixtures("mark")
@@ -119,8 +151,12 @@ class TestAnswersThatAreNone:
             asked(deed, tmp_path / "log")
 
     def test_a_result_that_is_no_object(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="no result"):
+        with pytest.raises(WorkerError, match="gave an answer that is none"):
             asked("scalar result", tmp_path / "log")
+
+    def test_an_event_that_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="reported what is no event"):
+            asked("flood", tmp_path / "log", heard=HOSTILE_JOB.heard_by(lambda told: None))
 
     @pytest.mark.parametrize("deed", ["no code", "code 77", "list of codes", "no text"])
     def test_an_error_of_no_known_code_is_a_failure(self, deed: str, tmp_path: Path) -> None:
@@ -133,10 +169,10 @@ class TestAnswersThatAreNone:
             asked("status", tmp_path / "log")
 
     def test_an_answer_without_what_is_asked_for(self, tmp_path: Path) -> None:
-        answer = asked("answering grandchild", tmp_path / "log")
-        assert answer["done"] == 1
-        with pytest.raises(WorkerError, match="'margins' in it"):
-            answer["margins"]
+        assert asked("answering grandchild", tmp_path / "log").done == 1
+        other, environment = Job(HOSTILE, "deed", Nothing, Margins), {"ASSAY_DEED": "answering grandchild"}
+        with pytest.raises(WorkerError, match=r"gave an answer that is none.*margins"):
+            run_job(other, Nothing(), tmp_path / "log", limit_seconds=60, environment=environment)
 
     @pytest.mark.parametrize(
         "deed", ["line without end", pytest.param("flood", marks=pytest.mark.slow), "hidden grandchild"]
@@ -146,7 +182,7 @@ class TestAnswersThatAreNone:
             asked(deed, tmp_path / "log", limit_seconds=3)
 
     def test_answers_that_are_closed_while_it_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("assay.jobs.END_SECONDS", 0.5)
+        monkeypatch.setattr("assay.jobs.process.END_SECONDS", 0.5)
         with pytest.raises(WorkerError, match="closed its answers"):
             asked("closed", tmp_path / "log")
 
@@ -188,7 +224,7 @@ def test_what_a_killed_process_started_goes_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("mark")
 def test_the_temporary_folder_of_a_job_is_its_own_and_gone_afterwards(tmp_path: Path) -> None:
-    process = Process(JOB, tmp_path / "log")
+    process = Process(SMALL.module, tmp_path / "log")
     folder = Path(psutil.Process(process.pid).environ()["TMPDIR"])
     assert folder.stat().st_mode & 0o777 == 0o700
     process.kill()

@@ -12,7 +12,7 @@ import pytest
 
 from assay import steps
 from assay.errors import WorkerError
-from assay.jobs import run_job
+from assay.jobs.running import run_job
 from assay.steps import (
     CALL_SECONDS,
     MOST_SECONDS,
@@ -29,6 +29,7 @@ from assay.user.loaded import Loaded
 from assay.user.watched import Watched, slowest_call, watched
 from bench.user.exports import LIMITS, _limit
 from bench.user.work import Wanted, Work
+from tests.assay.small_job import SMALL, At, Deed
 
 
 @pytest.fixture
@@ -47,16 +48,16 @@ def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
     events: list[object] = []
     with heard_by(lambda one: heard.append(one.doing)), pytest.raises(WorkerError) as caught:
         run_job(
-            "tests.assay.small_job",
-            {"do": "linger", "seconds": 0.5},
+            SMALL,
+            Deed(do="linger", seconds=0.5),
             tmp_path / "log",
             limit_seconds=100,
-            on_event=events.append,
+            heard=SMALL.heard_by(events.append),
         )
     assert str(caught.value).startswith("The second thing did not end within 0.5 s and was given up")
     assert "--call-limit" in str(caught.value)
     assert heard == ["The first thing", "", "The second thing", ""]
-    assert events == [{"at": 1}], "a step is no event of the job's"
+    assert events == [At(at=1)], "a step is no event of the job's"
 
 
 def test_what_is_inside_of_a_step_gives_the_rest_of_it_back(told: list[dict[str, Any]]) -> None:

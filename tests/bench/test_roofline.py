@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.jobs import run_job
+from assay.jobs.running import run_job
 from assay.roofline import Bandwidth, Ceilings, GraphWork, Rate
 from bench.machine import usable_cores
 from bench.roofline import bound_of, bounds_of, leanest_works, traffic_of
-from infer.ceilings import cache_capacities
+from infer.ceilings import CEILINGS as CEILINGS_JOB
+from infer.ceilings import CeilingsRequest, cache_capacities
 from tests.bench.report.sample_results import sample_results
 
 
@@ -152,8 +153,7 @@ def test_shared_caches_count_once_and_private_ones_each(tmp_path: Path) -> None:
 def test_a_job_measures_ceilings_in_order(tmp_path: Path) -> None:
     """No bound on the time: only what holds on any machine, whatever else it does."""
     cores = usable_cores()[-1:]
-    answer = run_job("infer.ceilings", {"threads": 1, "cores": list(cores)}, tmp_path / "log", limit_seconds=300)
-    found = Ceilings.model_validate(answer)
+    found = run_job(CEILINGS_JOB, CeilingsRequest(threads=1, cores=cores), tmp_path / "log", limit_seconds=300)
     assert found.cores == cores
     assert {"fp32", "int8"} <= set(found.gflop_s)
     assert found.bandwidths[-1].level == "memory"

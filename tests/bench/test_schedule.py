@@ -20,12 +20,14 @@ from assay.results import read_results
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.study import load_study
-from bench import schedule, starting, trials
+from bench import schedule, trials
 from bench.disturbance import Disturbance
+from bench.host import LocalHost
 from bench.precision import contenders
 from bench.schedule import Budget, Measured, measure
 from bench.trials import BUDGET_SPENT, Group
-from bench.workers import Burst, Candidate, Loaded, Seen, Warmed
+from bench.workers import Candidate
+from infer.commands import Burst, Loaded, Seen, Warmed
 from infer.runtime import ModelFiles
 
 ROOT = Path(__file__).parents[2]
@@ -103,18 +105,27 @@ class Pretender:
         del settings
         label = self.candidate.label
         self.world.wait(published().loads[label])
-        return Loaded(published().imports[label], published().loads[label], "fp32", {})
+        seconds = {"import_seconds": published().imports[label], "load_seconds": published().loads[label]}
+        return Loaded(**seconds, precision="fp32", facts={})
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         self.cell = f"bloodnet/{images.stem}/b{batch}/t1/{self.candidate.label}"
         self.call_seconds = max(published().calls[self.cell], 3e-4)  # so that a burst is few rows
         self.world.wait(min(published().warming[self.cell], limit_seconds))
-        return Warmed([int(self.call_seconds * 1e9)], int(self.call_seconds * 1e9))
+        nanoseconds = int(self.call_seconds * 1e9)
+        return Warmed(calls_ns=[nanoseconds], median_ns=nanoseconds)
 
     def burst(self, calls: int, drop: int) -> Burst:
         each = int(1e9 * self.call_seconds * self.world.slowness * np.exp(self.world.random.normal(0, 0.02)))
         self.world.wait(COMMAND_SECONDS + (2 * calls + drop) * self.call_seconds)
-        return Burst([each] * calls, [each] * calls, [each] * drop, 2 * calls * each, 2 * calls * each, 0)
+        return Burst(
+            host_ns=[each] * calls,
+            device_ns=[each] * calls,
+            dropped_ns=[each] * drop,
+            wall_ns=2 * calls * each,
+            processor_ns=2 * calls * each,
+            involuntary_switches=0,
+        )
 
     def peak_memory_mib(self) -> float:
         self.world.wait(COMMAND_SECONDS)
@@ -130,7 +141,7 @@ class Pretender:
 
     def observe(self) -> Seen:
         self.world.wait(COMMAND_SECONDS + 10 * self.call_seconds)
-        return Seen("cpu", "fp32", "", "", {})
+        return Seen(device="cpu", precision="fp32", computed="", model="", facts={})
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -138,6 +149,17 @@ class Pretender:
 
     def kill(self) -> None:
         self.world.wait(KILL_SECONDS)
+
+
+class QuietHost(LocalHost):
+    """A machine of two cores on which nothing happens."""
+
+    def cores(self) -> tuple[int, ...]:
+        return (0, 1)
+
+    def disturbance(self, cores: Sequence[int]) -> Disturbance:
+        del cores
+        return Disturbance(0.0, 0.0, 0, 0)
 
 
 Timed = Callable[[World, Budget], Measured]
@@ -154,9 +176,8 @@ def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Timed:
         monkeypatch.setattr(schedule, "time", clock)
         monkeypatch.setattr(trials, "time", clock)
         monkeypatch.setattr(trials, "Worker", lambda candidate, **_: Pretender(world, candidate))
-        monkeypatch.setattr(trials, "disturbance", lambda cores: Disturbance(0.0, 0.0, 0, 0))
-        monkeypatch.setattr(starting, "usable_cores", lambda: (0, 1))
-        return measure(groups(tmp_path), budget, Store(tmp_path / f"units-{world.slowness}"), lambda text: None)
+        units = Store(tmp_path / f"units-{world.slowness}")
+        return measure(groups(tmp_path), budget, units, lambda text: None, QuietHost())
 
     return run
 

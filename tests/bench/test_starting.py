@@ -13,7 +13,7 @@ import pytest
 
 from assay.errors import AssayError, WorkerError
 from assay.spec import ModelSpec, Settings
-from bench import starting
+from bench.host import LOCAL
 from bench.machine import usable_cores
 from bench.starting import lanes, start_all
 from bench.workers import Candidate, Worker
@@ -35,7 +35,12 @@ def begun(folder: Path, names: list[str], all_of_them: list[Worker]) -> Iterator
         place = folder / str(number)
         place.mkdir()
         worker = Worker(
-            Candidate(name, "", FILES), limit_seconds=60, log=place / "log", answers=place, compile_cache=place
+            Candidate(name, "", FILES),
+            limit_seconds=60,
+            log=place / "log",
+            answers=place,
+            compile_cache=place,
+            host=LOCAL,
         )
         all_of_them.append(worker)
         yield worker
@@ -61,7 +66,9 @@ def test_all_are_loaded_on_the_cores_of_the_timing_and_a_failure_costs_one(tmp_p
 
     cores = usable_cores()[-1:]
     try:
-        found = start_all(begun(tmp_path, ["null", "ort.cpu", "null"], workers), Settings(1, cores), guard)
+        found = start_all(
+            begun(tmp_path, ["null", "ort.cpu", "null"], workers), Settings(1, cores), usable_cores(), guard
+        )
         assert [worker for worker, _ in found] == [workers[0], workers[2]], "there is no file for ONNX Runtime to load"
         assert [one.partition(":")[0] for one in failed] == ["ort.cpu"]
         assert {tuple(cores_of(worker)) for worker, _ in found} == {(str(cores[0]),)}
@@ -75,8 +82,7 @@ def test_all_are_loaded_on_the_cores_of_the_timing_and_a_failure_costs_one(tmp_p
             worker.kill()
 
 
-def test_no_more_begin_together_than_there_are_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "usable_cores", lambda: (0, 1))
+def test_no_more_begin_together_than_there_are_lanes() -> None:
     told: list[str] = []
 
     class Told:
@@ -108,7 +114,7 @@ def test_no_more_begin_together_than_there_are_lanes(monkeypatch: pytest.MonkeyP
             told.append("one failed")
 
     workers = iter([Told(name) for name in "abcde"])
-    found = start_all(workers, Settings(1, (1,)), guard)  # type: ignore[arg-type]
+    found = start_all(workers, Settings(1, (1,)), (0, 1), guard)  # type: ignore[arg-type]
     assert told == ["a on 1", "b on 0", "a has", "c on 1", "one failed", "d on 1", "b has", "e on 0", "d has", "e has"]
     assert [loaded for _, loaded in found] == ["a on 1", "b on 1", "d on 1", "e on 1"]
 

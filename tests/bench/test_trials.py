@@ -16,6 +16,7 @@ from assay.results import SAMPLE_COLUMNS, Comparison
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.user.model import Location, Tensor, UserModel
+from bench.host import LOCAL
 from bench.schedule import Budget, Measured, measure
 from bench.summary import cells_of, comparisons_of
 from bench.trials import (
@@ -30,7 +31,8 @@ from bench.trials import (
     timed_name,
 )
 from bench.unfinished import mark
-from bench.workers import Burst, Candidate, Seen, Worker
+from bench.workers import Candidate, Worker
+from infer.commands import Burst, Seen
 from infer.runtime import ModelFiles
 from train.weights import initial_weights, save_weights
 
@@ -55,7 +57,7 @@ def group(tmp_path: Path) -> Group:
 
 def unit(group: Group, folder: Path, seconds: float = 600, call: float = 120) -> Unit:
     now = time.monotonic()
-    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call, blocks=5), folder, folder / "cache")
+    return Unit(group, 0, Limits(share=now, end=now + seconds, call=call, blocks=5), folder, folder / "cache", LOCAL)
 
 
 def silent(text: str) -> None:
@@ -139,10 +141,10 @@ def test_finished_units_are_not_measured_again(group: Group, tmp_path: Path) -> 
     told: list[str] = []
     budget = Budget(seconds=60, processes=2, call_seconds=60, blocks=3)
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
-    first = measure([small], budget, Store(tmp_path / "units"), told.append)
+    first = measure([small], budget, Store(tmp_path / "units"), told.append, LOCAL)
     assert first.samples["process"].unique().sort().to_list() == [0, 1]
     told.clear()
-    again = measure([small], budget, Store(tmp_path / "units"), told.append)
+    again = measure([small], budget, Store(tmp_path / "units"), told.append, LOCAL)
     assert told == []
     assert again.samples.equals(first.samples)
     assert again.seconds == first.seconds
@@ -156,7 +158,13 @@ def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, t
     def timed(*, again: bool = False) -> Measured:
         told.clear()
         return measure(
-            [small], budget, Store(tmp_path / "units"), silent, again=again, before_first=lambda: told.append("looked")
+            [small],
+            budget,
+            Store(tmp_path / "units"),
+            silent,
+            LOCAL,
+            again=again,
+            before_first=lambda: told.append("looked"),
         )
 
     first = timed()
@@ -179,7 +187,7 @@ def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_pat
     candidates = (null, eager, Candidate("torch.channels_last", "", eager.model))
     small = Group(group.name, candidates, (1,), group.settings, group.images)
     never = Budget(600, 2, 60, 2, precision=1e-9, most_processes=3)
-    found = measure([small], never, Store(tmp_path / "units"), silent)
+    found = measure([small], never, Store(tmp_path / "units"), silent, LOCAL)
     processes = dict(found.samples.group_by("cell").agg(polars.col("process").n_unique()).iter_rows())
     assert {cell.split("/")[-1]: count for cell, count in processes.items()} == {
         "null": 2,
@@ -188,7 +196,7 @@ def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_pat
     }
     told: list[str] = []
     content = Budget(600, 2, 60, 2, precision=1e9, most_processes=3)
-    assert measure([small], content, Store(tmp_path / "units"), told.append).samples["process"].max() == 1
+    assert measure([small], content, Store(tmp_path / "units"), told.append, LOCAL).samples["process"].max() == 1
     assert told == [], "the first two processes are kept, and no third is wanted"
 
 
@@ -199,7 +207,7 @@ def test_a_clock_that_goes_backwards_is_refused() -> None:
 
 def test_a_spent_budget_skips_and_says_so(group: Group, tmp_path: Path) -> None:
     small = Group(group.name, group.candidates[:2], (1,), group.settings, group.images)
-    found = measure([small], Budget(0.0, 3, 60, 3), Store(tmp_path / "units"), silent)
+    found = measure([small], Budget(0.0, 3, 60, 3), Store(tmp_path / "units"), silent, LOCAL)
     assert found.samples.is_empty()
     assert {fact.reason for fact in found.facts} == {BUDGET_SPENT}
     cells = cells_of([small], found.facts, found.samples, {}, {small.name: "key"})

@@ -13,6 +13,7 @@ from assay.errors import AssayError
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
+from bench.host import LOCAL
 from bench.machine import gpus, usable_cores
 from bench.workers import Candidate, Worker
 from export.run import usable_model
@@ -44,7 +45,14 @@ def candidate(runtime: str, place: Workspace) -> Candidate:
 
 
 def start(one: Candidate, folder: Path) -> Worker:
-    return Worker(one, limit_seconds=LIMIT_SECONDS, log=folder / "log", answers=folder, compile_cache=folder / "cache")
+    return Worker(
+        one,
+        limit_seconds=LIMIT_SECONDS,
+        log=folder / "log",
+        answers=folder,
+        compile_cache=folder / "cache",
+        host=LOCAL,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,17 @@ import pytest
 
 from assay.boxing import Box
 from assay.errors import InputError
-from assay.jobs import run_job
+from assay.jobs.running import run_job
 from assay.registry import RUNTIMES, USER_EXPORTERS
 from assay.spec import ModelSpec, Settings
 from assay.user.agreement import Judge
 from assay.user.model import UserModel, locate, read_shapes
+from bench.host import LOCAL
 from bench.machine import usable_cores
 from bench.workers import Candidate, Worker
 from export.record import MODEL_FILE
-from export.user_probe import Probed
+from export.user_job import CHECK, EXPORT, CheckExportRequest, RouteRequest
+from export.user_probe import PROBE, Probed, ProbeRequest
 from infer.runtime import ModelFiles
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -49,49 +51,41 @@ def probed(
     folder: Path, text: str, shapes: list[str], dimensions: dict[str, int] | None = None, inputs: Path | None = None
 ) -> Probed:
     folder.mkdir(exist_ok=True)
-    message = {
-        "location": locate(text).model_dump(mode="json"),
-        "shapes": [one.model_dump(mode="json") for one in read_shapes(shapes)],
-        "dimensions": dict(dimensions or {}),
-        "inputs": None if inputs is None else str(inputs),
-        "batches": [1, 8],
-        "folder": str(folder),
-    }
-    return Probed.model_validate(
-        run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
+    request = ProbeRequest(
+        location=locate(text),
+        shapes=tuple(read_shapes(shapes)),
+        dimensions=dimensions or {},
+        inputs=inputs,
+        batches=(1, 8),
+        folder=folder,
     )
+    return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
 
 
 def exported(folder: Path, model: UserModel, exporter: str) -> Path:
     place = folder / exporter
     place.mkdir(exist_ok=True)
-    message = {
-        "do": "export",
-        "model": model.model_dump(mode="json"),
-        "exporter": exporter,
-        "opset": 18,
-        "key": "key",
-        "folder": str(place),
-    }
-    record = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
-    assert record["status"] == "ok"
+    request = RouteRequest(model=model, exporter=exporter, opset=18, key="key", folder=place)
+    record = run_job(EXPORT, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
+    assert record.status == "ok"
     return place / MODEL_FILE
 
 
 def checked(folder: Path, model: UserModel, file: Path) -> str:
     """Why the check refuses a file, or ""."""
-    message = {
-        "do": "check",
-        "model": model.model_dump(mode="json"),
-        "exporter": "it",
-        "file": str(file),
-        "exact": True,
-        "deciders": str(folder / "deciders.npz"),
-        **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
-    }
-    answer = run_job("export.user_job", message, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
-    assert answer["agreement"]
-    return str(answer["reason"])
+    request = CheckExportRequest(
+        model=model,
+        exporter="it",
+        file=file,
+        exact=True,
+        deciders=folder / "deciders.npz",
+        records=folder / "records.npy",
+        native=folder / "native.npy",
+        reference=folder / "reference.npy",
+    )
+    answer = run_job(CHECK, request, folder / "log", limit_seconds=LIMIT_SECONDS, box=Box((folder,)))
+    assert answer.agreement
+    return answer.reason
 
 
 def agrees(
@@ -103,7 +97,12 @@ def agrees(
     spec = ModelSpec(model.location.name, 0, model.width, 0)
     one = Candidate(runtime, "", ModelFiles(spec=spec, onnx=onnx, user=model))
     worker = Worker(
-        one, limit_seconds=LIMIT_SECONDS, log=folder / "log", answers=folder, compile_cache=folder / "cache"
+        one,
+        limit_seconds=LIMIT_SECONDS,
+        log=folder / "log",
+        answers=folder,
+        compile_cache=folder / "cache",
+        host=LOCAL,
     )
     try:
         loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))

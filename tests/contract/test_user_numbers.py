@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from assay.errors import AssayError
-from assay.jobs import run_job
+from assay.jobs.running import run_job
 from assay.user.model import locate, read_shapes
-from export.user_probe import Probed
+from export.user_job import DOUBLE, DoubleRequest
+from export.user_probe import PROBE, Probed, ProbeRequest
 from tests.contract.test_user_models import LIMIT_SECONDS, checked, exported
 
 TORCH = """
@@ -112,19 +113,19 @@ def probed(folder: Path, case: Case) -> Probed:
     file = folder / f"{case.framework}_models.py"
     file.write_text(SOURCES[case.framework])
     shapes = read_shapes([case.shape])
-    message = {
-        "location": locate(f"{file}:{case.function}", case.framework).model_dump(mode="json"),
-        "shapes": [one.model_dump(mode="json") for one in shapes] if case.framework != "tf" else [],
-        "dimensions": {},
-        "inputs": None,
-        "batches": [1, 8],
-        "folder": str(folder),
-    }
+    request = ProbeRequest(
+        location=locate(f"{file}:{case.function}", case.framework),
+        shapes=tuple(shapes) if case.framework != "tf" else (),
+        dimensions={},
+        inputs=None,
+        batches=(1, 8),
+        folder=folder,
+    )
     if case.whole:
         drawn = np.random.default_rng(0).integers(case.whole, case.whole + 60, (16, 4)).astype(shapes[0].dtype)
         np.savez(folder / "given.npz", **{shapes[0].name: drawn})
-        message["inputs"] = str(folder / "given.npz")
-    return Probed.model_validate(run_job("export.user_probe", message, folder / "log", limit_seconds=LIMIT_SECONDS))
+        request = request.model_copy(update={"inputs": folder / "given.npz"})
+    return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS)
 
 
 @pytest.mark.slow
@@ -144,13 +145,13 @@ def test_a_wrong_export_is_never_taken_as_the_reference(tmp_path: Path) -> None:
     """Its large output is right, its small one off by less than the rounding of the large one."""
     case = next(one for one in CASES if one.function == "scales")
     model = probed(tmp_path, case).model
-    message = {
-        "do": "double",
-        "model": model.model_dump(mode="json"),
-        "file": str(exported(tmp_path, model, "tf2onnx")),
-        "out": str(tmp_path / "taken.npy"),
-        **{name: str(tmp_path / f"{name}.npy") for name in ("records", "native")},
-    }
+    request = DoubleRequest(
+        model=model,
+        file=exported(tmp_path, model, "tf2onnx"),
+        out=tmp_path / "taken.npy",
+        records=tmp_path / "records.npy",
+        native=tmp_path / "native.npy",
+    )
     with pytest.raises(AssayError, match="output 'phase' in float64 is not the model's own"):
-        run_job("export.user_job", message, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
+        run_job(DOUBLE, request, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
     assert not (tmp_path / "taken.npy").exists()

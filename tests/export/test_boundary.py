@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from export.boundary_job import find_boundary
+from export.boundary_job import BoundaryRequest, find_boundary
 from tests.export.models import Workspace, workspace
 
 IMAGES = 4
@@ -23,7 +23,7 @@ def test_margins_vanish_and_images_stay_images(place: Workspace, tmp_path: Path)
     start, out = tmp_path / "start.npy", tmp_path / "out.npy"
     images = np.random.default_rng(3).uniform(-1, 1, (IMAGES, *place.spec.image_shape)).astype(np.float32)
     np.save(start, images)
-    margins = find_boundary(place.folder / "weights", start, out, tmp_path / "log")
+    margins = find_boundary(BoundaryRequest(weights=place.folder / "weights", images=start, out=out), tmp_path / "log")
     found = np.load(out)
     assert (found.shape, found.dtype) == (images.shape, np.float32)
     assert np.abs(found).max() <= 1
@@ -35,5 +35,6 @@ def test_margins_vanish_and_images_stay_images(place: Workspace, tmp_path: Path)
 
 def test_images_of_another_shape_are_refused(place: Workspace, tmp_path: Path) -> None:
     np.save(tmp_path / "start.npy", np.zeros((2, 8, 8, 3), np.float32))
+    request = BoundaryRequest(weights=place.folder / "weights", images=tmp_path / "start.npy", out=tmp_path / "out.npy")
     with pytest.raises(InputError, match="do not fit"):
-        find_boundary(place.folder / "weights", tmp_path / "start.npy", tmp_path / "out.npy", tmp_path / "log")
+        find_boundary(request, tmp_path / "log")

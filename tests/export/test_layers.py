@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export.localise_job import find_partings
+from export.localise_job import PartingsRequest, find_partings
 from export.on_onnx_localize import partings, read_feeds, source_of, trace
 from export.on_onnx_repro import shows, write_repro
 from export.on_torch_layers import follow
@@ -83,14 +83,14 @@ def test_a_spoiled_export_is_followed_to_its_layer_and_node(bloodnet: Workspace,
     (weight,) = (one for one in model.graph.initializer if one.name == spoiled.input[1])
     weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
     onnx.save(model, tmp_path / "spoiled.onnx")
-    (found,) = find_partings(
-        bloodnet.folder / "weights",
-        bloodnet.folder / "images.npy",
-        tmp_path / "spoiled.onnx",
-        record.made_by["layout"],
-        tmp_path / "study" / "repro",
-        tmp_path / "job.log",
+    request = PartingsRequest(
+        weights=bloodnet.folder / "weights",
+        images=bloodnet.folder / "images.npy",
+        candidate=tmp_path / "spoiled.onnx",
+        layout=record.made_by["layout"],
+        repro=tmp_path / "study" / "repro",
     )
+    (found,) = find_partings(request, tmp_path / "job.log")
     assert found.node == (spoiled.name or spoiled.output[0])
     assert found.layer.startswith("stage2.unit1")
     assert found.repro == "study/repro/0"

@@ -28,6 +28,7 @@ from export import on_onnx_pair
 from export.memory import Appetite, Batches, TooLargeError
 from export.on_onnx_double import evaluate
 from export.on_onnx_exact import exact_of
+from export.pair_jobs import PairToRun
 from export.user_probe import computed_exactly
 
 NUMBERS = 10_000
@@ -120,7 +121,16 @@ def test_fewer_rows_are_taken_where_more_do_not_fit() -> None:
 def test_a_pair_is_drawn_with_fewer_rows_where_more_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_onnx_pair, "exact_of", partial(exact_of, at_most=2 * 9 * A_VALUE))
     onnx.save(chain("n"), tmp_path / "chain.onnx")
-    on_onnx_pair.run_pair(tmp_path / "chain.onnx", tmp_path / "chain.onnx", None, {}, tmp_path, ["no-opt"])
+    on_onnx_pair.run_pair(
+        PairToRun(
+            reference=tmp_path / "chain.onnx",
+            candidate=tmp_path / "chain.onnx",
+            inputs=None,
+            dimensions={},
+            out=tmp_path,
+            runtimes=("no-opt",),
+        )
+    )
     assert read_named(tmp_path / "reference.npz")["y"].shape == (2, NUMBERS)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.jobs import run_job
+from assay.jobs.running import run_job
 from assay.localisation import Localisation
 from assay.user.arrays import record_type
 from assay.user.model import Kind, Location, Tensor, UserModel
-from export.user_localise_job import LocaliseMessage, partings_of
+from export.user_localise_job import LOCALISE, LocaliseRequest, partings_of
 
 RECORDS = 12
 TORCH = """
@@ -41,7 +40,7 @@ FLOORED = {
 
 def message(
     folder: Path, kind: Kind, code: str, file: Path, model: dict[str, Tensor], native: np.ndarray, values: np.ndarray
-) -> LocaliseMessage:
+) -> LocaliseRequest:
     """A model's code, a file, and the model's own outputs, as `compare-model` hands them over."""
     (folder / "model.py").write_text(code, encoding="utf-8")
     location = Location(path=folder / "model.py", form="function", kind=kind, function="build")
@@ -50,7 +49,7 @@ def message(
     records["x"] = values
     np.save(folder / "records.npy", records)
     np.save(folder / "native.npy", native.reshape(len(values), -1))
-    return LocaliseMessage(
+    return LocaliseRequest(
         model=described,
         file=file,
         records=folder / "records.npy",
@@ -60,10 +59,8 @@ def message(
     )
 
 
-def in_a_job(folder: Path, asked: LocaliseMessage) -> list[Localisation]:
-    request = asked.model_dump(mode="json")
-    answer = run_job("export.user_localise_job", request, folder / "log", limit_seconds=300)
-    return [Localisation.model_validate(one) for one in cast("list[object]", answer["found"])]
+def in_a_job(folder: Path, asked: LocaliseRequest) -> list[Localisation]:
+    return run_job(LOCALISE, asked, folder / "log", limit_seconds=300).found
 
 
 def shows(folder: Path, found: Localisation) -> bool:

@@ -24,7 +24,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.disk import OF_THE_DISK, disk_error_in, instead_of, refusal_of
 from assay.errors import DiskError, ExportFailedError, FailedError, InputError, WorkerError
-from assay.jobs import error_from, told_of
+from assay.jobs.running import error_from
+from assay.jobs.serving import told_of
 from tests.bench.test_cli import ASSAY
 
 

@@ -11,11 +11,12 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from assay.audit import Audit
-from assay.jobs import run_job
-from assay.user.model import locate
+from assay.jobs.running import run_job
+from assay.user.model import Location, locate
 from bench.auditing.pair import PairRequest, audit_pair
 from export.on_onnx_localize import localise
-from export.user_probe import Probed
+from export.user_job import CHECK, DECIDERS, CheckExportRequest, DoubleRequest
+from export.user_probe import PROBE, Probed, ProbeRequest
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6
@@ -197,34 +198,13 @@ def test_a_right_file_that_the_optimiser_gets_wrong_is_told_as_right_by_both_com
     assert {one.subject for one in found.models[0].comparisons if one.passed} == {"candidate in onnxruntime, no-opt"}
     assert all("the file is right and onnxruntime, all goes wrong" in str(one) for one in found.models[0].localisations)
     location = locate(str(file))
-    message = {
-        "location": location.model_dump(mode="json"),
-        "shapes": [],
-        "dimensions": {},
-        "inputs": None,
-        "batches": [1],
-        "folder": str(tmp_path),
-    }
-    probed = Probed.model_validate(run_job("export.user_probe", message, tmp_path / "log", limit_seconds=300))
-    checked = run_job(
-        "export.user_job",
-        {
-            "do": "check",
-            "model": probed.model.model_dump(mode="json"),
-            "exporter": "given",
-            "file": str(file),
-            "exact": True,
-            "deciders": str(tmp_path / "deciders.npz"),
-            **{name: str(tmp_path / f"{name}.npy") for name in ("records", "native", "reference")},
-        },
-        tmp_path / "log",
-        limit_seconds=300,
-    )
-    assert checked["file_is_right"]
+    probed = probed_in(tmp_path, location, None)
+    checked = run_job(CHECK, to_check(tmp_path, probed, file, "given"), tmp_path / "log", limit_seconds=300)
+    assert checked.file_is_right
     said = "the file is right (it agrees at level no-opt), ONNX Runtime's optimiser is wrong at level"
-    assert str(checked["reason"]).startswith(f"{said} basic, extended, layout, all: given at level enable_basic")
-    assert checked["wrong_in"] == ["basic", "extended", "layout", "all"]
-    assert checked["right_in"] == "no-opt"
+    assert checked.reason.startswith(f"{said} basic, extended, layout, all: given at level enable_basic")
+    assert checked.wrong_in == ["basic", "extended", "layout", "all"]
+    assert checked.right_in == "no-opt"
     assert found.models[0].guilt == [f"candidate: {said} all"]
 
 
@@ -234,16 +214,29 @@ def test_what_decides_an_index_is_found_by_the_job_and_taken_up_by_the_check(tmp
     x = np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)
     x[3] = [0.5, 0.5, 0, 0, 0, 0]
     np.savez(tmp_path / "inputs.npz", x=x)
-    message = {"location": locate(str(model)).model_dump(mode="json"), "shapes": [], "dimensions": {}, "batches": [1]}
-    message |= {"inputs": str(tmp_path / "inputs.npz"), "folder": str(tmp_path)}
-    probed = Probed.model_validate(run_job("export.user_probe", message, tmp_path / "log", limit_seconds=300))
-    of_model = {"model": probed.model.model_dump(mode="json"), "file": str(file)}
-    places = {name: str(tmp_path / f"{name}.npy") for name in ("records", "native", "reference")}
-    check = {"do": "check", "exporter": "it", "exact": True, "deciders": str(tmp_path / "deciders.npz")}
-    before = run_job("export.user_job", {**check, **of_model, **places}, tmp_path / "log", limit_seconds=300)
-    assert "1 of 8 numbers differ (largest by 1)" in str(before["reason"])
-    asked = {"do": "deciders", "out": str(tmp_path / "deciders.npz"), **of_model}
-    asked |= {name: places[name] for name in ("records", "native")}
-    assert run_job("export.user_job", asked, tmp_path / "log", limit_seconds=300) == {"outputs": ["label"]}
-    after = run_job("export.user_job", {**check, **of_model, **places}, tmp_path / "log", limit_seconds=300)
-    assert after["reason"] == ""
+    probed = probed_in(tmp_path, locate(str(model)), tmp_path / "inputs.npz")
+    check = to_check(tmp_path, probed, file, "it")
+    before = run_job(CHECK, check, tmp_path / "log", limit_seconds=300)
+    assert "1 of 8 numbers differ (largest by 1)" in before.reason
+    asked = DoubleRequest(model=probed.model, file=file, records=check.records, native=check.native, out=check.deciders)
+    assert run_job(DECIDERS, asked, tmp_path / "log", limit_seconds=300).outputs == ["label"]
+    after = run_job(CHECK, check, tmp_path / "log", limit_seconds=300)
+    assert after.reason == ""
+
+
+def probed_in(folder: Path, location: Location, inputs: Path | None) -> Probed:
+    request = ProbeRequest(location=location, shapes=(), dimensions={}, inputs=inputs, batches=(1,), folder=folder)
+    return run_job(PROBE, request, folder / "log", limit_seconds=300)
+
+
+def to_check(folder: Path, probed: Probed, file: Path, exporter: str) -> CheckExportRequest:
+    return CheckExportRequest(
+        model=probed.model,
+        exporter=exporter,
+        file=file,
+        exact=True,
+        deciders=folder / "deciders.npz",
+        records=folder / "records.npy",
+        native=folder / "native.npy",
+        reference=folder / "reference.npy",
+    )

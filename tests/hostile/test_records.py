@@ -12,7 +12,7 @@ from assay.audit import AUDIT_FILE, read_audit
 from assay.choice import CHOICE_FILE, read_choice
 from assay.deployment import DEPLOYMENT_FILE, read_deployment
 from assay.errors import AssayError, InputError, WorkerError
-from assay.jobs import read_answer
+from assay.jobs.job import read_as
 from assay.load import LOAD_FILE, read_load
 from assay.records import Interval
 from assay.results import Export, read_results
@@ -95,7 +95,7 @@ def test_a_value_of_another_type_is_named_by_its_key(reader: str, tmp_path: Path
 
 def test_an_answer_of_a_job_that_is_none_is_told_in_words_of_ours() -> None:
     with pytest.raises(WorkerError, match="value: expected a number, found 'x'"):
-        read_answer(Interval, {"value": "x", "low": 0, "high": 1}, "a.job")
+        read_as(Interval, {"value": "x", "low": 0, "high": 1}, "a.job gave an answer that is none")
 
 
 def test_a_fact_of_an_artifact_that_is_no_record_says_which_folder_to_delete(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.jobs import run_job
-from infer.special_job import lost_by
+from assay.jobs.running import run_job
+from infer.special_job import SPECIAL, SpecialRequest, lost_by
 
 
 def pooled(images: np.ndarray) -> np.ndarray:
@@ -26,13 +26,12 @@ def test_a_single_and_every_nan_are_told_apart() -> None:
 
 
 def test_onnx_runtimes_pool_loses_a_single_nan_and_its_relu_none(tmp_path: Path) -> None:
-    answer = run_job("infer.special_job", {"runtime": "ort.cpu"}, tmp_path / "job.log", limit_seconds=300)
-    assert answer["lost"] == {"max-pooling": "a single NaN"}
+    answer = run_job(SPECIAL, SpecialRequest(runtime="ort.cpu"), tmp_path / "job.log", limit_seconds=300)
+    assert answer.lost == {"max-pooling": "a single NaN"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["torch.eager", "tf.function", "jax.jit", "openvino"])
 def test_every_framework_answers(runtime: str, tmp_path: Path) -> None:
-    answer = run_job("infer.special_job", {"runtime": runtime}, tmp_path / "job.log", limit_seconds=600)
-    assert set(answer) == {"lost"}
-    assert (answer["lost"] == {}) == (runtime == "torch.eager")
+    answer = run_job(SPECIAL, SpecialRequest(runtime=runtime), tmp_path / "job.log", limit_seconds=600)
+    assert (answer.lost == {}) == (runtime == "torch.eager")

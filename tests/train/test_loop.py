@@ -13,7 +13,7 @@ from assay.errors import ArtifactError
 from assay.spec import ModelSpec
 from train.batches import Batches
 from train.data import Dataset, Split
-from train.loop import Checkpoint, Progress, train
+from train.loop import Checkpoint, Progress, TrainingNews, train
 from train.recipe import Recipe
 from train.trainer import STEPS, State
 from train.weights import Weights
@@ -66,11 +66,11 @@ def dataset() -> Dataset:
 def run(folder: Path, *, epochs: float = 6, minutes: float = 0, stop_after: int = 0) -> tuple[Progress, Weights]:
     images, recipe = dataset(), Recipe(batch_size=8)
     start = {"kernel": np.zeros((16, CLASSES), np.float32)}
-    seen: list[object] = []
+    seen: list[TrainingNews] = []
 
-    def report(event: dict[str, float | str]) -> None:
-        seen.append(event)
-        if stop_after and len([e for e in seen if event["event"] == "epoch"]) == stop_after:
+    def report(news: TrainingNews) -> None:
+        seen.append(news)
+        if stop_after and news.epoch and len([one for one in seen if one.epoch]) == stop_after:
             raise KeyboardInterrupt
 
     return train(

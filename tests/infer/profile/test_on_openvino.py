@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from assay.jobs import Message, run_job
+from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
 from bench.layers import aligned
-from infer.attribute_job import JobRequest, Subject
-from infer.profile.timing import RecordedOperator
+from infer.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
 from infer.runtime import ModelFiles
 from tests.export.models import workspace
 
@@ -18,25 +15,24 @@ CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit 
 
 
 @pytest.fixture(scope="module")
-def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Figures:
     place = workspace("bloodnet", tmp_path_factory)
     model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
     subject = Subject(name="bloodnet", model=model, batches=(8,), images=place.folder / "images.npy")
-    request = JobRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
-    answers: list[Message] = []
+    request = AttributionRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
+    answers: list[Figures] = []
     log = tmp_path_factory.mktemp("openvino") / "log"
-    run_job("infer.attribute_job", request.model_dump(mode="json"), log, limit_seconds=600, on_event=answers.append)
+    run_job(ATTRIBUTE, request, log, limit_seconds=600, heard=ATTRIBUTE.heard_by(answers.append))
     return answers[0]
 
 
-def test_the_nodes_together_take_no_longer_than_their_call(answer: dict[str, Any]) -> None:
+def test_the_nodes_together_take_no_longer_than_their_call(answer: Figures) -> None:
     """A wrong unit would be a thousand times off. The two are medians of few calls, which wander on a busy machine."""
-    for one in answer["rounds"]:
-        assert 0 < one["kernel_ns"] <= 2 * one["profiled_ns"]
+    for one in answer.rounds:
+        assert 0 < one.kernel_ns <= 2 * one.profiled_ns
 
 
-def test_every_convolution_is_found_with_its_layer(answer: dict[str, Any]) -> None:
-    operators = [RecordedOperator.model_validate(one) for one in answer["operators"]]
-    found = aligned(operators, ModelSpec("bloodnet", 28, 8), "onnx")
+def test_every_convolution_is_found_with_its_layer(answer: Figures) -> None:
+    found = aligned(answer.operators, ModelSpec("bloodnet", 28, 8), "onnx")
     layers = [one.layer for one in found if one.kind == "Convolution"]
     assert sorted(layers) == sorted(CONVOLUTIONS)

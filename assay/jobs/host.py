@@ -1,0 +1,76 @@
+"""The seam between the conductor and whoever starts processes for it, on this machine or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from assay.boxing import Box
+from assay.errors import AssayError
+from assay.jobs.files import Files
+from assay.jobs.job import Message
+
+
+class Running(Protocol):
+    """A process of a host, which is sent messages and answers with messages."""
+
+    @property
+    def module(self) -> str:
+        """What it runs."""
+
+    def send(self, message: Message, limit_seconds: float) -> None:
+        """Send one message.
+
+        Raises:
+            WorkerError: the process has ended, or did not take it within the limit and was killed.
+        """
+
+    def receive(self, limit_seconds: float) -> Message:
+        """The next message.
+
+        Raises:
+            TimeoutError: there was none within the limit; the process goes on.
+            WorkerError: the process ended, or what it sent is no message and it was killed.
+        """
+
+    def explained(self, error: AssayError) -> AssayError:
+        """An error of the process with what the host knows of its cause: a full disk, what its box forbids."""
+
+    def freeze(self) -> None:
+        """Stop the process where it is; it uses no processor until `thaw`."""
+
+    def thaw(self) -> None:
+        """Let it go on."""
+
+    def kill(self) -> None:
+        """End the process and all that it started, at once."""
+
+    def close(self) -> None:
+        """Let the process end by itself, or kill it where it does not."""
+
+
+class Starter(Files, Protocol):
+    """Whoever starts processes and has files for them: all that running a job takes of a host."""
+
+    def start(
+        self,
+        module: str,
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+        box: Box | None = None,
+    ) -> Running:
+        """Start a module as a process.
+
+        Args:
+            module: to run with `python -P -m`.
+            log: file that takes everything the process prints, the conductor's path of it.
+            environment: variables to set beside the conductor's own.
+            python: the interpreter, the conductor's own by default.
+            box: what it may do, where it runs somebody else's code.
+
+        Raises:
+            DiskError: there is no room for what it writes.
+        """

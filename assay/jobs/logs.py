@@ -1,0 +1,31 @@
+"""The end of what a process printed, for the error that it ended with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.foreign import cleaned, shortened
+
+LINES_SHOWN = 15
+TAIL_BYTES, CHARACTERS = 65_536, 1500
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a process's log, on one line; nothing where somebody has removed it."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = (cleaned(line) for line in _without_traceback(lines)[-LINES_SHOWN:])
+    return shortened(" | ".join(line for line in said if line), CHARACTERS)
+
+
+def _without_traceback(lines: list[str]) -> list[str]:
+    """The lines of a log, with nothing of a traceback but its end: the error; where it came from is in the log."""
+    begins = [place for place, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not begins:
+        return lines
+    after = next((place for place in range(begins[-1] + 1, len(lines)) if lines[place][:1].strip()), len(lines))
+    return [line for line in lines[: begins[0]] if line[:1].strip()] + lines[after:]

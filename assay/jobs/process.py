@@ -1,0 +1,303 @@
+"""A process of this machine that answers in JSON lines, and ends with all that it starts.
+
+What it says is not believed: a line may be no JSON, too long, never end, or be something else than a message, and
+what it started may hide. Each is one `WorkerError`, within the limit, and nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+from assay.box import MARK
+from assay.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
+from assay.disk import instead_of
+from assay.errors import AssayError, DiskError, WorkerError
+from assay.jobs.job import Message, read_as
+from assay.jobs.logs import log_tail
+from assay.processes import end_marked, end_tree
+from assay.records import Record
+from assay.store import reporting_disk_errors
+
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+"""What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
+keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
+LINE_BYTES = 16 << 20
+"""Of one message; what is larger goes by file."""
+MOST_WAITING = 1000
+"""Messages that nobody has taken yet."""
+SEND_SECONDS, START_SECONDS, END_SECONDS = 60.0, 60.0, 10.0
+
+
+class Begun(Record):
+    """The first line of every process: its number, and what of its box the platform holds, by name."""
+
+    started: int
+    box: dict[str, str]
+
+
+class Process:
+    """The conductor's side of a process that answers in JSON lines, and ends with all that it starts.
+
+    Args:
+        module: the module to run with `python -P -m`, below the process of `assay.box`.
+        log: file that takes everything the process prints, at most 20 MB of it.
+        environment: variables to set beside the conductor's own.
+        python: the interpreter, this one by default.
+        box: what it may do, where it runs somebody else's code.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+        box: Box | None = None,
+    ) -> None:
+        self.module, self.log, self.box = module, log, box
+        self._group, self._has_started = 0, threading.Event()
+        self._over = threading.Event()
+        self._mark = secrets.token_hex(16)
+        with reporting_disk_errors(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            stream = log.open("w+b")
+        with stream:
+            with reporting_disk_errors(Path(tempfile.gettempdir())):
+                self._scratch = Path(tempfile.mkdtemp(prefix="assay-job-"))
+            variables = environment_for(box, os.environ, NO_TELEMETRY | dict(environment or {}), self._scratch)
+            _STARTED.add(self)
+            self._popen = subprocess.Popen(
+                [str(python or sys.executable), "-P", "-m", "assay.box", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                env=variables | {MARK: self._mark},
+                start_new_session=True,
+            )
+        assert self._popen.stdin is not None, "a pipe was asked for"
+        assert self._popen.stdout is not None, "a pipe was asked for"
+        self._stdin, self._stdout = self._popen.stdin, self._popen.stdout
+        os.set_blocking(self._stdin.fileno(), False)
+        self._messages: queue.Queue[Message | WorkerError | None] = queue.Queue(MOST_WAITING)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the module's process."""
+        self._has_started.wait(START_SECONDS)
+        return self._group or self._popen.pid
+
+    def send(self, message: Message, limit_seconds: float = SEND_SECONDS) -> None:
+        """Send one message.
+
+        Raises:
+            WorkerError: the process has ended, or did not take it within the limit and was killed.
+        """
+        try:
+            self._write(json.dumps(message).encode() + b"\n", time.monotonic() + limit_seconds)
+        except TimeoutError:
+            self.kill()
+            raise WorkerError(
+                f"{self.module} did not take what was sent to it within {limit_seconds:g} s and was killed"
+            ) from None
+        except (OSError, ValueError) as error:  # a pipe that broke, or that `kill` closed
+            raise self._ended() from error
+
+    def receive(self, limit_seconds: float) -> Message:
+        """The next message.
+
+        Raises:
+            TimeoutError: there was none within the limit; the process goes on.
+            WorkerError: the process ended, or what it sent is no message and it was killed.
+        """
+        try:
+            message = self._messages.get(timeout=limit_seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if message is None:
+            self._deliver(None)
+            raise self._ended()
+        if isinstance(message, WorkerError):
+            self.kill()
+            raise message
+        return message
+
+    def explained(self, error: AssayError) -> AssayError:
+        """An error with its cause, where that is the disk, or its remedy, where the box is what it may have met."""
+        error = instead_of(error, self.log.parent)
+        boxed = self.box is not None and not self.box.trusted
+        if not boxed or isinstance(error, DiskError) or not HELD_BACK.search(str(error)):
+            return error
+        return type(error)(error.what, expected=error.expected, found=error.found, remedy=REMEDY)
+
+    def freeze(self) -> None:
+        """Stop the process where it is; it uses no processor until `thaw`."""
+        self._has_started.wait(START_SECONDS)
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the process and all that it started, at once."""
+        if self._popen.poll() is None:
+            end_tree(self._popen.pid)
+        self._popen.wait()
+        end_marked(f"{MARK}={self._mark}")
+        self._leave()
+
+    def close(self, limit_seconds: float = END_SECONDS) -> None:
+        """Let the process end by itself, or kill it after the limit."""
+        self._close_stdin()
+        self.thaw()
+        try:
+            status = self._popen.wait(limit_seconds)
+        except subprocess.TimeoutExpired:
+            status = -1
+        if status:
+            self.kill()
+        self._leave()
+
+    def _write(self, content: bytes, deadline: float) -> None:
+        """
+        Raises:
+            TimeoutError: it was not taken until then.
+        """
+        stdin = self._stdin.fileno()
+        poll = select.poll()
+        poll.register(stdin, select.POLLOUT)
+        left = memoryview(content)
+        while left:
+            if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
+                raise TimeoutError
+            with contextlib.suppress(BlockingIOError):
+                left = left[os.write(stdin, left) :]
+
+    def _close_stdin(self) -> None:
+        with contextlib.suppress(OSError):  # what was not sent yet has no reader any more
+            self._stdin.close()
+
+    def _leave(self) -> None:
+        """Close what is ours, and take over what the process wrote."""
+        self._over.set()
+        self._close_stdin()
+        self._reader.join(timeout=5)
+        if not self._reader.is_alive():
+            self._stdout.close()
+        for folder in (self._scratch, *(self.box.writable if self.box and not self.box.trusted else ())):
+            settle(folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        _STARTED.discard(self)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._group and self._popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, number)
+
+    def _read(self) -> None:
+        """Deliver every message until the process has no more; what is none is the last."""
+        while line := self._stdout.readline(LINE_BYTES + 1):
+            message = self._message(line)
+            if isinstance(message, WorkerError) or not self._is_start(message):
+                self._deliver(message)
+            if isinstance(message, WorkerError):
+                return
+        self._deliver(None)
+
+    def _is_start(self, message: Message) -> bool:
+        """Take the first line, which `assay.box` wrote before the module began."""
+        if self._has_started.is_set():
+            return False
+        begun = read_as(Begun, message, f"{self.module} began as none of ours")
+        self._group = begun.started
+        if self.box and self.box.told:
+            self.box.told(begun.box)
+        self._has_started.set()
+        return True
+
+    def _message(self, line: bytes) -> Message | WorkerError:
+        if len(line) > LINE_BYTES:
+            return WorkerError(f"{self.module} sent a line of more than {LINE_BYTES >> 20} MiB and was killed")
+        try:
+            message = json.loads(line.decode())
+        except (ValueError, RecursionError, MemoryError):
+            return WorkerError(f"{self.module} sent a line that is not JSON and was killed", found=repr(line[:80]))
+        if not isinstance(message, dict):
+            return WorkerError(f"{self.module} sent no message and was killed", found=repr(line[:80]))
+        return message
+
+    def _deliver(self, message: Message | WorkerError | None) -> None:
+        """Wait until there is room; what nobody waits for any more is dropped."""
+        while True:
+            with contextlib.suppress(queue.Full):
+                self._messages.put(message, timeout=0.2)
+                return
+            if self._over.is_set():
+                return
+
+    def _ended(self) -> AssayError:
+        try:
+            status = self._popen.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return WorkerError(f"{self.module} closed its answers, went on without an end and was killed")
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return self.explained(WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None))
+
+
+_STARTED: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+def end_all() -> None:
+    """Kill every process that was started here and is still there; for the end of the program."""
+    for process in list(_STARTED):
+        if hasattr(process, "_reader"):
+            process.kill()
+
+
+class Here:
+    """This machine, as one that starts processes."""
+
+    def start(
+        self,
+        module: str,
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+        box: Box | None = None,
+    ) -> Process:
+        """See `assay.jobs.host.Starter`."""
+        return Process(module, log, environment=environment, python=python, box=box)
+
+    def there(self, path: Path, written: bool) -> Path:
+        """Every process of this machine has the conductor's own files."""
+        del written
+        return path
+
+    def here(self, path: Path) -> Path:
+        """The same."""
+        return path
+
+    def fetch(self, path: Path) -> None:
+        """Nothing to bring."""
+
+
+HERE = Here()

@@ -1,0 +1,164 @@
+"""A job run to its end, and a worker asked: what the conductor does with the processes that a host starts.
+
+A job gets one request, may report events, and ends with one answer or one error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from assay.boxing import Box
+from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
+from assay.jobs.files import mapped, written_by
+from assay.jobs.host import Running, Starter
+from assay.jobs.job import Answered, Asked, Hear, Job, Message
+from assay.jobs.process import HERE
+from assay.records import Record
+from assay.steps import LONGER, Step, hear, step_told
+
+SEND_SECONDS = 60.0
+ERROR_CHARACTERS = 10_000
+
+
+def run_job(
+    job: Job[Asked, Answered],
+    request: Asked,
+    log: Path,
+    *,
+    limit_seconds: float,
+    heard: Hear | None = None,
+    environment: Mapping[str, str] | None = None,
+    box: Box | None = None,
+    host: Starter = HERE,
+) -> Answered:
+    """Run one job to its end and return its answer.
+
+    A step that it tells of (`assay.steps`) is given up when it takes longer than it may, and the job with it.
+
+    Args:
+        log: file that takes everything it prints.
+        limit_seconds: for the whole job.
+        heard: who listens to its events, see `assay.jobs.job.TellingJob.heard_by`.
+        environment: variables to set beside the conductor's own.
+        box: what it may do, where it runs somebody else's code.
+        host: where it runs.
+
+    Raises:
+        AssayError: the job's own error, with its exit code.
+        WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
+    """
+    with started(host.start(job.module, log, environment=environment, box=box)) as process:
+        process.send(job.message(mapped(request, host.there)), limit_seconds)
+        begun = Step("", limit_seconds, time.monotonic() + limit_seconds)
+        try:
+            message = _result(process, begun, job.silence_seconds, heard)
+        finally:
+            hear(begun)
+            _fetch(request, host)
+    return _as_here(job.answered(message["result"]), host)
+
+
+def ask(
+    process: Running, command: Job[Asked, Answered], request: Asked, *, limit_seconds: float, host: Starter
+) -> Answered:
+    """Have a worker do one command.
+
+    Args:
+        host: that started it.
+
+    Raises:
+        AssayError: the worker's own error.
+        WorkerError: it crashed, or did not answer in time and was killed.
+    """
+    tell_to(process, command, request, host)
+    return answer_to(process, command, request, host, limit_seconds)
+
+
+def tell_to(process: Running, command: Job[Asked, Answered], request: Asked, host: Starter) -> None:
+    """Tell a worker to do something, and do not wait for it; see `ask`."""
+    process.send(command.message(mapped(request, host.there)), SEND_SECONDS)
+
+
+def answer_to(
+    process: Running, command: Job[Asked, Answered], request: Asked, host: Starter, limit_seconds: float
+) -> Answered:
+    """What a worker answers that was told something before; see `ask`."""
+    try:
+        message = process.receive(limit_seconds)
+    except TimeoutError:
+        raise late(process, limit_seconds) from None
+    if "error" in message:
+        raise process.explained(error_from(message))
+    _fetch(request, host)
+    return _as_here(command.answered(message.get("result")), host)
+
+
+def _fetch(request: Record, host: Starter) -> None:
+    """Bring what was written."""
+    for path in written_by(request):
+        host.fetch(path)
+
+
+def _as_here(answer: Answered, host: Starter) -> Answered:
+    """An answer with the conductor's own paths."""
+    return mapped(answer, lambda path, _: host.here(path))
+
+
+@contextlib.contextmanager
+def started(process: Running) -> Iterator[Running]:
+    """Kill the process if the block is left by an error or an interruption, else close it."""
+    try:
+        yield process
+    except BaseException:
+        process.kill()
+        raise
+    process.close()
+
+
+def late(process: Running, limit_seconds: float, step: Step | None = None) -> WorkerError:
+    """Kill a process that took longer than it may.
+
+    Args:
+        step: what it is at, as it says itself.
+    """
+    process.kill()
+    if step and step.doing:
+        return WorkerError(f"{step.doing} did not end within {step.seconds:.3g} s and was given up", remedy=LONGER)
+    return WorkerError(f"{process.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
+
+
+def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear | None) -> Message:
+    """The message with the job's result, while `whole` is not over, nor the step that it is at."""
+    step = whole
+    while True:
+        left = min(whole.deadline, step.deadline) - time.monotonic()
+        if left <= 0:  # one that reports without end is never silent
+            raise late(process, whole.seconds, step)
+        within = min(left, silence_seconds)
+        try:
+            message = process.receive(within)
+        except TimeoutError:
+            raise late(process, within, step) from None
+        if told := step_told(message, whole.deadline - time.monotonic()):
+            step = told
+            hear(step)
+        elif "error" in message:
+            raise process.explained(error_from(message))
+        elif "result" in message:
+            return message
+        elif "event" in message and heard:
+            heard(message["event"])
+
+
+def error_from(message: Message) -> AssayError:
+    """The error a job reported, as an error of the same exit code; of no known one, a failure."""
+    text = str(message["error"])[:ERROR_CHARACTERS]
+    if message.get("disk"):
+        return DiskError(text)
+    kinds: dict[object, type[AssayError]] = {1: FailedError, 2: InputError, 3: NotInstalledError}
+    code = message.get("exit_code")
+    kind = kinds.get(code, FailedError) if isinstance(code, int) else FailedError
+    return kind(text)

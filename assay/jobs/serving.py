@@ -1,0 +1,84 @@
+"""The side of the process: it is asked in JSON lines on its standard input, and answers in JSON lines.
+
+Frameworks print what they like: what was standard output is kept apart for the answers, everything else goes to the
+log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import IO
+
+from assay.disk import disk_error_in
+from assay.errors import AssayError, DiskError, WorkerError
+from assay.jobs.job import Message, Served
+from assay.steps import tell_steps_to
+
+PR_SET_PDEATHSIG = 1
+
+
+class Channel:
+    """Where a process's answers go."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def send(self, message: Message) -> None:
+        """Send one message; the reader sees it at once."""
+        self._stream.write(json.dumps(message) + "\n")
+        self._stream.flush()
+
+
+def open_channel() -> Channel:
+    """Take over standard output for answers, and end with the parent.
+
+    What is printed afterwards, by Python or by native code, goes to standard error.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return Channel(os.fdopen(answers, "w", encoding="utf-8"))
+
+
+def serve_job(*jobs: Served) -> None:
+    """Do the job that standard input asks for, send its answer, or the error it raised, and exit."""
+    channel = open_channel()
+    tell_steps_to(channel.send)
+    _answer(sys.stdin.readline(), jobs, channel)
+
+
+def serve_commands(*commands: Served) -> None:
+    """Answer one command after the other until standard input ends.
+
+    An exception that nobody foresaw ends the process; its traceback is logged.
+    """
+    channel = open_channel()
+    for line in sys.stdin:
+        _answer(line, commands, channel)
+
+
+def _answer(line: str, jobs: tuple[Served, ...], channel: Channel) -> None:
+    try:
+        message = json.loads(line)
+        served = next((one for one in jobs if one.name == message["job"]), None)
+        if served is None:
+            raise WorkerError("There is no such job", expected=", ".join(one.name for one in jobs))
+        channel.send({"result": served.work(message["request"], channel.send)})
+    except Exception as error:
+        told = told_of(error)
+        if told is None:
+            raise
+        channel.send(told)
+
+
+def told_of(error: Exception) -> Message | None:
+    """What is sent of an error: ours, or the disk's behind any other; None of what nobody foresaw."""
+    error = disk_error_in(error) or error
+    if not isinstance(error, AssayError):
+        return None
+    return {"error": str(error), "exit_code": error.exit_code, "disk": isinstance(error, DiskError)}

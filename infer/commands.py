@@ -1,0 +1,139 @@
+"""What a worker can be told to do, and what it answers: the protocol of `infer.worker` and of who commands it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from assay.errors import WorkerError
+from assay.jobs.files import Written
+from assay.jobs.job import Job, Nothing
+from assay.records import Record
+from assay.spec import Settings
+from infer.runtime import ModelFiles
+
+MODULE = "infer.worker"
+
+
+class ToImport(Record):
+    """A runtime, and the cores to import it on, which may be others than it is timed on."""
+
+    runtime: str
+    cores: tuple[int, ...]
+
+
+class ToLoad(Record):
+    """A runtime, and the model it is to run."""
+
+    runtime: str
+    model: ModelFiles
+    settings: Settings
+
+
+class Loaded(Record):
+    """The seconds that it took, what the session computes in, versions and facts."""
+
+    import_seconds: float
+    load_seconds: float
+    precision: str
+    facts: dict[str, str]
+
+
+class ToWarm(Record):
+    """The .npy of images that calls take turns with, how many make a call, and for how long at most to call."""
+
+    images: Path
+    batch: int
+    limit_seconds: float
+
+
+class Warmed(Record):
+    """Nanoseconds of every call, the first one first, and of the median of the last ones."""
+
+    calls_ns: list[int]
+    median_ns: int
+
+
+class ToBurst(Record):
+    """So many calls to time at each boundary, after `drop` untimed ones."""
+
+    calls: int
+    drop: int
+
+
+class Burst(Record):
+    """Nanoseconds of every call at both boundaries and of the dropped ones, and of all timed calls together the wall
+    and processor time and how often the system took the processor away.
+    """
+
+    host_ns: list[int]
+    device_ns: list[int]
+    dropped_ns: list[int]
+    wall_ns: int
+    processor_ns: int
+    involuntary_switches: int
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        """
+        Raises:
+            WorkerError: a time is below zero.
+        """
+        least = min(*self.host_ns, *self.device_ns, *self.dropped_ns, self.wall_ns, self.processor_ns)
+        if least < 0:
+            raise WorkerError(
+                "The worker's clock went backwards",
+                expected="times of 0 ns or more",
+                found=f"{least} ns",
+                remedy="Measure on a machine whose monotonic clock is one: see its clock source and its hypervisor",
+            )
+        return self
+
+
+class ToPredict(Record):
+    """The first `count` images, `batch` at a time; `out` (.npy) takes their logits."""
+
+    images: Path
+    count: int
+    batch: int
+    out: Written
+
+
+class ToKeep(Record):
+    """Where the outputs kept of timed calls go (.npz): `places` of their images (n,), `logits` (n, classes)."""
+
+    out: Written
+
+
+class Kept(Record):
+    """How many calls those outputs come from."""
+
+    calls: int
+
+
+class Memory(Record):
+    """The highest resident memory so far, in MiB."""
+
+    peak_mib: float
+
+
+class Seen(Record):
+    """Where it computed and in what, as one more call showed; see `infer.observed.Observed`."""
+
+    device: str
+    precision: str
+    computed: str
+    model: str
+    facts: dict[str, str]
+
+
+IMPORT = Job(MODULE, "import", ToImport, Nothing)
+LOAD = Job(MODULE, "load", ToLoad, Loaded)
+WARM = Job(MODULE, "warm", ToWarm, Warmed)
+BURST = Job(MODULE, "burst", ToBurst, Burst)
+LOGITS = Job(MODULE, "logits", ToPredict, Nothing)
+TIMED = Job(MODULE, "timed", ToKeep, Kept)
+MEMORY = Job(MODULE, "memory", Nothing, Memory)
+OBSERVE = Job(MODULE, "observe", Nothing, Seen)

@@ -1,0 +1,131 @@
+"""Nothing above a host knows which one it has: another one gives the same records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import InputError, WorkerError
+from assay.jobs.running import run_job
+from assay.spec import ModelSpec, Settings
+from assay.store import Store
+from assay.study import load_study
+from bench.conductor import run_study
+from bench.host import LOCAL, Host
+from bench.progress import Narrator
+from bench.schedule import Budget, Measured, measure
+from bench.trials import Group
+from bench.workers import Candidate
+from infer.runtime import ModelFiles
+from tests.assay.small_job import SMALL, At, Deed, Outcome
+from tests.bench.hosts.relayed import RelayHost
+from train.weights import initial_weights, save_weights
+
+SPEC = ModelSpec("bloodnet", 12, 3)
+STUDY = """
+name = "small"
+[data]
+name = "synthetic"
+limit = 96
+[[models]]
+architecture = "bloodnet"
+sizes = [28]
+epochs = [0.2]
+[train]
+frameworks = ["torch"]
+parity_steps = 0
+[export]
+exporters = ["torch-script"]
+[bench]
+runtimes = ["torch.eager", "ort.cpu"]
+batches = [1]
+threads = [1]
+processes = 2
+blocks = 4
+budget_minutes = 0.5
+"""
+
+
+@pytest.fixture
+def relayed(tmp_path: Path) -> RelayHost:
+    root = tmp_path / "elsewhere"
+    root.mkdir()
+    return RelayHost(root)
+
+
+def measured(folder: Path, host: Host) -> Measured:
+    """null twice, whose outputs are the same bytes in every process."""
+    folder.mkdir()
+    save_weights(folder / "w.safetensors", initial_weights(SPEC, 0))
+    np.save(folder / "images.npy", np.random.default_rng(0).normal(size=(8, 12, 12, 3)).astype(np.float32))
+    files = ModelFiles(spec=SPEC, weights=folder / "w.safetensors")
+    group = Group(
+        "bloodnet/12/t1",
+        (Candidate("null", "", files), Candidate("null", "again", files)),
+        (1, 2),
+        Settings(),
+        folder / "images.npy",
+    )
+    return measure([group], Budget(600, 1, 60, 4), Store(folder / "units"), lambda text: None, host)
+
+
+def test_a_measurement_on_another_host_gives_the_same_records(tmp_path: Path, relayed: RelayHost) -> None:
+    ours, theirs = measured(tmp_path / "here", LOCAL), measured(tmp_path / "there", relayed)
+    assert relayed.started == ["infer.worker"] * 2
+    for column in ("cell", "process", "block", "boundary"):
+        assert set(ours.samples[column]) == set(theirs.samples[column])
+    assert [(one.cell, one.reason, one.precision, set(one.facts)) for one in ours.facts] == [
+        (one.cell, one.reason, one.precision, set(one.facts)) for one in theirs.facts
+    ]
+    assert ours.logits.keys() == theirs.logits.keys() == ours.timed.keys() == theirs.timed.keys()
+    for cell, path in ours.logits.items():
+        assert path.read_bytes() == theirs.logits[cell].read_bytes()
+        assert tmp_path / "there" in theirs.logits[cell].parents
+    machines = {unit.manifest.inputs["machine"] for one in (ours, theirs) for unit in one.units}
+    assert machines == {LOCAL.fingerprint().key, relayed.fingerprint().key}
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_a_job_does_and_fails_alike_on_every_host(
+    where: str, tmp_path: Path, relayed: RelayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    host: Host = LOCAL if where == "here" else relayed
+    told: list[At] = []
+    heard, log = SMALL.heard_by(told.append), tmp_path / "log"
+    assert run_job(SMALL, Deed(do="count", to=2), log, limit_seconds=60, heard=heard, host=host) == Outcome(sum=3)
+    assert told == [At(at=1), At(at=2)]
+    with pytest.raises(InputError, match="a bad value: expected good, found bad"):
+        run_job(SMALL, Deed(do="refuse"), log, limit_seconds=60, host=host)
+    with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
+        run_job(SMALL, Deed(do="crash"), log, limit_seconds=60, host=host)
+    with pytest.raises(WorkerError, match=r"The second thing did not end within 0\.5 s"):
+        run_job(SMALL, Deed(do="linger", seconds=0.5), log, limit_seconds=60, host=host)
+    assert run_job(SMALL, Deed(do="print"), log, limit_seconds=60, host=host) == Outcome()
+    assert "{this is no answer}" in log.read_text()
+
+
+@pytest.mark.slow
+def test_a_study_on_another_host_gives_the_same_records(tmp_path: Path, relayed: RelayHost) -> None:
+    (tmp_path / "small.toml").write_text(STUDY)
+    study = load_study(tmp_path / "small.toml")
+    ours, theirs = (
+        run_study(study, tmp_path / name, tmp_path / "data", Narrator(), host=host)
+        for name, host in (("here", LOCAL), ("there", relayed))
+    )
+    assert {"train.job", "export.reference", "export.job", "infer.worker", "export.count"} <= set(relayed.started)
+    assert [one.weights for one in ours.trainings] == [one.weights for one in theirs.trainings]
+    assert [one.test for one in ours.trainings] == [one.test for one in theirs.trainings]
+    assert [(one.key, one.status, one.agreement) for one in ours.exports] == [
+        (one.key, one.status, one.agreement) for one in theirs.exports
+    ]
+    assert [(one.name, one.status, one.agreement) for one in ours.cells] == [
+        (one.name, one.status, one.agreement) for one in theirs.cells
+    ]
+    assert [(one.baseline, one.candidate) for one in ours.comparisons] == [
+        (one.baseline, one.candidate) for one in theirs.comparisons
+    ]
+    assert [one.flops for one in ours.works] == [one.flops for one in theirs.works]
+    assert theirs.environment["processor"] == "another processor"
