@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from assay.errors import DiskError
-from assay.locks import in_turn
+from assay.files.locks import in_turn
 
 FOLDER_VARIABLE = "ASSAY_RUNTIME_DIR"
 """Names another folder for the lock, such as one that several containers of a machine share."""

@@ -69,7 +69,7 @@ class Entry:
         framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
         extra: the extra of this distribution that installs what it needs, or "".
         packages: the import names that must be there for it to work.
-        not_for: forms of a user's model that it does not apply to (`assay.user.model`).
+        not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
     """
 
     name: str

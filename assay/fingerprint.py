@@ -2,8 +2,8 @@
 
 Clouds mask that name: "AMD EPYC Processor" is many processors, of other years, caches and speeds. What a processor says
 to a program that asks what it can do (CPUID: family, model, stepping, flags) and what the system shows of it cannot be
-masked without changing what programs do. `bench.fingerprint` reads it; here it is kept, and two are held against each
-other.
+masked without changing what programs do. `assay.bench.machine.fingerprint` reads it; here it is kept, and two are held
+against each other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, JsonValue, ValidationError
 
-from assay.records import Record
+from assay.records.base import Record
 
 FREQUENCY_SLACK = 0.01
 """A nominal frequency that the system calibrates at its start differs by less from one start to the next."""

@@ -25,34 +25,55 @@ __all__ = [
 FRAMEWORKS = Registry(
     "framework",
     [
-        Entry("torch", "train.on_torch:TorchTrainer", "PyTorch", "torch", "cpu", ("torch",)),
-        Entry("tf", "train.on_tf:KerasTrainer", "TensorFlow / Keras", "tf", "cpu", ("tensorflow", "keras")),
-        Entry("jax", "train.on_jax:FlaxTrainer", "JAX / Flax NNX", "jax", "cpu", ("jax", "flax", "optax")),
+        Entry("torch", "assay.train.trainers.on_torch:TorchTrainer", "PyTorch", "torch", "cpu", ("torch",)),
+        Entry(
+            "tf", "assay.train.trainers.on_tf:KerasTrainer", "TensorFlow / Keras", "tf", "cpu", ("tensorflow", "keras")
+        ),
+        Entry(
+            "jax", "assay.train.trainers.on_jax:FlaxTrainer", "JAX / Flax NNX", "jax", "cpu", ("jax", "flax", "optax")
+        ),
     ],
 )
 
 ARCHITECTURES = Registry(
     "architecture",
     [
-        Entry("bloodnet", "train.architectures:bloodnet", "compact CNN: three stages of two 3x3 convolutions"),
-        Entry("resnet18", "train.architectures:resnet18", "ResNet-18 with the ImageNet stem at every size"),
-        Entry("vit-tiny", "train.architectures:vit_tiny", "ViT-Tiny: 12 layers, width 192, average-pooled"),
+        Entry("bloodnet", "assay.train.architectures:bloodnet", "compact CNN: three stages of two 3x3 convolutions"),
+        Entry("resnet18", "assay.train.architectures:resnet18", "ResNet-18 with the ImageNet stem at every size"),
+        Entry("vit-tiny", "assay.train.architectures:vit_tiny", "ViT-Tiny: 12 layers, width 192, average-pooled"),
     ],
 )
 
 DATASETS = Registry(
     "data set",
     [
-        Entry("bloodmnist", "train.medmnist_sets:load", "BloodMNIST through the medmnist package", extra="cpu"),
+        Entry(
+            "bloodmnist",
+            "assay.train.datasets.medmnist_sets:load",
+            "BloodMNIST through the medmnist package",
+            extra="cpu",
+        ),
         Entry(
             "medmnist",
-            "train.medmnist_sets:load",
+            "assay.train.datasets.medmnist_sets:load",
             "medmnist:<name>, any 2-D single-label MedMNIST set",
             extra="cpu",
         ),
-        Entry("pbc", "train.pbc:load", "pbc:<folder or zip>, the original blood-cell images at any resolution"),
-        Entry("synthetic", "train.synthetic:load", "procedurally drawn cells of eight kinds, at any resolution"),
-        Entry("auto", "train.data:load_auto", "local PBC or npz, else BloodMNIST by download, else synthetic"),
+        Entry(
+            "pbc",
+            "assay.train.datasets.pbc:load",
+            "pbc:<folder or zip>, the original blood-cell images at any resolution",
+        ),
+        Entry(
+            "synthetic",
+            "assay.train.datasets.synthetic:load",
+            "procedurally drawn cells of eight kinds, at any resolution",
+        ),
+        Entry(
+            "auto",
+            "assay.train.datasets.data:load_auto",
+            "local PBC or npz, else BloodMNIST by download, else synthetic",
+        ),
     ],
 )
 
@@ -61,7 +82,7 @@ EXPORTERS = Registry(
     [
         Entry(
             "torch-dynamo",
-            "export.from_torch:export",
+            "assay.export.routes.from_torch:export",
             "torch.onnx.export(dynamo=True)",
             "torch",
             "cpu",
@@ -69,7 +90,7 @@ EXPORTERS = Registry(
         ),
         Entry(
             "torch-script",
-            "export.from_torchscript:export",
+            "assay.export.routes.from_torchscript:export",
             "torch.onnx.export(dynamo=False)",
             "torch",
             "cpu",
@@ -77,16 +98,23 @@ EXPORTERS = Registry(
         ),
         Entry(
             "tf2onnx",
-            "export.from_tf:export",
+            "assay.export.routes.from_tf:export",
             "tf2onnx from a tf.function",
             "tf",
             "cpu",
             ("tensorflow", "tf2onnx"),
         ),
-        Entry("jax2onnx", "export.from_jax:export", "jax2onnx from Flax NNX", "jax", "cpu", ("jax", "jax2onnx")),
+        Entry(
+            "jax2onnx",
+            "assay.export.routes.from_jax:export",
+            "jax2onnx from Flax NNX",
+            "jax",
+            "cpu",
+            ("jax", "jax2onnx"),
+        ),
         Entry(
             "jax2tf",
-            "export.from_jax2tf:export",
+            "assay.export.routes.from_jax2tf:export",
             "jax2tf, then tf2onnx, in a tool environment",
             "jax",
             "cpu",
@@ -103,7 +131,7 @@ USER_EXPORTERS = Registry(
     [
         Entry(
             "torch-dynamo",
-            "export.from_user_torch:export_dynamo",
+            "assay.export.routes.from_user_torch:export_dynamo",
             "torch.onnx.export(dynamo=True)",
             "torch",
             "cpu",
@@ -112,7 +140,7 @@ USER_EXPORTERS = Registry(
         ),
         Entry(
             "torch-script",
-            "export.from_user_torch:export_script",
+            "assay.export.routes.from_user_torch:export_script",
             "torch.onnx.export(dynamo=False)",
             "torch",
             "cpu",
@@ -121,16 +149,23 @@ USER_EXPORTERS = Registry(
         ),
         Entry(
             "tf2onnx",
-            "export.from_user_tf:export",
+            "assay.export.routes.from_user_tf:export",
             "tf2onnx from a tf.function",
             "tf",
             "cpu",
             ("tensorflow", "tf2onnx"),
         ),
-        Entry("jax2onnx", "export.from_user_jax:export", "jax2onnx from a function", "jax", "cpu", ("jax", "jax2onnx")),
+        Entry(
+            "jax2onnx",
+            "assay.export.routes.from_user_jax:export",
+            "jax2onnx from a function",
+            "jax",
+            "cpu",
+            ("jax", "jax2onnx"),
+        ),
         Entry(
             "jax2tf",
-            "export.from_user_jax2tf:export",
+            "assay.export.routes.from_user_jax2tf:export",
             "jax2tf, then tf2onnx, in a tool environment",
             "jax",
             "cpu",

@@ -18,11 +18,11 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from assay.disk import disk_error, folder_beside, put_in_place, remove_left_overs, temporary_prefix
 from assay.errors import ArtifactError
-from assay.locks import in_turn, lock_beside
-from assay.texts_on_disk import read_bytes
-from assay.wrong_records import mistake_in
+from assay.files.disk import disk_error, folder_beside, put_in_place, remove_left_overs, temporary_prefix
+from assay.files.locks import in_turn, lock_beside
+from assay.files.texts import read_bytes
+from assay.records.mistakes import mistake_in
 
 MANIFEST = "manifest.json"
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -244,7 +244,7 @@ class Store:
     Attributes:
         folder: has a folder for each artifact.
         shared: several commands make artifacts here at the same time; each is made by one of them and waited for by
-            the others. Where one command works alone (`assay.locks.working_in`) there is nobody to wait for.
+            the others. Where one command works alone (`assay.files.locks.working_in`) there is nobody to wait for.
     """
 
     folder: Path

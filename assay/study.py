@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
+from assay.files.texts import read_text
+from assay.records.mistakes import mistake
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES
-from assay.texts_on_disk import read_text
-from assay.wrong_records import mistake
 
 MOST_BYTES = 1 << 20
 """Of a study file."""
@@ -117,7 +117,7 @@ class Model(Section):
 
 
 class Train(Section):
-    """[train]: the protocol every framework follows; see `train.recipe.Recipe` for its fixed parts.
+    """[train]: the protocol every framework follows; see `assay.train.recipe.Recipe` for its fixed parts.
 
     Attributes:
         frameworks: frameworks to train in.

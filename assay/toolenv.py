@@ -17,9 +17,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from assay.disk import disk_error_in
 from assay.errors import NotInstalledError
-from assay.locks import in_turn
+from assay.files.disk import disk_error_in
+from assay.files.locks import in_turn
 from assay.pins import Pin, read_pins
 from assay.store import reporting_disk_errors, write_atomically
 

@@ -13,22 +13,22 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.results import DataSummary, Results
+from assay.bench.explaining.factors import factors_of
+from assay.bench.judging.summary import comparisons_of
+from assay.bench.machine.host import LOCAL, Host, machine_facts
+from assay.bench.machine.machine import check_cores
+from assay.bench.run import Run
+from assay.bench.selfcheck.selfcheck import stored_selfcheck
+from assay.bench.stages.attribute import attribute_stage
+from assay.bench.stages.roofline import roofline
+from assay.bench.stages.time import export_all, groups_of, time_all
+from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
+from assay.bench.words.progress import Narrator
+from assay.files.tables import table_bytes
+from assay.records.results import DataSummary, Results
 from assay.store import write_together
 from assay.study import Study
-from assay.tables import table_bytes
-from bench.attribute import attribute_stage
-from bench.factors import factors_of
-from bench.host import LOCAL, Host, machine_facts
-from bench.machine import check_cores
-from bench.progress import Narrator
-from bench.run import Run
-from bench.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
-from bench.selfcheck import stored_selfcheck
-from bench.stage_roofline import roofline
-from bench.stage_time import export_all, groups_of, time_all
-from bench.stage_train import choose_subjects, train_all
-from bench.summary import comparisons_of
 
 RESULTS_FILE = "results.json"
 

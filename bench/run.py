@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.words.progress import Narrator
 from assay.errors import DataError
 from assay.spec import ModelSpec
 from assay.store import Artifact, Fill, Store
 from assay.study import Model, Study
-from bench.host import LOCAL, Host
-from bench.progress import Narrator
-from train.batches import normalise
-from train.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
+from assay.train.batches import normalise
+from assay.train.datasets.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
 
 SAMPLED_IMAGES = 64
 CALIBRATION_SEED = 0

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.inspect import read_model
-from export.saved import save_model
+from assay.export.graph.inspect import read_model
+from assay.export.graph.saved import save_model
 
 if TYPE_CHECKING:
     import onnx

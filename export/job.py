@@ -1,7 +1,7 @@
-"""One export in a process of its own: `python -P -m export.job`, started by `export.run`.
+"""One export in a process of its own: `python -P -m assay.export.job`, started by `assay.export.run`.
 
 It writes `model.onnx` and `inspection.json` into the folder it is given, in this order, so that whatever was
-made before a crash is there to be looked at. What it reports last is an `assay.results.Export`.
+made before a crash is there to be looked at. What it reports last is an `assay.records.results.Export`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import cast
 
 from assay import __version__
-from assay.arrays_on_disk import load_array
-from assay.disk import disk_error_in
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
+from assay.export.checking.check import IMAGES_NEEDED, Truth, check_agreement, check_structure, others_on
+from assay.export.finish import finish
+from assay.export.graph.inspect import one_line
+from assay.export.record import MODEL_FILE, checked, recorded
+from assay.export.reference.reference import read_images
+from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
+from assay.files.arrays import load_array
+from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
 from assay.jobs.job import TellingJob
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
+from assay.records.results import Export
 from assay.registry import EXPORTERS
-from assay.results import Export
 from assay.spec import ModelSpec
 from assay.store import file_sha256
-from export.check import IMAGES_NEEDED, Truth, check_agreement, check_structure, others_on
-from export.finish import finish
-from export.inspect import one_line
-from export.record import MODEL_FILE, checked, recorded
-from export.reference import read_images
-from export.request import ExportOutcome, ExportRequest, versions_of
 
 
 class JobRequest(Record):
@@ -40,7 +40,7 @@ class JobRequest(Record):
         key: of the artifact that will be made of it.
         weights_key: of the weights artifact.
         weights: its .safetensors file.
-        images: .npy file, see `export.reference.read_images`.
+        images: .npy file, see `assay.export.reference.reference.read_images`.
         reference: .npy file of float64 logits of these images.
         native: .npy file of the source framework's fp32 logits.
         folder: an empty folder for the files.
@@ -69,7 +69,7 @@ class Stage(Record):
     stage: str
 
 
-EXPORT = TellingJob("export.job", "export", JobRequest, Export, Stage)
+EXPORT = TellingJob("assay.export.job", "export", JobRequest, Export, Stage)
 
 
 def work(request: JobRequest, tell: Callable[[Stage], None]) -> Export:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assay.guilt import Guilt, Outcome
-from assay.results import Export
-from export.inspect import inspect
-from export.levels import Levels, sentence_on
+from assay.export.checking.levels import Levels, sentence_on
+from assay.export.graph.inspect import inspect
+from assay.numerics.guilt import Guilt, Outcome
+from assay.records.results import Export
 
 MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 

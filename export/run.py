@@ -14,16 +14,9 @@ from pydantic import JsonValue
 
 from assay import __version__, toolenv
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
-from assay.jobs.host import Starter
-from assay.jobs.process import HERE
-from assay.jobs.running import run_job
-from assay.registry import EXPORTERS, Entry, installed_versions
-from assay.results import Export
-from assay.spec import ModelSpec
-from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
-from export.job import EXPORT, JobRequest
-from export.record import MODEL_FILE
-from export.reference import (
+from assay.export.job import EXPORT, JobRequest
+from assay.export.record import MODEL_FILE
+from assay.export.reference.reference import (
     CPU_ONLY,
     LOGITS,
     ReferenceRequest,
@@ -31,6 +24,13 @@ from export.reference import (
     reference_artifact,
     spec_of,
 )
+from assay.jobs.host import Starter
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.records.results import Export
+from assay.registry import EXPORTERS, Entry, installed_versions
+from assay.spec import ModelSpec
+from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
 
 Progress = Callable[[str, int, int], None]
 

@@ -1,4 +1,4 @@
-"""The ONNX file of a skeleton by one route: `python -P -m export.skeleton_job`.
+"""The ONNX file of a skeleton by one route: `python -P -m assay.export.skeleton_job`.
 
 Its numbers mean nothing, so it is not compared with anything; its operators are what the route makes of the model.
 """
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import cast
 
 from assay.errors import AssayError, ExportFailedError
+from assay.export.finish import finish
+from assay.export.graph.inspect import one_line
+from assay.export.routes.request import ExportOutcome, ExportRequest
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
 from assay.registry import EXPORTERS
 from assay.spec import ModelSpec
-from export.finish import finish
-from export.inspect import one_line
-from export.request import ExportOutcome, ExportRequest
 
 
 class SkeletonRequest(Record):
@@ -38,7 +38,7 @@ class Skeleton(Record):
     layout: str
 
 
-SKELETON = Job("export.skeleton_job", "skeleton", SkeletonRequest, Skeleton)
+SKELETON = Job("assay.export.skeleton_job", "skeleton", SkeletonRequest, Skeleton)
 
 
 def work(request: SkeletonRequest) -> Skeleton:

@@ -1,4 +1,4 @@
-"""What a worker can be told to do, and what it answers: the protocol of `infer.worker` and of who commands it."""
+"""What a worker can be told to do, and what it answers: the protocol of `assay.infer.worker` and of who commands it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Self
 from pydantic import model_validator
 
 from assay.errors import WorkerError
+from assay.infer.runtime import ModelFiles
 from assay.jobs.files import Written
 from assay.jobs.job import Job, Nothing
-from assay.records import Record
+from assay.records.base import Record
 from assay.spec import Settings
-from infer.runtime import ModelFiles
 
-MODULE = "infer.worker"
+MODULE = "assay.infer.worker"
 
 
 class ToImport(Record):
@@ -120,7 +120,7 @@ class Memory(Record):
 
 
 class Seen(Record):
-    """Where it computed and in what, as one more call showed; see `infer.observed.Observed`."""
+    """Where it computed and in what, as one more call showed; see `assay.infer.observing.observed.Observed`."""
 
     device: str
     precision: str

@@ -1,4 +1,4 @@
-"""What one framework finds on this machine, asked in a process of its own: `python -P -m infer.probe`."""
+"""What one framework finds on this machine, asked in a process of its own: `python -P -m assay.infer.probe`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.entries import load_target
 from assay.errors import InputError, NotInstalledError, needing
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
 from assay.registry import RUNTIMES
 
 Found = dict[str, str]
@@ -105,7 +105,7 @@ class FrameworkFacts(Record):
     facts: dict[str, str]
 
 
-FRAMEWORK = Job("infer.probe", "framework", FrameworkRequest, FrameworkFacts)
+FRAMEWORK = Job("assay.infer.probe", "framework", FrameworkRequest, FrameworkFacts)
 
 
 def work(request: FrameworkRequest) -> FrameworkFacts:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.infer.observing.observed import Observed
 from assay.spec import INPUT_NAME, ModelSpec, Settings, Signature
-from assay.user.arrays import Array, inputs_of, repeated, rows_of
-from assay.user.model import UserModel
-from infer.observed import Observed
+from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
+from assay.train.brought.model import UserModel
 
 Native = TypeVar("Native")
 Images = NDArray[np.float32]
@@ -37,7 +37,7 @@ class ModelFiles(BaseModel):
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
         precision: of the ONNX file; what is not fp32 is judged as such.
-        user: a model that somebody brought; its inputs are records (see `assay.user.model`), not images.
+        user: a model that somebody brought; its inputs are records (see `assay.train.brought.model`), not images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,7 +1,7 @@
-"""One runtime in a process of its own: `python -P -m infer.worker`, commanded in JSON lines by `bench.workers`.
+"""One runtime in a process of its own: `python -P -m assay.infer.worker`, commanded in JSON lines by `assay.bench.timing.workers`.
 
-The commands are those of `infer.commands`. The process pins itself to as many cores as it is timed on before it imports
-a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
+The commands are those of `assay.infer.commands`. The process pins itself to as many cores as it is timed on before it
+imports a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.arrays_on_disk import map_array
 from assay.errors import InputError
-from assay.jobs.job import Nothing
-from assay.jobs.serving import serve_commands
-from assay.registry import RUNTIMES
-from infer.commands import (
+from assay.files.arrays import map_array
+from assay.infer.commands import (
     BURST,
     IMPORT,
     LOAD,
@@ -49,8 +46,11 @@ from infer.commands import (
     ToWarm,
     Warmed,
 )
-from infer.observed import Observed
-from infer.runtime import Images, Load, Logits, Session, device_calls, predict
+from assay.infer.observing.observed import Observed
+from assay.infer.runtime import Images, Load, Logits, Session, device_calls, predict
+from assay.jobs.job import Nothing
+from assay.jobs.serving import serve_commands
+from assay.registry import RUNTIMES
 
 ROTATED_INPUTS = 4
 WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from assay.results import Results
-from bench.answers import unanswered
+from assay.bench.judging.answers import unanswered
+from assay.records.results import Results
 
 
 def status_of_good(results: Results) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 import polars
 import pytest
 
-from assay.results import Results, read_results
-from bench.unfinished import AGAIN_FILE
-from tests.bench.test_cli import ASSAY, assay
+from assay.bench.timing.unfinished import AGAIN_FILE
+from assay.records.results import Results, read_results
+from tests.bench.cli.test_cli import ASSAY, assay
 from tests.good_run import status_of_good
 from tests.real_images import PBC
 

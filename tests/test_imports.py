@@ -56,7 +56,10 @@ def test_nobody_imports_torchvision(path: Path) -> None:
     assert "torchvision" not in set(imports(path, at_import_time=False))
 
 
-@pytest.mark.parametrize("module", ["bench.cli.main", "bench.conductor", "bench.report", "export.run", "train.run"])
+@pytest.mark.parametrize(
+    "module",
+    ["assay.bench.cli.main", "assay.bench.conductor", "assay.bench.report", "assay.export.run", "assay.train.run"],
+)
 def test_the_conductor_loads_no_framework(module: str) -> None:
     code = f"import {module}, sys; print(sorted(set(sys.modules) & {FRAMEWORKS!r}))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -81,7 +84,7 @@ def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
                 naming.add(name)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_job":
                 silent += [name] if "host" not in {keyword.arg for keyword in node.keywords} else []
-    assert naming == {"bench/host.py", "bench/cli/main.py"}, "the local host, and the end of the program"
+    assert naming == {"bench/machine/host.py", "bench/cli/main.py"}, "the local host, and the end of the program"
     assert silent == []
 
 
@@ -107,7 +110,7 @@ def test_the_store_is_the_only_place_that_finds_or_makes_an_artifact() -> None:
     assert named == {"assay/store.py"}
 
 
-@pytest.mark.parametrize("script", ["export.jax2tf_script", "export.user_jax2tf_script"])
+@pytest.mark.parametrize("script", ["assay.export.routes.jax2tf_script", "assay.export.routes.user_jax2tf_script"])
 def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there(script: str) -> None:
     """Nothing of pydantic, rich or polars: the list of such an environment holds what converts, and numpy."""
     lacking = ("pydantic", "pydantic_core", "rich", "polars", "typer")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from assay.audit import read_audit
-from assay.load import Load, read_load
-from assay.results import Comparison, Interval, Results, read_results
-from bench.judged import judged
-from tests.bench.test_cli import assay
+from assay.bench.judging.judged import judged
+from assay.records.audit import read_audit
+from assay.records.load import Load, read_load
+from assay.records.results import Comparison, Interval, Results, read_results
+from tests.bench.cli.test_cli import assay
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,11 +15,11 @@ PACKAGES = ("assay", "train", "export", "infer", "bench")
 ENTRIES = ROOT / "assay" / "runtimes"
 ALLOWED = {
     ("infer/probe.py", "openvino"): "the name of the package that it imports",
-    ("bench/machine.py", "openvino"): "the name of a distribution whose version is recorded",
-    ("assay/box.py", "null"): "JSON's",
-    ("assay/confine.py", "null"): "a device of Linux",
-    ("assay/wrong_records.py", "null"): "JSON's",
-    ("assay/user/program_text.py", "null"): "JSON's",
+    ("bench/machine/machine.py", "openvino"): "the name of a distribution whose version is recorded",
+    ("assay/boxed/box.py", "null"): "JSON's",
+    ("assay/boxed/confine.py", "null"): "a device of Linux",
+    ("assay/records/mistakes.py", "null"): "JSON's",
+    ("train/brought/files/program_text.py", "null"): "JSON's",
 }
 """By file and text, what it is there."""
 FRAMEWORKS = {family.framework for family in RUNTIMES.families}

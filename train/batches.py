@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import DataError
-from train.data import Split
+from assay.train.datasets.data import Split
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""One training in a process of its own: `python -P -m train.job`, started by `train.run`."""
+"""One training in a process of its own: `python -P -m assay.train.job`, started by `assay.train.run`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pydantic import JsonValue
 from assay.jobs.files import Written
 from assay.jobs.job import Job, TellingJob
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
+from assay.records.results import Training
 from assay.registry import FRAMEWORKS
-from assay.results import Training
 from assay.spec import ModelSpec
 from assay.store import artifact_key
-from train.architectures import parameters
-from train.batches import Batches
-from train.data import Dataset, open_dataset
-from train.loop import Checkpoint, Report, TrainingNews, all_logits, train
-from train.metrics import classification_metrics
-from train.recipe import Recipe
-from train.trainer import Trainer
-from train.weights import NORM_EPSILON, Weights, initial_weights, load_weights, save_weights
+from assay.train.architectures import parameters
+from assay.train.batches import Batches
+from assay.train.datasets.data import Dataset, open_dataset
+from assay.train.loop import Checkpoint, Report, TrainingNews, all_logits, train
+from assay.train.metrics import classification_metrics
+from assay.train.recipe import Recipe
+from assay.train.trainers.trainer import Trainer
+from assay.train.weights import NORM_EPSILON, Weights, initial_weights, load_weights, save_weights
 
 WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
 SILENCE_SECONDS = 3600.0
@@ -78,8 +78,8 @@ class Losses(Record):
     losses: list[float]
 
 
-TRAIN = TellingJob("train.job", "train", TrainingRequest, Training, TrainingNews, silence_seconds=SILENCE_SECONDS)
-FIRST_LOSSES = Job("train.job", "first losses", TrainingRequest, Losses)
+TRAIN = TellingJob("assay.train.job", "train", TrainingRequest, Training, TrainingNews, silence_seconds=SILENCE_SECONDS)
+FIRST_LOSSES = Job("assay.train.job", "first losses", TrainingRequest, Losses)
 
 
 def train_to_the_end(request: TrainingRequest, report: Report) -> Training:

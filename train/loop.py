@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from assay.errors import ArtifactError
-from assay.records import Record
-from assay.results import Epoch
+from assay.files.texts import read_json
+from assay.records.base import Record
+from assay.records.results import Epoch
 from assay.store import write_atomically
-from assay.texts_on_disk import read_json
-from train.batches import Batches, in_order
-from train.data import Dataset, Split
-from train.recipe import Recipe
-from train.trainer import State, Trainer
-from train.weights import Weights, load_weights
+from assay.train.batches import Batches, in_order
+from assay.train.datasets.data import Dataset, Split
+from assay.train.recipe import Recipe
+from assay.train.trainers.trainer import State, Trainer
+from assay.train.weights import Weights, load_weights
 
 EVALUATION_BATCH = 128
 SECONDS_BETWEEN_REPORTS = 0.5

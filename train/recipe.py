@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
-from train.weights import NORM_EPSILON
+from assay.train.weights import NORM_EPSILON
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Recipe:
         label_smoothing: share of the target spread over all classes.
         norm_momentum: share of BatchNorm's running statistics kept in a step.
         norm_epsilon: added to BatchNorm's variance while training.
-        convention: where the initial weights come from, see `train.architectures.initial_weights`.
+        convention: where the initial weights come from, see `assay.train.architectures.initial_weights`.
     """
 
     batch_size: int = 64

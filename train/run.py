@@ -11,11 +11,11 @@ from pydantic import JsonValue
 from assay.jobs.host import Starter
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
+from assay.records.results import Parity, Training
 from assay.registry import FRAMEWORKS, installed_versions
-from assay.results import Parity, Training
 from assay.store import Artifact, Store
-from train.job import FIRST_LOSSES, TRAIN, TRAINING_FILE, TrainingRequest
-from train.loop import Report
+from assay.train.job import FIRST_LOSSES, TRAIN, TRAINING_FILE, TrainingRequest
+from assay.train.loop import Report
 
 BEGIN_SECONDS, SECONDS_A_STEP = 1800.0, 60.0
 MINUTES_EXCEEDED = 4

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from assay.errors import ArtifactError
+from assay.records.mistakes import mistake_in
 from assay.spec import ModelSpec
-from assay.wrong_records import mistake_in
-from train.architectures import Weights, initial_weights, parameters
+from assay.train.architectures import Weights, initial_weights, parameters
 
 __all__ = ["Weights", "check_weights", "fold_batchnorm", "initial_weights", "load_weights", "save_weights"]
 

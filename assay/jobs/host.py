@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from assay.boxing import Box
+from assay.boxed.boxing import Box
 from assay.errors import AssayError
 from assay.jobs.files import Files
 from assay.jobs.job import Message

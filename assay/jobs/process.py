@@ -23,14 +23,14 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay.box import MARK
-from assay.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
-from assay.disk import instead_of
+from assay.boxed.box import MARK
+from assay.boxed.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
+from assay.boxed.processes import end_marked, end_tree
 from assay.errors import AssayError, DiskError, WorkerError
+from assay.files.disk import instead_of
 from assay.jobs.job import Message, read_as
 from assay.jobs.logs import log_tail
-from assay.processes import end_marked, end_tree
-from assay.records import Record
+from assay.records.base import Record
 from assay.store import reporting_disk_errors
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
@@ -54,7 +54,7 @@ class Process:
     """The conductor's side of a process that answers in JSON lines, and ends with all that it starts.
 
     Args:
-        module: the module to run with `python -P -m`, below the process of `assay.box`.
+        module: the module to run with `python -P -m`, below the process of `assay.boxed.box`.
         log: file that takes everything the process prints, at most 20 MB of it.
         environment: variables to set beside the conductor's own.
         python: the interpreter, this one by default.
@@ -83,7 +83,7 @@ class Process:
             variables = environment_for(box, os.environ, NO_TELEMETRY | dict(environment or {}), self._scratch)
             _STARTED.add(self)
             self._popen = subprocess.Popen(
-                [str(python or sys.executable), "-P", "-m", "assay.box", module],
+                [str(python or sys.executable), "-P", "-m", "assay.boxed.box", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -222,7 +222,7 @@ class Process:
         self._deliver(None)
 
     def _is_start(self, message: Message) -> bool:
-        """Take the first line, which `assay.box` wrote before the module began."""
+        """Take the first line, which `assay.boxed.box` wrote before the module began."""
         if self._has_started.is_set():
             return False
         begun = read_as(Begun, message, f"{self.module} began as none of ours")

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from assay.boxing import Box
+from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError, FailedError, InputError, NotInstalledError, WorkerError
 from assay.jobs.files import mapped, written_by
 from assay.jobs.host import Running, Starter
 from assay.jobs.job import Answered, Asked, Hear, Job, Message
 from assay.jobs.process import HERE
-from assay.records import Record
+from assay.records.base import Record
 from assay.steps import LONGER, Step, hear, step_told
 
 SEND_SECONDS = 60.0

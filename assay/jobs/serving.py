@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import IO
 
-from assay.disk import disk_error_in
 from assay.errors import AssayError, DiskError, WorkerError
+from assay.files.disk import disk_error_in
 from assay.jobs.job import Message, Served
 from assay.steps import tell_steps_to
 

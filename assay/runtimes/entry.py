@@ -44,14 +44,15 @@ class Family:
             what runs no model at all.
         looks: in charts.
         place: order of families in lists and legends, and where two cells are tied, which is the simpler one.
-        library: what it is called where its versions are told; its probe's name, see `infer.probe`.
+        library: what it is called where its versions are told; its probe's name, see `assay.infer.probe`.
         probe: "module:function" that tells what the library finds on this machine; "" where nothing does.
         needed_for: what the library is needed for, for `assay doctor`.
         packages: the import names that must be there for it to work.
         licences: by import package its licence, as its distribution says, in SPDX's words.
         extra: the extra of this distribution that installs it, or "".
-        profiler: "module:class" that records profiles (`infer.profile.calls.StartRecorder`), or "".
-        ceilings: module with the largest product and copy that the library makes (`infer.ceilings.Library`), or "".
+        profiler: "module:class" that records profiles (`assay.infer.profile.calls.StartRecorder`), or "".
+        ceilings: module with the largest product and copy that the library makes (`assay.infer.ceilings.job.Library`),
+            or "".
     """
 
     name: str
@@ -76,12 +77,12 @@ class RuntimeEntry:
     Attributes:
         name: the name users write: its family's, or that and more after a dot.
         family: what it has in common with its siblings.
-        target: "module:function" that loads a model (`infer.runtime.Load`).
+        target: "module:function" that loads a model (`assay.infer.runtime.Load`).
         summary: one line for lists and help texts.
         words: what readers know it by in a sentence; "" where that is its name.
         formats: the models that it loads: "weights" (neutral ones of our architectures), a user's own of "torch", "tf"
             or "jax", and "onnx".
-        not_for: forms of a user's model that it does not apply to (`assay.user.model`).
+        not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
         devices: that it runs on, "cpu" and "cuda"; where it runs on one alone, that is asked for, whatever the
             study says.
         precision: that it computes in, "" for the model's own, `AS_IT_COMES` where it chooses by itself.
@@ -90,9 +91,9 @@ class RuntimeEntry:
             such levels to compare; else "".
         shape: of its points in charts, where it runs the same files as a sibling and would look like it; else "".
         ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
-        operators: "module:function" that gives its single operators (`infer.special_job`), or "".
+        operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
         runner: what a run of one file in it is called where the numbers of two files are compared
-            (`export.on_onnx_runners`), or "".
+            (`assay.export.localise.on_onnx_runners`), or "".
         served_by: the backend of Triton that runs files as it does, or "".
         unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
             ONNX file that a user brings.

@@ -18,7 +18,7 @@ FAMILY = Family(
 NULL = RuntimeEntry(
     name="null",
     family=FAMILY,
-    target="infer.null:load",
+    target="assay.infer.runtimes.null:load",
     summary="does nothing: the ruler's own zero",
     ruler="zero",
     unasked=("study", "model", "file"),
@@ -26,35 +26,35 @@ NULL = RuntimeEntry(
 CALIBRATED = RuntimeEntry(
     name="calibrated",
     family=FAMILY,
-    target="infer.calibrated:load",
+    target="assay.infer.runtimes.calibrated:load",
     summary="does work of known length, for assay selfcheck",
     ruler="known",
 )
 SLOWER_3 = RuntimeEntry(
     name="calibrated.slower3",
     family=FAMILY,
-    target="infer.calibrated:load_slower_3",
+    target="assay.infer.runtimes.calibrated:load_slower_3",
     summary="the same and 3 % more of it",
     ruler="known",
 )
 SLOWER_10 = RuntimeEntry(
     name="calibrated.slower10",
     family=FAMILY,
-    target="infer.calibrated:load_slower_10",
+    target="assay.infer.runtimes.calibrated:load_slower_10",
     summary="the same and 10 % more of it",
     ruler="known",
 )
 SPLIT = RuntimeEntry(
     name="calibrated.split",
     family=FAMILY,
-    target="infer.calibrated:load_split",
+    target="assay.infer.runtimes.calibrated:load_split",
     summary="known overhead, then a known kernel",
     ruler="known",
 )
 SKELETON = RuntimeEntry(
     name="calibrated.skeleton",
     family=FAMILY,
-    target="infer.calibrated:load_skeleton",
+    target="assay.infer.runtimes.calibrated:load_skeleton",
     summary="the same overhead without the kernel",
     ruler="known",
 )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.agreement import compare, derive_tolerance
-from assay.arrays_on_disk import load_array, load_arrays
-from assay.results import Agreement
-from bench.trials import AUDITED_IMAGES
+from assay.bench.timing.trials import AUDITED_IMAGES
+from assay.files.arrays import load_array, load_arrays
+from assay.numerics.agreement import compare, derive_tolerance
+from assay.records.results import Agreement
 
 
 def audit_cells(
@@ -40,7 +40,7 @@ def audit_timed(
     """Compare the outputs kept of timed calls with the float64 reference, by cell name: time what you audit.
 
     Args:
-        timed: by cell name, the files of `infer.commands.ToKeep`, one a process.
+        timed: by cell name, the files of `assay.infer.commands.ToKeep`, one a process.
         reference, natives, precisions: as for `audit_cells`, of all images that calls take turns with.
     """
     exact = load_array(reference)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from assay.arrays_on_disk import map_array
-from assay.audit import MOST_PICTURES, Comparison, FlippedImage
-from assay.numbers import Flip
-from bench.auditing.runs import Inputs
+from assay.bench.auditing.runs import Inputs
+from assay.files.arrays import map_array
+from assay.numerics.numbers import Flip
+from assay.records.audit import MOST_PICTURES, Comparison, FlippedImage
 
 PICTURE_SIDE_PX = 96
 """Larger images are made smaller: a picture shows which image it is, and the record stays one to mail."""

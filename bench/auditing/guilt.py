@@ -1,14 +1,14 @@
-"""Who is wrong in an audit, by the one rule of `assay.guilt`: a sentence for each file that anything gets wrong."""
+"""Who is wrong in an audit, by the one rule of `assay.numerics.guilt`: a sentence for each file that anything gets wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from assay.audit import Comparison
-from assay.guilt import EVALUATOR_IN_FLOAT64, Outcome, guilt_of
-from assay.localisation import Localisation
-from assay.results import Export
-from bench.auditing.localise import RUNNERS, outcomes_of
+from assay.bench.auditing.localise import RUNNERS, outcomes_of
+from assay.numerics.guilt import EVALUATOR_IN_FLOAT64, Outcome, guilt_of
+from assay.records.audit import Comparison
+from assay.records.localisation import Localisation
+from assay.records.results import Export
 
 
 def witnesses_in(

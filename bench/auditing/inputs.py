@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay.arrays_on_disk import load_array
-from assay.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
+from assay.bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
+from assay.bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
+from assay.bench.run import Run, Subject
 from assay.errors import FailedError
-from assay.numbers import margin
+from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
+from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
+from assay.files.arrays import load_array
+from assay.numerics.numbers import margin
+from assay.records.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
 from assay.store import file_sha256
-from bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
-from bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
-from bench.run import Run, Subject
-from export.boundary_job import BoundaryRequest, find_boundary
-from export.reference import LOGITS, ReferenceRequest, reference_artifact
-from train.batches import normalise
-from train.data import Split
-from train.sources import write_array
+from assay.train.batches import normalise
+from assay.train.datasets.data import Split
+from assay.train.datasets.sources import write_array
 
 AGREE_RELATIVE = 1e-12
 """How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import CEILING, tolerance_of_errors
-from assay.arrays_on_disk import map_array
-from assay.audit import AuditedTolerance, Comparison, Determinism, Propagation
+from assay.bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, WHOLE, Call, Inputs, Outputs, Plan
 from assay.errors import InputError
-from assay.numbers import Accumulator, Measured, delivered_precision
-from assay.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
+from assay.files.arrays import map_array
+from assay.numerics.agreement import CEILING, tolerance_of_errors
+from assay.numerics.numbers import Accumulator, Measured, delivered_precision
+from assay.numerics.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
+from assay.records.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.registry import FRAMEWORKS
-from bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, WHOLE, Call, Inputs, Outputs, Plan
 
 ROWS_AT_ONCE = 1024
 INTEGER_RANGE = (

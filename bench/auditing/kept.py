@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.audit import ModelAudit
+from assay.bench.timing.workers import Candidate
+from assay.records.audit import ModelAudit
 from assay.registry import RUNTIMES
 from assay.store import TRY_AGAIN, Store
-from bench.workers import Candidate
 
 FILE = "audit.json"
 RULES = 3

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from assay.audit import Comparison
+from assay.bench.run import Run, Subject
 from assay.errors import AssayError, DiskError
-from assay.localisation import Localisation
+from assay.export.localise.localise_job import DeparturesRequest, PartingsRequest, find_departures, find_partings
+from assay.export.record import MODEL_FILE
+from assay.export.run import artifact_folder
+from assay.records.audit import Comparison
+from assay.records.localisation import Localisation
+from assay.records.results import Export
 from assay.registry import RUNTIMES
-from assay.results import Export
-from bench.run import Run, Subject
-from export.localise_job import DeparturesRequest, PartingsRequest, find_departures, find_partings
-from export.record import MODEL_FILE
-from export.run import artifact_folder
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
-"""By the name that a user gives a runtime, what `export.on_onnx_runners` calls it; the first does least to a graph."""
+"""By the name that a user gives a runtime, what `assay.export.localise.on_onnx_runners` calls it; the first does least to a graph."""
 
 
 def localisations_of(

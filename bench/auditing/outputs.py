@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.agreement import CEILING
-from assay.audit import AuditedTolerance, Comparison
-from assay.columns import Columns, columns_of, reason_against_columns
-from assay.numbers import Measured, measure
-from assay.ties import Decider
-from assay.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
-from bench.auditing.judge import judged, tolerance_for
-from bench.auditing.runs import Call
+from assay.bench.auditing.judge import judged, tolerance_for
+from assay.bench.auditing.runs import Call
+from assay.numerics.agreement import CEILING
+from assay.numerics.columns import Columns, columns_of, reason_against_columns
+from assay.numerics.numbers import Measured, measure
+from assay.numerics.ties import Decider
+from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
+from assay.records.audit import AuditedTolerance, Comparison
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay import __version__
-from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.report.page.audit_page import render_audit
+from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
 from assay.store import write_together
-from bench.host import LOCAL, Host
-from bench.report.audit_page import render_audit
 
 
 def audit_of(

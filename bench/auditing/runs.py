@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.spec import Settings
-from bench.host import LOCAL, Host
-from bench.workers import Candidate, Worker
 
 TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
 WHOLE = "whole test split"

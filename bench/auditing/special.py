@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from assay.errors import AssayError, DiskError
+from assay.infer.operators.special_job import SPECIAL, SpecialRequest
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
-from infer.special_job import SPECIAL, SpecialRequest
 
 LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
 def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) -> dict[str, dict[str, str]]:
-    """By runtime, its operators that lose a NaN and which one, see `infer.special_job`.
+    """By runtime, its operators that lose a NaN and which one, see `assay.infer.operators.special_job`.
 
     A runtime whose operators cannot be looked at is left out: then nothing explains what it does to NaN.
     """

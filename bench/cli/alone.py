@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from assay.alone import timing_alone
-from bench.terminal import complain
+from assay.bench.words.terminal import complain
 
 
 def alone_on_this_machine() -> AbstractContextManager[None]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Trust, say_trust
-from bench.terminal import Terminal, print_json
+from assay.bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Trust, say_trust
+from assay.bench.words.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
-    from assay.audit import Audit
+    from assay.records.audit import Audit
 
 
 def audit(
@@ -59,8 +59,8 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Compare every runtime and export with float64; exit 1 when one is further away than rounding explains."""
-    from assay.audit import AUDIT_FILE, PAGE_FILE
-    from bench.auditing.table import render
+    from assay.bench.words.audit import render
+    from assay.records.audit import AUDIT_FILE, PAGE_FILE
 
     say_trust(trust)
     if reference is not None and (candidate is not None or runtime) and study is None:
@@ -94,12 +94,12 @@ def audit(
 def _of_study(
     path: Path, images: int | None, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
 ) -> tuple[Audit, Path]:
-    from assay.locks import working_in
+    from assay.bench.auditing.selection import with_models
+    from assay.bench.run import Run
+    from assay.bench.stages.audit import audit_study
+    from assay.bench.words.progress import Narrator
+    from assay.files.locks import working_in
     from assay.study import load_study
-    from bench.auditing.selection import with_models
-    from bench.progress import Narrator
-    from bench.run import Run
-    from bench.stage_audit import audit_study
 
     study = with_models(load_study(path), models)
     if data_root is not None:
@@ -123,12 +123,12 @@ def _of_pair(
     call_limit: float | None,
     trusted: bool,
 ) -> tuple[Audit, Path]:
-    from assay.disk import short_name
-    from assay.locks import working_in
-    from bench.auditing.localise import RUNNERS
-    from bench.auditing.pair import ORT_LEVELS, PairRequest, audit_pair
-    from bench.auditing.record import write_audit
-    from bench.progress import Narrator
+    from assay.bench.auditing.localise import RUNNERS
+    from assay.bench.auditing.pairs.pair import ORT_LEVELS, PairRequest, audit_pair
+    from assay.bench.auditing.record import write_audit
+    from assay.bench.words.progress import Narrator
+    from assay.files.disk import short_name
+    from assay.files.locks import working_in
 
     for name in runtimes:
         if name not in RUNNERS:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assay.bench.cli.options import Json
+from assay.bench.words.terminal import print_json, print_lines
 from assay.texts import printable
-from bench.cli.options import Json
-from bench.terminal import print_json, print_lines
 
 if TYPE_CHECKING:
-    from assay.choice import Candidate, Choice, Objective
+    from assay.records.choice import Candidate, Choice, Objective
 
 
 def choose(
@@ -46,13 +46,13 @@ def choose(
     as_json: Json = False,
 ) -> None:
     """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
-    from assay.audit import AUDIT_FILE, read_audit
-    from assay.choice import Constraints, write_choice
-    from assay.locks import working_in
-    from assay.results import read_results
-    from bench import choose as core
-    from bench.conductor import RESULTS_FILE
-    from bench.study_report import samples_of
+    from assay.bench.choosing import choose as core
+    from assay.bench.conductor import RESULTS_FILE
+    from assay.bench.report.study_report import samples_of
+    from assay.files.locks import working_in
+    from assay.records.audit import AUDIT_FILE, read_audit
+    from assay.records.choice import Constraints, write_choice
+    from assay.records.results import read_results
 
     architecture, size = _model(model)
     constraints = Constraints(
@@ -89,7 +89,7 @@ def choose(
 
 def render(choice: Choice) -> str:
     """A choice in lines of text."""
-    from assay.choice import nearest_in_words
+    from assay.records.choice import nearest_in_words
 
     lines = []
     if choice.answer:
@@ -175,7 +175,7 @@ def _model(text: str | None) -> tuple[str | None, int | None]:
 
 
 def _objective(text: str) -> Objective:
-    from assay.choice import OBJECTIVES
+    from assay.records.choice import OBJECTIVES
 
     for known in OBJECTIVES:
         if text == known:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.alone import alone_on_this_machine
-from bench.cli.options import ARTIFACTS, Json
-from bench.terminal import Terminal, print_json
+from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.options import ARTIFACTS, Json
+from assay.bench.words.terminal import Terminal, print_json
 
 
 def compare(
@@ -42,16 +42,16 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two runs, or two environments measured in turns; exit 1 when something became slower."""
-    from bench.compare import compare_runs
-    from bench.compare_files import read_side, show, write_junit, write_markdown
+    from assay.bench.comparing.compare import compare_runs
+    from assay.bench.comparing.files import read_side, show, write_junit, write_markdown
 
     allowed = [name.strip() for name in allow.split(",") if name.strip()]
     if env:
         if len(env) != 2 or len(paths) != 1:
             raise typer.BadParameter("with --env name one study file, and --env twice")
-        from assay.locks import working_in
+        from assay.bench.comparing.environments import compare_environments
+        from assay.files.locks import working_in
         from assay.study import load_study
-        from bench.compare_env import compare_environments
 
         with working_in(out / load_study(paths[0]).name), alone_on_this_machine():
             outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DataRoot, Json
-from bench.terminal import print_json, print_line
+from assay.bench.cli.options import DataRoot, Json
+from assay.bench.words.terminal import print_json, print_line
 
 data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from images.", no_args_is_help=True)
 CACHE = Path("artifacts") / "data"
@@ -22,9 +22,9 @@ def data_build(
     seed: Annotated[int, typer.Option("--seed", help="Of the split, or of the drawing.")] = 0,
 ) -> None:
     """Write a data set as a MedMNIST-format .npz file."""
-    from bench.progress import Narrator
-    from train.data import DataRequest, load_dataset
-    from train.npz import write_medmnist_npz
+    from assay.bench.words.progress import Narrator
+    from assay.train.datasets.data import DataRequest, load_dataset
+    from assay.train.datasets.npz import write_medmnist_npz
 
     narrator = Narrator()
     with narrator.showing():
@@ -44,8 +44,8 @@ def data_show(
     as_json: Json = False,
 ) -> None:
     """Say what is in a data set: counts, classes, licence, attribution."""
-    from bench.progress import Narrator
-    from train.data import DataRequest, Facts, store_dataset
+    from assay.bench.words.progress import Narrator
+    from assay.train.datasets.data import DataRequest, Facts, store_dataset
 
     narrator = Narrator()
     with narrator.showing():

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import Json, Trust, say_trust
-from bench.terminal import print_json, print_line
+from assay.bench.cli.options import Json, Trust, say_trust
+from assay.bench.words.terminal import print_json, print_line
 
 if TYPE_CHECKING:
-    from assay.deployment import Deployment
-    from bench.deployment.signature import Sign
+    from assay.bench.deployment.checking.signature import Sign
+    from assay.records.deployment import Deployment
 
 DEFAULT_OUT = "deployment"
 ONLY_WHOLE = (
@@ -61,8 +61,8 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Write an audited model as a folder that Triton serves; verify one; go back to an older version."""
-    from assay.locks import replacing, using
-    from bench.deploy import render_again, roll_back
+    from assay.bench.deployment.deploy import render_again, roll_back
+    from assay.files.locks import replacing, using
 
     if sum(one is not None for one in (study, check, rollback, rerender)) != 1:
         raise typer.BadParameter("name a study's folder, or --check, --rollback or --rerender and a FOLDER")
@@ -99,16 +99,16 @@ def deploy(
 
 def _signer(key: Path | None) -> Sign | None:
     """What signs with a key; its password is asked for where it has one."""
-    from bench.deployment.signature import signer
+    from assay.bench.deployment.checking.signature import signer
 
     return signer(key, lambda: str(typer.prompt(f"Password of {key}", hide_input=True))) if key else None
 
 
 def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Deployment, str]:
     """The verified deployment, and what that does and does not show."""
-    from assay.deployment import RENDERING
-    from bench.deployment.signature import is_signed
-    from bench.deployment.verify import check_deployment
+    from assay.bench.deployment.checking.signature import is_signed
+    from assay.bench.deployment.checking.verify import check_deployment
+    from assay.records.deployment import RENDERING
 
     found = check_deployment(folder, signed_by, trusted=trusted)
     said = f"{folder}: every check passed"
@@ -126,9 +126,9 @@ def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Depl
 def _deploy(
     study: Path, cell: str | None, out: Path, data: Path | None, instances: int, sign: Sign | None, *, trusted: bool
 ) -> Deployment:
-    from bench.deploy import write_deployment
-    from bench.deployment.subject import read_study
-    from bench.progress import Narrator
+    from assay.bench.deployment.deploy import write_deployment
+    from assay.bench.deployment.subject import read_study
+    from assay.bench.words.progress import Narrator
 
     narrator = Narrator()
     found = read_study(study, data, trusted=trusted)
@@ -144,8 +144,8 @@ def _chosen(study: Path) -> str:
         ArtifactError: it was not asked.
         FailedError: no candidate qualified.
     """
-    from assay.choice import nearest_in_words, read_choice
     from assay.errors import FailedError
+    from assay.records.choice import nearest_in_words, read_choice
 
     choice = read_choice(study)
     if not choice.answer:

@@ -7,8 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterable
 
-from assay.disk import disk_error_in
 from assay.errors import AssayError, InputError
+from assay.files.disk import disk_error_in
 from assay.toolenv import CACHE_VARIABLE
 
 

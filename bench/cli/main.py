@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay import __version__
+from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.audit import audit
+from assay.bench.cli.choose import choose
+from assay.bench.cli.compare import compare
+from assay.bench.cli.data import data_app
+from assay.bench.cli.deploy import deploy
+from assay.bench.cli.failures import check_names, flush, told_of
+from assay.bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Trust, say_trust
+from assay.bench.cli.selfcheck import selfcheck
+from assay.bench.cli.serve import load, serve, verify_server
+from assay.bench.cli.stopping import Stopped, listen, no_more
+from assay.bench.cli.user import compare_model
+from assay.bench.words.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
+from assay.files.scratch import private_temporary_folder
 from assay.jobs.process import end_all
-from assay.scratch import private_temporary_folder
-from bench.cli.alone import alone_on_this_machine
-from bench.cli.audit import audit
-from bench.cli.choose import choose
-from bench.cli.compare import compare
-from bench.cli.data import data_app
-from bench.cli.deploy import deploy
-from bench.cli.failures import check_names, flush, told_of
-from bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Trust, say_trust
-from bench.cli.selfcheck import selfcheck
-from bench.cli.serve import load, serve, verify_server
-from bench.cli.stopping import Stopped, listen, no_more
-from bench.cli.user import compare_model
-from bench.terminal import complain, print_json, print_line, print_lines, tolerate_any_text
 
 if TYPE_CHECKING:
+    from assay.bench.run import Run
     from assay.study import Study
-    from bench.run import Run
 
 app = typer.Typer(
     name="assay",
@@ -66,12 +66,12 @@ def run(
     study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
 ) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
-    from assay.locks import working_in
-    from bench.answers import unanswered
-    from bench.conductor import run_study
-    from bench.progress import Narrator
-    from bench.report.explanation import spoken
-    from bench.study_report import as_audited, report_of
+    from assay.bench.conductor import run_study
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.report.study_report import as_audited, report_of
+    from assay.bench.words.explanation import spoken
+    from assay.bench.words.progress import Narrator
+    from assay.files.locks import working_in
 
     loaded = _study(study, data_root)
     folder = out / loaded.name
@@ -89,8 +89,8 @@ def run(
 
 def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Train a study's models in its frameworks, and measure training parity."""
-    from assay.locks import working_in
-    from bench.stage_train import train_all
+    from assay.bench.stages.train import train_all
+    from assay.files.locks import working_in
 
     current = _run(study, out, data_root)
     with working_in(current.folder), current.narrator.showing():
@@ -119,9 +119,9 @@ def export(
         return
     if study is None:
         raise typer.BadParameter("name a study file, or an ONNX file with --inspect")
-    from assay.locks import working_in
-    from bench.stage_time import export_all
-    from bench.stage_train import choose_subjects, train_all
+    from assay.bench.stages.time import export_all
+    from assay.bench.stages.train import choose_subjects, train_all
+    from assay.files.locks import working_in
 
     current = _run(study, out, data_root)
     with working_in(current.folder), current.narrator.showing():
@@ -137,10 +137,10 @@ def bench(
     study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
 ) -> None:
     """Time a study's runtimes and write its results, without a report."""
-    from assay.locks import working_in
-    from bench.answers import unanswered
-    from bench.conductor import run_study
-    from bench.progress import Narrator
+    from assay.bench.conductor import run_study
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.words.progress import Narrator
+    from assay.files.locks import working_in
 
     loaded = _study(study, data_root)
     with working_in(out / loaded.name), alone_on_this_machine():
@@ -152,11 +152,11 @@ def bench(
 
 def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
     """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
-    from assay.locks import working_in
-    from bench.answers import unanswered
-    from bench.attribution_table import render
-    from bench.conductor import run_study
-    from bench.progress import Narrator
+    from assay.bench.conductor import run_study
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.words.attribution import render
+    from assay.bench.words.progress import Narrator
+    from assay.files.locks import working_in
 
     loaded = _study(study, data_root)
     loaded = loaded.model_copy(update={"bench": loaded.bench.model_copy(update={"attribute": True})})
@@ -181,10 +181,10 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a finished study: HTML, Markdown, tables and figures."""
-    from assay.locks import working_in
-    from assay.results import read_results
-    from bench.conductor import RESULTS_FILE
-    from bench.study_report import report_of
+    from assay.bench.conductor import RESULTS_FILE
+    from assay.bench.report.study_report import report_of
+    from assay.files.locks import working_in
+    from assay.records.results import read_results
 
     results = read_results(folder / RESULTS_FILE)
     with working_in(out or folder / "report"):
@@ -198,7 +198,7 @@ def report(
 
 def doctor(as_json: Json = False) -> None:
     """List frameworks, devices, providers and threads, what is missing, and what installs it."""
-    from bench.doctor import diagnose, render
+    from assay.bench.machine.doctor import diagnose, render
 
     found = diagnose()
     if as_json:
@@ -225,15 +225,15 @@ def _study(path: Path, data_root: Path | None) -> Study:
 
 
 def _run(path: Path, out: Path, data_root: Path | None) -> Run:
-    from bench.progress import Narrator
-    from bench.run import Run
+    from assay.bench.run import Run
+    from assay.bench.words.progress import Narrator
 
     study = _study(path, data_root)
     return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
 
 
 def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:
-    from export.inspect import inspect_file, render
+    from assay.export.graph.inspect import inspect_file, render
 
     found = inspect_file(path, trusted=trusted)
     if as_json:

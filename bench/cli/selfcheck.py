@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.alone import alone_on_this_machine
-from bench.cli.options import ARTIFACTS, Json
-from bench.terminal import Terminal, print_json
+from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.options import ARTIFACTS, Json
+from assay.bench.words.terminal import Terminal, print_json
 
 
 def selfcheck(
@@ -22,11 +22,11 @@ def selfcheck(
     as_json: Json = False,
 ) -> None:
     """Measure the instrument itself on this machine: timer, floor, false alarms, what is told, attribution."""
-    from assay.locks import replacing
-    from assay.selfcheck import SELFCHECK_FILE, Design
-    from bench.progress import Narrator
-    from bench.selfcheck import run_selfcheck, store_selfcheck
-    from bench.selfcheck_table import render
+    from assay.bench.selfcheck.selfcheck import run_selfcheck, store_selfcheck
+    from assay.bench.words.progress import Narrator
+    from assay.bench.words.selfcheck import render
+    from assay.files.locks import replacing
+    from assay.records.selfcheck import SELFCHECK_FILE, Design
 
     narrator = Narrator()
     with replacing(out / SELFCHECK_FILE):  # before five minutes of work it is known that it can be written

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.options import DataRoot, Json
+from assay.bench.words.terminal import Terminal, print_json
 from assay.texts import printable
-from bench.cli.alone import alone_on_this_machine
-from bench.cli.options import DataRoot, Json
-from bench.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
-    from bench.serving.audited import Audited
-    from bench.serving.serve import Event
-    from infer.wire import Way
+    from assay.bench.serving.audited import Audited
+    from assay.bench.serving.serve import Event
+    from assay.infer.wire import Way
 
 WATCH_SECONDS = 0.5
 SignedBy = Annotated[
@@ -56,12 +56,12 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
     """Serve a deployment with the Triton server, and follow the folder when another version is to serve."""
-    from assay.deployment import read_deployment
+    from assay.bench.serving.serve import cores_for, serving
+    from assay.bench.words.progress import Narrator
+    from assay.infer.server.ports import check_host, choose_ports
+    from assay.infer.server.triton import Place
+    from assay.records.deployment import read_deployment
     from assay.toolenv import cache_folder
-    from bench.progress import Narrator
-    from bench.serving.serve import cores_for, serving
-    from infer.ports import check_host, choose_ports
-    from infer.triton import Place
 
     check_host(host, open_to_network=open_to_network)
     deployment = read_deployment(folder)
@@ -118,9 +118,9 @@ def verify_server(
     as_json: Json = False,
 ) -> None:
     """Ask a server about all that was audited and compare every answer; exit 1 when one differs."""
-    from bench.serving.audited import target_of
-    from bench.serving.tables import render_verification
-    from bench.serving.verify import verify
+    from assay.bench.serving.audited import target_of
+    from assay.bench.serving.verify import verify
+    from assay.bench.words.serving import render_verification
 
     audited = _audited(deployment, images, data_root, signed_by)
     target, ways = target_of(audited.deployment, url, grpc), _ways(way)
@@ -164,14 +164,14 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Load a server by closed loops and MLPerf LoadGen, and measure what it costs; exit 1 when a number is INVALID."""
-    from assay.load import LOAD_FILE
-    from assay.locks import working_in
+    from assay.bench.serving.audited import target_of
+    from assay.bench.serving.client import Plan
+    from assay.bench.serving.load import measure_load
+    from assay.bench.words.progress import Narrator
+    from assay.bench.words.serving import render_load
+    from assay.files.locks import working_in
+    from assay.records.load import LOAD_FILE
     from assay.store import write_atomically
-    from bench.progress import Narrator
-    from bench.serving.audited import target_of
-    from bench.serving.client import Plan
-    from bench.serving.load import measure_load
-    from bench.serving.tables import render_load
 
     audited = _audited(deployment, images, data_root)
     (chosen,) = _ways([way])
@@ -194,8 +194,8 @@ def load(
 
 
 def _audited(folder: Path, images: Path | None, data_root: Path | None, signed_by: Path | None = None) -> Audited:
-    from bench.progress import Narrator
-    from bench.serving.audited import read_audited
+    from assay.bench.serving.audited import read_audited
+    from assay.bench.words.progress import Narrator
 
     narrator = Narrator()
     with narrator.showing():
@@ -204,7 +204,7 @@ def _audited(folder: Path, images: Path | None, data_root: Path | None, signed_b
 
 def _ways(names: list[str] | None) -> list[Way]:
     from assay.errors import unknown_name
-    from infer.wire import WAYS
+    from assay.infer.wire import WAYS
 
     for name in names or ():
         if name not in WAYS:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.alone import alone_on_this_machine
-from bench.cli.audit import sizes_of
-from bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
-from bench.terminal import complain, print_json, print_line
+from assay.bench.cli.alone import alone_on_this_machine
+from assay.bench.cli.audit import sizes_of
+from assay.bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
+from assay.bench.words.terminal import complain, print_json, print_line
 
 
 def compare_model(
@@ -68,20 +68,20 @@ def compare_model(
     as_json: Json = False,
 ) -> None:
     """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
-    from assay.locks import working_in
-    from assay.user.model import locate, read_shapes
+    from assay.files.locks import working_in
+    from assay.train.brought.model import locate, read_shapes
 
     say_trust(trust)
     location = locate(model, framework)  # before what takes a second to import
 
-    from bench.answers import unanswered
-    from bench.progress import Narrator
-    from bench.report.explanation import spoken
-    from bench.report.numbers_in_words import numbers_in_words
-    from bench.study_report import as_audited, report_of
-    from bench.user.compare import compare_model, refusals_of_numbers
-    from bench.user.localise import located
-    from bench.user.work import Wanted, folder_name
+    from assay.bench.brought.compare import compare_model, refusals_of_numbers
+    from assay.bench.brought.localise import located
+    from assay.bench.brought.work import Wanted, folder_name
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.report.study_report import as_audited, report_of
+    from assay.bench.words.agreement import numbers_in_words
+    from assay.bench.words.explanation import spoken
+    from assay.bench.words.progress import Narrator
 
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,

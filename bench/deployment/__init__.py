@@ -1,1 +1,1 @@
-"""What a deployment is made of, one file a part; `bench.deploy` puts them together."""
+"""What a deployment is made of, one file a part; `assay.bench.deployment.deploy` puts them together."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.arrays_on_disk import load_array
-from assay.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
 from assay.errors import ArtifactError, DataError
-from assay.served import Records, as_records
+from assay.files.arrays import load_array
+from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
+from assay.records.served import Records, as_records
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Answered:
 def read_answered(folder: Path, deployment: Deployment) -> Answered:
     """
     Args:
-        folder: of the version, below `assay.deployment.AUDITED`.
+        folder: of the version, below `assay.records.deployment.AUDITED`.
 
     Raises:
         ArtifactError: a file is missing, or does not go with the deployment or the others.

@@ -7,7 +7,7 @@ computed in fp32: exponentials, a sum of as many terms as there are classes and 
 roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the sum;
 four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
 
-A graph of reduced precision is judged by `assay.reduced.REDUCED_PRECISION_POLICY`, as everywhere.
+A graph of reduced precision is judged by `assay.numerics.reduced.REDUCED_PRECISION_POLICY`, as everywhere.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from assay.audit import ModelAudit
-from assay.deployment import Tolerance
 from assay.errors import FailedError
-from assay.numbers import Accumulator, Measured
-from assay.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
-from train.batches import in_order
-from train.sources import write_array
+from assay.numerics.numbers import Accumulator, Measured
+from assay.numerics.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
+from assay.records.audit import ModelAudit
+from assay.records.deployment import Tolerance
+from assay.train.batches import in_order
+from assay.train.datasets.sources import write_array
 
 UNIT_ROUNDOFF = 2.0**-24
 SOFTMAX_OPERATIONS = 6

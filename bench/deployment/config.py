@@ -7,12 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from assay.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
+from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
-from assay.results import Cell
-from assay.served import Tensor
-from assay.wrong_records import mistake_in
-from bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
+from assay.records.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
+from assay.records.mistakes import mistake_in
+from assay.records.results import Cell
+from assay.records.served import Tensor
 
 if TYPE_CHECKING:
     from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelQueuePolicy, ModelWarmup

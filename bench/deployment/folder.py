@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from assay.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
-from assay.disk import folder_beside, put_in_place
+from assay.files.disk import folder_beside, put_in_place
+from assay.records.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
 from assay.store import file_sha256, reporting_disk_errors
 
 

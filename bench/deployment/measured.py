@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import Field, JsonValue, ValidationError
 
+from assay.bench.deployment.subject import Subject
 from assay.errors import ArtifactError
-from assay.records import Record
-from assay.results import Cell, Comparison, Export, Training
+from assay.files.texts import read_bytes
+from assay.records.base import Record
+from assay.records.mistakes import mistake_in
+from assay.records.results import Cell, Comparison, Export, Training
 from assay.store import write_atomically
-from assay.texts_on_disk import read_bytes
-from assay.wrong_records import mistake_in
-from bench.deployment.subject import Subject
 
 
 class MeasuredVersion(Record):

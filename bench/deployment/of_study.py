@@ -9,17 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.arrays_on_disk import load_array
-from assay.audit import ModelAudit
-from assay.errors import ArtifactError, InputError
-from assay.results import Cell, DataSummary
-from assay.served import Tensor, as_records
-from assay.spec import ModelSpec
-from assay.store import Store, read_artifact
-from assay.texts import printable
-from bench.deployment.answers import judge_answers, reference_images
-from bench.deployment.config import most_records
-from bench.deployment.subject import (
+from assay.bench.deployment.answers import judge_answers, reference_images
+from assay.bench.deployment.config import most_records
+from assay.bench.deployment.subject import (
     Built,
     Study,
     Subject,
@@ -29,14 +21,22 @@ from bench.deployment.subject import (
     export_of,
     servable_cell,
 )
-from bench.progress import Narrator
-from export import contract_job
-from export.contract import IMAGES, LABEL, PROBABILITIES
-from export.contract_job import Contract, ContractRequest, run_contract
-from export.reference import LOGITS, ReferenceRequest, reference_artifact
-from export.run import usable_model
-from train.data import Dataset, open_dataset
-from train.metrics import share
+from assay.bench.words.progress import Narrator
+from assay.errors import ArtifactError, InputError
+from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
+from assay.export.run import usable_model
+from assay.export.served import contract_job
+from assay.export.served.contract import IMAGES, LABEL, PROBABILITIES
+from assay.export.served.contract_job import Contract, ContractRequest, run_contract
+from assay.files.arrays import load_array
+from assay.records.audit import ModelAudit
+from assay.records.results import Cell, DataSummary
+from assay.records.served import Tensor, as_records
+from assay.spec import ModelSpec
+from assay.store import Store, read_artifact
+from assay.texts import printable
+from assay.train.datasets.data import Dataset, open_dataset
+from assay.train.metrics import share
 
 
 @dataclass(frozen=True)

@@ -20,21 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from assay.arrays_on_disk import load_array
-from assay.audit import ModelAudit
-from assay.deployment import Tolerance
-from assay.errors import ArtifactError, FailedError, InputError
-from assay.results import Cell, Export
-from assay.served import DATATYPES, Records, Tensor, records_of
-from assay.store import read_artifact
-from assay.texts_on_disk import read_bytes
-from assay.user import model as user
-from assay.user.agreement import parts_of
-from assay.user.model import UserModel
-from assay.values import settled
-from assay.wrong_records import mistake_in
-from bench.deployment.config import most_records
-from bench.deployment.subject import (
+from assay.bench.brought.exports import KIND, folder_of
+from assay.bench.deployment.config import most_records
+from assay.bench.deployment.subject import (
     Built,
     Study,
     Subject,
@@ -44,12 +32,24 @@ from bench.deployment.subject import (
     export_of,
     servable_cell,
 )
-from bench.progress import Narrator
-from bench.user.exports import KIND, folder_of
-from export import contract_job
-from export.contract_job import ContractRequest, run_contract
-from export.record import MODEL_FILE
-from export.user_probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.bench.words.progress import Narrator
+from assay.errors import ArtifactError, FailedError, InputError
+from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.export.record import MODEL_FILE
+from assay.export.served import contract_job
+from assay.export.served.contract_job import ContractRequest, run_contract
+from assay.files.arrays import load_array
+from assay.files.texts import read_bytes
+from assay.numerics.values import settled
+from assay.records.audit import ModelAudit
+from assay.records.deployment import Tolerance
+from assay.records.mistakes import mistake_in
+from assay.records.results import Cell, Export
+from assay.records.served import DATATYPES, Records, Tensor, records_of
+from assay.store import read_artifact
+from assay.train.brought import model as user
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.model import UserModel
 
 REMEDY = "Run `assay compare-model` again"
 
@@ -156,7 +156,7 @@ def audited_of(model: UserModel, records: Records, reference: NDArray[np.float64
     """What was audited, record by record of what is served.
 
     Args:
-        records: of `assay.user.arrays.record_type`, all that there are.
+        records: of `assay.train.brought.arrays.record_type`, all that there are.
         reference: (the first so many, `model.width`).
 
     Raises:

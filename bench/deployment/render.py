@@ -11,25 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay.deployment import (
-    AUDITED,
-    DEPLOYMENT_FILE,
-    MEASURED_FILE,
-    OUTPUTS_FILE,
-    RENDERING,
-    STOCK_TRITON,
-    TRUE_LABELS_FILE,
-    Deployment,
-    Unit,
-)
-from assay.fingerprint import fingerprint_in
-from assay.records import Interval
-from assay.results import Metrics
-from assay.served import Array
-from bench.deployment import measured
-from bench.deployment.answered import read_array
-from bench.deployment.config import config_of, config_text
-from bench.deployment.contents import (
+from assay.bench.deployment import measured
+from assay.bench.deployment.answered import read_array
+from assay.bench.deployment.checking.contents import (
     CLIENT,
     PLACES,
     REQUESTS,
@@ -40,11 +24,27 @@ from bench.deployment.contents import (
     sample_request,
     warm_up_paths,
 )
-from bench.deployment.measured import MeasuredVersion
-from bench.deployment.picture import png_of
-from bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
-from bench.deployment.templating import render_template, template
-from train.metrics import classification_metrics
+from assay.bench.deployment.config import config_of, config_text
+from assay.bench.deployment.measured import MeasuredVersion
+from assay.bench.deployment.picture import png_of
+from assay.bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
+from assay.bench.deployment.templating import render_template, template
+from assay.fingerprint import fingerprint_in
+from assay.records.base import Interval
+from assay.records.deployment import (
+    AUDITED,
+    DEPLOYMENT_FILE,
+    MEASURED_FILE,
+    OUTPUTS_FILE,
+    RENDERING,
+    STOCK_TRITON,
+    TRUE_LABELS_FILE,
+    Deployment,
+    Unit,
+)
+from assay.records.results import Metrics
+from assay.records.served import Array
+from assay.train.metrics import classification_metrics
 
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}
 """By what a request is about, requests/client.py: the same program for every model of its kind."""
@@ -82,7 +82,7 @@ def read_kept(folder: Path, deployment: Deployment) -> Kept:
 def render(folder: Path, deployment: Deployment) -> None:
     """Write everything that follows from the record in its present form, and remove what does not belong to it.
 
-    What else a deployment has (`bench.deployment.contents.kept_files`) must be there.
+    What else a deployment has (`assay.bench.deployment.checking.contents.kept_files`) must be there.
     """
     belonging = files_of_deployment(deployment)
     for path in [path for path in folder.rglob("*") if not path.is_dir()]:

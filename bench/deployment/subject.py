@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
-from assay.deployment import Tolerance, Unit
+from assay.bench.conductor import RESULTS_FILE
+from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
-from assay.records import Interval
+from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
+from assay.records.base import Interval
+from assay.records.deployment import Tolerance, Unit
+from assay.records.results import Cell, DataSummary, Export, Results, read_results
+from assay.records.served import Records, Tensor
+from assay.records.stale import is_of
 from assay.registry import RUNTIMES
-from assay.results import Cell, DataSummary, Export, Results, read_results
-from assay.served import Records, Tensor
-from assay.stale import is_of
 from assay.store import file_sha256
-from bench.conductor import RESULTS_FILE
-from bench.progress import Narrator
 
 BACKEND = "onnxruntime"
 """Of Triton, for what is deployed."""
@@ -37,7 +37,7 @@ class Study:
     Attributes:
         folder: with results.json, audit.json, onnx/, and what they were made of.
         data: the folder of stored data sets, beside it unless told otherwise.
-        trusted: a user's model runs outside of a box, see `assay.boxing.Box`.
+        trusted: a user's model runs outside of a box, see `assay.boxed.boxing.Box`.
     """
 
     folder: Path
@@ -52,8 +52,8 @@ class Built:
     """A graph as it is served, with its answers, judged.
 
     Attributes:
-        folder: has the files of `export.contract_job`.
-        tolerances: by output, for `assay.deployment.Version`.
+        folder: has the files of `assay.export.served.contract_job`.
+        tolerances: by output, for `assay.records.deployment.Version`.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class Subject:
     Attributes:
         cell: the measurement.
         curve: the same runtime and export with the same threads at every batch size, ascending; valid ones only.
-        name, unit, inputs, outputs, classes, most_records, data: as in `assay.deployment.Deployment`.
+        name, unit, inputs, outputs, classes, most_records, data: as in `assay.records.deployment.Deployment`.
         warm_up: (1,), a real record.
         inputs_kept: (count,), the audited inputs that the deployment takes along; None where `data` names them.
         labels: int64 (count,), true classes of what is audited, or None.

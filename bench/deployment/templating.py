@@ -14,8 +14,8 @@ from importlib import resources
 
 import jinja2
 
-from assay.deployment import RENDERING
 from assay.errors import ArtifactError
+from assay.records.deployment import RENDERING
 from assay.texts import markdown, markdown_code
 
 PLAIN_WORD = re.compile(r"[A-Za-z0-9._:/-]*")
@@ -41,7 +41,7 @@ def render_template(name: str, words: dict[str, object], rendering: int = RENDER
 @functools.cache
 def template(name: str, rendering: int = RENDERING) -> str:
     """The text of a template, or of a file that is the same in every deployment."""
-    folder = resources.files("bench.deployment") / "templates"
+    folder = resources.files("assay.bench.deployment") / "templates"
     if rendering != RENDERING:
         folder = folder / f"rendering-{rendering}"
     return (folder / name).read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """The report of a study: a page, Markdown, figures and tables, all from one record.
 
-    from bench.report.write import write_report
+    from assay.bench.report.write import write_report
     write_report(read_results(folder / "results.json"), polars.read_parquet(folder / "samples.parquet"), out)
 
-To add a section, write a function and put it into `bench.report.sections.SECTIONS`.
+To add a section, write a function and put it into `assay.bench.report.sections.order.SECTIONS`.
 """

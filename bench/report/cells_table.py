@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars
 
-from assay.records import Tail
-from assay.results import Cell, Results, Timing
+from assay.files.tables import write_table
+from assay.records.base import Tail
+from assay.records.results import Cell, Results, Timing
 from assay.store import write_atomically
-from assay.tables import write_table
 from assay.texts import spreadsheet
 
 Plain = str | int | float | bool | None

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import polars
 
-from assay.audit import Audit
-from assay.load import Load
-from assay.records import Interval
-from assay.results import Agreement, Cell, Results, Training
-from bench.report.blocks import Column
-from bench.report.numbers import pixels, shortened
-from bench.report.palette import Series, ordered, series_of
+from assay.bench.report.drawing.palette import Series, ordered, series_of
+from assay.bench.report.page.blocks import Column
+from assay.bench.words.numbers import pixels, shortened
+from assay.records.audit import Audit
+from assay.records.base import Interval
+from assay.records.load import Load
+from assay.records.results import Agreement, Cell, Results, Training
 
 SYNTHETIC_LABEL = "SYNTHETIC images"
 PLAIN_WORDS = {

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import polars
 
-from assay.audit import AUDIT_FILE, PAGE_FILE, Audit
+from assay.bench.judging.judged import judged
+from assay.bench.report.cells_table import write_cells
+from assay.bench.report.drawing.figures import write_figures
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.audit_page import render_audit
+from assay.bench.report.page.page import render_markdown, render_page
+from assay.bench.report.sections.order import sections_of
 from assay.errors import ArtifactError
-from assay.load import Load
-from assay.results import Results, read_results
+from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit
+from assay.records.load import Load
+from assay.records.results import Results, read_results
 from assay.store import reporting_disk_errors, write_atomically
-from bench.judged import judged
-from bench.report.audit_page import render_audit
-from bench.report.cells_table import write_cells
-from bench.report.evidence import Evidence
-from bench.report.figures import write_figures
-from bench.report.page import render_markdown, render_page
-from bench.report.sections import sections_of
 
 
 def write_report(
@@ -35,7 +35,7 @@ def write_report(
 
     Args:
         results: the record.
-        samples: the raw samples (`assay.results.SAMPLE_COLUMNS`), or None where they were not kept.
+        samples: the raw samples (`assay.records.results.SAMPLE_COLUMNS`), or None where they were not kept.
         out: the folder; made where it is missing.
         audit: of the study, where there was one; its page audit.html and audit.json are then written too.
         load: of the deployed model, where there was a load test.

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.deployment import AUDITED, Deployment, Version
+from assay.bench.deployment.answered import read_answered, read_array
+from assay.bench.serving.snapshot import checked_deployment
 from assay.errors import DataError, InputError
-from assay.served import Array, Records, as_records
-from bench.deployment.answered import read_answered, read_array
-from bench.serving.snapshot import checked_deployment
-from infer.wire import Target
-from train.data import DataRequest, Progress, load_dataset
+from assay.infer.wire import Target
+from assay.records.deployment import AUDITED, Deployment, Version
+from assay.records.served import Array, Records, as_records
+from assay.train.datasets.data import DataRequest, Progress, load_dataset
 
 
 @dataclass(frozen=True)

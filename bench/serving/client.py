@@ -11,16 +11,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.arrays_on_disk import load_arrays
-from assay.deployment import MODEL_FILE, MODELS
-from assay.jobs.job import Asked, TellingJob
-from assay.jobs.running import run_job
-from assay.load import Conditions
-from bench.disturbance import Disturbance
-from bench.host import LOCAL, Host
-from bench.machine import telling_variables
-from bench.serving.audited import Audited
-from infer.load_jobs import (
+from assay.bench.machine.disturbance import Disturbance
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.machine import telling_variables
+from assay.bench.serving.audited import Audited
+from assay.files.arrays import load_arrays
+from assay.infer.load.load_jobs import (
     CLOSED_LOOP,
     OVERHEAD,
     SCENARIO,
@@ -34,7 +30,11 @@ from infer.load_jobs import (
     ScenarioName,
     ScenarioRequest,
 )
-from infer.wire import Target, Way
+from assay.infer.wire import Target, Way
+from assay.jobs.job import Asked, TellingJob
+from assay.jobs.running import run_job
+from assay.records.deployment import MODEL_FILE, MODELS
+from assay.records.load import Conditions
 
 LoadAnswered = TypeVar("LoadAnswered", bound=LoadAnswer)
 LoadAnswered_co = TypeVar("LoadAnswered_co", bound=LoadAnswer, covariant=True)

@@ -13,25 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay import __version__
-from assay.errors import FailedError
-from assay.load import ClosedLoop, HighestRate, Load, Overhead, RateTried, Scenario
-from assay.records import Interval
-from bench.intervals import difference_over_processes, ratio_over_processes
-from bench.machine import cores_of_server, environment, telling_variables
-from bench.serving.audited import Audited
-from bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run
-from bench.serving.load_numbers import (
+from assay.bench.machine.machine import cores_of_server, environment, telling_variables
+from assay.bench.serving.audited import Audited
+from assay.bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run
+from assay.bench.serving.load_numbers import (
     KEEPS_UP,
     reasons,
     samples_of,
     search_rate,
     split_of,
 )
-from bench.stats import quantile_intervals
-from infer import wire
-from infer.load_jobs import LoadAnswer, ScenarioName
-from infer.triton import PROGRAM
-from infer.wire import Target, Way
+from assay.bench.statistics.intervals import difference_over_processes, ratio_over_processes
+from assay.bench.statistics.stats import quantile_intervals
+from assay.errors import FailedError
+from assay.infer import wire
+from assay.infer.load.load_jobs import LoadAnswer, ScenarioName
+from assay.infer.server.triton import PROGRAM
+from assay.infer.wire import Target, Way
+from assay.records.base import Interval
+from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, RateTried, Scenario
 
 RATES_TRIED = 8
 MOST_TIMES = 4
@@ -155,8 +155,8 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
 def _cost(runs: Sequence[Run[LoadAnswer]], planned: int) -> Interval:
     """What the server adds, in ms: of each process the median difference of a block's two medians.
 
-    The interval rests on the spread of the planned processes (`bench.stats`), so that it does not matter for it that
-    one stops when it is narrow enough.
+    The interval rests on the spread of the planned processes (`assay.bench.statistics.stats`), so that it does not
+    matter for it that one stops when it is narrow enough.
     """
     if not all(run.arrays["served_ns"].size for run in runs):
         raise _no_answers(runs)

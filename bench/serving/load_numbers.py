@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.load import Conditions, HighestRate, RateTried, Split
-from assay.records import ROUNDING, Interval
-from bench.intervals import half_width
-from bench.machine import MOST_LOAD
-from bench.stats import Samples
-from bench.steadiness import DRIFT_LARGEST, steadiness
-from bench.validity import LEAST_CALLS, LEAST_PROCESSES, MOST_STOLEN
+from assay.bench.judging.validity import LEAST_CALLS, LEAST_PROCESSES, MOST_STOLEN
+from assay.bench.machine.machine import MOST_LOAD
+from assay.bench.statistics.intervals import half_width
+from assay.bench.statistics.stats import Samples
+from assay.bench.statistics.steadiness import DRIFT_LARGEST, steadiness
+from assay.records.base import ROUNDING, Interval
+from assay.records.load import Conditions, HighestRate, RateTried, Split
 
 BLOCKS = 8
 """Parts of equal time that a client's run is cut into."""
@@ -55,7 +55,7 @@ def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, clie
 
 
 def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: int, wrong: int) -> list[str]:
-    """Why a load measurement is not to be believed, by the limits of `bench.validity`; none when it is."""
+    """Why a load measurement is not to be believed, by the limits of `assay.bench.judging.validity`; none when it is."""
     found = _about_answers(failed, wrong) + _about_machine(conditions)
     if len(conditions) < LEAST_PROCESSES:
         found.append(f"too few processes: {len(conditions)}, at least {LEAST_PROCESSES} are needed")

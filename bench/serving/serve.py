@@ -17,13 +17,13 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from assay.deployment import CONFIG_FILE, MODELS, Deployment
+from assay.bench.machine.machine import check_cores, usable_cores
+from assay.bench.serving.snapshot import fingerprint, take_snapshot
 from assay.errors import AssayError, FailedError
-from bench.machine import check_cores, usable_cores
-from bench.serving.snapshot import fingerprint, take_snapshot
-from infer import triton_control
-from infer.ports import WORK_PREFIX
-from infer.triton import HARMLESS, Place, Progress, TritonServer, contract_of
+from assay.infer.server import triton_control
+from assay.infer.server.ports import WORK_PREFIX
+from assay.infer.server.triton import HARMLESS, Place, Progress, TritonServer, contract_of
+from assay.records.deployment import CONFIG_FILE, MODELS, Deployment
 
 Event = dict[str, JsonValue]
 Tell = Callable[[Event], None]

@@ -10,14 +10,14 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from assay.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, MODEL_FILE, MODELS, Deployment, read_deployment
+from assay.bench.deployment.checking.check import check_files, check_paths
+from assay.bench.deployment.checking.signature import check_signature
+from assay.bench.deployment.config import WARM_UP
+from assay.bench.deployment.folder import files_of
+from assay.bench.deployment.render import server_files
 from assay.errors import ArtifactError
+from assay.records.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, MODEL_FILE, MODELS, Deployment, read_deployment
 from assay.store import file_sha256, reporting_disk_errors
-from bench.deployment.check import check_files, check_paths
-from bench.deployment.config import WARM_UP
-from bench.deployment.folder import files_of
-from bench.deployment.render import server_files
-from bench.deployment.signature import check_signature
 
 
 def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None) -> Deployment:

@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.deployment import Deployment
+from assay.bench.machine.fingerprint import fingerprint
+from assay.bench.serving.audited import Audited
 from assay.errors import FailedError, InputError
-from assay.records import Interval
-from assay.served import Array, Records, Tensor, errors_of
-from assay.verification import Verification, WayVerified
-from bench.fingerprint import fingerprint
-from bench.serving.audited import Audited
-from infer import wire
-from infer.ports import is_on_loopback
-from infer.wire import Answer, Connection, Description, Target, Way
-from train.metrics import share
+from assay.infer import wire
+from assay.infer.server.ports import is_on_loopback
+from assay.infer.wire import Answer, Connection, Description, Target, Way
+from assay.records.base import Interval
+from assay.records.deployment import Deployment
+from assay.records.served import Array, Records, Tensor, errors_of
+from assay.records.verification import Verification, WayVerified
+from assay.train.metrics import share
 
 CLIENTS = 8
 LEAST_ASKED = 64

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from assay.errors import DataError
+from assay.infer.runtime import ModelFiles, Session
 from assay.spec import Settings
-from infer.runtime import ModelFiles, Session
 
 CALL = "assay.call"
 """The name under which a recorder marks every call on the profiler's own clock."""

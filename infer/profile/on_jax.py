@@ -7,10 +7,10 @@ from pathlib import Path
 
 import jax
 
+from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.on_xplane import newest, read_xplane
+from assay.infer.runtime import ModelFiles, Session
 from assay.spec import Settings
-from infer.profile.calls import Call, marked_calls
-from infer.profile.on_xplane import newest, read_xplane
-from infer.runtime import ModelFiles, Session
 
 
 class JaxRecorder:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import openvino as ov
 
+from assay.infer.profile.calls import Call, Operator
+from assay.infer.runtime import ModelFiles, Session
+from assay.infer.runtimes.on_openvino import compiled_model
 from assay.spec import Settings
-from infer.on_openvino import compiled_model
-from infer.profile.calls import Call, Operator
-from infer.runtime import ModelFiles, Session
 
 WARM_CALLS = 3
 

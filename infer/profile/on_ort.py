@@ -7,11 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
+from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.traces import read_ort_profile
+from assay.infer.runtime import ModelFiles, Session
+from assay.infer.runtimes import on_ort
 from assay.spec import Settings
-from infer import on_ort
-from infer.profile.calls import Call, marked_calls
-from infer.profile.traces import read_ort_profile
-from infer.runtime import ModelFiles, Session
 
 WARM_CALLS = 3
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.traces import read_torch_trace
+from assay.infer.runtime import ModelFiles, Session
 from assay.spec import Settings
-from infer.profile.calls import Call, marked_calls
-from infer.profile.traces import read_torch_trace
-from infer.runtime import ModelFiles, Session
 
 
 class TorchRecorder:

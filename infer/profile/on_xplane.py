@@ -9,7 +9,7 @@ from pathlib import Path
 from jax.profiler import ProfileData
 
 from assay.errors import DataError
-from infer.profile.calls import CALL, Call, Operator, calls_of
+from assay.infer.profile.calls import CALL, Call, Operator, calls_of
 
 GRAPH_KERNEL = re.compile(r"(?P<path>[^:]+):(?P<kind>_?[A-Z]\w*)")
 EAGER_OPERATOR = "EagerLocalExecute: "

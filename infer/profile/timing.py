@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from assay.records import Record
-from infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
-from infer.runtime import Session, device_calls
+from assay.infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
+from assay.infer.runtime import Session, device_calls
+from assay.records.base import Record
 
 BURST_SECONDS, MOST_CALLS = 0.04, 40
 WARM_SECONDS, LEAST_WARM_CALLS = 0.3, 3

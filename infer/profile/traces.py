@@ -8,8 +8,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from assay.errors import DataError
-from assay.texts_on_disk import parse_json
-from infer.profile.calls import CALL, Call, Operator, calls_of
+from assay.files.texts import parse_json
+from assay.infer.profile.calls import CALL, Call, Operator, calls_of
 
 MICROSECOND = 1e3
 Event = dict[str, JsonValue]

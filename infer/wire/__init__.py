@@ -4,9 +4,9 @@ The protocol is KServe's "Open Inference Protocol" (V2): tensors over HTTP or gR
 memory are Triton's extensions, used where the server says that it has them. tritonclient speaks all of it.
 """
 
-from infer.wire.connections import connect, why_no_shared_memory
-from infer.wire.metadata import SHARED_MEMORY, Description, agreed, describe, describe_by_grpc, statistics
-from infer.wire.target import WAYS, Answer, Connection, Target, Way
+from assay.infer.wire.connections import connect, why_no_shared_memory
+from assay.infer.wire.metadata import SHARED_MEMORY, Description, agreed, describe, describe_by_grpc, statistics
+from assay.infer.wire.target import WAYS, Answer, Connection, Target, Way
 
 __all__ = [
     "SHARED_MEMORY",

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from assay.errors import FailedError
-from assay.served import DTYPES, Array, Tensor
-from infer.wire.clients import UNREADABLE, refusal, text_of
-from infer.wire.target import Answer, Target
+from assay.infer.wire.clients import UNREADABLE, refusal, text_of
+from assay.infer.wire.target import Answer, Target
+from assay.records.served import DTYPES, Array, Tensor
 
 FIELDS = {
     **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),

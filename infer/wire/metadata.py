@@ -7,8 +7,8 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from assay.errors import InputError
-from infer.wire.clients import UNREADABLE, grpc_client, http_client, refusal, text_of
-from infer.wire.target import LIMIT_SECONDS, Target
+from assay.infer.wire.clients import UNREADABLE, grpc_client, http_client, refusal, text_of
+from assay.infer.wire.target import LIMIT_SECONDS, Target
 
 BINARY, SHARED_MEMORY = "binary_tensor_data", "system_shared_memory"
 

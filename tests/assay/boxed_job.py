@@ -1,4 +1,4 @@
-"""Somebody else's code, as bad as it can be: what the tests of `assay.box` run in a box."""
+"""Somebody else's code, as bad as it can be: what the tests of `assay.boxed.box` run in a box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
 
 Message = dict[str, JsonValue]
 

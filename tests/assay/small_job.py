@@ -13,7 +13,7 @@ from assay.errors import InputError
 from assay.jobs.job import TellingJob
 from assay.jobs.process import Process
 from assay.jobs.serving import serve_job
-from assay.records import Record
+from assay.records.base import Record
 from assay.steps import step
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from assay.box import LOG_BYTES
+from assay.boxed.box import LOG_BYTES
+from assay.boxed.processes import below, marked
 from assay.errors import FailedError, InputError, WorkerError
 from assay.jobs.job import Hear, Job, Nothing, TellingJob
 from assay.jobs.process import Process
 from assay.jobs.running import run_job, started
-from assay.processes import below, marked
-from assay.records import Record
+from assay.records.base import Record
 from tests.assay.small_job import SMALL, At, Deed, Outcome
 
 HOSTILE = "tests.assay.hostile_job"

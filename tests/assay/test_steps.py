@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from assay import steps
+from assay.bench.brought.exports import LIMITS, _limit
+from assay.bench.brought.work import Wanted, Work
 from assay.errors import WorkerError
 from assay.jobs.running import run_job
 from assay.steps import (
@@ -24,11 +26,9 @@ from assay.steps import (
     step,
     step_told,
 )
-from assay.user import watched as watched_calls
-from assay.user.loaded import Loaded
-from assay.user.watched import Watched, slowest_call, watched
-from bench.user.exports import LIMITS, _limit
-from bench.user.work import Wanted, Work
+from assay.train.brought import watched as watched_calls
+from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.watched import Watched, slowest_call, watched
 from tests.assay.small_job import SMALL, At, Deed
 
 
@@ -132,7 +132,7 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
 
 
 def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:
-    from assay.user.model import Location  # noqa: PLC0415
+    from assay.train.brought.model import Location  # noqa: PLC0415
 
     location = Location(path=tmp_path / "mlp.onnx", function="", kind="onnx", form="onnx")
     work = Work(Wanted(location), tmp_path, None)  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) ->
 def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench import progress  # noqa: PLC0415
+    from assay.bench.words import progress  # noqa: PLC0415
 
     monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
     narrator = progress.Narrator()

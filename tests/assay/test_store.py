@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError, InputError
-from assay.records import Interval
+from assay.records.base import Interval
 from assay.store import (
     MANIFEST,
     TRY_AGAIN,

@@ -210,7 +210,7 @@ def test_uv_that_never_ends_is_stopped_with_what_it_started(
     assert not toolenv.environment_folder("tiny", requirements).exists()
 
 
-@pytest.mark.parametrize("path", ["export/envs/jax2tf.txt", "infer/envs/triton.txt"])
+@pytest.mark.parametrize("path", ["export/envs/jax2tf.txt", "infer/server/envs/triton.txt"])
 def test_our_own_lists_have_a_hash_for_everything(path: str) -> None:
     pins = read_pins(ROOT / path)
     assert all(pin.hashes for pin in pins)

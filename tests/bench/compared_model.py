@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import JsonValue
 
-from assay.results import Cell, DataSummary, Export, Results
+from assay.bench.brought.audit import audit_user_model
+from assay.bench.brought.exports import KIND, Brought, folder_of
+from assay.export.brought_job import GIVEN
+from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.export.record import MODEL_FILE
+from assay.records.results import Cell, DataSummary, Export, Results
 from assay.store import file_sha256, write_artifact
-from assay.user.arrays import inputs_of, record_type, rows_of
-from assay.user.model import Location, Tensor, UserModel
-from bench.user.audit import audit_user_model
-from bench.user.exports import KIND, Brought, folder_of
-from export.record import MODEL_FILE
-from export.user_job import GIVEN
-from export.user_probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.train.brought.arrays import inputs_of, record_type, rows_of
+from assay.train.brought.model import Location, Tensor, UserModel
 from tests.bench.report.sample_results import _timed, sample_results
 
 WIDTH, ROWS, FIXED = 6, 8, 4

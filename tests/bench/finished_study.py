@@ -15,21 +15,21 @@ import onnxruntime as ort
 import pytest
 from pydantic import JsonValue
 
-from assay.audit import Audit, ModelAudit
-from assay.results import Cell, Export, Results
+from assay.bench.auditing.judge import judged, measured_or_reason, tolerance_for
+from assay.bench.auditing.runs import Call
+from assay.bench.run import Run
+from assay.bench.words.progress import Narrator
+from assay.export.reference.reference import ReferenceRequest, reference_artifact
+from assay.export.run import ExportJob, export_model, usable_model
+from assay.records.audit import Audit, ModelAudit
+from assay.records.results import Cell, Export, Results
 from assay.spec import ModelSpec
 from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
-from bench.auditing.judge import judged, measured_or_reason, tolerance_for
-from bench.auditing.runs import Call
-from bench.progress import Narrator
-from bench.run import Run
-from export.reference import ReferenceRequest, reference_artifact
-from export.run import ExportJob, export_model, usable_model
+from assay.train.batches import normalise
+from assay.train.weights import save_weights
 from tests.bench.report.sample_results import _timed, sample_results
 from tests.contract.training_steps import moved_weights
-from train.batches import normalise
-from train.weights import save_weights
 
 STUDY = """
 name = "small"

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from assay.deployment import RENDERING, Tolerance, read_deployment
-from bench.deployment.render import render
-from tests.bench.test_cli import GOLDEN
+from assay.bench.deployment.render import render
+from assay.records.deployment import RENDERING, Tolerance, read_deployment
+from tests.bench.cli.test_cli import GOLDEN
 
 
 def golden_and_generated(

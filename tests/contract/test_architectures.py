@@ -15,8 +15,8 @@ import torch
 
 from assay.registry import ARCHITECTURES, FRAMEWORKS
 from assay.spec import ModelSpec
+from assay.train.models import on_torch
 from tests.contract.training_steps import moved_weights
-from train.models import on_torch
 
 STEPS = 3
 IMAGES = {"bloodnet": ("28x3", "30x1"), "resnet18": ("28x3",), "vit-tiny": ("28x3",)}

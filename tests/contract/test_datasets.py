@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from assay.registry import DATASETS
+from assay.train.datasets.data import SPLITS, DataRequest, load_dataset, open_dataset, store_dataset
 from tests.train.makers import isolate, npz_arrays, write_cells, write_npz
-from train.data import SPLITS, DataRequest, load_dataset, open_dataset, store_dataset
 
 
 def _blood(folder: Path) -> DataRequest:

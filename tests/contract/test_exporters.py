@@ -11,13 +11,13 @@ from itertools import product
 import onnx
 import pytest
 
+from assay.export import run
+from assay.export.checking.check import BATCHES
+from assay.export.graph.inspect import Inspection
+from assay.export.run import artifact_folder, export_model, usable_exports, usable_model
+from assay.records.results import Export
 from assay.registry import ARCHITECTURES, EXPORTERS
-from assay.results import Export
 from assay.spec import INPUT_NAME, OUTPUT_NAME
-from export import run
-from export.check import BATCHES
-from export.inspect import Inspection
-from export.run import artifact_folder, export_model, usable_exports, usable_model
 from tests.export.models import Workspace, silent, workspace
 
 ALWAYS = {("resnet18", "jax2onnx"), ("vit-tiny", "torch-script")}

@@ -23,8 +23,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_dynamic, quantize_static
 from torch import Tensor, nn
 
-from infer import on_jax_observed, on_openvino_observed, on_ort_observed, on_tf_observed, on_torch_observed
-from infer.on_onnx_observed import counts_of_file
+from assay.infer.observing import on_jax as on_jax_observed
+from assay.infer.observing import on_openvino as on_openvino_observed
+from assay.infer.observing import on_ort as on_ort_observed
+from assay.infer.observing import on_tf as on_tf_observed
+from assay.infer.observing import on_torch as on_torch_observed
+from assay.infer.observing.on_onnx import counts_of_file
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.standard_normal((2, 3, 8, 8)).astype(np.float32)

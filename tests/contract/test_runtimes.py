@@ -8,16 +8,16 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from assay.agreement import compare, compare_reduced, derive_tolerance
+from assay.bench.machine.host import LOCAL
+from assay.bench.machine.machine import gpus, usable_cores
+from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError
+from assay.export.run import usable_model
+from assay.infer.runtime import ModelFiles
+from assay.numerics.agreement import compare, compare_reduced, derive_tolerance
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
-from bench.host import LOCAL
-from bench.machine import gpus, usable_cores
-from bench.workers import Candidate, Worker
-from export.run import usable_model
-from infer.runtime import ModelFiles
 from tests.export.models import CLASSES, Workspace, workspace
 
 BATCHES = (1, 5, 32)

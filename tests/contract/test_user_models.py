@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.boxing import Box
+from assay.bench.machine.host import LOCAL
+from assay.bench.machine.machine import usable_cores
+from assay.bench.timing.workers import Candidate, Worker
+from assay.boxed.boxing import Box
 from assay.errors import InputError
+from assay.export.brought_job import CHECK, EXPORT, CheckExportRequest, RouteRequest
+from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.record import MODEL_FILE
+from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES, USER_EXPORTERS
 from assay.spec import ModelSpec, Settings
-from assay.user.agreement import Judge
-from assay.user.model import UserModel, locate, read_shapes
-from bench.host import LOCAL
-from bench.machine import usable_cores
-from bench.workers import Candidate, Worker
-from export.record import MODEL_FILE
-from export.user_job import CHECK, EXPORT, CheckExportRequest, RouteRequest
-from export.user_probe import PROBE, Probed, ProbeRequest
-from infer.runtime import ModelFiles
+from assay.train.brought.agreement import Judge
+from assay.train.brought.model import UserModel, locate, read_shapes
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}

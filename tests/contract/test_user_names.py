@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
+from assay.export.probing.probe import load
 from assay.registry import RUNTIMES, USER_EXPORTERS
-from assay.user.loaded import Loaded
-from assay.user.model import locate
-from export.user_probe import load
+from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.model import locate
 from tests.contract.test_user_models import agrees, checked, exported, probed
 
 HEAD = """

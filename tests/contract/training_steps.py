@@ -13,9 +13,9 @@ import numpy as np
 
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
-from train.recipe import Recipe
-from train.trainer import FIRST_MOMENT, SECOND_MOMENT, STEPS, State, Trainer
-from train.weights import Weights, initial_weights
+from assay.train.recipe import Recipe
+from assay.train.trainers.trainer import FIRST_MOMENT, SECOND_MOMENT, STEPS, State, Trainer
+from assay.train.weights import Weights, initial_weights
 
 BATCH = 16
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import assay.runtimes as assay_runtimes
-from assay.audit import AUDIT_FILE, read_audit
+from assay.records.audit import AUDIT_FILE, read_audit
+from assay.records.results import read_results
 from assay.registry import RUNTIMES
-from assay.results import read_results
 from assay.runtimes.known import KnownRuntimes
-from tests.bench.test_cli import assay
-from tests.export.pair_models import save_classifier
+from tests.bench.cli.test_cli import assay
+from tests.export.pairs.pair_models import save_classifier
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SECTION = TEXT[TEXT.index("## A runtime, step by step") :]
@@ -24,8 +24,8 @@ FILES = re.findall(r"^`([^`\n]+)` [^`]*?\n\n```\w+\n(.*?)```", SECTION, re.MULTI
 LOOK = """
 import json
 from assay.registry import RUNTIMES
-from bench.report.palette import colours, series_of
-from bench.report.verdict import runtime_in_words
+from assay.bench.report.drawing.palette import colours, series_of
+from assay.bench.words.verdict import runtime_in_words
 entry = RUNTIMES["reference"]
 looks = series_of("reference@torch-dynamo", "onnx")
 refused = [str(one) for one in RUNTIMES.refused]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from assay.results import read_results
-from infer.triton import why_not_here
+from assay.infer.server.triton import why_not_here
+from assay.records.results import read_results
+from tests.bench.cli.test_cli import assay
 from tests.bench.serving.conftest import start, stop
-from tests.bench.test_cli import assay
 from tests.good_run import status_of_good
 
 DOCS = Path(__file__).parents[2] / "docs"

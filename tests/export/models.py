@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
-from assay.results import Export
+from assay.export.reference.reference import ReferenceRequest, reference_artifact
+from assay.export.run import ExportJob, artifact_folder, export_model
+from assay.records.results import Export
 from assay.spec import ModelSpec
 from assay.store import Store, write_artifact
-from export.reference import ReferenceRequest, reference_artifact
-from export.run import ExportJob, artifact_folder, export_model
+from assay.train.weights import save_weights
 from tests.contract.training_steps import moved_weights
-from train.weights import save_weights
 
 SIZE, CLASSES, IMAGES = 28, 8, 32
 _workspaces: dict[str, Workspace] = {}

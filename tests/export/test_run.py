@@ -14,10 +14,10 @@ import onnx
 import pytest
 
 from assay.errors import ArtifactError, ExportFailedError, InputError
-from assay.results import Export
+from assay.export import run
+from assay.export.run import ExportJob, artifact_folder, export_model, usable_exports, usable_model
+from assay.records.results import Export
 from assay.store import Store
-from export import run
-from export.run import ExportJob, artifact_folder, export_model, usable_exports, usable_model
 from tests.export.models import Workspace, silent, workspace
 
 REGISTER = """
@@ -31,12 +31,12 @@ EXPORTERS = {
     "hang": "import time\ndef export(request):\n    time.sleep(600)\n",
     "raise": "def export(request):\n    raise RuntimeError('no rule\\nfor this operator')\n",
     "exit": "import os\ndef export(request):\n    print('last words', flush=True)\n    os._exit(7)\n",
-    "nothing": "from export.request import ExportOutcome\n"
+    "nothing": "from assay.export.routes.request import ExportOutcome\n"
     "def export(request):\n    return ExportOutcome('NCHW', (), {})\n",
-    "garbage": "from export.request import ExportOutcome\n"
+    "garbage": "from assay.export.routes.request import ExportOutcome\n"
     "def export(request):\n    request.output.write_bytes(b'garbage')\n    return ExportOutcome('NCHW', (), {})\n",
     "missing": "import absent_package\n",
-    "wrong": "import shutil\nfrom export.request import ExportOutcome\n"
+    "wrong": "import shutil\nfrom assay.export.routes.request import ExportOutcome\n"
     "def export(request):\n    shutil.copy(__file__ + '.onnx', request.output)\n"
     "    return ExportOutcome('NCHW', (), {})\n",
 }

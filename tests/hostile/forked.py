@@ -78,7 +78,7 @@ def command(*arguments: str) -> Callable[[], object]:
     """A command line, as `run` takes it."""
 
     def work() -> None:
-        from bench.cli.main import main  # noqa: PLC0415
+        from assay.bench.cli.main import main  # noqa: PLC0415
 
         sys.argv = ["assay", *arguments]
         main()

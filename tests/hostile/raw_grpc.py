@@ -7,8 +7,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from infer.front.calls import INFER, literal
-from infer.front.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame
+from assay.infer.server.front.calls import INFER, literal
+from assay.infer.server.front.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame
 from tests import serving_folder
 
 OPENING = PREFACE + frame(SETTINGS, 0, 0)

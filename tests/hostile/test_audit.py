@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import AssayError, InputError
-from bench.auditing.pair import PairRequest, audit_pair
-from export.pair_inputs import Value, check_same, draw_inputs, read_inputs
-from tests.bench.test_cli import assay, one_line_error
-from tests.export.pair_models import WIDTH, save_classifier
+from assay.export.pairs.pair_inputs import Value, check_same, draw_inputs, read_inputs
+from tests.bench.cli.test_cli import assay, one_line_error
+from tests.export.pairs.pair_models import WIDTH, save_classifier
 
 IMAGE = Value("image", "float32", ("batch", WIDTH))
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from assay.bench.brought import exports
+from assay.bench.brought.exports import Brought, bring
+from assay.bench.brought.work import Wanted, Work
+from assay.bench.words.progress import Narrator
+from assay.boxed.processes import below, marked
 from assay.errors import AssayError
-from assay.processes import below, marked
-from assay.user.model import locate, read_shapes
-from bench.progress import Narrator
-from bench.user import exports
-from bench.user.exports import Brought, bring
-from bench.user.work import Wanted, Work
+from assay.train.brought.model import locate, read_shapes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has")
 SPY = """

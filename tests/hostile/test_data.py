@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from assay.errors import ArtifactError, AssayError, DataError, InputError
+from assay.train.datasets.data import DataRequest, load_dataset, open_dataset, store_dataset
 from tests.train.makers import TOP, cell_image, isolate, npz_arrays, write_cells, write_npz, zip_folder
-from train.data import DataRequest, load_dataset, open_dataset, store_dataset
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -270,7 +270,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(tmp_path: Path, monkeypat
         with path.open("wb", buffering=0) as stream:
             stream.write(b"x")
 
-    monkeypatch.setattr("train.data.write_array", write_to_full_disk)
+    monkeypatch.setattr("assay.train.datasets.data.write_array", write_to_full_disk)
     request = DataRequest("synthetic", 12, limit=8, cache=tmp_path / "cache")
     assert "No space left" in _refusal(request, InputError)
     assert list((tmp_path / "cache").iterdir()) == []

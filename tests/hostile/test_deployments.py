@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from assay.audit import read_audit
-from assay.deployment import RENDERING, Deployment, read_deployment
+from assay.bench.deployment.checking.check import check_files, check_rendered
+from assay.bench.deployment.checking.ties import check_version
+from assay.bench.deployment.checking.verify import check_deployment
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.folder import write_checksums
+from assay.bench.deployment.render import render
+from assay.bench.deployment.subject import read_study
+from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError
-from bench.deploy import write_deployment
-from bench.deployment.check import check_files, check_rendered
-from bench.deployment.folder import write_checksums
-from bench.deployment.render import render
-from bench.deployment.subject import read_study
-from bench.deployment.ties import check_version
-from bench.deployment.verify import check_deployment
-from bench.progress import Narrator
+from assay.records.audit import read_audit
+from assay.records.deployment import RENDERING, Deployment, read_deployment
+from tests.bench.cli.test_cli import assay
 from tests.bench.finished_study import CELL, finished_study
-from tests.bench.test_cli import assay
 
 MODEL, CONFIG = "models/bloodnet-28/1/model.onnx", "models/bloodnet-28/config.pbtxt"
 

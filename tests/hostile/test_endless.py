@@ -10,13 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
+from assay.bench.brought.exports import bring
+from assay.bench.brought.work import Wanted, Work
+from assay.bench.words.progress import Narrator
 from assay.errors import WorkerError
-from assay.user.model import locate
-from bench.auditing.pair import PairRequest, audit_pair
-from bench.progress import Narrator
-from bench.user.exports import bring
-from bench.user.work import Wanted, Work
-from tests.bench.test_cli import assay
+from assay.train.brought.model import locate
+from tests.bench.cli.test_cli import assay
 
 FUNCTIONS = """
 def forward_hangs():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.user.model import FILES
+from assay.train.brought.model import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +25,9 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from assay.errors import AssayError
-from assay.user.model import locate
+from assay.train.brought.model import locate
 kind, folder = sys.argv[1], Path(sys.argv[2])
-module = __import__(f"assay.user.on_{kind}", fromlist=["load"])
+module = __import__(f"assay.train.brought.loaders.on_{kind}", fromlist=["load"])
 found = {}
 for path in sorted(folder.iterdir()):
     if path.name == "marker":
@@ -117,10 +117,10 @@ def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.usefixtures("torch_answers")
 def test_trust_loads_what_acts_and_no_pickle(torch_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--trust reaches the job as a variable, which nobody else can set for it (`assay.boxing`)."""
+    """--trust reaches the job as a variable, which nobody else can set for it (`assay.boxed.boxing`)."""
     from assay.errors import AssayError  # noqa: PLC0415
-    from assay.user.model import locate  # noqa: PLC0415
-    from assay.user.on_torch import load_module  # noqa: PLC0415
+    from assay.train.brought.loaders.on_torch import load_module  # noqa: PLC0415
+    from assay.train.brought.model import locate  # noqa: PLC0415
 
     monkeypatch.setenv("ASSAY_TRUSTED", "1")
     monkeypatch.chdir(torch_folder)
@@ -320,7 +320,7 @@ def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
     import pickle  # noqa: PLC0415
 
     from assay.errors import InputError  # noqa: PLC0415
-    from assay.user.model import locate  # noqa: PLC0415
+    from assay.train.brought.model import locate  # noqa: PLC0415
 
     for ending in ("pkl", "pickle", "joblib", "h5", "hdf5", "pth", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
         path = tmp_path / f"model.{ending}"
@@ -332,7 +332,7 @@ def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
     from assay.errors import InputError  # noqa: PLC0415
-    from export.pair_inputs import read_arrays  # noqa: PLC0415
+    from assay.export.pairs.pair_inputs import read_arrays  # noqa: PLC0415
 
     objects = np.array([Touch(tmp_path / "marker")], object)
     np.savez(tmp_path / "x.npz", x=objects)
@@ -346,11 +346,11 @@ def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"x = " + b"[" * 100_000])
 def test_brackets_without_end_are_one_message(content: bytes, tmp_path: Path) -> None:
-    from assay.audit import read_audit  # noqa: PLC0415
-    from assay.deployment import read_deployment  # noqa: PLC0415
     from assay.errors import InputError  # noqa: PLC0415
-    from assay.load import read_load  # noqa: PLC0415
-    from assay.results import read_results  # noqa: PLC0415
+    from assay.records.audit import read_audit  # noqa: PLC0415
+    from assay.records.deployment import read_deployment  # noqa: PLC0415
+    from assay.records.load import read_load  # noqa: PLC0415
+    from assay.records.results import read_results  # noqa: PLC0415
     from assay.store import read_artifact  # noqa: PLC0415
     from assay.study import load_study  # noqa: PLC0415
 
@@ -367,9 +367,9 @@ def test_brackets_without_end_are_one_message(content: bytes, tmp_path: Path) ->
 
 
 def test_records_of_an_absurd_size_are_refused(tmp_path: Path) -> None:
-    from assay.audit import read_audit  # noqa: PLC0415
     from assay.errors import InputError  # noqa: PLC0415
-    from assay.results import read_results  # noqa: PLC0415
+    from assay.records.audit import read_audit  # noqa: PLC0415
+    from assay.records.results import read_results  # noqa: PLC0415
     from assay.study import load_study  # noqa: PLC0415
 
     path = tmp_path / "record.json"
@@ -385,8 +385,8 @@ def test_a_table_that_declares_more_rows_than_memory_holds_is_refused(
 ) -> None:
     import polars  # noqa: PLC0415
 
-    from assay import tables  # noqa: PLC0415
     from assay.errors import ArtifactError  # noqa: PLC0415
+    from assay.files import tables  # noqa: PLC0415
 
     path = tmp_path / "samples[1].parquet"
     polars.DataFrame({"a": [1] * 1000}).write_parquet(path)
@@ -411,7 +411,7 @@ def test_a_table_that_declares_more_rows_than_memory_holds_is_refused(
 )
 def test_weights_whose_header_lies_are_refused(content: bytes, tmp_path: Path) -> None:
     from assay.errors import ArtifactError  # noqa: PLC0415
-    from train.weights import load_weights  # noqa: PLC0415
+    from assay.train.weights import load_weights  # noqa: PLC0415
 
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
@@ -473,13 +473,13 @@ def test_every_module_that_reads_files_has_a_row() -> None:
 def test_every_reader_is_known() -> None:
     """Nothing is unpickled, and a model is loaded nowhere but behind its checker."""
     loads = {
-        "torch.load": {"assay/user/on_torch_archive.py"},
-        "torch.jit.load": {"assay/user/on_torch_archive.py"},
+        "torch.load": {"train/brought/files/on_torch_archive.py"},
+        "torch.jit.load": {"train/brought/files/on_torch_archive.py"},
         "torch.export.load": set(),
-        "keras.models.load_model": {"assay/user/on_tf.py"},
-        "tf.saved_model.load": {"assay/user/on_tf.py"},
+        "keras.models.load_model": {"train/brought/loaders/on_tf.py"},
+        "tf.saved_model.load": {"train/brought/loaders/on_tf.py"},
         "np.load": set(),
-        "polars.read_parquet": {"assay/tables.py"},
+        "polars.read_parquet": {"assay/files/tables.py"},
     }
     for path in _sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

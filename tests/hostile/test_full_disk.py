@@ -22,11 +22,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.disk import OF_THE_DISK, disk_error_in, instead_of, refusal_of
 from assay.errors import DiskError, ExportFailedError, FailedError, InputError, WorkerError
+from assay.files.disk import OF_THE_DISK, disk_error_in, instead_of, refusal_of
 from assay.jobs.running import error_from
 from assay.jobs.serving import told_of
-from tests.bench.test_cli import ASSAY
+from tests.bench.cli.test_cli import ASSAY
 
 
 def limited(command: list[str]) -> list[str]:

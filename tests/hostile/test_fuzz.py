@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.audit import AUDIT_FILE
+from assay.bench.conductor import RESULTS_FILE
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.folder import write_checksums
+from assay.bench.deployment.subject import read_study
+from assay.bench.words.progress import Narrator
+from assay.records.audit import AUDIT_FILE
 from assay.store import MANIFEST, read_artifact, write_artifact
 from assay.study import load_study
-from bench.conductor import RESULTS_FILE
-from bench.deploy import write_deployment
-from bench.deployment.folder import write_checksums
-from bench.deployment.subject import read_study
-from bench.progress import Narrator
+from assay.train.weights import load_weights
 from tests.bench.finished_study import CELL, finished_study
-from tests.export.pair_models import WIDTH, save_classifier
+from tests.export.pairs.pair_models import WIDTH, save_classifier
 from tests.hostile import forked
 from tests.hostile.mutants import (
     Mutate,
@@ -36,7 +37,6 @@ from tests.hostile.mutants import (
     broken_safetensors,
     broken_toml,
 )
-from train.weights import load_weights
 
 FEW, MANY = 10, 200
 TOLD = ("measured.json", "audit.json")

@@ -27,38 +27,38 @@ from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Browser
 from rich.console import Console
 
-from assay.audit import Audit, read_audit
-from assay.choice import Constraints
-from assay.deployment import Deployment, read_deployment
+from assay.bench.brought.exports import bring, exported
+from assay.bench.brought.work import Wanted, Work
+from assay.bench.choosing.choose import choose
+from assay.bench.cli.choose import render as render_choice
+from assay.bench.cli.main import app
+from assay.bench.comparing.compare import Change, Outcome
+from assay.bench.comparing.files import show, write_junit, write_markdown
+from assay.bench.deployment.checking.verify import check_deployment
+from assay.bench.deployment.config import config_of, read_config
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.render import render
+from assay.bench.deployment.subject import read_study
+from assay.bench.report.write import write_report
+from assay.bench.words.audit import render as render_audit_table
+from assay.bench.words.progress import Narrator
+from assay.bench.words.terminal import Terminal
 from assay.errors import ArtifactError
-from assay.named_arrays import read_named, save_named
-from assay.results import Results, read_results
+from assay.export.graph.inspect import read_model
+from assay.export.localise.on_onnx_repro import script
+from assay.files.named_arrays import read_named, save_named
+from assay.records.audit import Audit, read_audit
+from assay.records.choice import Constraints
+from assay.records.deployment import Deployment, read_deployment
+from assay.records.results import Results, read_results
 from assay.texts import FORMULA, markdown, markdown_code, printable, printable_json, spreadsheet
-from assay.user.model import locate
-from bench.auditing.table import render as render_audit_table
-from bench.choose import choose
-from bench.cli.choose import render as render_choice
-from bench.cli.main import app
-from bench.compare import Change, Outcome
-from bench.compare_files import show, write_junit, write_markdown
-from bench.deploy import write_deployment
-from bench.deployment.config import config_of, read_config
-from bench.deployment.render import render
-from bench.deployment.subject import read_study
-from bench.deployment.verify import check_deployment
-from bench.progress import Narrator
-from bench.report.write import write_report
-from bench.terminal import Terminal
-from bench.user.exports import bring, exported
-from bench.user.work import Wanted, Work
-from export.inspect import read_model
-from export.on_onnx_repro import script
+from assay.train.brought.model import locate
 from tests.bench.compared_model import cell_name, make_comparison
 from tests.bench.report.conftest import browser as browser  # noqa: PLC0414  a fixture, made known here
 from tests.bench.report.sample_audit import sample_audit
 from tests.bench.report.sample_explanations import explained_results
 from tests.bench.report.sample_results import CLASSES, sample_samples
-from tests.bench.report.test_load_section import sample_load
+from tests.bench.report.sections.test_load_section import sample_load
 from tests.good_run import status_of_good
 from tests.hostile.hostile_text import (
     EVERYTHING,
@@ -168,7 +168,7 @@ def test_nothing_prints_but_the_one_module_that_escapes() -> None:
         for folder in ("assay", "bench", "export", "infer", "train")
         for path in (ROOT / folder).rglob("*.py")
         for line in path.read_text().splitlines()
-        if prints.search(line) and path != ROOT / "bench/terminal.py"
+        if prints.search(line) and path != ROOT / "bench/words/terminal.py"
     }
     allowed = ("goes on from here", "printable(", "print(json.dumps(", "job's log", "guard]", "--trust: the model")
     assert [line for line in found if not any(words in line for words in allowed)] == []
@@ -253,7 +253,7 @@ def test_no_cell_of_the_table_is_a_formula(report: Path, results: Results, tmp_p
     formulas = results.model_copy(
         update={"cells": [results.cells[0].model_copy(update={"name": name}) for name in ("=1+1", "@x", "-1", "\t=1")]}
     )
-    from bench.report.cells_table import write_cells  # noqa: PLC0415  used here alone
+    from assay.bench.report.cells_table import write_cells  # noqa: PLC0415  used here alone
 
     write_cells(formulas, tmp_path)
     assert [row[0][0] for row in csv.reader(io.StringIO((tmp_path / "cells.csv").read_text()))][1:] == ["'"] * 4

@@ -10,13 +10,13 @@ import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from assay.audit import Audit
+from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
+from assay.export.brought_job import CHECK, DECIDERS, CheckExportRequest, DoubleRequest
+from assay.export.localise.on_onnx_localize import localise
+from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.jobs.running import run_job
-from assay.user.model import Location, locate
-from bench.auditing.pair import PairRequest, audit_pair
-from export.on_onnx_localize import localise
-from export.user_job import CHECK, DECIDERS, CheckExportRequest, DoubleRequest
-from export.user_probe import PROBE, Probed, ProbeRequest
+from assay.records.audit import Audit
+from assay.train.brought.model import Location, locate
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 ROWS, WIDTH = 16, 6

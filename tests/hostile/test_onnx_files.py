@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import ArtifactError, InputError
-from assay.user.model import Tensor
-from export.inspect import inspect, inspect_file, read_model, render
-from export.pair_inputs import Value, draw_inputs
-from export.user_inputs import Form, records_of
+from assay.export.graph.inspect import inspect, inspect_file, read_model, render
+from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.probing.inputs import Form, records_of
+from assay.train.brought.model import Tensor
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ import polars
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.disk import short_name
+from assay.bench.timing.schedule import _fresh_folder
+from assay.bench.timing.trials import logits_name, timed_name
 from assay.errors import ArtifactError
-from assay.results import SAMPLE_COLUMNS, read_results
-from assay.tables import read_table, write_table
-from bench.schedule import _fresh_folder
-from bench.trials import logits_name, timed_name
+from assay.files.disk import short_name
+from assay.files.tables import read_table, write_table
+from assay.records.results import SAMPLE_COLUMNS, read_results
+from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.report.sample_results import sample_results
-from tests.bench.test_cli import ASSAY, assay
 from tests.good_run import status_of_good
 
 ALL_AT_ONCE = "-a [red]*?{x}'\"`$HOME ~%41#:=\u00e9\u4e2d\t\n;\\ \u202e|&<b>"

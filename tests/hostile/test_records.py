@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from assay.audit import AUDIT_FILE, read_audit
-from assay.choice import CHOICE_FILE, read_choice
-from assay.deployment import DEPLOYMENT_FILE, read_deployment
+from assay.bench.deployment import measured
 from assay.errors import AssayError, InputError, WorkerError
 from assay.jobs.job import read_as
-from assay.load import LOAD_FILE, read_load
-from assay.records import Interval
-from assay.results import Export, read_results
+from assay.records.audit import AUDIT_FILE, read_audit
+from assay.records.base import Interval
+from assay.records.choice import CHOICE_FILE, read_choice
+from assay.records.deployment import DEPLOYMENT_FILE, read_deployment
+from assay.records.load import LOAD_FILE, read_load
+from assay.records.results import Export, read_results
 from assay.store import MANIFEST, read_artifact, write_artifact
 from assay.study import load_study
-from assay.user.model import UserModel
-from bench.deployment import measured
+from assay.train.brought.model import UserModel
 from tests.hostile import forked
 from tests.hostile.forked import FOREIGN
 

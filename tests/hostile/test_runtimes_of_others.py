@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.test_cli import assay, one_line_error
+from tests.bench.cli.test_cli import assay, one_line_error
 
 
 def installed(folder: Path, source: str) -> dict[str, str]:

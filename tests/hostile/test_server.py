@@ -21,12 +21,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from assay.bench.cli.main import app
 from assay.errors import InputError
-from bench.cli.main import app
-from infer import wire
-from infer.front.calls import SERVICE
-from infer.front.crowd import MOST_CONNECTIONS
-from infer.front.frames import (
+from assay.infer import wire
+from assay.infer.server.front.calls import SERVICE
+from assay.infer.server.front.crowd import MOST_CONNECTIONS
+from assay.infer.server.front.frames import (
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -40,7 +40,7 @@ from infer.front.frames import (
     WINDOW_UPDATE,
     frame,
 )
-from infer.triton import PROGRAM
+from assay.infer.server.triton import PROGRAM
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, platform, start, stop
 from tests.hostile import raw_grpc
@@ -494,7 +494,9 @@ def test_nobody_but_its_owner_reaches_the_server_and_no_secret_is_in_sight(serve
 
 def test_a_filter_that_is_killed_is_started_again_and_says_so(served: Served) -> None:
     (front,) = [
-        pid for pid in descendants(served.process.pid) if alive(pid) and "infer.front" in psutil.Process(pid).cmdline()
+        pid
+        for pid in descendants(served.process.pid)
+        if alive(pid) and "assay.infer.server.front" in psutil.Process(pid).cmdline()
     ]
     os.kill(front, signal.SIGKILL)
     audited(served)  # the ports were open all the time

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from assay.alone import FOLDER_VARIABLE
-from assay.processes import marked
-from bench.deploy import write_deployment
-from bench.deployment.subject import read_study
-from bench.progress import Narrator
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.subject import read_study
+from assay.bench.words.progress import Narrator
+from assay.boxed.processes import marked
+from tests.bench.cli.test_cli import ASSAY
 from tests.bench.finished_study import CELL, finished_study
-from tests.bench.test_cli import ASSAY
 from tests.test_end_to_end import DRAWN
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

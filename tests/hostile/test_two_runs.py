@@ -13,17 +13,17 @@ import numpy as np
 import polars
 import pytest
 
+from assay.bench.cli.main import app
+from assay.bench.conductor import write_results
+from assay.bench.report.study_report import report_of
+from assay.bench.timing.schedule import Measured
 from assay.errors import ArtifactError, InputError
-from assay.locks import replacing, working_in
-from assay.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results
-from assay.selfcheck import SELFCHECK_FILE
+from assay.files.locks import replacing, working_in
+from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results
+from assay.records.selfcheck import SELFCHECK_FILE
 from assay.store import MANIFEST, Store, read_artifact, write_artifact
-from bench.cli.main import app
-from bench.conductor import write_results
-from bench.schedule import Measured
-from bench.study_report import report_of
+from tests.bench.cli.test_cli import assay
 from tests.bench.report.sample_results import sample_results
-from tests.bench.test_cli import assay
 
 STUDY = """
 name = "busy"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench.test_cli import assay, one_line_error
+from tests.bench.cli.test_cli import assay, one_line_error
 
 NUMPY_MODEL = "def build():\n    return 5\n\ndef broken():\n    raise ValueError('no weights here')\n"
 LINE = "assay: "

@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.infer.runtime import ModelFiles, predict
+from assay.infer.runtimes import null
+from assay.infer.worker import rotation
 from assay.spec import ModelSpec, Settings
-from infer import null
-from infer.runtime import ModelFiles, predict
-from infer.worker import rotation
 
 
 @given(count=st.integers(1, 20), batch=st.integers(1, 9))
@@ -32,7 +32,7 @@ def test_predict_answers_every_image_once(count: int, batch: int) -> None:
 def test_peak_memory_counts_what_was_given_back() -> None:
     """In a process of its own: this one's peak lies wherever earlier tests left it."""
     code = (
-        "import numpy, infer.worker as w; before = w.peak_memory_mib(); block = numpy.ones((64, 2**20), numpy.uint8);"
+        "import numpy, assay.infer.worker as w; before = w.peak_memory_mib(); block = numpy.ones((64, 2**20), numpy.uint8);"
         "del block; print(w.peak_memory_mib() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

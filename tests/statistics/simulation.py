@@ -17,20 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.load import RateTried
-from assay.records import Interval
-from assay.significance import most_accuracy_lost
-from bench.compare import unpaired_ratio
-from bench.estimate import profiled_estimate, skeleton_estimate
-from bench.intervals import difference_over_processes, ratio_over_processes
-from bench.precision import OUT_OF_THE_RUNNING
-from bench.serving.load import RATES_TRIED
-from bench.serving.load_numbers import search_rate
-from bench.stats import Ratio, Samples, quantile_intervals, ratio_estimate, standard_error
-from bench.tails import tail
-from bench.verdicts import judge
-from infer.profile.timing import Round
-from train.metrics import share
+from assay.bench.comparing.compare import unpaired_ratio
+from assay.bench.explaining.estimate import profiled_estimate, skeleton_estimate
+from assay.bench.judging.verdicts import judge
+from assay.bench.serving.load import RATES_TRIED
+from assay.bench.serving.load_numbers import search_rate
+from assay.bench.statistics.intervals import difference_over_processes, ratio_over_processes
+from assay.bench.statistics.stats import Ratio, Samples, quantile_intervals, ratio_estimate, standard_error
+from assay.bench.statistics.tails import tail
+from assay.bench.timing.width import OUT_OF_THE_RUNNING
+from assay.infer.profile.timing import Round
+from assay.numerics.significance import most_accuracy_lost
+from assay.records.base import Interval
+from assay.records.load import RateTried
+from assay.train.metrics import share
 
 NOISE = json.loads((Path(__file__).parent / "noise.json").read_text(encoding="utf-8"))
 NOISY = [one for one in NOISE if one["processes"] > 0]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.choice import Candidate
-from assay.records import Interval
-from bench.best import MOST_GIVEN_AWAY, Speeds, tied_with_best
-from bench.stats import Samples
-from bench.verdicts import judge
-from tests.bench.test_choose import cell
+from assay.bench.choosing.best import MOST_GIVEN_AWAY, Speeds, tied_with_best
+from assay.bench.judging.verdicts import judge
+from assay.bench.statistics.stats import Samples
+from assay.records.base import Interval
+from assay.records.choice import Candidate
+from tests.bench.choosing.test_choose import cell
 from tests.statistics.simulation import (
     COUNTS,
     FAMILY,

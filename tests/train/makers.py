@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.pbc import CLASSES
+from assay.train.datasets.pbc import CLASSES
 
 TOP = "PBC_dataset_normal_DIB"
 COUNTS = {"train": 32, "val": 8, "test": 16}

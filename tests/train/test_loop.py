@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from assay.errors import ArtifactError
 from assay.spec import ModelSpec
-from train.batches import Batches
-from train.data import Dataset, Split
-from train.loop import Checkpoint, Progress, TrainingNews, train
-from train.recipe import Recipe
-from train.trainer import STEPS, State
-from train.weights import Weights
+from assay.train.batches import Batches
+from assay.train.datasets.data import Dataset, Split
+from assay.train.loop import Checkpoint, Progress, TrainingNews, train
+from assay.train.recipe import Recipe
+from assay.train.trainers.trainer import STEPS, State
+from assay.train.weights import Weights
 
 CLASSES = 3
 

@@ -16,12 +16,12 @@ from sklearn.metrics import roc_auc_score
 from assay.errors import ArtifactError, DataError, InputError
 from assay.registry import ARCHITECTURES
 from assay.spec import ModelSpec
-from train.architectures import parameters
-from train.batches import Batches, augment, in_order, normalise
-from train.data import Split
-from train.metrics import classification_metrics, macro_auc, share
-from train.recipe import Recipe
-from train.weights import check_weights, fold_batchnorm, initial_weights, load_weights, save_weights
+from assay.train.architectures import parameters
+from assay.train.batches import Batches, augment, in_order, normalise
+from assay.train.datasets.data import Split
+from assay.train.metrics import classification_metrics, macro_auc, share
+from assay.train.recipe import Recipe
+from assay.train.weights import check_weights, fold_batchnorm, initial_weights, load_weights, save_weights
 
 
 def split(count: int, size: int = 6) -> Split:

@@ -1,7 +1,7 @@
 """The architectures in Flax NNX, in NHWC.
 
-Attribute paths are the canonical ones of `train.architectures`. This file also runs in the tool environment of
-`export/from_jax2tf.py`, with an older Flax, and imports nothing that is not there.
+Attribute paths are the canonical ones of `assay.train.architectures`. This file also runs in the tool environment of
+`export/routes/from_jax2tf.py`, with an older Flax, and imports nothing that is not there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 
 from assay.spec import ModelSpec
-from train.architectures import (
+from assay.train.architectures import (
     VIT_DEPTH,
     VIT_HEADS,
     Parameter,
@@ -25,7 +25,7 @@ from train.architectures import (
     resnet18_widths,
     vit_widths,
 )
-from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights, fold_batchnorm
+from assay.train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights, fold_batchnorm
 
 FLAX_ROLES = {"offset": "bias", "variance": "var"}
 

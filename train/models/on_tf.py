@@ -1,6 +1,6 @@
 """The architectures in Keras (functional API, TensorFlow backend), in NHWC.
 
-Layer names are the canonical module paths of `train.architectures`.
+Layer names are the canonical module paths of `assay.train.architectures`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from keras import KerasTensor, layers, ops
 
 from assay.errors import ArtifactError
 from assay.spec import INPUT_NAME, ModelSpec
-from train.architectures import (
+from assay.train.architectures import (
     VIT_DEPTH,
     VIT_HEADS,
     Parameter,
@@ -26,7 +26,7 @@ from train.architectures import (
     resnet18_widths,
     vit_widths,
 )
-from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
+from assay.train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 
 KERAS_ROLES = {"scale": "gamma", "offset": "beta", "mean": "moving_mean", "variance": "moving_variance"}
 

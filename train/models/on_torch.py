@@ -1,6 +1,6 @@
 """The architectures in PyTorch (`torch.nn`), in NCHW.
 
-Module paths are the canonical ones of `train.architectures`; only the roles have other names here.
+Module paths are the canonical ones of `assay.train.architectures`; only the roles have other names here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812  the name everyone uses
 from torch import Tensor, nn
 
 from assay.spec import ModelSpec
-from train.architectures import (
+from assay.train.architectures import (
     VIT_DEPTH,
     VIT_HEADS,
     Parameter,
@@ -21,7 +21,7 @@ from train.architectures import (
     resnet18_widths,
     vit_widths,
 )
-from train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
+from assay.train.weights import LAYER_NORM_EPSILON, NORM_EPSILON, check_weights
 
 TORCH_ROLES = {
     "kernel": "weight",

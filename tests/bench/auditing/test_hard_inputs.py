@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.auditing.hard_inputs import EXTREME_CONTRAST, extreme_inputs, hard_inputs, special_inputs
+from assay.bench.auditing.hard_inputs import EXTREME_CONTRAST, extreme_inputs, hard_inputs, special_inputs
 
 SHAPES = [(28, 28, 3), (28, 28, 1), (224, 224, 3), (1, 1, 1)]
 

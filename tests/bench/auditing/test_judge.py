@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.audit import AuditedTolerance, Comparison
-from assay.numbers import Measured, measure
-from assay.reduced import reason_against_reduced
+from assay.bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
+from assay.bench.auditing.runs import WHOLE, Inputs, Outputs, Plan
+from assay.bench.timing.workers import Candidate
+from assay.infer.runtime import ModelFiles
+from assay.numerics.numbers import Measured, measure
+from assay.numerics.reduced import reason_against_reduced
+from assay.records.audit import AuditedTolerance, Comparison
 from assay.spec import ModelSpec
-from bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
-from bench.auditing.runs import WHOLE, Inputs, Outputs, Plan
-from bench.workers import Candidate
-from infer.runtime import ModelFiles
 
 IMAGES, CLASSES = 2500, 8
 MODEL = ModelFiles(spec=ModelSpec("bloodnet", 28, CLASSES))

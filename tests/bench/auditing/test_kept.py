@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.audit import ModelAudit
+from assay.bench.auditing.kept import Identity, determined_by, kept_or_made
+from assay.bench.timing.workers import Candidate
+from assay.infer.runtime import ModelFiles
+from assay.records.audit import ModelAudit
 from assay.spec import ModelSpec
 from assay.store import Store
-from bench.auditing.kept import Identity, determined_by, kept_or_made
-from bench.workers import Candidate
-from infer.runtime import ModelFiles
 from tests.bench.report.sample_audit import sample_audit
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from assay.audit import Comparison
-from bench.auditing.localise import disagreeing, outcomes_of
+from assay.bench.auditing.localise import disagreeing, outcomes_of
+from assay.records.audit import Comparison
 
 
 def compared(subject: str, *, passed: bool) -> Comparison:

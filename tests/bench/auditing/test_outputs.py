@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.ties import Decider
-from bench.auditing.outputs import AuditedOutput
-from bench.auditing.runs import Call
+from assay.bench.auditing.outputs import AuditedOutput
+from assay.bench.auditing.runs import Call
+from assay.numerics.ties import Decider
 
 ROWS = 16
 CALL = Call("y", batch=ROWS, threads=1, images=ROWS)

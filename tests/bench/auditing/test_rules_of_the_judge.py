@@ -7,10 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from assay.agreement import CEILING
-from assay.audit import AuditedTolerance
-from assay.numbers import Measured, measure
-from bench.auditing.judge import (
+from assay.bench.auditing.judge import (
     INTEGER_RANGE,
     determinism_of,
     difference,
@@ -20,8 +17,11 @@ from bench.auditing.judge import (
     reason_against,
     tolerance_for,
 )
-from bench.auditing.outputs import AuditedOutput, as_rows
-from bench.auditing.runs import Call
+from assay.bench.auditing.outputs import AuditedOutput, as_rows
+from assay.bench.auditing.runs import Call
+from assay.numerics.agreement import CEILING
+from assay.numerics.numbers import Measured, measure
+from assay.records.audit import AuditedTolerance
 from tests.bench.auditing.test_judge import Made, rounding
 
 LOGITS = np.random.default_rng(0).normal(0, 2, (40, 4))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from assay.bench.auditing.selection import with_models
 from assay.errors import StudyError
 from assay.study import load_study
-from bench.auditing.selection import with_models
 
 REFERENCE = load_study(Path(__file__).parents[3] / "studies" / "reference.toml")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from assay.audit import AuditedTolerance, ModelAudit
+from assay.bench.deployment.answers import judge_answers, measured_of, reference_images
 from assay.errors import FailedError
-from bench.deployment.answers import judge_answers, measured_of, reference_images
+from assay.records.audit import AuditedTolerance, ModelAudit
 
 IMAGES, CLASSES, OF_A_LOGIT = 600, 8, 1e-4
 ROUNDING = (CLASSES + 6) * 2.0**-24

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from assay.deployment import CHECKSUMS_FILE
+from assay.bench.deployment.checking.check import HARMLESS_NAME, _content, _excerpt, check_paths, check_sums
+from assay.bench.deployment.folder import write_checksums
 from assay.errors import ArtifactError
-from bench.deployment.check import HARMLESS_NAME, _content, _excerpt, check_paths, check_sums
-from bench.deployment.folder import write_checksums
+from assay.records.deployment import CHECKSUMS_FILE
 
 SUM = "a" * 64
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from assay.boxing import Box
+from assay.boxed.boxing import Box
 from assay.errors import AssayError
 from assay.jobs.process import Process
 from assay.jobs.running import error_from

@@ -17,14 +17,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay.boxing import Box
+from assay.bench.machine.disturbance import Disturbance
+from assay.bench.machine.host import LOCAL
+from assay.boxed.boxing import Box
 from assay.errors import AssayError, WorkerError
 from assay.fingerprint import Fingerprint
 from assay.jobs.job import Message
 from assay.jobs.running import error_from
 from assay.jobs.serving import told_of
-from bench.disturbance import Disturbance
-from bench.host import LOCAL
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.bench.conductor import run_study
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.trials import Group
+from assay.bench.timing.workers import Candidate
+from assay.bench.words.progress import Narrator
 from assay.errors import InputError, WorkerError
+from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.study import load_study
-from bench.conductor import run_study
-from bench.host import LOCAL, Host
-from bench.progress import Narrator
-from bench.schedule import Budget, Measured, measure
-from bench.trials import Group
-from bench.workers import Candidate
-from infer.runtime import ModelFiles
+from assay.train.weights import initial_weights, save_weights
 from tests.assay.small_job import SMALL, At, Deed, Outcome
 from tests.bench.hosts.relayed import RelayHost
-from train.weights import initial_weights, save_weights
 
 SPEC = ModelSpec("bloodnet", 12, 3)
 STUDY = """
@@ -73,7 +73,7 @@ def measured(folder: Path, host: Host) -> Measured:
 
 def test_a_measurement_on_another_host_gives_the_same_records(tmp_path: Path, relayed: RelayHost) -> None:
     ours, theirs = measured(tmp_path / "here", LOCAL), measured(tmp_path / "there", relayed)
-    assert relayed.started == ["infer.worker"] * 2
+    assert relayed.started == ["assay.infer.worker"] * 2
     for column in ("cell", "process", "block", "boundary"):
         assert set(ours.samples[column]) == set(theirs.samples[column])
     assert [(one.cell, one.reason, one.precision, set(one.facts)) for one in ours.facts] == [
@@ -115,7 +115,13 @@ def test_a_study_on_another_host_gives_the_same_records(tmp_path: Path, relayed:
         run_study(study, tmp_path / name, tmp_path / "data", Narrator(), host=host)
         for name, host in (("here", LOCAL), ("there", relayed))
     )
-    assert {"train.job", "export.reference", "export.job", "infer.worker", "export.count"} <= set(relayed.started)
+    assert {
+        "assay.train.job",
+        "assay.export.reference.reference",
+        "assay.export.job",
+        "assay.infer.worker",
+        "assay.export.graph.count",
+    } <= set(relayed.started)
     assert [one.weights for one in ours.trainings] == [one.weights for one in theirs.trainings]
     assert [one.test for one in ours.trainings] == [one.test for one in theirs.trainings]
     assert [(one.key, one.status, one.agreement) for one in ours.exports] == [

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from assay.results import Results
-from bench.report.write import write_report
+from assay.bench.report.write import write_report
+from assay.records.results import Results
 from tests.bench.report.sample_explanations import explained_results
 from tests.bench.report.sample_results import sample_samples
 

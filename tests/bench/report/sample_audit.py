@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.agreement import tolerance_of_errors
-from assay.audit import (
+from assay.bench.auditing.flips import picture
+from assay.numerics.agreement import tolerance_of_errors
+from assay.numerics.numbers import Measured, measure
+from assay.records.audit import (
     Audit,
     AuditedTolerance,
     Comparison,
@@ -16,10 +18,8 @@ from assay.audit import (
     Propagation,
     reasons_of,
 )
-from assay.localisation import Localisation
-from assay.numbers import Measured, measure
-from assay.results import Results
-from bench.auditing.flips import picture
+from assay.records.localisation import Localisation
+from assay.records.results import Results
 from tests.bench.report.sample_results import sample_results
 
 IMAGES, CLASSES = 60, 8

@@ -5,16 +5,16 @@ What profilers and counters would have said is made up; everything derived from 
 
 from __future__ import annotations
 
-from assay.attribution import Attribution, OperatorTime, ProfiledEstimate, SkeletonEstimate
-from assay.records import Interval
-from assay.results import Cell, Export, Results
-from assay.roofline import Bandwidth, Ceilings, GraphWork, LayerWork, Rate
+from assay.bench.explaining.estimate import affine_fits, crossovers, judged
+from assay.bench.explaining.factors import factors_of
+from assay.bench.explaining.layers import computing_layers
+from assay.bench.explaining.roofline import bounds_of
+from assay.bench.judging.summary import by_cell
+from assay.records.attribution import Attribution, OperatorTime, ProfiledEstimate, SkeletonEstimate
+from assay.records.base import Interval
+from assay.records.results import Cell, Export, Results
+from assay.records.roofline import Bandwidth, Ceilings, GraphWork, LayerWork, Rate
 from assay.spec import ModelSpec
-from bench.estimate import affine_fits, crossovers, judged
-from bench.factors import factors_of
-from bench.layers import computing_layers
-from bench.roofline import bounds_of
-from bench.summary import by_cell
 from tests.bench.report.sample_results import CLASSES, sample_results, sample_samples, spread, true_parts
 
 EXPLANATIONS = ("works", "ceilings", "bounds", "attributions", "fits", "crossovers", "factors")

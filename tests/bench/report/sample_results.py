@@ -11,8 +11,9 @@ import random
 
 import polars
 
-from assay.records import Interval, Verdict
-from assay.results import (
+from assay.bench.words.numbers import DASH, SPACE, TIMES, inverse
+from assay.records.base import Interval, Verdict
+from assay.records.results import (
     SAMPLE_COLUMNS,
     Agreement,
     Cell,
@@ -28,7 +29,6 @@ from assay.results import (
     Timing,
     Training,
 )
-from bench.report.numbers import DASH, SPACE, TIMES, inverse
 from tests.bench.report.sample_selfcheck import sample_selfcheck
 
 CLASSES = [

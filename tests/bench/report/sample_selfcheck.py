@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from assay.records import Interval, Verdict
-from assay.selfcheck import Design, PlantedComparisons, SelfCheck
-from bench.ruler import attribution_check, floor_check, found_check, mistaken_check, told_check
+from assay.bench.selfcheck.ruler import attribution_check, floor_check, found_check, mistaken_check, told_check
+from assay.records.base import Interval, Verdict
+from assay.records.selfcheck import Design, PlantedComparisons, SelfCheck
 
 TOLD = {3: 0.062, 5: 0.031, 10: 0.019}
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from assay.audit import AUDIT_FILE, PAGE_FILE, Audit, read_audit
-from bench.auditing.record import write_audit
-from bench.report.about_audit import audit
-from bench.report.audit_page import render_audit
-from bench.report.audit_sections import headline, outcome_items
-from bench.report.blocks import Listing, Paragraphs, Table
-from bench.report.evidence import Evidence
-from bench.report.write import write_report
+from assay.bench.auditing.record import write_audit
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.audit_page import render_audit
+from assay.bench.report.page.audit_sections import headline, outcome_items
+from assay.bench.report.page.blocks import Listing, Paragraphs, Table
+from assay.bench.report.sections.models.audit import audit
+from assay.bench.report.write import write_report
+from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit, read_audit
 from tests.bench.report.sample_audit import HASH, NOTICE, sample_audit
 from tests.bench.report.sample_results import sample_results
 

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assay.bench.report.cells_table import SCHEMA, cells_frame
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.blocks import Figure
+from assay.bench.report.page.page import render_markdown, render_page
+from assay.bench.report.sections.environment import study_toml
+from assay.bench.report.sections.order import SECTIONS, sections_of
+from assay.bench.report.write import write_report
 from assay.errors import InputError
-from assay.results import Results, read_results
+from assay.records.results import Results, read_results
 from assay.study import Study
-from bench.report.about_environment import study_toml
-from bench.report.blocks import Figure
-from bench.report.cells_table import SCHEMA, cells_frame
-from bench.report.evidence import Evidence
-from bench.report.page import render_markdown, render_page
-from bench.report.sections import SECTIONS, sections_of
-from bench.report.write import write_report
 from tests.bench.report.sample_explanations import EXPLANATIONS, explained_results
 from tests.bench.report.sample_results import sample_samples
 
@@ -155,7 +155,7 @@ def test_the_study_file_shown_is_the_study_that_ran(results: Results) -> None:
 
 def test_reports_need_no_framework() -> None:
     code = (
-        "import sys, bench.report; "
+        "import sys, assay.bench.report; "
         "print([name for name in ('torch', 'tensorflow', 'jax', 'onnxruntime', 'onnx') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

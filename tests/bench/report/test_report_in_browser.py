@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from assay.results import Results
-from bench.report.evidence import Evidence
-from bench.report.page import render_page
-from bench.report.sections import sections_of
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.page import render_page
+from assay.bench.report.sections.order import sections_of
+from assay.records.results import Results
 from tests.bench.report.sample_explanations import explained_results
 
 PHONE, DESKTOP = (390, 844), (1280, 900)

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from assay.records import Interval
+from assay.bench.report.drawing.charts import log_ticks
+from assay.bench.report.drawing.palette import DARK, LIGHT, colours, resolved, series_of
+from assay.bench.report.sections.environment import flattened
+from assay.bench.report.sections.models.training import mean_over_seeds
+from assay.bench.report.sections.reasons.pareto import pareto_front
+from assay.bench.report.sections.times.steadiness import process_deviations
+from assay.bench.words import numbers
+from assay.records.base import Interval
 from assay.registry import EXPORTERS, RUNTIMES
 from assay.texts import markdown
-from bench.report import numbers
-from bench.report.about_environment import flattened
-from bench.report.about_pareto import pareto_front
-from bench.report.about_steadiness import process_deviations
-from bench.report.about_training import mean_over_seeds
-from bench.report.charts import log_ticks
-from bench.report.palette import DARK, LIGHT, colours, resolved, series_of
 from tests.bench.report.sample_results import plain, sample_results, sample_samples
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency",

@@ -14,8 +14,8 @@ from typing import IO, Any, cast
 
 import pytest
 
-from infer import wire
-from infer.triton import why_not_here
+from assay.infer import wire
+from assay.infer.server.triton import why_not_here
 from tests import serving_folder
 
 ASSAY = Path(sys.executable).with_name("assay")

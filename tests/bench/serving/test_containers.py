@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from assay.deployment import STOCK_TRITON
-from assay.verification import Verification
-from bench.deploy import write_deployment
-from bench.deployment.subject import read_study
-from bench.progress import Narrator
-from bench.serving.audited import read_audited, target_of
-from bench.serving.verify import verify
-from infer import wire
-from infer.ports import LOOPBACK, Ports, choose_ports
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.subject import read_study
+from assay.bench.serving.audited import read_audited, target_of
+from assay.bench.serving.verify import verify
+from assay.bench.words.progress import Narrator
+from assay.infer import wire
+from assay.infer.server.ports import LOOPBACK, Ports, choose_ports
+from assay.records.deployment import STOCK_TRITON
+from assay.records.verification import Verification
 from tests.bench.finished_study import CELL, finished_study
 
 pytestmark = pytest.mark.slow

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.deploy import write_deployment
-from bench.deployment.folder import write_checksums
-from bench.deployment.subject import read_study
-from bench.progress import Narrator
-from bench.serving.audited import read_audited, target_of
-from bench.serving.client import Plan
-from bench.serving.load import measure_load
-from bench.serving.verify import verify
-from infer.wire import WAYS
+from assay.bench.deployment.deploy import write_deployment
+from assay.bench.deployment.folder import write_checksums
+from assay.bench.deployment.subject import read_study
+from assay.bench.serving.audited import read_audited, target_of
+from assay.bench.serving.client import Plan
+from assay.bench.serving.load import measure_load
+from assay.bench.serving.verify import verify
+from assay.bench.words.progress import Narrator
+from assay.infer.wire import WAYS
 from tests.bench.compared_model import Takes, cell_name, make_comparison
 from tests.bench.finished_study import CELL, finished_study
 from tests.bench.serving.conftest import Served, start, stop

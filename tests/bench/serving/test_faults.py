@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assay.bench.serving.serve import serving
 from assay.errors import ArtifactError, FailedError
-from bench.serving.serve import serving
-from infer import wire
-from infer.ports import LOOPBACK, Ports
-from infer.triton import Place
-from infer.wire.clients import grpc_client
-from infer.wire.clients import refusal as refusal_of_client
+from assay.infer import wire
+from assay.infer.server.ports import LOOPBACK, Ports
+from assay.infer.server.triton import Place
+from assay.infer.wire.clients import grpc_client
+from assay.infer.wire.clients import refusal as refusal_of_client
 from tests import serving_folder
 from tests.bench.serving.conftest import Served
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.errors import ArtifactError
-from assay.load import Conditions, RateTried, read_load
-from bench.intervals import difference_over_processes, ratio_over_processes
-from bench.machine import telling_variables
-from bench.serving.audited import read_audited, target_of
-from bench.serving.client import CLIENT_VARIABLES, Client, Plan
-from bench.serving.load import closed_loop, measure_load, overhead
-from bench.serving.load_numbers import (
+from assay.bench.machine.machine import telling_variables
+from assay.bench.serving.audited import read_audited, target_of
+from assay.bench.serving.client import CLIENT_VARIABLES, Client, Plan
+from assay.bench.serving.load import closed_loop, measure_load, overhead
+from assay.bench.serving.load_numbers import (
     reasons,
     samples_of,
     search_rate,
     split_of,
 )
+from assay.bench.statistics.intervals import difference_over_processes, ratio_over_processes
+from assay.errors import ArtifactError
+from assay.records.load import Conditions, RateTried, read_load
 from tests import serving_folder
 from tests.bench.serving.conftest import ASSAY, Served
 

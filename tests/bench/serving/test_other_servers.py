@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from assay import toolenv
-from bench.serving.audited import Audited, read_audited, target_of
-from bench.serving.client import Plan
-from bench.serving.load import measure_load
-from bench.serving.verify import verify
-from infer.ports import LOOPBACK, choose_ports
-from infer.wire import WAYS, Target
+from assay.bench.serving.audited import Audited, read_audited, target_of
+from assay.bench.serving.client import Plan
+from assay.bench.serving.load import measure_load
+from assay.bench.serving.verify import verify
+from assay.infer.server.ports import LOOPBACK, choose_ports
+from assay.infer.wire import WAYS, Target
 from tests import serving_folder
 
 pytestmark = pytest.mark.slow

@@ -18,13 +18,13 @@ import numpy as np
 import psutil
 import pytest
 
-from assay.deployment import Version, read_deployment
+from assay.bench.machine.machine import cores_of_server, usable_cores
+from assay.bench.serving.serve import cores_for
 from assay.errors import FailedError, InputError, NotInstalledError
-from bench.machine import cores_of_server, usable_cores
-from bench.serving.serve import cores_for
-from infer import wire
-from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import PROGRAM, Place, TritonServer, contract_of
+from assay.infer import wire
+from assay.infer.server.ports import LOOPBACK, Ports, choose_ports
+from assay.infer.server.triton import PROGRAM, Place, TritonServer, contract_of
+from assay.records.deployment import Version, read_deployment
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, start, stop
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from assay import toolenv
-from bench.deployment.serving_limits import CLOSED, NEVER_SENT, stock_arguments
-from infer.ports import LOOPBACK, Ports, choose_ports
-from infer.triton import PROGRAM, REQUIREMENTS
-from tests.bench.test_deploy_user import two_inputs
+from assay.bench.deployment.serving_limits import CLOSED, NEVER_SENT, stock_arguments
+from assay.infer.server.ports import LOOPBACK, Ports, choose_ports
+from assay.infer.server.triton import PROGRAM, REQUIREMENTS
+from tests.bench.deployment.test_deploy_user import two_inputs
 
 HEADER, VALUE = NEVER_SENT.split("=")
 NEWER = "--http-max-input-size="

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from assay.deployment import read_deployment
+from assay.bench.cli.main import app
+from assay.bench.deployment.config import config_of, config_text
+from assay.bench.serving.audited import read_audited, target_of
+from assay.bench.serving.verify import differences, mixed_requests
+from assay.bench.serving.verify import verify as verify_here
 from assay.errors import ArtifactError, InputError
-from assay.served import Tensor
-from assay.verification import Verification
-from bench.cli.main import app
-from bench.deployment.config import config_of, config_text
-from bench.serving.audited import read_audited, target_of
-from bench.serving.verify import differences, mixed_requests
-from bench.serving.verify import verify as verify_here
-from infer import wire
+from assay.infer import wire
+from assay.records.deployment import read_deployment
+from assay.records.served import Tensor
+from assay.records.verification import Verification
 from tests import serving_folder
 from tests.bench.serving.conftest import Served
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from assay.bench.explaining.layers import aligned
+from assay.infer.profile.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
+from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
-from bench.layers import aligned
-from infer.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
-from infer.runtime import ModelFiles
 from tests.export.models import workspace
 
 CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit in (1, 2)]

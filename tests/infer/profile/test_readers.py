@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.bench.explaining.layers import aligned, computing_layers
 from assay.errors import DataError
+from assay.infer.profile.calls import Call, Operator, own_times_ns, union_ns
+from assay.infer.profile.timing import common_operators
+from assay.infer.profile.traces import read_ort_profile, read_torch_trace
 from assay.spec import ModelSpec
-from bench.layers import aligned, computing_layers
-from infer.profile.calls import Call, Operator, own_times_ns, union_ns
-from infer.profile.timing import common_operators
-from infer.profile.traces import read_ort_profile, read_torch_trace
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "profiles"
 SPEC = ModelSpec("bloodnet", 28, 8)
@@ -31,7 +31,7 @@ import json, sys
 from dataclasses import asdict
 from pathlib import Path
 from assay.errors import DataError
-from infer.profile.on_xplane import read_xplane
+from assay.infer.profile.on_xplane import read_xplane
 try:
     print(json.dumps([asdict(call) for call in read_xplane(Path(sys.argv[1]))]))
 except DataError as error:

@@ -16,11 +16,11 @@ debootstrap --variant=minbase --include=python3,libpython3.11,curl bookworm "$wo
 tar -C "$work/debian" -c . | docker import - assay-stand-in-base
 
 cd "$root"
-python=$(.venv/bin/python -c 'from assay import toolenv; from infer.triton import REQUIREMENTS
+python=$(.venv/bin/python -c 'from assay import toolenv; from assay.infer.server.triton import REQUIREMENTS
 print(toolenv.ensure("triton", REQUIREMENTS, lambda *_: None))')
 mkdir "$work/context"
 cp -r "$(dirname "$python")/../lib/python3.11/site-packages" "$work/context/packages"
-cp infer/on_ort_in_triton.py "$work/context"
-image=$(.venv/bin/python -c 'from infer.triton import IMAGE; print(IMAGE)')
+cp infer/server/on_ort_in_triton.py "$work/context"
+image=$(.venv/bin/python -c 'from assay.infer.server.triton import IMAGE; print(IMAGE)')
 docker build --file "$here/Dockerfile" --tag "$image" "$work/context"
 echo "Built a stand-in for $image"

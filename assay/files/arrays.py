@@ -1,0 +1,274 @@
+"""Arrays of numpy's files, read only after their headers have said what they are and how much memory they take.
+
+A header of 100 bytes may declare 10^10 numbers, and a zip of 3 MB may hold 3 GB of zeros. So the header comes first:
+no objects (they are pickles, which run code), no more bytes than the file has, and no more than a share of the memory
+that is free. Every array that Assay reads is read here; `tests/assay/files/test_arrays_on_disk.py` holds that.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import ArtifactError, InputError
+from assay.files.texts import check_plain
+from assay.records.mistakes import mistake_in
+
+Array = NDArray[Any]
+
+SHARE_OF_MEMORY = 0.25
+"""Of what is free; most arrays are copied once on their way."""
+INFLATION, INFLATION_FLOOR = 50, 256 << 20
+"""What a compressed file may grow by, and the bytes from where on that counts: honest arrays are smaller or denser."""
+MOST_ARRAYS = 10_000
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
+LONGEST_HEADER = 1 << 18
+"""Of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
+EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
+DAMAGE = (
+    OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
+    zlib.error, tokenize.TokenError,
+)  # fmt: skip
+"""What numpy, zipfile and zlib raise where a file is damaged; RuntimeError for an encrypted one. That and MemoryError
+come from the parser too, for a header that is nested to death.
+"""
+
+
+def most_bytes(share: float = SHARE_OF_MEMORY) -> int:
+    """How many bytes a file may declare: a share of the memory that is free now."""
+    return int(share * _available_bytes())
+
+
+def load_array(path: Path, *, at_most: int | None = None) -> Array:
+    """The array of an .npy file.
+
+    Args:
+        at_most: bytes that it may take; a share of the free memory by default.
+
+    Raises:
+        ArtifactError: it is missing or damaged, holds objects, is not as long as it says, or is too large.
+    """
+    check_plain(path)
+    with _reporting(path, EXPECTED_ARRAY), path.open("rb") as stream:
+        _check_whole(path, stream)
+        _check_size(path, os.fstat(stream.fileno()).st_size, at_most)
+        return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=LONGEST_HEADER)
+
+
+def map_array(path: Path) -> Array:
+    """The array of an .npy file, left on disk: pages come into memory as they are read, and none is written.
+
+    Raises:
+        ArtifactError: it is missing or damaged, holds objects, or is not as long as it says.
+    """
+    check_plain(path)
+    with _reporting(path, EXPECTED_ARRAY):
+        with path.open("rb") as stream:
+            shape = _check_whole(path, stream)
+        if 0 in shape:  # nothing that could be mapped
+            return load_array(path)
+        return cast("Array", np.lib.format.open_memmap(path, mode="r", max_header_size=LONGEST_HEADER))
+
+
+def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
+    """The arrays of an .npz file by name.
+
+    Args:
+        at_most: bytes that all of them together may take; a share of the free memory by default.
+
+    Raises:
+        ArtifactError: it is missing or damaged, or an array holds objects, is not as long as it says, or is too large.
+    """
+    check_plain(path)
+    with _reporting(path, EXPECTED_ARRAYS), zipfile.ZipFile(path) as bundle:
+        check_inflation(path, bundle, at_most)
+        return {member.removesuffix(".npy"): read_member(path, bundle, member) for member in bundle.namelist()}
+
+
+def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = None) -> None:
+    """Refuse a zip whose members declare more than memory has, or grow by more than honest ones do, or share a name.
+
+    Args:
+        at_most: bytes that all of them together may take; a share of the free memory by default.
+
+    Raises:
+        ArtifactError: they do.
+    """
+    check_begins_as_zip(path)
+    entries = bundle.infolist()
+    names = [entry.filename for entry in entries]
+    if len(entries) > MOST_ARRAYS or len(set(names)) < len(names):
+        raise ArtifactError(
+            f"{path} has members that cannot be told apart",
+            expected=f"at most {MOST_ARRAYS} members, each with a name of its own",
+            found=f"{len(names)} members under {len(set(names))} names",
+        )
+    total = sum(entry.file_size for entry in entries)
+    _check_size(path, total, at_most)
+    packed = path.stat().st_size
+    if total > max(INFLATION_FLOOR, INFLATION * packed):
+        raise ArtifactError(
+            f"{path} grows out of proportion when it is unpacked",
+            expected=f"at most {INFLATION} times its {_size(packed)}, or {_size(INFLATION_FLOOR)}",
+            found=_size(total),
+            remedy="Save it from numpy.savez, which does not compress",
+        )
+
+
+def check_begins_as_zip(path: Path) -> None:
+    """Refuse a zip with something before it: other readers may take that for the file.
+
+    Raises:
+        ArtifactError: it has.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(len(ZIP_STARTS[0]))
+    if start not in ZIP_STARTS:
+        raise ArtifactError(f"{path} is no plain zip", expected="its first member at its beginning", found=repr(start))
+
+
+def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> None:
+    """Refuse inputs that one call could not hold in memory.
+
+    Args:
+        shapes: by the input's name its shape and the bytes of one number.
+
+    Raises:
+        InputError: one of them takes more than a share of the free memory, or all together do.
+    """
+    total, most = 0, most_bytes()
+    for name, (shape, width) in shapes.items():
+        total += math.prod(shape) * width
+        if total > most:
+            raise InputError(
+                f"{what}: one call would take more memory than there is, with input '{name}'",
+                expected=f"at most {_size(most)}, a quarter of the memory that is free",
+                found=f"{' x '.join(map(str, shape))}, {_size(total)} in all",
+            )
+
+
+def read_member(path: Path, bundle: zipfile.ZipFile, member: str, at_most: int | None = None) -> Array:
+    """One array of an .npz file that is open.
+
+    Args:
+        at_most: bytes that it may take; a share of the free memory by default.
+
+    Raises:
+        ArtifactError: it holds objects, is not as long as it says, or is too large.
+        ValueError: it is no array.
+    """
+    size = bundle.getinfo(member).file_size
+    _check_size(path, size, at_most)
+    with bundle.open(member) as stream:
+        shape, dtype = _header(path, stream)
+        _check_length(path, f", {member},", shape, math.prod(shape) * dtype.itemsize, size - stream.tell())
+    with bundle.open(member) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=LONGEST_HEADER)
+
+
+def _check_whole(path: Path, stream: IO[bytes]) -> tuple[int, ...]:
+    """Read the header of a file and go back to its start.
+
+    Returns:
+        The shape.
+
+    Raises:
+        ArtifactError: it holds objects, or is not as long as it says.
+    """
+    shape, dtype = _header(path, stream)
+    there = os.fstat(stream.fileno()).st_size - stream.tell()
+    _check_length(path, "", shape, math.prod(shape) * dtype.itemsize, there)
+    stream.seek(0)
+    return shape
+
+
+def _read_header_3_0(stream: IO[bytes], max_header_size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The header of the format that numpy writes where a field's name is not Latin; it has no public reader.
+
+    Raises:
+        ValueError, SyntaxError, TypeError, KeyError: it is none.
+    """
+    length = int.from_bytes(stream.read(4), "little")
+    if length > max_header_size:
+        raise ValueError(f"a header of {length} bytes")
+    told = ast.literal_eval(stream.read(length).decode("utf-8"))
+    if not isinstance(told, dict) or told.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("a header that declares no array")
+    shape = told["shape"]
+    if not isinstance(shape, tuple) or not all(type(size) is int for size in shape):
+        raise ValueError(f"a shape of {shape!r}"[:100])
+    return shape, bool(told["fortran_order"]), np.lib.format.descr_to_dtype(told["descr"])
+
+
+def _header(path: Path, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    readers: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+        (3, 0): _read_header_3_0,
+    }
+    if version not in readers:
+        raise ValueError(f"numpy's format {'.'.join(map(str, version))}, which Assay does not read")
+    shape, _, dtype = readers[version](stream, max_header_size=LONGEST_HEADER)
+    if dtype.hasobject:
+        raise ArtifactError(
+            f"{path} holds Python objects, not numbers",
+            expected="numbers",
+            found=f"dtype {dtype}",
+            remedy="Objects are stored as pickles, which run code when they are read, and are refused",
+        )
+    if any(size < 0 for size in shape):
+        raise ValueError(f"a shape of {shape}")
+    return tuple(map(int, shape)), dtype
+
+
+def _check_length(path: Path, member: str, shape: tuple[int, ...], declared: int, there: int) -> None:
+    if declared != there:
+        raise ArtifactError(
+            f"{path}{member} does not hold what it declares",
+            expected=f"{' x '.join(map(str, shape)) or 'one number'}, {declared:,} bytes",
+            found=f"{there:,} bytes",
+        )
+
+
+def _check_size(path: Path, declared: int, at_most: int | None) -> None:
+    most = most_bytes() if at_most is None else at_most
+    if declared > most:
+        raise ArtifactError(
+            f"{path} would take more memory than there is",
+            expected=f"at most {_size(most)}" + (", a quarter of the memory that is free" if at_most is None else ""),
+            found=_size(declared),
+        )
+
+
+@contextmanager
+def _reporting(path: Path, expected: str) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGE as error:
+        found = "nothing" if isinstance(error, FileNotFoundError) else mistake_in(error)[:300]
+        raise ArtifactError(f"{path} cannot be read", expected=expected, found=found or type(error).__name__) from error
+
+
+def _available_bytes() -> int:
+    """Memory that is free or can be freed; where the system does not say, half of what there is."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**30:,.1f} GiB" if number >= 2**30 else f"{number / 2**20:,.1f} MiB"

@@ -1,0 +1,230 @@
+"""How two outputs of one model are compared, and how far apart they may be.
+
+The reference is the float64 forward pass. The tolerance is derived from how far a correct fp32 run of the
+same weights on the same images is from that reference, not chosen:
+
+    tolerance = min(FACTOR x (native error + noise), CEILING x scale), and at least FLOOR_ULPS ulps at that scale
+
+where the native error is the largest |native - reference|, the noise the largest difference between two runs of the
+same native program (0 where it was not measured), and the scale the largest |reference|, all over all logits of
+all images given. `derive_tolerance` takes the outputs, `tolerance_of_errors` what was measured of them piece by
+piece: one rule, for the checks after an export and for the audit.
+
+- FACTOR. Two correct fp32 runs differ in the order of their sums. The rounding error of a sum of n terms
+  grows like sqrt(n) u when it is taken term by term, and like sqrt(n/b + b) u when it is taken in blocks of b
+  (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, sections 4.2 and 4.3, which bound
+  it by n u and (n/b + b) u; Higham and Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM
+  J. Sci. Comput. 41, 2019, for the square roots). For the longest sum of our models, 3x3x512 = 4608 terms,
+  the ratio between the worst order and the best block is sqrt(4608 / (2 x 68)) = 6. Folding BatchNorm into
+  a convolution rounds every weight once more, and the largest of a few logits' errors is itself a random
+  number: together allowed another factor of 2.5, hence 16.
+- FLOOR_ULPS. A native run can be exact by luck. The last layer alone, a sum of 512 terms, has an error of
+  about sqrt(512) u, which is 11 ulps (u is half an ulp); 16 is the next power of two.
+- CEILING. The next coarser arithmetic, TF32 or fp16, has the unit roundoff 2^-11. A run that is further than
+  half of that from the reference, relative to the scale, did not compute in fp32, so no tolerance goes beyond
+  it, and a native run that does is no measure of anything.
+
+Defects are far outside: measured on our models, the tanh form of GELU in place of the exact one, a BatchNorm
+epsilon of 1e-3 for 1e-5 and a max-pool that lost its padding are each refused (tests/export/checking/test_check.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.numerics.numbers import measure
+from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN, SURE_FLIPS_POLICY, reason_against_reduced
+from assay.records.results import Agreement
+
+FACTOR = 16
+FLOOR_ULPS = 16
+CEILING = 2.0**-12
+
+NOT_COMPARED = -1.0
+"""Stands for a difference that could not be measured; a record in JSON has no NaN."""
+
+Logits = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What `derive_tolerance` found.
+
+    Attributes:
+        value: largest |output - reference| that passes; 0 where `problem` says why there is none.
+        derivation: where it comes from, in words.
+        problem: why nothing can be compared with this reference, or "".
+    """
+
+    value: float
+    derivation: str
+    problem: str = ""
+
+
+def derive_tolerance(reference: Logits, natives: Mapping[str, Logits]) -> Tolerance:
+    """The tolerance for outputs on the images of `reference`; the module's text says how and why.
+
+    Args:
+        reference: float64 logits, (images, classes).
+        natives: fp32 logits of correct runs on the same images, by a name for the derivation's text.
+    """
+    problem = _reference_problem(reference) or _natives_problem(reference, natives)
+    if problem:
+        return Tolerance(0.0, "none could be derived", problem)
+    scale = float(np.abs(reference).max())
+    errors = {name: _largest_difference(native, reference) for name, native in natives.items()}
+    return tolerance_of_errors(scale, errors, len(reference))
+
+
+def tolerance_of_errors(scale: float, errors: Mapping[str, float], images: int, noise: float = 0.0) -> Tolerance:
+    """The same tolerance from what was measured of the outputs.
+
+    Args:
+        scale: largest |reference|.
+        errors: largest |native - reference| of correct fp32 runs, by name.
+        images: how many images they are of, for the derivation's text.
+        noise: largest difference between two runs of the same native program.
+    """
+    if not errors or scale <= 0:
+        what = "there is no native output" if not errors else "the reference is zero everywhere"
+        return Tolerance(0.0, "none could be derived", f"{what} to derive a tolerance from")
+    for name, error in errors.items():
+        if not error <= CEILING * scale:
+            return Tolerance(0.0, "none could be derived", _not_fp32(name, error, scale))
+    name = max(errors, key=lambda key: errors[key])
+    floor = FLOOR_ULPS * float(np.spacing(np.float32(scale)))
+    value = max(min(FACTOR * (errors[name] + noise), CEILING * scale), floor)
+    noisy = f" with {noise:.2g} between two runs of one program" if noise else ""
+    derivation = (
+        f"{FACTOR} x {errors[name]:.2g}, the largest error of {name} in fp32 against float64 on "
+        f"{images} inputs{noisy}; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
+        f"output ({CEILING * scale:.2g})"
+    )
+    return Tolerance(value, derivation)
+
+
+def compare(
+    subject: str, candidate: Logits, reference: Logits, tolerance: Tolerance, precision: str = "fp32"
+) -> Agreement:
+    """Compare a candidate's logits with the reference's on the same images.
+
+    What cannot be compared (no images, another shape, values that are not finite, no tolerance) has failed.
+
+    Args:
+        subject: what is compared, for the record.
+        candidate: logits of any floating type, (images, classes).
+        reference: float64 logits, same shape.
+        tolerance: from `derive_tolerance`, of these images or of more.
+        precision: what the candidate says that it computes in; for all but "fp32" see `compare_reduced`.
+    """
+    if precision != "fp32":
+        return compare_reduced(subject, candidate, reference)
+    problem = tolerance.problem or _reference_problem(reference) or _candidate_problem(candidate, reference)
+    if problem:
+        return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
+    largest = _largest_difference(candidate, reference)
+    flips = int((candidate.argmax(axis=1) != reference.argmax(axis=1)).sum())
+    passed = largest <= tolerance.value
+    return Agreement(
+        subject=subject,
+        images=len(reference),
+        max_absolute=largest,
+        max_relative=largest / float(np.abs(reference).max()),
+        tolerance=tolerance.value,
+        derivation=tolerance.derivation,
+        top1_flips=flips,
+        passed=passed,
+        reason="" if passed else f"differs by {largest:.3g}, {tolerance.value:.3g} is tolerated",
+    )
+
+
+def compare_reduced(subject: str, candidate: Logits, reference: Logits) -> Agreement:
+    """The same for what does not compute in fp32, by the part of `assay.numerics.reduced.REDUCED_PRECISION_POLICY` that needs no
+    labels. Accuracy is the audit's to judge, on the whole test split.
+    """
+    tolerance = Tolerance(LARGEST_FLIPPED_MARGIN, f"{SURE_FLIPS_POLICY}; accuracy is judged by the audit")
+    problem = _reference_problem(reference) or _candidate_problem(candidate, reference)
+    if problem:
+        return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
+    found = measure(reference.astype(np.float64, copy=False), candidate)
+    reason = reason_against_reduced(found)
+    return Agreement(
+        subject=subject,
+        images=found.images,
+        max_absolute=found.max_absolute,
+        max_relative=found.max_relative,
+        tolerance=tolerance.value,
+        derivation=tolerance.derivation,
+        top1_flips=found.flip_count,
+        passed=not reason,
+        reason=reason,
+    )
+
+
+def _failed(subject: str, images: int, tolerance: Tolerance, reason: str) -> Agreement:
+    return Agreement(
+        subject=subject,
+        images=images,
+        max_absolute=NOT_COMPARED,
+        max_relative=NOT_COMPARED,
+        tolerance=tolerance.value,
+        derivation=tolerance.derivation,
+        top1_flips=0,
+        passed=False,
+        reason=reason,
+    )
+
+
+def _reference_problem(reference: Logits) -> str:
+    """Why a reference cannot be compared with, or ""."""
+    if reference.dtype != np.float64:
+        return f"the reference is {reference.dtype}, not float64"
+    if reference.ndim != 2 or reference.size == 0:
+        return f"the reference has shape {reference.shape}, not rows of outputs: there is nothing to compare"
+    if not np.isfinite(reference).all():
+        return "the reference has values that are not finite"
+    if not reference.any():
+        return "the reference is zero everywhere, which a model that does nothing gives as well"
+    return ""
+
+
+def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
+    """Why native outputs say nothing about rounding in fp32, or ""."""
+    if not natives:
+        return "there is no native output to derive a tolerance from"
+    scale = float(np.abs(reference).max())
+    for name, native in natives.items():
+        problem = _candidate_problem(native, reference)
+        if problem:
+            return f"the native output of {name} is no measure: {problem}"
+        error = _largest_difference(native, reference)
+        if error > CEILING * scale:
+            return _not_fp32(name, error, scale)
+    return ""
+
+
+def _not_fp32(name: str, error: float, scale: float) -> str:
+    return (
+        f"the native output of {name} is itself {error:.3g} from float64, more than 2^-12 of the "
+        f"largest output ({scale:.3g}): it did not compute this model in fp32"
+    )
+
+
+def _candidate_problem(candidate: Logits, reference: Logits) -> str:
+    """Why an output cannot be compared with a good reference, or ""."""
+    if candidate.size == 0:
+        return "no outputs"
+    if candidate.shape != reference.shape:
+        return f"outputs of shape {candidate.shape}, expected {reference.shape}"
+    if not np.issubdtype(candidate.dtype, np.floating):
+        return f"outputs of type {candidate.dtype}, expected floating point"
+    broken = int((~np.isfinite(candidate)).sum())
+    return f"{broken} outputs of {candidate.size} are not finite" if broken else ""
+
+
+def _largest_difference(left: Logits, right: Logits) -> float:
+    return float(np.abs(left.astype(np.float64) - right.astype(np.float64)).max())

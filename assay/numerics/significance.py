@@ -1,0 +1,122 @@
+"""Whether two classifiers on the same images differ: in accuracy, and in how well they know what they do not know."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import bdtr, ndtri, softmax
+
+from assay.records.base import Record, Share
+
+BINS = 15
+
+
+class Accuracy(Record):
+    """The reference's and the candidate's accuracy on the same `images`.
+
+    Attributes:
+        lost: images the reference has right and the candidate wrong; `gained` the other way round.
+        p_value: exact McNemar test of no difference, two-sided.
+    """
+
+    images: int = Field(ge=0)
+    reference: Share
+    candidate: Share
+    lost: int = Field(ge=0)
+    gained: int = Field(ge=0)
+    p_value: Share
+
+
+class Calibration(Record):
+    """Expected calibration error of the reference and the candidate; `shift` is the second less the first."""
+
+    reference: Share
+    candidate: Share
+    shift: float
+
+    @classmethod
+    def of(cls, reference: CalibrationBins, candidate: CalibrationBins) -> Calibration:
+        before, after = reference.error(), candidate.error()
+        return cls(reference=before, candidate=after, shift=after - before)
+
+
+@dataclass
+class CalibrationBins:
+    """Counts for the expected calibration error over 15 equal bins of confidence (Naeini, Cooper & Hauskrecht 2015,
+    "Obtaining Well Calibrated Probabilities Using Bayesian Binning"; Guo et al. 2017, "On Calibration of Modern Neural
+    Networks").
+    """
+
+    count: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+    right: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
+
+    def add(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
+        """Take in logits (images, classes) and labels (images,)."""
+        confidence = softmax(logits, axis=1).max(axis=1)
+        which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        self.count += np.bincount(which, minlength=BINS)
+        self.confidence += np.bincount(which, confidence, BINS)
+        self.right += np.bincount(which, logits.argmax(axis=1) == labels, BINS)
+
+    def error(self) -> float:
+        """Mean over the images of |accuracy - confidence| of their bin; 0 without images."""
+        return float(np.abs(self.right - self.confidence).sum() / max(self.count.sum(), 1))
+
+
+def compare_accuracy(images: int, reference_right: int, lost: int, gained: int) -> Accuracy:
+    """Accuracies of two classifiers on the same images, from where they differ."""
+    return Accuracy(
+        images=images,
+        reference=reference_right / images,
+        candidate=(reference_right - lost + gained) / images,
+        lost=lost,
+        gained=gained,
+        p_value=mcnemar(lost, gained),
+    )
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Two-sided p-value of the exact McNemar test: under no difference, each image on which two classifiers differ
+    is lost or gained with even chances (McNemar 1947, "Note on the sampling error of the difference between correlated
+    proportions or percentages"; exact by the binomial distribution, Fagerland, Lydersen & Laake 2013).
+    """
+    discordant = lost + gained
+    return min(1.0, 2 * float(bdtr(min(lost, gained), discordant, 0.5))) if discordant else 1.0
+
+
+def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 0.95) -> float:
+    """One-sided upper confidence bound of the accuracy that a candidate loses against a reference on the same images.
+
+    The score interval for the difference of paired proportions (Tango 1998, "Equivalence test and confidence interval
+    for the difference in proportions for the paired-sample design", Statistics in Medicine 17), which holds where few
+    images or none differ. A candidate is not inferior by more than a margin if the bound is below it.
+
+    Returns:
+        A share of the images, (lost - gained) / images or more; 1 without images.
+    """
+    if lost == images:  # without images too
+        return 1.0
+    from scipy.optimize import brentq  # noqa: PLC0415  0.1 s that every job would pay for
+
+    quantile = float(ndtri(confidence))
+    estimate = (lost - gained) / images
+
+    def excess(difference: float) -> float:
+        return _tango_score(images, lost, gained, difference) + quantile
+
+    return float(brentq(excess, estimate, 1.0 - 1e-12))
+
+
+def _tango_score(images: int, lost: int, gained: int, difference: float) -> float:
+    """Tango's statistic for the hypothesis that the true difference is this one; McNemar's for none."""
+    linear = -lost - gained + (2 * images - lost + gained) * difference
+    constant = -gained * difference * (1 - difference)
+    gained_share = (math.sqrt(max(linear**2 - 8 * images * constant, 0.0)) - linear) / (4 * images)
+    variance = images * (2 * gained_share + difference * (1 - difference))
+    distance = lost - gained - images * difference
+    return distance / math.sqrt(variance) if variance > 0 else 0.0

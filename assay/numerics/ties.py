@@ -1,0 +1,92 @@
+"""Whether an index that differs does so because the values that decide it tie.
+
+An index is a whole number and has no rounding error, but the values that it points to have one: where the largest two
+are closer than their tolerance, each of two correct runs may take another. Nothing else about an index is excused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.files.named_arrays import read_named
+
+VALUES, TOLERANCE = "values of ", "tolerance of "
+
+Array = NDArray[np.generic]
+Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decider:
+    """The values among which the indices of one output choose.
+
+    Attributes:
+        values: float64 (records, outer, choices, inner): the dimensions before the one that is chosen from, it, and
+            those after it.
+        tolerance: how far one of them may be from float64.
+    """
+
+    values: Float64
+    tolerance: float
+
+    def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
+        """Where another index than the expected one is as good.
+
+        Args:
+            expected: indices (records, numbers); several for one choice are the best so many, as of a top-k.
+            found: the same.
+            places: (records,), which records of `values` they are of; None for the first ones. Of those beyond, nothing
+                is excused.
+
+        Returns:
+            (records, numbers); nowhere in a choice that names one index twice.
+        """
+        known_places = np.arange(len(expected)) if places is None else places
+        there = known_places < len(self.values)
+        values = self.values[np.where(there, known_places, 0)]
+        records, outer, choices, inner = values.shape
+        shape = (records, outer, -1, inner)
+        wanted, got = _indices(expected, choices).reshape(shape), _indices(found, choices).reshape(shape)
+        known = (wanted >= 0) & (got >= 0) & there[:, None, None, None]
+        apart = np.abs(_chosen(values, wanted) - _chosen(values, got))
+        ordered = np.sort(got, axis=2)
+        distinct = ~(ordered[:, :, 1:] == ordered[:, :, :-1]).any(axis=2, keepdims=True)
+        excused: Mask = known & (apart <= 2 * self.tolerance) & distinct
+        return excused.reshape(expected.shape)
+
+    def decides(self, indices: Array) -> bool:
+        """Whether these values do decide these indices, to rounding: every one points to a value of its own rank."""
+        records, outer, choices, inner = self.values.shape
+        got = _indices(indices, choices).reshape(records, outer, -1, inner)
+        if (got < 0).any():
+            return False
+        ranked = np.sort(self.values, axis=2)
+        count = got.shape[2]
+        chosen = _chosen(self.values, got)
+        largest, least = ranked[:, :, ::-1][:, :, :count], ranked[:, :, :count]
+        return any(bool((np.abs(chosen - one) <= 2 * self.tolerance).all()) for one in (largest, least))
+
+
+def _indices(numbers: Array, choices: int) -> NDArray[np.int64]:
+    """As whole numbers, -1 for what is no index."""
+    exact = numbers.astype(np.longdouble)
+    good = np.isfinite(exact) & (exact == np.floor(exact)) & (exact >= 0) & (exact < choices)
+    return np.where(good, exact, -1).astype(np.int64)
+
+
+def _chosen(values: Float64, indices: NDArray[np.int64]) -> Float64:
+    return np.take_along_axis(values, np.maximum(indices, 0), axis=2)
+
+
+def read_deciders(path: Path) -> dict[str, Decider]:
+    """By output, what `assay.export.checking.on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    arrays = read_named(path)
+    outputs = [name.removeprefix(VALUES) for name in arrays if name.startswith(VALUES)]
+    return {name: Decider(arrays[VALUES + name], float(arrays[TOLERANCE + name])) for name in outputs}

@@ -1,0 +1,138 @@
+"""Where the time of a call goes: the records that `bench.attribute` makes and the report shows.
+
+Wall time at the device boundary is kernel time plus framework overhead; the host boundary adds transfer. Two
+estimators that share nothing tell the two apart: each framework's own profiler, and a *skeleton* of the model, the
+same operators with next to no arithmetic, timed without any profiler.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assay.records.base import Interval, Record
+
+
+class OperatorTime(Record):
+    """One operator of a call, as the profiler names it.
+
+    Attributes:
+        kind: the type of what takes longest in it, such as "Conv" or "mkldnn_convolution".
+        layer: the canonical layer it computes (see `assay.train.architectures`), or "" where that is not known.
+        aligned_by: how the layer was found: by its "name", by its "order" among the convolutions and products, or "".
+        ms: its milliseconds in one call, with the operators it calls; as recorded, not corrected for the profiler.
+        share: of all operators' milliseconds together.
+    """
+
+    name: str
+    kind: str
+    layer: str = ""
+    aligned_by: Literal["", "name", "order"] = ""
+    ms: float
+    share: float
+
+
+class ProfiledEstimate(Record):
+    """What the framework's profiler says.
+
+    Attributes:
+        kernel_ms: length of the union of the operators' intervals in one call, corrected, as a share of the wall time
+            measured in the same process, applied to the cell's median. The interval is over processes, and holds the
+            median's own.
+        overhead_ms: the rest of the cell's median.
+        inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process;
+            None where there was one process alone, which has no interval.
+        trusted: the inflation is small enough for the correction to be one.
+        calls: profiled calls.
+        events: records the profiler made in one call; its inflation is shared out among them.
+        processes: fresh ones it rests on. In records of before 2026-11-27 it is one, and the intervals are over the
+            bursts of that one: they hold nothing of how processes differ.
+        reason: why there is no estimate, or why it is not trusted.
+    """
+
+    kernel_ms: Interval | None = None
+    overhead_ms: Interval | None = None
+    inflation: Interval | None = None
+    trusted: bool = False
+    calls: int = 0
+    events: float = 0
+    processes: int = Field(default=1, ge=1)
+    reason: str = ""
+
+
+class SkeletonEstimate(Record):
+    """What the same graph without arithmetic says.
+
+    Attributes:
+        overhead_ms: median time of a call of the skeleton at one image, its interval over processes.
+        kernel_ms: the cell's median minus that; never below zero. Its interval holds the median's own.
+        processes: fresh ones it rests on; see `ProfiledEstimate`.
+        reason: why there is no estimate.
+    """
+
+    kernel_ms: Interval | None = None
+    overhead_ms: Interval | None = None
+    processes: int = Field(default=1, ge=1)
+    reason: str = ""
+
+
+class Attribution(Record):
+    """Where the time of one cell goes.
+
+    Attributes:
+        cell: the cell's name.
+        wall_ms: its median at the device boundary.
+        transfer_ms: its median at the host boundary minus that; the two are timed apart, so it can be below zero.
+        profiled, skeleton: the two estimators.
+        agree: whether their kernel times are within 15 % of the wall time of each other; None when one is missing.
+        remark: where they do not agree, what that means; "" where they do.
+        operators: the operators of one call, the longest first.
+    """
+
+    cell: str
+    wall_ms: Interval
+    transfer_ms: float
+    profiled: ProfiledEstimate
+    skeleton: SkeletonEstimate
+    agree: bool | None = None
+    remark: str = ""
+    operators: list[OperatorTime] = Field(default_factory=list)
+
+
+class AffineFit(Record):
+    """Wall time at the device boundary as fixed + per_image * batch, by least squares of the relative error.
+
+    Attributes:
+        batches: the batch sizes it rests on; two are met exactly, so only three or more can contradict it.
+        worst_relative_error: largest |fit / measured - 1| over them.
+    """
+
+    architecture: str
+    size: int
+    threads: int
+    label: str
+    fixed_ms: float
+    per_image_ms: float
+    batches: list[int]
+    worst_relative_error: float
+
+
+class Crossover(Record):
+    """The image size at which the kernels of a runtime outweigh its framework.
+
+    Attributes:
+        estimator: whose kernel time it rests on.
+        pixels: height and width, interpolated between the sizes around it; None when it is not between two sizes.
+        place: "between" two sizes, "below" the smallest size (kernels outweigh everywhere), or "above" the largest.
+        sizes: the sizes measured.
+    """
+
+    architecture: str
+    batch: int
+    threads: int
+    label: str
+    estimator: Literal["profiled", "skeleton"]
+    pixels: float | None = None
+    place: Literal["between", "below", "above"]
+    sizes: list[int]

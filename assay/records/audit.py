@@ -1,0 +1,365 @@
+"""The record of an audit: what was compared with the float64 reference, how far apart it may be, and the verdict.
+
+`audit.json` holds one `Audit`. It names files by their hashes and never by a path of the machine it was made on, so
+that the same artifacts audited again give the same verdict anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, JsonValue, ValidationError
+from pydantic_core import from_json, to_json
+
+from assay.errors import ArtifactError
+from assay.files.texts import read_bytes
+from assay.numerics.numbers import Measured
+from assay.numerics.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
+from assay.records.base import OLDER, Record
+from assay.records.localisation import Localisation
+from assay.records.mistakes import mistake_in
+from assay.records.renamed import with_names_of_today
+
+AUDIT_FILE = "audit.json"
+PAGE_FILE = "audit.html"
+SCHEMA_VERSION: Literal[2] = 2
+MOST_PICTURES = 200
+MOST_NARROW = 32
+
+
+class InputSet(Record):
+    """Inputs that go through every subject.
+
+    Attributes:
+        name: "test", "hard", "boundary", "special", or the output's name for foreign models.
+        sha256: of the inputs' content as an .npy file.
+        images: how many; `sampled_from` is more where the split was sampled.
+        what: what they are, in words.
+    """
+
+    name: str
+    sha256: str
+    images: int
+    sampled_from: int
+    what: str
+
+
+class AuditedTolerance(Record):
+    """The tolerance for one set of inputs and where it comes from.
+
+    Attributes:
+        for_subject: the native runtime that it judges, derived from the other ones alone; "" for all others.
+        native_errors: by native run, largest |output - reference| on these inputs.
+        noise: largest difference between two runs of one native program.
+        problem: why nothing can be compared, or "".
+    """
+
+    inputs: str
+    for_subject: str = ""
+    value: float
+    derivation: str
+    scale: float
+    native_errors: dict[str, float]
+    noise: float
+    problem: str = ""
+
+
+class Comparison(Record):
+    """One subject on one set of inputs.
+
+    Attributes:
+        subject: the runtime with its export, "ort.cpu.basic@tf2onnx".
+        batch, threads: how it was called.
+        images: the first so many of the set.
+        measured: None where nothing could be compared; `reason` says why.
+        precision: what the subject says that it computes in. Of a study only "fp32" is judged by the tolerance, all
+            others by `assay.numerics.reduced`; a user's model is judged by its tolerance whatever it computes in.
+        tolerance: largest error that passes; 0 where it is judged otherwise.
+        delivered: the arithmetic that the errors show, see `assay.numerics.numbers.delivered_precision`.
+        passed: whether the largest error is tolerated (or the policy is met) and every value finite.
+        note: why it is on record only and nothing was judged, "" where something was.
+    """
+
+    subject: str
+    inputs: str
+    batch: int
+    threads: int
+    images: int
+    measured: Measured | None
+    tolerance: float
+    precision: str = "fp32"
+    delivered: str = ""
+    passed: bool
+    reason: str = ""
+    note: str = ""
+
+
+class Determinism(Record):
+    """Whether the bits of a subject's results depend on anything but the image.
+
+    Attributes:
+        images: how many images were run each way.
+        repeated: largest difference between two runs in one process; 0 is equal to the bit. The others likewise.
+        batches: between an image alone, among 3 and among 32.
+        threads: between one thread and all, None where there is only one.
+    """
+
+    subject: str
+    images: int
+    repeated: float
+    batches: float
+    threads: float | None
+
+
+SPECIAL_VALUES_POLICY = (
+    "NaN and infinity have to come out where they come out of the reference. IEEE 754-2019 has a maximum that passes "
+    "NaN on and one that drops it, and neither ONNX nor the frameworks say which of them ReLU and max-pooling are. So "
+    "a runtime that only loses NaN, and whose own ReLU or max-pooling was seen to lose one apart from any model, is "
+    "named in a finding and does not fail the audit, unless it was asked for with --strict-nan; NaN that is lost with "
+    "no such operator, or that appears where the reference has numbers, fails it, as it is the file's doing"
+)
+
+
+class Propagation(Record):
+    """What a subject makes of NaN and infinity in the input.
+
+    Attributes:
+        swallowed: inputs whose reference has NaN where the subject has numbers; `invented` the other way round.
+        operators: of the runtime apart from any model, those that lose a NaN, and which: "a single NaN" among
+            numbers, or "NaN everywhere". Looked at where something was swallowed.
+        passed: neither happened.
+    """
+
+    subject: str
+    inputs: list[str]
+    swallowed: list[str]
+    invented: list[str]
+    operators: dict[str, str] = Field(default_factory=dict)
+    passed: bool
+
+    @property
+    def is_the_runtimes_own(self) -> bool:
+        """Whether the runtime's operators explain it; see `SPECIAL_VALUES_POLICY`."""
+        return bool(self.swallowed) and not self.invented and bool(self.operators)
+
+    def __str__(self) -> str:
+        if self.passed:
+            return f"{self.subject} passes NaN and infinity on"
+        said = f"{self.subject} turns NaN or infinity into numbers on: {', '.join(self.swallowed) or 'none'}"
+        if self.invented:
+            said += f"; it invents NaN or infinity on: {', '.join(self.invented)}"
+        if self.operators:
+            lost = ", ".join(f"{name} loses {which}" for name, which in self.operators.items())
+            said += f"; in this runtime, apart from any model, {lost}"
+        return said
+
+
+class FlippedImage(Record):
+    """An image whose class is not the reference's in some subject.
+
+    Attributes:
+        image: its place in the set of inputs; `split_image` its place in the stored split, None for made images.
+        label: its true class, None where there is none.
+        classes: by subject, the class that it gives; `margins` its two best logits' difference.
+        picture: the image as the subjects saw it, a PNG as a data URI.
+    """
+
+    inputs: str
+    image: int
+    split_image: int | None
+    label: int | None
+    reference_class: int
+    reference_margin: float
+    classes: dict[str, int]
+    margins: dict[str, float]
+    picture: str
+
+
+class NarrowImage(Record):
+    """An image of the test split between whose two best classes the reference hardly decides.
+
+    Attributes:
+        image: its place in the stored split.
+        margin: the reference's largest logit less its second largest.
+    """
+
+    image: int
+    label: int
+    reference_class: int
+    margin: float = Field(ge=0)
+
+
+class WholeSplit(Record):
+    """The reference on the whole test split, where what computes in fp32 was compared on a part of it.
+
+    Attributes:
+        images: of the split; `right` of them have their true class in the reference.
+        narrow: the images with the least margins, ascending, at most `MOST_NARROW`. On all others a subject whose
+            logits agree with the reference's has its class.
+    """
+
+    images: int = Field(ge=1)
+    right: int = Field(ge=0)
+    narrow: list[NarrowImage]
+
+
+class ModelAudit(Record):
+    """One model: the same weights, or a pair of ONNX files.
+
+    Attributes:
+        reference: what computed it.
+        reference_check: largest relative difference between it and the independent one; None where there is none.
+        models: sha256 of weights and ONNX files, by name.
+        keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed.
+        data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
+        localisations: where a failed candidate goes wrong.
+        guilt: who is wrong about each file that anything gets wrong, see `assay.numerics.guilt`.
+        classes: names of the classes, in their order; none where they have none.
+        flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
+        missing: what was asked for and could not be audited, with the reason.
+        left_out: names of outputs that the user left out.
+        split: the reference on the whole test split; None where everything was compared on all of it, and of models
+            without classes.
+    """
+
+    name: str
+    reference: str
+    reference_check: float | None
+    models: dict[str, str]
+    keys: dict[str, str] = Field(default_factory=dict)
+    data_hash: str = ""
+    inputs: list[InputSet]
+    tolerances: list[AuditedTolerance]
+    comparisons: list[Comparison]
+    determinism: list[Determinism] = Field(default_factory=list)
+    propagation: list[Propagation] = Field(default_factory=list)
+    localisations: list[Localisation] = Field(default_factory=list)
+    guilt: list[str] = Field(default_factory=list)
+    classes: list[str] = Field(default_factory=list)
+    flipped: list[FlippedImage] = Field(default_factory=list)
+    missing: dict[str, str] = Field(default_factory=dict)
+    left_out: list[str] = Field(default_factory=list)
+    split: WholeSplit | None = None
+
+    def failures(self, *, strict_nan: bool = False) -> list[str]:
+        """Every reason why this model does not pass; comparing nothing is one."""
+        found = [f"{one.subject}, {one.inputs}: {one.reason}" for one in self.comparisons if not one.passed]
+        found += [
+            str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
+        ]
+        found += [f"{name} was not audited: {reason}" for name, reason in self.missing.items()]
+        return found if self.comparisons else [*found, "nothing was compared"]
+
+    def failures_of(self, subject: str, *, strict_nan: bool = False) -> list[str]:
+        """Every reason why one subject does not pass; none too where it was not compared."""
+        found = [
+            f"{one.inputs}, batch {one.batch}: {one.reason}"
+            for one in self.comparisons
+            if one.subject == subject and not one.passed
+        ]
+        return found + [
+            str(one)
+            for one in self.propagation
+            if one.subject == subject and not one.passed and (strict_nan or not one.is_the_runtimes_own)
+        ]
+
+    def findings(self) -> list[str]:
+        """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, subjects
+        whose bits depend on more than the image, and what is on record only.
+        """
+        found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
+        found += [
+            f"{one.subject} gives other bits when it runs again, by up to {one.repeated:.2g}"
+            for one in self.determinism
+            if one.repeated
+        ]
+        return [*found, *self._on_record_only()]
+
+    def _on_record_only(self) -> Iterator[str]:
+        """What was not judged and why, in one sentence for each precision and set of inputs."""
+        alike: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+        for one in self.comparisons:
+            if one.note and one.measured:
+                alike.setdefault((one.precision, one.inputs, one.note), []).append(
+                    (one.measured.max_relative, one.subject)
+                )
+        for (precision, inputs, note), distances in alike.items():
+            share, furthest = max(distances)
+            yield (
+                f"{precision} on the inputs '{inputs}' is on record and not judged: {note}; the furthest, {furthest}, "
+                f"is {share:.0%} of the largest output from the reference"
+            )
+
+
+class Audit(Record):
+    """One audit.
+
+    Attributes:
+        created: UTC, ISO 8601.
+        verdict: "passed" when there is no reason against it.
+        reasons: why it failed, by model; `findings` what has to be known and does not fail it.
+        strict_nan: whether a runtime's own loss of NaN fails it too.
+        data, notice: what the images are, and what has to be said wherever they are shown.
+        command: what makes the same audit again from the same artifacts.
+        reduced_precision_policy: how what does not say that it computes in fp32 is judged.
+        seconds: what each part took.
+    """
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    created: str
+    assay_version: str
+    verdict: Literal["passed", "failed"]
+    reasons: list[str]
+    findings: list[str] = Field(default_factory=list)
+    strict_nan: bool = False
+    data: str = ""
+    notice: str = ""
+    command: str
+    special_values_policy: str = SPECIAL_VALUES_POLICY
+    reduced_precision_policy: str = f"{REDUCED_PRECISION_POLICY}; {MADE_IMAGES_POLICY}"
+    environment: dict[str, JsonValue]
+    models: list[ModelAudit]
+    seconds: dict[str, float]
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "passed"
+
+
+def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[str]:
+    """Why an audit of these models fails; none means it passes. No model at all is a failure."""
+    found = [f"{model.name}: {reason}" for model in models for reason in model.failures(strict_nan=strict_nan)]
+    return found if models else ["there was no model to audit"]
+
+
+def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 2 has one name for a runtime, whoever brought the model that it runs."""
+    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 2}
+
+
+def _upgraded(content: bytes) -> bytes:
+    """The text of a record, of the present version where it is of an older one."""
+    try:
+        record = from_json(content)
+    except ValueError:
+        return content  # its validation says what is wrong with it
+    older = isinstance(record, dict) and record.get("schema_version") == 1
+    return to_json(_from_1_to_2(record)) if older else content
+
+
+def read_audit(path: Path) -> Audit:
+    """Read an audit.json.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another version.
+    """
+    try:
+        return Audit.model_validate_json(_upgraded(read_bytes(path)), context=OLDER)
+    except OSError as error:
+        raise ArtifactError(
+            f"Cannot read an audit from {path}", expected="a file written by `assay audit`", found=mistake_in(error)
+        ) from error
+    except ValidationError as error:
+        raise ArtifactError(f"{path} is not an audit of version {SCHEMA_VERSION}", found=mistake_in(error)) from error

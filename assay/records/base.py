@@ -1,0 +1,106 @@
+"""What every record of results is built on, and what numbers in one may be.
+
+What cannot be is refused where it is made, so that no path leads around it: an estimate outside of its own interval, a
+share beyond none and all, a time below zero. NaN stands for what is not known and is allowed where a number is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, model_validator
+
+# Of one time against another, see `assay.bench.judging.verdicts`.
+Verdict = Literal["faster", "slower", "same", "undecided"]
+
+ROUNDING = 1e-9
+"""Relative: what two ways of computing one number may differ by."""
+OLDER: Final = {"older": True}
+"""The context of a validation that reads a file: what an older Assay wrote is widened, not refused."""
+
+
+class Record(BaseModel):
+    """Base of the records: unknown keys are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tail(Record):
+    """A quantile far out, and what bounds it, each side with 95 % confidence.
+
+    Attributes:
+        value: of the calls that were made.
+        high: None where they are too few to bound it from above, see `assay.bench.statistics.tails`.
+    """
+
+    value: float
+    low: float
+    high: float | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _widened(cls, data: JsonValue, info: ValidationInfo) -> JsonValue:
+        """An interval of an older file that does not hold its own estimate is made to."""
+        if info.context != OLDER or not isinstance(data, dict):
+            return data
+        value, low, high = (data.get(name) for name in ("value", "low", "high"))
+        if isinstance(value, int | float) and isinstance(low, int | float) and low > value:
+            data = data | {"low": value}
+        if isinstance(value, int | float) and isinstance(high, int | float) and high < value:
+            data = data | {"high": value}
+        return data
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        slack = ROUNDING * abs(self.value)
+        if self.low > self.value + slack or (self.high is not None and self.high < self.value - slack):
+            raise ValueError(f"the estimate {self.value} is not between {self.low} and {self.high}")
+        return self
+
+
+class Interval(Tail):
+    """An estimate with its 95 % confidence interval."""
+
+    high: float
+
+
+def _share(value: float) -> float:
+    if value < 0 or value > 1:
+        raise ValueError(f"{value} is no share: below none or above all")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError(f"{value} is below zero")
+    return value
+
+
+def _interval_of_share(value: Interval) -> Interval:
+    if value.low < -ROUNDING or value.high > 1 + ROUNDING:
+        raise ValueError(f"{value.low} to {value.high} goes below none or above all")
+    return value
+
+
+def _time(value: Interval) -> Interval:
+    _check_time(value)
+    return value
+
+
+def _tail_of_time(value: Tail) -> Tail:
+    """An interval says what a tail does; made one, it equals what is read from a file."""
+    _check_time(value)
+    return Tail(value=value.value, low=value.low, high=value.high)
+
+
+def _check_time(value: Tail) -> None:
+    if value.low < 0 or math.isinf(value.value):
+        raise ValueError(f"a time of {value.value}, at least {value.low}, cannot be")
+
+
+Share = Annotated[float, AfterValidator(_share)]
+Duration = Annotated[float, AfterValidator(_not_negative)]
+IntervalOfShare = Annotated[Interval, AfterValidator(_interval_of_share)]
+IntervalOfTime = Annotated[Interval, AfterValidator(_time)]
+TailOfTime = Annotated[Tail, AfterValidator(_tail_of_time)]

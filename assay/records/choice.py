@@ -1,0 +1,176 @@
+"""The record of an answer to `assay choose`: what was asked, what qualified, and why not the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from assay.errors import ArtifactError
+from assay.files.texts import read_bytes
+from assay.records.base import Interval, Record
+from assay.records.mistakes import mistake_in
+from assay.store import write_atomically
+
+CHOICE_FILE = "choice.json"
+Objective = Literal["latency", "throughput", "cost"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+"""The first is the most exact."""
+UNKNOWN = Interval(value=0.5, low=0, high=1)
+
+
+class Constraints(Record):
+    """What an answer has to meet; empty or None leaves it open.
+
+    Attributes:
+        architecture, size, batch, threads: of the cell.
+        least_accuracy: share of test images, held against the lower bound.
+        most_p99_ms: of one call at the host boundary, held against the upper bound.
+        most_memory_mib: highest resident memory of the process.
+        precisions: allowed; "fp32", "bf16", "fp16", "int8".
+        runtimes: allowed, by registered name.
+        licences: allowed, of everything the runtime imports.
+    """
+
+    architecture: str | None = None
+    size: int | None = None
+    batch: int | None = None
+    threads: int | None = None
+    least_accuracy: float | None = Field(default=None, ge=0, le=1)
+    most_p99_ms: float | None = Field(default=None, gt=0)
+    most_memory_mib: float | None = Field(default=None, gt=0)
+    precisions: list[str] = Field(default_factory=list)
+    runtimes: list[str] = Field(default_factory=list)
+    licences: list[str] = Field(default_factory=list)
+
+
+class Candidate(Record):
+    """A cell that may be believed.
+
+    Attributes:
+        value: of the objective: median ms a call, images a second, or the price of a million images.
+        accuracy: on `accuracy_images` of the test split; None of a user's model, of which nobody knows what is right.
+            What passed its audit is then as right as the rest.
+        accuracy_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
+            class; `accuracy_open` of them are too close to call and are counted both ways, see
+            `assay.bench.judging.accuracy`.
+        p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
+        calls: that it is of.
+        tied: its objective is a tie with the answer's.
+        front: nothing dominates it.
+    """
+
+    cell: str
+    label: str
+    precision: str
+    value: Interval
+    accuracy: Interval | None
+    accuracy_images: int = 0
+    accuracy_inferred: bool = False
+    accuracy_open: int = 0
+    p99_ms: float
+    p99_at_most_ms: float | None = None
+    calls: int = 0
+    memory_mib: float | None
+    front: bool = False
+    tied: bool = False
+
+    @property
+    def correct(self) -> Interval:
+        """Accuracy; where nobody knows it, the same for all: anything between none and all."""
+        return self.accuracy or UNKNOWN
+
+
+class NearMiss(Record):
+    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
+
+    Attributes:
+        images: that an accuracy is of, or calls that a p99 is of.
+    """
+
+    cell: str
+    constraint: str
+    by: float
+    found: float
+    limit: float
+    images: int = 0
+
+
+class Choice(Record):
+    """The answer to `assay choose`.
+
+    Attributes:
+        machine: that the times are of, as its fingerprint says it; "" in older records.
+        price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
+        answer: the chosen cell, "" when none qualifies.
+        because: why it and not a tied one, in words.
+        assumed: what a price takes for granted, "" for other objectives.
+        paired: whether ties were judged by ratios within the blocks that were timed.
+        behind_at_most: by what share the answer may be worse than the best of the other candidates, with 95 %
+            confidence (`assay.bench.choosing.best`); None where there is no answer or nothing bounds it.
+        candidates: that meet every constraint, best objective first.
+        losers: by cell, why it is not the answer.
+        not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
+        wrong: those of the losers whose outputs do not agree, in the timed calls or in the audit.
+        nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
+    """
+
+    schema_version: Literal[1] = 1
+    study: str
+    created: str
+    machine: str = ""
+    objective: Objective
+    price_per_hour: float | None
+    constraints: Constraints
+    answer: str
+    because: str
+    assumed: str = ""
+    paired: bool = False
+    behind_at_most: float | None = Field(default=None, ge=0)
+    candidates: list[Candidate]
+    losers: dict[str, str]
+    not_asked_for: list[str] = Field(default_factory=list)
+    wrong: list[str] = Field(default_factory=list)
+    nearest: NearMiss | None
+
+
+def read_choice(folder: Path) -> Choice:
+    """The last answer in a study's folder.
+
+    Raises:
+        ArtifactError: there is none, or it is damaged.
+    """
+    path = folder / CHOICE_FILE
+    try:
+        return Choice.model_validate_json(read_bytes(path))
+    except (OSError, ValidationError) as error:
+        raise ArtifactError(
+            f"Cannot read a choice from {path}",
+            found=mistake_in(error),
+            remedy="Run `assay choose` on the study, or name a cell with --cell",
+        ) from error
+
+
+def write_choice(choice: Choice, folder: Path) -> None:
+    """Write choice.json, whole or not at all."""
+    write_atomically(folder / CHOICE_FILE, choice.model_dump_json(indent=1).encode())
+
+
+def in_words(miss: NearMiss) -> str:
+    """By how much a limit is missed."""
+    if miss.constraint == "accuracy":
+        of = f" (of {miss.images:,} images)" if miss.images else ""
+        return f"accuracy is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
+    if miss.constraint == "p99 unknown":
+        return f"{miss.images:,} calls do not bound p99 from above: it is {miss.found:.4g} ms or more"
+    unit = "ms" if miss.constraint == "p99" else "MiB"
+    return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
+
+
+def nearest_in_words(choice: Choice) -> str:
+    """What to say when no candidate qualifies."""
+    if choice.nearest is None:
+        return "No candidate qualifies, and none that may be believed comes near."
+    return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {in_words(choice.nearest)}."

@@ -1,0 +1,244 @@
+"""The record of a deployment: what is served, from which audited model, and what every answer has to be.
+
+A deployment is a folder:
+
+    deployment.json            a `Deployment`
+    models/NAME/               a Triton model repository with one model
+        config.pbtxt
+        labels.txt             one class name a line, of a model that classifies
+        warmup/                raw inputs of a real record that the server calls the model with before it is ready
+        1/model.onnx           one folder a version; going back to an older one changes `serving` alone
+    audited/1/                 one folder a version: what its answers were when it was audited
+        outputs.npy            the answers, records (see `assay.records.served`) in the order of what was asked
+        inputs.npy             what was asked, where it is not the test split of a data set
+        labels.npy             int64 (records,), the true classes, of a model that classifies
+        audit.json             the audit that let it be deployed
+        measured.json          the cells that its settings and numbers come from
+    checksums.sha256           of every file but itself and its signature, as `sha256sum --check` reads them
+    checksums.sha256.sig       the signature of the checksums, where the deployment was signed
+    README.md, kubernetes/, docker/
+    requests/                  samples, and a client that is the same for every model: requests/model.json names things
+
+A data set's images are not in it: `Deployment.data` names them by their content hash. Nothing else belongs to it:
+`assay.bench.deployment.checking.contents` lists every path, and whatever follows from the record is rendered again to
+check it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from assay.errors import ArtifactError
+from assay.files.texts import read_json
+from assay.records.base import Interval, Record
+from assay.records.mistakes import mistake_in
+from assay.records.results import DataSummary
+from assay.records.served import Tensor
+
+DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
+SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
+MODELS, AUDITED = "models", "audited"
+AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
+MODEL_FILE, CONFIG_FILE, LABELS_FILE = "model.onnx", "config.pbtxt", "labels.txt"
+INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE = "inputs.npy", "outputs.npy", "labels.npy"
+SCHEMA_VERSION: Literal[1] = 1
+RENDERING = 2
+"""Number of the form in which Assay writes what follows from a record: manifests, client, card, configuration. A change
+of that form, other than of words in one template that nobody has deployed yet, is a new number; the templates of the
+older ones stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
+"""
+STOCK_TRITON = "26.10"
+"""Tag of the stock Triton image: the newest when this was released (docs/serving.md has the flaws that it fixes). Its
+onnxruntime is newer than 1.28, that of 26.08, and reads what Assay writes, which needs 1.22."""
+MOST_BYTES = 2**30
+"""Of a record's inputs, or of its outputs: NumPy's records hold 2 GiB, and a request of gRPC too."""
+MOST = 10**6
+"""Of whatever is counted: threads, instances, records, versions."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+Unit = Literal["image", "record"]
+
+
+class Tolerance(Record):
+    """How far any number of an output may be from the audited one, and where that comes from."""
+
+    value: float = Field(ge=0, allow_inf_nan=False)
+    derivation: str
+
+
+class Version(Record):
+    """One model that is or was served.
+
+    Attributes:
+        number: Triton's version, from 1.
+        cell: the measurement that it was chosen by.
+        precision: "fp32", "int8", "fp16" or "bf16".
+        model_sha256: of its model.onnx.
+        audited_sha256: of the export that the audit names, which a study's model is made of and a user's model is; ""
+            in a deployment of an older Assay.
+        weights: key of the weights it came from, or fingerprint of the user's model.
+        accuracy: on the audited records; None where nobody knows what is right.
+        tolerances: by output; one that is an index is judged by the output that it is an index of.
+    """
+
+    number: int = Field(ge=1, le=MOST)
+    cell: str
+    precision: str
+    model_sha256: Sha256
+    audited_sha256: Sha256 | Literal[""] = ""
+    weights: str
+    accuracy: Interval | None
+    tolerances: dict[str, Tolerance]
+    created: str
+
+
+class Deployment(Record):
+    """A deployment folder's content.
+
+    Attributes:
+        name: of the served model.
+        serving: the version that answers.
+        unit: what a record is to its reader: an image, decoded, that gets one of `classes`, or just a record.
+        classes: their names, in the order of the first output.
+        threads: of onnxruntime, as measured; and `instances` how many of the model the server holds.
+        most_records: in one request; and `preferred_batches` what the dynamic batcher aims at. 0 where a request is
+            one record, without a batch around it.
+        data: that the audited answers belong to.
+        rendering: the form of the files that follow from this record, see `RENDERING`.
+        warm_up: sha256 of each file that the server warms up with; empty in a deployment of an older Assay.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    serving: int
+    versions: list[Version] = Field(min_length=1)
+    unit: Unit
+    inputs: list[Tensor] = Field(min_length=1)
+    outputs: list[Tensor] = Field(min_length=1)
+    classes: list[str]
+    threads: int = Field(ge=1, le=MOST)
+    instances: int = Field(default=1, ge=1, le=MOST)
+    most_records: int = Field(ge=0, le=MOST)
+    preferred_batches: list[Annotated[int, Field(ge=1, le=MOST)]]
+    data: DataSummary
+    rendering: int = Field(default=1, ge=1)
+    warm_up: dict[str, Sha256] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _every_output_is_judged(self) -> Self:
+        for version in self.versions:
+            for tensor in self.outputs:
+                if (tensor.index_of or tensor.name) not in version.tolerances:
+                    raise ValueError(f"version {version.number} has no tolerance for the output {tensor.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _words_of_manifests_are_harmless(self) -> Self:
+        """What stands in YAML and a Dockerfile has no way to end its line there."""
+        if not re.fullmatch(r"[\w:.-]*", self.data.content_hash, re.ASCII):
+            raise ValueError("the content hash of its data is none")
+        return self
+
+    @model_validator(mode="after")
+    def _versions_and_tensors_are_told_apart(self) -> Self:
+        kinds = {"versions": [str(one.number) for one in self.versions]}
+        kinds |= {"inputs": [one.name for one in self.inputs], "outputs": [one.name for one in self.outputs]}
+        for kind, names in kinds.items():
+            if len(set(names)) != len(names):
+                raise ValueError(f"two of the {kind} are called the same")
+        return self
+
+    @model_validator(mode="after")
+    def _tensors_fit_what_is_served(self) -> Self:
+        names = {one.name for one in self.outputs}
+        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if any(min(one.shape, default=1) < 0 for one in tensors):
+                raise ValueError(f"one of the {kind} has a shape that no record has")
+            if sum(math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in tensors) > MOST_BYTES:
+                raise ValueError(f"a record's {kind} are larger than {MOST_BYTES} bytes")
+            if any(one.index_of and one.index_of not in names for one in tensors):
+                raise ValueError(f"one of the {kind} points into an output that is not there")
+        if self.unit == "image":
+            self._check_image()
+        elif self.classes:
+            raise ValueError("it has classes and no images")
+        return self
+
+    def _check_image(self) -> None:
+        image, answers = self.inputs[0], self.outputs[0]
+        side = (*image.shape, 0)[0]
+        pixels = image.datatype == "UINT8" and image.shape in ([side, side, 1], [side, side, 3])
+        if len(self.inputs) > 1 or not pixels:
+            raise ValueError("its input is no image of decoded pixels")
+        if answers.shape != [len(self.classes)] or not any(one.index_of for one in self.outputs):
+            raise ValueError("its outputs are no probabilities of its classes, and the place of the largest")
+
+    @property
+    def cores(self) -> int:
+        """How many processor cores the server gets: one for every thread that runs a model."""
+        return self.threads * self.instances
+
+    def version(self, number: int) -> Version:
+        """
+        Raises:
+            ArtifactError: there is none of this number.
+        """
+        for version in self.versions:
+            if version.number == number:
+                return version
+        known = ", ".join(str(version.number) for version in self.versions)
+        raise ArtifactError(f"Deployment {self.name} has no such version", expected=known, found=str(number))
+
+    def allowed(self, version: Version) -> dict[str, float]:
+        """By output, the largest error of `assay.records.served.errors_of` that passes."""
+        return {
+            one.name: 2 * version.tolerances[one.index_of].value if one.index_of else version.tolerances[one.name].value
+            for one in self.outputs
+        }
+
+
+def read_deployment(folder: Path) -> Deployment:
+    """Read a folder's deployment.json; `assay.bench.deployment.deploy` checks the files beside it.
+
+    Raises:
+        ArtifactError: missing, not JSON, or not a record of a deployment.
+    """
+    path = folder / DEPLOYMENT_FILE
+    if not path.exists():
+        raise ArtifactError(
+            f"{folder} is no deployment",
+            expected="a folder written by `assay deploy`",
+            found=_instead_of_one(folder),
+            remedy="Name the folder that `assay deploy` wrote; its --out says where",
+        )
+    try:
+        found = Deployment.model_validate(read_json(path))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"Cannot read a deployment from {path}",
+            expected="a file written by `assay deploy`",
+            found=mistake_in(error),
+            remedy="Deploy again, or restore the file",
+        ) from error
+    if found.rendering > RENDERING:
+        raise ArtifactError(
+            f"{path} was written by a newer Assay",
+            expected=f"a deployment of rendering {RENDERING} or older",
+            found=f"rendering {found.rendering}",
+            remedy="Use that Assay, or deploy again with this one",
+        )
+    found.version(found.serving)
+    return found
+
+
+def _instead_of_one(folder: Path) -> str:
+    """What there is where a deployment should be."""
+    if not folder.exists():
+        return "nothing of that name"
+    return f"a folder without {DEPLOYMENT_FILE}" if folder.is_dir() else "a file"

@@ -1,0 +1,196 @@
+"""The record of `assay load`: how a served model behaves under load, and what the server costs.
+
+`load.json` holds one `Load`. Where it lies beside a study's results.json, the report shows it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from assay.errors import ArtifactError
+from assay.files.texts import read_json
+from assay.records.base import Interval, Record
+from assay.records.deployment import Unit
+from assay.records.mistakes import mistake_in
+
+LOAD_FILE = "load.json"
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Split(Record):
+    """Where a request's time goes on the mean, in milliseconds; the parts sum up to the mean latency.
+
+    Attributes:
+        client: making the request and reading the answer in the client.
+        network: transport and protocol on both sides: what is neither the client's nor the server's model core.
+        queue: waiting in the server for the model to be free, or for the batch to fill.
+        compute: the model, copying its input and output included.
+        server: the rest of the server's own count: scheduling, and collecting the answer.
+    """
+
+    client: float
+    network: float
+    queue: float
+    compute: float
+    server: float
+
+
+class Conditions(Record):
+    """What happened on this machine during a measurement; None where the system does not show it.
+
+    Attributes:
+        client_use: processor time of the client over wall time; near 1 the client is what limits.
+        stolen_share: processor time that a hypervisor kept from this machine's cores, over wall time of one core.
+        throttle_events: how often cores were slowed down for heat or power.
+        others_busy: cores that were busy just before the measurement, when they should have been idle.
+    """
+
+    client_use: float
+    stolen_share: float | None
+    throttle_events: int | None
+    others_busy: float | None
+
+
+class ClosedLoop(Record):
+    """So many clients, each sending its next request when it has the answer to the last; one image a request.
+
+    Attributes:
+        failed, wrong: answers that did not come, and images answered otherwise than audited.
+        split: None where the server keeps no statistics, or somebody else asked it too.
+        invalid: why the numbers are not to be believed. Empty: VALID.
+    """
+
+    way: str
+    clients: int
+    processes: int
+    requests: int
+    failed: int
+    wrong: int
+    images_per_second: Interval
+    median_ms: Interval
+    p90_ms: Interval
+    p99_ms: Interval
+    split: Split | None
+    conditions: list[Conditions]
+    invalid: list[str]
+
+
+class Overhead(Record):
+    """What the server adds to one image of one client: interleaved with onnxruntime in the same process.
+
+    Attributes:
+        overhead_ms: of the medians, paired within blocks; interval over processes.
+    """
+
+    way: str
+    processes: int
+    served_ms: Interval
+    in_process_ms: Interval
+    overhead_ms: Interval
+    invalid: list[str]
+
+
+class Scenario(Record):
+    """One of MLPerf LoadGen's scenarios. Runs this short are not MLPerf-compliant, whatever LoadGen says of them.
+
+    Attributes:
+        verdicts: LoadGen's own, "VALID" or "INVALID", one a process.
+        samples_per_second: as LoadGen counts them; interval over processes.
+        p50_ms, p90_ms, p99_ms: of queries, from when they were due.
+        target_rate: queries a second asked for ("Server").
+        bound_ms: on the 99th percentile ("Server").
+        invalid: why the numbers are not to be believed, beyond their being short.
+    """
+
+    name: Literal["SingleStream", "MultiStream", "Server", "Offline"]
+    processes: int
+    queries: int
+    seconds: float
+    verdicts: list[str]
+    samples_per_second: Interval
+    p50_ms: Interval
+    p90_ms: Interval
+    p99_ms: Interval
+    target_rate: float | None
+    bound_ms: float | None
+    failed: int
+    wrong: int
+    invalid: list[str]
+
+
+class RateTried(Record):
+    """One request rate of the search: arrivals are random (Poisson)."""
+
+    rate: float
+    p99_ms: float
+    holds: bool
+
+
+class HighestRate(Record):
+    """The highest rate at which the 99th percentile stayed within the bound.
+
+    Attributes:
+        rate: the highest that held in every search, requests a second, or None when none of those tried did.
+        fails_at: the lowest tried that did not hold, or None when all did.
+        searches: how many, each in fresh client processes.
+        interval: of the rate over the searches; None from a single one, and where one found no end.
+    """
+
+    bound_ms: float
+    rate: float | None
+    fails_at: float | None
+    searches: int = 1
+    interval: Interval | None = None
+    tried: list[RateTried]
+
+
+class Load(Record):
+    """All that was measured of one server.
+
+    Attributes:
+        unit: what a record is; whatever is counted as images are those.
+        server_cores: numbers of the client's machine's cores that the server may use; None where that was not seen: it
+            ran elsewhere, in a container, or was not one that `assay serve` started.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: str
+    assay_version: str
+    deployment: str
+    unit: Unit = "image"
+    version: int
+    precision: str
+    model_sha256: str
+    server: str
+    server_cores: list[int] | None = None
+    way: str
+    environment: dict[str, JsonValue]
+    closed_loop: list[ClosedLoop]
+    overheads: list[Overhead]
+    scenarios: list[Scenario]
+    highest_rate: HighestRate | None
+    seconds: float
+
+    @property
+    def invalid(self) -> bool:
+        """Whether any of its numbers is not to be believed."""
+        reasons = [one.invalid for one in self.closed_loop] + [one.invalid for one in self.overheads]
+        return any(reasons + [one.invalid for one in self.scenarios])
+
+
+def read_load(path: Path) -> Load:
+    """
+    Raises:
+        ArtifactError: missing, not JSON, of another version, or not a record of a load test.
+    """
+    try:
+        return Load.model_validate(read_json(path))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"Cannot read a load test from {path}",
+            expected=f"a {LOAD_FILE} of version {SCHEMA_VERSION} written by `assay load`",
+            found=mistake_in(error),
+        ) from error

@@ -1,0 +1,101 @@
+"""Where numbers go wrong: the node of a file, or of a runtime that runs a right file, as an audit records it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from assay.records.base import Record
+
+
+class Localisation(Record):
+    """A node at which a candidate file parts from the reference: its inputs are right and its output is not.
+
+    Attributes:
+        subject: the export or file that it is about, "" where that is said beside it.
+        node: its name, or that of its output where it has none.
+        inputs, output: values of the candidate by name, constants left out.
+        error_before: largest relative difference of its inputs from the reference's.
+        error_after: the same of its output from the nearest one in its place; None where no value of the reference has
+            as many numbers.
+        runs: whether it can be computed at all.
+        reference_nodes: what the reference does with the same inputs.
+        layer: the canonical layer in whose place the node stands, "" between layers or where that is not known.
+        layer_before: the last canonical layer that is still right.
+        repro: folder beside the record with the smallest model and input that show it, "" where none does.
+        runtime: where the file is right, the runtime that is not; "" where the file itself is wrong.
+        right_runtime: one that computes the same node rightly, and `right_error` its error there.
+        among: nodes before it, any of which may be the cause as well: nothing of the reference stands between them.
+        missing: what the reference does and the file does not, between the node that is then in `among` and this one.
+        superfluous: without the node what follows is right.
+        proven: whether what follows was computed again with the right value in its place, and is right; None where that
+            was not tried.
+        together: nodes before it that the runtime may compute as one with it: asked for what lies between, it is right.
+    """
+
+    subject: str = ""
+    node: str
+    operator: str
+    attributes: dict[str, str]
+    inputs: list[str]
+    output: str
+    error_before: float
+    error_after: float | None
+    runs: bool
+    reference_nodes: list[str] = Field(default_factory=list)
+    layer: str = ""
+    layer_before: str = ""
+    repro: str = ""
+    runtime: str = ""
+    right_runtime: str = ""
+    right_error: float | None = None
+    together: list[str] = Field(default_factory=list)
+    among: list[str] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+    superfluous: bool = False
+    proven: bool | None = None
+
+    def __str__(self) -> str:
+        mine = ", ".join(f"{name}={value}" for name, value in self.attributes.items())
+        after = "unlike anything" if self.error_after is None else f"{self.error_after:.2g}"
+        after = after if self.runs else "no result"
+        of = f"{self.subject}: " if self.subject else ""
+        where = f"in layer '{self.layer}', " if self.layer else ""
+        where += f"after layer '{self.layer_before}', which is right, " if self.layer_before else ""
+        kept = f"; {self.repro}/run.py shows it" if self.repro else ""
+        return (
+            f"{of}{where}{self._what()} node '{self.node}', {self.operator}({mine}): relative error "
+            f"{self.error_before:.2g} before it, {after} after it; {self._instead()}{kept}"
+        )
+
+    def _what(self) -> str:
+        if self.runtime:
+            return f"the file is right and {self.runtime} goes wrong at"
+        among = ", ".join(f"'{name}'" for name in self.among)
+        if self.missing:
+            return f"the file lacks {', '.join(self.missing)}{f' after {among}' if among else ''}, before"
+        if self.superfluous:
+            return "the file has too much:"
+        return f"it goes wrong between {among} and" if among else "it goes wrong at"
+
+    def _instead(self) -> str:
+        if not self.runtime:
+            if self.superfluous:
+                return "the reference has nothing there, and without it what follows is right"
+            return f"the reference has {', '.join(self.reference_nodes) or 'nothing'} there{self._proof()}"
+        nodes = ", ".join(f"'{name}'" for name in self.together)
+        fused = f", which it may compute as one with {nodes}" if nodes else ""
+        known = "" if self.right_error is None else f", with {self.right_error:.2g}"
+        return f"{self.right_runtime} is right there{known}{fused}"
+
+    def _proof(self) -> str:
+        if self.proven:
+            return ", and with that instead what follows is right"
+        if self.proven is None or not self.runs:
+            return ""
+        return "; its result is the first that is nowhere among the reference's values, and none of those mends it"
+
+
+class Localised(Record):
+    """What a job answers that looks for the nodes at which numbers go wrong."""
+
+    found: list[Localisation]

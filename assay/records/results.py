@@ -1,0 +1,468 @@
+"""The results of a study: one versioned record, and the raw samples it was derived from.
+
+A study's folder holds `results.json` (a `Results`) and `samples.parquet` (see `SAMPLE_COLUMNS`). Statistics in
+the record are derived from the samples and can be derived again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import polars
+from pydantic import Field, JsonValue, ValidationError
+
+from assay.errors import ArtifactError
+from assay.files.texts import read_json
+from assay.fingerprint import told_by_older
+from assay.numerics.precisions import FULL
+from assay.records.attribution import AffineFit, Attribution, Crossover
+from assay.records.base import (
+    OLDER,
+    Duration,
+    Interval,
+    IntervalOfShare,
+    IntervalOfTime,
+    Record,
+    Share,
+    TailOfTime,
+    Verdict,
+)
+from assay.records.factors import Factors
+from assay.records.mistakes import mistake_in
+from assay.records.renamed import with_names_of_today
+from assay.records.roofline import Bound, Ceilings, GraphWork
+from assay.records.selfcheck import SelfCheck
+from assay.registry import RUNTIMES
+
+SCHEMA_VERSION: Literal[4] = 4
+
+# One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
+# first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
+# calls, at the host boundary, are kept and enter no statistics. Times are nanoseconds of a monotonic clock; cpu_ns is
+# the processor time the whole burst used, divided by its calls.
+SAMPLE_COLUMNS = {
+    "cell": polars.String,
+    "process": polars.Int32,
+    "block": polars.Int32,
+    "call": polars.Int32,
+    "boundary": polars.String,
+    "wall_ns": polars.Int64,
+    "cpu_ns": polars.Int64,
+}
+
+# One row a burst, in the order of time: when it began on the conductor's monotonic clock, what its timed calls took,
+# how often the system took the processor away from the worker, the time a hypervisor kept from its cores, and how
+# often they were throttled (the last two null where the system does not show them).
+BURST_COLUMNS = {
+    "cell": polars.String,
+    "process": polars.Int32,
+    "block": polars.Int32,
+    "begun_ns": polars.Int64,
+    "wall_ns": polars.Int64,
+    "processor_ns": polars.Int64,
+    "involuntary_switches": polars.Int64,
+    "stolen_seconds": polars.Float64,
+    "throttle_events": polars.Int64,
+}
+
+
+class Metrics(Record):
+    """Classification on a test split; `count` images.
+
+    Attributes:
+        accuracy: share classified right (Wilson interval).
+        macro_auc: mean over classes of one-against-rest area under the ROC curve (bootstrap interval).
+        recall: per class name, share of its images classified right (Wilson interval).
+        confusion: row = true class, column = predicted class, counts.
+    """
+
+    count: int
+    accuracy: IntervalOfShare
+    macro_auc: IntervalOfShare
+    recall: dict[str, IntervalOfShare]
+    confusion: list[list[int]]
+
+
+class Epoch(Record):
+    """One evaluation during training; `epoch` counts passes over the data and may be a fraction."""
+
+    epoch: float
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: Share
+    seconds: Duration
+
+
+class Training(Record):
+    """One trained model. `weights` is the key of its weights artifact."""
+
+    architecture: str
+    size: int
+    framework: str
+    seed: int
+    weights: str
+    started_from: str | None
+    parameters: int
+    best_epoch: float
+    validation_accuracy: Share
+    seconds: Duration
+    history: list[Epoch]
+    test: Metrics
+
+
+class Parity(Record):
+    """Loss curves of the frameworks from the same start over the same batches.
+
+    Attributes:
+        losses: per framework, the training loss of each step.
+        worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
+    """
+
+    architecture: str
+    size: int
+    steps: int
+    losses: dict[str, list[float]]
+    worst_relative_difference: float
+
+
+class Agreement(Record):
+    """How far one output is from the float64 reference on the same images, and whether that is tolerated.
+
+    Attributes:
+        subject: what was compared, a runtime or an export ("torch-dynamo at level 99, batch 3").
+        images: how many images.
+        max_absolute: largest |output - reference| over all logits.
+        max_relative: the same divided by the reference's largest magnitude.
+        tolerance: largest max_absolute that passes; `derivation` says where it comes from.
+        top1_flips: images whose predicted class differs from the reference's.
+        passed: whether it agrees; `reason` says why not.
+    """
+
+    subject: str
+    images: int
+    max_absolute: float
+    max_relative: float
+    tolerance: float
+    derivation: str
+    top1_flips: int
+    passed: bool
+    reason: str = ""
+
+
+class Calibration(Record):
+    """What the ranges of an integer graph were taken from.
+
+    Attributes:
+        method: how a range follows from the values seen, "percentile 99.99".
+        images: of the validation split, drawn with `seed`; `sha256` is of their content as an .npy file.
+        left_out: nodes that stay in fp32.
+    """
+
+    method: str
+    images: int
+    seed: int
+    sha256: str
+    left_out: list[str] = Field(default_factory=list)
+
+
+class Export(Record):
+    """One ONNX file, or why there is none.
+
+    Attributes:
+        exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
+        precision: what the graph computes in.
+        calibration: of an integer graph.
+        file_is_right: what runs it is wrong and not the file, see `assay.numerics.guilt`.
+        undecided: nothing tells whether the file is wrong or what alone runs it.
+        wrong_in: the witnesses that are wrong, and `right_in` is one that shows it.
+    """
+
+    architecture: str
+    size: int
+    exporter: str
+    status: Literal["ok", "failed"]
+    reason: str = ""
+    key: str = ""
+    weights: str
+    opset: int = 0
+    opset_asked: int
+    file_bytes: int = 0
+    parameters: int = 0
+    nodes: int = 0
+    operators: dict[str, int] = Field(default_factory=dict)
+    transposes: int = 0
+    transposes_after_optimisation: int = 0
+    seconds: float
+    made_by: dict[str, str] = Field(default_factory=dict)
+    agreement: list[Agreement] = Field(default_factory=list)
+    precision: str = "fp32"
+    calibration: Calibration | None = None
+    file_is_right: bool = False
+    undecided: bool = False
+    wrong_in: list[str] = Field(default_factory=list)
+    right_in: str = ""
+
+
+class Timing(Record):
+    """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
+
+    The 99th percentile has bounds that a tail allows (`assay.bench.statistics.tails`), none above where the calls are
+    too few.
+    """
+
+    median_ms: IntervalOfTime
+    p90_ms: IntervalOfTime
+    p99_ms: TailOfTime
+    samples: int
+    processes: int
+
+
+class ColdStart(Record):
+    """Seconds until a fresh process is ready.
+
+    Attributes:
+        import_seconds: importing the framework, beside other imports on cores of their own; median over processes.
+        load_seconds: building or opening the model; median over processes.
+        first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
+    """
+
+    import_seconds: Duration
+    load_seconds: Duration
+    first_call_seconds: Duration
+
+
+class Steadiness(Record):
+    """What happened while one cell was timed. None where the system does not show it or there was too little of it.
+
+    Attributes:
+        drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
+        drift_p_value: chance of such a trend where there is none.
+        autocorrelation: of the calls of a burst with the next one; calls that resemble their neighbours tell less.
+        involuntary_switches_per_second: how often the system took the processor away.
+        stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
+        throttle_events: how often the cores were slowed down for heat or power.
+        floor_share: the median of the runtime that does nothing, over this one's.
+        kinds: that its processes are of two kinds, one of them slower, in words (`assay.bench.statistics.modes`); ""
+            where none is seen.
+        not_testable: rules that could not have found anything here, each with why; empty in older records.
+    """
+
+    drift: float | None = None
+    drift_p_value: float | None = None
+    autocorrelation: float | None = None
+    involuntary_switches_per_second: float | None = None
+    stolen_share: float | None = None
+    throttle_events: int | None = None
+    floor_share: float | None = None
+    kinds: str = ""
+    not_testable: list[str] = Field(default_factory=list)
+
+
+class Cell(Record):
+    """One runtime, on one model, at one batch size and thread count.
+
+    Attributes:
+        name: unique within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
+        runtime: a registered runtime.
+        exporter: the export it ran, for runtimes of ONNX files, else "".
+        label: runtime, and "@exporter" where there is one.
+        status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
+        host: preparing the input, running, and fetching the output.
+        device: running alone, input already in the runtime's own form.
+        throughput: images a second at the host boundary.
+        invalid: why the times of an "ok" cell are not to be believed; it is shown and never ranked. Empty: VALID.
+        processor_use: processor time over wall time of the timed calls; about the threads asked for.
+        peak_memory_mib: highest resident memory of the process.
+        device_kind: where it ran, as a call showed; what was asked for where none did.
+        precision: of its numbers, "fp32" or less exact, as a call showed it (`assay.infer.observing.observed`).
+        computed_in: what its kernels computed in, where a call showed something else than `precision`: a file in fp16
+            may be computed in fp32.
+        asked_device, asked_precision: what was asked for; "" where nothing was, as of a user's own model, and in older
+            records. What differs is in `invalid`.
+        provenance: versions and settings that the worker reported.
+        agreement: of its outputs on the audited images with the float64 reference.
+        timed_agreement: the same of outputs sampled from the timed calls themselves.
+    """
+
+    name: str
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+    device_kind: str
+    runtime: str
+    framework: str
+    exporter: str = ""
+    label: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str = ""
+    weights: str
+    host: Timing | None = None
+    device: Timing | None = None
+    throughput: Interval | None = None
+    cold: ColdStart | None = None
+    processor_use: float | None = None
+    peak_memory_mib: float | None = None
+    precision: str = ""
+    computed_in: str = ""
+    asked_device: str = ""
+    asked_precision: str = ""
+    provenance: dict[str, str] = Field(default_factory=dict)
+    agreement: Agreement | None = None
+    timed_agreement: Agreement | None = None
+    invalid: list[str] = Field(default_factory=list)
+    steadiness: Steadiness | None = None
+
+    @property
+    def reduced_precision(self) -> bool:
+        """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
+        return bool(self.precision) and self.precision not in FULL
+
+    def is_fp32_of(self, other: Cell) -> bool:
+        """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
+        entry = RUNTIMES.find(other.runtime)
+        runtimes = {other.runtime, entry.reduces if entry and entry.reduces else other.runtime}
+        exporter = other.exporter.removesuffix(f"+{other.precision}")
+        return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
+
+
+class Comparison(Record):
+    """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
+
+    Attributes:
+        speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
+            above 1 ONNX is faster.
+        verdict: of ONNX against native, see `assay.bench.judging.verdicts`; those of all groups are one family.
+        ratios: per cell label, its median over the fastest native one's.
+        verdicts: per cell label, of it against the fastest native one; a family beside `verdict`.
+        told: the smallest difference that these samples would have told four times of five, 0.06 for 6 %; None where
+            that was not asked yet.
+        processes: fresh processes behind `speedup`; 0 likewise.
+        precision: that both compute in; "fp32" in older records.
+        gains: per label of a cell that computes in less than fp32, how many times as long the same runtime takes in
+            fp32, paired: what the precision brings, apart from what ONNX does.
+    """
+
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+    native: str
+    onnx: str
+    speedup: Interval
+    verdict: Verdict
+    ratios: dict[str, Interval]
+    verdicts: dict[str, Verdict] = Field(default_factory=dict)
+    told: float | None = None
+    processes: int = Field(default=0, ge=0)
+    gains: dict[str, Interval] = Field(default_factory=dict)
+    precision: str = "fp32"
+
+
+class DataSummary(Record):
+    """Which images a study used. `notice` is shown with every result: unofficial split, synthetic images."""
+
+    name: str
+    content_hash: str
+    counts: dict[str, int]
+    classes: list[str]
+    attribution: str
+    licence: str
+    notice: str
+    synthetic: bool
+
+
+class Results(Record):
+    """All a study found."""
+
+    schema_version: Literal[4] = SCHEMA_VERSION
+    study: str
+    title: str
+    created: str
+    assay_version: str
+    settings: dict[str, JsonValue]
+    environment: dict[str, JsonValue]
+    data: DataSummary
+    trainings: list[Training]
+    parity: list[Parity]
+    exports: list[Export]
+    cells: list[Cell]
+    comparisons: list[Comparison]
+    works: list[GraphWork] = Field(default_factory=list)
+    ceilings: list[Ceilings] = Field(default_factory=list)
+    bounds: list[Bound] = Field(default_factory=list)
+    attributions: list[Attribution] = Field(default_factory=list)
+    fits: list[AffineFit] = Field(default_factory=list)
+    crossovers: list[Crossover] = Field(default_factory=list)
+    factors: list[Factors] = Field(default_factory=list)
+    seconds: dict[str, float]
+    selfcheck: SelfCheck | None = None
+    tables: dict[str, str] = Field(default_factory=dict)
+    """sha256 of the tables that were written with it, by file name; empty in records of older versions."""
+
+
+def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 2 added validity, steadiness, a verdict for every label, and what explains the times; all may be missing.
+
+    Version 1 called ONNX faster or slower without correcting for many comparisons, which stays as it was said.
+    """
+    return record | {"schema_version": 2}
+
+
+def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 3 knows a machine by its fingerprint; an older record tells what it knows of one."""
+    newer = record | {"schema_version": 3}
+    told = record.get("environment")
+    if isinstance(told, dict):
+        newer["environment"] = {"fingerprint": told_by_older(told), **told}
+    return newer
+
+
+def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 4 has one name for a runtime, whoever brought the model that it runs."""
+    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 4}
+
+
+# Steps that turn a record of version N into one of version N + 1.
+UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+    3: _from_3_to_4,
+}
+
+
+def read_results(path: Path) -> Results:
+    """Read `results.json`, upgrading older versions.
+
+    Raises:
+        ArtifactError: missing, not JSON, of an unknown version, or not a record of results.
+    """
+    try:
+        record = read_json(path)
+        if not isinstance(record, dict):
+            raise ValueError(f"JSON that is no object: {type(record).__name__}")
+        version = record["schema_version"]
+        if not isinstance(version, int):
+            raise ValueError("a schema_version that is no whole number")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"Cannot read results from {path}",
+            expected="a results.json written by `assay run`",
+            found=mistake_in(error),
+        ) from error
+    while version in UPGRADES:
+        record = UPGRADES[version](record)
+        version = record["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path} has results of an unknown version",
+            expected=f"1 to {SCHEMA_VERSION}",
+            found=str(version),
+            remedy="Install the version of onnx-assay that wrote it, or a newer one",
+        )
+    try:
+        return Results.model_validate(record, context=OLDER)
+    except ValidationError as error:
+        raise ArtifactError(f"{path} is not a record of results", found=mistake_in(error)) from error

@@ -1,0 +1,153 @@
+"""What the roofline is made of: the work in a graph, what the machine can do, and what follows for each cell.
+
+The roofline is that of Williams, Waterman & Patterson 2009 ("Roofline: an insightful visual performance model for
+multicore architectures", Communications of the ACM 52): no program is faster than its arithmetic at the highest rate
+of arithmetic, nor than its traffic at the highest rate of traffic.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assay.records.base import Record
+
+Limit = Literal["arithmetic", "traffic"]
+
+
+class LayerWork(Record):
+    """The work of one node with weights or a matrix product, for one call at the graph's batch.
+
+    Attributes:
+        flops: operations of its matrix product or convolution; a multiply-add is two.
+        least_flops: those among them that read no padding.
+        weight_bytes: constants it reads.
+        activation_bytes: other values it reads and writes.
+    """
+
+    name: str
+    operator: str
+    flops: int
+    least_flops: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+class GraphWork(Record):
+    """The work in one exported graph at one batch, or the `reason` why it could not be counted.
+
+    Attributes:
+        flops: operations of matrix products and convolutions as usually counted; a multiply-add is two.
+        least_flops: those among them that read no padding, which a kernel may skip: at 7 pixels and a window of 3
+            that is 18 % of them. The bound is made of these: all other operations can run beside them.
+        elementwise: other operations, one for each element written, or read where many become one (pools, sums).
+        weight_bytes: constants the graph reads in a call, each once; shapes and axes (int64) are not counted.
+        input_bytes, output_bytes: the model's own input and output. With the weights they are the least that any
+            way to compute it must move, all intermediate values being kept in registers and caches.
+        traffic_bytes: what moves when every node reads its inputs and writes its outputs, nothing fused.
+        layers: the nodes that `flops` is made of.
+        uncounted: operators whose operations are not known, to how many there are.
+    """
+
+    architecture: str
+    size: int
+    exporter: str
+    batch: int
+    reason: str = ""
+    flops: int = 0
+    least_flops: int = 0
+    elementwise: int = 0
+    weight_bytes: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+    traffic_bytes: int = 0
+    layers: list[LayerWork] = Field(default_factory=list)
+    uncounted: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def least_bytes(self) -> int:
+        """Weights, input and output, each moved once."""
+        return self.weight_bytes + self.input_bytes + self.output_bytes
+
+
+class Rate(Record):
+    """A measured ceiling.
+
+    Attributes:
+        best: the highest rate of all repetitions, which is the ceiling.
+        median: over the repetitions of what gave the best; far below it, the machine was not quiet.
+        by: what gave the best, "torch" or "triad".
+        repetitions: how many there were of each.
+        all_best: the best of everything that was tried.
+    """
+
+    best: float
+    median: float
+    by: str
+    repetitions: int
+    all_best: dict[str, float]
+
+
+class Bandwidth(Record):
+    """How fast bytes move where a working set of some size lives.
+
+    Attributes:
+        level: "L1d", "L2", "L3" or "memory".
+        capacity_bytes: the largest working set that it holds on the cores used; 0 for memory, which has no limit.
+        array_bytes: what the arrays of the measurement take together.
+        gb_s: 10^9 bytes a second, counted as McCalpin does: bytes that the kernel reads and writes.
+    """
+
+    level: str
+    capacity_bytes: int
+    array_bytes: int
+    gb_s: Rate
+
+
+class Ceilings(Record):
+    """What this machine can do at one thread count, on the cores that the cells were timed on.
+
+    Attributes:
+        gflop_s: by precision ("fp32", "bf16", "int8"), 10^9 operations a second of a matrix product.
+        bandwidths: from the smallest cache to memory.
+        notes: what could not be measured, and why.
+    """
+
+    threads: int
+    cores: tuple[int, ...]
+    gflop_s: dict[str, Rate]
+    bandwidths: list[Bandwidth]
+    versions: dict[str, str] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+class Bound(Record):
+    """The least time the machine allows for a cell, against what it took at the device boundary.
+
+    Attributes:
+        cell: the cell's name.
+        flops, bytes: of the leanest export of the model at this batch; what no way to compute it can do without,
+            weights being as wide as the cell's precision.
+        arithmetic_ms: `flops` at the ceiling of the cell's precision.
+        traffic_ms: the least time to move `bytes`; `level` is the part of the memory that takes it, "L2" or "memory".
+        bound_ms: the larger of the two; `limit` says which.
+        fraction: `bound_ms` over the median at the device boundary: the share of the attainable rate. More than 1
+            means that the cell computes less than was counted (Winograd's convolution does) or that a ceiling was
+            measured on a busy machine.
+        gflop_s: operations a second the cell reached.
+        intensity: operations for each byte.
+    """
+
+    cell: str
+    flops: int
+    bytes: int
+    precision: str
+    level: str
+    arithmetic_ms: float
+    traffic_ms: float
+    bound_ms: float
+    limit: Limit
+    fraction: float
+    gflop_s: float
+    intensity: float

@@ -1,0 +1,80 @@
+"""What `assay selfcheck` found out about the ruler itself: its records, kept in a file and in every report."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assay.records.base import Interval, Record, Verdict
+
+SELFCHECK_FILE = "selfcheck.json"
+
+Unit = Literal["ns", "us", "share"]
+Bound = Literal["at most", "at least"]
+
+
+class Check(Record):
+    """One thing measured against what is required of it.
+
+    Attributes:
+        found: the measurement, None where it could not be taken; `remark` says why, or what it rests on.
+        unit: of `found` and `required`: "ns", "us" (microseconds) or "share" (between 0 and 1).
+        bound: whether `required` is the most or the least that passes.
+    """
+
+    name: str
+    found: float | None
+    unit: Unit
+    bound: Bound
+    required: float
+    passed: bool
+    remark: str = ""
+
+
+class PlantedComparisons(Record):
+    """Comparisons of a runtime with one that is slower by a known share, or with itself.
+
+    Attributes:
+        planted: how much slower it is, 0.03 for 3 %; 0 for identical ones.
+        ratios: time over the reference's, one interval for each comparison.
+        verdicts: what the instrument said of each.
+        processes: fresh processes that each rests on.
+    """
+
+    planted: float
+    ratios: list[Interval]
+    verdicts: list[Verdict]
+    processes: list[int]
+
+
+class Design(Record):
+    """How each comparison was made: as a study makes it, in fresh processes of at most so many blocks each."""
+
+    processes: int = Field(ge=2)
+    blocks: int = Field(ge=1)
+
+
+class SelfCheck(Record):
+    """One self-check of one machine.
+
+    Attributes:
+        created: UTC, ISO 8601.
+        machine: what has to be the same for it to speak for a measurement.
+        seconds: how long it took.
+        passed: whether every check did.
+        advice: what would make the machine quieter.
+        design: of every comparison; None in records of before 2026-11-27, where processes were added one by one.
+        told: by number of processes, the smallest slowdown that is told four times of five in a comparison that is read
+            alone, 0.03 for 3 %; from the spread of identical runtimes between processes.
+    """
+
+    created: str
+    machine: dict[str, str]
+    seconds: float
+    passed: bool
+    checks: list[Check]
+    comparisons: list[PlantedComparisons]
+    advice: list[str]
+    design: Design | None = None
+    told: dict[int, float] = Field(default_factory=dict)

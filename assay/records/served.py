@@ -1,0 +1,147 @@
+"""Tensors as an inference server shows them, records of them, and how far an answer is from the audited one.
+
+*Records* are a numpy array with one named field for each tensor, as in `assay.user`. A record of inputs is what one
+answer is about, an image say; a record of outputs is that answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import DataError
+from assay.numerics.values import is_whole
+from assay.records.base import Record
+
+Records = NDArray[np.void]
+Array = NDArray[np.generic]
+Datatype = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP32", "FP64"]
+
+DATATYPES: dict[str, Datatype] = {
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float32": "FP32",
+    "float64": "FP64",
+}
+"""By numpy's name, what the Open Inference Protocol calls it: the types that go over every transport. Of float16 it has
+no JSON, and bfloat16 and smaller types it does not have."""
+DTYPES = {datatype: name for name, datatype in DATATYPES.items()}
+LARGEST = float(np.finfo(np.float32).max)
+"""Stands for an error that is no number, which a record in JSON cannot hold."""
+
+
+class Tensor(Record):
+    """One input or output of a served model.
+
+    Attributes:
+        shape: of one record, without the batch.
+        index_of: of an index, the output that it is the place of the largest value in.
+    """
+
+    name: str
+    datatype: Datatype
+    shape: list[int]
+    index_of: str = ""
+
+    @property
+    def dtype(self) -> str:
+        """numpy's name of its type."""
+        return DTYPES[self.datatype]
+
+    @property
+    def wire_shape(self) -> list[int]:
+        """As the server shows it: a single number has one dimension there and none in the graph."""
+        return self.shape or [1]
+
+
+def record_type(tensors: Sequence[Tensor]) -> np.dtype[np.void]:
+    """One field for each tensor, each where its type may lie in memory."""
+    return np.dtype([(one.name, one.dtype, tuple(one.shape)) for one in tensors], align=True)
+
+
+def as_records(array: Array, tensors: Sequence[Tensor]) -> Records:
+    """Records, or the rows of the one tensor there is, as records of these tensors; nothing is copied.
+
+    Raises:
+        DataError: they are something else.
+    """
+    kind = record_type(tensors)
+    found, wanted = _fields(array.dtype), _fields(kind)
+    if found and found == wanted and array.ndim == 1:
+        return cast("Records", array)
+    (first, *others) = wanted
+    rows = array.ndim > 0 and array.size > 0 and (array.dtype, array.shape[1:]) == (first[1].base, first[1].shape)
+    if others or not rows:
+        raise DataError(
+            "These are not the records of the model",
+            expected=", ".join(f"{name} {field}" for name, field in wanted),
+            found=f"{array.dtype} {array.shape}",
+        )
+    flat = np.ascontiguousarray(array).reshape(len(array), -1)
+    return cast("Records", flat.view(kind).reshape(len(array)))
+
+
+def records_of(arrays: Mapping[str, Array], tensors: Sequence[Tensor]) -> Records:
+    """Arrays by name, (count, *shape) each, as records."""
+    found = np.zeros(len(arrays[tensors[0].name]), record_type(tensors))
+    for one in tensors:
+        found[one.name] = arrays[one.name]
+    return found
+
+
+def _fields(kind: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic]]]:
+    return [(name, kind[name]) for name in kind.names or ()]
+
+
+def errors_of(found: Mapping[str, Array], audited: Records, output: Tensor) -> NDArray[np.float64]:
+    """How far each record's output is from the audited one: the largest difference of its numbers.
+
+    Equal infinities and NaN are no distance apart.
+
+    Of an index it is how far below the largest audited value the one is that it points to. Where two values are as
+    good as equal either index is right, so it may be twice as far as a value may be.
+
+    Args:
+        found: by output, (count, *shape).
+        audited: (count,), the outputs that were audited.
+
+    Returns:
+        (count,); what is not finite is `LARGEST`.
+    """
+    if output.index_of:
+        errors = _errors_of_index(cast("NDArray[np.int64]", found[output.name]), audited, output)
+    else:
+        errors = _errors_of_values(found[output.name], audited[output.name])
+    worst: NDArray[np.float64] = errors.reshape(len(audited), -1).max(axis=1)
+    worst[~np.isfinite(worst)] = LARGEST
+    return worst
+
+
+def _errors_of_values(found: Array, audited: Array) -> NDArray[np.float64]:
+    """The same infinity agrees with itself, and so does NaN; whole numbers that differ are at least one apart."""
+    left, right = found.astype(np.float64), audited.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        errors = np.abs(left - right)
+    same = (found == audited) | (np.isnan(left) & np.isnan(right))
+    if is_whole(audited.dtype):
+        errors = np.maximum(errors, 1.0)
+    return np.where(same, 0.0, errors)
+
+
+def _errors_of_index(index: NDArray[np.int64], audited: Records, output: Tensor) -> NDArray[np.float64]:
+    if (index == audited[output.name]).all():  # nearly always; a load test has no time for the rest
+        return np.zeros(index.shape)
+    values = audited[output.index_of].astype(np.float64)
+    known = (index >= 0) & (index < values.shape[-1])
+    chosen = np.take_along_axis(values, np.where(known, index, 0)[..., np.newaxis], axis=-1)[..., 0]
+    return np.where(known, values.max(axis=-1) - chosen, LARGEST)

@@ -1,0 +1,146 @@
+"""Whether an audit speaks of what was timed: the same weights, the same exports, the same images. Pure functions.
+
+`audit.json` and `results.json` lie in one folder and are written by different commands. A study that was trained or
+exported again leaves the older audit behind, whose cells have the names of the new ones. The two records name what they
+are of by the keys of its artifacts, hashes of all that determines them; files are checked by their own hashes where
+they are opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from assay.records.audit import Audit, ModelAudit, reasons_of
+from assay.records.results import Cell, Export, Results
+
+AGAIN = "Run `assay audit` on the study again, or `assay compare-model` on a model of your own"
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Stale:
+    """What of one model's audit is not of what was timed.
+
+    Attributes:
+        model: why none of it is, or "".
+        exports: by exporter, why what was compared on that export is not.
+    """
+
+    model: str = ""
+    exports: dict[str, str] = field(default_factory=dict)
+
+    def reason(self, exporter: str) -> str:
+        """Why what the audit says of a cell is out of date, or ""; `exporter` is "" for a native runtime."""
+        return self.model or self.exports.get(exporter, "")
+
+
+def stale_part(model: ModelAudit, results: Results) -> Stale:
+    """What of one model's audit is not of what these results timed."""
+    cells = [one for one in results.cells if is_of(one, model)]
+    exports = [one for one in results.exports if is_of(one, model)]
+    weights = {cell.weights for cell in cells} | {export.weights for export in exports}
+    reason = _weights_differ(model, weights) or _images_differ(model, results)
+    return Stale(reason) if reason else Stale(exports=_other_exports(model, exports))
+
+
+def stale_parts(audit: Audit, results: Results) -> dict[str, Stale]:
+    """The same of every model, by its name; those of which everything is current are left out."""
+    found = {model.name: stale_part(model, results) for model in audit.models}
+    return {name: one for name, one in found.items() if one != Stale()}
+
+
+def in_words(stale: dict[str, Stale]) -> list[str]:
+    """A sentence for each model or export whose audit is out of date."""
+    found = []
+    for name, one in stale.items():
+        found += [f"{name}: {one.model}"] if one.model else []
+        found += [f"{name}, the export by {exporter}: {reason}" for exporter, reason in one.exports.items()]
+    return found
+
+
+def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
+    """An audit without what is out of date, with the verdict that the rest has."""
+    models = [
+        _without(model, stale[model.name].exports) if model.name in stale else model
+        for model in audit.models
+        if not stale.get(model.name, Stale()).model
+    ]
+    reasons = reasons_of(models, strict_nan=audit.strict_nan)
+    return audit.model_copy(
+        update={
+            "models": models,
+            "verdict": "failed" if reasons else "passed",
+            "reasons": reasons,
+            "findings": [f"{model.name}: {finding}" for model in models for finding in model.findings()],
+        }
+    )
+
+
+def is_of(one: Cell | Export, model: ModelAudit) -> bool:
+    """Whether it is of that model: a study's are named by their size too, a user's are not."""
+    return model.name in {one.architecture, f"{one.architecture}/{one.size}"}
+
+
+def _weights_differ(model: ModelAudit, timed: set[str]) -> str:
+    if not timed:
+        return "the results have no such model"
+    audited = model.keys.get("weights")
+    if audited is None:
+        return "it does not say which weights it is of, as audits by an older Assay did not"
+    if timed != {audited}:
+        return f"it is of the weights {_short(audited)}, timed were {', '.join(map(_short, sorted(timed)))}"
+    return ""
+
+
+def _images_differ(model: ModelAudit, results: Results) -> str:
+    """Results name the images of their smallest size; those of the others went into their weights' keys."""
+    sizes = {cell.size for cell in results.cells} | {export.size for export in results.exports}
+    is_smallest = model.name.rpartition("/")[2] == str(min(sizes, default=0))
+    if is_smallest and model.data_hash and model.data_hash != results.data.content_hash:
+        return f"it is of the images {_short(model.data_hash)}, timed were {_short(results.data.content_hash)}"
+    return ""
+
+
+def _other_exports(model: ModelAudit, exports: Sequence[Export]) -> dict[str, str]:
+    timed = {one.exporter: one.key for one in exports if one.status == "ok"}
+    compared = {one.subject.rpartition("@")[2] for one in model.comparisons if "@" in one.subject}
+    found = {}
+    for exporter in sorted(compared):
+        audited = model.keys.get(f"onnx@{exporter}", "")
+        if exporter not in timed:
+            found[exporter] = "the results have no such export"
+        elif audited != timed[exporter]:
+            found[exporter] = f"it is of the file {_short(audited)}, timed was {_short(timed[exporter])}"
+    return found
+
+
+def _without(model: ModelAudit, exporters: dict[str, str]) -> ModelAudit:
+    """A model's audit without what was compared on some exports."""
+
+    def kept(subject: str) -> bool:
+        return "@" not in subject or subject.rpartition("@")[2] not in exporters
+
+    flipped = [
+        one.model_copy(
+            update={
+                "classes": {subject: value for subject, value in one.classes.items() if kept(subject)},
+                "margins": {subject: value for subject, value in one.margins.items() if kept(subject)},
+            }
+        )
+        for one in model.flipped
+    ]
+    return model.model_copy(
+        update={
+            "comparisons": [one for one in model.comparisons if kept(one.subject)],
+            "determinism": [one for one in model.determinism if kept(one.subject)],
+            "propagation": [one for one in model.propagation if kept(one.subject)],
+            "localisations": [],  # they do not say which export they are of
+            "flipped": [one for one in flipped if one.classes],
+            "missing": {name: reason for name, reason in model.missing.items() if kept(name)},
+        }
+    )
+
+
+def _short(key: str) -> str:
+    return key[:SHOWN] or "without a key"

@@ -1,0 +1,1 @@
+"""The audit of two ONNX files that are said to be the same model."""

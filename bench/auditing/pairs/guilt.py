@@ -1,0 +1,116 @@
+"""What is behind a candidate that does not agree with its reference file: who is wrong, and at which node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from assay.bench.auditing.guilt import witnesses_in
+from assay.bench.auditing.localise import RUNNERS
+from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
+from assay.bench.auditing.runs import Call
+from assay.errors import AssayError, DiskError
+from assay.export.pairs.pair_jobs import FOLLOW, HEAR, LOCALISE, PairOnInputs, PairToFollow, PairToHear, PairToLocalise
+from assay.files.named_arrays import read_named
+from assay.jobs.job import Answered, Asked, Job
+from assay.numerics.guilt import (
+    EVALUATOR,
+    EVALUATOR_IN_FLOAT64,
+    OPENVINO,
+    OPENVINO_AS_IT_COMES,
+    UNOPTIMISED,
+    Outcome,
+    guilt_of,
+)
+from assay.records.audit import ModelAudit
+from assay.records.localisation import Localisation
+
+
+class Ask(Protocol):
+    """Runs a job on the files."""
+
+    def __call__(self, job: Job[Asked, Answered], asked: Asked, /) -> Answered: ...
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A candidate that did not agree.
+
+    Attributes:
+        pair: the files, with the inputs that were used.
+        repro: takes repros.
+        ask: runs a job on the files.
+        runtimes: what the candidate's runs ran in, by subject.
+        failed: subjects that gave nothing.
+        outputs: what every run is held against.
+        out: has the job's answers.
+        same_file: the reference is the candidate itself.
+    """
+
+    model: ModelAudit
+    pair: PairOnInputs
+    repro: Path
+    ask: Ask
+    runtimes: Mapping[str, str]
+    failed: Sequence[str]
+    outputs: Sequence[AuditedOutput]
+    out: Path
+    same_file: bool
+
+
+def explained(one: Refused) -> ModelAudit:
+    """The audit with who is wrong and where; without either where it cannot be followed."""
+    outcomes = witnesses_in(one.model.comparisons, one.runtimes, one.failed)
+    if one.same_file:  # what the tolerance comes from
+        outcomes.setdefault(UNOPTIMISED, "agrees")
+    nodes: list[Localisation] = []
+    try:
+        nodes = one.ask(LOCALISE, PairToLocalise(**dict(one.pair), repro=one.repro)).found
+        outcomes[EVALUATOR_IN_FLOAT64] = "differs" if nodes else "agrees"
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError:  # it cannot be followed in float64
+        pass
+    outcomes |= _heard(one, [name for name in _to_ask(outcomes) if name not in outcomes])
+    guilt = guilt_of(outcomes)
+    wrong = [name for name in RUNNERS.values() if name in guilt.wrong and outcomes[name] == "differs"]
+    if not nodes and wrong and guilt.right:
+        try:
+            nodes = one.ask(FOLLOW, PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)).found
+        except DiskError:
+            raise
+        except AssayError:  # a runtime does not give what lies inside
+            nodes = []
+    said = [f"candidate: {guilt.said}"] if guilt.said else []
+    return one.model.model_copy(update={"localisations": nodes, "guilt": said})
+
+
+def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Who could tell more than those who were asked for."""
+    if not any(outcome == "agrees" for name, outcome in outcomes.items() if name != EVALUATOR_IN_FLOAT64):
+        return [OPENVINO, EVALUATOR]
+    return [OPENVINO] if outcomes.get(OPENVINO_AS_IT_COMES) == "differs" else []
+
+
+def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
+    """What others make of the candidate; without those that are not there."""
+    if not names:
+        return {}
+    try:
+        heard = one.ask(HEAR, PairToHear(**dict(one.pair), runtimes=tuple(names))).files
+    except DiskError:
+        raise
+    except AssayError:
+        return {}
+    return {name: _judged(one, read_named(one.out / file)) for name, file in heard.items() if name in names}
+
+
+def _judged(one: Refused, arrays: Mapping[str, Array]) -> Outcome:
+    for output in one.outputs:
+        rows = as_rows(arrays[output.tensor])
+        call = Call(output.name, batch=len(rows), threads=0, images=len(rows))
+        if not output.compared("", call, rows).passed:
+            return "differs"
+    return "agrees"

@@ -1,0 +1,256 @@
+"""The audit of two ONNX files that are said to be the same model, from wherever they come."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.bench.auditing.localise import RUNNERS
+from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
+from assay.bench.auditing.pairs.guilt import Refused, explained
+from assay.bench.auditing.record import audit_of
+from assay.bench.auditing.runs import Call
+from assay.bench.machine.host import LOCAL
+from assay.boxed.boxing import Box
+from assay.errors import AssayError
+from assay.export.pairs.pair_jobs import RUN, PairAnswer, PairOnInputs, PairToLocalise, PairToRun, RunsOfPair
+from assay.files.named_arrays import read_named
+from assay.jobs.host import Starter
+from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.running import run_job
+from assay.numerics.ties import read_deciders
+from assay.numerics.values import is_whole
+from assay.records.audit import Audit, Comparison, InputSet, ModelAudit
+from assay.registry import RUNTIMES
+from assay.runtimes.ort import CPU
+from assay.steps import MOST_SECONDS, limits_told
+from assay.store import file_sha256, reporting_disk_errors
+
+LIMIT_SECONDS = MOST_SECONDS
+"""Of a job, whose steps have limits of their own (`assay.steps`)."""
+DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
+EDGES = "edges"
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
+ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """Two ONNX files and what goes into them.
+
+    Attributes:
+        inputs: .npz or folder of .npy by input name; None draws them.
+        dimensions: sizes of dynamic dimensions by name.
+        runtimes: of `RUNNERS`, what runs the candidate, and the reference file too.
+        repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
+        call_limit: seconds that one call of a file may take; in proportion to its size where None.
+        trusted: the files run outside of their box, see `assay.boxed.boxing.Box`.
+        without: outputs of both files that are left out.
+        host: where they run.
+    """
+
+    reference: Path
+    candidate: Path
+    inputs: Path | None
+    dimensions: dict[str, int]
+    runtimes: tuple[str, ...] = ORT_LEVELS
+    repro: Path | None = None
+    trusted: bool = False
+    call_limit: float | None = None
+    without: tuple[str, ...] = ()
+    host: Starter = LOCAL
+
+
+def audit_pair(request: PairRequest) -> Audit:
+    """Audit a candidate file, and the reference file's own fp32 runs, against the reference file in float64.
+
+    Raises:
+        ArtifactError: a file is missing, damaged or not ONNX.
+        InputError: the signatures differ, inputs do not fit or cannot be drawn, or there is no reference.
+        WorkerError: a file brought the process down, or it took too long.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
+        out = Path(text)
+        pair = PairToRun(
+            reference=request.reference.resolve(),
+            candidate=request.candidate.resolve(),
+            inputs=None if request.inputs is None else request.inputs.resolve(),
+            dimensions=request.dimensions,
+            without=request.without,
+            out=out,
+            runtimes=request.runtimes,
+        )
+        answer = _job(request, out, RUN, pair)
+        outputs = _audited_outputs(answer, out)
+        edges = _at_the_edges(answer, outputs, out)
+        model = _model_audit(request, answer, outputs, edges, out)
+        refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
+        if refused or "candidate" in model.missing:
+            only = bool(refused) and all(one.inputs.endswith(AT_THE_EDGES) for one in refused)
+            used = (out / EDGES if only else out) / INPUTS_FILE
+            model = explained(
+                Refused(
+                    model=model,
+                    pair=PairOnInputs(
+                        reference=pair.reference,
+                        candidate=pair.candidate,
+                        inputs=used,
+                        out=out,
+                        without=request.without,
+                    ),
+                    repro=request.repro or out / "repro",
+                    ask=partial(_job, request, out),
+                    runtimes=answer.runtimes,
+                    failed=list(answer.failed),
+                    outputs=edges if only else outputs,
+                    out=out,
+                    same_file=request.reference == request.candidate,
+                )
+            )
+    return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
+
+
+def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Asked) -> Answered:
+    """A job on the files, in their box."""
+    answers = [out]
+    if isinstance(asked, PairToLocalise):
+        answers.append(asked.repro)
+        with reporting_disk_errors(answers[-1]):
+            answers[-1].mkdir(parents=True, exist_ok=True)
+    with _named_as_given(request):
+        return run_job(
+            job,
+            asked,
+            out / "job.log",
+            limit_seconds=max(LIMIT_SECONDS, 10 * (request.call_limit or 0)),
+            environment=CPU_ONLY | limits_told(request.call_limit),
+            box=Box(tuple(answers), request.trusted),
+            host=request.host,
+        )
+
+
+@contextmanager
+def _named_as_given(request: PairRequest) -> Iterator[None]:
+    """Errors of the job name the files as they were given, not where on this machine they lie."""
+    try:
+        yield
+    except AssayError as error:
+        text = str(error)
+        for path in filter(None, (request.reference, request.candidate, request.inputs)):
+            text = text.replace(str(path.resolve()), str(path))
+        raise type(error)(text) from error
+
+
+def _audited_outputs(answer: RunsOfPair, out: Path) -> list[AuditedOutput]:
+    """What every run is held against, by output."""
+    natives = _outputs(answer.natives, out)
+    deciders = read_deciders(out / DECIDERS_FILE)
+    return [
+        AuditedOutput(
+            name=name,
+            reference=as_rows(exact),
+            natives={run: as_rows(arrays[name]) for run, arrays in natives.items()},
+            shape=exact.shape[1:] if exact.ndim and exact.size else (exact.size,),
+            whole=is_whole(exact.dtype),
+            decider=deciders.get(name),
+        )
+        for name, exact in read_named(out / "reference.npz").items()
+    ]
+
+
+def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
+    """The same of the call at the edges, where there was one. Whole numbers that come out of floating-point inputs may
+    tie there and are left out.
+    """
+    if answer.edges is None:
+        return []
+    inputs = read_named(out / EDGES / INPUTS_FILE).values()
+    may_tie = not all(is_whole(array.dtype) for array in inputs)
+    scales = {one.name: one.tolerance.scale for one in ordinary}
+    return [
+        replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
+        for one in _audited_outputs(answer.edges, out / EDGES)
+        if not (one.whole and may_tie)
+    ]
+
+
+def _compared(
+    answer: RunsOfPair, outputs: list[AuditedOutput], out: Path, without: Collection[str] = ()
+) -> list[Comparison]:
+    """Every output of every run, without the runs of these names."""
+    subjects = _outputs(answer.subjects, out)
+    return [
+        one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
+        for one in outputs
+        for run, arrays in subjects.items()
+        if run not in without
+        for rows in [as_rows(arrays[one.tensor])]
+    ]
+
+
+def _model_audit(
+    request: PairRequest, answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
+) -> ModelAudit:
+    comparisons = _compared(answer, outputs, out)
+    missing = _missing(answer.failed, comparisons)
+    if edges and answer.edges is not None:
+        wrong = {one.subject for one in comparisons if not one.passed}  # they need no edges
+        comparisons += _compared(answer.edges, edges, out / EDGES, wrong)
+        missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
+    return ModelAudit(
+        name=f"{request.candidate.name} against {request.reference.name}",
+        reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
+        reference_check=answer.apart,
+        models={
+            "reference": file_sha256(request.reference),
+            "candidate": file_sha256(request.candidate),
+        },
+        inputs=[_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
+        tolerances=[one.tolerance for one in (*outputs, *edges)],
+        comparisons=comparisons,
+        missing=missing,
+        left_out=list(request.without),
+    )
+
+
+def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[str, str]:
+    """Runs that gave nothing; one with no comparison of the candidate at all is a failure of its own."""
+    found = dict(failed)
+    if not any(one.subject.startswith("candidate") for one in comparisons):
+        found["candidate"] = "no run of it gave outputs"
+    return found
+
+
+def _input_set(request: PairRequest, output: str, made: str, out: Path) -> InputSet:
+    path = (out / EDGES if output.endswith(AT_THE_EDGES) else out) / INPUTS_FILE
+    arrays = read_named(path)
+    rows = max((len(array) for array in arrays.values() if array.ndim), default=1)
+    drawn = made if request.inputs is None else f"given in {request.inputs.name}"
+    return InputSet(name=output, sha256=file_sha256(path), images=rows, sampled_from=rows, what=f"inputs {drawn}")
+
+
+def _outputs(files: Mapping[str, str], out: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
+    return {run: read_named(out / file) for run, file in files.items()}
+
+
+def _command(request: PairRequest) -> str:
+    parts = ["assay", "audit", "--reference", request.reference.name, "--candidate", request.candidate.name]
+    parts += ["--inputs", request.inputs.name] if request.inputs else []
+    given = {told: name for name, told in RUNNERS.items()}
+    for one in request.runtimes if request.runtimes != ORT_LEVELS else ():
+        parts += ["--runtime", given[one]]
+    for name, size in request.dimensions.items():
+        parts += ["--dimension", f"{name}={size}"]
+    for name in request.without:
+        parts += ["--without", name]
+    return shlex.join(parts)

@@ -1,0 +1,94 @@
+"""The audit of a user's model: every output of every runtime against the reference, as `assay audit` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay.bench.auditing.guilt import guilt_in_study
+from assay.bench.auditing.outputs import AuditedOutput
+from assay.bench.auditing.record import audit_of
+from assay.bench.auditing.runs import Call
+from assay.bench.brought.exports import Brought
+from assay.export.probing.probe import RECORDS_FILE
+from assay.files.arrays import load_array
+from assay.numerics.values import is_whole
+from assay.records.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.records.localisation import Localisation
+from assay.records.results import Cell, Export
+from assay.store import file_sha256
+from assay.train.brought.agreement import parts_of
+
+
+def audit_user_model(
+    brought: Brought,
+    cells: Sequence[Cell],
+    outputs: Mapping[str, Path],
+    files: Mapping[str, Path],
+    exports: Sequence[Export],
+    localisations: Sequence[Localisation],
+    command: str,
+) -> Audit:
+    """The record of an audit, with a tolerance for each output.
+
+    Args:
+        outputs: by cell, .npy of what it gave for the records.
+        files: the ONNX files that were run, by exporter.
+    """
+    reference, native = brought.reference, brought.native
+    tolerances: list[AuditedTolerance] = []
+    comparisons: list[Comparison] = []
+    records = file_sha256(brought.folder / RECORDS_FILE)
+    deciders = brought.deciders
+    for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True):
+        one = AuditedOutput(
+            name=name,
+            reference=reference[:, part],
+            natives={brought.native_name: native[: len(reference), part]},
+            shape=output.shape,
+            whole=is_whole(output.dtype),
+            exact=brought.exact,
+            decider=deciders.get(name),
+        )
+        tolerances.append(one.tolerance)
+        for cell, rows in _runs(cells, outputs, len(reference)):
+            call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
+            judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
+            comparisons.append(judged.model_copy(update={"precision": cell.precision or judged.precision}))
+    what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
+    model = ModelAudit(
+        name=brought.model.location.name,
+        reference=brought.what,
+        reference_check=None,
+        models={"model": brought.model.fingerprint}
+        | {f"onnx@{name}": file_sha256(path) for name, path in files.items()},
+        keys={"weights": brought.model.fingerprint} | {f"onnx@{one.exporter}": one.key for one in exports},
+        inputs=[
+            InputSet(
+                name=output.name,
+                sha256=records,
+                images=len(reference),
+                sampled_from=brought.records,
+                what=what,
+            )
+            for output in brought.model.outputs
+        ],
+        tolerances=tolerances,
+        comparisons=comparisons,
+        localisations=list(localisations),
+        guilt=guilt_in_study(comparisons, exports, localisations),
+        left_out=list(brought.model.without),
+        missing={
+            f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
+        },
+    )
+    return audit_of([model], command, {})
+
+
+def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Iterator[tuple[Cell, np.ndarray]]:
+    """The cells that left outputs, with those that there is a reference for."""
+    for cell in cells:
+        if cell.framework and cell.name in outputs:
+            yield cell, load_array(outputs[cell.name])[:known]

@@ -1,0 +1,315 @@
+"""`assay compare-model`: a user's own model, native next to ONNX, from its file to results. Imports no framework.
+
+Probing, exporting and checking are jobs, timing is done by the workers of a study; the user's code runs in them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.bench.auditing.record import write_audit
+from assay.bench.brought.audit import audit_user_model
+from assay.bench.brought.exports import Brought, bring, described, exported, look_for_deciders
+from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
+from assay.bench.brought.work import Wanted, Work, folder_name
+from assay.bench.conductor import write_results
+from assay.bench.explaining.factors import factors_of
+from assay.bench.judging.answers import unanswered
+from assay.bench.judging.summary import blank_cell, cells_of, comparisons_of
+from assay.bench.judging.validity import judged, to_time_again
+from assay.bench.machine.host import LOCAL, Host, machine_facts
+from assay.bench.machine.machine import check_cores
+from assay.bench.machine.quiet import say_if_busy
+from assay.bench.selfcheck.selfcheck import stored_selfcheck
+from assay.bench.stages.attribute import Place, attribute_all
+from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.trials import AUDITED_IMAGES, BUDGET_SPENT, MINUTES_SPENT, Group
+from assay.bench.timing.unfinished import mark
+from assay.bench.timing.workers import Candidate
+from assay.bench.words.progress import Narrator
+from assay.errors import InputError, unknown_name
+from assay.export.probing.probe import RECORDS_FILE
+from assay.files.arrays import load_array, load_arrays
+from assay.infer.runtime import ModelFiles
+from assay.records.results import Agreement, Cell, DataSummary, Export, Results
+from assay.registry import RUNTIMES
+from assay.runtimes.rulers import NULL
+from assay.spec import ModelSpec, Settings
+from assay.steps import in_proportion
+from assay.store import file_sha256
+from assay.train.brought.agreement import Judge
+from assay.train.brought.model import KINDS, UserModel
+
+COMMAND_SECONDS = 180.0
+"""Of one command of a worker: to load a model, or to call it until it is steady; compilers do so in the first call."""
+ATTRIBUTION_SHARE = 0.5
+"""Of the minutes for timing: so long may processes be added that tell where the time goes."""
+CALLS_TO_WARM = 100.0
+BLOCKS = 10
+"""In one process, as in a study; see `assay.study.Bench`."""
+DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
+
+
+def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
+    """Do it all, and write results and samples into the folder.
+
+    Raises:
+        InputError: the model does not load or run, or nobody says what goes in.
+        NotInstalledError: its framework is missing.
+    """
+    _check(wanted, host)
+    work = Work(wanted, folder.resolve(), narrator, host)
+    with narrator.showing():
+        with work.stage("model", f"Looking at {wanted.location}"):
+            brought = bring(work)
+        with work.stage("export", "Exporting to ONNX"):
+            brought, exports, files = exported(work, brought)
+            nodes = where_exports_go_wrong(work, brought, exports)
+        group = _group(work, brought.model, files)
+        with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
+            budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
+            look = partial(say_if_busy, work.host, group.settings.cores, narrator.note)
+            measured = measure(
+                [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
+            )
+        cells = _cells(work, brought, group, exports, files, measured)
+        nodes += where_runtimes_go_wrong(work, brought, cells, exports)
+        with work.stage("attribution", "Attributing the time"):
+            place = Place(
+                work.store("attribution"),
+                wanted.opset,
+                _command_seconds(work),
+                ATTRIBUTION_SHARE * wanted.minutes * 60,
+                host,
+            )
+            attributed = attribute_all([group], cells, place, narrator.tell)
+    results = Results(
+        study=folder_name(wanted.location),
+        title=f"{wanted.location}, native and ONNX",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        assay_version=__version__,
+        settings=_settings(wanted, brought),
+        environment=machine_facts(host, _libraries(brought.model))
+        | {"box": dict(work.held) or {"none": "--trust was given"}},
+        data=_data(wanted, brought),
+        trainings=[],
+        parity=[],
+        exports=exports,
+        cells=cells,
+        comparisons=comparisons_of(cells, measured.samples, measured.planned),
+        selfcheck=stored_selfcheck(work.folder.parent, host),
+        attributions=attributed.attributions,
+        fits=attributed.fits,
+        crossovers=[],
+        factors=factors_of(cells, measured.by_cell),
+        seconds=work.seconds,
+    )
+    results = write_results(results, measured, work.folder)
+    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted.command)
+    write_audit(audit, work.folder)
+    return results
+
+
+def _check(wanted: Wanted, host: Host) -> None:
+    """
+    Raises:
+        InputError: more threads than cores, or a runtime that runs no model of a user's.
+    """
+    check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
+    known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
+    for name in wanted.runtimes:
+        if name not in known and name in RUNTIMES:
+            raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
+        if name not in known:
+            raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
+
+
+def _libraries(model: UserModel) -> list[str]:
+    """Those that a model and its exports may run in."""
+    return [family.library for family in RUNTIMES.families if family.framework in {model.kind, "onnx"}]
+
+
+def _command_seconds(work: Work) -> float:
+    """The longest that one command of a worker may take: in proportion to the model's own calls."""
+    return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
+
+
+def _natively(wanted: Wanted, model: UserModel) -> list[str]:
+    """The runtimes of its own framework that are timed on a model; none on one that is an ONNX file already."""
+    able = [] if model.kind == "onnx" else RUNTIMES.loading(model.kind)
+    fit = [one for one in able if model.location.form not in one.not_for]
+    return [one.name for one in fit if (one.name in wanted.runtimes if wanted.runtimes else "model" in one.unasked)]
+
+
+def _on_files(wanted: Wanted, model: UserModel) -> list[str]:
+    """The runtimes that are timed on ONNX files.
+
+    Where there is no native runtime to compare with, the ways to run a file are compared with each other.
+    """
+    if wanted.runtimes:
+        return [one.name for one in RUNTIMES.loading("onnx") if one.name in wanted.runtimes]
+    return [
+        one.name
+        for one in RUNTIMES.unasked("file" if model.kind == "onnx" else "model")
+        if one.runs_files and not one.ruler
+    ]
+
+
+def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
+    """All runtimes on one model; those of ONNX on every file that passed its check."""
+    spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
+    native, wanted = ModelFiles(spec=spec, user=model), work.wanted
+    theirs = partial(Candidate, trusted=wanted.trusted)
+    candidates = [theirs(name, "", native) for name in _natively(wanted, model)]
+    on_onnx = _on_files(wanted, model)
+    for exporter, file in files.items():
+        runnable = ModelFiles(spec=spec, onnx=file, user=model)
+        candidates += [theirs(name, exporter, runnable) for name in on_onnx]
+    return Group(
+        name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
+        candidates=(*candidates, theirs(NULL.name, "", native)),
+        batches=_batches(wanted, model),
+        settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
+        images=work.folder / "model" / RECORDS_FILE,
+    )
+
+
+def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
+    """
+    Raises:
+        InputError: another batch is asked for than the model's own.
+    """
+    only = 1 if model.whole else model.batch
+    if only is None:
+        return tuple(sorted(set(wanted.batches)))
+    if set(wanted.batches) - {1, only}:
+        raise InputError(
+            f"{model.location} takes one batch size",
+            expected=f"--batch {only}",
+            found=", ".join(map(str, wanted.batches)),
+        )
+    return (only,)
+
+
+def _cells(
+    work: Work,
+    brought: Brought,
+    group: Group,
+    exports: list[Export],
+    files: Mapping[str, Path],
+    measured: Measured,
+) -> list[Cell]:
+    """The cells, with how their outputs agree, and those that a failed export would have had."""
+    with work.stage("audit", "Comparing numbers"):
+        agreements, timed = agreements_of(brought, group, measured)
+        failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
+        if failed and look_for_deciders(work, brought, files):
+            agreements, timed = agreements_of(brought, group, measured)
+    weights = {group.name: brought.model.fingerprint}
+    measured_cells = cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned)
+    cells = judged(measured_cells, measured, timed)
+    mark(measured.units, to_time_again(cells))
+    missing = [
+        blank_cell(
+            group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
+        ).model_copy(
+            update={"reason": export.reason if export.file_is_right else f"the export failed: {export.reason}"}
+        )
+        for export in exports
+        if export.status == "failed"
+        for batch in group.batches
+        for runtime in _on_files(work.wanted, brought.model)
+    ]
+    return [_in_terms_of_options(cell) for cell in cells + missing]
+
+
+def _in_terms_of_options(cell: Cell) -> Cell:
+    return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
+
+
+def agreements_of(
+    brought: Brought, group: Group, measured: Measured
+) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+    """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
+    natives = {brought.native_name: brought.native}
+    judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
+    models = [one.label for one in group.candidates if one.framework]
+    ranked = {group.cell_name(batch, label) for batch in group.batches for label in models}
+    images, calls = {}, {}
+    for cell, file in measured.logits.items():
+        if cell in ranked:
+            rows = load_array(file)
+            images[cell] = judge.compare(cell, rows, np.arange(min(len(rows), AUDITED_IMAGES)))
+    for cell, files in measured.timed.items():
+        if cell in ranked:
+            kept = [load_arrays(file) for file in files]
+            rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
+            calls[cell] = judge.compare(cell, rows, places)
+    return images, calls
+
+
+def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
+    """What was asked for and what the model is, without the paths of this machine."""
+    model = brought.model
+    return {
+        "command": wanted.command,
+        "model": str(wanted.location),
+        "framework": model.kind,
+        "inputs": [described(model, one) for one in model.inputs],
+        "outputs": [described(model, one) for one in model.outputs],
+        "left out": list(model.without),
+        "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
+        "reference": brought.what,
+        "fingerprint": model.fingerprint,
+        "opset": wanted.opset,
+        "threads": wanted.threads,
+        "processes": wanted.processes,
+        "minutes": wanted.minutes,
+        "precision": wanted.precision,
+    }
+
+
+def _data(wanted: Wanted, brought: Brought) -> DataSummary:
+    given = wanted.inputs.name if wanted.inputs else ""
+    return DataSummary(
+        name=given or "drawn from the signature",
+        content_hash=file_sha256(brought.folder / RECORDS_FILE),
+        counts={"inputs": brought.records},
+        classes=[],
+        attribution="",
+        licence="",
+        notice="" if given else brought.made or DRAWN,
+        synthetic=False,
+    )
+
+
+def refusals(results: Results) -> list[str]:
+    """Why the answer is no: numbers that differ, no ONNX file at all, or no time that may be used; none means yes."""
+    return refusals_of_numbers(results) or unanswered(results)
+
+
+def refusals_of_numbers(results: Results) -> list[str]:
+    """Why numbers or files are refused: they come before anything on speed."""
+    wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
+    found = [
+        f"{one.exporter}: {one.reason}"
+        if one.file_is_right or one.undecided
+        else f"the export by {one.exporter} is wrong: {one.reason}"
+        for one in wrong
+    ]
+    alike: dict[str, list[str]] = {}
+    for cell in results.cells:
+        failed = [part for part in (cell.agreement, cell.timed_agreement) if part is not None and not part.passed]
+        for part in failed[:1]:  # what it gave when it was timed is the same again
+            alike.setdefault(f"batch {cell.batch}: {part.reason}", []).append(cell.label)
+    found += [f"{', '.join(labels)}, {reason}" for reason, labels in alike.items()]
+    if not any(one.status == "ok" for one in results.exports):
+        found.append("no route gave an ONNX file that may be used")
+    return found

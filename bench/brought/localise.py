@@ -1,0 +1,122 @@
+"""Where the exports of a user's model go wrong that do, or the runtimes that run right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.bench.auditing.localise import REPRO, RUNNERS, disagreeing
+from assay.bench.brought.exports import Brought, folder_of
+from assay.bench.brought.work import Work
+from assay.boxed.boxing import Box
+from assay.errors import AssayError, DiskError
+from assay.export.checking.edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
+from assay.export.checking.lacking import lacks_operator
+from assay.export.localise.brought_job import LOCALISE, LocaliseRequest
+from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
+from assay.export.record import MODEL_FILE
+from assay.export.reference.reference import CPU_ONLY
+from assay.jobs.running import run_job
+from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
+from assay.records.audit import AUDIT_FILE, read_audit
+from assay.records.localisation import Localisation
+from assay.records.results import Cell, Export
+from assay.steps import EVALUATOR_SLOWER, in_proportion
+from assay.store import reporting_disk_errors
+
+LIMIT_SECONDS = 300.0
+"""To follow a model and its exports step by step; more in proportion to the model's own calls."""
+
+
+def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Export]) -> list[Localisation]:
+    """The nodes at which wrong exports part from their model, each with its repro in the folder `repro`."""
+    found: list[Localisation] = []
+    for export in exports:
+        file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+        if brought.model.kind != "onnx" and may_be_wrong(export) and file.is_file():
+            work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
+            at_edges = is_wrong_at_edges_alone(export.agreement)
+            found += _asked(work, _request(work, brought, export.exporter, file, at_edges=at_edges), export.exporter)
+    return found
+
+
+def may_be_wrong(export: Export) -> bool:
+    """Whether there is a file that may be at fault: of one that its runtime has no operator for, nothing is known."""
+    judged = not export.undecided and not lacks_operator(export.reason)
+    return export.status == "failed" and bool(export.key) and judged
+
+
+def where_runtimes_go_wrong(
+    work: Work, brought: Brought, cells: Sequence[Cell], exports: Sequence[Export]
+) -> list[Localisation]:
+    """The operators at which runtimes go wrong on files that are right."""
+    found: list[Localisation] = []
+    for export in exports:
+        wrong, right = _wrong_and_right(cells, export)
+        if export.status == "ok" and wrong:
+            file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+            request = _request(work, brought, export.exporter, file)
+            request = request.model_copy(update={"wrong": tuple(wrong), "right": right})
+            found += _asked(work, request, export.exporter)
+    return found
+
+
+def _wrong_and_right(cells: Sequence[Cell], export: Export) -> tuple[list[str], str]:
+    """What was timed and is wrong, else the witness that does most to the file of those that its check found wrong."""
+    wrong, right = disagreeing(_outcomes(cells, export.exporter))
+    wrong = wrong or [name for name in export.wrong_in if name in RUNNERS.values()][-1:]
+    return wrong, export.right_in or right or (UNOPTIMISED if UNOPTIMISED not in wrong else EVALUATOR)
+
+
+def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:
+    """Whether the cells of each runtime on one file agree, by `RUNNERS`' name of it."""
+    found: dict[str, bool] = {}
+    for cell in cells:
+        runner = RUNNERS.get(cell.runtime)
+        if runner is not None and cell.exporter == exporter and cell.agreement is not None:
+            found[runner] = found.get(runner, True) and cell.agreement.passed
+    return found
+
+
+def _request(work: Work, brought: Brought, exporter: str, file: Path, *, at_edges: bool = False) -> LocaliseRequest:
+    return LocaliseRequest(
+        model=brought.model,
+        file=file,
+        records=brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE),
+        native=brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE),
+        repro=work.folder / REPRO / exporter,
+        name=f"{REPRO}/{exporter}",
+    )
+
+
+def _asked(work: Work, request: LocaliseRequest, exporter: str) -> list[Localisation]:
+    """What the job finds; nothing, and a note of why, where it cannot follow the model or the file."""
+    with reporting_disk_errors(request.repro):
+        request.repro.mkdir(parents=True, exist_ok=True)
+    log = work.folder / "logs" / f"localise-{exporter}.log"
+    try:
+        found = run_job(
+            LOCALISE,
+            request,
+            log,
+            limit_seconds=in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS),
+            environment=CPU_ONLY,
+            box=Box((request.repro,), work.wanted.trusted, told=work.held.update),
+            host=work.host,
+        ).found
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError as error:
+        work.narrator.note(f"where {exporter} goes wrong could not be followed: {error}")
+        return []
+    told = [one.model_copy(update={"subject": exporter}) for one in found]
+    for one in told:
+        work.narrator.note(str(one))
+    return told
+
+
+def located(folder: Path) -> list[Localisation]:
+    """What the audit beside results says of where it goes wrong; nothing where there is none."""
+    if not (folder / AUDIT_FILE).is_file():
+        return []
+    return [one for model in read_audit(folder / AUDIT_FILE).models for one in model.localisations]

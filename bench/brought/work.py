@@ -1,0 +1,85 @@
+"""What is asked about a user's model, and the comparison under way."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.words.progress import Narrator
+from assay.files.disk import short_name
+from assay.store import Store
+from assay.train.brought.model import Declared, Location
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; see the options of `assay compare-model`.
+
+    Attributes:
+        without: outputs that are left out.
+        runtimes: of those that apply, the ones to time; empty for all.
+        command: what a reader types to do it again.
+        call_limit: seconds that one call of the model may take; in proportion to its file where None.
+        again: time everything once more, whatever an earlier run has finished.
+        trusted: run the model outside of its box, see `assay.boxed.boxing.Box`.
+    """
+
+    location: Location
+    shapes: tuple[Declared, ...] = ()
+    dimensions: dict[str, int] = field(default_factory=dict)
+    inputs: Path | None = None
+    batches: tuple[int, ...] = (1,)
+    threads: int = 1
+    runtimes: tuple[str, ...] = ()
+    minutes: float = 5.0
+    precision: float = 0.02
+    processes: int = 3
+    opset: int = 18
+    command: str = ""
+    trusted: bool = False
+    again: bool = False
+    call_limit: float | None = None
+    without: tuple[str, ...] = ()
+
+
+@dataclass
+class Work:
+    """One comparison under way.
+
+    Attributes:
+        folder: takes everything that is made.
+        host: where it is measured.
+        seconds: what each stage took.
+        call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
+        held: what of the box the platform holds, by name.
+    """
+
+    wanted: Wanted
+    folder: Path
+    narrator: Narrator
+    host: Host = LOCAL
+    seconds: dict[str, float] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    call_seconds: float = 0.0
+
+    def store(self, room: str) -> Store:
+        """What the comparison keeps in one of its folders: "onnx", "units", "attribution"."""
+        return Store(self.folder / room)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time and announce a stage."""
+        self.narrator.stage(title)
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+
+def folder_name(location: Location) -> str:
+    """A harmless name for the model's folder of artifacts."""
+    return f"model-{short_name(re.sub(r'[^A-Za-z0-9_-]', '-', location.name))}"

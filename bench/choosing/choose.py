@@ -1,0 +1,276 @@
+"""`assay choose`: the best cell of a study under constraints, and why each of the others is not it. Pure functions.
+
+Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it, with
+the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and on
+images that these were not computed of that of the reference, where it is proven that the cell has the same classes
+(`assay.bench.judging.accuracy`). A least accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %),
+a limit on the 99th percentile by its upper bound (`assay.bench.statistics.tails`), which takes 299 calls, and one on
+memory by the estimate.
+
+The answer is the candidate of the Pareto front with the best objective (`assay.bench.choosing.pareto`), or among those
+tied with it by paired evidence (`assay.bench.choosing.best`) the simplest (`assay.bench.choosing.reasons`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
+from assay.bench.choosing.pareto import cost_of, pareto_front
+from assay.bench.choosing.reasons import because, reasons_against, simplicity
+from assay.bench.deployment.subject import audited_comparisons, is_users
+from assay.bench.judging.accuracy import accuracy_of_cell
+from assay.bench.judging.judged import judged
+from assay.bench.statistics.tails import least_calls
+from assay.errors import FailedError, InputError
+from assay.fingerprint import fingerprint_in
+from assay.records.audit import Audit
+from assay.records.base import Interval
+from assay.records.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
+from assay.records.results import Cell, Results
+from assay.records.stale import AGAIN, Stale, is_of, stale_parts
+from assay.registry import RUNTIMES
+
+P99 = 0.99
+SECONDS_IN_AN_HOUR = 3600
+A_MILLION = 1e6
+
+
+def choose(
+    results: Results,
+    audit: Audit,
+    constraints: Constraints,
+    objective: Objective = "latency",
+    price_per_hour: float | None = None,
+    *,
+    samples: CellSamples | None = None,
+    one_process: bool = False,
+) -> Choice:
+    """The best cell under constraints.
+
+    Args:
+        samples: the calls behind the cells; without them ties are judged by the intervals on record.
+        one_process: a whole machine may be priced for one process that does not use all of it.
+
+    Raises:
+        InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
+            asked for where nobody knows it, or the price of a machine that the cells do not fill.
+    """
+    labelled = not is_users(results)
+    _check_question(constraints, objective, price_per_hour, labelled=labelled)
+    losers = _not_asked_for(results.cells, constraints)
+    not_asked_for = list(losers)
+    assumed = _assumed(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
+    candidates: dict[str, Candidate] = {}
+    cells = {cell.name: cell for cell in results.cells}
+    misses: list[NearMiss] = []
+    stale = stale_parts(audit, results)
+    for cell in results.cells:
+        if cell.name in losers:
+            continue
+        try:
+            found = _believed(cell, audit, stale, objective, price_per_hour, labelled=labelled)
+        except FailedError as error:
+            losers[cell.name] = str(error)
+            continue
+        excluded = _excluded(cell, found, constraints)
+        missed = _missed(found, constraints)
+        if excluded:
+            losers[cell.name] = excluded
+        elif missed:
+            losers[cell.name] = "; ".join(in_words(one) for one in missed)
+            misses.append(max(missed, key=lambda one: one.by))
+        else:
+            candidates[cell.name] = found
+    speeds = Speeds(cells, objective, samples or {})
+    ordered = sorted(candidates.values(), key=lambda one: (cost_of(one.value.value, objective), one.cell))
+    answer, tied = _best(ordered, cells, results, speeds)
+    front = {one.cell for one in pareto_front(ordered, speeds)}
+    losers |= reasons_against(ordered, answer, tied, front, cells, results, speeds)
+    behind = speeds.behind_at_most(answer, ordered) if answer else None
+    return Choice(
+        study=results.study,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=fingerprint_in(results.environment).words,
+        objective=objective,
+        price_per_hour=price_per_hour,
+        constraints=constraints,
+        answer=answer.cell if answer else "",
+        because=because(answer, tied, objective) if answer else "no candidate qualifies",
+        assumed=assumed,
+        paired=bool(samples),
+        behind_at_most=behind if behind is not None and math.isfinite(behind) else None,
+        candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
+        losers=losers,
+        not_asked_for=not_asked_for,
+        wrong=_wrong(results, audit, losers),
+        nearest=min(misses, key=lambda one: (one.by, one.cell), default=None) if answer is None else None,
+    )
+
+
+def _check_question(
+    constraints: Constraints, objective: Objective, price_per_hour: float | None, *, labelled: bool
+) -> None:
+    if objective == "cost" and not (price_per_hour and price_per_hour > 0):
+        raise InputError("The objective 'cost' needs the price of the machine for an hour", expected="--price 0.17")
+    if constraints.least_accuracy is not None and not labelled:
+        raise InputError(
+            "Nobody told Assay which answers of a user's model are right",
+            remedy="Leave the accuracy out of the question",
+        )
+    for name in constraints.runtimes:
+        RUNTIMES[name]
+    for name in constraints.precisions:
+        if name not in PRECISIONS:
+            raise InputError(f"Unknown precision '{name}'", expected=f"one of {', '.join(PRECISIONS)}")
+
+
+def _believed(
+    cell: Cell,
+    audit: Audit,
+    stale: Mapping[str, Stale],
+    objective: Objective,
+    price_per_hour: float | None,
+    *,
+    labelled: bool,
+) -> Candidate:
+    """A cell as a candidate.
+
+    Args:
+        labelled: it is known which answers are right.
+
+    Raises:
+        FailedError: it may not be believed; the text is the reason.
+    """
+    if cell.status != "ok" or cell.host is None or cell.throughput is None:
+        raise FailedError(f"not measured ({cell.status}): {cell.reason}")
+    if cell.invalid:
+        raise FailedError(f"not valid: {'; '.join(cell.invalid)}")
+    if not cell.framework:
+        raise FailedError("no model: a ruler")
+    if cell.agreement is not None and not cell.agreement.passed:
+        raise FailedError(f"wrong: {cell.agreement.reason}")
+    audited = next((one.name for one in audit.models if is_of(cell, one)), "")
+    out_of_date = stale.get(audited, Stale()).reason(cell.exporter)
+    if out_of_date:
+        raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
+    audited_comparisons(audit, cell)
+    known = accuracy_of_cell(audit, cell) if labelled else None
+    return Candidate(
+        cell=cell.name,
+        label=cell.label,
+        precision=cell.precision or "fp32",
+        value=_value(cell.host.median_ms, cell.throughput, objective, price_per_hour),
+        accuracy=known.interval if known else None,
+        accuracy_images=known.images if known else 0,
+        accuracy_inferred=bool(known and known.inferred),
+        accuracy_open=known.open if known else 0,
+        p99_ms=cell.host.p99_ms.value,
+        p99_at_most_ms=cell.host.p99_ms.high if cell.host.samples >= least_calls(P99) else None,
+        calls=cell.host.samples,
+        memory_mib=cell.peak_memory_mib,
+    )
+
+
+def _wrong(results: Results, audit: Audit, losers: Mapping[str, str]) -> list[str]:
+    """The losers whose outputs do not agree."""
+    return [
+        cell.name
+        for cell in judged(results, audit).cells
+        if cell.name in losers and cell.agreement is not None and not cell.agreement.passed
+    ]
+
+
+def _value(median_ms: Interval, throughput: Interval, objective: Objective, price_per_hour: float | None) -> Interval:
+    if objective == "latency":
+        return median_ms
+    if objective == "throughput":
+        return throughput
+    price = (price_per_hour or 0) * A_MILLION / SECONDS_IN_AN_HOUR
+    return Interval(value=price / throughput.value, low=price / throughput.high, high=price / throughput.low)
+
+
+def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
+    """By cell that the question is not about, what of it differs."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        for name in ("architecture", "size", "batch", "threads"):
+            wanted = getattr(constraints, name)
+            if wanted is not None and getattr(cell, name) != wanted:
+                found.setdefault(cell.name, f"{name} {getattr(cell, name)}, {wanted} was asked for")
+    return found
+
+
+def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
+    """Why a cell is not allowed, however good, or ""."""
+    if constraints.precisions and found.precision not in constraints.precisions:
+        return f"{found.precision} is not among the precisions allowed"
+    if constraints.runtimes and cell.runtime not in constraints.runtimes:
+        return f"{cell.runtime} is not among the runtimes allowed"
+    family = RUNTIMES[cell.runtime].family
+    licences = {family.licences.get(name, "unknown") for name in family.packages}
+    if constraints.licences and not licences <= set(constraints.licences):
+        return f"licence {', '.join(sorted(licences - set(constraints.licences)))} is not among those allowed"
+    return ""
+
+
+def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
+    """The limits that a candidate does not keep."""
+    missed = []
+    if constraints.least_accuracy is not None and found.correct.low < constraints.least_accuracy:
+        limit = constraints.least_accuracy
+        by = (limit - found.correct.low) / limit
+        low, images = found.correct.low, found.accuracy_images
+        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=low, limit=limit, images=images))
+    if constraints.most_memory_mib is not None and found.memory_mib is None:
+        missed.append(NearMiss(cell=found.cell, constraint="memory", by=1, found=0, limit=constraints.most_memory_mib))
+    if constraints.most_p99_ms is not None and found.p99_at_most_ms is None:
+        limit, by = constraints.most_p99_ms, max(1.0, found.p99_ms / constraints.most_p99_ms - 1)
+        known = {"found": found.p99_ms, "limit": limit, "images": found.calls}
+        missed.append(NearMiss(cell=found.cell, constraint="p99 unknown", by=by, **known))
+    upper = (
+        ("p99", found.p99_at_most_ms, constraints.most_p99_ms),
+        ("memory", found.memory_mib, constraints.most_memory_mib),
+    )
+    missed += [
+        NearMiss(cell=found.cell, constraint=name, by=value / limit - 1, found=value, limit=limit)
+        for name, value, limit in upper
+        if limit is not None and value is not None and value > limit
+    ]
+    return missed
+
+
+def _assumed(results: Results, not_asked_for: Sequence[str], *, one_process: bool) -> str:
+    """What the price of an image takes for granted.
+
+    Raises:
+        InputError: a cell that is asked for leaves cores of the machine idle, and nobody said that this is meant.
+    """
+    asked = [one for one in results.cells if one.name not in not_asked_for and one.status == "ok"]
+    threads = sorted({one.threads for one in asked if one.device_kind == "cpu"})
+    cores = results.environment.get("cores")
+    known = f"{cores} cores" if isinstance(cores, int) else "an unknown number of cores"
+    fills = isinstance(cores, int) and all(one >= cores for one in threads)
+    if not fills and not one_process:
+        raise InputError(
+            "The price of a whole machine is not that of a process which leaves a part of it idle",
+            expected="cells with as many threads as the machine has cores",
+            found=f"{known} and cells of {', '.join(map(str, threads))} threads; how many such processes a machine "
+            "serves with at once was not measured",
+            remedy="Ask for other --threads, or say --one-process if the machine is paid for one process alone",
+        )
+    rest = "" if fills else f", though it has {known} and the process uses {', '.join(map(str, threads))}"
+    return f"one process has the whole machine{rest}, and its calls follow each other without a pause"
+
+
+def _best(
+    candidates: Sequence[Candidate], cells: dict[str, Cell], results: Results, speeds: Speeds
+) -> tuple[Candidate | None, set[str]]:
+    """The answer, and the cells that cannot be told from the best of the front."""
+    front = pareto_front(candidates, speeds)
+    if not front:
+        return None, set()
+    tied = tied_with_best(front, speeds)
+    return min(tied, key=lambda one: simplicity(cells[one.cell], one.precision, results)), {one.cell for one in tied}

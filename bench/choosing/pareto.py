@@ -1,0 +1,41 @@
+"""Which candidates nothing beats: dominance and the Pareto front of objective and accuracy. Pure functions.
+
+Two speeds are a *tie* when their paired ratio cannot be told from one, or they differ by no more than
+`assay.bench.judging.verdicts.MARGIN` (`assay.bench.choosing.best`); two accuracies when their intervals overlap.
+Accuracies on different images are not compared, and neither are the candidates that have them. One candidate
+*dominates* another when it is estimated no worse in the objective and in accuracy, and better in one of them by more
+than a tie. What nothing dominates is the Pareto front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.bench.choosing.best import Speeds
+from assay.records.choice import Candidate, Objective
+
+
+def pareto_front(candidates: Sequence[Candidate], speeds: Speeds) -> list[Candidate]:
+    """Those that nothing dominates; never empty unless there is no candidate.
+
+    Where cells were not timed in the same number of processes their pairs may contradict each other, so that each is
+    dominated by another; then all are on the front.
+    """
+    front = [one for one in candidates if not any(dominates(other, one, speeds) for other in candidates)]
+    return front or list(candidates)
+
+
+def dominates(left: Candidate, right: Candidate, speeds: Speeds) -> bool:
+    """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
+    if left is right or left.accuracy_images != right.accuracy_images:
+        return False
+    estimate = speeds.ratio(left, right).log_mean
+    no_worse = estimate <= 0 and left.correct.value >= right.correct.value
+    faster = not speeds.tie(left, right)
+    more_accurate = left.correct.low > right.correct.high
+    return no_worse and (faster or more_accurate)
+
+
+def cost_of(value: float, objective: Objective) -> float:
+    """Less is better."""
+    return -value if objective == "throughput" else value

@@ -1,0 +1,99 @@
+"""Why one of several candidates is the answer to `assay choose`, and why each of the others is not. Pure functions.
+
+Among candidates that are tied the simplest is the answer. In this order, simpler is: more of fp32 (fp32, then bf16,
+fp16, int8), fewer conversions between the trained weights and what runs (none, one export, an export in two steps),
+fewer threads, a smaller batch, a smaller model, and what comes first in Assay's list of runtimes and exporters; a name
+settles what is left, so that the answer never hangs on an order.
+"""
+
+from __future__ import annotations
+
+import math
+
+from assay.bench.choosing.best import Speeds
+from assay.bench.choosing.pareto import dominates
+from assay.records.choice import PRECISIONS, Candidate, Objective
+from assay.records.results import Cell, Results
+from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
+
+
+def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, int, int, int, int, int, str]:
+    """The simpler of two cells has the smaller one, see the module's text."""
+    route = cell.exporter.partition("+")[0]
+    conversions = 0 if cell.framework in FRAMEWORKS else 2 if route == "jax2tf" else 1
+    parameters = next((one.parameters for one in results.trainings if one.weights == cell.weights), 0)
+    runtimes, routes = list(RUNTIMES), list(EXPORTERS)
+    return (
+        PRECISIONS.index(precision) if precision in PRECISIONS else len(PRECISIONS),
+        conversions,
+        cell.threads,
+        cell.batch,
+        parameters,
+        runtimes.index(cell.runtime) if cell.runtime in runtimes else len(runtimes),
+        routes.index(route) if route in routes else len(routes),
+        cell.name,
+    )
+
+
+def reasons_against(
+    candidates: list[Candidate],
+    answer: Candidate | None,
+    tied: set[str],
+    front: set[str],
+    cells: dict[str, Cell],
+    results: Results,
+    speeds: Speeds,
+) -> dict[str, str]:
+    """Why each candidate that meets every constraint is not the answer."""
+    found = {}
+    for one in candidates:
+        if answer is None or one.cell == answer.cell:
+            continue
+        if one.cell in tied:
+            found[one.cell] = f"tied with {answer.cell}, which is simpler: {_simpler(answer, one, cells, results)}"
+            continue
+        by = next((other for other in candidates if dominates(other, one, speeds)), None)
+        if one.cell not in front and by is not None:
+            accuracy = "more accurate" if by.correct.value > one.correct.value else "no less accurate"
+            which = f", which is {accuracy}" if one.accuracy else ""
+            found[one.cell] = f"dominated by {by.cell}: {_times(one, by, speeds)} as that one{which}"
+        else:
+            found[one.cell] = f"{_times(one, answer, speeds)} as {answer.cell}{_not_compared(one, answer)}"
+    return found
+
+
+def _not_compared(one: Candidate, answer: Candidate) -> str:
+    """That two accuracies are not of the same images, or ""."""
+    if one.accuracy_images == answer.accuracy_images:
+        return ""
+    images = f"{one.accuracy_images:,} and {answer.accuracy_images:,}"
+    return f"; their accuracies are of different images, {images}, and were not compared"
+
+
+def _times(loser: Candidate, winner: Candidate, speeds: Speeds) -> str:
+    """How much worse the objective of one is."""
+    ratio = math.exp(speeds.ratio(loser, winner).log_mean)
+    if speeds.tie(loser, winner):
+        return f"within the measurement error as good (estimated {ratio:.2f} times)"
+    return f"{ratio:.2f} times as {'dear' if speeds.objective == 'cost' else 'slow'}"
+
+
+def _simpler(answer: Candidate, other: Candidate, cells: dict[str, Cell], results: Results) -> str:
+    """The first thing in which the answer is simpler."""
+    names = ("precision", "conversions", "threads", "batch", "parameters", "runtime", "exporter", "name")
+    mine, theirs = (simplicity(cells[one.cell], one.precision, results) for one in (answer, other))
+    place = next(index for index, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1])
+    if names[place] in {"conversions", "threads", "batch", "parameters"}:
+        return f"{names[place]} {mine[place]} against {theirs[place]}"
+    if names[place] == "precision":
+        return f"{answer.precision} against {other.precision}"
+    return f"{names[place]} comes first in Assay's list"
+
+
+def because(answer: Candidate, tied: set[str], objective: Objective) -> str:
+    """Why it and not a tied one, in words."""
+    others = len(tied) - 1
+    best = {"latency": "the least median time", "throughput": "the most images a second", "cost": "the least price"}
+    if not others:
+        return best[objective]
+    return f"{best[objective]} within the measurement error, and the simplest of {others + 1} that are tied"

@@ -1,0 +1,189 @@
+"""Two environments on one study, measured in turns: the same weights and files, run by two sets of packages.
+
+Training and exporting happen in Assay's own environment. Then every candidate is timed twice in the same blocks, by a
+worker of each environment, so that what else the machine does falls on both alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from assay import toolenv
+from assay.bench.comparing.compare import Outcome, Pair, changed_versions, changes_of
+from assay.bench.conductor import check_machine
+from assay.bench.machine.host import LOCAL
+from assay.bench.machine.machine import RECORDED_PACKAGES
+from assay.bench.run import Run
+from assay.bench.stages.time import export_all, groups_of, time_groups
+from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.statistics.stats import ratio_estimate
+from assay.bench.timing.trials import Group
+from assay.bench.words.progress import Narrator
+from assay.errors import InputError, NotInstalledError
+from assay.records.mistakes import mistake_in
+from assay.records.results import Cell
+from assay.study import load_study
+
+ROOT = Path(__file__).parents[2]
+WORKER_PACKAGES = ("assay", "train", "infer")
+NEEDED = ("numpy", "pydantic", "safetensors")
+ASK = (
+    "import importlib.metadata as m, json, sys; "
+    "print(json.dumps({(d.metadata['Name'] or '').lower(): d.version for d in m.distributions()} "
+    "| {'python': sys.version.split()[0]}))"
+)
+ASK_SECONDS = 60
+BASE, NEW = "base", "new"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where workers run: what the user named, its interpreter, and the packages in it."""
+
+    named: str
+    python: Path
+    versions: dict[str, str]
+
+
+def compare_environments(
+    base: Path, new: Path, study_file: Path, out: Path, data_root: Path | None, *, threshold: float
+) -> Outcome:
+    """Measure a study's runtimes in two environments and judge the second against the first.
+
+    Args:
+        base, new: a virtual environment's folder, an interpreter, or a pinned list of packages (.txt).
+        out, data_root: as for `assay run`; training and exports found there are not made again.
+
+    Raises:
+        InputError: an environment cannot be used.
+        NotInstalledError: an environment lacks what every worker needs.
+    """
+    study = load_study(study_file)
+    study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root or study.data.root})})
+    check_machine(study, LOCAL)
+    run = Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
+    with run.narrator.showing():
+        sides = {BASE: environment_of(base, run.narrator), NEW: environment_of(new, run.narrator)}
+        trainings, _ = train_all(run)
+        subjects = choose_subjects(run, trainings)
+        groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
+        with _code_for_workers():
+            measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), precision=0)
+    timed = measured.by_cell
+    pairs = []
+    for before, after in _pairs(cells):
+        ours, theirs = (timed.get(cell.name, {}).get("host") for cell in (before, after))
+        ratio = ratio_estimate(theirs, ours) if ours and theirs else None
+        pairs.append(Pair(before, after.model_copy(update={"name": _without_variant(after.name)}), ratio))
+    return Outcome(
+        base=sides[BASE].named,
+        new=sides[NEW].named,
+        interleaved=True,
+        threshold=threshold,
+        versions=_telling(changed_versions(sides[BASE].versions, sides[NEW].versions)),
+        changes=changes_of(pairs, threshold),
+    )
+
+
+def environment_of(named: Path, narrator: Narrator) -> Environment:
+    """The environment behind a path.
+
+    Raises:
+        InputError: there is none, or its interpreter does not answer.
+        NotInstalledError: it lacks what every worker needs.
+    """
+    if named.suffix == ".txt":
+        python = toolenv.ensure(named.stem, named, narrator.bar, hashed=False)
+    else:
+        python = toolenv.python_in(named) if named.is_dir() else named
+    if not python.is_file():
+        raise InputError(
+            f"--env {named} is no environment",
+            expected="a virtual environment's folder, a Python interpreter, or a pinned list of packages (.txt)",
+            found=f"no file {python}",
+        )
+    versions = _versions(named, python.absolute())
+    missing = [name for name in NEEDED if name not in versions]
+    if missing:
+        raise NotInstalledError(
+            f"The environment {named} cannot run a worker",
+            expected=", ".join(NEEDED),
+            found=f"no {', '.join(missing)}",
+            remedy=f"Install them there: {python} -m pip install {' '.join(missing)}",
+        )
+    return Environment(str(named), python.absolute(), versions)
+
+
+def _versions(named: Path, python: Path) -> dict[str, str]:
+    try:
+        answer = subprocess.run(
+            [str(python), "-I", "-c", ASK], capture_output=True, text=True, check=True, timeout=ASK_SECONDS
+        )
+        return {str(name): str(version) for name, version in json.loads(answer.stdout).items()}
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise InputError(f"--env {named} does not answer as a Python interpreter", found=mistake_in(error)) from error
+
+
+def in_both(group: Group, sides: dict[str, Environment]) -> Group:
+    """The group with each candidate of a framework once in every environment."""
+    candidates = tuple(
+        replace(candidate, variant=variant, python=side.python)
+        for candidate in group.candidates
+        if candidate.framework
+        for variant, side in sides.items()
+    )
+    return replace(group, candidates=candidates)
+
+
+def _pairs(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
+    """Cells of the base and new environment that differ in nothing else."""
+    named = {cell.name: cell for cell in cells}
+    return [
+        (cell, named[f"{_without_variant(name)}[{NEW}]"])
+        for name, cell in named.items()
+        if name.endswith(f"[{BASE}]") and f"{_without_variant(name)}[{NEW}]" in named
+    ]
+
+
+def _without_variant(name: str) -> str:
+    return name.rpartition("[")[0]
+
+
+def _telling(versions: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Those that matter to a measurement, the interpreter among them, of the packages that both have."""
+    known = {name.lower() for name in RECORDED_PACKAGES} | {"python"}
+    return {name: pair for name, pair in versions.items() if name in known and "none" not in pair}
+
+
+def _key(sides: dict[str, Environment]) -> str:
+    """A name for what two environments gave: other packages, or others' interpreters, are measured anew."""
+    told = {variant: [str(side.python), side.versions] for variant, side in sides.items()}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _code_for_workers() -> Iterator[None]:
+    """Let workers of other environments import our code, and nothing else of this environment.
+
+    The code is copied, since beside an installed `assay` lies everything else that is installed here.
+    """
+    before = os.environ.get("PYTHONPATH")
+    with tempfile.TemporaryDirectory(prefix="assay-code-") as folder:
+        for package in WORKER_PACKAGES:
+            shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
+        os.environ["PYTHONPATH"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PYTHONPATH"]
+            if before is not None:
+                os.environ["PYTHONPATH"] = before

@@ -1,0 +1,1 @@
+"""Whether a deployment folder is what was written, and by whom."""

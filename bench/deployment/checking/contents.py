@@ -1,0 +1,107 @@
+"""Every path that belongs to a deployment, from its record: a closed list."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from assay.bench.deployment.config import WARM_UP, warm_up_files
+from assay.records.deployment import (
+    AUDIT_COPY,
+    AUDITED,
+    CHECKSUMS_FILE,
+    CONFIG_FILE,
+    DEPLOYMENT_FILE,
+    INPUTS_FILE,
+    LABELS_FILE,
+    MEASURED_FILE,
+    MODEL_FILE,
+    MODELS,
+    OUTPUTS_FILE,
+    SIGNATURE_FILE,
+    TRUE_LABELS_FILE,
+    Deployment,
+)
+
+REQUESTS = "requests"
+PLACES = {
+    "README.md": "README.md",
+    "inference-service.yaml": "kubernetes/inference-service.yaml",
+    "compose.yaml": "docker/compose.yaml",
+    "Dockerfile": "docker/Dockerfile",
+    "infer.sh": f"{REQUESTS}/infer.sh",
+}
+"""By template, where its text goes; the client's template hangs on what a request is about."""
+CLIENT, SERVED_FILE = f"{REQUESTS}/client.py", f"{REQUESTS}/model.json"
+"""The client, and what it has to know of the model: names are data for it, never part of its text."""
+UNRENDERED = frozenset({CHECKSUMS_FILE, SIGNATURE_FILE})
+
+
+def model_folder(deployment: Deployment) -> str:
+    """Of the one model in the repository."""
+    return f"{MODELS}/{deployment.name}"
+
+
+def config_file(deployment: Deployment) -> str:
+    return f"{model_folder(deployment)}/{CONFIG_FILE}"
+
+
+def labels_file(deployment: Deployment) -> str:
+    """Of a model that classifies."""
+    return f"{model_folder(deployment)}/{LABELS_FILE}"
+
+
+def model_file(deployment: Deployment, number: int) -> str:
+    return f"{model_folder(deployment)}/{number}/{MODEL_FILE}"
+
+
+def warm_up_paths(deployment: Deployment) -> dict[str, str]:
+    """By input, the file that the server warms up with."""
+    return {name: f"{model_folder(deployment)}/{WARM_UP}/{file}" for name, file in warm_up_files(deployment).items()}
+
+
+def sample_request(deployment: Deployment, ending: str) -> str:
+    """A request about the record that the server warms up with: "json" or "bin"."""
+    return f"{REQUESTS}/{deployment.unit}.{ending}"
+
+
+def kept_files(deployment: Deployment) -> list[str]:
+    """What does not follow from the record, but is tied to it: models, and what they were audited and measured on."""
+    audited = [OUTPUTS_FILE, AUDIT_COPY, MEASURED_FILE]
+    audited += [INPUTS_FILE] if deployment.unit == "record" else []
+    audited += [TRUE_LABELS_FILE] if deployment.classes else []
+    numbers = [version.number for version in deployment.versions]
+    return [
+        *warm_up_paths(deployment).values(),
+        *(model_file(deployment, number) for number in numbers),
+        *(f"{AUDITED}/{number}/{name}" for number in numbers for name in audited),
+    ]
+
+
+def rendered_files(deployment: Deployment) -> list[str]:
+    """What follows from the record and the files that are kept; `assay.bench.deployment.render` makes exactly these."""
+    pictures = [f"{REQUESTS}/image.png"] if deployment.unit == "image" else []
+    return [
+        DEPLOYMENT_FILE,
+        config_file(deployment),
+        *([labels_file(deployment)] if deployment.classes else []),
+        *(sample_request(deployment, ending) for ending in ("json", "bin")),
+        *pictures,
+        *PLACES.values(),
+        CLIENT,
+        *([SERVED_FILE] if deployment.rendering > 1 else []),
+    ]
+
+
+def files_of_deployment(deployment: Deployment) -> frozenset[str]:
+    """Every file that belongs, by its path below the folder; the signature may be missing."""
+    return frozenset(kept_files(deployment)) | frozenset(rendered_files(deployment)) | UNRENDERED
+
+
+def folders_of_deployment(deployment: Deployment) -> frozenset[str]:
+    """Every folder that belongs, by its path below the deployment's."""
+    return frozenset(
+        parent.as_posix()
+        for file in files_of_deployment(deployment)
+        for parent in PurePosixPath(file).parents
+        if parent.as_posix() != "."
+    )

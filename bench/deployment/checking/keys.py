@@ -1,0 +1,108 @@
+"""The keys that deployments are signed with, by the package 'cryptography': see `assay.bench.deployment.checking.signature`.
+
+Ed25519, or the NIST curves P-256, P-384 and P-521 with SHA-256; what `openssl` writes and reads.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from assay.errors import InputError
+
+KINDS = "Ed25519, or an elliptic curve of NIST"
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+MOST_BYTES = 100_000
+
+PrivateKey: TypeAlias = Any
+PublicKey: TypeAlias = Any
+"""Of one of the two kinds; the type checker skips the package, as it skips the frameworks."""
+
+
+def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
+    """A private key of a PEM file that nobody but its owner may read; the password is asked for where there is one.
+
+    Raises:
+        InputError: it is no such key, others may read it, or the password is wrong.
+    """
+    _check_is_private(path)
+    content = _content(path)
+    encrypted = b"ENCRYPTED" in content
+    try:
+        key = serialization.load_pem_private_key(content, password().encode() if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        found = "an encrypted key, and not its password" if encrypted else "no private key"
+        raise InputError(f"Cannot use the key {path}", expected=f"a PEM file, {KINDS}", found=found) from error
+    if isinstance(key, Ed25519PrivateKey) or (isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVES):
+        return key
+    raise InputError(f"Cannot sign with the key {path}", expected=KINDS, found=type(key).__name__)
+
+
+def public_key(path: Path) -> PublicKey:
+    """
+    Raises:
+        InputError: the file has no such key, or a private one.
+    """
+    content = _content(path)
+    if b"PRIVATE KEY" in content:
+        raise InputError(
+            f"{path} is a private key",
+            expected="the public one",
+            remedy=f"openssl pkey -in {path} -pubout -out public.pem; the private one stays with its owner",
+        )
+    try:
+        key = serialization.load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InputError(
+            f"Cannot use the key {path}", expected=f"a PEM file, {KINDS}", found="no public key"
+        ) from error
+    if isinstance(key, Ed25519PublicKey) or (isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES):
+        return key
+    raise InputError(f"Cannot verify with the key {path}", expected=KINDS, found=type(key).__name__)
+
+
+def signature_of(content: bytes, key: PrivateKey) -> bytes:
+    """By Ed25519, or ECDSA with SHA-256."""
+    return bytes(key.sign(content) if isinstance(key, Ed25519PrivateKey) else key.sign(content, ECDSA(SHA256())))
+
+
+def is_signature(signature: bytes, content: bytes, key: PublicKey) -> bool:
+    """Whether a signature is of this content by the key's private one."""
+    try:
+        if isinstance(key, Ed25519PublicKey):
+            key.verify(signature, content)
+        else:
+            key.verify(signature, content, ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _check_is_private(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InputError(f"Cannot read the key {path}", found=error.strerror) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InputError(
+            f"Others may read the private key {path}",
+            expected="a file of its owner alone",
+            found=stat.filemode(mode),
+            remedy=f"chmod 600 {path}, and make another key if others could have read it",
+        )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MOST_BYTES)
+    except OSError as error:
+        raise InputError(f"Cannot read the key {path}", found=error.strerror) from error

@@ -1,0 +1,87 @@
+"""Who wrote a deployment: a signature of its checksums, by a plain key.
+
+Checksums show damage, and whoever changes a file can write them anew. A signature cannot be written without the private
+key. It is of checksums.sha256, in which every other file of the closed list stands exactly once, so that it is of the
+whole folder, and of one state of it: another version that serves is another signature. docs/serving.md says how
+`openssl` verifies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.records.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
+
+MOST_BYTES = 1000
+Sign = Callable[[Path], None]
+
+
+def is_signed(folder: Path) -> bool:
+    """Whether a deployment has a signature; not whose it is."""
+    return (folder / SIGNATURE_FILE).is_file()
+
+
+def signer(key: Path, password: Callable[[], str]) -> Sign:
+    """What signs a deployment's checksums, a function of its folder; the key is read now, before any work.
+
+    Raises:
+        InputError: see `assay.bench.deployment.checking.keys.private_key`.
+        NotInstalledError: the package 'cryptography' is missing.
+    """
+    used = _keys()
+    private = used.private_key(key, password)
+
+    def sign(folder: Path) -> None:
+        content = (folder / CHECKSUMS_FILE).read_bytes()
+        (folder / SIGNATURE_FILE).write_bytes(used.signature_of(content, private))
+
+    return sign
+
+
+def check_signature(folder: Path, key: Path) -> None:
+    """Whether a deployment's checksums are signed; `assay.bench.deployment.checking.check` holds its files against them.
+
+    Args:
+        key: a PEM file of the public key.
+
+    Raises:
+        ArtifactError: there is no signature, or it is by another key or of other checksums.
+        InputError: this is no public key.
+        NotInstalledError: the package 'cryptography' is missing.
+    """
+    used = _keys()
+    public = used.public_key(key)
+    if not is_signed(folder):
+        raise ArtifactError(
+            f"{folder} is not signed",
+            expected=f"{SIGNATURE_FILE}, made with the private key of {key}",
+            remedy="Ask who made it to sign it with `assay deploy --sign-with`; do not serve it as theirs",
+        )
+    path = folder / SIGNATURE_FILE
+    with path.open("rb") as stream:
+        signature = stream.read(MOST_BYTES)
+    if not used.is_signature(signature, (folder / CHECKSUMS_FILE).read_bytes(), public):
+        raise ArtifactError(
+            f"{path} does not sign these checksums",
+            expected=f"a signature made with the private key of {key}, after the last change of the folder",
+            found="one by another key, of another state of the folder, or none",
+            remedy="Do not serve it; ask who made it to sign what is there now",
+        )
+
+
+def _keys() -> ModuleType:
+    """
+    Raises:
+        NotInstalledError: the package 'cryptography' is missing.
+    """
+    try:
+        from assay.bench.deployment.checking import keys  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            needing("A signature", error),
+            remedy="Install it with: pip install 'onnx-assay[serve]'",
+        ) from error
+    return keys

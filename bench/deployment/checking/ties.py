@@ -1,0 +1,114 @@
+"""What a deployment keeps and cannot render again, held together: model, audit, measurement, answers and record.
+
+None of this shows who made it; it shows that the parts are of one deployment, and that its audit let it be deployed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from assay.bench.deployment import measured
+from assay.bench.deployment.answered import Answered, read_answered
+from assay.bench.deployment.answers import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
+from assay.bench.deployment.checking.contents import warm_up_paths
+from assay.bench.deployment.config import most_records, preferred_batches, warm_up_files
+from assay.bench.deployment.measured import MeasuredVersion
+from assay.bench.deployment.subject import audited_comparisons
+from assay.errors import ArtifactError, FailedError
+from assay.records.audit import ModelAudit, read_audit
+from assay.records.deployment import AUDIT_COPY, AUDITED, INPUTS_FILE, MEASURED_FILE, OUTPUTS_FILE, Deployment, Version
+from assay.texts import printable
+from assay.train.metrics import share
+
+
+def check_version(folder: Path, deployment: Deployment, version: Version) -> None:
+    """Hold one version's audit, measurement and answers against each other and the record.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or speaks of something else.
+    """
+    audited = folder / AUDITED / str(version.number)
+    known = measured.read(audited / MEASURED_FILE)
+    answered = read_answered(audited, deployment)
+    _check_audit(audited / AUDIT_COPY, deployment, version, known)
+    _check_answers(audited / OUTPUTS_FILE, deployment, version, answered)
+    if version.number == deployment.serving:
+        _check_settings(audited / MEASURED_FILE, deployment, known)
+        _check_first_record(folder, deployment, answered)
+
+
+def _check_audit(path: Path, deployment: Deployment, version: Version, known: MeasuredVersion) -> None:
+    """The audit names the file that this version came from, and lets it pass."""
+    cell = next((one for one in known.curve if one.name == version.cell), None)
+    if cell is None:
+        names = ", ".join(one.name for one in known.curve)
+        raise _other(path.with_name(MEASURED_FILE), "a measurement of the deployed cell", version.cell, names)
+    try:
+        model, _ = audited_comparisons(read_audit(path), cell)
+    except FailedError as error:
+        raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
+    named = model.models.get(f"onnx@{known.export.exporter}", "none")
+    expected = {version.audited_sha256} if version.audited_sha256 else set()
+    if deployment.unit == "record":  # whose file is served as it was audited
+        expected.add(version.model_sha256)
+    if expected - {named}:
+        raise _other(path, "the audit of the deployed file", ", ".join(sorted(expected)), named)
+    for name, most in _most_tolerated(deployment, version, model).items():
+        if not version.tolerances[name].value <= most:
+            found = f"{version.tolerances[name].value:.3g}"
+            raise _other(path, f"where the tolerance of '{printable(name)}' comes from", f"at most {most:.3g}", found)
+
+
+def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit) -> dict[str, float]:
+    """By output, what its tolerance cannot exceed: what the audit tolerates, twice, for the audited answers themselves
+    are so near. The policy for reduced precision has no such number; a probability is no further than 1 from another.
+    """
+    audited = {one.inputs: one.value for one in model.tolerances if not one.for_subject and not one.problem}
+    if deployment.unit == "record":
+        return {name: 2 * audited.get(name, 0.0) for name in version.tolerances}
+    if version.precision != "fp32":
+        return dict.fromkeys(version.tolerances, 1.0)
+    rounding = (len(deployment.classes) + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
+    return dict.fromkeys(version.tolerances, 2 * (audited.get("test", 0.0) / 2 + rounding))
+
+
+def _check_answers(path: Path, deployment: Deployment, version: Version, answered: Answered) -> None:
+    """The answers are as right as the record says."""
+    accuracy = None
+    index = next((one.name for one in deployment.outputs if one.index_of), None)
+    if answered.labels is not None and index is not None:
+        right = int((answered.outputs[index] == answered.labels).sum())
+        accuracy = share(right, len(answered.labels))
+    if accuracy != version.accuracy:
+        expected, found = (f"{one.value:.6g}" if one else "none" for one in (version.accuracy, accuracy))
+        raise _other(path, "the answers of the recorded accuracy", expected, found)
+
+
+def _check_settings(path: Path, deployment: Deployment, known: MeasuredVersion) -> None:
+    """Threads and batches are those that were measured."""
+    expected = (
+        known.threads,
+        preferred_batches(known.curve),
+        most_records(known.curve) * bool(deployment.most_records),
+    )
+    found = (deployment.threads, deployment.preferred_batches, deployment.most_records)
+    if expected != found:
+        raise _other(path, "the measurement that threads and batches come from", str(found), str(expected))
+
+
+def _check_first_record(folder: Path, deployment: Deployment, answered: Answered) -> None:
+    """What the server warms up with is the first audited record, where the deployment has those."""
+    if answered.inputs is None:
+        return
+    for name in warm_up_files(deployment):
+        path = folder / warm_up_paths(deployment)[name]
+        if path.read_bytes() != np.ascontiguousarray(answered.inputs[name][0]).tobytes():
+            raise _other(path, "the first audited record", INPUTS_FILE, "another")
+
+
+def _other(path: Path, what: str, expected: str, found: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is not {what}", expected=expected, found=found, remedy="Do not serve it; deploy again"
+    )

@@ -1,0 +1,85 @@
+"""The whole check of a deployment folder: its files, and that its models load, run and keep the contract."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from assay.bench.deployment.answered import read_answered
+from assay.bench.deployment.checking.check import check_files, check_paths, check_rendered
+from assay.bench.deployment.checking.contents import model_file, warm_up_paths
+from assay.bench.deployment.checking.signature import check_signature
+from assay.bench.deployment.checking.ties import check_version
+from assay.bench.machine.host import LOCAL
+from assay.boxed.boxing import Box
+from assay.errors import ArtifactError
+from assay.export.served.contract_check_job import CHECK_SERVED, CheckRequest, ModelToCheck
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
+from assay.records.deployment import AUDITED, Deployment, read_deployment
+
+LIMIT_SECONDS = 300
+
+
+def check_deployment(
+    folder: Path, signed_by: Path | None = None, *, trusted: bool = False, host: Starter = LOCAL
+) -> Deployment:
+    """Verify a deployment completely; see `assay.records.deployment` for what has to be there.
+
+    Args:
+        signed_by: the public key whose signature it has to have.
+        trusted: its models run outside of a box, see `assay.boxed.boxing.Box`.
+        host: where they run.
+
+    Raises:
+        ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
+            signed so.
+        InputError: this is no public key.
+        ExportFailedError: a model does not keep the contract, load or run.
+        NotInstalledError: tritonclient is missing.
+    """
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder {folder}", expected="one written by `assay deploy`")
+    check_paths(folder)
+    deployment = read_deployment(folder)
+    check_files(folder, deployment)
+    if signed_by:
+        check_signature(folder, signed_by)
+    for version in deployment.versions:
+        read_answered(folder / AUDITED / str(version.number), deployment)
+    _check_models(folder, deployment, host, trusted=trusted)
+    for version in deployment.versions:
+        check_version(folder, deployment, version)
+    check_rendered(folder, deployment)
+    return deployment
+
+
+def _check_models(folder: Path, deployment: Deployment, host: Starter, *, trusted: bool) -> None:
+    """Every version loads, answers the warm-up, and answers what was audited as it did, where the deployment has that.
+
+    In a process of its own.
+    """
+    models = [
+        ModelToCheck(
+            path=folder / model_file(deployment, version.number),
+            audited=folder / AUDITED / str(version.number) if deployment.unit == "record" else None,
+            allowed=deployment.allowed(version),
+        )
+        for version in deployment.versions
+    ]
+    request = CheckRequest(
+        models=models,
+        inputs=deployment.inputs,
+        outputs=deployment.outputs,
+        record={name: folder / file for name, file in warm_up_paths(deployment).items()},
+        most_records=deployment.most_records,
+    )
+    with tempfile.TemporaryDirectory(prefix="assay-check-") as text:
+        run_job(
+            CHECK_SERVED,
+            request,
+            Path(text) / "check.log",
+            limit_seconds=LIMIT_SECONDS,
+            box=Box(trusted=trusted),
+            host=host,
+        )

@@ -1,0 +1,250 @@
+"""`assay deploy`: from an audited cell to a folder that a stock Triton serves, and back to an older version.
+
+A deployment is written whole or not at all (`assay.bench.deployment.folder`). A second one into the same folder adds a
+version and serves it; the older ones stay, so that going back is one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from assay.bench.deployment import measured
+from assay.bench.deployment.checking.check import check_files, check_paths, check_rendered
+from assay.bench.deployment.checking.contents import warm_up_paths
+from assay.bench.deployment.checking.signature import Sign
+from assay.bench.deployment.config import WARM_UP, files_by_input, most_records, preferred_batches, warm_up_files
+from assay.bench.deployment.folder import write_whole
+from assay.bench.deployment.of_study import study_subject
+from assay.bench.deployment.of_user import user_subject
+from assay.bench.deployment.render import render
+from assay.bench.deployment.subject import Built, Study, Subject, audited_comparisons, is_users
+from assay.bench.words.progress import Narrator
+from assay.errors import InputError
+from assay.export.served import contract_job
+from assay.records.audit import AUDIT_FILE
+from assay.records.deployment import (
+    AUDIT_COPY,
+    AUDITED,
+    DEPLOYMENT_FILE,
+    INPUTS_FILE,
+    MEASURED_FILE,
+    MODEL_FILE,
+    MODELS,
+    OUTPUTS_FILE,
+    RENDERING,
+    TRUE_LABELS_FILE,
+    Deployment,
+    Version,
+    read_deployment,
+)
+from assay.store import file_sha256
+
+
+def subject_of(study: Study, cell: str) -> Subject:
+    """What is to be deployed, verified; the one place that knows a study from a user's model.
+
+    Raises:
+        InputError, FailedError, ArtifactError: see `study_subject` and `user_subject`.
+    """
+    return user_subject(study, cell) if is_users(study.results) else study_subject(study, cell)
+
+
+def write_deployment(
+    study: Study,
+    cell: str,
+    out: Path,
+    narrator: Narrator,
+    *,
+    instances: int = 1,
+    sign: Sign | None = None,
+) -> Deployment:
+    """Deploy one cell: as version 1 of a new folder, or as the next version of one that is there.
+
+    Args:
+        cell: its name.
+        out: the deployment folder.
+        instances: of the model, that the server holds.
+        sign: signs the checksums of the folder that it is given; without it a signature that was there goes.
+
+    Raises:
+        InputError: no such cell, one that cannot be served, or a folder that is no deployment or cannot be written.
+        FailedError: it is not valid, not audited, did not pass, or the served graph's answers are wrong.
+        ArtifactError: a file is missing, damaged, or not the one that was audited.
+    """
+    subject = subject_of(study, cell)
+    before = _before(out, subject)
+    with tempfile.TemporaryDirectory(prefix="assay-deploy-") as text:
+        built = subject.build(Path(text), narrator)
+        number = max((one.number for one in before.versions), default=0) + 1 if before else 1
+        version = _version(study, subject, built, number)
+        deployment = _deployment(subject, [*(before.versions if before else ()), version], instances)
+
+        def fill(folder: Path) -> None:
+            _add_files(folder, deployment, subject, built, study)
+            render(folder, deployment)
+
+        write_whole(out, fill, sign)
+    return deployment
+
+
+def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Deployment:
+    """Serve an older version again: the one before the present one, or the one of a number.
+
+    Raises:
+        ArtifactError: the folder is no deployment, is damaged, or has no such version.
+        InputError: there is nothing to go back to, or the folder cannot be written.
+    """
+    deployment = _read(out)
+    older = [version.number for version in deployment.versions if version.number < deployment.serving]
+    if to is None and not older:
+        raise InputError(
+            f"{out} has nothing to go back to",
+            expected=f"a version before {deployment.serving}",
+            found=", ".join(str(version.number) for version in deployment.versions),
+        )
+    version = deployment.version(max(older) if to is None else to)
+    settings = measured.read(out / AUDITED / str(version.number) / MEASURED_FILE)
+    changed = _in_present_form(out, deployment).model_copy(
+        update={
+            "serving": version.number,
+            "threads": settings.threads,
+            "most_records": most_records(settings.curve) if deployment.most_records else 0,
+            "preferred_batches": preferred_batches(settings.curve),
+        }
+    )
+    write_whole(out, lambda folder: render(folder, changed), sign)
+    return changed
+
+
+def render_again(out: Path, sign: Sign | None = None) -> Deployment:
+    """Write what follows from a deployment's record in its present form, as after an update of Assay, and sign it.
+
+    Raises:
+        ArtifactError: the folder is no deployment or is damaged.
+        InputError: it cannot be written.
+    """
+    changed = _in_present_form(out, _read(out))
+    write_whole(out, lambda folder: render(folder, changed), sign)
+    return changed
+
+
+def _read(out: Path) -> Deployment:
+    """A deployment that is there, its files as they were written.
+
+    Raises:
+        ArtifactError: the folder is no deployment or is damaged.
+    """
+    check_paths(out)
+    found = read_deployment(out)
+    check_files(out, found)
+    check_rendered(out, found)
+    return found
+
+
+def _in_present_form(out: Path, deployment: Deployment) -> Deployment:
+    """The record as this Assay writes it, with what an older one did not say."""
+    return deployment.model_copy(update={"rendering": RENDERING, "warm_up": _warm_up_sums(out, deployment)})
+
+
+def _warm_up_sums(folder: Path, deployment: Deployment) -> dict[str, str]:
+    paths = [folder / name for name in warm_up_paths(deployment).values()]
+    return {path.name: file_sha256(path) for path in paths}
+
+
+def _before(out: Path, subject: Subject) -> Deployment | None:
+    """The deployment that is there, None where the folder is new or empty.
+
+    Raises:
+        InputError: the folder holds something else, or the deployment of another model.
+        ArtifactError: it is damaged.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / DEPLOYMENT_FILE).is_file():
+        raise InputError(
+            f"{out} is not empty and not a deployment", expected="a new folder, or one written by `assay deploy`"
+        )
+    before = _read(out)
+    expected, found = (_contract(one) for one in (subject, before))
+    if expected != found:
+        raise InputError(
+            f"{out} has the deployment of another model",
+            expected=expected,
+            found=found,
+            remedy="Deploy into another folder",
+        )
+    return before
+
+
+def _contract(one: Subject | Deployment) -> str:
+    """What all versions of a deployment have in common, in words."""
+    inputs, outputs = (
+        ", ".join(f"{tensor.name} {tensor.datatype} {tensor.shape}" for tensor in tensors)
+        for tensors in (one.inputs, one.outputs)
+    )
+    batch = "any number of" if one.most_records else "one of"
+    classes = f", classes {', '.join(one.classes)}" if one.classes else ""
+    return f"{one.name}, {batch} {inputs} -> {outputs}{classes}"
+
+
+def _version(study: Study, subject: Subject, built: Built, number: int) -> Version:
+    model, _ = audited_comparisons(study.audit, subject.cell)
+    return Version(
+        number=number,
+        cell=subject.cell.name,
+        precision=subject.precision,
+        model_sha256=file_sha256(built.folder / contract_job.MODEL_FILE),
+        audited_sha256=model.models[f"onnx@{subject.export.exporter}"],
+        weights=subject.cell.weights,
+        accuracy=built.accuracy,
+        tolerances=built.tolerances,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _deployment(subject: Subject, versions: Sequence[Version], instances: int) -> Deployment:
+    return Deployment(
+        name=subject.name,
+        serving=versions[-1].number,
+        versions=list(versions),
+        unit=subject.unit,
+        inputs=subject.inputs,
+        outputs=subject.outputs,
+        classes=subject.classes,
+        threads=subject.cell.threads,
+        instances=instances,
+        most_records=subject.most_records,
+        preferred_batches=preferred_batches(subject.curve),
+        data=subject.data,
+        rendering=RENDERING,
+        warm_up={
+            file: hashlib.sha256(subject.warm_up[name].tobytes()).hexdigest()
+            for name, file in files_by_input(subject.unit, subject.inputs).items()
+        },
+    )
+
+
+def _add_files(folder: Path, deployment: Deployment, subject: Subject, built: Built, study: Study) -> None:
+    """What a new version brings: its model, what it answered, its audit and measurement, and a record to warm up."""
+    number = str(deployment.serving)
+    repository = folder / MODELS / deployment.name
+    audited = folder / AUDITED / number
+    for place in (repository / number, repository / WARM_UP, audited):
+        place.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(built.folder / contract_job.MODEL_FILE, repository / number / MODEL_FILE)
+    shutil.copyfile(built.folder / contract_job.OUTPUTS_FILE, audited / OUTPUTS_FILE)
+    shutil.copyfile(study.folder / AUDIT_FILE, audited / AUDIT_COPY)
+    if subject.inputs_kept is not None:
+        np.save(audited / INPUTS_FILE, subject.inputs_kept)
+    if subject.labels is not None:
+        np.save(audited / TRUE_LABELS_FILE, subject.labels)
+    measured.write(audited / MEASURED_FILE, subject)
+    for name, file in warm_up_files(deployment).items():
+        (repository / WARM_UP / file).write_bytes(subject.warm_up[name].tobytes())

@@ -1,0 +1,1 @@
+"""Why a time is what it is: layers, factors, the roofline. Pure functions."""

@@ -1,0 +1,1 @@
+"""Whether times may be believed, and what follows from them: cells, ratios, verdicts. Pure functions."""

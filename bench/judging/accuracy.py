@@ -1,0 +1,133 @@
+"""How many test images a cell has right, on as many of them as can be known: one accuracy, on one set of images.
+
+An audit gives each subject's own outputs: what computes in fp32 on a sample of the test split where images are large,
+what computes in less on all of it. Accuracies of different images cannot be compared. But the classes of an fp32
+subject on the other images are known: its logits agreed with the reference to within a tolerance, so that it has the
+reference's class wherever the reference's two best logits are further apart than both together can be off. The images
+where they are not are counted one by one as right and as wrong, and widen the interval. Pure functions.
+
+Older audits did not keep those margins. Where they have something of reduced precision on
+the whole split, that stands in: its errors are many times as large, so that an image on the edge changes its class
+about every second time, and few changes mean few such images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import bdtr
+
+from assay.bench.auditing.runs import TEST, WHOLE
+from assay.bench.deployment.subject import audited_comparisons
+from assay.errors import FailedError
+from assay.records.audit import Audit, Comparison, ModelAudit
+from assay.records.base import Interval
+from assay.records.results import Cell
+from assay.train.metrics import share
+
+LOGITS_THAT_MAY_BE_OFF = 4
+"""Two of the subject and two of the reference on the whole split, which is in fp32: each by a tolerance at most."""
+SHARE_THAT_FLIPS = 1 / 3
+"""Of images on the edge, under errors many times as large as their margins: a half; less is taken, to be safe."""
+MANY_TIMES = 10
+DOUBT = 0.05
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What is known of one cell's accuracy.
+
+    Attributes:
+        interval: the share of images right (Wilson 1927), images that are open counted both ways.
+        images: how many it is of, the first so many in the order in which audits draw them.
+        open: images whose class is not proven.
+        inferred: it is the reference's on the images that the cell's own outputs were not computed of.
+    """
+
+    interval: Interval
+    images: int
+    open: int = 0
+    inferred: bool = False
+
+
+def accuracy_of_cell(audit: Audit, cell: Cell) -> Accuracy:
+    """
+    Raises:
+        FailedError: the cell was not audited, did not pass, or its audit has no accuracy.
+    """
+    model, comparisons = audited_comparisons(audit, cell)
+    return accuracy_of(model, comparisons)
+
+
+def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accuracy:
+    """The accuracy of a subject that passed, from all that an audit compared of it.
+
+    Raises:
+        FailedError: the audit has none.
+    """
+    own = _own(comparisons)
+    if own is None:
+        raise FailedError("the audit has no accuracy of it")
+    whole = _reference_on_whole(model)
+    if whole is None or own.images >= whole[0]:
+        return own
+    on_edge = _open(model, comparisons)
+    return own if on_edge is None else _inferred(*whole, *on_edge)
+
+
+def _own(comparisons: Sequence[Comparison]) -> Accuracy | None:
+    """Of a subject's own outputs, on the most images."""
+    found = [one.measured.accuracy for one in comparisons if one.inputs in {TEST, WHOLE} and one.measured]
+    best = max((one for one in found if one), key=lambda one: one.images, default=None)
+    return Accuracy(share(round(best.candidate * best.images), best.images), best.images) if best else None
+
+
+def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
+    """The images of the whole split, and how many the reference has right."""
+    if model.split:
+        return model.split.images, model.split.right
+    for one in model.comparisons:
+        if one.inputs == WHOLE and one.measured and one.measured.accuracy:
+            known = one.measured.accuracy
+            return known.images, round(known.reference * known.images)
+    return None
+
+
+def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, int, int] | None:
+    """Of the images that may have another class than the reference's, those that may be lost and gained, and all.
+
+    None where it cannot be said: the subject is not judged by rounding, or nobody knows the margins.
+    """
+    if not comparisons or any(one.precision != "fp32" or not one.passed for one in comparisons):
+        return None
+    tolerances = [one.tolerance for one in comparisons if one.inputs == TEST]
+    if not tolerances:
+        return None
+    edge = LOGITS_THAT_MAY_BE_OFF * max(tolerances)
+    if model.split is None:
+        return _open_by_flips(model, edge)
+    if model.split.narrow and model.split.narrow[-1].margin <= edge:
+        return None  # there may be more of them than the audit lists
+    narrow = [one for one in model.split.narrow if one.margin <= edge]
+    right = sum(one.reference_class == one.label for one in narrow)
+    return right, len(narrow) - right, len(narrow)
+
+
+def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | None:
+    """The same where margins are not known: at most so many images on the edge, with 95 % confidence."""
+    found = [one.measured for one in model.comparisons if one.inputs == WHOLE and one.measured]
+    found = [one for one in found if one.max_absolute >= MANY_TIMES * edge and len(one.flips) == one.flip_count]
+    if not found:
+        return None
+    seen = min(sum(flip.reference_margin <= edge for flip in one.flips) for one in found)
+    most = seen
+    while bdtr(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
+        most += 1
+    return most, most, most
+
+
+def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> Accuracy:
+    fewest, most = share(max(right - lost, 0), images), share(min(right + gained, images), images)
+    interval = Interval(value=right / images, low=fewest.low, high=most.high)
+    return Accuracy(interval, images, on_edge, inferred=True)

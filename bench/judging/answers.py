@@ -1,0 +1,62 @@
+"""Whether a run answers what it was asked: exit code 0 means that it does. Pure functions."""
+
+from __future__ import annotations
+
+from assay.bench.judging.validity import is_too_short
+from assay.bench.report.evidence import agreement_fails, is_timed
+from assay.bench.statistics.stats import TOO_FEW
+from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT
+from assay.bench.words.verdict import verdicts
+from assay.records.results import Cell, Results
+from assay.registry import FRAMEWORKS
+
+NO_ANSWER = {"missing", "invalid"}
+"""Outcomes of a group that leave the question of what is faster open."""
+
+
+def unanswered(results: Results) -> list[str]:
+    """Why nothing that was asked is answered, with what to do about it; nothing where some group has its answer.
+
+    Native and ONNX are held against each other, or, where one side alone was asked for, a valid time of it is enough.
+    Calls that are too short to be ranked are an answer too: they were timed, and no other run would rank them.
+    """
+    cells = [cell for cell in results.cells if cell.framework]
+    if _is_answered(results, cells):
+        return []
+    return [_why(cells)]
+
+
+def _is_answered(results: Results, cells: list[Cell]) -> bool:
+    if any(verdict.outcome not in NO_ANSWER for verdict in verdicts(results)):
+        return True
+    sides = [[cell for cell in cells if (cell.framework in FRAMEWORKS) == native] for native in (True, False)]
+    asked = [side for side in sides if side]
+    known = [any(is_believed(cell, results) or _is_known(cell, results) for cell in side) for side in asked]
+    short = any(_is_known(cell, results) for cell in cells)
+    return bool(asked) and all(known) and (len(asked) == 1 or short)
+
+
+def _is_known(cell: Cell, results: Results) -> bool:
+    """Whether a cell's time is known, and its calls are merely too short to be ranked."""
+    return is_timed(cell) and is_too_short(cell) and not agreement_fails(cell, results)
+
+
+def is_believed(cell: Cell, results: Results) -> bool:
+    """Whether a cell has a time that may be compared."""
+    return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
+
+
+def _why(cells: list[Cell]) -> str:
+    timed = [cell for cell in cells if is_timed(cell)]
+    invalid = [cell for cell in timed if cell.invalid]
+    if invalid and all(reason.startswith(TOO_FEW) for cell in invalid for reason in cell.invalid):
+        return "nothing is compared, since too few processes were timed: allow it more minutes, or fewer runtimes"
+    if invalid:
+        share = "no" if len(invalid) == len(timed) else "not every"
+        advice = "run it again on a quiet machine, which times anew what is INVALID"
+        return f"nothing is compared, since {share} time is VALID: {advice}"
+    if timed:
+        return "nothing is compared, since no pair of native and ONNX has both times and numbers that may be used"
+    if any(cell.reason in (BUDGET_SPENT, MINUTES_SPENT) for cell in cells):
+        return "nothing could be timed: allow it more minutes, or fewer runtimes"
+    return "nothing could be timed: every cell says why in the report"

@@ -1,0 +1,67 @@
+"""Results as their audit leaves them: what failed it does not agree, and is not ranked. Pure functions.
+
+Timing comes before the audit, and checks fewer images: a cell may agree on the calls that were timed and fail on the
+whole test split. `results.json` stays as it was measured. What is said of it, in the report and on the terminal, is
+said of the results that this module gives.
+"""
+
+from __future__ import annotations
+
+from assay.records.audit import Audit
+from assay.records.results import Agreement, Cell, Comparison, Results
+from assay.records.stale import Stale, is_of, stale_parts
+
+
+def judged(results: Results, audit: Audit | None) -> Results:
+    """The same results, where an audit of exactly what was timed failed a cell with an agreement that says so.
+
+    Such a cell loses its place among the ratios of its group, as one whose timed outputs do not agree has none. Where
+    it is one of the two that are compared it stays, and the comparison is worth nothing.
+    """
+    failed = failures(results, audit) if audit else {}
+    if not failed:
+        return results
+    cells = [_failed(cell, failed[cell.name]) if cell.name in failed else cell for cell in results.cells]
+    wrong = [cell for cell in results.cells if cell.name in failed]
+    comparisons = [_without(one, wrong) for one in results.comparisons]
+    return results.model_copy(update={"cells": cells, "comparisons": comparisons})
+
+
+def failures(results: Results, audit: Audit) -> dict[str, str]:
+    """By name of a cell that did not pass its audit, the first reason; what is out of date says nothing."""
+    stale = stale_parts(audit, results)
+    found = {}
+    for cell in results.cells:
+        model = next((one for one in audit.models if is_of(cell, one)), None)
+        if model is None or stale.get(model.name, Stale()).reason(cell.exporter):
+            continue
+        if reasons := model.failures_of(cell.label, strict_nan=audit.strict_nan):
+            found[cell.name] = reasons[0]
+    return found
+
+
+def _failed(cell: Cell, reason: str) -> Cell:
+    """With an agreement that failed; where the cell had one, its numbers are kept."""
+    said = f"its audit: {reason}"
+    known = cell.agreement or Agreement(
+        subject=cell.name, images=0, max_absolute=-1, max_relative=-1, tolerance=0, derivation="", top1_flips=0,
+        passed=False,
+    )  # fmt: skip
+    if not known.passed and known.reason:
+        said = f"{known.reason}; {said}"
+    return cell.model_copy(update={"agreement": known.model_copy(update={"passed": False, "reason": said})})
+
+
+def _without(comparison: Comparison, wrong: list[Cell]) -> Comparison:
+    """Without the ratios of what is wrong, except those of the two that are compared."""
+    compared = {comparison.native, comparison.onnx}
+    place = (comparison.architecture, comparison.size, comparison.batch, comparison.threads)
+    labels = {one.label for one in wrong if (one.architecture, one.size, one.batch, one.threads) == place} - compared
+    if not labels:
+        return comparison
+    return comparison.model_copy(
+        update={
+            "ratios": {label: ratio for label, ratio in comparison.ratios.items() if label not in labels},
+            "verdicts": {label: one for label, one in comparison.verdicts.items() if label not in labels},
+        }
+    )

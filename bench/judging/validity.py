@@ -1,0 +1,214 @@
+"""Whether a cell's times may be believed: VALID, or INVALID with every reason. Pure functions.
+
+A number that fails is shown and never ranked, as in MLPerf LoadGen. Each limit says below where it comes from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars
+
+from assay.bench.judging.summary import CellSamples, group_key
+from assay.bench.statistics import modes
+from assay.bench.statistics.stats import TOO_FEW, Samples, block_medians
+from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
+from assay.bench.statistics.steadiness import Steadiness as Found
+from assay.bench.timing.schedule import Measured
+from assay.records.results import Agreement, Cell, Steadiness
+from assay.runtimes.rulers import NULL
+
+TOO_SHORT = "harness floor"
+"""The beginning of a reason that no quieter machine would mend, but a larger batch."""
+
+LEAST_PROCESSES = 2
+"""One process says nothing about how processes differ."""
+
+LEAST_CALLS = 8
+"""With fewer, not even the median's interval is inside the sample (a sign interval of 99 % needs eight)."""
+
+MOST_STOLEN = 0.02
+"""The margin within which runtimes count as the same: more than that stolen, and theft alone could decide."""
+
+MOST_SWITCHES_PER_SECOND = 100.0
+LEAST_KEPT = 0.95
+"""A switch costs a few microseconds and a share of the caches: at this rate about 1 % of the time. A runtime that hands
+work from one of its threads to another switches as often by itself, but the processor stays with it: switches are held
+against a cell only where its processor time, for each thread asked for, is below this share of the wall time."""
+
+MOST_FLOOR = 0.01
+PROCESSOR_SLACK = 0.1
+"""Share of the threads asked for by which processor time over wall time may miss them, above."""
+
+LEAST_BUSY = 0.75
+"""Below this share of one thread a runtime on the CPU was waiting for something that is not its work."""
+
+
+def judged(cells: Sequence[Cell], measured: Measured, timed: Mapping[str, Agreement]) -> list[Cell]:
+    """The cells with what happened while they were timed, and with the reasons why they are not valid.
+
+    Args:
+        timed: by cell name, how the outputs of timed calls agree with the reference.
+    """
+    samples = measured.by_cell
+    bursts = {str(cell): part for (cell,), part in measured.bursts.group_by("cell")}
+    floors = {group_key(cell): cell for cell in cells if cell.runtime == NULL.name and cell.status == "ok"}
+    return [
+        _judge(cell, samples, bursts[cell.name], floors.get(group_key(cell)), timed.get(cell.name))
+        if cell.status == "ok"
+        else cell
+        for cell in cells
+    ]
+
+
+def _judge(
+    cell: Cell, samples: CellSamples, bursts: polars.DataFrame, floor: Cell | None, timed: Agreement | None
+) -> Cell:
+    seen = steadiness_of(cell, samples[cell.name]["host"], bursts, floor)
+    use = _total(bursts, "processor_ns") / _total(bursts, "wall_ns")
+    cell = cell.model_copy(update={"steadiness": seen, "processor_use": use, "timed_agreement": timed})
+    return cell.model_copy(update={"invalid": reasons(cell)})
+
+
+def steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Cell | None) -> Steadiness:
+    """What happened while a cell was timed."""
+    found = steadiness(host)
+    wall_seconds = _total(bursts, "wall_ns") / 1e9
+    return Steadiness(
+        drift=found.drift,
+        drift_p_value=found.drift_p_value,
+        autocorrelation=None if math.isnan(found.call_autocorrelation) else found.call_autocorrelation,
+        involuntary_switches_per_second=_total(bursts, "involuntary_switches") / wall_seconds,
+        stolen_share=_total(bursts, "stolen_seconds") / wall_seconds if _shown(bursts, "stolen_seconds") else None,
+        throttle_events=int(_total(bursts, "throttle_events")) if _shown(bursts, "throttle_events") else None,
+        floor_share=_floor_share(cell, floor),
+        kinds=modes.in_words(kinds) if (kinds := modes.two_kinds(process_medians(host))) else "",
+        not_testable=_not_testable(host, found),
+    )
+
+
+def _not_testable(host: Samples, found: Found) -> list[str]:
+    """The rules that so few blocks or processes do not allow to find anything."""
+    processes, blocks = len(np.unique(host.process)), len(block_medians(host))
+    told = []
+    if not found.drift_testable:
+        told.append(f"drift: {blocks} blocks in {processes} process(es) cannot show one beyond doubt")
+    if processes < modes.LEAST_PROCESSES:
+        chance = modes.missed(processes)
+        told.append(
+            f"two kinds of processes: {processes} cannot show them, and miss one that {modes.RARE_KIND:.0%} of "
+            f"processes are of with a chance of {chance:.0%}"
+        )
+    return told
+
+
+def _total(bursts: polars.DataFrame, column: str) -> float:
+    return float(bursts[column].to_numpy().sum())
+
+
+def _shown(bursts: polars.DataFrame, column: str) -> bool:
+    """Whether the system showed this for every burst."""
+    return bursts[column].null_count() == 0
+
+
+def _floor_share(cell: Cell, floor: Cell | None) -> float | None:
+    if floor is None or floor.host is None or cell.host is None or not cell.framework:
+        return None
+    return floor.host.median_ms.value / cell.host.median_ms.value
+
+
+def reasons(cell: Cell) -> list[str]:
+    """Why the cell's times are not to be believed; none when they are. The ruler's own zero is not judged."""
+    if not cell.framework:
+        return []
+    return [
+        *_too_few(cell),
+        *_disturbed(cell),
+        *_wrong_processor_use(cell),
+        *_not_as_asked(cell),
+        *_wrong_outputs(cell),
+    ]
+
+
+def is_too_short(cell: Cell) -> bool:
+    """Whether nothing but the length of its calls is against a cell: the harness itself takes too much of them."""
+    return bool(cell.invalid) and all(reason.startswith(TOO_SHORT) for reason in cell.invalid)
+
+
+def times_may_change(cell: Cell) -> bool:
+    """Whether the cell is INVALID for a reason that another timing may not find.
+
+    Outputs that are wrong stay so, and to processes that are too few others are added; those it has are as good as any.
+    """
+    lasting = {*_not_as_asked(cell), *_wrong_outputs(cell), *_too_few_processes(cell)}
+    return any(reason not in lasting for reason in cell.invalid)
+
+
+def to_time_again(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of which that is so."""
+    return [cell for cell in cells if times_may_change(cell)]
+
+
+def _too_few_processes(cell: Cell) -> list[str]:
+    host = cell.host
+    assert host is not None, "only timed cells are judged"
+    if host.processes >= LEAST_PROCESSES:
+        return []
+    return [f"{TOO_FEW} processes: {host.processes}, at least {LEAST_PROCESSES} are needed"]
+
+
+def _too_few(cell: Cell) -> list[str]:
+    found = _too_few_processes(cell)
+    if cell.host and cell.host.samples < LEAST_CALLS:
+        found.append(f"{TOO_FEW} calls: {cell.host.samples}, at least {LEAST_CALLS} are needed")
+    return found
+
+
+def _disturbed(cell: Cell) -> list[str]:
+    seen = cell.steadiness or Steadiness()
+    found = []
+    if is_drift(seen.drift or 0, seen.drift_p_value or 0):
+        found.append(f"drift: {seen.drift:+.1%} over the blocks of a process, at most {DRIFT_LARGEST:.0%} is tolerated")
+    if (seen.stolen_share or 0) > MOST_STOLEN:
+        found.append(f"stolen processor time: {seen.stolen_share:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
+    if seen.throttle_events:
+        found.append(f"throttled processor: {seen.throttle_events} events while it was timed")
+    lost = 1 - (cell.processor_use or 0.0) / cell.threads
+    if (seen.involuntary_switches_per_second or 0) > MOST_SWITCHES_PER_SECOND and lost > 1 - LEAST_KEPT:
+        found.append(
+            f"involuntary context switches: {seen.involuntary_switches_per_second:.0f} a second and {lost:.1%} of the "
+            f"processor lost, at most {MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
+        )
+    if (seen.floor_share or 0) > MOST_FLOOR:
+        found.append(f"{TOO_SHORT}: {seen.floor_share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated")
+    return found
+
+
+def _wrong_processor_use(cell: Cell) -> list[str]:
+    use = cell.processor_use or 0.0
+    most = cell.threads * (1 + PROCESSOR_SLACK)
+    if use > most:
+        return [f"processor time over wall time: {use:.2f}, more than the {cell.threads} threads asked for"]
+    if cell.device_kind == "cpu" and use < LEAST_BUSY:
+        return [f"processor time over wall time: {use:.2f}, less than one thread's; it was waiting"]
+    return []
+
+
+def _not_as_asked(cell: Cell) -> list[str]:
+    """Times of another device or another arithmetic than was asked for answer another question."""
+    found = []
+    if cell.asked_device and cell.device_kind != cell.asked_device:
+        found.append(f"ran on {cell.device_kind}: {cell.asked_device} was asked for")
+    computed = cell.computed_in or cell.precision
+    if cell.asked_precision and computed and computed != cell.asked_precision:
+        found.append(f"computed in {computed}: {cell.asked_precision} was asked for")
+    return found
+
+
+def _wrong_outputs(cell: Cell) -> list[str]:
+    timed = cell.timed_agreement
+    if timed is None:
+        return ["the outputs of its timed calls were not compared"]
+    return [] if timed.passed else [f"wrong outputs in timed calls: {timed.reason}"]

@@ -1,0 +1,253 @@
+"""The machine and the software on it: what a measurement was taken with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from pydantic import JsonValue
+
+from assay.bench.machine.disturbance import busy_seconds, stolen_seconds
+from assay.bench.machine.fingerprint import fingerprint, parse_cpuinfo
+from assay.errors import AssayError, DiskError, InputError
+from assay.infer.probe import FRAMEWORK, FrameworkRequest
+from assay.infer.server.ports import is_on_loopback
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
+from assay.registry import RUNTIMES
+
+PROBE_SECONDS = 120
+TELLING_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
+    "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "MALLOC_CONF", "GRPC_EXPERIMENTS",
+)  # fmt: skip
+FREQUENCY = "/sys/devices/system/cpu/cpu0/cpufreq"
+NOT_SHOWN = "not shown"
+MOST_LOAD, MOST_STOLEN = 0.5, 0.01
+RECORDED_PACKAGES = (
+    "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
+    "onnxruntime-gpu", "onnxscript", "tf2onnx", "jax2onnx", "openvino", "numpy", "scipy", "medmnist",
+    "tritonclient", "grpcio",
+)  # fmt: skip
+
+
+def environment() -> dict[str, JsonValue]:
+    """Processor and what steers its speed, memory, load, operating system, interpreter and package versions."""
+    return {
+        "processor": fingerprint().name,
+        "fingerprint": fingerprint().model_dump(mode="json"),
+        "features": list(fingerprint().features),
+        "cores": os.cpu_count() or 1,
+        "usable_cores": len(usable_cores()),
+        "threads_per_core": threads_per_core(),
+        "frequency_governor": _read(f"{FREQUENCY}/scaling_governor") or NOT_SHOWN,
+        "frequency_mhz": dict(frequency_mhz()),
+        "turbo": turbo(),
+        "virtualisation": virtualisation(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_1_minute": round(psutil.getloadavg()[0], 2),
+        "stolen_share_since_start": stolen_share(),
+        "gpus": list(gpus()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "packages": dict(package_versions()),
+        "variables": dict(telling_variables()),
+    }
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Numbers of the cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
+    """
+    Raises:
+        InputError: this problem, when so many cores are more than this process may use.
+    """
+    most = len(cores)
+    if wanted > most:
+        raise InputError(problem, expected=f"at most {most}", found=str(wanted))
+
+
+def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
+    """Numbers of the cores that a program may use which listens on this machine's loopback.
+
+    Args:
+        address: HOST:PORT.
+        program: its name.
+
+    Returns:
+        None where that cannot be seen: it runs on another machine or in a container, or is not this program.
+    """
+    if not is_on_loopback(address) or not hasattr(os, "sched_getaffinity"):
+        return None
+    port = int(address.rpartition(":")[2])
+    with contextlib.suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+            found = _of_this_name(psutil.Process(one.pid), program) if here and one.pid else None
+            if found is not None:
+                return tuple(sorted(os.sched_getaffinity(found.pid)))
+    return None
+
+
+def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | None:
+    """Who of this name works behind a port: who listens, or where that is a filter, one beside or below it."""
+    parent = listening.parent()
+    near = [listening, *listening.children(), *(parent.children() if parent else [])]
+    return next((one for one in near if one.name() == program), None)
+
+
+def threads_per_core() -> int | str:
+    """Hardware threads that share a physical core, as far as the system shows it; 1 without SMT."""
+    siblings = _read("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+    return len(cores_in(siblings)) if siblings else NOT_SHOWN
+
+
+def cores_in(text: str) -> list[int]:
+    """The numbers in Linux's notation for sets of cores, "0-2,5"."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def frequency_mhz() -> dict[str, float]:
+    """Present, least and most frequency of the first core, of those that are shown."""
+    files = {"now": "scaling_cur_freq", "least": "scaling_min_freq", "most": "scaling_max_freq"}
+    shown = {name: _read(f"{FREQUENCY}/{file}") for name, file in files.items()}
+    found = {name: int(text) / 1000 for name, text in shown.items() if text.isdigit()}
+    processors = parse_cpuinfo(_read("/proc/cpuinfo"))
+    present = processors[0].get("cpu MHz") if processors else None
+    return found or ({"now": float(present)} if present else {})
+
+
+def turbo() -> str:
+    """Whether the processor may go above its nominal frequency."""
+    intel = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
+    boost = _read("/sys/devices/system/cpu/cpufreq/boost")
+    return {"0": "on", "1": "off"}.get(intel) or {"1": "on", "0": "off"}.get(boost) or NOT_SHOWN
+
+
+def virtualisation() -> str:
+    """ "none seen", or the hypervisor and the container that are seen, as far as they tell who they are."""
+    seen = [fingerprint().hypervisor] if fingerprint().hypervisor else []
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        seen.append("container")
+    return ", ".join(seen) or "none seen"
+
+
+def stolen_share() -> float | str:
+    """Share of the processor time wanted since the machine started that a hypervisor gave to others."""
+    cores = usable_cores()
+    stolen, busy = stolen_seconds(cores), busy_seconds(cores)
+    if stolen is None or busy is None:
+        return NOT_SHOWN
+    return round(stolen / max(stolen + busy, 1e-9), 4)
+
+
+def telling_variables() -> dict[str, str]:
+    """Environment variables that change how libraries compute, of those that are set."""
+    return {name: os.environ[name] for name in TELLING_VARIABLES if name in os.environ}
+
+
+def advice(facts: Mapping[str, JsonValue]) -> list[str]:
+    """What to change for a quieter machine, one sentence each, from the facts of `environment`; pure."""
+    found = []
+    governor = facts.get("frequency_governor")
+    if governor not in (None, NOT_SHOWN, "performance"):
+        found.append(
+            f"The frequency governor is '{governor}': set 'performance' (sudo cpupower frequency-set -g performance)."
+        )
+    if facts.get("turbo") == "on":
+        found.append("Turbo is on, so that speed depends on heat and on the other cores: turn it off for comparisons.")
+    load, cores = facts.get("load_1_minute"), facts.get("cores")
+    if isinstance(load, int | float) and isinstance(cores, int) and load > MOST_LOAD * cores:
+        found.append(f"The load is {load:g} on {cores} cores: stop what else is running.")
+    if facts.get("usable_cores") == 1:
+        found.append("One core has to run both the workers and their conductor: give the process two or more.")
+    threads = facts.get("threads_per_core")
+    if isinstance(threads, int) and threads > 1:
+        found.append(
+            f"{threads} hardware threads share each core (SMT): turn it off "
+            "(echo off | sudo tee /sys/devices/system/cpu/smt/control) or leave the siblings idle."
+        )
+    return found + _advice_on_guests(facts)
+
+
+def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
+    found = []
+    stolen = facts.get("stolen_share_since_start")
+    if isinstance(stolen, int | float) and stolen > MOST_STOLEN:
+        found.append(f"A hypervisor kept {stolen:.1%} of the processor time wanted: use a host that is not shared.")
+    seen = str(facts.get("virtualisation", ""))
+    if "hypervisor" in seen:
+        found.append("The machine is virtual, and neighbours disturb it unseen: prefer bare metal or dedicated cores.")
+    return found
+
+
+def gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs, as nvidia-smi lists them; none where there is no such program."""
+    program = shutil.which("nvidia-smi")
+    if not program:
+        return ()
+    listing = subprocess.run(
+        [program, "--query-gpu=name,driver_version", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return tuple(line.strip() for line in listing.stdout.splitlines()) if listing.returncode == 0 else ()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that matter to a measurement, of those that are installed."""
+    installed = {}
+    for name in RECORDED_PACKAGES:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def probe_frameworks(host: Starter, names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
+    """What each framework says of itself; {"missing": reason} for one that cannot be imported. Others are left out.
+
+    Args:
+        names: of libraries, as families of runtimes have them; those of all families where None.
+    """
+    found: dict[str, dict[str, str]] = {}
+    known = [family.library for family in RUNTIMES.families if family.probe]
+    wanted = set(known if names is None else names)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in [one for one in known if one in wanted]:
+            try:
+                asked, log = FrameworkRequest(framework=name), Path(folder) / f"{name}.log"
+                found[name] = run_job(FRAMEWORK, asked, log, limit_seconds=PROBE_SECONDS, host=host).facts
+            except DiskError:
+                raise  # the machine's failure, not this one's
+            except AssayError as error:
+                found[name] = {"missing": str(error)}
+    return found
+
+
+def _read(path: str) -> str:
+    file = Path(path)
+    return file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""

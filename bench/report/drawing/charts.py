@@ -1,0 +1,236 @@
+"""The few forms of chart the report uses, in Altair: lines, dots by name, heat maps, stacked bars.
+
+Rows are plain dicts. Wherever a chart tells series apart, its rows have `label` and `family`; `notes`, pairs of
+a name and a text, are what the tooltip says. A chart has no width and no theme: the page and the figure
+files add theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import altair as alt
+from pydantic import JsonValue
+
+from assay.bench.report.drawing.palette import Series
+from assay.bench.report.page.blocks import Spec
+
+Row = dict[str, JsonValue]
+
+ROW_HEIGHT_PX = 21
+PANEL_HEIGHT_PX, SMALL_PANEL_HEIGHT_PX = 270, 190
+FOCUS = "focus === '' || focus === datum.label || focus === datum.family"
+FAINT = 0.1
+PLAIN_NUMBER = ",~r"
+TOOLTIP = {"content": "data"}
+
+
+def notes(*pairs: tuple[str, str]) -> JsonValue:
+    """What a tooltip says: names and texts; a line without a name stands alone."""
+    return [[name, text] for name, text in pairs]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What every chart has.
+
+    Attributes:
+        title: what the panel is about.
+        measure: what its marks stand for, with the unit.
+        notice: the label that every chart of a study carries, or "".
+        rows: the data.
+        series: the legend's entries, in order.
+    """
+
+    title: str
+    measure: str
+    notice: str
+    rows: Sequence[Row]
+    series: Sequence[Series] = ()
+    height_px: int = PANEL_HEIGHT_PX
+
+    def has(self, field: str) -> bool:
+        return any(field in row for row in self.rows)
+
+    def numbers(self, *fields: str) -> list[float]:
+        found = (row.get(field) for row in self.rows for field in fields)
+        return [float(value) for value in found if isinstance(value, int | float)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A field on an axis: its title, whether it is logarithmic, where it ends and its ticks, where they are fixed."""
+
+    field: str
+    title: str = ""
+    log: bool = False
+    from_zero: bool = False
+    most: float | None = None
+    ticks: tuple[float, ...] = ()
+    format: str = PLAIN_NUMBER
+
+    def x(self, plot: Plot) -> alt.X:
+        return alt.X(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
+
+    def y(self, plot: Plot) -> alt.Y:
+        return alt.Y(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
+
+    def _axis(self, plot: Plot) -> alt.Axis:
+        values = self.ticks or (log_ticks(plot.numbers(self.field, "limit")) if self.log else ())
+        ticks = {"values": list(values)} if values else {"tickCount": 5}
+        return alt.Axis(title=self.title or None, format=self.format, **ticks)
+
+    def _scale(self) -> alt.Scale:
+        if self.log:
+            return alt.Scale(type="log", nice=False, padding=14)
+        if self.most is not None:
+            return alt.Scale(zero=self.from_zero, nice=False, domainMax=self.most)
+        return alt.Scale(zero=self.from_zero, nice=True)
+
+
+def log_ticks(values: Sequence[float]) -> tuple[float, ...]:
+    """Round numbers within the values' range, three to eight of them where the range has so many."""
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    if not positive:
+        return ()
+    low, high = min(positive) / 1.05, max(positive) * 1.05
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        every = max(1, (last - first) // 6)
+        ticks = [m * 10.0**e for e in range(first, last + 1, every) for m in mantissas if low <= m * 10.0**e <= high]
+        if len(ticks) >= 3:
+            return tuple(ticks)
+    return ()
+
+
+def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True, nested: bool = False) -> Spec:
+    """A line for each `line` of the rows; `low` and `high` draw an interval at each point.
+
+    Nested lines are drawn each thinner than the one before, so that lines that coincide are all seen.
+    """
+    base = alt.Chart().encode(x=x.x(plot), color=_colour(plot), opacity=_focus())
+    line = base.mark_line(strokeWidth=1.8).encode(y=y.y(plot), strokeDash=_dash(plot), detail="line:N")
+    if nested:
+        line = base.mark_line(strokeCap="round").encode(y=y.y(plot), strokeWidth=_widths(plot), detail="line:N")
+    intervals = [base.mark_rule(strokeWidth=1.4).encode(y="low:Q", y2="high:Q")] if plot.has("low") else []
+    marks = base.mark_point(filled=True, size=52 if points else 12, tooltip=TOOLTIP)
+    return _spec(plot, [line, *intervals, marks.encode(y=y.y(plot), shape=_shape(plot))], plot.height_px)
+
+
+def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") -> Spec:
+    """Names down the side, a mark for each row; `low` and `high` draw an interval, `limit` a tick."""
+    base = alt.Chart().encode(y=_names(names), opacity=_focus())
+    layers = []
+    if plot.has("low"):
+        layers.append(base.mark_rule(strokeWidth=1.4).encode(x="low:Q", x2="high:Q", color=_colour(plot)))
+    if plot.has("limit"):
+        tick = base.mark_tick(thickness=2, size=14, color="@bad", tooltip=TOOLTIP)
+        layers.append(tick.encode(x="limit:Q"))
+    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP)
+    mark = mark.encode(x=x.x(plot), color=_colour(plot), shape=_shape(plot))
+    if size_field:
+        mark = mark.encode(size=alt.Size(f"{size_field}:O", scale=alt.Scale(range=[20, 130]), legend=None))
+    return _spec(plot, [*layers, mark], ROW_HEIGHT_PX * max(len(names), 2))
+
+
+def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
+    """Marks with intervals over the values of `group`, side by side in it by their `place`."""
+    x = alt.X("group:O", axis=alt.Axis(title=x_title, labelAngle=0, grid=False), sort=None)
+    base = alt.Chart().encode(x=x, xOffset=alt.XOffset("place:N", sort=None), opacity=_focus())
+    base = base.encode(color=_colour(plot))
+    interval = base.mark_rule(strokeWidth=1.6).encode(y="low:Q", y2="high:Q")
+    mark = base.mark_point(filled=True, size=60, tooltip=TOOLTIP).encode(y=y.y(plot), shape=_shape(plot))
+    return _spec(plot, [interval, mark], plot.height_px)
+
+
+def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Scale, strong: str) -> Spec:
+    """A grid of `row` by `column`, coloured by `colour`, each cell with its `text`.
+
+    Where the expression `strong` holds, the ground is deep and the text takes the other ink.
+    """
+    lines_apart = {"labelExpr": "split(datum.label, '\\n')", "labelPadding": 20} if _wrap(across) else {}
+    x_axis = alt.Axis(title=None, labelAngle=0, orient="top", labelLimit=90, domain=False, ticks=False, **lines_apart)
+    y_axis = alt.Axis(title=None, labelLimit=170, domain=False, ticks=False)
+    gap = alt.Scale(padding=0.04)
+    base = alt.Chart().encode(
+        x=alt.X("column:O", sort=list(across), axis=x_axis, scale=gap),
+        y=alt.Y("row:O", sort=list(down), axis=y_axis, scale=gap),
+    )
+    ground = alt.condition(
+        "isValid(datum.colour)", alt.Color("colour:Q", scale=colour, legend=None), alt.value("@raised")
+    )
+    cells = base.mark_rect(cornerRadius=2, tooltip=TOOLTIP).encode(color=ground)
+    ink = alt.condition(strong, alt.value("@heat-ink"), alt.value("@ink"))
+    text = base.mark_text(fontSize=11).encode(text="text:N", color=ink)
+    return _spec(plot, [cells, text], (ROW_HEIGHT_PX + 5) * max(len(down), 2))
+
+
+def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
+    """Names down the side, bars stacked from the rows of a name in the order of `order`."""
+    amount = x.x(plot).stack("zero")
+    bar = alt.Chart().mark_bar(height={"band": 0.72}, tooltip=TOOLTIP).encode(y=_names(names), x=amount)
+    bar = bar.encode(color=_colour(plot), order="order:Q", opacity=_focus())
+    return _spec(plot, [bar], ROW_HEIGHT_PX * max(len(names), 2))
+
+
+def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
+    """Marks in the plane, and over them a stepped line through those that have `front`, each ringed."""
+    line = alt.Chart().encode(x=x.x(plot), y=y.y(plot)).transform_filter("datum.front")
+    step = line.mark_line(interpolate="step-after", strokeWidth=1.2, strokeDash=[3, 3], color="@muted")
+    rings = line.mark_point(filled=False, size=190, strokeWidth=1.4, color="@ink")
+    marks = alt.Chart().mark_point(filled=True, size=62, tooltip=TOOLTIP).encode(x=x.x(plot), y=y.y(plot))
+    marks = marks.encode(color=_colour(plot), shape=_shape(plot), opacity=_focus(0.85))
+    return _spec(plot, [step, rings, marks], plot.height_px + 40)
+
+
+def _wrap(names: Sequence[str]) -> bool:
+    """Whether names are written on two lines."""
+    return any("\n" in name for name in names)
+
+
+def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
+    """The layers as one Vega-Lite view; the tests validate it, which takes as long as all the rest."""
+    subtitle = [line for line in (plot.measure, plot.notice) if line]
+    title = alt.TitleParams(plot.title, subtitle=subtitle, anchor="start", frame="bounds")
+    chart = alt.layer(*layers, data=alt.NamedData("rows")).properties(title=title, height=height_px)
+    spec: Spec = chart.to_dict(validate=False)
+    for key in ("$schema", "config"):
+        spec.pop(key, None)
+    return spec | {"data": {"values": list(plot.rows)}}
+
+
+def _names(names: Sequence[str]) -> alt.Y:
+    axis = alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=True)
+    return alt.Y("name:N", sort=list(names), axis=axis)
+
+
+def _focus(full: float = 1) -> alt.Opacity:
+    """Full strength for what the legend has chosen, or for all when nothing is."""
+    return alt.condition(FOCUS, alt.value(full), alt.value(FAINT))
+
+
+def _colour(plot: Plot) -> alt.Color:
+    scale = alt.Scale(domain=_labels(plot), range=[entry.token for entry in plot.series])
+    return alt.Color("label:N", scale=scale, title=None)
+
+
+def _dash(plot: Plot) -> alt.StrokeDash:
+    scale = alt.Scale(domain=_labels(plot), range=[list(entry.dash) for entry in plot.series])
+    return alt.StrokeDash("label:N", scale=scale, title=None)
+
+
+def _widths(plot: Plot) -> alt.StrokeWidth:
+    widths = [1.4 + 2.6 * place for place in reversed(range(len(plot.series)))]
+    scale = alt.Scale(domain=_labels(plot), range=widths)
+    return alt.StrokeWidth("label:N", scale=scale, title=None)
+
+
+def _shape(plot: Plot) -> alt.Shape:
+    scale = alt.Scale(domain=_labels(plot), range=[entry.shape for entry in plot.series])
+    return alt.Shape("label:N", scale=scale, title=None)
+
+
+def _labels(plot: Plot) -> list[str]:
+    return [entry.label for entry in plot.series]

@@ -1,0 +1,1 @@
+"""The page, the Markdown and the audit's page, drawn from sections by templates."""

@@ -1,0 +1,56 @@
+"""The images that change their class in an audit, counted and shown."""
+
+from __future__ import annotations
+
+import re
+
+from assay.bench.report.page.blocks import Gallery, Picture, Section
+from assay.bench.words.numbers import counted, scientific
+from assay.records.audit import MOST_PICTURES, Audit, FlippedImage, ModelAudit
+
+SUBJECTS_NAMED = 4
+PICTURE = r"data:image/png;base64,[A-Za-z0-9+/=]*"
+CHANGED_NOTHING = "no class changes"
+
+
+def flips_in_words(flipped: list[FlippedImage]) -> str:
+    """How many images change their class in any subject, set by set."""
+    sets = dict.fromkeys(one.inputs for one in flipped)
+    parts = [f"{counted(sum(one.inputs == name for one in flipped), 'image')} of {name}" for name in sets]
+    if not parts:
+        return CHANGED_NOTHING
+    if len(flipped) == MOST_PICTURES:  # the record shows no more
+        return f"{MOST_PICTURES} images or more change class in some subject"
+    return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
+
+
+def flips_section(audit: Audit, model: ModelAudit, number: int) -> Section:
+    """The section with a picture of each; `number` is the place of the model in the audit."""
+    lead = (
+        "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
+        "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
+    )
+    said = " ".join(text for text in (audit.notice, audit.data) if text)
+    pictures = tuple(_picture(model, one) for one in model.flipped)
+    heading = f"{counted(len(pictures), 'image')} of {model.name}"
+    return Section(f"flips-{number}", "Changed classes", lead, (Gallery(heading, said, pictures),))
+
+
+def _picture(model: ModelAudit, one: FlippedImage) -> Picture:
+    def named(place: int) -> str:
+        return model.classes[place] if place < len(model.classes) else f"class {place}"
+
+    place = f"{one.inputs} {one.image}" + (
+        "" if one.split_image is None else f" (image {one.split_image} of the split)"
+    )
+    facts = [f"reference: {named(one.reference_class)}, margin {scientific(one.reference_margin)}"]
+    facts += [] if one.label is None else [f"label: {named(one.label)}"]
+    for changed in dict.fromkeys(one.classes.values()):
+        subjects = [name for name, found in one.classes.items() if found == changed]
+        more = f" and {len(subjects) - SUBJECTS_NAMED} more" if len(subjects) > SUBJECTS_NAMED else ""
+        margin = max(one.margins[name] for name in subjects)
+        facts.append(
+            f"{named(changed)}, margin up to {scientific(margin)}: {', '.join(subjects[:SUBJECTS_NAMED])}{more}"
+        )
+    source = one.picture if re.fullmatch(PICTURE, one.picture) else ""  # a record may name any place
+    return Picture(source, f"Image {place}", place, tuple(facts))

@@ -1,0 +1,40 @@
+"""An audit as one HTML file to read, print and file: no script, nothing asked of the network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from assay.bench.report.page.audit_sections import audit_sections
+from assay.bench.report.page.blocks import Section, Table
+from assay.bench.report.page.page import styles, templates
+from assay.bench.words.numbers import moment
+from assay.records.audit import Audit
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def render_audit(audit: Audit) -> str:
+    """The whole page."""
+    names = list(dict.fromkeys(model.name for model in audit.models))
+    title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
+    return (
+        templates()
+        .get_template("audit.html")
+        .render(
+            assay_version=audit.assay_version,
+            kicker="numerical audit",
+            created=audit.created,
+            notice=audit.notice,
+            title=f"{title}: {audit.verdict}",
+            date=moment(audit.created, time=True),
+            sections=[_without_script(section) for section in audit_sections(audit)],
+            policy=POLICY,
+            styles=styles(),
+        )
+    )
+
+
+def _without_script(section: Section) -> Section:
+    """Its tables without buttons to sort them, which would do nothing here."""
+    blocks = tuple(replace(one, sortable=False) if isinstance(one, Table) else one for one in section.blocks)
+    return replace(section, blocks=blocks)

@@ -1,0 +1,170 @@
+"""What a report is made of, as plain values: sections, and in them paragraphs, figures and tables.
+
+The page (page.html) and the Markdown (page.md) each draw every kind of block; nothing here knows of either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import JsonValue
+
+from assay.bench.report.drawing.palette import Series
+
+Spec = dict[str, JsonValue]
+Tone = Literal["", "good", "bad", "notice", "muted"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One table cell.
+
+    Attributes:
+        text: what the reader sees.
+        number: the number behind it, in the unit shown, by which the column sorts.
+        path: JSON pointer to that number in results.json, or "" where it is derived.
+        factor: number in the unit shown over the number in results.json.
+        tone: how it is coloured; never the only sign of what it means.
+    """
+
+    text: str
+    number: float | None = None
+    path: str = ""
+    factor: float = 1
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column; numeric ones align right."""
+
+    heading: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; the first column names the row. `summary` folds it behind that line."""
+
+    kind: ClassVar[str] = "table"
+    identifier: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    summary: str = ""
+    filterable: bool = False
+    sortable: bool = True
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart: a Vega-Lite view without width and theme, and the words that stand for it.
+
+    Attributes:
+        identifier: unique in the report.
+        spec: Vega-Lite, its colours as tokens (see `assay.bench.report.drawing.palette`).
+        description: what a reader who cannot see it is told.
+        min_width_px: narrower places scroll instead of squeezing it.
+    """
+
+    identifier: str
+    spec: Spec
+    description: str
+    min_width_px: int = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that share a caption, a legend and an image file.
+
+    Attributes:
+        legend: what the reader can highlight.
+        named: names stand down the side of each panel, which takes room.
+        legend_in_file: the image file shows the legend; not needed where the names say it.
+        small: many panels of few marks, drawn small and side by side.
+    """
+
+    kind: ClassVar[str] = "figure"
+    identifier: str
+    caption: str
+    panels: tuple[Panel, ...]
+    legend: tuple[Series, ...] = ()
+    named: bool = False
+    legend_in_file: bool = True
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Paragraphs:
+    """Running text."""
+
+    kind: ClassVar[str] = "paragraphs"
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a list, with a sign that says at a glance how it turned out, and below it what explains it."""
+
+    text: str
+    sign: str = ""
+    tone: Tone = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Items under a small heading."""
+
+    kind: ClassVar[str] = "listing"
+    heading: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy as it is."""
+
+    kind: ClassVar[str] = "code"
+    caption: str
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture with its heading and facts below it.
+
+    Attributes:
+        source: a data URI.
+        description: what a reader who cannot see it is told.
+    """
+
+    source: str
+    description: str
+    heading: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side; what has to be said of all of them stands above."""
+
+    kind: ClassVar[str] = "gallery"
+    heading: str
+    notice: str
+    pictures: tuple[Picture, ...]
+
+
+Block = Table | Figure | Paragraphs | Listing | Code | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under one heading; `lead` says what it shows and how to read it."""
+
+    identifier: str
+    title: str
+    lead: str
+    blocks: tuple[Block, ...] = field(default=())

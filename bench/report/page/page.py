@@ -1,0 +1,176 @@
+"""The page and the Markdown: both are drawn from the same sections by a template beside this file.
+
+The page is one file that asks nothing of the network: styles, scripts (Vega and our own) and the
+record are inside it. Its content security policy allows exactly these scripts, by hash, and no request at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import re
+from importlib import resources
+
+import jinja2
+import vl_convert
+from pydantic import JsonValue
+
+from assay.bench.report.drawing.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG, seen
+from assay.bench.report.drawing.palette import Series, colours
+from assay.bench.report.evidence import SYNTHETIC_LABEL
+from assay.bench.report.page.blocks import Figure, Panel, Section
+from assay.bench.words.numbers import counted, moment
+from assay.fingerprint import fingerprint_in
+from assay.records.results import Results
+from assay.texts import markdown, markdown_fence, printable, printable_json
+
+TEMPLATES = ("base.html", "page.html", "audit.html", "blocks.html", "page.md")
+OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
+POLICY = (
+    "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def render_page(results: Results, sections: list[Section]) -> str:
+    """The whole report as one HTML file."""
+    scripts = [chart_library(), _file("page.js")]
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            **_common(results, sections),
+            policy=POLICY.format(hashes=" ".join(map(_hash_source, scripts))),
+            styles=styles(),
+            scripts=scripts,
+            charts=_embedded(_charts(sections)),
+            record=_embedded(json.loads(results.model_dump_json())),
+        )
+    )
+
+
+def render_markdown(results: Results, sections: list[Section]) -> str:
+    """The report as Markdown, its figures as files beside it; the long tables stay in the page and in cells.csv."""
+    text = templates().get_template("page.md").render(**_common(results, sections))
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def styles() -> str:
+    """The style sheet with the palette in it."""
+    return _file("page.css").replace("/* colours */", _colour_styles())
+
+
+@functools.cache
+def chart_library() -> str:
+    """Vega, as one script without any dependency."""
+    bundle: str = vl_convert.javascript_bundle(OPEN_TO_THE_PAGE)
+    return bundle.replace("</script", "<\\/script").replace("\r", "")
+
+
+def legend_groups(legend: tuple[Series, ...]) -> list[tuple[str, list[Series]]]:
+    """A legend's entries, family by family."""
+    names = dict.fromkeys(series.family for series in legend)
+    return [(name, [series for series in legend if series.family == name]) for name in names]
+
+
+def _common(results: Results, sections: list[Section]) -> dict[str, object]:
+    """What the page and the Markdown use."""
+    return {
+        "results": results,
+        "assay_version": results.assay_version,
+        "kicker": results.study,
+        "created": results.created,
+        "title": results.title or results.study,
+        "date": moment(results.created),
+        "machine": _machine(results),
+        "extent": ", ".join(_extent(results)),
+        "banner": SYNTHETIC_LABEL if results.data.synthetic else "",
+        "notice": results.data.notice,
+        "sections": sections,
+    }
+
+
+def _extent(results: Results) -> list[str]:
+    numbers = {"training": len(results.trainings), "export": len(results.exports), "cell": len(results.cells)}
+    return [counted(number, noun) for noun, number in numbers.items() if number]
+
+
+def _machine(results: Results) -> str:
+    """The processor and how many cores it has, where the record says so."""
+    named, cores = results.environment.get("processor"), results.environment.get("cores")
+    if not isinstance(named, str):
+        return ""
+    processor = fingerprint_in(results.environment).words
+    return f"{processor}, {counted(cores, 'core')}" if isinstance(cores, int) else processor
+
+
+def _charts(sections: list[Section]) -> JsonValue:
+    """Every panel's chart in Vega, by its identifier."""
+    figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
+    return {panel.identifier: _compiled(panel) for figure in figures for panel in figure.panels}
+
+
+def _compiled(panel: Panel) -> JsonValue:
+    """The panel as wide as its place on the page, compiled here so that the page carries no compiler."""
+    spec = panel.spec | {
+        "$schema": SCHEMA,
+        "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "params": [FOCUS_PARAMETER],
+        "config": VEGA_CONFIG | {"legend": {"disable": True}},
+    }
+    shown = seen(spec)
+    assert isinstance(shown, dict)
+    compiled: JsonValue = vl_convert.vegalite_to_vega(shown)
+    return compiled
+
+
+def _embedded(value: JsonValue) -> str:
+    """JSON that cannot end the script element it stands in; parsing it gives exactly the value."""
+    text = printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _hash_source(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _colour_styles() -> str:
+    """The palette as CSS variables; dark where the reader's system is, never on paper."""
+    light, dark = (
+        "".join(f"--{name}:{colour};" for name, colour in colours(is_dark).items()) for is_dark in (False, True)
+    )
+    return (
+        f":root{{color-scheme:light;{light}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-scheme=light]){{color-scheme:dark;{dark}}}}}"
+    )
+
+
+@functools.cache
+def templates() -> jinja2.Environment:
+    """Templates; HTML ones escape everything that is not marked as markup, Markdown ones use a filter."""
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({name: _file(name) for name in TEMPLATES}),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        finalize=_seen,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"md": markdown, "fence": markdown_fence, "legend_groups": legend_groups}
+    return environment
+
+
+def _seen(value: object) -> object:
+    """What a template writes, without characters that act and are not seen; markup and its own words are left alone."""
+    return printable(value, lines=True) if type(value) is str else value
+
+
+@functools.cache
+def _file(name: str) -> str:
+    return resources.files("assay.bench.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Sections on what was trained and exported, and whether it agrees."""

@@ -1,0 +1,184 @@
+"""Section on agreement: how far every export and every runtime is from the float64 reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from assay.bench.report.drawing.charts import Plot, Row, Scale, dots, notes
+from assay.bench.report.drawing.palette import Series, families_of, ordered, series_of
+from assay.bench.report.evidence import Evidence, chart_notice, is_of_user, worded, worded_columns
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.words.numbers import count, counted, pixels, scientific
+from assay.records.results import Agreement, Results
+from assay.runtimes.ort import CPU
+
+COLUMNS = (
+    Column("Subject"),
+    Column("Architecture"),
+    Column("Image size, px", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Agrees"),
+    Column("Largest error", numeric=True),
+    Column("Tolerated", numeric=True),
+    Column("Relative error", numeric=True),
+    Column("Classes changed", numeric=True),
+    Column("Images", numeric=True),
+    Column("Reason"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One comparison with the reference, where it belongs, and where it stands in results.json."""
+
+    agreement: Agreement
+    architecture: str
+    size: int
+    batch: int | None
+    series: Series
+    path: str
+
+
+def agreement(evidence: Evidence) -> Section | None:
+    """Largest error of each export and runtime against its tolerance, and every comparison in a table."""
+    subjects = list(_subjects(evidence))
+    if not subjects:
+        return None
+    compared = [subject for subject in subjects if subject.agreement.max_absolute >= 0]
+    architectures = sorted({subject.architecture for subject in compared})
+    panels = tuple(
+        _panel(evidence, [s for s in compared if s.architecture == name], f"agreement-{number}")
+        for number, name in enumerate(architectures, start=1)
+    )
+    caption = worded(
+        "Largest difference of any logit from the float64 reference, on a logarithmic axis: the worst comparison of "
+        "each file and each runtime at each size, larger marks for larger images. "
+        "Red ticks: what is tolerated there.",
+        evidence.results,
+    )
+    legend = families_of(subject.series for subject in compared)
+    figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
+    outcome = _outcome(subjects, classes=not is_of_user(evidence.results))
+    lead = f"{outcome} A tolerance is derived from what correct native runs differ by, not chosen."
+    return Section(
+        "agreement", "Agreement", lead, (*figures, _table(subjects, evidence.results), _derivations(subjects))
+    )
+
+
+def _subjects(evidence: Evidence) -> Iterator[Subject]:
+    for index, export in enumerate(evidence.results.exports):
+        series = series_of(f"{CPU.name}@{export.exporter}", CPU.framework)
+        shown = replace(series, label=f"{export.exporter} file")
+        for number, agreement in enumerate(export.agreement):
+            path = f"/exports/{index}/agreement/{number}"
+            yield Subject(agreement, export.architecture, export.size, None, shown, path)
+    for index, cell in enumerate(evidence.results.cells):
+        if cell.agreement is not None:
+            series = series_of(cell.label, cell.framework)
+            path = f"/cells/{index}/agreement"
+            yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path)
+
+
+def _outcome(subjects: list[Subject], *, classes: bool) -> str:
+    failed = [subject for subject in subjects if not subject.agreement.passed]
+    flips = sum(subject.agreement.top1_flips for subject in subjects)
+    changed = "; no predicted class changed" if not flips else f"; {counted(flips, 'prediction')} changed class"
+    changed = changed if classes else ""
+    if failed:
+        return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED{changed}."
+    return f"All {counted(len(subjects), 'comparison')} with the reference agree{changed}."
+
+
+def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Panel:
+    worst: dict[tuple[str, int], Subject] = {}
+    for subject in subjects:
+        key = (subject.series.label, subject.size)
+        if key not in worst or _excess(subject) > _excess(worst[key]):
+            worst[key] = subject
+    positive = [s.agreement.max_absolute for s in worst.values() if s.agreement.max_absolute > 0]
+    least_shown = min(positive, default=1e-9) / 3
+    series = _in_order(subjects)
+    moved = worded("classes changed", evidence.results)
+    rows = [_row(subject, least_shown, moved) for subject in worst.values()]
+    title = subjects[0].architecture
+    measure = worded("Largest error of a logit", evidence.results)
+    plot = Plot(title, measure, chart_notice(evidence.results), rows, series)
+    most = max(worst.values(), key=_excess)
+    description = (
+        f"{title}: largest error against tolerance for {len(series)} runtimes and files. Closest to its "
+        f"limit is {most.series.label} at {pixels(most.size)}, {scientific(most.agreement.max_absolute)} of "
+        f"{scientific(most.agreement.tolerance)}."
+    )
+    x = Scale("error", log=True, format=".0e")
+    return Panel(identifier, dots(plot, [entry.label for entry in series], x, size_field="size"), description)
+
+
+def _in_order(subjects: list[Subject]) -> tuple[Series, ...]:
+    """Runtimes in the order of legends, then files."""
+    runtimes = ordered(subject.series for subject in subjects if subject.batch is not None)
+    files = {subject.series.label: subject.series for subject in subjects if subject.batch is None}
+    return (*runtimes, *files.values())
+
+
+def _excess(subject: Subject) -> float:
+    """The error in units of what is tolerated."""
+    return subject.agreement.max_absolute / max(subject.agreement.tolerance, 1e-300)
+
+
+def _row(subject: Subject, least_shown: float, moved: str) -> Row:
+    found = subject.agreement
+    row: Row = {
+        "name": subject.series.label,
+        "label": subject.series.label,
+        "family": subject.series.family,
+        "size": subject.size,
+        "error": max(found.max_absolute, least_shown),
+        "notes": notes(
+            ("", found.subject),
+            ("largest error", scientific(found.max_absolute)),
+            ("tolerated", scientific(found.tolerance)),
+            (moved, f"{found.top1_flips} of {count(found.images)}"),
+            ("at", pixels(subject.size)),
+        ),
+    }
+    return row | {"limit": found.tolerance} if found.tolerance > 0 else row
+
+
+def _table(subjects: list[Subject], results: Results) -> Table:
+    failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
+    rows = tuple(_table_row(subject) for subject in failed_first)
+    caption = "Every comparison with the float64 reference, those that failed first"
+    columns = worded_columns(COLUMNS, results)
+    return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
+
+
+def _table_row(subject: Subject) -> tuple[Value, ...]:
+    found, path = subject.agreement, subject.path
+    return (
+        Value(found.subject),
+        Value(subject.architecture),
+        Value(str(subject.size), subject.size),
+        Value("" if subject.batch is None else str(subject.batch), subject.batch),
+        Value("yes", tone="good") if found.passed else Value("NO", tone="bad"),
+        _error(found.max_absolute, f"{path}/max_absolute"),
+        Value(scientific(found.tolerance), found.tolerance, f"{path}/tolerance"),
+        _error(found.max_relative, f"{path}/max_relative"),
+        Value(str(found.top1_flips), found.top1_flips, f"{path}/top1_flips"),
+        Value(count(found.images), found.images, f"{path}/images"),
+        Value(found.reason),
+    )
+
+
+def _error(value: float, path: str) -> Value:
+    """An error, or that nothing could be compared, which the record writes as -1."""
+    return Value("not compared", tone="muted") if value < 0 else Value(scientific(value), value, path)
+
+
+def _derivations(subjects: list[Subject]) -> Table:
+    texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
+    rows = tuple((Value(text), Value(str(uses), uses)) for text, uses in texts.items())
+    columns = (Column("Derivation"), Column("Comparisons", numeric=True))
+    caption = "Where the tolerances come from"
+    return Table("derivations", caption, columns, rows, summary="How the tolerances were derived")

@@ -1,0 +1,42 @@
+"""Section on the numerical audit, where one lies beside the results: its verdict, and the worst of each subject."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence, worded
+from assay.bench.report.page.audit_sections import headline, outcome_items, subjects_table
+from assay.bench.report.page.blocks import Block, Code, Item, Listing, Paragraphs, Section
+from assay.bench.words.numbers import moment
+from assay.records.stale import AGAIN, current_part, in_words, stale_parts
+
+IDENTIFIER, TITLE = "audit", "Numerical audit"
+
+
+def audit(evidence: Evidence) -> Section:
+    """What `assay audit` found, without the single comparisons and images, which its own page has.
+
+    What it found of other weights, files or images than the results are of is named as out of date and not shown.
+    """
+    found = evidence.audit
+    if found is None:
+        text = worded(
+            "No audit of this study was found. It compares every runtime and export with float64 on the whole test "
+            "split, on hard images and at the decision boundary: assay audit, then assay report.",
+            evidence.results,
+        )
+        return Section(IDENTIFIER, TITLE, "", (Paragraphs((text,)),))
+    stale = stale_parts(found, evidence.results)
+    made = f"Made on {moment(found.created, time=True)}"
+    again = Code("To make this audit again from the same artifacts", found.command, "sh")
+    current = current_part(found, stale) if stale else found
+    out_of_date = Listing("Out of date", tuple(Item(text, "stale", "bad") for text in in_words(stale)))
+    before: tuple[Block, ...] = (out_of_date,) if stale else ()
+    left_out = " What is out of date is left out of this." if stale else ""
+    if not current.models:
+        lead = f"{made}, and not of what was timed: it says nothing about these results. {AGAIN}."
+        return Section(IDENTIFIER, TITLE, lead, (*before, again))
+    lead = f"{headline(current)}{left_out} {made}; " + worded(
+        "audit.html has every comparison, how the tolerances were derived, and every image that changes its class.",
+        evidence.results,
+    )
+    tables = tuple(subjects_table(model, number) for number, model in enumerate(current.models))
+    return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), *tables, again))

@@ -1,0 +1,85 @@
+"""Section on the ONNX files: which routes gave one, and what is in it."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence, worded_columns
+from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.words.numbers import MEBIBYTE, count, listed, pixels, significant
+from assay.records.results import Export
+
+COLUMNS = (
+    Column("Export"),
+    Column("Architecture"),
+    Column("Image size, px", numeric=True),
+    Column("Status"),
+    Column("Opset", numeric=True),
+    Column("Opset asked for", numeric=True),
+    Column("File, MiB", numeric=True),
+    Column("Parameters", numeric=True),
+    Column("Nodes", numeric=True),
+    Column("Transposes", numeric=True),
+    Column("Transposes after optimisation", numeric=True),
+    Column("Time, s", numeric=True),
+    Column("Made by"),
+    Column("Operators"),
+)
+
+
+def exports(evidence: Evidence) -> Section | None:
+    """Every route at every size, and in words why one failed."""
+    found = evidence.results.exports
+    if not found:
+        return None
+    rows = tuple(_row(index, export) for index, export in enumerate(found))
+    table = Table("exports", "One ONNX file a line", worded_columns(COLUMNS, evidence.results), rows)
+    working = sum(export.status == "ok" for export in found)
+    lead = f"{working} of {len(found)} exports passed their checks. One that fails is kept, and never timed."
+    return Section("exports", "Exports", lead, (table, *_failures(found)))
+
+
+def _failures(found: list[Export]) -> tuple[Listing, ...]:
+    sizes: dict[tuple[str, str, str], list[str]] = {}
+    for export in found:
+        if export.status == "failed":
+            key = (export.exporter, export.architecture, export.reason)
+            sizes.setdefault(key, []).append(pixels(export.size))
+    items = tuple(
+        Item(f"{exporter}, {architecture} at {listed(at)}: {reason}", "failed", "bad")
+        for (exporter, architecture, reason), at in sizes.items()
+    )
+    return (Listing("Why exports failed", items),) if items else ()
+
+
+def _row(index: int, export: Export) -> tuple[Value, ...]:
+    path = f"/exports/{index}"
+    names = (Value(export.exporter), Value(export.architecture), Value(str(export.size), export.size, f"{path}/size"))
+    made_by = Value(", ".join(f"{name} {version}" for name, version in export.made_by.items()))
+    time = Value(significant(export.seconds), export.seconds, f"{path}/seconds")
+    asked = Value(str(export.opset_asked), export.opset_asked, f"{path}/opset_asked")
+    if export.status == "failed":
+        empty = (Value("", None),) * 5
+        return (*names, Value("failed", tone="bad"), Value(""), asked, *empty, time, made_by, Value(""))
+    mebibytes = export.file_bytes / MEBIBYTE
+    operators = sorted(export.operators.items(), key=lambda pair: (-pair[1], pair[0]))
+    return (
+        *names,
+        Value("ok", tone="good"),
+        Value(str(export.opset), export.opset, f"{path}/opset", tone="" if _opset_as_asked(export) else "notice"),
+        asked,
+        Value(significant(mebibytes), mebibytes, f"{path}/file_bytes", 1 / MEBIBYTE),
+        Value(count(export.parameters), export.parameters, f"{path}/parameters"),
+        Value(count(export.nodes), export.nodes, f"{path}/nodes"),
+        Value(count(export.transposes), export.transposes, f"{path}/transposes"),
+        Value(
+            count(export.transposes_after_optimisation),
+            export.transposes_after_optimisation,
+            f"{path}/transposes_after_optimisation",
+        ),
+        time,
+        made_by,
+        Value(", ".join(f"{name} {number}" for name, number in operators)),
+    )
+
+
+def _opset_as_asked(export: Export) -> bool:
+    return export.opset == export.opset_asked

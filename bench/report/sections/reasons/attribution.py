@@ -1,0 +1,312 @@
+"""Sections on where the time goes: kernels, framework, transfer; and which layer it is, runtime by runtime."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, notes
+from assay.bench.report.drawing.palette import Series
+from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, split_by
+from assay.bench.report.page.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
+from assay.bench.words.numbers import DASH, interval, pixels, ratio, shortened, significant
+from assay.records.attribution import AffineFit, Attribution, Crossover, OperatorTime
+from assay.records.base import Interval
+from assay.records.results import Cell
+
+PARTS = (
+    Series("kernels", "kernels", "@stage-load", "square", (1, 0)),
+    Series("framework", "framework", "@stage-first", "square", (1, 0)),
+    Series("transfer", "transfer", "@stage-import", "square", (1, 0)),
+)
+OTHER = "everything else"
+NAME_LIMIT = 40
+Pair = tuple[Cell, Attribution]
+TableRow = tuple[Value, ...]
+
+
+def attribution(evidence: Evidence) -> Section | None:
+    """Kernels, framework and transfer of every cell by both estimators, and from which size on kernels prevail."""
+    pairs = _pairs(evidence)
+    if not pairs:
+        return None
+    drawn = [cell for cell, one in pairs if parts_of(one) is not None]
+    groups = split_by(drawn, lambda cell: (cell.architecture, cell.batch, cell.threads))
+    known = dict(_by_name(pairs))
+    panels = tuple(_panel(evidence, fastest_files(cells), known, f"parts-{n}") for n, cells in enumerate(groups, 1))
+    caption = (
+        "Shares of the median time of a call at the host boundary, by the profile; by the skeleton where there is no "
+        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary. Of the ONNX "
+        "files of a runtime the fastest is drawn."
+    )
+    lead = (
+        "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
+        "corrected for what recording them costs. A skeleton, the same operators with every width and the image at "
+        "their least, takes what the framework takes. What a dispatcher does inside an operator is kernel time to the "
+        "profile and framework time to the skeleton."
+    )
+    figures = (Figure("attribution", caption, panels, PARTS, named=True),) if panels else ()
+    blocks = (*figures, *_disagreements(pairs), _crossover_table(evidence), _fits_table(evidence), _cells_table(pairs))
+    return Section("attribution", "Where the time goes", lead, tuple(block for block in blocks if block is not None))
+
+
+def operators(evidence: Evidence) -> Section | None:
+    """Layer by layer, the milliseconds each runtime takes: at the smallest image, smallest and largest batch."""
+    with_operators = [pair for pair in _pairs(evidence) if pair[1].operators]
+    if not with_operators:
+        return None
+    tables = tuple(
+        _operator_table([pair for pair in with_operators if pair[0] in cells], f"operators-{n}")
+        for n, cells in enumerate(_extremes([cell for cell, _ in with_operators]), 1)
+    )
+    lead = (
+        "Milliseconds of one call, as the profiler recorded them. An operator has a layer by its name, or, where names "
+        "are lost, by its place among the convolutions and products if there are as many as the model has. A runtime "
+        "that fuses several layers into one operator has it under 'everything else'."
+    )
+    return Section("operators", "Layer by layer", lead, tables)
+
+
+def _pairs(evidence: Evidence) -> list[Pair]:
+    """Timed cells with their attribution."""
+    known = {one.cell: one for one in evidence.results.attributions}
+    return [(cell, known[cell.name]) for cell in evidence.timed if cell.name in known]
+
+
+def _by_name(pairs: Sequence[Pair]) -> list[tuple[str, Attribution]]:
+    return [(cell.name, one) for cell, one in pairs]
+
+
+def parts_of(one: Attribution) -> tuple[float, float, float] | None:
+    """Milliseconds of kernels, framework and transfer; None where neither estimator has an answer."""
+    profiled = one.profiled if one.profiled.trusted or one.skeleton.kernel_ms is None else None
+    chosen = profiled or one.skeleton
+    if chosen.kernel_ms is None or chosen.overhead_ms is None:
+        return None
+    return max(chosen.kernel_ms.value, 0.0), max(chosen.overhead_ms.value, 0.0), max(one.transfer_ms, 0.0)
+
+
+def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Attribution], identifier: str) -> Panel:
+    rows = [row for cell in cells for row in _rows(cell, known[cell.name])]
+    title = conditions(cells[0], batch=True, threads=evidence.threads_vary)
+    plot = Plot(title, "Share of the time of a call, %", chart_notice(evidence.results), rows, PARTS)
+    most = max(cells, key=lambda cell: _share(known[cell.name], 1))
+    description = (
+        f"{title}: shares of kernels, framework and transfer, stacked. The framework takes most of a call with "
+        f"{most.label} at {pixels(most.size)}: {significant(100 * _share(known[most.name], 1), 2)} %."
+    )
+    return Panel(
+        identifier,
+        bars(plot, [_row_name(cell) for cell in cells], Scale("share", from_zero=True, most=100)),
+        description,
+    )
+
+
+def _row_name(cell: Cell) -> str:
+    return f"{cell.label}, {cell.size}" if cell.size else cell.label
+
+
+def _share(one: Attribution, part: int) -> float:
+    parts = parts_of(one) or (0.0, 0.0, 0.0)
+    return parts[part] / (sum(parts) or 1.0)
+
+
+def _rows(cell: Cell, one: Attribution) -> list[Row]:
+    parts = parts_of(one) or (0.0, 0.0, 0.0)
+    says = notes(
+        ("", f"{cell.label} at {pixels(cell.size)}"),
+        *((part.label, f"{significant(ms)} ms") for part, ms in zip(PARTS, parts, strict=True)),
+        ("by", "profile" if one.profiled.trusted else "skeleton or a profile not to be trusted"),
+    )
+    return [
+        {
+            "name": _row_name(cell),
+            "label": part.label,
+            "family": part.label,
+            "order": order,
+            "share": 100 * _share(one, order),
+            "notes": says,
+        }
+        for order, part in enumerate(PARTS)
+    ]
+
+
+def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
+    """The cells whose estimators differ, under what that means."""
+    cells = defaultdict(list)
+    for cell, one in pairs:
+        if one.agree is False:
+            cells[one.remark].append(f"{cell.label} ({conditions(cell, size=True, batch=True)})")
+    items = tuple(
+        Item(f"{'; '.join(names)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, names in cells.items()
+    )
+    return (Listing("Where the two estimators differ", items),) if items else ()
+
+
+def _crossover_table(evidence: Evidence) -> Table | None:
+    """From which image size on kernels take more than half of the wall time."""
+    found: dict[tuple[str, str, int, int], dict[str, Crossover]] = defaultdict(dict)
+    for one in evidence.results.crossovers:
+        found[(one.architecture, one.label, one.batch, one.threads)][one.estimator] = one
+    if not found:
+        return None
+    columns = (
+        Column("runtime"),
+        Column("model"),
+        Column("batch", numeric=True),
+        Column("threads", numeric=True),
+        Column("by profile", numeric=True),
+        Column("by skeleton", numeric=True),
+    )
+    rows = tuple(
+        (
+            Value(label),
+            Value(architecture),
+            Value(str(batch), batch),
+            Value(str(threads), threads),
+            _crossing(by_estimator.get("profiled")),
+            _crossing(by_estimator.get("skeleton")),
+        )
+        for (architecture, label, batch, threads), by_estimator in sorted(found.items())
+    )
+    caption = "Image size in pixels from which on kernels outweigh the framework, interpolated between the sizes timed."
+    return Table("crossovers", caption, columns, rows)
+
+
+def _crossing(one: Crossover | None) -> Value:
+    if one is None:
+        return Value(DASH)
+    if one.pixels is not None:
+        return Value(significant(one.pixels, 2), one.pixels)
+    edge = one.sizes[0] if one.place == "below" else one.sizes[-1]
+    return Value(f"{one.place} {edge}", float(edge) + (0.5 if one.place == "above" else -0.5))
+
+
+def _fits_table(evidence: Evidence) -> Table | None:
+    """What a call costs whatever its batch, and what each image adds."""
+    if not evidence.results.fits:
+        return None
+    columns = (
+        Column("runtime"),
+        Column("model"),
+        Column("image size, px", numeric=True),
+        Column("threads", numeric=True),
+        Column("fixed, ms", numeric=True),
+        Column("per image, ms", numeric=True),
+        Column("batches"),
+        Column("worst error, %", numeric=True),
+    )
+    rows = tuple(_fit_row(one, f"/fits/{place}") for place, one in enumerate(evidence.results.fits))
+    caption = (
+        "Wall time at the device boundary as fixed + per image x batch, by least squares of the relative error. Two "
+        "batch sizes are met exactly; only three or more could contradict it."
+    )
+    return Table("fits", caption, columns, rows, summary="Cost of a call and cost of an image", filterable=True)
+
+
+def _fit_row(one: AffineFit, path: str) -> TableRow:
+    exact = len(one.batches) < 3
+    worst = 100 * one.worst_relative_error
+    return (
+        Value(one.label),
+        Value(one.architecture),
+        Value(str(one.size), one.size, f"{path}/size"),
+        Value(str(one.threads), one.threads, f"{path}/threads"),
+        Value(significant(one.fixed_ms), one.fixed_ms, f"{path}/fixed_ms"),
+        Value(significant(one.per_image_ms), one.per_image_ms, f"{path}/per_image_ms"),
+        Value(", ".join(map(str, one.batches))),
+        Value(DASH) if exact else Value(significant(worst, 2), worst, f"{path}/worst_relative_error", 100),
+    )
+
+
+def _cells_table(pairs: Sequence[Pair]) -> Table:
+    headings = ("wall, ms", "kernels, profile", "framework, profile", "framework, skeleton", "transfer", "inflation")
+    columns = (Column("cell"), *(Column(heading, numeric=True) for heading in headings), Column("remark"))
+    rows = tuple(_cell_row(cell, one) for cell, one in pairs)
+    caption = "Milliseconds at the device boundary with 95 % intervals; transfer is beside them, not in them."
+    caption = f"{caption} {what_intervals_rest_on([one for _, one in pairs])}".rstrip()
+    return Table("attribution-cells", caption, columns, rows, summary="Every cell, by both estimators", filterable=True)
+
+
+def what_intervals_rest_on(attributions: Sequence[Attribution]) -> str:
+    """A sentence on the fresh processes behind the intervals of attributions; "" where there are none."""
+    counts = [
+        estimate.processes
+        for one in attributions
+        for estimate in (one.profiled, one.skeleton)
+        if estimate.kernel_ms is not None
+    ]
+    if not counts:
+        return ""
+    if max(counts) == 1:
+        return (
+            "They were measured in one process each: the intervals are over its bursts and hold nothing of how "
+            "processes differ, so that another run can lie outside of them."
+        )
+    least = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts))
+    return f"The intervals are over {least} fresh processes and hold the uncertainty of the whole time too."
+
+
+def _cell_row(cell: Cell, one: Attribution) -> TableRow:
+    profiled, skeleton = one.profiled, one.skeleton
+    reasons = [reason for reason in (profiled.reason, skeleton.reason) if reason]
+    return (
+        Value(cell.name),
+        _estimate(one.wall_ms),
+        _estimate(profiled.kernel_ms),
+        _estimate(profiled.overhead_ms),
+        _estimate(skeleton.overhead_ms),
+        Value(significant(one.transfer_ms, 2), one.transfer_ms),
+        Value(ratio(profiled.inflation), profiled.inflation.value) if profiled.inflation else Value(DASH),
+        Value("; ".join(reasons), tone="notice" if reasons else ""),
+    )
+
+
+def _estimate(found: Interval | None) -> Value:
+    return Value(interval(found), found.value) if found else Value(DASH)
+
+
+def _extremes(cells: list[Cell]) -> list[list[Cell]]:
+    """Of each architecture and thread count, the smallest size at its smallest and its largest batch."""
+    found = []
+    for group in split_by(cells, lambda cell: (cell.architecture, cell.threads)):
+        size = min(cell.size for cell in group)
+        batches = sorted({cell.batch for cell in group if cell.size == size})
+        found += [
+            [cell for cell in group if (cell.size, cell.batch) == (size, batch)]
+            for batch in dict.fromkeys((batches[0], batches[-1]))
+        ]
+    return found
+
+
+def _operator_table(pairs: list[Pair], identifier: str) -> Table:
+    """Layers down, runtimes across."""
+    columns = (Column("layer"), *(Column(cell.label, numeric=True) for cell, _ in pairs))
+    times = [_by_layer(one) for _, one in pairs]
+    layers = sorted({layer for known in times for layer in known if layer != OTHER})
+    rows = tuple(
+        (Value(layer), *(_milliseconds(known.get(layer)) for known in times))
+        for layer in (*layers, OTHER)
+        if any(layer in known for known in times)
+    )
+    first = pairs[0][0]
+    title = conditions(first, size=True, batch=True, threads=True)
+    longest = (Value("longest operator"), *(_named(one.operators[0]) for _, one in pairs))
+    return Table(identifier, f"{title}, ms in each layer", columns, (*rows, longest))
+
+
+def _named(operator: OperatorTime) -> Value:
+    """What its profiler calls an operator, and the kernel behind it where that is another word."""
+    kind = "" if operator.kind in operator.name else f" ({operator.kind})"
+    return Value(shortened(f"{operator.name}{kind}", NAME_LIMIT), tone="muted")
+
+
+def _by_layer(one: Attribution) -> dict[str, float]:
+    found: dict[str, float] = defaultdict(float)
+    for operator in one.operators:
+        found[operator.layer or OTHER] += operator.ms
+    return found
+
+
+def _milliseconds(ms: float | None) -> Value:
+    return Value(DASH) if ms is None else Value(significant(ms, 2), ms)

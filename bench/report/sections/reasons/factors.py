@@ -1,0 +1,107 @@
+"""Section on graph or runtime: what of an ONNX cell's time came with the file, and what with what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.bench.report.evidence import Evidence, worded_columns
+from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.words.numbers import TIMES, pixels, ratio, significant
+from assay.records.base import Interval
+from assay.records.factors import Factors
+
+WORTH_TELLING = 0.05
+SHARE_COLUMNS = (
+    Column("Question"),
+    Column("Model"),
+    Column("Image size, px", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Threads", numeric=True),
+    Column("Exporter, %", numeric=True),
+    Column("Runtime, %", numeric=True),
+    Column("Both together, %", numeric=True),
+    Column("Slowest over fastest graph", numeric=True),
+    Column("Slowest over fastest runtime", numeric=True),
+)
+EFFECT_COLUMNS = (Column("Factor"), Column("At"), Column("Question"), Column("Effect", numeric=True))
+
+
+def factors(evidence: Evidence) -> Section | None:
+    """Effects of exporter and runtime, and where one runtime does unlike the others with one graph."""
+    found = evidence.results.factors
+    if not found:
+        return None
+    caption = "Of what the times of one table vary by (sum of squares of their logarithms), who explains what share"
+    columns = worded_columns(SHARE_COLUMNS, evidence.results)
+    shares = Table("factors", caption, columns, tuple(_share_row(n, one) for n, one in enumerate(found)))
+    rows = tuple(row for n, one in enumerate(found) for row in _effect_rows(n, one))
+    effects = Table(
+        "effects",
+        f"Effect on time: 1.05{TIMES} is 5 % slower than the geometric mean of the table",
+        EFFECT_COLUMNS,
+        rows,
+        summary="The effect of every exporter and runtime",
+        filterable=True,
+    )
+    lead = (
+        "The same weights, exported by every route and run by every runtime: a two-way table, whose effects multiply. "
+        "What the exporter explains came with the graph (transposes, operators that were not fused); what both explain "
+        "only together is a runtime that does unlike the others with one graph. The optimisation levels are those of "
+        "ONNX Runtime, from the graph as it is in the file to every rewriting it knows."
+    )
+    return Section("factors", "Graph or runtime?", lead, (shares, *_interplay(found), effects))
+
+
+def _share_row(place: int, one: Factors) -> tuple[Value, ...]:
+    graphs, runtimes = (_spread(effects) for effects in (one.exporters, one.runtimes))
+    return (
+        Value(one.question),
+        Value(one.architecture),
+        Value(str(one.size), one.size, f"/factors/{place}/size"),
+        Value(str(one.batch), one.batch, f"/factors/{place}/batch"),
+        Value(str(one.threads), one.threads, f"/factors/{place}/threads"),
+        *(
+            Value(
+                significant(100 * one.shares[name], 2), 100 * one.shares[name], f"/factors/{place}/shares/{name}", 100
+            )
+            for name in ("exporter", "runtime", "interaction")
+        ),
+        Value(f"{significant(graphs)}{TIMES}", graphs),
+        Value(f"{significant(runtimes)}{TIMES}", runtimes),
+    )
+
+
+def _spread(effects: dict[str, Interval]) -> float:
+    values = [effect.value for effect in effects.values()]
+    return max(values) / min(values)
+
+
+def _effect_rows(place: int, one: Factors) -> list[tuple[Value, ...]]:
+    at = f"{one.architecture}, {pixels(one.size)}, batch {one.batch}"
+    return [
+        (
+            Value(f"{kind} {name}"),
+            Value(at),
+            Value(one.question),
+            Value(ratio(effect), effect.value, f"/factors/{place}/{field}/{name}/value"),
+        )
+        for kind, field, effects in (("exporter", "exporters", one.exporters), ("runtime", "runtimes", one.runtimes))
+        for name, effect in effects.items()
+    ]
+
+
+def _interplay(found: Sequence[Factors]) -> tuple[Listing, ...]:
+    """Cells that differ from what the two effects say by more than 5 % beyond doubt, those that are slower."""
+    items = tuple(
+        Item(
+            f"{runtime} takes {ratio(effect)} of what its own and {exporter}'s effects say, at {one.architecture}, "
+            f"{pixels(one.size)}, batch {one.batch}",
+            "note",
+            "notice",
+        )
+        for one in found
+        for exporter, row in one.interaction.items()
+        for runtime, effect in row.items()
+        if effect.low > 1 + WORTH_TELLING
+    )
+    return (Listing("Graphs that one runtime does worse with than the others", items),) if items else ()

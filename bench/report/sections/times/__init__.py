@@ -1,0 +1,1 @@
+"""Sections on times, and on what they cost and are worth."""

@@ -1,0 +1,160 @@
+"""Sections on the single cells: those that failed or were skipped, and all of them in one table."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed, worded_columns
+from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
+from assay.bench.words.numbers import TIMES, counted, interval, significant
+from assay.records.base import Interval, Tail
+from assay.records.results import Cell, ColdStart, Comparison, Timing
+
+STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
+PLACE_COLUMNS = (
+    Column("Runtime"),
+    Column("Architecture"),
+    Column("Image size, px", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Threads", numeric=True),
+    Column("Status"),
+)
+NUMBER_COLUMNS = tuple(
+    Column(heading, numeric=True)
+    for heading in (
+        "Median, ms",
+        f"Over fastest native, {TIMES}",
+        "p90, ms",
+        "p99, ms",
+        "Device only, ms",
+        "Images/s",
+        "Processor use",
+        "Peak memory, MiB",
+        "Import, s",
+        "Load, s",
+        "First call, s",
+        "Calls",
+        "Processes",
+    )
+)
+NOT_RUN_COLUMNS = (*PLACE_COLUMNS, Column("Reason"))
+
+
+def not_run(evidence: Evidence) -> Section | None:
+    """The cells without a time, each with its reason."""
+    rows = tuple(
+        (*_place(index, cell), Value(cell.reason or "no reason was recorded"))
+        for index, cell in enumerate(evidence.results.cells)
+        if cell.status != "ok"
+    )
+    if not rows:
+        return None
+    failed = sum(cell.status == "failed" for cell in evidence.results.cells)
+    lead = f"{counted(failed, 'cell')} failed and {len(rows) - failed} were skipped. They have no times and no rank."
+    table = Table("not-run", "Cells without a time, and why", worded_columns(NOT_RUN_COLUMNS, evidence.results), rows)
+    return Section("not-run", "Failed and skipped", lead, (table,))
+
+
+def all_cells(evidence: Evidence) -> Section | None:
+    """Every cell with all its numbers."""
+    cells = evidence.results.cells
+    if not cells:
+        return None
+    wrong = {cell.name for cell in cells if is_timed(cell) and agreement_fails(cell, evidence.results)}
+    comparisons = {
+        Group(c.architecture, c.size, c.batch, c.threads): (index, c)
+        for index, c in enumerate(evidence.results.comparisons)
+    }
+    rows = tuple(
+        (
+            *_place(index, cell, wrong=cell.name in wrong),
+            *_numbers(index, cell, comparisons.get(group_of(cell))),
+            Value(cell.precision),
+        )
+        for index, cell in sorted(enumerate(cells), key=lambda pair: pair[1].name not in wrong)
+    )
+    columns = worded_columns((*PLACE_COLUMNS, *NUMBER_COLUMNS, Column("Precision")), evidence.results)
+    caption = "All cells; times at the host boundary unless said otherwise, with 95 % intervals"
+    lead = (
+        "Select a heading to sort; cells whose outputs are wrong stand first and have no rank. "
+        "The same table is in cells.csv and cells.parquet, with full precision."
+    )
+    return Section("cells", "All cells", lead, (Table("all-cells", caption, columns, rows, filterable=True),))
+
+
+def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
+    path = f"/cells/{index}"
+    status = "wrong" if wrong else "invalid" if cell.invalid else cell.status
+    return (
+        Value(cell.label),
+        Value(cell.architecture),
+        Value(str(cell.size), cell.size, f"{path}/size"),
+        Value(str(cell.batch), cell.batch, f"{path}/batch"),
+        Value(str(cell.threads), cell.threads, f"{path}/threads"),
+        Value(status, tone=STATUS_TONES[status]),
+    )
+
+
+def _numbers(index: int, cell: Cell, compared: tuple[int, Comparison] | None) -> tuple[Value, ...]:
+    path = f"/cells/{index}"
+    median, p90, p99, calls, processes = _timing(cell.host, f"{path}/host")
+    device_median = _timing(cell.device, f"{path}/device")[0]
+    return (
+        median,
+        _ratio(cell, compared),
+        p90,
+        p99,
+        device_median,
+        _estimate(cell.throughput, f"{path}/throughput"),
+        _number(cell.processor_use, f"{path}/processor_use"),
+        _number(cell.peak_memory_mib, f"{path}/peak_memory_mib"),
+        *_cold(cell.cold, f"{path}/cold"),
+        calls,
+        processes,
+    )
+
+
+def _timing(timing: Timing | None, path: str) -> tuple[Value, Value, Value, Value, Value]:
+    """Median, p90, p99, calls and processes; empty where the cell was not timed at this boundary."""
+    if timing is None:
+        return (Value(""), Value(""), Value(""), Value(""), Value(""))
+    return (
+        _estimate(timing.median_ms, f"{path}/median_ms"),
+        _estimate(timing.p90_ms, f"{path}/p90_ms"),
+        _tail(timing.p99_ms, f"{path}/p99_ms"),
+        _number(timing.samples, f"{path}/samples"),
+        _number(timing.processes, f"{path}/processes"),
+    )
+
+
+def _cold(cold: ColdStart | None, path: str) -> tuple[Value, Value, Value]:
+    if cold is None:
+        return (Value(""), Value(""), Value(""))
+    return (
+        _number(cold.import_seconds, f"{path}/import_seconds"),
+        _number(cold.load_seconds, f"{path}/load_seconds"),
+        _number(cold.first_call_seconds, f"{path}/first_call_seconds"),
+    )
+
+
+def _ratio(cell: Cell, compared: tuple[int, Comparison] | None) -> Value:
+    if compared is None or cell.label not in compared[1].ratios:
+        return Value("")
+    pointer = cell.label.replace("~", "~0").replace("/", "~1")
+    return _estimate(compared[1].ratios[cell.label], f"/comparisons/{compared[0]}/ratios/{pointer}")
+
+
+def _estimate(estimate: Interval | None, path: str) -> Value:
+    return Value("") if estimate is None else Value(interval(estimate), estimate.value, f"{path}/value")
+
+
+def _tail(found: Tail, path: str) -> Value:
+    """The quantile with its bounds; where nothing bounds it from above, "or more"."""
+    if found.high is not None:
+        return _estimate(Interval(value=found.value, low=found.low, high=found.high), path)
+    return Value(f"{significant(found.value)} or more", found.value, f"{path}/value")
+
+
+def _number(number: float | None, path: str) -> Value:
+    if number is None:
+        return Value("")
+    text = f"{number:,}" if isinstance(number, int) else significant(number)
+    return Value(text, number, path)

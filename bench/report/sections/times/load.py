@@ -1,0 +1,132 @@
+"""Section on the deployed model behind a server: `assay load`."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.blocks import Block, Column, Item, Listing, Paragraphs, Section, Table, Value
+from assay.bench.words.numbers import duration, interval, moment, significant
+from assay.bench.words.serving import NOT_COMPLIANT, PARTS, cores_sentence, invalid_of, said_by_loadgen, validity
+from assay.records.base import Interval
+from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, Scenario
+
+LOOP = (
+    Column("Clients", numeric=True),
+    Column("Requests", numeric=True),
+    Column("Answers a second", numeric=True),
+    Column("Median ms", numeric=True),
+    Column("p90 ms", numeric=True),
+    Column("p99 ms", numeric=True),
+    *(Column(f"{part}, mean ms", numeric=True) for part in PARTS),
+    Column(""),
+)
+SCENARIOS = (
+    Column("Scenario"),
+    Column("Queries", numeric=True),
+    Column("Samples a second", numeric=True),
+    Column("p50 ms", numeric=True),
+    Column("p90 ms", numeric=True),
+    Column("p99 ms", numeric=True),
+    Column("LoadGen says"),
+    Column(""),
+)
+COSTS = (
+    Column("Over"),
+    Column("Served, median ms", numeric=True),
+    Column("In the client's process, median ms", numeric=True),
+    Column("The server adds ms", numeric=True),
+    Column(""),
+)
+PARTS_EXPLAINED = (
+    "Where a request's time goes: client is making the request and reading the answer; network is transport and "
+    "protocol on both sides; queue, compute and server are what the server counts itself: waiting for the model, "
+    "the model with copying its input and output, and the rest."
+)
+
+
+def load(evidence: Evidence) -> Section | None:
+    """How the deployed model behaves behind a server, what the server costs, and LoadGen's scenarios."""
+    found = evidence.load
+    if found is None:
+        return None
+    lead = (
+        f"The deployed model {found.deployment}, version {found.version} ({found.precision}), served by {found.server} "
+        f"and asked over {found.way}; every answer was held against the audit. {cores_sentence(found)} "
+        f"Measured in {duration(found.seconds)} on {moment(found.created, time=True)}."
+    )
+    blocks: list[Block] = [_closed_loop(found), Paragraphs((PARTS_EXPLAINED,)), _costs(found)]
+    if found.highest_rate is not None:
+        blocks.append(Paragraphs((_rate(found.highest_rate),)))
+    if found.scenarios:
+        blocks += [_scenarios(found), Paragraphs((NOT_COMPLIANT,))]
+    invalid = tuple(Item(f"{name}: {why}", "INVALID", "bad") for name, why in invalid_of(found))
+    if invalid:
+        blocks.append(Listing("Not to be believed", invalid))
+    return Section("load", "Behind a server", lead, tuple(blocks))
+
+
+def _closed_loop(found: Load) -> Table:
+    caption = f"Closed loop: each client sends its next request of one {found.unit} when it has the answer to the last"
+    return Table("load-closed-loop", caption, LOOP, tuple(_loop(one) for one in found.closed_loop), sortable=False)
+
+
+def _loop(one: ClosedLoop) -> tuple[Value, ...]:
+    parts = [None if one.split is None else float(getattr(one.split, part)) for part in PARTS]
+    return (
+        Value(str(one.clients), one.clients),
+        Value(f"{one.requests:,}", one.requests),
+        _estimate(one.images_per_second),
+        *(_estimate(value) for value in (one.median_ms, one.p90_ms, one.p99_ms)),
+        *(Value("not told") if part is None else Value(significant(part), part) for part in parts),
+        _valid(one),
+    )
+
+
+def _costs(found: Load) -> Table:
+    rows = tuple(
+        (
+            Value(one.way),
+            _estimate(one.served_ms),
+            _estimate(one.in_process_ms),
+            _estimate(one.overhead_ms),
+            _valid(one),
+        )
+        for one in found.overheads
+    )
+    caption = (
+        f"What the server costs: one {found.unit} of one client, interleaved with onnxruntime in the client's process"
+    )
+    return Table("load-costs", caption, COSTS, rows, sortable=False)
+
+
+def _scenarios(found: Load) -> Table:
+    rows = tuple(
+        (
+            Value(one.name),
+            Value(f"{one.queries:,}", one.queries),
+            _estimate(one.samples_per_second),
+            *(_estimate(value) for value in (one.p50_ms, one.p90_ms, one.p99_ms)),
+            Value(said_by_loadgen(one)),
+            _valid(one),
+        )
+        for one in found.scenarios
+    )
+    return Table("load-scenarios", "MLPerf LoadGen's scenarios", SCENARIOS, rows, sortable=False)
+
+
+def _rate(found: HighestRate) -> str:
+    """Up to which rate the bound holds, in a sentence."""
+    bound = f"99 % of the answers within {significant(found.bound_ms)} ms"
+    if found.rate is None:
+        least = min(one.rate for one in found.tried)
+        return f"No rate that was tried, down to {significant(least)} requests a second, has {bound}."
+    end = f", and no longer at {significant(found.fails_at)}" if found.fails_at else "; no higher one was tried"
+    over = f" Over {found.searches} searches it is {interval(found.interval)}." if found.interval else ""
+    return f"Up to {significant(found.rate)} requests a second, arriving at random, have {bound}{end}.{over}"
+
+
+def _estimate(value: Interval) -> Value:
+    return Value(interval(value), value.value)
+
+
+def _valid(one: ClosedLoop | Overhead | Scenario) -> Value:
+    return Value(validity(one), tone="bad" if one.invalid else "good")

@@ -1,0 +1,84 @@
+"""Section on validity: which times may be believed, and what happened while the others were taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.blocks import Column, Paragraphs, Section, Table, Value
+from assay.bench.words.numbers import counted, significant
+from assay.records.results import Cell, Steadiness
+
+COLUMNS = (
+    Column("Cell"),
+    Column("Verdict"),
+    Column("Drift, %", numeric=True),
+    Column("Autocorrelation", numeric=True),
+    Column("Involuntary switches/s", numeric=True),
+    Column("Stolen, %", numeric=True),
+    Column("Throttle events", numeric=True),
+    Column("Harness floor, %", numeric=True),
+    Column("Processor use", numeric=True),
+    Column("Timed outputs, error over tolerance", numeric=True),
+    Column("Processes of two kinds"),
+    Column("Reasons"),
+)
+
+
+def validity(evidence: Evidence) -> Section | None:
+    """Every timed cell, VALID or INVALID with its reasons."""
+    judged = [cell for cell in evidence.timed if cell.steadiness is not None]
+    if not judged:
+        return None
+    invalid = [cell for cell in judged if cell.invalid]
+    lead = (
+        f"{len(judged) - len(invalid)} of {counted(len(judged), 'cell')} are VALID. An INVALID one is shown everywhere "
+        "and ranked nowhere. The outputs that are checked come from the timed calls themselves."
+    )
+    rows = tuple(_row(cell, evidence.place_of(cell)) for cell in [*invalid, *(c for c in judged if not c.invalid)])
+    caption = "What happened while each cell was timed; empty where the system does not show it"
+    table = Table("validity", caption, COLUMNS, rows, summary="Every cell", filterable=True)
+    untold = _not_testable(judged)
+    return Section("validity", "Validity", lead, (Paragraphs(untold), table) if untold else (table,))
+
+
+def _row(cell: Cell, place: int) -> tuple[Value, ...]:
+    path = f"/cells/{place}"
+    seen = cell.steadiness or Steadiness()
+    timed = cell.timed_agreement
+    share = timed.max_absolute / timed.tolerance if timed and timed.tolerance > 0 else None
+    return (
+        Value(cell.name),
+        Value("INVALID", tone="bad") if cell.invalid else Value("VALID", tone="good"),
+        _drift(seen, path),
+        _number(seen.autocorrelation, f"{path}/steadiness/autocorrelation"),
+        _number(seen.involuntary_switches_per_second, f"{path}/steadiness/involuntary_switches_per_second"),
+        _number(seen.stolen_share, f"{path}/steadiness/stolen_share", 100),
+        _number(seen.throttle_events, f"{path}/steadiness/throttle_events"),
+        _number(seen.floor_share, f"{path}/steadiness/floor_share", 100),
+        _number(cell.processor_use, f"{path}/processor_use"),
+        Value("") if share is None else Value(significant(share), share),
+        Value(seen.kinds),
+        Value("; ".join(cell.invalid)),
+    )
+
+
+def _drift(seen: Steadiness, path: str) -> Value:
+    if any(rule.startswith("drift") for rule in seen.not_testable):
+        return Value("not testable")
+    return _number(seen.drift, f"{path}/steadiness/drift", 100)
+
+
+def _not_testable(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Which rules could not have found anything, and in how many cells: silence there is no sign of steadiness."""
+    told = [rule for cell in cells for rule in (cell.steadiness or Steadiness()).not_testable]
+    return tuple(
+        f"Not testable in {counted(number, 'cell')} of {len(cells)}: {rule}." for rule, number in Counter(told).items()
+    )
+
+
+def _number(number: float | None, path: str, factor: float = 1) -> Value:
+    if number is None:
+        return Value("")
+    return Value(significant(number * factor, 2) if number else "0", number * factor, path, factor)

@@ -1,0 +1,77 @@
+"""The report of a study's folder, with all that lies beside its results: samples, audit, load test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars
+
+from assay.bench.judging.judged import judged
+from assay.bench.judging.summary import by_cell, planned_of
+from assay.bench.report.write import write_report
+from assay.bench.statistics.stats import Samples
+from assay.bench.timing.schedule import SAMPLES_FILE
+from assay.bench.words.terminal import complain
+from assay.files.tables import read_table_of
+from assay.records.audit import AUDIT_FILE, Audit, read_audit
+from assay.records.load import LOAD_FILE, Load, read_load
+from assay.records.results import Results
+from assay.records.stale import AGAIN, in_words, stale_parts
+from assay.texts import printable
+
+
+def report_of(folder: Path, results: Results, out: Path) -> list[Path]:
+    """Write a study's report; what was not made is left out.
+
+    Args:
+        folder: with results.json.
+        results: what is in it.
+        out: for the report's files.
+
+    Raises:
+        ArtifactError: the audit or the load test beside the results is damaged.
+        InputError: the report cannot be written.
+    """
+    return write_report(results, _samples(folder, results), out, _audit(folder, results), _load(folder))
+
+
+def as_audited(folder: Path, results: Results) -> Results:
+    """Results as the audit beside them leaves them, for the terminal: see `assay.bench.judging.judged`.
+
+    Raises:
+        ArtifactError: the audit is damaged.
+    """
+    path = folder / AUDIT_FILE
+    return judged(results, read_audit(path)) if path.is_file() else results
+
+
+def samples_of(folder: Path, results: Results) -> dict[str, dict[str, Samples]]:
+    """The calls behind a folder's results, by cell and boundary; none where they were not kept.
+
+    Raises:
+        ArtifactError: they are damaged, or of another run.
+    """
+    samples = _samples(folder, results)
+    return {} if samples is None else by_cell(samples, planned_of(results.settings))
+
+
+def _samples(folder: Path, results: Results) -> polars.DataFrame | None:
+    path = folder / SAMPLES_FILE
+    return read_table_of(results, path) if path.is_file() else None
+
+
+def _audit(folder: Path, results: Results) -> Audit | None:
+    """The audit; what of it is out of date is told."""
+    path = folder / AUDIT_FILE
+    if not path.is_file():
+        return None
+    audit = read_audit(path)
+    stale = in_words(stale_parts(audit, results))
+    if stale:
+        complain("\n".join([f"assay: {path} is out of date. {AGAIN}.", *map(printable, stale)]))
+    return audit
+
+
+def _load(folder: Path) -> Load | None:
+    path = folder / LOAD_FILE
+    return read_load(path) if path.is_file() else None

@@ -1,0 +1,1 @@
+"""The instrument measured by itself."""

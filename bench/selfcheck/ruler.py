@@ -1,0 +1,142 @@
+"""What is required of the ruler, and whether what was measured meets it. All but the timer's are pure functions."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import stdtrit
+
+from assay.bench.judging.verdicts import TOLD_OFTEN
+from assay.bench.statistics.sequential import Sequential
+from assay.bench.statistics.stats import CONFIDENCE
+from assay.infer.runtimes.calibrated import KERNEL_NS, OVERHEAD_NS
+from assay.records.selfcheck import Bound, Check, PlantedComparisons, Unit
+
+MOST_TIMER_NS = 1000.0
+MOST_FLOOR_US = 5.0
+MISTAKEN = Sequential(good=0.05, bad=0.15)
+"""A verdict of 95 % errs in 5 %."""
+MISSED = Sequential(good=0.05, bad=0.25)
+MOST_TOLD = 0.1
+TOLD_DRAWS = 20_000
+MOST_ATTRIBUTION_ERROR = 0.05
+READINGS = 20_000
+
+
+def timer_checks() -> list[Check]:
+    """Smallest step of the clock that times calls, and what reading it costs."""
+    readings = [time.perf_counter_ns() for _ in range(READINGS)]
+    gaps = [after - before for before, after in pairwise(readings)]
+    steps = [gap for gap in gaps if gap > 0]
+    resolution = float(min(steps)) if steps else None
+    cost = float(statistics.median(gaps))
+    return [
+        _check("timer resolution", resolution, "ns", MOST_TIMER_NS, "smallest step of time.perf_counter_ns"),
+        _check("timer overhead", cost, "ns", MOST_TIMER_NS, "one reading, median"),
+    ]
+
+
+def floor_check(device_us: float | None, host_us: float | None) -> Check:
+    """What the harness adds to a call: the null runtime at the device boundary."""
+    remark = "the null runtime could not be timed"
+    if device_us is not None:
+        remark = f"null runtime, median at the device boundary; {host_us:.2f} µs at the host boundary"
+    return _check("harness floor", device_us, "us", MOST_FLOOR_US, remark)
+
+
+def attribution_check(whole_us: float | None, skeleton_us: float | None) -> Check:
+    """Overhead and kernel of a runtime that spends known times: the skeleton's time, and the rest."""
+    name = "attribution error"
+    if whole_us is None or skeleton_us is None:
+        remark = "the runtime of known overhead could not be timed"
+        return _check(name, None, "share", MOST_ATTRIBUTION_ERROR, remark)
+    overhead_us, kernel_us = OVERHEAD_NS / 1000, KERNEL_NS / 1000
+    worst = max(abs(skeleton_us / overhead_us - 1), abs((whole_us - skeleton_us) / kernel_us - 1))
+    remark = (
+        f"overhead {skeleton_us:.1f} µs of {overhead_us:.0f}, kernel {whole_us - skeleton_us:.1f} µs of "
+        f"{kernel_us:.0f}; the larger error of the two"
+    )
+    return _check(name, worst, "share", MOST_ATTRIBUTION_ERROR, remark)
+
+
+def mistaken_check(found: PlantedComparisons) -> Check:
+    """The share of identical runtimes judged different."""
+    errors = [verdict in {"faster", "slower"} for verdict in found.verdicts]
+    share = sum(errors) / len(errors) if errors else None
+    return _tested("identical judged different", share, found, errors, MISTAKEN, "at most")
+
+
+def found_check(found: PlantedComparisons) -> Check:
+    """The share of planted slowdowns judged slower."""
+    errors = [verdict != "slower" for verdict in found.verdicts]
+    share = 1 - sum(errors) / len(errors) if errors else None
+    return _tested(f"slowdown of {found.planted:.0%} found", share, found, errors, MISSED, "at least")
+
+
+def told_check(told: dict[int, float], processes: int) -> Check:
+    """The smallest slowdown that the study's own design tells four times of five."""
+    name = f"told with {processes} processes"
+    if processes not in told:
+        return _check(name, None, "share", MOST_TOLD, "too few comparisons to say")
+    others = [f"{share:.1%} with {count}" for count, share in told.items() if count != processes]
+    remark = f"the smallest slowdown that is told four times of five; {', '.join(others)}"
+    return _check(name, told[processes], "share", MOST_TOLD, remark)
+
+
+def _tested(
+    name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Sequential, bound: Bound
+) -> Check:
+    """A share of comparisons, by a sequential test: fit if it answers so before the time is up."""
+    answer = test.answer(errors)
+    remarks = (
+        [f"{len(errors) - sum(errors) if bound == 'at least' else sum(errors)} of {len(errors)}"] if errors else []
+    )
+    remarks += [_precision(found)] if errors else []
+    remarks += (
+        [test.sentence]
+        if answer != "open"
+        else [f"not decided within the time: it takes {test.least} comparisons without an error, or more --minutes"]
+    )
+    required = test.bad if bound == "at most" else 1 - test.bad
+    return Check(
+        name=name,
+        found=share,
+        unit="share",
+        bound=bound,
+        required=required,
+        passed=answer == "good",
+        remark="; ".join(remarks),
+    )
+
+
+def least_told(logs: Sequence[float], processes: int) -> float:
+    """The smallest slowdown that is told four times of five with so many processes, as a share.
+
+    A slowdown adds to the logarithm of every ratio, so it is told by a draw of processes where it exceeds what
+    Student's test asks for there. Draws are with replacement from the ratios of identical runtimes, one a process.
+    """
+    drawn = np.random.default_rng(0).choice(np.asarray(logs), (TOLD_DRAWS, processes))
+    errors = drawn.std(axis=1, ddof=1) / math.sqrt(processes)
+    needed = float(stdtrit(processes - 1, (1 + CONFIDENCE) / 2)) * errors - drawn.mean(axis=1)
+    return max(math.expm1(float(np.quantile(needed, TOLD_OFTEN))), 0.0)
+
+
+def _precision(found: PlantedComparisons) -> str:
+    """How the ratios came out, and how sure they were."""
+    halves = [(ratio.high - ratio.low) / 2 / ratio.value for ratio in found.ratios]
+    values = [ratio.value - 1 for ratio in found.ratios]
+    return (
+        f"measured {statistics.median(values):+.1%} ({min(values):+.1%} to {max(values):+.1%}), to within "
+        f"{statistics.median(halves):.1%}"
+    )
+
+
+def _check(name: str, found: float | None, unit: Unit, most: float, remark: str) -> Check:
+    """A number that may be so large and no larger."""
+    met = found is not None and found <= most
+    return Check(name=name, found=found, unit=unit, bound="at most", required=most, passed=met, remark=remark)

@@ -1,0 +1,252 @@
+"""`assay selfcheck`: the instrument measured on this machine, with runtimes whose truth is known.
+
+Everything goes the way of a study: fresh worker processes, frozen while they wait, bursts in random order, ratios
+within blocks, and as many processes and blocks for each comparison as the study has. Comparisons are made until it is
+decided whether false alarms and missed slowdowns are as rare as they should be (`assay.bench.statistics.sequential`). A
+comparison is read alone here; what is read together in a study is corrected for that, and tells less.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars
+from pydantic import ValidationError
+
+from assay import __version__
+from assay.bench.judging.summary import CellSamples, by_cell
+from assay.bench.judging.verdicts import judge
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.machine import advice, package_versions
+from assay.bench.selfcheck.ruler import (
+    MISSED,
+    MISTAKEN,
+    attribution_check,
+    floor_check,
+    found_check,
+    least_told,
+    mistaken_check,
+    timer_checks,
+    told_check,
+)
+from assay.bench.statistics.stats import Ratio, Samples, process_logs, ratio_estimate
+from assay.bench.timing.trials import Group, Limits, Tell, Unit
+from assay.bench.timing.workers import Candidate
+from assay.errors import FailedError
+from assay.files.texts import read_bytes
+from assay.infer.runtime import ModelFiles
+from assay.records.selfcheck import SELFCHECK_FILE, Check, Design, PlantedComparisons, SelfCheck
+from assay.runtimes import rulers
+from assay.spec import ModelSpec, Settings
+from assay.store import write_atomically
+
+DESIGN = Design(processes=3, blocks=4)
+"""What a study does at least: see `assay.study.Bench` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
+TOLD_WITH = (3, 5, 10)
+LEAST_LOGS = 15
+"""Ratios of identical runtimes, one a process, before it is said what could be told."""
+CALL_SECONDS = 30.0
+KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
+SPEC = ModelSpec("bloodnet", 28, 8)
+FILES = ModelFiles(spec=SPEC)
+REFERENCE = Candidate(rulers.CALIBRATED.name, "", FILES)
+IDENTICAL = tuple(
+    (Candidate(rulers.CALIBRATED.name, again, FILES), Candidate(rulers.CALIBRATED.name, name, FILES))
+    for name, again in (("", "again"), ("second", "second-again"), ("third", "third-again"))
+)
+"""Pairs that have nothing in common but what is the same for all: each is a comparison of its own."""
+PLANTED = {
+    0.03: ((Candidate(rulers.SLOWER_3.name, "", FILES), REFERENCE),),
+    0.1: ((Candidate(rulers.SLOWER_10.name, "", FILES), REFERENCE),),
+}
+PAIRS = {0.0: IDENTICAL, **PLANTED}
+CANDIDATES = tuple(dict.fromkeys(one for pairs in PAIRS.values() for pair in pairs for one in pair[::-1]))
+NULL = Candidate(rulers.NULL.name, "", FILES)
+SPLIT, SKELETON = Candidate(rulers.SPLIT.name, "", FILES), Candidate(rulers.SKELETON.name, "", FILES)
+
+
+@dataclass
+class Trial:
+    """A group whose candidates are timed in as many fresh processes as it takes."""
+
+    group: Group
+    host: Host = LOCAL
+    parts: list[polars.DataFrame] = field(default_factory=list)
+    longest_seconds: float = 0.0
+
+    def add_process(self, folder: Path, deadline: float, blocks: int, tell: Tell) -> None:
+        """
+        Raises:
+            FailedError: nothing could be timed.
+        """
+        begun = time.monotonic()
+        limits = Limits(share=deadline, end=deadline, call=CALL_SECONDS, blocks=blocks)
+        unit = Unit(self.group, len(self.parts), limits, folder, folder / "cache", self.host)
+        unit.run(tell)
+        reasons = [fact.reason for fact in unit.facts if fact.reason and not fact.skipped]
+        if reasons:
+            raise FailedError("The self-check cannot time its own runtimes", found=reasons[0])
+        self.parts.append(unit.samples())
+        self.longest_seconds = max(self.longest_seconds, time.monotonic() - begun)
+
+    @property
+    def timed(self) -> CellSamples:
+        return by_cell(polars.concat(self.parts)) if self.parts else {}
+
+    def median_us(self, candidate: Candidate, boundary: str = "device") -> float | None:
+        """Median over all calls in microseconds; None when there are none."""
+        samples = self.samples(candidate, boundary)
+        return float(np.median(samples.values)) * 1000 if samples else None
+
+    def samples(self, candidate: Candidate, boundary: str) -> Samples | None:
+        """Its timed calls; None where time ran out before the first, perhaps after the warm-up."""
+        return self.timed.get(self.group.cell_name(1, candidate.label), {}).get(boundary)
+
+    def ratio(self, candidate: Candidate, reference: Candidate = REFERENCE) -> Ratio | None:
+        """The candidate's time over the reference's, at the host boundary as in a study."""
+        above, below = self.samples(candidate, "host"), self.samples(reference, "host")
+        return ratio_estimate(above, below) if above and below else None
+
+    def logs(self, candidate: Candidate, reference: Candidate) -> list[float]:
+        """The logarithm of that ratio in each process."""
+        above, below = self.samples(candidate, "host"), self.samples(reference, "host")
+        return process_logs(above, below) if above and below else []
+
+
+def run_selfcheck(seconds: float, tell: Tell, design: Design = DESIGN, host: Host = LOCAL) -> SelfCheck:
+    """Measure the ruler within so many seconds; what did not fit fails its check and says so.
+
+    Args:
+        design: of every comparison, that of the study it is to speak for.
+
+    Raises:
+        FailedError: the workers cannot be run at all.
+    """
+    begun = time.monotonic()
+    deadline = begun + seconds
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        images = folder / "images.npy"
+        np.save(images, np.zeros((4, *SPEC.image_shape), np.float32))
+        group = _grouping(images, host)
+        checks = timer_checks()
+        checks += _known_times(group, folder, deadline, tell, host)
+        trials = compare_until_decided(group, design, folder, deadline, tell, host)
+    comparisons = [comparisons_with(trials, share) for share in PAIRS]
+    told = _told(trials, design)
+    checks += [mistaken_check(comparisons[0]), found_check(comparisons[-1]), told_check(told, design.processes)]
+    return SelfCheck(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=this_machine(host),
+        seconds=time.monotonic() - begun,
+        passed=all(check.passed for check in checks),
+        checks=checks,
+        comparisons=comparisons,
+        advice=advice(host.environment()),
+        design=design,
+        told=told,
+    )
+
+
+def _grouping(images: Path, host: Host = LOCAL) -> Callable[[str, tuple[Candidate, ...]], Group]:
+    settings = Settings(threads=1, cores=host.cores()[-1:])
+    return lambda name, candidates: Group(f"{name}/{SPEC.size}/t1", candidates, (1,), settings, images)
+
+
+def _known_times(
+    group: Callable[[str, tuple[Candidate, ...]], Group], folder: Path, deadline: float, tell: Tell, host: Host
+) -> list[Check]:
+    """The runtime that does nothing, and the one whose overhead and kernel are known."""
+    floor, split = Trial(group("floor", (NULL,)), host), Trial(group("attribution", (SPLIT, SKELETON)), host)
+    for trial in (floor, split):
+        for _ in range(KNOWN_PROCESSES):
+            trial.add_process(folder, deadline, KNOWN_BLOCKS, tell)
+    return [
+        floor_check(floor.median_us(NULL), floor.median_us(NULL, "host")),
+        attribution_check(split.median_us(SPLIT), split.median_us(SKELETON)),
+    ]
+
+
+def compare_until_decided(
+    group: Callable[[str, tuple[Candidate, ...]], Group],
+    design: Design,
+    folder: Path,
+    deadline: float,
+    tell: Tell,
+    host: Host,
+) -> list[Trial]:
+    """Trials, each of as many processes as the design has, until both tests have an answer or the next ends too late.
+
+    A trial that the time cuts short says nothing and is left out.
+    """
+    trials: list[Trial] = []
+    longest_seconds = 0.0
+    while not decided(trials):
+        trial = Trial(group(f"comparison{len(trials)}", CANDIDATES), host)
+        for process in range(design.processes):
+            longest_seconds = max(longest_seconds, trial.longest_seconds)
+            if time.monotonic() + longest_seconds > deadline:
+                return trials
+            tell(f"comparison {len(trials) + 1}, process {process + 1} of {design.processes}")
+            trial.add_process(folder, deadline, design.blocks, lambda text: None)
+        trials.append(trial)
+    return trials
+
+
+def decided(trials: Sequence[Trial]) -> bool:
+    """Whether it is known how often the verdicts err, on identical runtimes and on slow ones."""
+    same, slow = comparisons_with(trials, 0.0).verdicts, comparisons_with(trials, max(PAIRS)).verdicts
+    alarms = MISTAKEN.answer(verdict in {"faster", "slower"} for verdict in same)
+    return "open" not in {alarms, MISSED.answer(verdict != "slower" for verdict in slow)}
+
+
+def comparisons_with(trials: Sequence[Trial], planted: float) -> PlantedComparisons:
+    """What was said of one kind of pair, trial by trial."""
+    found = [ratio for trial in trials for pair in PAIRS[planted] if (ratio := trial.ratio(*pair)) is not None]
+    return PlantedComparisons(
+        planted=planted,
+        ratios=[ratio.interval for ratio in found],
+        verdicts=[judge([ratio])[0] for ratio in found],
+        processes=[ratio.processes for ratio in found],
+    )
+
+
+def _told(trials: Sequence[Trial], design: Design) -> dict[int, float]:
+    """By number of processes, the smallest slowdown that is told; nothing where too few were timed."""
+    logs = [log for trial in trials for pair in IDENTICAL for log in trial.logs(*pair)]
+    counts = sorted({design.processes, *TOLD_WITH})
+    return {count: least_told(logs, count) for count in counts} if len(logs) >= LEAST_LOGS else {}
+
+
+def this_machine(host: Host = LOCAL) -> dict[str, str]:
+    """What a measurement must share with a self-check for that to speak for it."""
+    facts = host.environment()
+    names = ("processor", "usable_cores", "system", "python")
+    return {name: str(facts[name]) for name in names} | {
+        "fingerprint": host.fingerprint().key,
+        "onnx-assay": __version__,
+        "numpy": package_versions().get("numpy", ""),
+    }
+
+
+def store_selfcheck(found: SelfCheck, folder: Path) -> Path:
+    """Write the record where studies of this folder find it."""
+    path = folder / SELFCHECK_FILE
+    write_atomically(path, found.model_dump_json(indent=1).encode())
+    return path
+
+
+def stored_selfcheck(folder: Path, host: Host = LOCAL) -> SelfCheck | None:
+    """The record in this folder; None where there is none of this machine and these versions."""
+    path = folder / SELFCHECK_FILE
+    try:
+        found = SelfCheck.model_validate_json(read_bytes(path))
+    except (OSError, ValidationError):
+        return None
+    return found if found.machine == this_machine(host) else None

@@ -1,0 +1,203 @@
+"""The audit of a study: every runtime and export on the test split, on hard inputs and at the decision boundary."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from assay.bench.auditing.flips import flipped_images
+from assay.bench.auditing.guilt import guilt_in_study
+from assay.bench.auditing.inputs import LARGE, Prepared, prepare
+from assay.bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
+from assay.bench.auditing.kept import Identity, determined_by, kept_or_made
+from assay.bench.auditing.localise import localisations_of
+from assay.bench.auditing.record import audit_of, write_audit
+from assay.bench.auditing.runs import SPECIAL, Outputs, Plan, run_subjects
+from assay.bench.auditing.special import operators_that_lose_nan
+from assay.bench.run import Run, Subject
+from assay.bench.stages.time import export_all, model_of
+from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.timing.workers import Candidate
+from assay.export.run import usable_model
+from assay.files.arrays import load_array
+from assay.infer.runtime import ModelFiles
+from assay.records.audit import Audit, ModelAudit, Propagation
+from assay.records.results import Export
+from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.store import file_sha256
+from assay.train.job import WEIGHTS_FILE
+
+SAMPLE, LARGE_SAMPLE = 96, 32
+"""Test images that go through at every batch size, with one thread and with all: three batches of 32, or one of large
+images, since they go through eight times."""
+CALLS_IN_A_COMMAND = 10
+"""A worker may take as many times longer over a whole split than over a single call."""
+INTEGERS = {"QuantizeLinear": "NaN everywhere"}
+"""What loses NaN in an int8 graph by its definition: integers have none."""
+
+
+def audit_study(
+    run: Run, command: str, most_images: int | None = None, models: Sequence[str] = (), *, strict_nan: bool = False
+) -> Audit:
+    """Audit every model of a study, after what is left of its training and export, and write audit.json.
+
+    Args:
+        command: what a reader types to make the audit again.
+        most_images: of the test split, drawn once; 0 for all, None for what the study says of each size.
+        models: those to audit, "bloodnet/28"; all where none is named.
+        strict_nan: whether a runtime's own loss of NaN fails the audit.
+
+    Raises:
+        FailedError: the two float64 references disagree, so that there is nothing to compare with.
+        AssayError: bad input or missing software.
+    """
+    with run.narrator.showing():
+        trainings, _ = train_all(run)
+        subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]
+        exports = export_all(run, subjects)
+        with run.stage("audit", "Auditing the numbers"):
+            audits = [_kept_audit(run, subject, exports, most_images) for subject in subjects]
+    dataset = run.data(run.study.models[0].sizes[0])[1]
+    audit = audit_of(
+        audits,
+        command,
+        run.seconds,
+        strict_nan=strict_nan,
+        data=f"{dataset.name}: {dataset.attribution}. Licence: {dataset.licence}",
+        notice=dataset.notice,
+    )
+    write_audit(audit, run.folder)
+    return audit
+
+
+def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
+    """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
+    spec = subject.spec
+    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
+    found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
+    others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
+    levels = dict.fromkeys(one.name for name in others for one in RUNTIMES.levels(RUNTIMES[name]))
+    missing = {}
+    for export in exports:
+        if (export.architecture, export.size) != (spec.architecture, spec.size):
+            continue
+        if export.status != "ok":
+            if export.precision == "fp32":  # a variant that was refused is nothing that anybody could choose
+                missing[f"the export by {export.exporter}"] = export.reason
+            continue
+        model = model_of(run, spec, export)
+        found += [Candidate(name, export.exporter, model) for name in levels]
+    return found, missing
+
+
+def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: int | None) -> ModelAudit:
+    """The audit of one model, from an earlier run where nothing has changed."""
+    candidates, missing = subjects_of(run, subject, exports)
+    if most_images is None:
+        most_images = run.study.audit_images_at(subject.spec.architecture, subject.spec.size)
+    data_hash = run.data(subject.spec.size)[1].content_hash
+    identity = Identity(_hashes(run, subject, exports), _keys(subject, exports), data_hash, run.host.fingerprint().key)
+    return kept_or_made(
+        run.store("audits"),
+        determined_by(identity, most_images, candidates, _served(run, subject)),
+        lambda: _audit_model(run, subject, exports, identity, candidates, missing, most_images),
+    )
+
+
+def _audit_model(
+    run: Run,
+    subject: Subject,
+    exports: list[Export],
+    identity: Identity,
+    candidates: list[Candidate],
+    missing: dict[str, str],
+    most_images: int,
+) -> ModelAudit:
+    """One model: inputs and reference, every subject's outputs, and the comparison of them."""
+    name = _name(subject)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
+        work = Path(text)
+        reduced = any(one.model.precision != "fp32" for one in candidates)
+        prepared = prepare(run, subject, most_images, work, reduced=reduced)
+        limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
+        sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
+        device, served = run.study.bench.device, _served(run, subject)
+        plan = Plan(prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served, run.host)
+        run.seconds[f"inputs of {name}"] = time.monotonic() - begun
+        outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
+        missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
+        run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
+        tolerances, comparisons = judge_all(Evidence(plan, outputs, prepared.references))
+        localisations = localisations_of(run, subject, exports, comparisons, work)
+        return ModelAudit(
+            name=name,
+            reference="PyTorch in float64, checked by JAX in float64",
+            reference_check=prepared.agreement,
+            models=identity.models,
+            keys=identity.keys,
+            data_hash=identity.data_hash,
+            inputs=prepared.records,
+            tolerances=tolerances,
+            comparisons=comparisons,
+            determinism=[determinism_of(one, plan) for one in outputs],
+            propagation=_propagations(outputs, prepared, plan, work),
+            localisations=localisations,
+            guilt=guilt_in_study(comparisons, _of(subject, exports), localisations),
+            classes=list(run.data(subject.spec.size)[1].classes),
+            flipped=flipped_images(comparisons, plan.inputs, prepared.places),
+            missing=missing,
+            split=prepared.whole,
+        )
+
+
+def _name(subject: Subject) -> str:
+    return f"{subject.spec.architecture}/{subject.spec.size}"
+
+
+def _served(run: Run, subject: Subject) -> frozenset[str]:
+    """The runtimes that the study times this model with."""
+    wanted = run.study.runtimes_at(subject.spec.architecture, subject.spec.size)
+    return frozenset(name.partition("@")[0] for name in wanted)
+
+
+def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: Path) -> list[Propagation]:
+    """What every subject makes of NaN and infinity, and whether its runtime explains it where it loses them."""
+
+    def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
+        found = load_array(one.files[plan.whole(SPECIAL)])
+        reference = load_array(prepared.references[SPECIAL])
+        candidate = one.candidate
+        names = prepared.special_names
+        lost = INTEGERS if candidate.model.precision == "int8" else operators.get(candidate.runtime)
+        return propagation_of(candidate.label, names, reference, found, lost)
+
+    first = {one.candidate.label: of(one, {}) for one in outputs}
+    losing = [one.candidate.runtime for one in outputs if first[one.candidate.label].swallowed]
+    operators = operators_that_lose_nan(losing, work, plan.host)
+    return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
+
+
+def _of(subject: Subject, exports: list[Export]) -> list[Export]:
+    spec = subject.spec
+    return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
+
+
+def _good(subject: Subject, exports: list[Export]) -> list[Export]:
+    """The exports of one model that may be used."""
+    return [one for one in _of(subject, exports) if one.status == "ok"]
+
+
+def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:
+    """sha256 of the weights and of every ONNX file made of them."""
+    return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
+        f"onnx@{one.exporter}": file_sha256(usable_model(one, run.store("onnx"))) for one in _good(subject, exports)
+    }
+
+
+def _keys(subject: Subject, exports: list[Export]) -> dict[str, str]:
+    """Of the same artifacts, the keys by which results name them."""
+    return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

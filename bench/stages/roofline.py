@@ -1,0 +1,83 @@
+"""The roofline stage: count every exported graph's work, measure the machine's ceilings, and bound every cell."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.bench.explaining.roofline import bounds_of
+from assay.bench.run import Run
+from assay.errors import AssayError, DiskError
+from assay.export.graph.count import count_file
+from assay.export.run import usable_model
+from assay.infer.ceilings.job import CEILINGS, CeilingsRequest
+from assay.jobs.running import run_job
+from assay.records.results import Cell, Export
+from assay.records.roofline import Bound, Ceilings, GraphWork
+from assay.registry import RUNTIMES, installed_versions
+
+LIMIT_SECONDS = 300
+CEILINGS_FILE = "ceilings.json"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def roofline(run: Run, exports: list[Export], cells: list[Cell]) -> tuple[list[GraphWork], list[Ceilings], list[Bound]]:
+    """Works, ceilings and bounds; what cannot be had is told, and costs only itself."""
+    with run.stage("roofline", "Roofline: work and ceilings"):
+        works = []
+        for export in exports:
+            if export.status == "ok" and export.precision == "fp32":  # what is computed in fewer bits is other work
+                run.narrator.tell(f"counting {export.architecture} at {export.size} by {export.exporter}")
+                works += count_file(
+                    usable_model(export, run.store("onnx")), export, run.study.bench.batches, host=run.host
+                )
+        ceilings = []
+        if run.study.bench.device == "cpu":
+            for threads in run.study.bench.threads:
+                try:
+                    ceilings.append(ceilings_of(run, threads))
+                except DiskError:
+                    raise  # the machine's failure, not this one's
+                except AssayError as error:
+                    run.narrator.tell(f"the machine's ceilings could not be measured: {error}")
+        return works, ceilings, bounds_of(cells, works, ceilings)
+
+
+def ceilings_of(run: Run, threads: int) -> Ceilings:
+    """What this machine can do on the cores that cells with so many threads are timed on; measured once a study.
+
+    Raises:
+        AssayError: the measurement failed.
+    """
+    cores = run.host.cores()[-threads:]
+    measured = [one for family in RUNTIMES.families if family.ceilings for one in family.packages]
+    inputs: dict[str, JsonValue] = {
+        "machine": run.host.fingerprint().key,
+        "threads": threads,
+        "cores": list(cores),
+        "versions": dict(installed_versions(["numpy", *measured])),
+    }
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        found = measure(threads, cores, run)
+        (work / CEILINGS_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")
+        return {}
+
+    artifact = run.store("ceilings").kept("ceilings", inputs, fill, name=f"t{threads}", single=True)
+    return artifact.record(Ceilings, CEILINGS_FILE)
+
+
+def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
+    """Measure the ceilings in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="assay-ceilings-") as folder:
+        return run_job(
+            CEILINGS,
+            CeilingsRequest(threads=threads, cores=cores),
+            Path(folder) / "log",
+            heard=CEILINGS.heard_by(lambda at: run.narrator.tell(f"ceilings, {threads} thread(s): {at.doing}")),
+            limit_seconds=LIMIT_SECONDS,
+            environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            host=run.host,
+        )

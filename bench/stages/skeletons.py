@@ -1,0 +1,63 @@
+"""The skeletons of a study: per architecture weights of no meaning, and per route an ONNX file of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.export.reference.reference import CPU_ONLY
+from assay.export.skeleton_job import SKELETON, SkeletonRequest
+from assay.infer.runtime import ModelFiles
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
+from assay.registry import EXPORTERS, installed_versions
+from assay.spec import ModelSpec
+from assay.store import Artifact, Store
+from assay.train.architectures import skeleton_of
+from assay.train.weights import initial_weights, save_weights
+
+WEIGHTS_FILE, MODEL_FILE, LOG_FILE = "weights.safetensors", "model.onnx", "export.log"
+EXPORT_LIMIT_SECONDS = 300.0
+
+
+def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store, host: Starter) -> ModelFiles:
+    """The skeleton of a model: its weights, or with an exporter its ONNX file. Made once, for all sizes.
+
+    Raises:
+        AssayError: the route cannot export it.
+    """
+    skeleton = skeleton_of(spec)
+    weights = _weights(skeleton, store).file(WEIGHTS_FILE)
+    if not exporter:
+        return ModelFiles(spec=skeleton, weights=weights)
+    file = _onnx(skeleton, weights, exporter, opset, store, host)
+    return ModelFiles(spec=skeleton, onnx=file.file(MODEL_FILE), onnx_layout=str(file.manifest.facts["layout"]))
+
+
+def _weights(spec: ModelSpec, store: Store) -> Artifact:
+    inputs: dict[str, JsonValue] = {"spec": spec.to_dict()}
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        save_weights(work / WEIGHTS_FILE, initial_weights(spec, 0))
+        return {}
+
+    return store.kept("skeleton weights", inputs, fill, name=f"{spec.architecture}-weights")
+
+
+def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store, host: Starter) -> Artifact:
+    versions = installed_versions(sorted({*EXPORTERS[exporter].packages, "onnx"}))
+    inputs: dict[str, JsonValue] = {
+        "spec": spec.to_dict(),
+        "exporter": exporter,
+        "opset": opset,
+        "versions": dict(versions),
+    }
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        request = SkeletonRequest(exporter=exporter, spec=spec, weights=weights, output=work / MODEL_FILE, opset=opset)
+        log = store.folder / "logs" / f"{spec.architecture}-{exporter}.log"
+        made = run_job(SKELETON, request, log, limit_seconds=EXPORT_LIMIT_SECONDS, environment=CPU_ONLY, host=host)
+        return {"layout": made.layout}
+
+    return store.kept("skeleton", inputs, fill, name=f"{spec.architecture}-{exporter}", made_by=versions)

@@ -1,0 +1,214 @@
+"""The export, timing and audit stages: the same weights through every route and every runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import partial
+from pathlib import Path
+
+from assay.bench.auditing.cells import audit_cells, audit_timed
+from assay.bench.judging.summary import blank_cell, cells_of
+from assay.bench.judging.validity import judged, to_time_again
+from assay.bench.machine.quiet import say_if_busy
+from assay.bench.run import CALIBRATION_SEED, Run, Subject
+from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.trials import CellFacts, Group, computed_in
+from assay.bench.timing.unfinished import mark
+from assay.bench.timing.workers import Candidate
+from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
+from assay.export.run import ExportJob, export_model, usable_model
+from assay.export.variants.quantize import Int8Settings
+from assay.export.variants.variants import VariantJob, export_variant
+from assay.infer.runtime import ModelFiles
+from assay.records.results import Agreement, Cell, Export
+from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.runtimes.rulers import NULL
+from assay.spec import ModelSpec, Settings
+from assay.store import Store
+from assay.train.job import WEIGHTS_FILE
+
+
+def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
+    """Every subject by every route; a route that fails leaves its reason."""
+    found = []
+    with run.stage("export", "Exporting to ONNX"):
+        for subject in subjects:
+            for exporter in run.study.export.exporters:
+                job = ExportJob(
+                    exporter=exporter,
+                    weights=subject.weights,
+                    images=run.images(subject.spec.size),
+                    exports=run.store("onnx"),
+                    references=run.store("references"),
+                    host=run.host,
+                    opset=run.study.export.opset,
+                )
+                export = export_model(job, run.narrator.bar)
+                made = [export, *_variants(run, subject, job, export)]
+                for one in made:
+                    run.narrator.exported(one)
+                found += made
+    return found
+
+
+def _variants(run: Run, subject: Subject, job: ExportJob, export: Export) -> list[Export]:
+    """What the study wants of reduced precision of one export."""
+    asked = run.study.export
+    if export.status != "ok" or job.exporter not in asked.quantise:
+        return []
+    wanted = [precision for precision in asked.precisions if precision != "fp32"]
+    if not wanted:
+        return []
+    spec = subject.spec
+    images = run.calibration_images(spec.size, asked.calibration_images)
+    settings = Int8Settings(run.study.calibration_percentile_at(spec.architecture, spec.size))
+    return [
+        export_variant(VariantJob(export, job, precision, images, CALIBRATION_SEED, settings), run.narrator.bar)
+        for precision in wanted
+    ]
+
+
+def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
+    """A good export as runtimes take it."""
+    return ModelFiles(
+        spec=spec,
+        onnx=usable_model(export, run.store("onnx")),
+        onnx_layout=export.made_by["layout"],
+        precision=export.precision,
+    )
+
+
+def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
+    """Time every runtime on every subject, and compare what it computed."""
+    groups = groups_of(run, subjects, exports)
+    measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.precision)
+    missing = [
+        cell
+        for group in groups
+        for export in exports
+        if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
+        for cell in _cells_without_export(group, export, run.study.runtimes_at(export.architecture, export.size))
+    ]
+    return measured, cells + missing
+
+
+def groups_of(run: Run, subjects: list[Subject], exports: list[Export]) -> list[Group]:
+    """All runtimes of the study on each subject, for each thread count."""
+    return [_group(run, subject, exports, threads) for threads in run.study.bench.threads for subject in subjects]
+
+
+def time_groups(
+    run: Run, subjects: list[Subject], groups: list[Group], units: Store, precision: float
+) -> tuple[Measured, list[Cell]]:
+    """Time what was grouped by `groups_of`, keeping finished units in `units`, and compare what it computed."""
+    bench = run.study.bench
+    budget = Budget(
+        bench.budget_minutes * 60,
+        bench.processes,
+        bench.call_limit_seconds,
+        bench.blocks,
+        precision,
+        processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
+    )
+    with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
+        cores = sorted({core for group in groups for core in group.settings.cores})
+        look = partial(say_if_busy, run.host, cores, run.narrator.note)
+        measured = measure(groups, budget, units, run.narrator.tell, run.host, again=run.again, before_first=look)
+    with run.stage("audit", "Comparing numbers"):
+        agreements: dict[str, Agreement] = {}
+        timed: dict[str, Agreement] = {}
+        for subject in subjects:
+            images, calls = _audit(run, subject, measured)
+            agreements |= images
+            timed |= calls
+    weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
+    found = cells_of(groups, measured.facts, measured.samples, agreements, weights, measured.planned)
+    cells = judged(found, measured, timed)
+    mark(measured.units, to_time_again(cells))
+    return measured, cells
+
+
+def _in_two_environments(groups: Iterable[Group]) -> bool:
+    """Whether candidates are held against themselves, so that all of them are contenders."""
+    return any(candidate.variant for group in groups for candidate in group.candidates)
+
+
+def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:
+    """All runtimes of the study on one subject."""
+    spec = subject.spec
+    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    exported = {
+        export.exporter: model_of(run, spec, export)
+        for export in exports
+        if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
+    }
+    candidates = [
+        Candidate(runtime, exporter, exported[exporter] if exporter else native)
+        for runtime, exporter in runs_of(run.study.runtimes_at(spec.architecture, spec.size), exported)
+    ]
+    return Group(
+        name=f"{spec.architecture}/{spec.size}/t{threads}",
+        candidates=tuple(candidates),
+        batches=tuple(sorted(run.study.bench.batches)),
+        settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
+        images=run.images(spec.size),
+    )
+
+
+def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
+    """Runtime and exporter ("" for runtimes that run none) of all that is wanted, each once.
+
+    Args:
+        wanted: runtimes as a study names them, "ort.cpu" for every exporter or "openvino@torch-dynamo" for one.
+    """
+    found = []
+    for name in wanted:
+        runtime, _, only = name.partition("@")
+        if RUNTIMES[runtime].runs_files:
+            found += [(runtime, exporter) for exporter in exporters if only in {"", exporter}]
+        else:
+            found.append((runtime, ""))
+    return list(dict.fromkeys(found))
+
+
+def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+    """The agreement of every cell of one subject: on the same images, and in the calls that were timed."""
+    images = run.images(subject.spec.size)
+
+    def logits(framework: str, dtype: str) -> Path:
+        request = ReferenceRequest(subject.weights, images, framework, dtype)
+        return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)
+
+    def ours(cell: str) -> bool:
+        return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith(
+            f"/{NULL.name}"
+        )
+
+    frameworks = {RUNTIMES[runtime].framework for runtime in run.study.runtimes} & set(FRAMEWORKS)
+    frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
+    natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
+    exact = logits("torch", "float64")
+    told: dict[str, list[CellFacts]] = {}
+    for fact in measured.facts:
+        told.setdefault(fact.cell, []).append(fact)
+    precisions = {cell: precision for cell, facts in told.items() if (precision := computed_in(facts))}
+    return (
+        audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives, precisions),
+        audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives, precisions),
+    )
+
+
+def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...]) -> list[Cell]:
+    """The cells that would have run a failed export."""
+    spec = group.candidates[0].model.spec
+    candidates = [
+        Candidate(runtime, exporter, ModelFiles(spec=spec))
+        for runtime, exporter in runs_of(runtimes, [export.exporter])
+        if exporter
+    ]
+    reason = f"the export failed: {export.reason}"
+    return [
+        blank_cell(group, batch, candidate, export.weights).model_copy(update={"reason": reason})
+        for batch in group.batches
+        for candidate in candidates
+    ]

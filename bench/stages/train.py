@@ -1,0 +1,122 @@
+"""The training stage: every model in every framework, their parity, and the weights that go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay.bench.run import Run, Subject
+from assay.records.results import Parity, Training
+from assay.study import Model
+from assay.train.job import WEIGHTS_FILE, TrainingRequest
+from assay.train.recipe import OWN_DEFAULTS, Recipe
+from assay.train.run import measure_parity, train_model
+
+Chain = dict[tuple[str, str, int], tuple[TrainingRequest, Training]]
+"""The last training of an architecture in a framework under a seed: where the next size of it starts from."""
+
+
+def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
+    """Every training of the study, smallest size first, and the parity of the frameworks.
+
+    A model that is written down twice, so that its larger sizes are trained in fewer frameworks, goes on from where
+    the first of the two ended.
+    """
+    trainings, parity = [], []
+    chain: Chain = {}
+    for model in run.study.models:
+        frameworks = model.frameworks or run.study.train.frameworks
+        with run.stage("training", f"Training {model.architecture}"):
+            if run.study.train.parity_steps and len(frameworks) > 1 and not run.study.train.own_defaults:
+                parity.append(_parity(run, model, frameworks))
+            for framework in frameworks:
+                repeats = model.repeat_seeds or run.study.train.repeat_seeds
+                for seed in (run.study.train.seed, *repeats):
+                    sizes = model.sizes if seed == run.study.train.seed else model.sizes[:1]
+                    trainings += [_train(run, model, framework, seed, size, chain) for size in sizes]
+    return trainings, parity
+
+
+def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: Chain) -> Training:
+    """One training, from the weights of the size before it where there was one."""
+    request = _training_request(run, model, framework, seed, size)
+    place = (model.architecture, framework, seed)
+    if place in chain and run.study.train.progressive:
+        before, weights = chain[place]
+        recipe = replace(request.recipe, peak_learning_rate=request.recipe.peak_learning_rate / 2)
+        start = {"start": before.out / WEIGHTS_FILE, "start_key": weights.weights, "recipe": recipe}
+        request = request.model_copy(update=start)
+    label = f"{model.architecture} at {size} in {framework}, seed {seed}"
+    name = request.out.name
+    log = run.folder / "logs" / f"{name}.log"
+    images = len(run.data(size)[1].train.images)
+    report = partial(run.narrator.training, label)
+    training = train_model(request, run.store("weights"), name, images, log, report, host=run.host)
+    run.narrator.trained(training)
+    chain[place] = (request, training)
+    return training
+
+
+def _training_request(run: Run, model: Model, framework: str, seed: int, size: int) -> TrainingRequest:
+    artifact, dataset = run.data(size)
+    wanted = run.study.train
+    name = f"{model.architecture}-{size}-{framework}-s{seed}"
+    return TrainingRequest(
+        framework=framework,
+        spec=run.spec(model, size),
+        recipe=replace(
+            OWN_DEFAULTS[framework] if wanted.own_defaults else Recipe(),
+            batch_size=model.batch_size or wanted.batch_size,
+            peak_learning_rate=model.peak_learning_rate or wanted.peak_learning_rate,
+        ),
+        epochs=model.epochs[model.sizes.index(size)],
+        minutes=wanted.minutes,
+        seed=seed,
+        dataset=artifact.folder,
+        data_hash=dataset.content_hash,
+        out=run.folder / "weights" / name,
+        unfinished=run.folder / "weights" / f".{name}.training",
+    )
+
+
+def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
+    """The parity of one model at its smallest size, measured once."""
+    request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])
+    steps = run.study.train.parity_steps
+    inputs = request.inputs() | {"frameworks": list(frameworks), "steps": steps}
+    name = f"{model.architecture}-{model.sizes[0]}"
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        run.narrator.tell(f"training parity over {steps} steps: {', '.join(frameworks)}")
+        found = measure_parity(request, frameworks, steps, run.folder / "logs", host=run.host)
+        (work / "parity.json").write_text(found.model_dump_json(), encoding="utf-8")
+        return {}
+
+    kept = run.store("parity").kept("parity", inputs, fill, name=name, single=True)
+    parity = kept.record(Parity, "parity.json")
+    worst = parity.worst_relative_difference
+    run.narrator.note(f"{model.architecture}: losses of the first {steps} steps differ by at most {worst:.1e}")
+    return parity
+
+
+def choose_subjects(run: Run, trainings: list[Training]) -> list[Subject]:
+    """For each model and size, the weights that are exported and timed: a framework's, or the best's."""
+    found = []
+    for model in run.study.models:
+        for size in model.sizes:
+            candidates = [
+                training
+                for training in trainings
+                if (training.architecture, training.size, training.seed)
+                == (model.architecture, size, run.study.train.seed)
+            ]
+            wanted = run.study.bench.weights
+            if wanted != "best":
+                candidates = [training for training in candidates if training.framework == wanted]
+            best = max(candidates, key=lambda training: training.validation_accuracy)
+            folder = run.folder / "weights" / f"{model.architecture}-{size}-{best.framework}-s{best.seed}"
+            found.append(Subject(run.spec(model, size), folder, best.weights))
+    return found

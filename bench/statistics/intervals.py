@@ -1,0 +1,70 @@
+"""Intervals over fresh processes, and of what is made of two estimates: pure functions.
+
+Processes are the sample (see `assay.bench.statistics.stats`): what differs from one to the next is not seen inside one,
+so that one process has an estimate and no interval. Of two estimates that know nothing of each other, the interval of
+their product or difference is put together from the distances of their own bounds, each side by itself (the method of
+variance estimates recovery; Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
+approach", Statistics in Medicine 27).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from assay.bench.statistics.stats import CONFIDENCE, SAYS_NOTHING, standard_error
+from assay.records.base import Interval
+
+
+def ratio_over_processes(values: Sequence[float]) -> Interval:
+    """The geometric mean of a positive quantity, one value a process, with Student's interval of its logarithm."""
+    logs = np.log(values)
+    half = half_width(logs)
+    mean = float(logs.mean())
+    return Interval(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half))
+
+
+def difference_over_processes(values: Sequence[float], planned: int = 0) -> Interval:
+    """The mean of a difference, one value a process, with Student's interval; `planned` as in `assay.bench.statistics.stats`."""
+    mean, half = float(np.mean(values)), half_width(np.asarray(values), planned)
+    return Interval(value=mean, low=mean - half, high=mean + half)
+
+
+def share_over_processes(values: Sequence[float]) -> Interval:
+    """The mean of a share, one value a process, with Student's interval within 0 and 1."""
+    found = difference_over_processes(values)
+    return Interval(value=found.value, low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
+def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
+    """Half of Student's 95 % interval of the mean of one value a process; from one process it says nothing."""
+    if len(values) < 2:
+        return SAYS_NOTHING / 2
+    error, degrees = standard_error(values.tolist(), planned)
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
+
+
+def part_of(whole: Interval, share: Interval) -> Interval:
+    """A share of a positive quantity, uncertain as both are."""
+    value = whole.value * share.value
+    below = math.hypot(whole.value * (share.value - share.low), share.value * (whole.value - whole.low))
+    above = math.hypot(whole.value * (share.high - share.value), share.value * (whole.high - whole.value))
+    return Interval(value=value, low=max(value - below, 0.0), high=value + above)
+
+
+def rest_of(share: Interval) -> Interval:
+    """What a share leaves of the whole."""
+    return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low)
+
+
+def difference(minuend: Interval, subtrahend: Interval, least: float = -math.inf) -> Interval:
+    """One quantity less another, and no less than `least`, uncertain as both are."""
+    value = minuend.value - subtrahend.value
+    below = math.hypot(minuend.value - minuend.low, subtrahend.high - subtrahend.value)
+    above = math.hypot(minuend.high - minuend.value, subtrahend.value - subtrahend.low)
+    low, value, high = (max(one, least) for one in (value - below, value, value + above))
+    return Interval(value=value, low=low, high=high)

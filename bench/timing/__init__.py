@@ -1,0 +1,1 @@
+"""Who is timed when and for how long, and in which processes."""

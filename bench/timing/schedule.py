@@ -1,0 +1,354 @@
+"""Which units are run in which order within the time budget, and which are finished already."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import polars
+from pydantic import JsonValue
+
+from assay.bench.judging.summary import CellSamples, by_cell
+from assay.bench.machine.host import Host
+from assay.bench.timing.trials import STARTING, CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
+from assay.bench.timing.unfinished import is_marked
+from assay.bench.timing.width import contenders, others, references, unsettled
+from assay.files.disk import TEMPORARY, short_name
+from assay.files.tables import read_table, write_table
+from assay.files.texts import read_json
+from assay.fingerprint import Fingerprint
+from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
+from assay.registry import RUNTIMES
+from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
+
+SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
+KIND = "unit"
+RECORDS = 5  # raised when a unit records more than before, so that older ones are measured again
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What timing may cost.
+
+    Attributes:
+        seconds: in all, start-up of the workers included, over all sittings.
+        processes: least fresh processes for each cell, fewer where the seconds do not suffice.
+        processes_of_slower: the same for cells that their first process shows to be out of the running
+            (`bench.precision.contenders`), where seconds are left when the others have theirs; 0 for as many.
+        call_seconds: for one load or one call.
+        blocks: most blocks in one process.
+        precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
+            0 adds none.
+        most_processes: of one cell, however wide its intervals are.
+    """
+
+    seconds: float
+    processes: int
+    call_seconds: float
+    blocks: int
+    precision: float = 0.0
+    processes_of_slower: int = 0
+    most_processes: int = 40
+
+    @property
+    def planned(self) -> int:
+        """Processes that are decided on before any is timed, where others are added later; else 0."""
+        return self.processes if self.precision else 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took.
+
+    Attributes:
+        planned: how many processes of a cell were decided on before any was timed, see
+            `assay.bench.statistics.stats.Samples`.
+    """
+
+    samples: polars.DataFrame
+    bursts: polars.DataFrame
+    facts: list[CellFacts]
+    logits: dict[str, Path]
+    timed: dict[str, list[Path]]
+    seconds: float
+    planned: int = 0
+    units: tuple[Artifact, ...] = ()
+
+    @property
+    def by_cell(self) -> CellSamples:
+        """The calls of each cell at each boundary."""
+        return by_cell(self.samples, self.planned)
+
+
+def measure(
+    groups: list[Group],
+    budget: Budget,
+    store: Store,
+    tell: Tell,
+    host: Host,
+    *,
+    again: bool = False,
+    before_first: Callable[[], None] = lambda: None,
+) -> Measured:
+    """Run every unit that is not finished, all groups once before any for the second time.
+
+    The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
+    a unit gets the seconds that its own least work took before, and an equal share of what is left beyond that, up to
+    the least number of processes. Where the budget says so, only the first process is of everything: the further ones
+    are of the contenders alone, and when all groups have theirs, the rest gets its own. What is left then goes where an
+    interval is widest, process after process, until all are as narrow as asked or the budget ends. What had no process
+    until then is recorded as skipped.
+
+    Args:
+        host: where it is timed.
+        again: no unit of an earlier run is taken as it is.
+        before_first: called once before the first process starts, and not where all is finished already.
+    """
+    with _fresh_folder(store.folder) as compile_cache:
+        sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first)
+        steps = [(part, group) for part in _rounds(budget) for group in groups]
+        for place, (part_of, group) in enumerate(steps):
+            part, process = part_of(sitting, group), sitting.processes(group.name)
+            first = process == 0
+            needs = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place:]]
+            spare = 0.0 if first and budget.processes > 1 else max(sitting.left - sum(needs), 0)
+            share = needs[0] + spare / len(needs)
+            if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
+                sitting.run(part, process, share)
+        if budget.precision:
+            _refine(groups, sitting)
+    return _gathered(sitting.units, budget.planned)
+
+
+def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
+    """What of a group is timed in its processes, one after the other."""
+    slower = budget.processes_of_slower
+    if not slower or slower >= budget.processes:
+        return [_everyone] * budget.processes
+    return [_everyone, *[_Sitting.contenders] * (budget.processes - 1), *[_Sitting.slower] * (slower - 1)]
+
+
+def _everyone(sitting: _Sitting, group: Group) -> Group:
+    del sitting
+    return group
+
+
+def _refine(groups: list[Group], sitting: _Sitting) -> None:
+    """Add processes where they are needed most, as long as they fit.
+
+    How wide an interval is depends on the planned processes and on how many there are (`assay.bench.statistics.stats`),
+    so that stopping when all are narrow makes none of them too narrow.
+    """
+    names = {group.name: group for group in groups}
+    while True:
+        timed = _gathered(sitting.units, sitting.budget.planned).by_cell
+        wanted = []
+        for name, group in names.items():
+            near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
+            part, width = unsettled(near, timed, sitting.budget.precision)
+            if part and sitting.may_run(group, part):
+                wanted.append((width, name, part))
+        if not wanted:
+            return
+        width, name, part = max(wanted, key=lambda one: one[:2])
+        sitting.tell(f"{name}: one more process of {len(part.candidates)} runtimes, widest interval {width:.1%}")
+        sitting.run(part, sitting.processes(name), sitting.expected_seconds(names[name], part))
+
+
+@dataclass
+class _Sitting:
+    """The units run so far, and what may still be spent."""
+
+    budget: Budget
+    store: Store
+    compile_cache: Path
+    tell: Tell
+    host: Host
+    again: bool = False
+    before_first: Callable[[], None] = lambda: None
+    units: list[Artifact] = field(default_factory=list)
+    _begun: bool = False
+    _firsts: dict[str, CellSamples] = field(default_factory=dict)
+
+    @property
+    def left(self) -> float:
+        return self.budget.seconds - sum(_seconds(unit) for unit in self.units)
+
+    def finished(self, group: Group, process: int) -> bool:
+        """Whether an earlier run has timed the unit, so that it costs nothing."""
+        if self.again:
+            return False
+        found = self.store.found(KIND, self._inputs(group, process), _name(group, process))
+        return found is not None and not is_marked(found)
+
+    def run(self, group: Group, process: int, share: float) -> None:
+        """Run a unit within its share of the seconds left, or take it as it is."""
+
+        def fill(work: Path) -> dict[str, JsonValue]:
+            self._begin()
+            now = time.monotonic()
+            budget = self.budget
+            limits = Limits(share=now + share, end=now + self.left, call=budget.call_seconds, blocks=budget.blocks)
+            return _fill(Unit(group, process, limits, work, self.compile_cache, self.host), self.tell)
+
+        inputs = self._inputs(group, process)
+        self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
+
+    def _inputs(self, group: Group, process: int) -> dict[str, JsonValue]:
+        return _inputs(group, process, self.host.fingerprint())
+
+    def _begin(self) -> None:
+        """Before the first process, and no later."""
+        if not self._begun:
+            self._begun = True
+            self.before_first()
+
+    def processes(self, name: str) -> int:
+        """Units so far of a group or of parts of it."""
+        return len(self._of(name))
+
+    def contenders(self, group: Group) -> Group:
+        """What of a group may be the fastest of its side, by its first process."""
+        return contenders(group, self._first(group))
+
+    def slower(self, group: Group) -> Group:
+        """The rest, with what ratios are to, and without the slowest ones that the seconds left do not suffice for."""
+        first = self._first(group)
+        behind, kept = others(group, self.contenders(group), first), references(group, first)
+        behind = sorted(behind, key=lambda one: self.least_seconds(group, replace(group, candidates=(one,))))
+        for place in range(len(behind), 0, -1):
+            wanted = {one.label for one in (*behind[:place], *kept)}
+            part = replace(group, candidates=tuple(one for one in group.candidates if one.label in wanted))
+            if self.least_seconds(group, part) < self.left:
+                return part
+        return replace(group, candidates=())
+
+    def least_seconds(self, group: Group, part: Group) -> float:
+        """What a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
+        return self._by_the_last(group, part, "least_seconds")
+
+    def expected_seconds(self, group: Group, part: Group) -> float:
+        """What a unit of some of a group's candidates and batches will take with as many blocks as the one before."""
+        return self._by_the_last(group, part, "seconds")
+
+    def _by_the_last(self, group: Group, part: Group, what: str) -> float:
+        """Of the last unit that timed all of a part, as much as the part had of the seconds of single candidates."""
+        wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
+        for unit in reversed(self._of(group.name)):
+            spent = cast("dict[str, dict[str, float]]", unit.manifest.facts["spent"])
+            of_all = sum(sum(one.values()) for one in spent.values())
+            if of_all and {label for label, _ in wanted} <= spent.keys():
+                mine = sum(spent[label].get(str(batch), 0.0) for label, batch in wanted)
+                return cast("float", unit.manifest.facts[what]) * mine / of_all
+        return 0.0
+
+    def _first(self, group: Group) -> CellSamples:
+        """The samples of a group's first process, by which it is decided who the contenders are."""
+        units = self._of(group.name)[:1]
+        if units and group.name not in self._firsts:
+            self._firsts[group.name] = _gathered(units, 0).by_cell
+        return self._firsts.get(group.name, {})
+
+    def may_run(self, group: Group, part: Group) -> bool:
+        """Whether another process of a part of a group is allowed and fits."""
+        few = self.processes(group.name) < self.budget.most_processes
+        return few and self.expected_seconds(group, part) < self.left
+
+    def _of(self, name: str) -> list[Artifact]:
+        return [unit for unit in self.units if unit.manifest.facts["group"] == name]
+
+
+def _name(group: Group, process: int) -> str:
+    """The beginning of a unit's folder's name."""
+    return f"{short_name(group.name.replace('/', '-'))}-p{process}"
+
+
+def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
+    """Run one unit and keep what it gave."""
+    begun, folder = time.monotonic(), unit.folder
+    least = unit.run(tell)
+    write_table(folder / SAMPLES_FILE, unit.samples())
+    write_table(folder / BURSTS_FILE, unit.burst_table())
+    facts = [fact.model_dump(mode="json") for fact in unit.facts]
+    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    spent: dict[str, JsonValue] = {
+        label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()
+    }
+    return {
+        "group": unit.group.name,
+        "process": unit.process,
+        "seconds": time.monotonic() - begun,
+        "least_seconds": least,
+        "spent": spent,
+    }
+
+
+def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
+    """All that determines what a unit measures."""
+    candidates: list[JsonValue] = []
+    for candidate in group.candidates:
+        model = candidate.model
+        file = model.onnx if RUNTIMES[candidate.runtime].runs_files else model.weights
+        candidates.append(
+            {
+                "label": candidate.label,
+                "file": file_sha256(file) if file else candidate.model.fingerprint,
+                "versions": dict(RUNTIMES[candidate.runtime].versions()),
+                "python": str(candidate.python or ""),
+            }
+        )
+    return {
+        "records": RECORDS,
+        "machine": machine.key,
+        "group": group.name,
+        "candidates": candidates,
+        "batches": list(group.batches),
+        "settings": json.loads(json.dumps(asdict(group.settings))),
+        "images": file_sha256(group.images),
+        "process": process,
+    }
+
+
+def _seconds(unit: Artifact) -> float:
+    return cast("float", unit.manifest.facts["seconds"])
+
+
+def _gathered(units: list[Artifact], planned: int) -> Measured:
+    facts, logits = [], {}
+    timed: dict[str, list[Path]] = {}
+    samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
+    for unit in units:
+        samples.append(read_table(unit.file(SAMPLES_FILE)))
+        bursts.append(read_table(unit.file(BURSTS_FILE)))
+        for record in cast("list[JsonValue]", read_json(unit.file(FACTS_FILE))):
+            fact = CellFacts.model_validate(record)
+            facts.append(fact)
+            if logits_name(fact.cell) in unit.manifest.files:
+                logits[fact.cell] = unit.file(logits_name(fact.cell))
+            if timed_name(fact.cell) in unit.manifest.files:
+                timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
+    seconds = sum(_seconds(unit) for unit in units)
+    samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
+    return Measured(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))
+
+
+@contextmanager
+def _fresh_folder(beside: Path) -> Iterator[Path]:
+    """An empty folder for compilers' caches, so that a cold start is cold; gone afterwards."""
+    with reporting_disk_errors(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        plain = shlex.quote(str(beside.resolve())) == str(beside.resolve())
+        place = beside if plain else None  # PyTorch's compiler splits its commands at spaces and quotes of a path
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=place)).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,68 @@
+"""Starting the workers of a unit, as quickly as leaves their times as they are.
+
+Most of a start is the import of a framework: 3 of TensorFlow's 3.5 seconds. Nothing is timed meanwhile, so imports go
+on side by side, each on cores of its own, as many as the worker is timed on. Models are then loaded one after the
+other, where they are timed and with nothing beside them. The seconds of an import are those of one with neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from assay.bench.timing.workers import Worker
+from assay.infer.commands import Loaded
+from assay.spec import Settings
+
+MOST_TOGETHER = 4
+"""More wait for the disk and the memory."""
+
+Guard = Callable[[Worker], AbstractContextManager[None]]
+"""Takes what goes wrong with a start."""
+
+
+def start_all(
+    workers: Iterator[Worker], settings: Settings, usable: Sequence[int], guard: Guard
+) -> list[tuple[Worker, Loaded]]:
+    """Import and load in workers that are begun as they are taken; those that do not start are left out.
+
+    Args:
+        usable: cores of the machine they run on.
+    """
+    free = deque(lanes(settings.cores, usable))
+    under_way: deque[tuple[Worker, tuple[int, ...]]] = deque()
+    imported: list[Worker] = []
+    loaded: list[tuple[Worker, Loaded]] = []
+
+    def end_one() -> None:
+        worker, cores = under_way.popleft()
+        free.append(cores)
+        with guard(worker):
+            worker.end_import()
+            imported.append(worker)
+
+    while (worker := next(workers, None)) is not None:
+        with guard(worker):
+            worker.begin_import(free[0])
+            under_way.append((worker, free.popleft()))
+        if not free:
+            end_one()
+    while under_way:
+        end_one()
+    for worker in imported:
+        with guard(worker), worker.awake():
+            loaded.append((worker, worker.load(settings)))
+    return loaded
+
+
+def lanes(cores: Sequence[int], usable: Sequence[int], most: int = MOST_TOGETHER) -> list[tuple[int, ...]]:
+    """Sets of cores that have none in common, each as large as that of the timing, which is the first.
+
+    A thread pool that is made during an import then has the size that it has where it is timed. Where no cores are
+    named, nothing goes on side by side.
+    """
+    width = len(cores)
+    others = [core for core in sorted(usable, reverse=True) if core not in cores]
+    further = [tuple(sorted(others[place : place + width])) for place in range(0, len(others) - width + 1, width or 1)]
+    return [tuple(cores), *(further if width else [])][:most]

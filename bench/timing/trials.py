@@ -1,0 +1,374 @@
+"""Timing: fresh processes, pinned cores, blocks of calls interleaved in random order over all that is compared.
+
+The design is the randomised multiple interleaved trials of Abedi & Brecht 2017 ("Conducting repeatable experiments in
+highly variable cloud computing environments"). One *unit* is one fresh process for every candidate of a group; while
+one is timed, the others are frozen. Repeating units with new processes gives the sample.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars
+from pydantic import Field
+
+from assay.bench.machine.host import Host
+from assay.bench.timing.starting import start_all
+from assay.bench.timing.workers import Candidate, Worker
+from assay.errors import AssayError, DiskError
+from assay.files.disk import short_name
+from assay.infer.commands import Loaded, Seen, Warmed
+from assay.records.base import Record
+from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
+from assay.spec import Settings
+
+BURST_SECONDS = 0.06
+MOST_CALLS = 1000
+SLOW_CALL_SECONDS = 0.25
+WARM_SECONDS = 2.0
+LEAST_BLOCKS = 4
+"""With two processes, the eight calls that a valid cell needs, even where one call fills a burst."""
+
+WARM_UP_BLOCK = -1
+STARTING = 0
+"""No batch, where seconds are kept by batch."""
+
+AUDITED_IMAGES = 32
+BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"
+MINUTES_SPENT = "--minutes were spent before it could be timed"
+"""The same to somebody who has no study file."""
+
+Row = tuple[str, int, int, int, str, int, int]
+BurstRow = tuple[str, int, int, int, int, int, int, float | None, int | None]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is compared with each other: all candidates on one model, at one thread count.
+
+    Attributes:
+        name: "bloodnet/28/t1", the beginning of its cells' names.
+        candidates: what is timed.
+        batches: batch sizes, ascending; a process does one after the other.
+        settings: the same for every candidate.
+        images: .npy file of float32 (count, H, W, C) images that calls take turns with.
+    """
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    batches: tuple[int, ...]
+    settings: Settings
+    images: Path
+
+    def cell_name(self, batch: int, label: str) -> str:
+        model, _, threads = self.name.rpartition("/")
+        return f"{model}/b{batch}/{threads}/{label}"
+
+
+class Observation(Record):
+    """Where a process computed and in what, see `assay.infer.observing.observed.Observed`; "" where that cannot be seen."""
+
+    device: str
+    precision: str
+    computed: str
+    model: str
+
+
+class CellFacts(Record):
+    """What one process of one cell told beside its samples; `reason` says why there are none.
+
+    Attributes:
+        precision: what the runtime says that it computes in.
+        seen: what a call showed instead, in a cell's first process.
+    """
+
+    cell: str
+    process: int
+    reason: str = ""
+    skipped: bool = False
+    import_seconds: float = math.nan
+    load_seconds: float = math.nan
+    first_call_seconds: float = math.nan
+    peak_mib: float = math.nan
+    precision: str = ""
+    seen: Observation | None = None
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+def logits_name(cell: str) -> str:
+    """File name under which the first process of a cell leaves the logits of the audited images."""
+    return f"{short_name(cell.replace('/', '~'))}.npy"
+
+
+def timed_name(cell: str) -> str:
+    """File name under which every process of a cell leaves the outputs it kept of timed calls."""
+    return f"{short_name(cell.replace('/', '~'))}.timed.npz"
+
+
+def computed_in(facts: Sequence[CellFacts]) -> str:
+    """The precision of a cell's numbers: as a call showed it, else as the runtime says."""
+    seen = [fact.seen.precision for fact in facts if fact.seen and fact.seen.precision]
+    return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
+
+
+def _observation(seen: Seen) -> Observation:
+    return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
+
+
+@dataclass
+class _Cell:
+    """A cell of the unit under way."""
+
+    worker: Worker
+    name: str
+    loaded: Loaded
+    warmed: Warmed
+    bursts: int = 0
+
+    @property
+    def calls(self) -> int:
+        return max(1, min(MOST_CALLS, round(BURST_SECONDS * 1e9 / max(self.warmed.median_ns, 1))))
+
+    @property
+    def drop(self) -> int:
+        """Untimed calls after thawing; none where a call is long against what it would correct."""
+        return 0 if self.warmed.median_ns > SLOW_CALL_SECONDS * 1e9 else min(3, self.calls)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a unit may go; times are on the clock of `time.monotonic`, in seconds.
+
+    Attributes:
+        share: when its part of the budget ends; it still times the least that makes a sample.
+        end: when the whole budget ends; what is not warm by then is skipped.
+        call: longest single command of a worker.
+        blocks: most blocks.
+    """
+
+    share: float
+    end: float
+    call: float
+    blocks: int
+
+
+@dataclass
+class Unit:
+    """One fresh process for every candidate of a group, and what they gave.
+
+    Attributes:
+        process: which process of its cells this is, from 0.
+        folder: takes logs and the logits of the first process.
+        compile_cache: folder shared by the processes of a run.
+        host: where the processes run, and who says what disturbs them.
+        rows: every call, see `assay.records.results.SAMPLE_COLUMNS`.
+        bursts: every burst, see `assay.records.results.BURST_COLUMNS`.
+        spent: seconds of each candidate's own by label: at each batch up to the least number of blocks, and at
+            `STARTING`, which several do together.
+    """
+
+    group: Group
+    process: int
+    limits: Limits
+    folder: Path
+    compile_cache: Path
+    host: Host
+    rows: list[Row] = field(default_factory=list)
+    bursts: list[BurstRow] = field(default_factory=list)
+    facts: list[CellFacts] = field(default_factory=list)
+    spent: dict[str, dict[int, float]] = field(default_factory=dict)
+    _workers: list[tuple[Worker, Loaded]] = field(default_factory=list)
+    _further_seconds: float = 0.0
+
+    def run(self, tell: Tell) -> float:
+        """Start, warm and time everything until the deadline; a failure costs its own cells.
+
+        Returns:
+            The seconds it took without the blocks beyond the least number.
+        """
+        begun = time.monotonic()
+        with ExitStack() as stack:
+            workers = self._begun(stack, tell)
+            self._workers = start_all(workers, self.group.settings, self.host.cores(), self._costing_its_start)
+            for worker, loaded in self._workers:
+                self._spend(worker.candidate.label, STARTING, loaded.import_seconds + loaded.load_seconds)
+            for place, batch in enumerate(self.group.batches):
+                left = self.limits.share - time.monotonic()
+                deadline = time.monotonic() + left / (len(self.group.batches) - place)
+                self._time_batch(batch, deadline, tell)
+        return time.monotonic() - begun - self._further_seconds
+
+    def samples(self) -> polars.DataFrame:
+        return polars.DataFrame(self.rows, schema=SAMPLE_COLUMNS, orient="row")
+
+    def burst_table(self) -> polars.DataFrame:
+        return polars.DataFrame(self.bursts, schema=BURST_COLUMNS, orient="row")
+
+    def _begun(self, stack: ExitStack, tell: Tell) -> Iterator[Worker]:
+        """A process for each candidate, when it is asked for and there is time left."""
+        group = short_name(self.group.name.replace("/", "-"))
+        for candidate in self.group.candidates:
+            if time.monotonic() > self.limits.end:
+                self._skip(candidate.label, self.group.batches)
+                continue
+            tell(f"{self.group.name}: starting {candidate.label}")
+            self._spend(candidate.label, STARTING, 0.0)
+            worker = Worker(
+                candidate,
+                limit_seconds=self.limits.call,
+                log=self.folder / "logs" / f"{group}-{candidate.label}-p{self.process}.log",
+                answers=self.folder,
+                compile_cache=self.compile_cache,
+                host=self.host,
+            )
+            stack.callback(worker.kill)
+            yield worker
+
+    @contextmanager
+    def _costing_its_start(self, worker: Worker) -> Iterator[None]:
+        """A worker that cannot start has no samples from this unit."""
+        try:
+            yield
+        except DiskError:
+            raise  # the machine's failure, not this one's
+        except AssayError as error:
+            worker.kill()
+            self._fail(worker.candidate.label, self.group.batches, error)
+
+    def _spend(self, label: str, batch: int, seconds: float) -> None:
+        mine = self.spent.setdefault(label, {})
+        mine[batch] = mine.get(batch, 0.0) + seconds
+
+    def _skip(self, label: str, batches: tuple[int, ...]) -> None:
+        self.facts += [
+            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, skipped=True, reason=BUDGET_SPENT)
+            for batch in batches
+        ]
+
+    def _fail(self, label: str, batches: tuple[int, ...], error: AssayError) -> None:
+        self.facts += [
+            CellFacts(cell=self.group.cell_name(batch, label), process=self.process, reason=str(error))
+            for batch in batches
+        ]
+
+    @contextmanager
+    def _costing_its_own_cell(self, worker: Worker, batch: int, *, counted: bool = True) -> Iterator[None]:
+        """Take a worker that fails out of the unit: this batch and the ones after it have no samples from it.
+
+        Args:
+            counted: as seconds that every process of this cell takes.
+        """
+        begun = time.monotonic()
+        try:
+            with worker.awake():
+                yield
+            if counted:
+                self._spend(worker.candidate.label, batch, time.monotonic() - begun)
+        except DiskError:
+            raise
+        except AssayError as error:
+            worker.kill()
+            self._workers = [(other, loaded) for other, loaded in self._workers if other is not worker]
+            later = tuple(other for other in self.group.batches if other >= batch)
+            self._fail(worker.candidate.label, later, error)
+
+    def _time_batch(self, batch: int, deadline: float, tell: Tell) -> None:
+        cells = self._warmed_cells(batch, tell)
+        order = random.Random(f"{self.group.name}/{batch}/{self.process}")  # noqa: S311  an order, not a secret
+        for block in range(self.limits.blocks):
+            if time.monotonic() >= (deadline if block >= LEAST_BLOCKS else self.limits.end):
+                break
+            tell(f"{self.group.name}: batch {batch}, block {block + 1}, {len(cells)} runtimes")
+            begun = time.monotonic()
+            for cell in order.sample(list(cells.values()), len(cells)):
+                with self._costing_its_own_cell(cell.worker, batch, counted=block < LEAST_BLOCKS):
+                    self._burst(cell, block)
+            cells = {worker: cells[worker] for worker, _ in self._workers if worker in cells}
+            self._further_seconds += time.monotonic() - begun if block >= LEAST_BLOCKS else 0
+        for cell in cells.values():
+            self._finish(cell, batch)
+
+    def _warmed_cells(self, batch: int, tell: Tell) -> dict[Worker, _Cell]:
+        cells = {}
+        for worker, loaded in list(self._workers):
+            name = self.group.cell_name(batch, worker.candidate.label)
+            if time.monotonic() > self.limits.end:
+                self._skip(worker.candidate.label, (batch,))
+                continue
+            tell(f"{self.group.name}: batch {batch}, warming {worker.candidate.label}")
+            with self._costing_its_own_cell(worker, batch):
+                warmed = worker.warm(self.group.images, batch, WARM_SECONDS)
+                cells[worker] = _Cell(worker, name, loaded, warmed)
+                self._keep(name, WARM_UP_BLOCK, "warm-up", warmed.calls_ns)
+        return cells
+
+    def _burst(self, cell: _Cell, block: int) -> None:
+        """One burst of one cell, with what disturbed it."""
+        cores = self.group.settings.cores
+        before, begun = self.host.disturbance(cores), time.monotonic_ns()
+        burst = cell.worker.burst(cell.calls, cell.drop)
+        during = self.host.disturbance(cores).since(before)
+        each = burst.processor_ns // (2 * cell.calls)
+        self._keep(cell.name, block, "dropped", burst.dropped_ns)
+        self._keep(cell.name, block, "host", burst.host_ns, each)
+        self._keep(cell.name, block, "device", burst.device_ns, each)
+        self.bursts.append(
+            (
+                cell.name,
+                self.process,
+                block,
+                begun,
+                burst.wall_ns,
+                burst.processor_ns,
+                burst.involuntary_switches,
+                during.stolen_seconds,
+                during.throttle_events,
+            )
+        )
+        cell.bursts += 1
+
+    def _keep(self, name: str, block: int, boundary: str, calls_ns: list[int], processor_ns: int = 0) -> None:
+        self.rows += [
+            (name, self.process, block, call, boundary, time_ns, processor_ns) for call, time_ns in enumerate(calls_ns)
+        ]
+
+    def _finish(self, cell: _Cell, batch: int) -> None:
+        """Ask for memory and the outputs of timed calls, and in the first process for the ones the audit compares."""
+        if cell.bursts == 0:
+            self.facts.append(CellFacts(cell=cell.name, process=self.process, skipped=True, reason=BUDGET_SPENT))
+            return
+        with self._costing_its_own_cell(cell.worker, batch):
+            peak = cell.worker.peak_memory_mib()
+            cell.worker.write_timed(self.folder / timed_name(cell.name))
+            if self.process == 0:
+                cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
+            self.facts.append(
+                CellFacts(
+                    cell=cell.name,
+                    process=self.process,
+                    import_seconds=cell.loaded.import_seconds,
+                    load_seconds=cell.loaded.load_seconds,
+                    first_call_seconds=cell.warmed.calls_ns[0] / 1e9,
+                    peak_mib=peak,
+                    precision=cell.loaded.precision,
+                    facts=cell.loaded.facts,
+                )
+            )
+            self._observe(cell, batch)
+
+    def _observe(self, cell: _Cell, batch: int) -> None:
+        """Add where it computed and in what, which a first process is asked; one that this ends costs no time taken."""
+        if self.process:
+            return
+        with self._costing_its_own_cell(cell.worker, batch + 1, counted=False):
+            seen = cell.worker.observe()
+            told = self.facts[-1]
+            facts = told.facts | seen.facts
+            self.facts[-1] = told.model_copy(update={"seen": _observation(seen), "facts": facts})

@@ -1,0 +1,45 @@
+"""Which units are timed once more: those whose times are not to be believed, so that no disturbance is kept for good.
+
+A unit is the work of many processes and is kept between runs of a study. One whose group holds an INVALID cell is
+marked when the cells are judged: its samples stay in the results that name them INVALID, and the next run replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from assay.records.results import Cell
+from assay.store import Artifact, write_atomically
+
+AGAIN_FILE = "time-again.json"
+"""Beside a unit's manifest, which does not name it: says why."""
+
+
+def is_marked(unit: Artifact) -> bool:
+    """Whether the unit is to be timed again."""
+    return (unit.folder / AGAIN_FILE).exists()
+
+
+def mark(units: Iterable[Artifact], cells: Sequence[Cell]) -> int:
+    """Mark the units of the groups of these cells, which are INVALID and may not be when they are timed once more.
+
+    Returns:
+        How many are marked.
+
+    Raises:
+        DiskError: a unit's folder cannot be written.
+    """
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for cell in cells:
+        reasons.setdefault(group_name(cell), {})[cell.name] = cell.invalid
+    marked = [unit for unit in units if unit.manifest.facts["group"] in reasons]
+    for unit in marked:
+        content = json.dumps(reasons[str(unit.manifest.facts["group"])], indent=1)
+        write_atomically(unit.folder / AGAIN_FILE, content.encode())
+    return len(marked)
+
+
+def group_name(cell: Cell) -> str:
+    """As `assay.bench.timing.trials.Group` is called: all of its cells are timed side by side."""
+    return f"{cell.architecture}/{cell.size}/t{cell.threads}"

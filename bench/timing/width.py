@@ -1,0 +1,114 @@
+"""Where a measurement is not yet as precise as was asked: pure functions over the samples so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from assay.bench.judging.summary import CellSamples
+from assay.bench.statistics.stats import paired_ratio
+from assay.bench.timing.trials import Group
+from assay.bench.timing.workers import Candidate
+from assay.registry import FRAMEWORKS
+
+OUT_OF_THE_RUNNING = 1.2
+"""So many times the fastest of its side in the same process is beyond what ratios differ by between processes: 2 % in
+the median of the published study, 5.5 % as the root of the mean square.
+"""
+
+
+def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
+    """Relative width of the 95 % interval of each ratio to its batch's reference, by batch and label.
+
+    Candidates without samples, with no framework (the ruler's zero) and the reference itself have none.
+    """
+    found = {}
+    for batch in group.batches:
+        reference = reference_of(group, batch, timed)
+        if reference is None:
+            continue
+        base = timed[group.cell_name(batch, reference.label)]["host"]
+        for candidate in _timed_candidates(group, batch, timed):
+            if candidate.label != reference.label:
+                ratio = paired_ratio(timed[group.cell_name(batch, candidate.label)]["host"], base)
+                found[(batch, candidate.label)] = (ratio.high - ratio.low) / ratio.value if ratio else math.inf
+    return found
+
+
+def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
+    """What ratios are to: the fastest native candidate so far, or the fastest of all where none is native."""
+    candidates = _timed_candidates(group, batch, timed)
+    native = [candidate for candidate in candidates if candidate.framework in FRAMEWORKS]
+
+    def median(candidate: Candidate) -> float:
+        values = sorted(timed[group.cell_name(batch, candidate.label)]["host"].values)
+        return float(values[len(values) // 2])
+
+    return min(native or candidates, key=median, default=None)
+
+
+def references(group: Group, timed: CellSamples) -> list[Candidate]:
+    """What ratios are to at the batches of a group, each once."""
+    found = [reference_of(group, batch, timed) for batch in group.batches]
+    return [one for one in group.candidates if one in found]
+
+
+def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group | None, float]:
+    """What of a group is worth another process, and how wide its widest interval is.
+
+    Returns:
+        The group with only the candidates and batches that are wider than `precision`, and the references they are
+        compared with; None and 0 when all are narrow enough.
+    """
+    wide = {key: width for key, width in widths(group, timed).items() if width > precision}
+    if not wide:
+        return None, 0.0
+    batches = tuple(batch for batch in group.batches if any(batch == wanted for wanted, _ in wide))
+    labels = {label for _, label in wide} | {one.label for one in references(replace(group, batches=batches), timed)}
+    candidates = tuple(candidate for candidate in group.candidates if candidate.label in labels)
+    return replace(group, candidates=candidates, batches=batches), max(wide.values())
+
+
+def contenders(group: Group, timed: CellSamples) -> Group:
+    """The group with only the candidates that may be the fastest of their side, native or ONNX, at some batch.
+
+    Those far behind in their first process do not become it; what is near is left to the statistics, which count all
+    that were timed as rivals. A side that nothing is known of stays whole.
+    """
+    chosen = {label for batch in group.batches for label in _near_the_fastest(group, batch, timed)}
+    kept = tuple(candidate for candidate in group.candidates if candidate.label in chosen)
+    return replace(group, candidates=kept) if kept else group
+
+
+def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
+    """What was timed of a group and is not among the contenders."""
+    found = [
+        one
+        for one in group.candidates
+        if any("host" in timed.get(group.cell_name(batch, one.label), {}) for batch in group.batches)
+    ]
+    return [one for one in found if one not in near.candidates]
+
+
+def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
+    found: set[str] = set()
+    for sides in (FRAMEWORKS, ("onnx",)):
+        side = [one for one in group.candidates if one.framework in sides]
+        medians = {
+            one.label: float(np.median(timed[group.cell_name(batch, one.label)]["host"].values))
+            for one in _timed_candidates(group, batch, timed)
+            if one in side
+        }
+        limit = OUT_OF_THE_RUNNING * min(medians.values(), default=0.0)
+        found |= {label for label, median in medians.items() if median <= limit} or {one.label for one in side}
+    return found
+
+
+def _timed_candidates(group: Group, batch: int, timed: CellSamples) -> list[Candidate]:
+    return [
+        candidate
+        for candidate in group.candidates
+        if candidate.framework and "host" in timed.get(group.cell_name(batch, candidate.label), {})
+    ]

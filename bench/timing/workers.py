@@ -1,0 +1,164 @@
+"""Workers as the conductor sees them: a runtime in a process, commanded, frozen while others are timed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.boxed.boxing import Box
+from assay.infer.commands import (
+    BURST,
+    IMPORT,
+    LOAD,
+    LOGITS,
+    MEMORY,
+    MODULE,
+    OBSERVE,
+    TIMED,
+    WARM,
+    Burst,
+    Loaded,
+    Seen,
+    ToBurst,
+    ToImport,
+    ToKeep,
+    ToLoad,
+    ToPredict,
+    ToWarm,
+    Warmed,
+)
+from assay.infer.runtime import ModelFiles
+from assay.jobs.host import Starter
+from assay.jobs.job import Answered, Asked, Job, Nothing
+from assay.jobs.running import answer_to, ask, tell_to
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+from assay.steps import SLOWER, in_proportion
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that can be timed: a runtime, with the model files it runs.
+
+    Attributes:
+        runtime: a registered runtime.
+        exporter: where its ONNX file came from, "" for native runtimes.
+        variant: tells two apart that run the same in different environments, else "".
+        python: the interpreter of its environment; None is this one.
+        trusted: a user's model runs outside of its box, see `assay.boxed.boxing.Box`.
+    """
+
+    runtime: str
+    exporter: str
+    model: ModelFiles
+    variant: str = ""
+    python: Path | None = None
+    trusted: bool = False
+
+    @property
+    def label(self) -> str:
+        """ "ort.cpu@tf2onnx", or the runtime's name alone; "ort.cpu@tf2onnx[old]" with a variant."""
+        base = f"{self.runtime}@{self.exporter}" if self.exporter else self.runtime
+        return f"{base}[{self.variant}]" if self.variant else base
+
+    @property
+    def framework(self) -> str:
+        return RUNTIMES[self.runtime].framework
+
+
+class Worker:
+    """One candidate in one process. Between commands it can be frozen: it then uses no processor.
+
+    Args:
+        limit_seconds: time limit of one command; a burst has less, in proportion to its calls.
+        log: file for everything it prints.
+        answers: folder that it writes outputs into.
+        compile_cache: folder for compilers that keep one, fresh for every study run.
+        host: where it runs.
+    """
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        *,
+        limit_seconds: float,
+        log: Path,
+        answers: Path,
+        compile_cache: Path,
+        host: Starter,
+    ) -> None:
+        self.candidate = candidate
+        self._limit_seconds = limit_seconds
+        self._call_seconds = math.inf
+        folder = compile_cache / candidate.label
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        folder.mkdir(parents=True, exist_ok=True)
+        box = Box((answers, folder), candidate.trusted) if candidate.model.user else None
+        self._host = host
+        self._process = host.start(MODULE, log, environment=environment, python=candidate.python, box=box)
+
+    def begin_import(self, cores: Sequence[int]) -> None:
+        """Let it import its framework, pinned to so many cores as it is timed on, and do not wait for it."""
+        self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores))
+        tell_to(self._process, IMPORT, self._importing, self._host)
+
+    def end_import(self) -> None:
+        """Wait until it has, and freeze it."""
+        answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
+        self._process.freeze()
+
+    def load(self, settings: Settings) -> Loaded:
+        """Take the cores that it is timed on, import what `begin_import` did not, and load."""
+        wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)
+        return self._ask(LOAD, wanted)
+
+    def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
+        warmed = self._ask(WARM, ToWarm(images=images, batch=batch, limit_seconds=limit_seconds))
+        self._call_seconds = warmed.median_ns / 1e9
+        return warmed
+
+    def burst(self, calls: int, drop: int) -> Burst:
+        return self._ask(BURST, ToBurst(calls=calls, drop=drop), calls=2 * calls + drop)
+
+    def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
+        self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))
+
+    def write_timed(self, out: Path) -> None:
+        """The outputs kept of timed calls at the present batch size, see `assay.infer.commands.ToKeep`."""
+        self._ask(TIMED, ToKeep(out=out))
+
+    def peak_memory_mib(self) -> float:
+        return self._ask(MEMORY, Nothing()).peak_mib
+
+    def observe(self) -> Seen:
+        """One more call, of which nothing is timed."""
+        return self._ask(OBSERVE, Nothing())
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Thawed inside the block, frozen after it."""
+        self._process.thaw()
+        try:
+            yield
+        finally:
+            self._process.freeze()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def _ask(self, command: Job[Asked, Answered], asked: Asked, calls: int = 0) -> Answered:
+        """
+        Args:
+            calls: of a model that is warm, which the command makes; 0 where others have to be expected.
+
+        Raises:
+            AssayError: the worker's own error.
+            WorkerError: it crashed, or did not answer in time.
+        """
+        limit = self._limit_seconds
+        if calls and math.isfinite(self._call_seconds):
+            limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
+        return ask(self._process, command, asked, limit_seconds=limit, host=self._host)

@@ -1,0 +1,1 @@
+"""What people read on the terminal and in sentences, apart from the report."""

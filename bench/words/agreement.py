@@ -1,0 +1,83 @@
+"""Whether the numbers of a user's model agree, in a sentence or two that come before speed. Pure functions.
+
+Reasons stand in the refusals that follow; here is who agrees with what, and how closely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.bench.words.numbers import listed, scientific
+from assay.records.results import Export, Results
+
+GIVEN = "given"
+"""The exporter's name of an ONNX file that the user brings, see `assay.export.brought_job`."""
+
+
+def numbers_in_words(results: Results) -> list[str]:
+    """The exports that agree with the reference, those that do not, and those that there are none of; each a sentence.
+
+    Args:
+        results: of `assay compare-model`, whose settings name the reference.
+    """
+    reference = str(results.settings.get("reference", "float64")).partition(":")[0]
+    agreeing = [one for one in results.exports if one.agreement and all(part.passed for part in one.agreement)]
+    undecided = [one for one in results.exports if one.agreement and one not in agreeing and one.undecided]
+    others = [one for one in results.exports if one not in agreeing and one not in undecided]
+    wrong = [one for one in others if one.agreement and not one.file_is_right]
+    optimised = [one for one in others if one.agreement and one.file_is_right]
+    lacking = [one for one in results.exports if not one.agreement]
+    found = []
+    if wrong:
+        found.append(f"{_disagree(wrong, results.exports)} with {reference}.")
+    if undecided:
+        verb = "is" if len(undecided) == 1 else "are"
+        found.append(f"{_named(undecided, results.exports)} {verb} not judged.")
+    if optimised:
+        verb = "is" if len(optimised) == 1 else "are"
+        found.append(f"{_named(optimised, results.exports)} {verb} right, and ONNX Runtime's optimiser is not.")
+    if agreeing:
+        verb = "agrees" if len(agreeing) == 1 else "agree"
+        found.append(f"{_run(agreeing, results.exports)} {verb} with {reference}{_how_closely(agreeing)}.")
+    found += [f"The route {one.exporter} gave no file that may be used: {one.reason.rstrip('.')}." for one in lacking]
+    return found
+
+
+def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
+    """These exports as the subject of a sentence."""
+    names = [one.exporter for one in some]
+    if names == [GIVEN]:
+        return "The file"
+    if len(names) == 1:
+        return f"The export by {names[0]}"
+    if len(names) == len(of_all):
+        return ("Both exports" if len(names) == 2 else f"All {len(names)} exports") + f" ({', '.join(names)})"
+    return f"The exports by {listed(names)}"
+
+
+def _run(some: Sequence[Export], of_all: Sequence[Export]) -> str:
+    """The same of what is held against float64; a file of the user's is that itself, by another evaluator."""
+    named = _named(some, of_all)
+    return f"{named} in ONNX Runtime" if [one.exporter for one in some] == [GIVEN] else named
+
+
+def _disagree(wrong: Sequence[Export], of_all: Sequence[Export]) -> str:
+    """That these do not agree, as a sentence up to its "with"."""
+    names = ", ".join(one.exporter for one in wrong)
+    if len(wrong) == 1:
+        return f"{_run(wrong, of_all)} does NOT agree"
+    if len(wrong) < len(of_all):
+        return f"{_named(wrong, of_all)} do NOT agree"
+    return (
+        f"NEITHER export ({names}) agrees" if len(wrong) == 2 else f"NONE of the {len(wrong)} exports ({names}) agrees"
+    )
+
+
+def _how_closely(agreeing: Sequence[Export]) -> str:
+    """ " to 3.0e-07, where 1.6e-06 is tolerated", by the comparison that takes most of its tolerance."""
+    parts = [part for one in agreeing for part in one.agreement]
+    rounded = [part for part in parts if part.tolerance > 0]
+    if not rounded:
+        return ", number for number"
+    worst = max(rounded, key=lambda part: part.max_absolute / part.tolerance)
+    return f" to {scientific(worst.max_absolute)}, where {scientific(worst.tolerance)} is tolerated"

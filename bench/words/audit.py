@@ -1,0 +1,97 @@
+"""An audit on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from assay.bench.words.numbers import listed, scientific
+from assay.bench.words.terminal import shown
+from assay.records.audit import Audit, ModelAudit
+
+MANY_TIMES = 10.0
+"""A share of the tolerance that is no share any more."""
+
+
+def render(audit: Audit, console: Console) -> None:
+    """The verdict, who is wrong and why, then tolerances and where they come from, and every subject's worst."""
+    console.print(f"Verdict: {audit.verdict}", style="bold")
+    for said in [said for model in audit.models for said in model.guilt] + reasons_told(audit):
+        console.print(shown(f"  {said}"), soft_wrap=True)
+    for model in audit.models:
+        console.print(shown(model.name, "bold") + shown(f": reference {model.reference}"), soft_wrap=True)
+        for one in model.tolerances:
+            if not one.for_subject:
+                text = one.problem or f"{one.value:.3g} tolerated: {one.derivation}"
+                console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
+        if model.left_out:
+            console.print(shown(f"  left out: {', '.join(model.left_out)}"), soft_wrap=True)
+        console.print(_table(model, flips=bool(audit.data)))
+        for found in model.localisations:
+            console.print(shown(f"  {found}"), soft_wrap=True)
+    if audit.findings:
+        console.print("Findings that do not fail it", style="bold")
+    for finding in audit.findings:
+        console.print(shown(f"  {finding}"), soft_wrap=True)
+
+
+def reasons_told(audit: Audit) -> list[str]:
+    """Why an audit failed, each reason once: subjects that share one are named together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    single: set[str] = set()
+    for model in audit.models:
+        for one in model.comparisons:
+            if not one.passed:
+                alike.setdefault((model.name, f"{one.inputs}: {one.reason}"), []).append(one.subject)
+                single.add(f"{model.name}: {one.subject}, {one.inputs}: {one.reason}")
+    together = [f"{name}: {_together(subjects)}, {reason}" for (name, reason), subjects in alike.items()]
+    return together + [reason for reason in audit.reasons if reason not in single]
+
+
+def _together(subjects: list[str]) -> str:
+    """Subjects in few words: "candidate in onnxruntime, no-opt, basic and all" where they begin alike."""
+    subjects = list(dict.fromkeys(subjects))
+    heads = {subject.rpartition(", ")[0] for subject in subjects}
+    if len(subjects) > 1 and len(heads) == 1 and "" not in heads:
+        return f"{heads.pop()}, {listed([subject.rpartition(', ')[2] for subject in subjects])}"
+    return listed(subjects)
+
+
+def _table(model: ModelAudit, *, flips: bool) -> Table:
+    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads.
+
+    Args:
+        flips: the outputs are of classes, some of which may have changed; of plain tensors they say nothing.
+    """
+    table = Table(title="worst over all inputs, batches and threads", title_justify="left")
+    table.add_column("subject", no_wrap=True)
+    names = ("of tolerance", "bits", "flips", "")
+    for name in names:
+        if flips or name != "flips":
+            table.add_column(name, justify="right")
+    for subject in dict.fromkeys(one.subject for one in model.comparisons):
+        cells = zip(names, _cells(model, subject), strict=True)
+        table.add_row(*map(shown, (subject, *(text for name, text in cells if flips or name != "flips"))))
+    return table
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share < MANY_TIMES else f"{scientific(share)} times"
+
+
+def _cells(model: ModelAudit, subject: str) -> tuple[str, str, str, str]:
+    comparisons = [one for one in model.comparisons if one.subject == subject]
+    loses_nan = any(one.subject == subject and not one.passed for one in model.propagation)
+    failed = [one for one in comparisons if not one.passed]
+    outcome = f"{len(failed)} FAILED" if failed else "loses NaN" if loses_nan else "ok"
+    measured = [one.measured for one in comparisons if one.measured]
+    if not measured:
+        return "-", "-", "-", outcome
+    shares = [one.measured.max_absolute / one.tolerance for one in comparisons if one.measured and one.tolerance]
+    whole = {one.inputs: one.measured for one in reversed(comparisons) if one.measured}
+    return (
+        _share(max(shares)) if shares else "-",
+        f"{min(one.effective_bits for one in measured):.1f}",
+        " + ".join(f"{one.flip_count} {name}" for name, one in reversed(whole.items()) if one.flip_count) or "0",
+        outcome,
+    )

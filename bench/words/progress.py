@@ -1,0 +1,123 @@
+"""What a person sees while a study runs: stages, bars and one line of what is happening now, on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Timer
+from typing import cast
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from assay.bench.words.terminal import Terminal, shown
+from assay.records.results import Export, Training
+from assay.steps import Step, heard_by
+from assay.texts import printable
+from assay.train.loop import TrainingNews
+
+SILENT_SECONDS = 15.0
+"""Where there is no terminal, what takes longer than this is said."""
+
+
+class TimeLeftColumn(TimeRemainingColumn):
+    """The time that is left until something is given up, where it has a limit; else until it is done."""
+
+    def render(self, task: Task) -> Text:
+        deadline = cast("float", task.fields["deadline"])
+        if not deadline:
+            return super().render(task)
+        return Text(f"given up in {max(deadline - time.monotonic(), 0):.0f} s", style="progress.remaining")
+
+
+class Narrator:
+    """Tells how a study goes. On a terminal there are bars; elsewhere only finished things are printed."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Terminal(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeElapsedColumn(),
+            TimeLeftColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, detail="", deadline=0.0, visible=False)
+        self._timer = Timer(0, lambda: None)
+        self._told = ""
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Bars move inside this block, on a terminal."""
+        with self._progress if self.console.is_terminal else nullcontext(), heard_by(self.waiting):
+            yield
+
+    def stage(self, title: str) -> None:
+        """A new part of the study begins."""
+        self.console.print(shown(title, "bold"))
+
+    def note(self, text: str) -> None:
+        """Something finished that stays on the screen."""
+        self.console.print(shown(f"  {text}"), soft_wrap=True)
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """How far something is; total 0 when that is not known."""
+        self._show(label, done, total or None, "")
+
+    def tell(self, text: str) -> None:
+        """What is happening now."""
+        self._told = text
+        self._show(text, 0, None, "")
+
+    def training(self, label: str, news: TrainingNews) -> None:
+        """A step of a training, or the end of an epoch."""
+        if (at := news.step) is not None:
+            self._show(label, at.step, at.steps, f"loss {at.loss:.3f}, {at.left / 60:.1f} min left")
+        if (epoch := news.epoch) is not None:
+            self.note(
+                f"{label}: epoch {epoch.epoch:.4g}, loss {epoch.training_loss:.4f}, "
+                f"validation accuracy {100 * epoch.validation_accuracy:.2f} %"
+            )
+
+    def waiting(self, step: Step) -> None:
+        """What a job does now, and how long it may still take."""
+        self._timer.cancel()
+        if not step.doing:
+            self._show(self._told, 0, None, "")
+            return
+        self._show(step.doing, 0, None, "", step.deadline)
+        if not self.console.is_terminal:
+            self._timer = Timer(SILENT_SECONDS, self._still_waiting, (step,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _still_waiting(self, step: Step) -> None:
+        self.note(f"{step.doing} still goes on; it is given up in {step.deadline - time.monotonic():.0f} s")
+
+    def trained(self, training: Training) -> None:
+        accuracy = training.test.accuracy
+        self.note(
+            f"{training.architecture} at {training.size} in {training.framework}, seed {training.seed}: "
+            f"test accuracy {100 * accuracy.value:.2f} % ({100 * accuracy.low:.2f} to {100 * accuracy.high:.2f})"
+        )
+
+    def exported(self, export: Export) -> None:
+        outcome = f"ok, opset {export.opset}, {export.nodes} nodes" if export.status == "ok" else "FAILED"
+        reason = f": {export.reason}" if export.reason else ""
+        at = f" at {export.size}" if export.size else ""
+        self.note(f"{export.architecture}{at} by {export.exporter}: {outcome}{reason}")
+
+    def _show(self, label: str, done: float, total: float | None, detail: str, deadline: float = 0.0) -> None:
+        self._progress.update(
+            self._task,
+            description=printable(label),
+            completed=done,
+            total=total,
+            detail=printable(detail),
+            deadline=deadline,
+            visible=True,
+        )

@@ -1,0 +1,420 @@
+"""The verdict in words: one honest sentence for each group of comparable cells.
+
+Pure functions of a `Results`; the report, the command line and the README quote the same sentences.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from assay.bench.judging.validity import is_too_short
+from assay.bench.report.evidence import (
+    Group,
+    agreement_fails,
+    agreements_of_export,
+    group_of,
+    is_of_user,
+    is_timed,
+    median_of,
+)
+from assay.bench.statistics.modes import missed
+from assay.bench.statistics.stats import LEAST_PROCESSES
+from assay.bench.words.numbers import (
+    TIMES,
+    counted,
+    in_processes,
+    interval,
+    inverse,
+    listed,
+    pixels,
+    ratio,
+    scientific,
+    significant,
+)
+from assay.numerics.precisions import FULL
+from assay.records.base import Interval
+from assay.records.results import Agreement, Cell, Comparison, Results
+from assay.registry import FRAMEWORKS, RUNTIMES
+
+EXPORT_FAILED = "the export failed"
+"""The beginning of the reason of a cell whose file there is none of."""
+
+Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one group says about ONNX against native.
+
+    Attributes:
+        group: architecture, size, batch and threads.
+        outcome: of ONNX: "faster", "slower", "same" (within 2 %) or "undecided" against the fastest native
+            runtime; "invalid" where an output does not agree, so that no time counts; "missing" where nothing was
+            compared.
+        place: "At 64x64 and batch 1".
+        finding: the rest of the sentence.
+    """
+
+    group: Group
+    outcome: Outcome
+    place: str
+    finding: str
+
+    @property
+    def sentence(self) -> str:
+        """The sentence where it stands alone, with machine and architecture."""
+        place = self.place[0].lower() + self.place[1:]
+        return f"On this machine, with {self.group.architecture} {place}, {self.finding}"
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """One verdict for each group that has cells or a comparison, in the order of the groups."""
+    comparisons = {_group_of_comparison(comparison): comparison for comparison in results.comparisons}
+    cells = {group_of(cell) for cell in results.cells if cell.framework}
+    groups = sorted(cells | set(comparisons))
+    threads_vary = len({group.threads for group in groups}) > 1
+    return [_verdict(group, comparisons.get(group), results, threads_vary) for group in groups]
+
+
+def headline(results: Results) -> str:
+    """All verdicts in one sentence."""
+    found = verdicts(results)
+    if not found:
+        return "This study timed nothing, so there is no verdict on speed."
+    if len(found) == 1:
+        return found[0].sentence
+    counts = Counter(verdict.outcome for verdict in found)
+    if counts["missing"] == len(found):
+        if not any(cell.framework in FRAMEWORKS for cell in results.cells):
+            return " ".join(f"{one.place}, {one.finding}" for one in found)
+        return f"On this machine nothing could be compared: {found[0].finding}"
+    parts = [_faster_part(results, counts["faster"], len(found))]
+    parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
+    parts += [f"the same within 2 % in {counts['same']}"] if counts["same"] else []
+    parts += [f"not told apart in {counts['undecided']}"] if counts["undecided"] else []
+    text = f"On this machine, ONNX is {listed(parts)}."
+    if counts["invalid"]:
+        text += f" {counted(counts['invalid'], 'comparison')} must not be used: agreement fails."
+    if counts["missing"]:
+        text += f" In {counted(counts['missing'], 'case')} there was nothing to compare."
+    return text
+
+
+def runtime_in_words(label: str) -> str:
+    """A cell's label as a reader knows it: "ort.cpu@tf2onnx" is "ONNX Runtime (tf2onnx export)"."""
+    runtime, _, exporter = label.partition("@")
+    entry = RUNTIMES.find(runtime)
+    name = entry.words if entry and entry.words else runtime
+    return f"{name} ({exporter} export)" if exporter else name
+
+
+def _faster_part(results: Results, wins: int, groups: int) -> str:
+    """ "faster than the fastest native runtime in 13 of 16 cases (1.2x to 9.6x)"."""
+    text = f"faster than the fastest native runtime in {wins} of {groups} cases"
+    valid = {verdict.group for verdict in verdicts(results) if verdict.outcome == "faster"}
+    speedups = [c.speedup.value for c in results.comparisons if _group_of_comparison(c) in valid]
+    if not speedups:
+        return text
+    least, most = significant(min(speedups), 2), significant(max(speedups), 2)
+    span = f"{least}{TIMES}" if least == most else f"{least}{TIMES} to {most}{TIMES}"
+    return f"{text} ({span})"
+
+
+def _verdict(group: Group, comparison: Comparison | None, results: Results, threads_vary: bool) -> Verdict:
+    place = f"At {pixels(group.size)} and batch {group.batch}"
+    if threads_vary:
+        place += f" with {counted(group.threads, 'thread')}"
+    if comparison is None:
+        return Verdict(group, "missing", place, _why_nothing_compared(group, results))
+    disagreement = _disagreement(comparison, results)
+    if disagreement:
+        return Verdict(group, "invalid", place, _invalid(comparison, disagreement))
+    finding = (
+        f"{_speed(comparison, results)}{_of_two_kinds(comparison, results)}; "
+        f"{_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
+        f"{_in_reduced_precision(comparison, results)}"
+    )
+    return Verdict(group, comparison.verdict, place, finding)
+
+
+def _speed(comparison: Comparison, results: Results) -> str:
+    """Who is faster than whom, by how much, how surely."""
+    onnx, native = _labels_with_precision(comparison, results)
+    if comparison.verdict == "undecided" and 0 < comparison.processes < LEAST_PROCESSES:
+        return (
+            f"{onnx} and the fastest native runtime, {native}, were timed in {in_processes(comparison.processes)} "
+            f"each, and a verdict takes {LEAST_PROCESSES}: the ratio of their medians is {ratio(comparison.speedup)}"
+        )
+    if comparison.verdict == "undecided":
+        return (
+            f"{onnx} and the fastest native runtime, {native}, cannot be told apart: the ratio of their "
+            f"medians is {ratio(comparison.speedup)}, which is not enough evidence for either"
+            f"{_what_is_told(comparison)}"
+        )
+    if comparison.verdict == "same":
+        return (
+            f"{onnx} and the fastest native runtime, {native}, are the same within 2 %: the ratio of their "
+            f"medians is {ratio(comparison.speedup)}{_what_same_rests_on(comparison)}"
+        )
+    faster = comparison.verdict == "faster"
+    factor = comparison.speedup if faster else inverse(comparison.speedup)
+    return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
+
+
+def _what_same_rests_on(comparison: Comparison) -> str:
+    """ " (of 3 processes each, ...)": what so few may have missed; "" in records that do not know."""
+    if not comparison.processes:
+        return ""
+    chance = missed(comparison.processes)
+    return (
+        f" (of {in_processes(comparison.processes)} each; a slower kind that one process in five is of would be missed "
+        f"with a chance of {chance:.0%})"
+    )
+
+
+def _of_two_kinds(comparison: Comparison, results: Results) -> str:
+    """ ", where 2 of 10 processes are 8 % slower than the rest (ONNX Runtime)": what a mean of processes hides."""
+    found = []
+    for name in (comparison.onnx, comparison.native):
+        cell = _cell(name, comparison, results)
+        if cell and cell.steadiness and cell.steadiness.kinds:
+            found.append(f"{cell.steadiness.kinds} ({runtime_in_words(cell.label)})")
+    return f", where {listed(found)}" if found else ""
+
+
+def _what_is_told(comparison: Comparison) -> str:
+    """ "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
+    if comparison.told is None:
+        return ""
+    least = f"{significant(100 * comparison.told, 2)} %"
+    return f" (with {in_processes(comparison.processes)} differences under {least} cannot be told)"
+
+
+def _in_reduced_precision(comparison: Comparison, results: Results) -> str:
+    """What the fastest ranked cell that computes in less than fp32 gains by that, as a sentence of its own.
+
+    It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against. "" where there is none.
+    """
+    group = _group_of_comparison(comparison)
+    cells = [cell for cell in results.cells if group_of(cell) == group]
+    smaller = [cell for cell in cells if cell.reduced_precision and cell.label in comparison.ratios]
+    if not smaller:
+        return ""
+    best = min(smaller, key=lambda cell: comparison.ratios[cell.label].value)
+    natives = {cell.precision for cell in cells if cell.framework in FRAMEWORKS and is_timed(cell)}
+    untimed = "" if best.precision in natives else f"; native {best.precision} was not timed"
+    name, gain = runtime_in_words(best.label), _gain(best, cells, comparison)
+    if gain is None:
+        return f" {name} computes in {best.precision} and was not timed in fp32{untimed}."
+    if gain.value <= 1:
+        return f" {best.precision} makes {name} no faster than it is in fp32{untimed}."
+    times = ratio(gain) if gain.low < gain.high else f"about {significant(gain.value, 2)}{TIMES}"
+    return f" {best.precision} makes {name} {times} as fast again as it is in fp32{untimed}."
+
+
+def _gain(cell: Cell, cells: list[Cell], comparison: Comparison) -> Interval | None:
+    """How many times as long the same runtime takes in fp32; without an interval in records that have none."""
+    if cell.label in comparison.gains:
+        return comparison.gains[cell.label]
+    base = next((one for one in cells if one.is_fp32_of(cell) and one.label in comparison.ratios), None)
+    if base is None:
+        return None
+    value = comparison.ratios[base.label].value / comparison.ratios[cell.label].value
+    return Interval(value=value, low=value, high=value)
+
+
+def _invalid(comparison: Comparison, disagreement: str) -> str:
+    onnx, native = _labels(comparison)
+    return (
+        f"the time of {onnx} against {native} ({ratio(comparison.speedup)}) must not be used: "
+        f"agreement FAILS, {disagreement}."
+    )
+
+
+def _disagreement(comparison: Comparison, results: Results) -> str:
+    """Which output differs too much from the reference, and by how much; "" where none does."""
+    for label, agreements in _agreements(comparison, results).items():
+        for agreement in agreements:
+            if not agreement.passed:
+                detail = agreement.reason or (
+                    f"error {scientific(agreement.max_absolute)} where {scientific(agreement.tolerance)} is tolerated"
+                )
+                return f"{runtime_in_words(label)} differs from the reference ({detail.rstrip('.')})"
+    return ""
+
+
+def _agreement_clause(comparison: Comparison, results: Results) -> str:
+    by_label = _agreements(comparison, results)
+    silent = [runtime_in_words(label) for label, agreements in by_label.items() if not agreements]
+    if silent:
+        return f"agreement was not measured for {listed(silent)}"
+    flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
+    if flips:
+        worst = max(flips, key=lambda agreement: agreement.top1_flips)
+        if is_of_user(results):
+            rows = counted(worst.images, "row")
+            return f"agreement holds, though another number is the largest in {worst.top1_flips} of {rows}"
+        return f"agreement holds, though {worst.top1_flips} of {counted(worst.images, 'image')} changed class"
+    return "agreement holds"
+
+
+def _left_out(comparison: Comparison, results: Results) -> str:
+    """Which cells of the group were timed but not ranked, because their outputs do not agree."""
+    group = _group_of_comparison(comparison)
+    wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
+    labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
+    text = f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
+    invalid = [runtime_in_words(c.label) for c in results.cells if group_of(c) == group and is_timed(c) and c.invalid]
+    return text + (f"; not ranked, because the measurement is invalid: {listed(invalid)}" if invalid else "")
+
+
+def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agreement]]:
+    """All comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
+    found: dict[str, list[Agreement]] = {}
+    for name in (comparison.onnx, comparison.native):
+        cell = _cell(name, comparison, results)
+        label = cell.label if cell else name
+        found[label] = [cell.agreement] if cell and cell.agreement else []
+        found[label] += agreements_of_export(cell, results) if cell else []
+    return found
+
+
+def _cell(name: str, comparison: Comparison, results: Results) -> Cell | None:
+    """The cell a comparison names, by its label or its full name."""
+    group = _group_of_comparison(comparison)
+    matches = (c for c in results.cells if group_of(c) == group and name in {c.label, c.name})
+    return next(matches, None)
+
+
+def _why_nothing_compared(group: Group, results: Results) -> str:
+    cells = [cell for cell in results.cells if group_of(cell) == group]
+    if not any(cell.framework in FRAMEWORKS for cell in results.cells):
+        return _fastest_of_onnx(cells, results)
+    sides = {
+        "ONNX": [cell for cell in cells if cell.framework == "onnx"],
+        "native": [cell for cell in cells if cell.framework in FRAMEWORKS],
+    }
+    missing = [
+        _nothing_ran(kind, side, results)
+        for kind, side in sides.items()
+        if not any(may_be_ranked(cell, results) for cell in side)
+    ]
+    unranked = [side for side in sides.values() if not any(may_be_ranked(cell, results) for cell in side)]
+    if missing and all(_too_short(side, results) for side in unranked):
+        return _too_short([cell for side in unranked for cell in side], results)
+    if not missing and (apart := _in_other_precisions(sides, results)):
+        return f"nothing is compared: {apart}."
+    if not missing:
+        return "both sides were timed, but no comparison was recorded."
+    lacks = {_lack(side, results) for side in sides.values()}
+    if len(missing) == 2 and len(lacks) == 1 and lacks != {""}:
+        missing = [_nothing_ran("", [*sides["ONNX"], *sides["native"]], results)]
+    return f"nothing is compared: {'; '.join(missing)}."
+
+
+def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
+    """That native cells compute in less than any ONNX cell, so that a ratio would be no verdict on ONNX; else ""."""
+    found = {
+        kind: sorted({cell.precision or "fp32" for cell in side if may_be_ranked(cell, results)})
+        for kind, side in sides.items()
+    }
+    if set(found["native"]) & set(found["ONNX"]) or any(one in FULL for one in found["native"]):
+        return ""
+    return (
+        f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "
+        "smaller precision is no base for a verdict on ONNX"
+    )
+
+
+def may_be_ranked(cell: Cell, results: Results) -> bool:
+    """Whether a cell was timed, and its times and numbers may be believed."""
+    return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
+
+
+def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
+    """What a file that is ONNX from the beginning allows to be said: there is nothing native to compare it with."""
+    good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
+    good = [cell for cell in good if not agreement_fails(cell, results)]
+    if not good and (short := _too_short(cells, results)):
+        return short
+    if not good:
+        return f"nothing is compared: {_nothing_ran('ONNX', [c for c in cells if c.framework == 'onnx'], results)}."
+    best = min(good, key=lambda cell: median_of(cell).value)
+    return (
+        f"{runtime_in_words(best.label)} is the fastest of {counted(len(good), 'valid ONNX cell')} with "
+        f"{interval(median_of(best), ' ms')}; nothing native was asked for."
+    )
+
+
+def _too_short(cells: list[Cell], results: Results) -> str:
+    """That some of these cells are right and take so little time that the harness's own is too much of it; else ""."""
+    timed = [cell for cell in cells if is_timed(cell) and not agreement_fails(cell, results)]
+    short = [cell for cell in timed if is_too_short(cell)]
+    if not short:
+        return ""
+    longest = max(short, key=lambda cell: median_of(cell).value)
+    name, (reason, *_) = runtime_in_words(longest.label), longest.invalid
+    return (
+        f"nothing is ranked, for calls are too short: the longest of them, with {name}, takes "
+        f"{interval(median_of(longest), ' ms')} ({reason}). A larger batch makes calls longer."
+    )
+
+
+def _lack(cells: list[Cell], results: Results) -> str:
+    """What all of these cells lack, "" where some lack another thing: of both sides one sentence is enough then."""
+    if not cells or any(agreement_fails(cell, results) for cell in cells):
+        return ""
+    found = {"valid" if is_timed(cell) else cell.reason for cell in cells}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
+    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)".
+
+    Args:
+        kind: "ONNX", "native", or "" for both.
+    """
+    runtime = f"{kind} runtime".strip()
+    if not cells:
+        return f"no {runtime} was asked for"
+    wrong = [cell.label for cell in cells if is_timed(cell) and agreement_fails(cell, results)]
+    if wrong:
+        return f"no {runtime} gave outputs that agree (agreement FAILS for {listed(wrong)})"
+    invalid = next((cell for cell in cells if is_timed(cell) and cell.invalid), None)
+    if invalid:
+        return f"no {runtime} has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
+    told = (f"; {cell.label}: {_reason_told(cell, results)}" for cell in cells if cell.reason)
+    reason = next(told, "")
+    return f"no {runtime} finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
+
+
+def _reason_told(cell: Cell, results: Results) -> str:
+    """Why a cell has no time. A failed export of a user's model is not told again: its numbers are told before."""
+    failed = cell.reason.startswith(EXPORT_FAILED)
+    return EXPORT_FAILED if failed and is_of_user(results) else cell.reason.rstrip(".")
+
+
+def _labels(comparison: Comparison) -> tuple[str, str]:
+    """The ONNX and the native runtime in words, whether given by label or by cell name."""
+    onnx, native = (name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native))
+    return runtime_in_words(onnx), runtime_in_words(native)
+
+
+def _labels_with_precision(comparison: Comparison, results: Results) -> tuple[str, str]:
+    """The same, each with its precision where it is less than fp32, or the two differ in it: then the ratio is not
+    ONNX's alone.
+    """
+    labels = _labels(comparison)
+    cells = [_cell(name, comparison, results) for name in (comparison.onnx, comparison.native)]
+    precisions = [(cell.precision or "fp32") if cell else "" for cell in cells]
+    if not all(precisions) or (precisions[0] == precisions[1] and precisions[0] in FULL):
+        return labels
+    onnx, native = (f"{label} in {precision}" for label, precision in zip(labels, precisions, strict=True))
+    return onnx, native
+
+
+def _group_of_comparison(comparison: Comparison) -> Group:
+    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

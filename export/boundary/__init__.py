@@ -1,0 +1,1 @@
+"""Images at a model's decision boundary."""

@@ -1,0 +1,1 @@
+"""What an exported file is held against before anybody uses it."""

@@ -1,0 +1,233 @@
+"""Records at the edges of what a user's model takes: which of them say something, and how an export is held to them.
+
+They are apart from the others: they are not timed, and each tier has a scale of its own, so that its large numbers hide
+nothing of the ordinary ones. A record counts where the model in fp32 is itself within half a step of TF32 of float64,
+and an export is wrong at an edge where it is further away than that whole step is. Whole numbers are equal; where they
+come out of floating-point inputs, the zeros of an edge may tie, so that they are not looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import AssayError
+from assay.export.pairs.pair_inputs import Value
+from assay.export.probing.calls import MOST_ROWS, computed
+from assay.export.probing.drawn_ranges import Range
+from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
+from assay.files.arrays import load_array
+from assay.numerics.agreement import CEILING, NOT_COMPARED
+from assay.numerics.values import differences, is_whole, settled
+from assay.records.results import Agreement
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records, record_type
+from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.model import Tensor, UserModel
+
+Array = NDArray[np.generic]
+Float64 = NDArray[np.float64]
+
+EDGES_FILE, EDGES_NATIVE_FILE = "edges.npy", "edges-native.npy"
+EDGES_REFERENCE_FILE, TIERS_FILE = "edges-reference.npy", "edges-tiers.npy"
+FILES = (EDGES_FILE, EDGES_NATIVE_FILE, EDGES_REFERENCE_FILE, TIERS_FILE)
+ROWS, CALLS = 4, 2
+"""Of a tier, where records are rows and where they are whole calls; half of them of one sign."""
+AT_THE_EDGES = "at the edges"
+TOLERATED = "2^-12 of the largest output, half a step of TF32: at the edges of what the model takes"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """
+    Attributes:
+        records: (n,).
+        native: (n, `model.width`), what the model gives for them.
+        reference: the same in float64, where there is that.
+        tiers: (n,), places in `TIERS`.
+    """
+
+    records: Records
+    native: Array
+    reference: Array
+    tiers: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def at(self, places: NDArray[np.integer]) -> Edges:
+        """Some of them."""
+        return Edges(self.records[places], self.native[places], self.reference[places], self.tiers[places])
+
+    def save(self, folder: Path) -> None:
+        for name, array in zip(FILES, (self.records, self.native, self.reference, self.tiers), strict=True):
+            np.save(folder / name, array)
+
+
+def read_edges(folder: Path) -> Edges | None:
+    """Those that lie beside a model's records, or None."""
+    if not (folder / EDGES_FILE).is_file():
+        return None
+    return Edges(*(load_array(folder / name) for name in FILES))
+
+
+def tried_edges(
+    model: UserModel, ordinary: Records, ranges: Mapping[str, Range], native: Compute, at_once: int = MOST_ROWS
+) -> Edges:
+    """Records of every tier that the model runs, with its own outputs as their reference for now.
+
+    Args:
+        ordinary: the other records; what all rows of a call share is as it is there.
+        at_once: the rows of one call, where the model takes any number.
+    """
+    found = []
+    for tier in range(len(TIERS)):
+        records = _drawn(model, ordinary, ranges, tier)
+        try:
+            rows = computed(model, native, records, at_once)
+        except AssayError:  # it does not take them, which is no defect
+            continue
+        found.append(Edges(records, rows, rows, np.full(len(records), tier)))
+    if not found:
+        nothing = np.zeros((0, model.width))
+        return Edges(np.zeros(0, record_type(model.inputs)), nothing, nothing, np.zeros(0, int))
+    parts = zip(*((one.records, one.native, one.reference, one.tiers) for one in found), strict=True)
+    return Edges(*(np.concatenate(part) for part in parts))
+
+
+def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tier: int) -> Records:
+    random = np.random.default_rng(tier + 1)
+    count = CALLS if model.whole else ROWS
+    kind = record_type(model.inputs)
+    pieces = []
+    for signed, rows in ((True, count - count // 2), (False, count // 2)):
+        values = [Value(one.name, one.dtype, (rows, *one.shape)) for one in model.inputs]
+        pieces.append(draw_edges(values, ranges, TIERS[tier], random, signed=signed))
+    if not tier:
+        pieces.append(zeros([Value(one.name, one.dtype, (1, *one.shape)) for one in model.inputs], ranges))
+    records = np.zeros(count + (not tier), kind)
+    for one in model.inputs:
+        numbers = np.concatenate([piece[one.name] for piece in pieces])
+        records[one.name] = ordinary[one.name][0] if one.shared else numbers
+    return records
+
+
+def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None) -> Edges:
+    """Those that the model itself computes to rounding, with float64 for their reference.
+
+    Args:
+        exactly: computes rows in float64; None where all outputs are whole numbers and need none.
+    """
+    if exactly is None or not len(edges):
+        return edges
+    exact = exactly(edges.records)
+    sound = np.ones(len(edges), bool)
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        own, right = edges.native[:, part], exact[:, part]
+        if is_whole(output.dtype):
+            sound &= (own == right).all(axis=1)
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = np.abs(own.astype(np.float64) - right.astype(np.float64)).max(axis=1)
+            limit = CEILING / 2 * np.abs(right).max(axis=1)
+        sound &= np.isfinite(right).all(axis=1) & (apart <= np.maximum(limit, np.finfo(np.float32).tiny))
+    return Edges(edges.records[sound], edges.native[sound], exact[sound], edges.tiers[sound])
+
+
+def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ordinary: Array) -> Agreement:
+    """The comparison of the tier and output that is worst off.
+
+    Args:
+        rows: what an export gave for the records.
+        ordinary: the reference of the other records: an output that is small at an edge is on the scale of these.
+    """
+    found = []
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            if all(is_whole(one.dtype) for one in model.inputs):
+                found.append(_counted(subject, output, edges.reference[:, part], rows[:, part]))
+            continue
+        usual = settled(ordinary[:, part], ordinary[:, part]).reference
+        for tier in np.unique(edges.tiers):
+            chosen = edges.tiers == tier
+            exact = edges.reference[chosen, part].astype(np.float64)
+            scale = max(float(np.abs(exact).max(initial=0.0)), float(np.abs(usual).max(initial=0.0)))
+            found.append(_apart(subject, name, exact, rows[chosen, part].astype(np.float64), scale))
+    return max(found, key=lambda one: (not one.passed, one.max_relative)) if found else _made(subject, len(edges))
+
+
+def not_run(subject: str, edges: Edges, reason: str) -> Agreement:
+    """An export that does not run what the model does."""
+    return _made(subject, len(edges), NOT_COMPARED, reason=f"it does not run what the model does: {reason}")
+
+
+def _counted(subject: str, output: Tensor, exact: Array, rows: Array) -> Agreement:
+    counted = differences(exact, rows)
+    largest = counted.largest if np.isfinite(counted.largest) else NOT_COMPARED
+    return _made(subject, len(rows), largest, reason=f"output '{output.name}': {counted}" if counted.differing else "")
+
+
+def _apart(subject: str, name: str, exact: Float64, rows: Float64, scale: float) -> Agreement:
+    if not np.isfinite(rows).all():
+        broken = int((~np.isfinite(rows)).sum())
+        reason = f"output '{name}': {broken} of {rows.size} are not finite where the model's are"
+        return _made(subject, len(rows), NOT_COMPARED, scale, reason)
+    largest = float(np.abs(rows - exact).max(initial=0.0))
+    wrong = largest > CEILING * scale
+    reason = f"output '{name}' differs by {largest:.3g}, {CEILING * scale:.3g} is tolerated" if wrong else ""
+    return _made(subject, len(rows), largest, scale, reason)
+
+
+def _made(subject: str, records: int, largest: float = 0.0, scale: float = 0.0, reason: str = "") -> Agreement:
+    return Agreement(
+        subject=f"{subject}, {AT_THE_EDGES}",
+        images=records,
+        max_absolute=largest,
+        max_relative=largest / scale if scale and largest > 0 else largest,
+        tolerance=CEILING * scale,
+        derivation=TOLERATED if scale else "equality",
+        top1_flips=0,
+        passed=not reason,
+        reason=reason,
+    )
+
+
+def is_wrong_at_edges_alone(comparisons: Iterable[Agreement]) -> bool:
+    """Whether an export agrees on all other records."""
+    failed = [one.subject for one in comparisons if not one.passed]
+    return bool(failed) and all(subject.endswith(AT_THE_EDGES) for subject in failed)
+
+
+def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None) -> str:
+    """How the records of a model were drawn and what they do not cover, in sentences."""
+    said = [f"Random inputs, drawn with seed 0: {', '.join(_ordinary(one, ranges) for one in model.inputs)}."]
+    if edges is not None and len(edges):
+        reached = TIERS[int(edges.tiers.max())]
+        far = ", ".join(filter(None, (_far(one, ranges, reached.reach, reached.whole) for one in model.inputs)))
+        said.append(f"{len(edges)} more records at the edges, which exports are checked with: {far or 'zeros'}.")
+    else:
+        said.append("No records at the edges: the model in fp32 is not float64 to rounding there, or there is none.")
+    said.append("Not covered: what real inputs look like, and numbers beyond these. Give real ones with --inputs.")
+    return " ".join(said)
+
+
+def _ordinary(one: Tensor, ranges: Mapping[str, Range]) -> str:
+    if one.dtype == "bool":
+        return f"'{one.name}' true and false"
+    if not is_whole(one.dtype):
+        return f"'{one.name}' standard normal"
+    known = ranges.get(one.name, Range())
+    return f"'{one.name}' {known}" + (f" ({known.why} more)" if known.why and known.most == known.far_most else "")
+
+
+def _far(one: Tensor, ranges: Mapping[str, Range], reach: float, whole: int) -> str:
+    if one.dtype == "bool" or one.shared:
+        return ""
+    if not is_whole(one.dtype):
+        return f"'{one.name}' zero, tiny and up to {reach:g} of either sign"
+    known = ranges.get(one.name, Range())
+    return f"'{one.name}' from {max(known.far_least, -whole - 1):,} to {min(known.far_most, whole):,}"

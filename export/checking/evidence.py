@@ -1,0 +1,87 @@
+"""What others than ONNX Runtime make of an export, on the records that it gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from assay.errors import ExportFailedError
+from assay.export.checking.check import level_names, session_at
+from assay.export.checking.edges import Edges, compare_edges, is_wrong_at_edges_alone
+from assay.export.checking.levels import Levels
+from assay.numerics.guilt import Outcome
+from assay.numerics.values import settled
+from assay.train.brought.agreement import Judge, parts_of
+from assay.train.brought.arrays import Array, Records, inputs_of, repeated, rows_of
+from assay.train.brought.model import UserModel
+
+MOST_RECORDS = 8
+
+
+def others_on(
+    file: Path, levels: Levels, records: Records, judge: Judge, edges: Edges | None = None
+) -> dict[str, Outcome]:
+    """By witness, whether it gives what is right; see `assay.numerics.guilt`.
+
+    Args:
+        levels: what came of the file in ONNX Runtime, which says on which records it is wrong.
+    """
+    from assay.export.checking.on_onnx_witnesses import heard  # noqa: PLC0415
+
+    model, at_edges = judge.model, edges is not None and is_wrong_at_edges_alone(levels.agreements)
+    tried, right = (edges.records, edges.reference) if edges is not None and at_edges else (records, judge.reference)
+    most = model.batch or (1 if model.whole else MOST_RECORDS)
+    places = np.array(worst_records(file, model, tried, right)[:most])
+
+    def agrees(outputs: Mapping[str, Array]) -> bool:
+        rows = rows_of(model, [np.asarray(outputs[one.name]) for one in model.outputs])[: len(places)]
+        if edges is not None and at_edges:
+            return compare_edges(model, "", edges.at(places), rows, judge.reference).passed
+        return judge.compare("", rows, places).passed
+
+    return heard(file, feeds_of(model, tried[places]), agrees)
+
+
+def feeds_of(model: UserModel, records: Records) -> dict[str, Array]:
+    """One call's inputs by name; records repeat where they do not fill it."""
+    count = model.batch or len(records)
+    inputs = inputs_of(model, repeated(records, count))
+    return dict(zip((one.name for one in model.inputs), inputs, strict=True))
+
+
+def worst_records(file: Path, model: UserModel, records: Records, right: Array) -> list[int]:
+    """The places of all records that there are right rows of, the one on which the file is furthest off first.
+
+    They keep their order where the file does not run at all.
+    """
+    count = min(len(records), len(right))
+    step = 1 if model.whole else model.batch or count
+    try:
+        session = session_at(file, level_names()[0], file.name)
+        names = [one.name for one in model.outputs]
+        found = [
+            rows_of(
+                model, [np.asarray(one) for one in session.run(names, feeds_of(model, records[start : start + step]))]
+            )
+            for start in range(0, count, step)
+        ]
+    except ExportFailedError:
+        return list(range(count))
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's exceptions have no common base
+        del error
+        return list(range(count))
+    rows = np.concatenate([one[:step] for one in found])[:count]
+    return [int(place) for place in np.argsort(-_distances(model, rows, right[:count]), kind="stable")]
+
+
+def _distances(model: UserModel, rows: Array, right: Array) -> np.ndarray:
+    """By record, the largest difference over its output's largest number."""
+    found = np.zeros(len(rows))
+    for _, part in parts_of(model):
+        both = settled(right[:, part], rows[:, part])
+        scale = both.scale or 1.0
+        error = np.nan_to_num(both.errors, nan=np.inf)
+        found = np.maximum(found, error.max(axis=1, initial=0.0) / scale)
+    return found

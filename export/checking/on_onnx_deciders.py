@@ -1,0 +1,100 @@
+"""The values that decide an index among the outputs of an ONNX file: what its ArgMax, ArgMin or TopK chooses from.
+
+From the output one walks back through nodes that leave the numbers and their order as they are. What is chosen from is
+computed in float64, and in fp32 for its tolerance, both by onnx's reference evaluator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, helper
+
+from assay.export.reference.on_onnx_double import evaluate, to_double, widened
+from assay.files.named_arrays import save_named
+from assay.numerics.agreement import tolerance_of_errors
+from assay.numerics.ties import TOLERANCE, VALUES, Decider
+
+Array = NDArray[np.generic]
+Float64 = NDArray[np.float64]
+
+KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+CHOOSERS = {"ArgMax": (0, 0), "ArgMin": (0, 0), "TopK": (1, -1)}
+"""By operator, which of its outputs is the index, and the dimension where it names none."""
+
+
+def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
+    """The node that an output of indices comes from; None where it comes from no choice that can be followed."""
+    maker = {name: node for node in model.graph.node for name in node.output}
+    name = output
+    while (node := maker.get(name)) is not None and node.op_type in KEEP_NUMBERS:
+        name = node.input[0]
+    known = node is not None and node.op_type in CHOOSERS and node.output[CHOOSERS[node.op_type][0]] == name
+    return node if known else None
+
+
+def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, name: str) -> dict[str, Decider]:
+    """What decides each output that is an index, by name; only those that can be followed.
+
+    Args:
+        rows: the first dimension of every output is one of records; else the call is one record.
+
+    Raises:
+        InputError: onnx's reference evaluator cannot run the model.
+    """
+    choosers = dict(_choosers(model))
+    if not choosers:
+        return {}
+    decided_by = [node.input[0] for node in choosers.values()]
+    exact = evaluate(to_double(model), {key: widened(array) for key, array in feeds.items()}, name, decided_by)
+    single = evaluate(model, feeds, name, decided_by)
+    found = {}
+    for output, node in choosers.items():
+        values, rounded = exact.get(node.input[0]), single.get(node.input[0])
+        if values is None or rounded is None or values.dtype != np.float64 or not np.isfinite(values).all():
+            continue
+        axis = _axis(node) % values.ndim
+        if rows and axis == 0:  # it chooses among records
+            continue
+        error = float(np.abs(values - rounded.astype(np.float64)).max(initial=0.0))
+        tolerance = tolerance_of_errors(float(np.abs(values).max(initial=0.0)), {"it": error}, len(values))
+        if not tolerance.problem:
+            found[output] = Decider(_by_choice(values.astype(np.float64), axis, rows=rows), tolerance.value)
+    return found
+
+
+def _choosers(model: ModelProto) -> Iterator[tuple[str, NodeProto]]:
+    for output in model.graph.output:
+        node = chooser_of(model, output.name)
+        if node is not None:
+            yield output.name, node
+
+
+def _axis(node: NodeProto) -> int:
+    given = (int(helper.get_attribute_value(one)) for one in node.attribute if one.name == "axis")
+    return next(given, CHOOSERS[node.op_type][1])
+
+
+def _by_choice(values: Float64, axis: int, *, rows: bool) -> Float64:
+    """As `Decider` has them, (records, outer, choices, inner)."""
+    first = 1 if rows else 0
+    records = values.shape[0] if rows else 1
+    shape = values.shape
+    return values.reshape(records, math.prod(shape[first:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+
+
+def joined(deciders: Sequence[Decider]) -> Decider:
+    """Those of several calls, one after the other."""
+    return Decider(np.concatenate([one.values for one in deciders]), max(one.tolerance for one in deciders))
+
+
+def save_deciders(deciders: Mapping[str, Decider], path: Path) -> None:
+    """Write them for `assay.numerics.ties.read_deciders`."""
+    arrays: dict[str, Array] = {}
+    for output, one in deciders.items():
+        arrays |= {VALUES + output: one.values, TOLERANCE + output: np.array(one.tolerance)}
+    save_named(path, arrays)

@@ -1,0 +1,49 @@
+"""A file run by those who have nothing in common with ONNX Runtime: they tell whether the file is wrong or it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from onnx import ModelProto
+
+from assay.errors import InputError
+from assay.export.graph.inspect import read_model
+from assay.export.localise.on_onnx_runners import run_in
+from assay.export.localise.source import Array
+from assay.export.reference.on_onnx_double import evaluate, to_double, widened
+from assay.numerics.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, OPENVINO, Outcome
+
+Agrees = Callable[[Mapping[str, Array]], bool]
+
+
+def heard(file: Path, feeds: Mapping[str, Array], agrees: Agrees) -> dict[str, Outcome]:
+    """What OpenVINO in fp32 and onnx's reference evaluator make of a file, by witness; without who is not installed.
+
+    Args:
+        feeds: one call's inputs by name, in the file's own types.
+        agrees: whether outputs by name are right.
+    """
+    model = read_model(file)
+    outputs_of = [value.name for value in model.graph.output]
+    wide = {name: widened(array) for name, array in feeds.items()}
+    runs: dict[str, Callable[[], Mapping[str, Array]]] = {
+        OPENVINO: lambda: run_in(OPENVINO, file, feeds),
+        EVALUATOR: lambda: evaluate(model, feeds, file.name, outputs_of),
+        EVALUATOR_IN_FLOAT64: lambda: evaluate(to_double(model), wide, file.name, outputs_of),
+    }
+    found: dict[str, Outcome] = {}
+    for name, run in runs.items():
+        try:
+            outputs = run()
+        except InputError as error:
+            if isinstance(error.__cause__, ModuleNotFoundError):
+                continue
+            found[name] = "fails"
+            continue
+        found[name] = "agrees" if _is_whole(model, outputs) and agrees(outputs) else "differs"
+    return found
+
+
+def _is_whole(model: ModelProto, outputs: Mapping[str, Array]) -> bool:
+    return all(value.name in outputs for value in model.graph.output)

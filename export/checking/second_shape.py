@@ -1,0 +1,111 @@
+"""A file that leaves more open than its batch is called at a second size too.
+
+There is no float64 at that size, so that what ONNX Runtime makes of the file without optimisations stands for it: the
+file says that it takes the size, and what the optimiser makes of it has to say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.export.graph.inspect import one_line, read_model
+from assay.numerics.agreement import CEILING, NOT_COMPARED
+from assay.numerics.values import differences, is_whole, settled
+from assay.records.results import Agreement
+from assay.train.brought.arrays import Records, inputs_of, repeated
+from assay.train.brought.model import UserModel
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Array = NDArray[np.generic]
+
+
+@dataclass
+class SecondShape:
+    """A call whose open sizes, but for the batch, are one larger than those of the records.
+
+    Attributes:
+        sizes: in words, "steps=7"; "" where nothing is open.
+        feeds: inputs by name.
+        right: outputs of the first level that ran it, by name.
+    """
+
+    sizes: str
+    feeds: Mapping[str, Array]
+    right: dict[str, Array] = field(default_factory=dict)
+
+    def judged(self, session: onnxruntime.InferenceSession, subject: str) -> list[Agreement]:
+        """The comparison at this size, none at the first level and where the file does not take it."""
+        if not self.sizes:
+            return []
+        names, found = [output.name for output in session.get_outputs()], None
+        try:
+            found = dict(zip(names, map(np.asarray, session.run(names, dict(self.feeds))), strict=True))
+        except Exception as error:  # noqa: BLE001  its exceptions have no common base
+            worst = NOT_COMPARED, f"it does not run: {one_line(error)}"
+        if found is not None and self.right:
+            worst = max((_apart(name, self.right[name], found[name]) for name in names), key=lambda one: bool(one[1]))
+        if not self.right:
+            self.right = found or {}
+            self.sizes = self.sizes if found else ""
+            return []
+        return [_agreement(f"{subject}, {self.sizes}", *worst)]
+
+
+def second_shape(file: Path, model: UserModel, records: Records) -> SecondShape:
+    """
+    Raises:
+        ArtifactError: the file cannot be read.
+    """
+    from assay.export.graph.on_onnx_signature import dimensions_of  # noqa: PLC0415
+    from assay.export.reference.on_onnx_double import without_initialisers  # noqa: PLC0415  onnx is imported in the job alone
+
+    inputs = inputs_of(model, repeated(records, 1 if model.whole else model.batch or 2))
+    values = {value.name: dimensions_of(value) or () for value in without_initialisers(read_model(file).graph)}
+    feeds, sizes = {}, dict[str, int]()
+    for one, array in zip(model.inputs, inputs, strict=True):
+        feeds[one.name] = array
+        for axis, size in enumerate(values.get(one.name, ())):
+            is_batch = axis == 0 and not model.whole and not one.shared
+            if isinstance(size, str) and not is_batch:
+                sizes[size] = array.shape[axis] + 1
+                places = np.arange(sizes[size]) % array.shape[axis]
+                feeds[one.name] = np.take(feeds[one.name], places, axis)
+    return SecondShape(", ".join(f"{name}={size}" for name, size in sizes.items()), feeds)
+
+
+def _apart(name: str, right: Array, found: Array) -> tuple[float, str]:
+    """By how much an output differs, and why that is too much, or ""."""
+    if right.shape != found.shape:
+        return NOT_COMPARED, f"output '{name}' of shape {found.shape}, expected {right.shape}"
+    if not right.size:
+        return 0.0, ""
+    if is_whole(right.dtype):
+        counted = differences(right, found)
+        return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
+    both = settled(right, found)
+    largest, limit = both.apart, CEILING * both.scale
+    if both.problem:
+        return NOT_COMPARED, f"output '{name}': {both.problem}"
+    return largest, f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
+
+
+def _agreement(subject: str, largest: float, reason: str) -> Agreement:
+    return Agreement(
+        subject=subject,
+        images=1,
+        max_absolute=largest if np.isfinite(largest) else NOT_COMPARED,
+        max_relative=NOT_COMPARED,
+        tolerance=0.0,
+        derivation="2^-12 of the largest output of ONNX Runtime without optimisations, at a second size",
+        top1_flips=0,
+        passed=not reason,
+        reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""What is in an ONNX file: signature, sizes, shapes, work."""

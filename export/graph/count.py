@@ -1,0 +1,332 @@
+"""Operations and bytes of an ONNX graph at one batch size, by shape inference: `python -P -m assay.export.graph.count`.
+
+What is counted where is said in `assay.records.roofline.GraphWork`. A node whose inputs are all constants is computed
+once and not in a call, so it costs nothing and what it writes is a constant itself.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from assay.errors import ArtifactError, AssayError, DiskError
+from assay.export.graph.inspect import read_model
+from assay.export.graph.shapes import at_batch
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.records.results import Export
+from assay.records.roofline import GraphWork, LayerWork
+
+if TYPE_CHECKING:
+    import onnx
+
+LIMIT_SECONDS = 120
+Shape = tuple[int, ...]
+VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"}
+MOVES = {"Transpose", "Concat", "Slice", "Gather", "Split", "Pad", "Expand", "Cast", "Tile", "CastLike"}
+PARTIAL_READS = {"Slice", "Gather"}
+SHAPES = {"Shape", "Size", "ConstantOfShape"}
+LOOPS = {"If", "Loop", "Scan", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention"}
+CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
+REDUCTIONS = {"GlobalAveragePool", "GlobalMaxPool", "Softmax", "LogSoftmax", "LayerNormalization", "ArgMax"}
+POOLS = {"MaxPool", "AveragePool", "LpPool"}
+
+
+class CountRequest(Record):
+    """A file, what its record says it is, and at which batch sizes it is counted."""
+
+    path: Path
+    architecture: str
+    size: int
+    exporter: str
+    batches: list[int]
+
+
+class Works(Record):
+    """The work at each batch size."""
+
+    works: list[GraphWork]
+
+
+COUNT = Job("assay.export.graph.count", "count", CountRequest, Works)
+
+
+def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Starter = HERE) -> list[GraphWork]:
+    """Count a file's work at each batch size, in a process of its own; a failure is a record with its reason."""
+    architecture, size, exporter = export.architecture, export.size, export.exporter
+    request = CountRequest(path=path, architecture=architecture, size=size, exporter=exporter, batches=list(batches))
+    with tempfile.TemporaryDirectory(prefix="assay-count-") as folder:
+        try:
+            return run_job(COUNT, request, Path(folder) / "log", limit_seconds=LIMIT_SECONDS, host=host).works
+        except DiskError:
+            raise  # the machine's failure, not this one's
+        except AssayError as error:
+            reason = str(error)
+            return [
+                GraphWork(architecture=architecture, size=size, exporter=exporter, batch=batch, reason=reason)
+                for batch in batches
+            ]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value's shape and the bytes of one element; `constant` if it is the same in every call."""
+
+    shape: Shape
+    width: int
+    constant: bool
+    indices: bool
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Zero for int64, which are shapes and axes."""
+        return 0 if self.indices else self.elements * self.width
+
+
+@dataclass(frozen=True)
+class _Node:
+    """One node with what it reads and writes."""
+
+    proto: onnx.NodeProto
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def attribute(self, name: str) -> object:
+        """An attribute's value, or None."""
+        import onnx  # noqa: PLC0415
+
+        found = [entry for entry in self.proto.attribute if entry.name == name]
+        return onnx.helper.get_attribute_value(found[0]) if found else None
+
+
+def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, exporter: str) -> GraphWork:
+    """Count one graph.
+
+    Raises:
+        ArtifactError: the shape of a value does not follow from the input's.
+    """
+    static = at_batch(model, batch)
+    nodes, tensors = _nodes(static)
+    working = [node for node in nodes if not all(tensor.constant for tensor in node.outputs)]
+    layers, elementwise, uncounted = [], 0, Counter[str]()
+    for node in working:
+        flops = matrix_flops(node)
+        elementwise += 0 if flops else _elementwise(node)
+        if flops:
+            layers.append(_layer(node, flops))
+        elif flops is None:
+            uncounted[node.proto.op_type] += 1
+    weights = {
+        name: tensors[name]
+        for node in working
+        for name in node.proto.input
+        if name and tensors[name].constant and node.proto.op_type not in SHAPES
+    }
+    initialisers = {entry.name for entry in static.graph.initializer}
+    return GraphWork(
+        architecture=architecture,
+        size=size,
+        exporter=exporter,
+        batch=batch,
+        flops=sum(layer.flops for layer in layers),
+        least_flops=sum(layer.least_flops for layer in layers),
+        elementwise=elementwise,
+        weight_bytes=sum(tensor.bytes for tensor in weights.values()),
+        input_bytes=sum(tensors[entry.name].bytes for entry in static.graph.input if entry.name not in initialisers),
+        output_bytes=sum(tensors[entry.name].bytes for entry in static.graph.output),
+        traffic_bytes=sum(_traffic(node) for node in working),
+        layers=layers,
+        uncounted=dict(sorted(uncounted.items())),
+    )
+
+
+def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, Tensor]]:
+    """The graph's nodes in order, and all values by name."""
+    tensors = _declared(model)
+    nodes = []
+    for proto in model.graph.node:
+        inputs = tuple(tensors[name] for name in proto.input if name)
+        folded = all(tensor.constant for tensor in inputs) or proto.op_type in SHAPES
+        for name in proto.output:
+            if name and name not in tensors:
+                raise ArtifactError(
+                    f"The shape of '{name}', which {proto.op_type} '{proto.name}' writes, does not follow",
+                    remedy="Export the model with shapes that are fixed but for the batch",
+                )
+            if name and folded:
+                tensors[name] = Tensor(tensors[name].shape, tensors[name].width, True, tensors[name].indices)
+        nodes.append(_Node(proto, inputs, tuple(tensors[name] for name in proto.output if name)))
+    return nodes, tensors
+
+
+def _declared(model: onnx.ModelProto) -> dict[str, Tensor]:
+    """Every value whose type and whole shape are known."""
+    found = {}
+    graph = model.graph
+    for entry in (*graph.input, *graph.value_info, *graph.output):
+        tensor = entry.type.tensor_type
+        dims = tensor.shape.dim
+        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
+            found[entry.name] = _tensor(tuple(dim.dim_value for dim in dims), tensor.elem_type, constant=False)
+    for initialiser in graph.initializer:
+        found[initialiser.name] = _tensor(tuple(initialiser.dims), initialiser.data_type, constant=True)
+    return found
+
+
+def _tensor(shape: Shape, kind: int, *, constant: bool) -> Tensor:
+    import onnx  # noqa: PLC0415
+
+    try:
+        width = int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    except (KeyError, ValueError):  # text and what is not a tensor
+        width = 0
+    return Tensor(shape, width, constant, kind == onnx.TensorProto.INT64)
+
+
+def matrix_flops(node: _Node) -> int | None:
+    """Operations of a matrix product or convolution; 0 for what is neither, None where they are not known."""
+    kind = node.proto.op_type
+    if kind in LOOPS:
+        return None
+    rule = RULES.get(kind)
+    return rule(node) if rule else 0
+
+
+def _convolution(node: _Node) -> int:
+    """Each output is a sum over the kernel's (channels in a group, *window); padding is counted as if computed."""
+    return 2 * node.outputs[0].elements * math.prod(_weight_of(node).shape[1:])
+
+
+def least_flops(node: _Node, flops: int) -> int:
+    """Of a convolution's operations, those that read no padding; other operators have none."""
+    if node.proto.op_type not in CONVOLUTIONS:
+        return flops
+    weight = _weight_of(node)
+    window, image, out = weight.shape[2:], node.inputs[0].shape[2:], node.outputs[0].shape[2:]
+    axes = len(window)
+    strides = cast("list[int]", node.attribute("strides") or [1] * axes)
+    dilations = cast("list[int]", node.attribute("dilations") or [1] * axes)
+    reached = 1
+    for axis in range(axes):
+        place = -_padding_before(node, axis, (window[axis], image[axis], out[axis]), strides[axis], dilations[axis])
+        reached *= sum(
+            0 <= place + output * strides[axis] + tap * dilations[axis] < image[axis]
+            for output in range(out[axis])
+            for tap in range(window[axis])
+        )
+    return 2 * math.prod(node.outputs[0].shape[:2]) * weight.shape[1] * reached
+
+
+def _padding_before(node: _Node, axis: int, lengths: Shape, stride: int, dilation: int) -> int:
+    """Zeros before the first element along one axis, given lengths of window, input and output."""
+    window, image, out = lengths
+    rule = cast("bytes", node.attribute("auto_pad") or b"NOTSET").decode()
+    if rule == "NOTSET":
+        pads = cast("list[int]", node.attribute("pads") or [])
+        return pads[axis] if pads else 0
+    whole = max(0, (out - 1) * stride + (window - 1) * dilation + 1 - image)
+    return {"VALID": 0, "SAME_UPPER": whole // 2, "SAME_LOWER": whole - whole // 2}[rule]
+
+
+def _weight_of(convolution: _Node) -> Tensor:
+    return convolution.inputs[3] if convolution.proto.op_type == "QLinearConv" else convolution.inputs[1]
+
+
+def _transposed_convolution(node: _Node) -> int:
+    return 2 * node.inputs[0].elements * math.prod(node.inputs[1].shape[1:])
+
+
+def _gemm(node: _Node) -> int:
+    depth = node.inputs[0].shape[0 if node.attribute("transA") else 1]
+    return 2 * node.outputs[0].elements * depth
+
+
+def _matrix_product(node: _Node) -> int:
+    return 2 * node.outputs[0].elements * node.inputs[0].shape[-1]
+
+
+def _einsum(node: _Node) -> int | None:
+    """Two operands, no ellipsis: every combination of indices is one multiply-add; otherwise not known."""
+    equation = cast("bytes", node.attribute("equation")).decode().replace(" ", "")
+    terms = equation.split("->")[0].split(",")
+    if "." in equation or len(terms) > 2:
+        return None
+    extent = {
+        letter: length
+        for term, tensor in zip(terms, node.inputs, strict=True)
+        for letter, length in zip(term, tensor.shape, strict=True)
+    }
+    return 2 * math.prod(extent.values()) if len(terms) == 2 else 0
+
+
+RULES: dict[str, Callable[[_Node], int | None]] = {
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
+    "ConvTranspose": _transposed_convolution,
+    "Gemm": _gemm,
+    "FusedGemm": _gemm,
+    "MatMul": _matrix_product,
+    "FusedMatMul": _matrix_product,
+    "MatMulInteger": _matrix_product,
+    "QLinearMatMul": _matrix_product,
+    "Einsum": _einsum,
+}
+
+
+def _elementwise(node: _Node) -> int:
+    kind = node.proto.op_type
+    if kind in VIEWS | MOVES | SHAPES | LOOPS:
+        return 0
+    if kind in POOLS:
+        return node.outputs[0].elements * math.prod(cast("list[int]", node.attribute("kernel_shape")))
+    if kind in REDUCTIONS or kind.startswith("Reduce"):
+        return node.inputs[0].elements
+    return sum(tensor.elements for tensor in node.outputs if not tensor.indices)
+
+
+def _traffic(node: _Node) -> int:
+    """Bytes read and written; a view moves nothing, and what takes a part reads that part."""
+    kind = node.proto.op_type
+    if kind in VIEWS | SHAPES:
+        return 0
+    written = sum(tensor.bytes for tensor in node.outputs)
+    return 2 * written if kind in PARTIAL_READS else written + sum(tensor.bytes for tensor in node.inputs)
+
+
+def _layer(node: _Node, flops: int) -> LayerWork:
+    weights = sum(tensor.bytes for tensor in node.inputs if tensor.constant)
+    return LayerWork(
+        name=node.proto.name or (node.proto.output[0] if node.proto.output else ""),
+        operator=node.proto.op_type,
+        flops=flops,
+        least_flops=least_flops(node, flops),
+        weight_bytes=weights,
+        activation_bytes=_traffic(node) - weights,
+    )
+
+
+def work(request: CountRequest) -> Works:
+    """Count the file at each batch size."""
+    model = read_model(request.path)
+    return Works(
+        works=[
+            count(model, batch, architecture=request.architecture, size=request.size, exporter=request.exporter)
+            for batch in request.batches
+        ]
+    )
+
+
+if __name__ == "__main__":
+    serve_job(COUNT.done_by(work))

@@ -1,0 +1,113 @@
+"""ONNX files that answer the same input differently, and operators by which the rows of a call depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+
+from assay.errors import InputError
+from assay.export.graph.inspect import read_model
+from assay.export.localise.source import Array
+from assay.export.probing.steadiness import EXPECTED, IN_FILE, RANDOM, difference
+
+DRAWING = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+PER_CALL = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "DynamicFusedMatMul"}
+MOST_NAMED = 3
+
+
+def random_operators(model: ModelProto) -> str:
+    """The nodes that draw random numbers, "Dropout 'drop' in training mode", also in graphs and functions inside."""
+    fixed = _constants(model)
+
+    def trains(node: NodeProto) -> bool:
+        given = node.input[2] if len(node.input) > 2 else ""
+        return bool(given) and (given not in fixed or bool(numpy_helper.to_array(fixed[given]).any()))
+
+    found = [_named(node) for node in nodes_of(model) if node.op_type in DRAWING]
+    dropouts = [node for node in nodes_of(model) if node.op_type == "Dropout"]
+    found += [f"{_named(node)} in training mode" for node in dropouts if trains(node)]
+    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return ", ".join([*found[:MOST_NAMED], *more])
+
+
+def per_call_operators(model: ModelProto) -> str:
+    """The operators that choose a scale for each call from everything that comes in, by name."""
+    return ", ".join(sorted({node.op_type for node in nodes_of(model)} & PER_CALL))
+
+
+def fewest_places(model: ModelProto) -> int | None:
+    """Of the operators that give nothing for an index out of their places and do not refuse it, the fewest places."""
+    fixed = _constants(model)
+    depths = [node.input[1] for node in nodes_of(model) if node.op_type == "OneHot"]
+    known = [int(numpy_helper.to_array(fixed[depth]).reshape(-1)[0]) for depth in depths if depth in fixed]
+    return min(known, default=None)
+
+
+def _constants(model: ModelProto) -> dict[str, TensorProto]:
+    found = {one.name: one for one in model.graph.initializer}
+    return found | {
+        node.output[0]: node.attribute[0].t
+        for node in nodes_of(model)
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value"
+    }
+
+
+def check_repeats(path: Path, feeds: Mapping[str, Array], name: str) -> None:
+    """Run a file twice in one session of ONNX Runtime, without optimisations; what does not run says nothing here.
+
+    Args:
+        name: what the file is called in messages.
+
+    Raises:
+        InputError: it answers the same input differently.
+    """
+    try:
+        first, second = _twice(path, feeds)
+    except Exception:  # noqa: BLE001  its exceptions have no common base, and whoever runs the file next says what it is
+        return
+    if apart := difference(first, second):
+        operators = random_operators(read_model(path))
+        raise InputError(
+            f"{name} answers the same input differently from call to call: it {RANDOM}"
+            + (f" ({operators})" if operators else ""),
+            expected=EXPECTED,
+            found=apart,
+            remedy=IN_FILE,
+        )
+
+
+def _twice(path: Path, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def answer() -> dict[str, Array]:
+        return dict(zip(names, map(np.asarray, session.run(names, dict(feeds))), strict=True))
+
+    return answer(), answer()
+
+
+def nodes_of(model: ModelProto) -> Iterator[NodeProto]:
+    """All nodes, those of graphs and functions inside too."""
+    yield from _below(model.graph.node)
+    for function in model.functions:
+        yield from _below(function.node)
+
+
+def _below(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            graphs: list[GraphProto] = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
+            for graph in graphs:
+                yield from _below(graph.node)
+
+
+def _named(node: NodeProto) -> str:
+    return f"{node.op_type} '{node.name or (node.output[0] if node.output else '')}'"

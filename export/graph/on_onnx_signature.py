@@ -1,0 +1,144 @@
+"""The inputs and outputs of an ONNX file, from whatever tool: what they are, and the file without some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
+
+from assay.errors import InputError, nearest
+from assay.train.brought.model import unnamed
+
+NUMBERS = "fiub"
+TEXT = onnx.TensorProto.STRING
+UNKNOWN_NAMES = {"", "?", "-1"}
+"""What tools write in place of a dimension's name where they have none."""
+NARROW = {onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
+KINDS = {
+    "sequence_type": "a sequence",
+    "map_type": "a map",
+    "optional_type": "an optional",
+    "sparse_tensor_type": "a sparse tensor",
+}
+
+
+def dimensions_of(value: ValueInfoProto) -> tuple[int | str, ...] | None:
+    """The shape of a tensor: a number, or a name where a dimension is open; None where its rank is open too.
+
+    Some tools write an open dimension as -1 or 0 (Paddle), as "?" or as an empty name: each is one of its own.
+    """
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    shape: list[int | str] = []
+    for place, one in enumerate(tensor.shape.dim):
+        fixed = one.HasField("dim_value") and one.dim_value > 0
+        name = "" if one.dim_param in UNKNOWN_NAMES else one.dim_param
+        shape.append(int(one.dim_value) if fixed else name or unnamed(value.name, place))
+    return tuple(shape)
+
+
+def type_of(value: ValueInfoProto) -> str:
+    """numpy's name of a tensor's type.
+
+    Raises:
+        InputError: it is something else than a tensor of numbers.
+    """
+    what = other_than_numbers(value)
+    if what:
+        raise InputError(f"'{value.name}' cannot be compared", expected="a tensor of numbers", found=what)
+    return str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
+
+
+def other_than_numbers(value: ValueInfoProto) -> str:
+    """What a value is that is no tensor of numbers which numpy has, or ""."""
+    kind = str(value.type.WhichOneof("value") or "")
+    if kind != "tensor_type":
+        return KINDS.get(kind, "something of no type")
+    element = value.type.tensor_type.elem_type
+    if element == TEXT:
+        return "text"
+    names = onnx.TensorProto.DataType
+    if element not in names.values() or element == 0:
+        return "a tensor of no known type"
+    known = helper.tensor_dtype_to_np_dtype(element)
+    return "" if known.kind in NUMBERS else f"a tensor of {names.Name(element).lower()}"
+
+
+def narrow_precision(model: ModelProto) -> str:
+    """The precision below fp32 in which a file has weights, or to which it casts: "fp16", "bf16", or ""."""
+    types = [one.data_type for one in model.graph.initializer]
+    for node in model.graph.node:
+        types += [one.t.data_type for one in node.attribute if one.HasField("t")]
+        types += [one.i for one in node.attribute if node.op_type == "Cast" and one.name == "to"]
+    return next((name for kind, name in NARROW.items() if kind in types), "")
+
+
+def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
+    """
+    Raises:
+        InputError: an output is no tensor of numbers; the message says how to leave it out.
+    """
+    wrong = [(one.name, other_than_numbers(one)) for one in outputs if other_than_numbers(one)]
+    if wrong:
+        more = " ".join(f"--without {name}" for name, _ in wrong)
+        raise InputError(
+            f"Output '{wrong[0][0]}' of {what} cannot be compared",
+            expected="tensors of numbers",
+            found="; ".join(f"'{name}' is {kind}" for name, kind in wrong),
+            remedy=f"Leave it out, the rest is compared: {more}"
+            if len(wrong) < len(outputs)
+            else "Export the part of the model that gives numbers",
+        )
+
+
+def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> ModelProto:
+    """The same model, changed in place: without some outputs, and without the nodes that compute only these.
+
+    Raises:
+        InputError: a name is no output, or none would be left.
+    """
+    if not names:
+        return model
+    graph = model.graph
+    known = [one.name for one in graph.output]
+    for name in names:
+        if name not in known:
+            close = nearest(name, known)
+            raise InputError(
+                f"--without names no output of {what}",
+                expected=", ".join(known),
+                found=name,
+                remedy=f"Did you mean '{close}'?" if close else None,
+            )
+    if set(known) <= set(names):
+        raise InputError(f"Nothing is left of {what}", expected="an output that is compared", found="--without all")
+    kept = [one for one in graph.output if one.name not in names]
+    del graph.output[:]
+    graph.output.extend(kept)
+    _drop_unneeded(graph)
+    return model
+
+
+def _drop_unneeded(graph: GraphProto) -> None:
+    """Remove the nodes on which no output depends."""
+    needed = {one.name for one in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):  # a graph's nodes stand in the order in which they can be computed
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= _read_by(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+
+
+def _read_by(node: NodeProto) -> set[str]:
+    """Names of the values that a node reads, also inside of its own graphs."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for inner in (attribute.g, *attribute.graphs):
+            found |= {one.name for one in inner.output}
+            for other in inner.node:
+                found |= _read_by(other)
+    return found

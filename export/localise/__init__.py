@@ -1,0 +1,1 @@
+"""Where a wrong file, or a wrong runtime, goes wrong: the node, and a repro of it."""

@@ -1,0 +1,1 @@
+"""Two ONNX files that are said to be the same model."""

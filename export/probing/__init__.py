@@ -1,0 +1,1 @@
+"""What a user's model is, found by loading and running it."""

@@ -1,0 +1,83 @@
+"""A user's model called on many records, and whether a row is the same in other company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.numerics.agreement import CEILING, FLOOR_ULPS
+from assay.numerics.values import differences, is_whole, settled
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records, inputs_of, repeated, rows_of
+from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.model import UserModel
+
+Array = NDArray[np.generic]
+
+MOST_ROWS = 32
+"""Of the records, those that are compared; in float64 by onnx's reference evaluator, which is slow, fewer."""
+ALONE = 8
+"""Rows that are asked for one by one too."""
+ROUNDED_OTHERWISE = 0.01
+"""The most of the whole numbers of an output that may be others in other company: those of values that nearly tie."""
+
+
+def computed(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
+    """The outputs of records as rows of what they came in, called as the model wants it.
+
+    Args:
+        rows: of one call, where the model takes any number.
+    """
+    step = 1 if model.whole else model.batch or rows
+    found = []
+    for start in range(0, len(records), step):
+        part = records[start : start + step]
+        whole = repeated(part, step) if model.batch else part
+        outputs = rows_of(model, list(compute(inputs_of(model, whole)).values()))
+        found.append(outputs[: len(part)])
+    return np.concatenate(found)
+
+
+def company_matters(model: UserModel, compute: Compute, records: Records, rows: Array, at_once: int = MOST_ROWS) -> str:
+    """How rows change with the company they come in, in words, or "": in another order, and one by one.
+
+    Args:
+        rows: what the model gave for the records, (records, width).
+        at_once: the rows of one call, where the model takes any number.
+    """
+    if model.whole or model.batch == 1:
+        return ""
+    for company, order, size in _companies(model, len(records), at_once):
+        try:
+            again = computed(model, compute, records[order], size)
+        except InputError as error:
+            return f"calls of {size} rows fail, {error}" if size > 1 else f"calls of one row fail: {error}"
+        if apart := rows_apart(model, rows[order], again):
+            return f"{apart} between calls of {min(len(records), model.batch or at_once)} rows {company}"
+    return ""
+
+
+def _companies(model: UserModel, count: int, at_once: int) -> Iterator[tuple[str, NDArray[np.integer], int]]:
+    if count > 1:
+        yield "in one order and in another", np.random.default_rng(1).permutation(count), at_once
+        if model.batch is None and at_once > 1:
+            yield "and of one", np.arange(min(ALONE, count)), 1
+
+
+def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
+    """By how much the same rows differ beyond rounding in fp32, in words, or ""; every output on its own scale."""
+    finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
+    floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            counted = differences(rows[:, part], again[:, part])
+            if counted.differing > ROUNDED_OTHERWISE * counted.values:
+                return f"output '{name}': {counted}"
+            continue
+        both = settled(rows[:, part], again[:, part])
+        if both.problem or both.apart > max(CEILING * both.scale, floor):
+            return f"output '{name}' is " + ("finite in other places" if both.problem else f"{both.apart:.3g} apart")
+    return ""

@@ -1,0 +1,188 @@
+"""Which whole numbers a model takes, found by trying: an embedding, a gather or a list of lengths limits them.
+
+One input at a time is given larger and larger numbers while the others stay as they were, and then negative ones. What
+the model refuses, what makes a NaN of a number, what gives another shape (it was a size) and what takes much longer (it
+was a count) is not drawn. The largest number that was taken is found to a 64th of itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.numerics.values import is_whole
+
+Array = NDArray[np.generic]
+Outputs = Mapping[str, Array]
+Attempt = Callable[[Mapping[str, Array]], Outputs]
+"""Inputs of one call by name to outputs by name; raises InputError where the model does not take them."""
+
+LADDER = tuple(2**power - 1 for power in (2, 3, 5, 7, 8, 10, 13, 16, 20, 24, 26, 31))
+MOST = {1: 2**8 - 1, 2: 2**15 - 1, 4: 2**26 - 1, 8: 2**31 - 1}
+"""By bytes of the type: what leaves room to be multiplied with small numbers, and in eight bytes to be squared."""
+MOST_PLACES = 2**18
+"""Of an embedding or a list of words; a model that refuses larger numbers alone does not choose among places."""
+FINENESS = 64
+SLOWER, SLOW_SECONDS = 20, 1.0
+STARTS = ((0, 1), (1, 1), (0, 0))
+"""What is tried first: 0 and 1, and where a model refuses one of them (a length of nothing), the other."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The whole numbers that are drawn for an input.
+
+    Attributes:
+        least, most: from records like others; inclusive.
+        far_least, far_most: from records at the edges.
+        why: what stopped it, or "".
+    """
+
+    least: int = 0
+    most: int = 1
+    far_least: int = 0
+    far_most: int = 1
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"whole numbers {self.least} to {self.most}" if self.most > self.least else f"the number {self.least}"
+
+
+def drawn(dtype: str, shape: Sequence[int], least: int, most: int, random: np.random.Generator) -> Array:
+    """Whole numbers or bools of a type, uniform, the two ends among them; one number alone is the end further out."""
+    found = random.integers(least, most, tuple(shape), np.int64, endpoint=True)
+    if found.size == 1:
+        found[...] = most if most >= -least else least
+    elif found.size:
+        found.flat[0], found.flat[-1] = least, most
+    return found.astype(dtype)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A call that a model takes.
+
+    Attributes:
+        inputs, outputs: of it, by name.
+        ends: the least and largest of its whole numbers.
+        seconds: what it took.
+    """
+
+    inputs: Mapping[str, Array]
+    outputs: Outputs
+    ends: tuple[int, int]
+    seconds: float
+
+
+def first_taken(base: Mapping[str, Array], attempt: Attempt) -> Taken:
+    """The first call that a model takes, of 0 and 1, of 1 alone or of 0 alone where inputs are whole numbers.
+
+    Args:
+        base: inputs of one call by name; those of whole numbers are replaced.
+
+    Raises:
+        InputError: the model does not take the first of them, nor the others.
+    """
+    failure: InputError | None = None
+    for ends in STARTS if _numbered(base) else STARTS[:1]:
+        inputs = {**base, **{name: _with(base[name], *ends) for name in _numbered(base)}}
+        begun = time.perf_counter()
+        try:
+            outputs = attempt(inputs)
+        except InputError as error:
+            failure = failure or error
+        else:
+            return Taken(inputs, outputs, ends, time.perf_counter() - begun)
+    assert failure is not None
+    raise failure
+
+
+def ranges_of(taken: Taken, attempt: Attempt, limit: int | None = None) -> dict[str, Range]:
+    """The range of every input of whole numbers.
+
+    Args:
+        limit: how many places an index has that is cut off at its limit and not refused; None where there is none.
+    """
+    return {name: _range(_Trying(taken, attempt), name, limit) for name in _numbered(taken.inputs)}
+
+
+def _numbered(inputs: Mapping[str, Array]) -> list[str]:
+    return [name for name, array in inputs.items() if is_whole(array.dtype) and array.dtype != np.bool_]
+
+
+def _with(array: Array, least: int, most: int) -> Array:
+    return drawn(array.dtype.name, array.shape, least, most, np.random.default_rng(0))
+
+
+@dataclass(frozen=True)
+class _Trying:
+    taken: Taken
+    attempt: Attempt
+
+    def refuses(self, name: str, least: int, most: int) -> str:
+        """Why such numbers are not drawn for an input, or ""."""
+        inputs = {**self.taken.inputs, name: _with(self.taken.inputs[name], least, most)}
+        begun = time.perf_counter()
+        try:
+            outputs = self.attempt(inputs)
+        except InputError:
+            return "the model refuses"
+        for key, value in outputs.items():
+            before = self.taken.outputs[key]
+            if before.shape != value.shape:
+                return "the shape of an output follows"
+            if not is_whole(value.dtype) and np.isfinite(_wide(before)).all() and not np.isfinite(_wide(value)).all():
+                return "the model makes no number of"
+        too_slow = time.perf_counter() - begun > max(SLOWER * self.taken.seconds, SLOW_SECONDS)
+        return "the model takes much longer for" if too_slow else ""
+
+
+def _wide(values: Array) -> NDArray[np.float64]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float64)
+
+
+def _range(trying: _Trying, name: str, limit: int | None) -> Range:
+    start = trying.taken.ends
+    dtype: np.dtype[Any] = trying.taken.inputs[name].dtype
+    top = min(MOST[dtype.itemsize], int(np.iinfo(dtype).max), *([] if limit is None else [max(limit - 1, 1)]))
+    most, why = start[1], ""
+    for step in _ladder(start[1], top):
+        why = trying.refuses(name, start[0], step)
+        if why:
+            most = _between(trying, name, start[0], (most, step))
+            break
+        most = step
+    if limit is not None and not why and most == top:
+        why = "there are no places for"
+    far_least = next((low for low in _below(dtype, most) if not trying.refuses(name, low, most)), start[0])
+    is_place = bool(why) and most < MOST_PLACES and why in {"the model refuses", "there are no places for"}
+    is_byte = dtype.itemsize == 1 and not why
+    least = far_least if is_byte else start[0]
+    return Range(least, most if is_place or is_byte else start[1], far_least, most, why)
+
+
+def _ladder(start: int, top: int) -> Iterator[int]:
+    yield from (step for step in LADDER if start < step < top)
+    if top > start:
+        yield top
+
+
+def _below(dtype: np.dtype[Any], most: int) -> Iterator[int]:
+    if dtype.kind == "i":
+        yield max(-most - 1, int(np.iinfo(dtype).min))
+
+
+def _between(trying: _Trying, name: str, least: int, ends: tuple[int, int]) -> int:
+    """The largest number that is taken, between one that is and one that is not."""
+    taken, refused = ends
+    while refused - taken > max(taken // FINENESS, 1):
+        middle = (taken + refused) // 2
+        taken, refused = (taken, middle) if trying.refuses(name, least, middle) else (middle, refused)
+    return taken

@@ -1,0 +1,86 @@
+"""Inputs at the edges of what a model takes, where softplus, log, sigmoid or a shift of a negative number go wrong.
+
+They come in tiers, each further out than the one before: numbers up to 3, 30 and 100 with zeros and tiny ones among
+them, of both signs and of one, and whole numbers of every size up to the largest that the model takes. Only where the
+model itself stays within rounding of float64 is anything compared, so that a tier may be more than it bears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.export.pairs.pair_inputs import Value
+from assay.export.probing.drawn_ranges import Range, drawn
+from assay.numerics.values import is_whole
+
+Array = NDArray[np.generic]
+
+TINY = 2.0**-60
+"""Its square is still a normal number in fp32."""
+KINDS = ("zero", "end", "tiny", "between")
+SHARES = (0.15, 0.2, 0.1, 0.55)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How far out the numbers of a tier go."""
+
+    reach: float
+    whole: int
+
+
+TIERS = (Tier(3.0, 2**7 - 1), Tier(30.0, 2**20 - 1), Tier(100.0, 2**31 - 1))
+FURTHEST = TIERS[-1]
+
+
+def draw_edges(
+    values: Sequence[Value], ranges: Mapping[str, Range], tier: Tier, random: np.random.Generator, *, signed: bool
+) -> dict[str, Array]:
+    """Inputs of these shapes, all of whose dimensions are numbers.
+
+    Args:
+        signed: floating-point numbers of both signs; else none is negative.
+    """
+    found = {}
+    for value in values:
+        shape = tuple(int(size) for size in value.shape or ())
+        if value.dtype == "bool":
+            found[value.name] = drawn("bool", shape, 0, 1, random)
+        elif is_whole(value.dtype):
+            found[value.name] = _whole(value.dtype, shape, ranges.get(value.name, Range()), tier, random)
+        else:
+            numbers = _floating(shape, tier.reach, random)
+            found[value.name] = (numbers if signed else np.abs(numbers)).astype(value.dtype)
+    return found
+
+
+def zeros(values: Sequence[Value], ranges: Mapping[str, Range]) -> dict[str, Array]:
+    """Nothing but zeros; where a model takes no zero, its least number."""
+    lowest = {value.name: ranges[value.name].least if value.name in ranges else 0 for value in values}
+    return {
+        value.name: np.full([int(size) for size in value.shape or ()], max(lowest[value.name], 0), value.dtype)
+        for value in values
+    }
+
+
+def _floating(shape: tuple[int, ...], reach: float, random: np.random.Generator) -> NDArray[np.float64]:
+    kind = random.choice(len(KINDS), shape, p=SHARES)
+    sign = np.where(random.random(shape) < 0.5, -1.0, 1.0)
+    sizes = [np.zeros(shape), np.full(shape, reach), np.full(shape, TINY), random.random(shape) * reach]
+    found: NDArray[np.float64] = sign * np.choose(kind, sizes)
+    return found
+
+
+def _whole(dtype: str, shape: tuple[int, ...], one: Range, tier: Tier, random: np.random.Generator) -> Array:
+    """Of every size alike: as many between 8 and 16 as between 8,000 and 16,000."""
+    least, most = max(one.far_least, -tier.whole - 1), min(one.far_most, tier.whole)
+    sizes = np.floor(np.exp2(random.random(shape) * np.log2(float(most) + 1.0)))
+    signs = np.where(random.random(shape) < 0.5, -1, 1) if least < 0 else 1
+    found = np.clip(np.asarray(signs * sizes, np.int64), least, most)
+    if found.size > 1:
+        found.flat[0], found.flat[-1] = least, most
+    return found.astype(dtype)

@@ -1,0 +1,116 @@
+"""What goes into a user's model: rows or whole calls, and records of them, drawn or given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.probing.drawn_ranges import Range
+from assay.files.arrays import check_call
+from assay.train.brought.arrays import Records, record_type
+from assay.train.brought.model import Declared, Tensor
+
+Array = NDArray[np.generic]
+
+ROWS = 64
+"""Drawn where records are rows, as many as the images of a study."""
+CALLS = 8
+"""Drawn where a record is a whole call."""
+MOST_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a model's inputs are called.
+
+    Attributes:
+        inputs: with the shape of one record.
+        whole: a record is a whole call.
+        batch: rows of every call; None for any.
+    """
+
+    inputs: tuple[Tensor, ...]
+    whole: bool
+    batch: int | None
+
+
+def form_of(declared: Sequence[Declared], *, whole: bool = False) -> Form:
+    """Records are rows where all inputs begin with the same dimension, unless told otherwise; what does not begin with
+    the one that is open is shared by the rows of a call.
+    """
+    firsts = {one.shape[0] if one.shape else 0 for one in declared}
+    names = {first for first in firsts if isinstance(first, str)}
+    if whole or (not names and (len(firsts) != 1 or firsts == {0})):
+        return Form(tuple(_tensor(one, one.shape) for one in declared), whole=True, batch=None)
+    first = next(iter(names or firsts))
+    inputs = tuple(
+        _tensor(one, one.shape[1:]) if one.shape[:1] == (first,) else _tensor(one, one.shape, shared=True)
+        for one in declared
+    )
+    return Form(inputs, whole=False, batch=first if isinstance(first, int) else None)
+
+
+def _tensor(one: Declared, shape: Sequence[int | str], *, shared: bool = False) -> Tensor:
+    return Tensor(name=one.name, dtype=one.dtype, shape=tuple(int(size) for size in shape), shared=shared)
+
+
+def records_of(
+    form: Form, arrays: Mapping[str, Array], most_batch: int, ranges: Mapping[str, Range] = MappingProxyType({})
+) -> Records:
+    """Records that calls take turns with: the user's, or drawn as `assay audit` draws them.
+
+    Args:
+        ranges: of whole numbers that are drawn, by input.
+
+    Raises:
+        InputError: what was given does not fill a call, or memory cannot hold one.
+    """
+    check_call({one.name: (one.shape, np.dtype(one.dtype).itemsize) for one in form.inputs}, "The model's inputs")
+    kind = record_type(form.inputs)
+    if arrays:
+        return _given(form, arrays, kind)
+    count = CALLS if form.whole else max(most_batch, min(ROWS, MOST_BYTES // max(kind.itemsize, 1)))
+    values = [Value(one.name, one.dtype, one.shape if one.shared else (count, *one.shape)) for one in form.inputs]
+    return _filled(kind, _for_all(form, draw_inputs(values, {}, ranges=ranges), count), count)
+
+
+def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> Records:
+    if form.whole:
+        return _filled(kind, {name: array[np.newaxis] for name, array in arrays.items()}, 1)
+    counts = {one.name: len(arrays[one.name]) for one in form.inputs if not one.shared}
+    count = min(counts.values())
+    if len(set(counts.values())) != 1 or count % (form.batch or 1):
+        raise InputError(
+            "--inputs does not fill calls of the model",
+            expected=f"the same number of rows, a multiple of {form.batch or 1}",
+            found=", ".join(f"{name} {number}" for name, number in counts.items()),
+        )
+    return _filled(kind, _for_all(form, arrays, count), count)
+
+
+def _for_all(form: Form, arrays: Mapping[str, Array], count: int) -> dict[str, Array]:
+    """What the records of a call share, for each of them."""
+    shared = {one.name: one.shape for one in form.inputs if one.shared}
+    return {
+        name: np.broadcast_to(array, (count, *array.shape)) if name in shared else array
+        for name, array in arrays.items()
+    }
+
+
+def _filled(kind: np.dtype[np.void], arrays: Mapping[str, Array], count: int) -> Records:
+    records = np.zeros(count, kind)
+    for name in kind.names or ():
+        if arrays[name].shape != records[name].shape:
+            raise InputError(
+                f"--inputs does not fill calls of the model with '{name}'",
+                expected=f"shape {records[name].shape}",
+                found=str(arrays[name].shape),
+            )
+        records[name] = arrays[name]
+    return records

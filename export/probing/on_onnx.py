@@ -1,0 +1,109 @@
+"""A user's ONNX file: run in fp32 by ONNX Runtime without optimisations, in float64 by onnx's reference evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import ModelProto, ValueInfoProto
+
+from assay.errors import ArtifactError, InputError
+from assay.export.graph.inspect import one_line, read_model
+from assay.export.graph.on_onnx_random import fewest_places, per_call_operators, random_operators
+from assay.export.graph.on_onnx_signature import (
+    dimensions_of,
+    other_than_numbers,
+    refuse_incomparable,
+    type_of,
+    without_outputs,
+)
+from assay.export.reference.on_onnx_double import without_initialisers
+from assay.export.reference.on_onnx_exact import exact_of
+from assay.train.brought.loaders.loaded import Called, Compute, Loaded
+from assay.train.brought.model import Declared, Location
+
+Array = NDArray[np.generic]
+
+
+def load(location: Location) -> Loaded:
+    """
+    Raises:
+        ArtifactError: the file is no ONNX model, or ONNX Runtime refuses it.
+        InputError: an input is no tensor of numbers.
+    """
+    model = read_model(location.path)
+    declared = tuple(_declared(value) for value in without_initialisers(model.graph))
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        kept = without_outputs(model, without, str(location))
+        refuse_incomparable(kept.graph.output, str(location))
+        outputs = [one.name for one in kept.graph.output]
+        return _native(location, declared, names, outputs), lambda: double(kept, location.name)
+
+    return Loaded(
+        declared,
+        called,
+        random=partial(random_operators, model),
+        per_call=partial(per_call_operators, model),
+        places=lambda names, inputs: fewest_places(model),
+    )
+
+
+def double(model: ModelProto, name: str) -> Compute:
+    """A model in float64; calling it raises InputError where there is no reference, see `assay.export.reference.on_onnx_exact`."""
+    names = [value.name for value in without_initialisers(model.graph)]
+    return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
+
+
+def _native(location: Location, declared: Sequence[Declared], names: Sequence[str], outputs: Sequence[str]) -> Compute:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(location.path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base
+        raise ArtifactError(f"ONNX Runtime refuses {location}", found=one_line(error)) from error
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        try:
+            found = session.run(list(outputs), dict(zip(names, inputs, strict=True)))
+        except Exception as error:  # its exceptions have no common base
+            sizes = _sizes(declared, dict(zip(names, inputs, strict=True)))
+            raise InputError(
+                f"{location} does not run" + (f" with {sizes}" if sizes else ""),
+                found=one_line(error),
+                remedy="It declares these sizes open and may have been exported for others: try those"
+                if sizes
+                else None,
+            ) from error
+        return dict(zip(outputs, map(np.asarray, found), strict=True))
+
+    return compute
+
+
+def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
+    """The sizes that a call has where the file leaves them open, "batch=2, steps=9"."""
+    found: dict[str, int] = {}
+    for one in declared:
+        if one.name in inputs:
+            pairs = zip(one.shape, inputs[one.name].shape, strict=False)
+            found |= {name: size for name, size in pairs if isinstance(name, str)}
+    return ", ".join(f"{name}={size}" for name, size in found.items())
+
+
+def _declared(value: ValueInfoProto) -> Declared:
+    """
+    Raises:
+        InputError: it is no tensor of numbers of a fixed rank.
+    """
+    shape, other = dimensions_of(value), other_than_numbers(value)
+    if shape is None or other:
+        raise InputError(
+            f"Input '{value.name}' cannot be made",
+            expected="a tensor of numbers with a fixed rank",
+            found=other or "a tensor of any rank",
+        )
+    return Declared(name=value.name, dtype=type_of(value), shape=shape)

@@ -1,0 +1,438 @@
+"""What a user's model is, found by loading and running it: `python -P -m assay.export.probing.probe`, a process of its own.
+
+It finds the framework and the inputs, draws records, looks whether the same input has the same answer and whether the
+rows of a batch depend on each other, and runs the model in its own precision and, where that can be had, in float64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import AssayError, InputError, NotInstalledError, needing
+from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
+from assay.export.pairs.pair_inputs import read_arrays
+from assay.export.probing.calls import MOST_ROWS, company_matters, computed
+from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
+from assay.export.probing.inputs import Form, form_of, records_of
+from assay.export.probing.outputs import refuse_incomparable, steady_sizes
+from assay.export.probing.shapes import declared_inputs
+from assay.export.probing.steadiness import Steadiness
+from assay.export.probing.undecided import Asked, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
+from assay.export.reference.memory import Appetite, TooLargeError, in_float64
+from assay.files.disk import disk_error_in
+from assay.jobs.files import Written
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.numerics.agreement import CEILING
+from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.values import is_whole, settled
+from assay.records.base import Record
+from assay.steps import load_seconds, step
+from assay.store import file_sha256
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records, inputs_of, repeated
+from assay.train.brought.loaders.loaded import Compute, Loaded
+from assay.train.brought.model import Declared, Kind, Location, Tensor, UserModel
+from assay.train.brought.source import built, kind_of, source_hash
+from assay.train.brought.watched import slowest_call, watched
+
+Array = NDArray[np.generic]
+
+RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
+DESCRIPTION_FILE = "model.json"
+"""The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
+TRIED_ROWS = 5
+"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
+MOST_EVALUATED = 8
+"""Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
+TRIED_ROWS = 5
+"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
+SECONDS_OF_GIVEN = 5.0
+"""What the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
+LOADERS: dict[Kind, tuple[str, str]] = {
+    "torch": ("assay.train.brought.loaders.on_torch", "cpu"),
+    "tf": ("assay.train.brought.loaders.on_tf", "cpu"),
+    "jax": ("assay.train.brought.loaders.on_jax", "cpu"),
+    "onnx": ("assay.export.probing.on_onnx", "cpu"),
+}
+REFERENCES: dict[Kind, str] = {
+    "torch": "the PyTorch model in float64",
+    "tf": "TensorFlow's graph of the model in float64",
+    "jax": "the JAX function in float64",
+    "onnx": "the file in float64, by onnx's reference evaluator",
+}
+
+WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
+
+
+class ProbeRequest(Record):
+    """A model, and what its user says of it.
+
+    Attributes:
+        shapes: inputs by --shape, in the order of the model's.
+        dimensions: sizes of dynamic dimensions by name.
+        inputs: .npz or folder of .npy; None draws them.
+        batches: rows of the calls that will be timed.
+        without: outputs that are left out.
+        folder: takes `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a reference.
+    """
+
+    location: Location
+    shapes: tuple[Declared, ...]
+    dimensions: dict[str, int]
+    inputs: Path | None
+    batches: tuple[int, ...]
+    folder: Written
+    without: tuple[str, ...] = ()
+
+
+class Probed(Record):
+    """What was found.
+
+    Attributes:
+        reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
+        made: how the records were drawn and what they do not cover; "" where they were given.
+        call_seconds: of the slowest call of the model in its own precision.
+    """
+
+    model: UserModel
+    reference: str
+    reason: str = ""
+    made: str = ""
+    call_seconds: float = 0.0
+
+
+PROBE = Job("assay.export.probing.probe", "probe", ProbeRequest, Probed)
+
+
+def probe(request: ProbeRequest) -> Probed:
+    """
+    Raises:
+        InputError: the model does not load or run, or nobody says what goes in.
+        NotInstalledError: its framework, or something that its file imports, is missing.
+    """
+    location, loaded = load(request.location)
+    arrays = read_arrays(request.inputs) if request.inputs else {}
+    declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
+    arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
+    names = [one.name for one in declared]
+
+    def ready(fresh: Loaded) -> Loaded:
+        bound = fresh.bound(names, request.without)
+        return replace(bound, native=steady_sizes(bound.native, location))
+
+    loaded = ready(loaded)
+    again = Asked(loaded, lambda: ready(load(location)[1]))
+    seen = _run(location, declared, arrays, request.batches, again)
+    model, records, native = seen.model.model_copy(update={"without": request.without}), seen.records, seen.rows
+    edges = (
+        None if arrays else tried_edges(model, records, seen.ranges, loaded.native, seen.at_once)
+    )  # float64 may change it
+    chosen = records[: len(native) if location.kind != "onnx" else MOST_EVALUATED]
+    np.save(request.folder / RECORDS_FILE, records)
+    np.save(request.folder / NATIVE_FILE, native)
+    try:
+        double = None if _is_whole_throughout(model) and model.kind != "jax" else loaded.double()
+        reference = _reference(model, double, chosen, native, request.folder / REFERENCE_FILE, seen.at_once)
+        reason, edges = "", edges and _sound(model, edges, double, seen.at_once)
+    except AssayError as error:
+        if disk_error_in(error):
+            raise
+        reference, reason, edges = "", str(error), None
+        if isinstance(error, UnsoundError):
+            keep_doubt(request.folder, error)
+    if edges is not None and len(edges):
+        edges.save(request.folder)
+    fingerprint = hashlib.sha256((_files_hash(location) + hashlib.sha256(native.tobytes()).hexdigest()).encode())
+    model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
+    _describe(model, request.folder / DESCRIPTION_FILE)
+    made = "" if arrays else made_how(model, seen.ranges, edges)
+    return Probed(model=model, reference=reference, reason=reason, made=made, call_seconds=slowest_call())
+
+
+def _is_whole_throughout(model: UserModel) -> bool:
+    return model.kind != "onnx" and all(is_whole(one.dtype) for one in model.outputs)
+
+
+def _sound(model: UserModel, edges: Edges, double: Compute | None, at_once: int) -> Edges | None:
+    """The edges that the model itself computes to rounding; None where float64 cannot be had there."""
+    try:
+        return sound_edges(
+            model, edges, partial(computed_exactly, model, double, rows=in_float64(at_once)) if double else None
+        )
+    except AssayError:
+        return edges if _is_whole_throughout(model) else None
+
+
+def _reference(
+    model: UserModel, double: Compute | None, records: Records, native: Array, path: Path, at_once: int
+) -> str:
+    """Write what the outputs are held against, and say what it is.
+
+    Raises:
+        AssayError: there is no float64, or it cannot be a reference.
+    """
+    if double is None or _is_whole_throughout(model):
+        np.save(path, native[: len(records)])
+        return WHOLE_REFERENCE
+    exact = computed_exactly(model, double, records, in_float64(at_once))
+    check_reference(model, exact, native)
+    np.save(path, exact if model.kind == "onnx" else with_own_whole_numbers(model, exact, native))
+    return REFERENCES[model.kind]
+
+
+def _describe(model: UserModel, path: Path) -> None:
+    here = model.location.model_copy(update={"path": Path(model.location.path.name)})
+    path.write_text(model.model_copy(update={"location": here}).model_dump_json(indent=1), encoding="utf-8")
+
+
+def load(location: Location) -> tuple[Location, Loaded]:
+    """A model with its framework, which of a function is found by running its file.
+
+    Raises:
+        InputError: it does not load.
+        NotInstalledError: its framework is missing.
+    """
+    if not location.kind:
+        with step(f"Running {location}", load_seconds()):
+            kind = kind_of(built(location.path, location.function), location.path)
+        location = location.model_copy(update={"kind": kind})
+    module, extra = LOADERS[cast("Kind", location.kind)]
+    try:
+        loader = importlib.import_module(module).load
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            needing(str(location), error),
+            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
+        ) from error
+    size = size_of(location.path)
+    with step(f"Loading {location}", load_seconds(size)):
+        loaded = cast("Callable[[Location], Loaded]", loader)(location)
+    return location, watched(loaded, str(location), size)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A model with its outputs, its records and how whole numbers among them were drawn, its own outputs on those that
+    are compared, and how many rows of a call memory holds.
+    """
+
+    model: UserModel
+    records: Records
+    ranges: Mapping[str, Range]
+    rows: Array
+    at_once: int = MOST_ROWS
+
+
+def _run(
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
+) -> _Seen:
+    """What is seen of a model by running it.
+
+    Where inputs without a batch were given beside one that may have it, they are rows if the model takes them so, and
+    else the one call that they are.
+    """
+    if not arrays or not any(one.shared for one in form_of(declared).inputs):
+        return _run_as_declared(location, declared, arrays, batches, asked)
+    try:
+        return _run_as_declared(location, declared, arrays, batches, asked)
+    except InputError:
+        given = [one.model_copy(update={"shape": arrays[one.name].shape}) for one in declared]
+        return _run_as_declared(location, given, arrays, batches, asked)
+
+
+def _run_as_declared(
+    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
+) -> _Seen:
+    """The same by what the inputs declare.
+
+    A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
+    rows must treat them one by one.
+    """
+    form, native, appetite = form_of(declared), asked.loaded.native, Appetite()
+    steady = Steadiness(location, native, lambda: asked.again().native, asked.loaded.random)
+    model, records, ranges = _described(form, arrays, batches, asked, steady)
+    if model is not None:
+        at_once = appetite.rows(TRIED_ROWS, MOST_ROWS) if model.batch is None else MOST_ROWS
+        begun = time.perf_counter()
+        rows = computed(model, native, records[:MOST_ROWS], at_once)
+        seconds = time.perf_counter() - begun
+        apart = company_matters(model, native, records[:MOST_ROWS], rows, at_once)
+        if not apart:
+            further = records[MOST_ROWS : _as_many_as_given(len(records), seconds)] if arrays else records[:0]
+            if len(further):
+                rows = np.concatenate([rows, computed(model, native, further, at_once)])
+            return _Seen(model, records, ranges, rows, at_once)
+        steady.check_often(inputs_of(model, repeated(records[:MOST_ROWS], model.batch or MOST_ROWS)))
+        if model.batch is None:
+            raise refusal_of_rows(model, _with_batch(declared), asked, records[:MOST_ROWS], apart, drawn=not arrays)
+    elif form.batch is None:
+        raise refusal_of_shapes(location, _with_batch(declared))
+    form = form_of(declared, whole=True)
+    model, records, ranges = _described(form, arrays, batches, asked, steady)
+    assert model is not None, "a whole call has a row for itself"
+    return _Seen(model, records, ranges, computed(model, native, records[:MOST_ROWS]))
+
+
+def _as_many_as_given(records: int, seconds: float) -> int:
+    """How many of a user's own records are compared: all, where that does not take long; a multiple of `MOST_ROWS`.
+
+    Args:
+        seconds: what `MOST_ROWS` of them took.
+    """
+    more = int(SECONDS_OF_GIVEN / max(seconds, 1e-6)) * MOST_ROWS
+    return min(records, max(more, MOST_ROWS))
+
+
+def _with_batch(declared: Sequence[Declared]) -> Declared:
+    """The first input that has the batch."""
+    return next(one for one in declared if one.shape and isinstance(one.shape[0], str))
+
+
+def _described(
+    form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: Asked, steady: Steadiness
+) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
+    """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
+    records = records_of(form, arrays, max(batches))
+    location, kind = steady.location, cast("Kind", steady.location.kind)
+    model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
+    count = 1 if form.whole else form.batch or TRIED_ROWS
+    names = [one.name for one in form.inputs]
+
+    def attempt(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return steady.native([inputs[name] for name in names])
+
+    given = dict(zip(names, inputs_of(model, repeated(records, count)), strict=True))
+    first = Taken(given, attempt(given), (0, 0), 0.0) if arrays else first_taken(given, attempt)
+    inputs, outputs = list(first.inputs.values()), first.outputs
+    refuse_incomparable(outputs, location)
+    steady.check(inputs, outputs, is_first_call=True)
+    if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
+        steady.native(inputs_of(model, repeated(records[::-1], count)))  # sizes that depend on the values are told
+        return None, records, {}
+    ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs))
+    if ranges:
+        records = records_of(form, arrays, max(batches), ranges)
+    taken = set() if kind == "onnx" else {one.name for one in form.inputs}
+    found = tuple(
+        Tensor(name=_beside(name, taken), dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
+        for name, value in outputs.items()
+    )
+    return model.model_copy(update={"outputs": found}), records, ranges
+
+
+def _beside(name: str, taken: set[str]) -> str:
+    """An output's name where no input and no output before it has it: no ONNX file could hold both."""
+    while name in taken:
+        name += "_out"
+    taken.add(name)
+    return name
+
+
+def computed_exactly(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
+    """The same in float64, of fewer rows a call where memory does not hold the values of more.
+
+    Args:
+        rows: of one call, where the model takes any number.
+
+    Raises:
+        TooLargeError: it does not hold those of one call either.
+        InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
+    """
+
+    def checked(inputs: Sequence[Array]) -> dict[str, Array]:
+        outputs = compute(inputs)
+        for name, value in outputs.items():
+            if not is_whole(value.dtype) and value.dtype != np.float64:
+                raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
+        return outputs
+
+    rows = min(rows, len(records))
+    while True:
+        try:
+            return computed(model, checked, records, rows)
+        except TooLargeError:
+            if model.whole or model.batch or rows == 1:
+                raise
+            rows = (rows + 1) // 2
+
+
+def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:
+    """Make sure that outputs can be a reference for a model's own: every output on its own scale.
+
+    Args:
+        exact: (records, `model.width`); `native` has so many records or more.
+        by_columns: every column on its own scale too, which what comes from an export has to bear: a column that is a
+            small difference of large numbers is then no reference either, and fp32 takes its place.
+
+    Raises:
+        InputError: an output is not what the model gives, or further from it than fp32 explains; or all are zero.
+    """
+    if not exact.any():
+        raise InputError("Its outputs in float64 are zero everywhere")
+    own = native[: len(exact)]
+    if own.shape != exact.shape:
+        raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            continue
+        both = settled(exact[:, part], own[:, part])
+        scale, apart = both.scale, both.apart
+        if both.problem or not apart <= CEILING * scale:
+            unsound = UnsoundError(
+                f"Its output '{name}' in float64 is not the model's own to rounding in fp32",
+                expected=f"at most {CEILING * scale:.3g} apart",
+                found=both.problem or f"{apart:.3g}",
+            )
+            largest = max(scale, float(np.abs(both.found).max()))
+            unsound.relative = apart / largest if largest and not both.problem else 0.0
+            raise unsound
+        shape = (-1, *output.shape)
+        reference, error = both.reference.reshape(shape), both.errors.reshape(shape)
+        columns = columns_of(reference, np.zeros_like(reference), CEILING * scale) if by_columns else []
+        if reason := reason_against_columns(columns, error):
+            raise InputError(f"Its output '{name}' in float64 is not the model's own to rounding in fp32", found=reason)
+
+
+def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
+    """A reference whose whole numbers are those that the model itself gives: they are exact in any precision, and an
+    export must not be what they are held against.
+    """
+    if not any(is_whole(one.dtype) for one in model.outputs):
+        return exact
+    found = exact.astype(np.result_type(exact, native))
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            found[:, part] = native[: len(exact), part]
+    return found
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a model's file, with what lies beside it, or of all files of its folder."""
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.name}*")
+    return sum(one.stat().st_size for one in files if one.is_file())
+
+
+def _files_hash(location: Location) -> str:
+    if location.form == "function":
+        return source_hash(location.path)
+    if location.path.is_file():
+        return file_sha256(location.path)
+    files = sorted(path for path in location.path.rglob("*") if path.is_file())
+    return hashlib.sha256("".join(file_sha256(path) for path in files).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(PROBE.done_by(probe))

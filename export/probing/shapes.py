@@ -1,0 +1,225 @@
+"""The shapes of a user's inputs: what the model's file, the user and the user's arrays say of them, put together.
+
+A dimension is open where the file gives it a name, or nothing. Those of one name are one dimension; each without a name
+is one of its own, called by its input and place ("state.0"), but for first ones: where no input has a name for its
+first, that is the batch, as in every converter that writes none.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.train.brought.model import Declared, unnamed
+
+Array = NDArray[np.generic]
+Missing = tuple[str, int, str]
+"""An open dimension: the input, the place, and what it is called."""
+
+BATCH = "batch"
+NUMBERS = "fiub"
+EXAMPLE_SIZE = 64
+
+
+def declared_inputs(
+    found: Sequence[Declared], given: Sequence[Declared], dimensions: Mapping[str, int], arrays: Mapping[str, Array]
+) -> tuple[Declared, ...]:
+    """The inputs with every dimension known but the batch, where that may be any: `BATCH` then, or its own name.
+
+    Args:
+        found: what the model's file says; none where it says nothing.
+        given: what the user says.
+        dimensions: sizes of dynamic dimensions by name.
+        arrays: inputs that the user gave.
+
+    Raises:
+        InputError: nobody says what the inputs are, or how large a dimension is, or the user contradicts the file.
+    """
+    declared = _wanted(found, given, arrays)
+    for one in declared:
+        _refuse_other_types(one)
+    if arrays:
+        _check_arrays(declared, arrays)
+    batch = _open_batch(declared, dimensions, arrays)
+    known = {**_sizes_in(declared, arrays, batch), **dimensions}
+    resolved = tuple(_resolved(one, known, dimensions, batch) for one in declared)
+    _refuse_open(resolved, batch)
+    return resolved
+
+
+def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mapping[str, Array]) -> tuple[Declared, ...]:
+    """The inputs, without optional ones that nobody names."""
+    if not found:
+        declared = tuple(given) or tuple(_of_array(name, array) for name, array in arrays.items())
+        if declared:
+            return declared
+        raise InputError(
+            "Nothing says what goes into the model",
+            remedy="Name each input as the argument it goes to, --shape NAME=batch,3,224,224, or give arrays with "
+            "--inputs FILE.npz",
+        )
+    _refuse_unknown(given, found)
+    asked = {one.name for one in given} | set(arrays)
+    return tuple(_narrowed(one, given) for one in found if not one.optional or one.name in asked)
+
+
+def _of_array(name: str, array: Array) -> Declared:
+    return Declared(name=name, dtype=array.dtype.name, shape=array.shape)
+
+
+def _narrowed(one: Declared, given: Sequence[Declared]) -> Declared:
+    """The file's input with the shape that the user gives it.
+
+    Raises:
+        InputError: the two do not go together.
+    """
+    wanted = next((other for other in given if other.name == one.name), None)
+    if wanted is None:
+        return one
+    pairs = list(zip(one.shape, wanted.shape, strict=False))
+    fits = len(one.shape) == len(wanted.shape) and not any(isinstance(a, int) and a != b for a, b in pairs)
+    if not fits:
+        raise InputError("--shape contradicts the model's file", expected=str(one), found=str(wanted))
+    return one.model_copy(update={"shape": wanted.shape})
+
+
+def _refuse_unknown(given: Sequence[Declared], found: Sequence[Declared]) -> None:
+    names = [one.name for one in found]
+    for one in given:
+        if one.name not in names:
+            raise InputError("--shape names no input of the model", expected=", ".join(names), found=one.name)
+
+
+def _refuse_other_types(one: Declared) -> None:
+    """
+    Raises:
+        InputError: it takes something else than numbers that numpy has.
+    """
+    try:
+        fits = np.dtype(one.dtype).kind in NUMBERS
+    except TypeError:
+        fits = False
+    if not fits:
+        raise InputError(
+            f"Input '{one.name}' cannot be made",
+            expected="a tensor of numbers or of true and false",
+            found=one.dtype,
+            remedy="Give the part of the model that takes numbers, such as token ids in place of text",
+        )
+
+
+def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> None:
+    firsts = {one.shape[0] if one.shape else 0 for one in declared}
+    of_rows = len(firsts) == 1 and firsts != {0}  # a multiple of the batch may be given
+    for one in declared:
+        array = arrays.get(one.name)
+        if array is None:
+            raise InputError(
+                "--inputs lacks an input of the model", expected=str(one), found=", ".join(arrays) or "nothing"
+            )
+        pairs = list(zip(one.shape, array.shape, strict=False))[1 if of_rows else 0 :]
+        fits = array.ndim == len(one.shape) and not any(isinstance(a, int) and a != b for a, b in pairs)
+        if not fits or not array.size or array.dtype.name != one.dtype:
+            raise InputError("--inputs does not fit the model", expected=str(one), found=f"{array.dtype} {array.shape}")
+    extra = set(arrays) - {one.name for one in declared}
+    if extra:
+        raise InputError("--inputs has more than the model's inputs", found=", ".join(sorted(extra)))
+
+
+def _open_batch(
+    declared: Sequence[Declared], dimensions: Mapping[str, int], arrays: Mapping[str, Array]
+) -> frozenset[str]:
+    """The names of the first dimensions that are the batch; none where it is no batch, or has a size.
+
+    It is the one name at the beginning of all inputs that leave their beginning open, or the lack of one; and stands at
+    no other place, where an output would have it there too.
+    """
+    open_ones = [one for one in declared if one.shape and isinstance(one.shape[0], str)]
+    firsts = frozenset(str(one.shape[0]) for one in open_ones)
+    without_name = all(one.shape[0] == unnamed(one.name, 0) for one in open_ones)
+    later = {size for one in declared for size in one.shape[1:]}
+    given = set(dimensions) & (firsts | ({BATCH} if without_name else set()))
+    counts = {len(arrays[one.name]) for one in open_ones if one.name in arrays}
+    if not firsts or firsts & later or given or len(counts) > 1 or not (len(firsts) == 1 or without_name):
+        return frozenset()
+    return firsts
+
+
+def _sizes_in(declared: Sequence[Declared], arrays: Mapping[str, Array], batch: frozenset[str]) -> dict[str, int]:
+    """What arrays say of the open dimensions but the batch.
+
+    Raises:
+        InputError: they say two sizes of one dimension.
+    """
+    found: dict[str, int] = {}
+    for one in declared:
+        if one.name not in arrays:
+            continue
+        for name, size in zip(one.shape, arrays[one.name].shape, strict=True):
+            if not isinstance(name, str) or name in batch:
+                continue
+            if found.setdefault(name, size) != size:
+                raise InputError(
+                    f"--inputs has two sizes of dimension '{name}'",
+                    expected=", ".join(map(str, declared)),
+                    found=f"{found[name]} and {size}",
+                )
+    return found
+
+
+def _resolved(
+    one: Declared, known: Mapping[str, int], dimensions: Mapping[str, int], batch: frozenset[str]
+) -> Declared:
+    shape: list[int | str] = []
+    for place, size in enumerate(one.shape):
+        nameless = size == unnamed(one.name, place)
+        if place == 0 and size in batch:
+            shape.append(BATCH if nameless else size)
+        elif place == 0 and nameless and BATCH in dimensions:
+            shape.append(known.get(str(size), dimensions[BATCH]))
+        else:
+            shape.append(known.get(str(size), size))
+    return one.model_copy(update={"shape": tuple(shape)})
+
+
+def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
+    """
+    Raises:
+        InputError: nobody says how large some dimensions are; the message names them all.
+    """
+    fine = batch | ({BATCH} if batch else set())
+    missing = [
+        (one.name, place, size)
+        for one in resolved
+        for place, size in enumerate(one.shape)
+        if isinstance(size, str) and not (place == 0 and size in fine)
+    ]
+    if missing:
+        raise sizes_missing(missing)
+
+
+def sizes_missing(missing: Sequence[Missing]) -> InputError:
+    """What to tell a user who has to say how large these dimensions are: all of them, and the options to give."""
+    return InputError(
+        "Nothing says how large "
+        + ", ".join(f"dimension {place} of input '{name}'" for name, place, _ in missing)
+        + (" are" if len(missing) > 1 else " is"),
+        found=", ".join(
+            "one without a name" if size == unnamed(name, place) else f"'{size}'" for name, place, size in missing
+        ),
+        remedy="Name the size: "
+        + options_for([(place, size) for _, place, size in missing])
+        + ", with the sizes you want; or give arrays with --inputs FILE.npz",
+    )
+
+
+def options_for(missing: Sequence[tuple[int, str]]) -> str:
+    """The options that name the sizes of open dimensions, each once: places of them, and their names."""
+    sizes: dict[str, int] = {}
+    for place, name in missing:
+        sizes[name] = max(sizes.get(name, 1), EXAMPLE_SIZE if place else 1)
+    return " ".join(f"--dimension {shlex.quote(f'{name}={size}')}" for name, size in sizes.items())

@@ -1,0 +1,122 @@
+"""Whether a user's model gives the same answer to the same input, looked at before anything is concluded from one.
+
+A model that answers otherwise is random or keeps a state. It is random where it answers the same from the same random
+numbers on. It keeps a state where a model that is loaded afresh begins with the first answer again; a generator of
+random numbers that belongs to the model, as those of Keras' layers do, is such a state too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import AssayError, InputError
+from assay.numerics.agreement import CEILING, FACTOR
+from assay.numerics.values import differences, is_whole, settled
+from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.model import Location
+from assay.train.brought.source import forget, seed_all
+
+Array = NDArray[np.generic]
+Outputs = Mapping[str, Array]
+
+REPEATABLE = CEILING / FACTOR
+"""The most by which the sums of two runs may differ that are taken in another order: more than this, and the tolerance
+of `assay.numerics.agreement` would be as large as it ever gets."""
+OFTEN = 3
+RANDOM, STATE, EITHER = "draws random numbers", "keeps a state", "is random or keeps a state"
+EXPECTED = "the same answer to the same input, as no two runtimes could be compared otherwise"
+IN_FILE = "Export it again in evaluation mode; random numbers that have to stay may come in as an input"
+REMEDIES = {
+    RANDOM: "Switch that off outside of training: dropout(x, training=self.training) in PyTorch, training=False in "
+    "Keras, deterministic=True in Flax; random numbers that have to stay may come in as an input",
+    STATE: "Take the state in as an input and give the new one as an output; where it is a generator of random "
+    "numbers, as in a layer of Keras that is called with training=True, leave that out",
+    EITHER: "Give a model that is a function of its inputs alone",
+}
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """What it takes to ask a model again.
+
+    Attributes:
+        native: the model that has been called.
+        again: loads it afresh.
+        random: operators that draw random numbers where its file says so, else "".
+    """
+
+    location: Location
+    native: Compute
+    again: Callable[[], Compute]
+    random: Callable[[], str]
+
+    def check(self, inputs: Sequence[Array], first: Outputs, *, is_first_call: bool = False) -> None:
+        """Call it with the same once more.
+
+        Args:
+            first: what it answered before.
+            is_first_call: nothing was asked of it before that.
+
+        Raises:
+            InputError: the answer is another.
+        """
+        second = self.native(inputs)
+        apart = difference(first, second)
+        if not apart:
+            return
+        what = self._cause(inputs, first if is_first_call else None)
+        operators = self.random()
+        raise InputError(
+            f"{self.location} answers the same input differently from call to call: it "
+            + (RANDOM if operators else what)
+            + (f" ({operators})" if operators else ""),
+            expected=EXPECTED,
+            found=apart,
+            remedy=IN_FILE if operators else REMEDIES[what],
+        )
+
+    def check_often(self, inputs: Sequence[Array]) -> None:
+        """The same for what is seldom random; same errors as `check`."""
+        for _ in range(OFTEN):
+            self.check(inputs, self.native(inputs))
+
+    def _cause(self, inputs: Sequence[Array], first: Outputs | None) -> str:
+        try:
+            answers = []
+            for _ in range(2):
+                seed_all(0)
+                answers.append(self.native(inputs))
+            if not difference(*answers):
+                return RANDOM
+            if first is None:
+                first = self._from_the_start(inputs, seed=0)  # a state that counts calls begins again, however seeded
+            return EITHER if difference(first, self._from_the_start(inputs, seed=1)) else STATE
+        except AssayError:  # a state may have run out
+            return EITHER
+
+    def _from_the_start(self, inputs: Sequence[Array], seed: int) -> Outputs:
+        forget(self.location.path)
+        fresh = self.again()
+        seed_all(seed)
+        return fresh(inputs)
+
+
+def difference(first: Outputs, second: Outputs) -> str:
+    """How two answers differ beyond what the order of sums explains, in words, or ""; each output on its own scale."""
+    for name, one in first.items():
+        other = second.get(name)
+        if other is None or other.shape != one.shape:
+            return f"output '{name}' of shape {one.shape}, then {None if other is None else other.shape}"
+        if is_whole(one.dtype):
+            counted = differences(one, other)
+            if counted.differing:
+                return f"output '{name}': {counted}"
+        elif one.size:
+            both = settled(one, other)
+            if both.problem or both.apart > REPEATABLE * both.scale:
+                return f"output '{name}': " + ("other values are finite" if both.problem else f"{both.apart:.3g} apart")
+    return ""

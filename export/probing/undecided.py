@@ -1,0 +1,146 @@
+"""Why the rows of a user's model change with the company they come in, told apart.
+
+They may depend on each other by what the model computes, or by a scale that is chosen for each call, or only seem to:
+where the model in float64 gives a row the same in any company, what fp32 makes of these inputs is rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assay.errors import AssayError, InputError
+from assay.export.probing.calls import ALONE, Array, company_matters, computed
+from assay.files.arrays import load_array
+from assay.numerics.values import differences, is_whole, settled
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records
+from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.model import Declared, Location, UserModel
+
+DOUBT_FILE = "doubt.npy"
+UNDECIDED = "undecided on these inputs"
+DOUBTED = 2.0
+"""How many times as far from a model as the model is from its own float64 an export may be and not be called wrong."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model that has been called, and what loads it afresh: float64 may change it."""
+
+    loaded: Loaded
+    again: Callable[[], Loaded]
+
+
+def refusal_of_rows(
+    model: UserModel, first: Declared, asked: Asked, records: Records, apart: str, *, drawn: bool
+) -> InputError:
+    """What to tell a user whose model takes any number of rows and gives them differently in other company.
+
+    Args:
+        first: its first input.
+        apart: by how much and between which calls, in words.
+        drawn: the records are random numbers.
+    """
+    if quantised := asked.loaded.per_call():
+        return InputError(
+            f"{model.location} quantises each call by a scale of its own ({quantised}), so that a row depends on the "
+            "others that come with it",
+            expected="one row of every output for each row that goes in, whatever the others are",
+            found=apart,
+            remedy=f"Compare it as it is called: {_fixed(first, 1)} or more; or take the model before it was quantised",
+        )
+    if _is_rounding(model, asked.again, records[:ALONE]):
+        return InputError(
+            f"{model.location} cannot be judged on these inputs: what it makes of them in fp32 is rounding",
+            expected="outputs that are the same to rounding in calls of any size",
+            found=f"{apart}, while in float64 no row depends on the others",
+            remedy="Give real ones with --inputs FILE.npz: random numbers are nothing that it was made for"
+            if drawn
+            else "Give other inputs",
+        )
+    return InputError(
+        f"The rows of a batch of {model.location} depend on each other",
+        expected="one row of every output for each row that goes in, whatever the others are",
+        found=apart,
+        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+    )
+
+
+def refusal_of_shapes(location: Location, first: Declared) -> InputError:
+    """The same where an output has not even as many rows as go in."""
+    return InputError(
+        f"The rows of a batch of {location} depend on each other",
+        expected="one row of every output for each row that goes in, whatever the others are",
+        remedy=f"Give the model a fixed size: {_fixed(first, 4)}, or --shape with numbers alone",
+    )
+
+
+class UnsoundError(InputError):
+    """A model whose outputs in fp32 are further from its own float64 than rounding explains: nothing that is as close
+    to them is wrong for that.
+
+    Attributes:
+        relative: the largest such distance over the largest number of its output.
+    """
+
+    relative: float = 0.0
+
+
+def keep_doubt(folder: Path, error: UnsoundError) -> None:
+    np.save(folder / DOUBT_FILE, np.array(error.relative))
+
+
+def doubt_of(folder: Path) -> float:
+    """What lies beside a model's records, or 0."""
+    path = folder / DOUBT_FILE
+    return float(load_array(path)) if path.is_file() else 0.0
+
+
+def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
+    """The largest difference of an output over its largest number; infinite where more than rounding is different."""
+    found = 0.0
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            found = max(found, float("inf") if differences(native[:, part], rows[:, part]).differing else 0.0)
+            continue
+        both = settled(native[:, part], rows[:, part])
+        found = max(found, float("inf") if both.problem else both.apart / (both.scale or 1.0))
+    return found
+
+
+def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
+    """Why an export that differs so much from a model in doubt is not called wrong, or "" where it is.
+
+    Args:
+        narrow: the precision below fp32 in which the export computes, as the model then does: "fp16"; or "".
+    """
+    if not doubt or furthest > DOUBTED * doubt:
+        return ""
+    if narrow:
+        return (
+            f"not judged: it computes in {narrow}, where the model is itself {doubt:.2g} from float64 and the export "
+            f"{furthest:.2g} from the model, relative to the largest output; the tolerances here are fp32's. Compare "
+            f"the model in fp32, before it is made {narrow}"
+        )
+    return (
+        f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "
+        f"model in fp32 is itself {doubt:.2g} from its own float64. Give real ones with --inputs"
+    )
+
+
+def _fixed(first: Declared, rows: int) -> str:
+    return f"--dimension {first.shape[0]}={rows}"
+
+
+def _is_rounding(model: UserModel, again: Callable[[], Loaded], records: Records) -> bool:
+    """Whether the model in float64 gives every row the same in any company."""
+    try:
+        double = again().double()
+        rows: Array = computed(model, double, records)
+        return not company_matters(model, double, records, rows)
+    except AssayError:  # there is no float64, which says nothing
+        return False

@@ -1,0 +1,86 @@
+"""How much memory the evaluation of a model may take, and what to do where it is too little."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from assay.errors import InputError
+from assay.files.arrays import most_bytes
+
+SHARE = 0.4
+"""Of the memory that is free; the values of an evaluation are copied on their way, and others run beside it."""
+
+
+class TooLargeError(InputError):
+    """What is asked for would take more memory than there is; of fewer rows it might not."""
+
+
+def in_words(size: int) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
+
+
+def in_float64(rows: int) -> int:
+    """As many rows of a call as fit where these fit in fp32."""
+    return max(rows // 2, 1)
+
+
+class Appetite:
+    """What a row of a model's calls takes of this process's memory, by the most that the process ever had."""
+
+    def __init__(self) -> None:
+        self._before = _now()
+
+    def rows(self, called: int, most: int, at_most: int | None = None) -> int:
+        """How many rows a call may have, at least one.
+
+        Args:
+            called: rows of the calls that were made since.
+            most: of the rows.
+            at_most: bytes that a call may take; a share of the free memory by default.
+        """
+        a_row = max(_most_so_far() - self._before, 0) / max(called, 1)
+        limit = most_bytes(SHARE) if at_most is None else at_most
+        return max(min(most, int(limit / a_row) if a_row else most), 1)
+
+
+class Batches:
+    """Batch sizes from small to large of which memory holds a call; what does not fit is made as large as does."""
+
+    def __init__(self, sizes: Sequence[int], at_most: int | None = None) -> None:
+        self._sizes, self._at_most, self._fitting = tuple(sizes), at_most, list[int]()
+        self._appetite = Appetite()
+
+    def that_fit(self) -> Iterator[int]:
+        """What fits is found out the first time, each size by the calls of the one before it."""
+        if self._fitting:
+            yield from self._fitting
+            return
+        for size in self._sizes:
+            called = self.largest
+            fits = size if not called else self._appetite.rows(called, size, self._at_most)
+            if fits > called:
+                self._fitting.append(fits)
+                yield fits
+
+    @property
+    def largest(self) -> int:
+        """The largest so far; 0 before the first."""
+        return self._fitting[-1] if self._fitting else 0
+
+
+def _most_so_far() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _now() -> int:
+    """Bytes that this process has in memory; where the system does not say, the most that it ever had."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return _most_so_far()
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,151 @@
+"""An ONNX file computed in float64 by onnx's reference evaluator: the reference for files without our weights.
+
+The file is rewritten first: initialisers, constants, casts to floating point and everything that follows from them
+become float64. After the run every floating-point value is looked at: one operator that fell back to float32 would make
+the whole reference one of float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from assay.errors import InputError
+from assay.export.graph.inspect import one_line
+from assay.export.reference.on_onnx_evaluator import evaluator_of, with_conditions
+from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
+
+Array = NDArray[np.generic]
+
+FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
+
+
+def run_double(
+    model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None
+) -> dict[str, Array]:
+    """The outputs of a model with float64 throughout, by name.
+
+    Args:
+        feeds: inputs by name; floating-point ones are widened.
+        name: what the model is called in messages.
+        at_most: bytes of values; a share of the free memory by default.
+
+    Raises:
+        TooLargeError: memory does not hold them.
+        InputError: the evaluator lacks an operator, an operator is random or leaves float64, or it does not run.
+    """
+    random = sorted({node.op_type for node in model.graph.node} & RANDOM)
+    if random:
+        raise InputError(f"{name} has no reference: its result is random", found=", ".join(random))
+    wide = {key: widened(array) for key, array in feeds.items()}
+
+    def watch(key: str, value: Array) -> None:
+        if _is_floating(value) and value.dtype != np.float64:
+            raise InputError(
+                f"{name} cannot be computed in float64 by onnx's reference evaluator",
+                found=f"'{key}' in {value.dtype}",
+                remedy="Name another reference, or a file without that operator",
+            )
+
+    for key, value in wide.items():
+        watch(key, value)
+    outputs = [output.name for output in model.graph.output]
+    values = evaluate(to_double(model), wide, name, outputs, watch, at_most)
+    return {output: values[output] for output in outputs}
+
+
+def evaluate(
+    model: ModelProto,
+    feeds: Mapping[str, Array],
+    name: str,
+    wanted: Collection[str] | None = None,
+    watch: Watch | None = None,
+    at_most: int | None = None,
+) -> dict[str, Array]:
+    """Values that onnx's reference evaluator computes, by name; see `run_sparingly`.
+
+    Args:
+        wanted: names of values; None for every one.
+
+    Raises:
+        TooLargeError: memory does not hold them.
+        InputError: it lacks an operator, or does not run.
+    """
+    try:
+        found = run_sparingly(evaluator_of(model), with_conditions(model), feeds, wanted, watch, at_most)
+    except InputError:
+        raise
+    except Exception as error:  # the evaluator and numpy raise what they like
+        raise InputError(
+            f"onnx's reference evaluator cannot run {name}",
+            found=one_line(error) or type(error).__name__,
+            remedy="An operator that it lacks leaves no reference to compare with",
+        ) from error
+    return {key: np.asarray(value) for key, value in found.items() if isinstance(value, np.ndarray | np.generic)}
+
+
+def to_double(model: ModelProto) -> ModelProto:
+    """A copy whose floating point is float64 throughout; subgraphs and local functions too."""
+    wide = ModelProto()
+    wide.CopyFrom(model)
+    _widen_graph(wide.graph)
+    for function in wide.functions:
+        _widen_nodes(function.node)
+    return wide
+
+
+def widened(array: Array) -> Array:
+    return array.astype(np.float64) if _is_floating(array) else array
+
+
+def _is_floating(array: Array) -> bool:
+    """bfloat16 is no subtype of numpy's floating, and has the kind V."""
+    return np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"
+
+
+def _widen_graph(graph: GraphProto) -> None:
+    for tensor in graph.initializer:
+        _widen_tensor(tensor)
+    for value in (*graph.input, *graph.output):
+        if value.type.tensor_type.elem_type in FLOATS:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    del graph.value_info[:]
+    _widen_nodes(graph.node)
+
+
+def _widen_nodes(nodes: Iterable[NodeProto]) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            _widen_attribute(node, attribute)
+        if node.op_type == "ConstantOfShape" and not node.attribute:  # its default is a zero of fp32
+            node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(np.zeros(1))))
+
+
+def _widen_attribute(node: NodeProto, attribute: AttributeProto) -> None:
+    if attribute.type == AttributeProto.GRAPH:
+        _widen_graph(attribute.g)
+    elif attribute.type == AttributeProto.TENSOR:
+        _widen_tensor(attribute.t)
+    elif attribute.name in TYPE_ATTRIBUTES and attribute.i in FLOATS:
+        attribute.i = TensorProto.DOUBLE
+    elif node.op_type == "Constant" and attribute.name in {"value_float", "value_floats"}:
+        value = attribute.f if attribute.name == "value_float" else list(attribute.floats)
+        attribute.CopyFrom(helper.make_attribute("value", numpy_helper.from_array(np.asarray(value, np.float64))))
+
+
+def _widen_tensor(tensor: TensorProto) -> None:
+    if tensor.data_type in FLOATS:
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def without_initialisers(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that a caller has to give; old files list their initialisers among the inputs."""
+    fixed = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in fixed]

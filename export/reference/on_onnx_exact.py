@@ -1,0 +1,190 @@
+"""The float64 reference of an ONNX file, by two evaluators that know nothing of each other.
+
+One is onnx's reference evaluator. The other is ONNX Runtime's own kernels for double, without optimisations, where it
+has them for every operator of the file. Where the two agree, or there is one alone and it agrees with the file in fp32,
+that is the reference. Where they do not, the one that the file in fp32 agrees with is; where fp32 stands against the
+one evaluator that there is, OpenVINO decides, which is made by others. What nobody decides is no reference: the message
+has the node at which the two part.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto
+
+from assay.errors import InputError
+from assay.export.checking.on_onnx_deciders import chooser_of
+from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
+from assay.export.localise.on_onnx_runtimes import first_apart
+from assay.export.reference.memory import TooLargeError
+from assay.export.reference.on_onnx_double import Array, run_double, to_double, widened
+from assay.numerics.agreement import CEILING
+from assay.numerics.guilt import OPENVINO
+from assay.numerics.values import differences, is_whole, settled
+
+EVALUATOR = "onnx's reference evaluator"
+KERNELS = "ONNX Runtime's kernels for double"
+FURTHEST_APART = 1e-6
+"""Of two evaluations in float64, relative to the largest value: what rounding of fp32 could not be told from."""
+ROUNDED_OTHERWISE = 0.01
+"""The most of the whole numbers of an output that two correct evaluators may have rounded to other ones."""
+NARROW = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+
+Outputs = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The outputs of a file in float64.
+
+    Attributes:
+        by: what computed them.
+        apart: largest relative difference from the other evaluator; None where there is none.
+        note: what the other one makes of the file instead, or "".
+    """
+
+    outputs: Outputs
+    by: str
+    apart: float | None = None
+    note: str = ""
+
+
+def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None) -> Exact:
+    """
+    Args:
+        feeds: inputs by name, in the file's own types.
+        name: what the file is called in messages.
+        at_most: bytes of values; a share of the free memory by default.
+
+    Raises:
+        TooLargeError: memory does not hold them.
+        InputError: neither evaluator can run it, or they disagree and nothing decides.
+    """
+    with tempfile.TemporaryDirectory(prefix="assay-exact-") as text:
+        asking = _Asking(model, feeds, name, Path(text))
+        try:
+            first = run_double(model, feeds, name, at_most)
+        except TooLargeError:  # the other evaluator would take as much
+            raise
+        except InputError as error:
+            return _by_kernels_alone(asking, error)
+        second = asking.in_kernels_for_double()
+        if second is None:
+            return _by_evaluator_alone(asking, first)
+        apart = max((relative_difference(second[key], value) for key, value in first.items()), default=0.0)
+        if apart <= FURTHEST_APART:
+            return Exact(first, EVALUATOR, apart)
+        return _decided(asking, first, second)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    model: ModelProto
+    feeds: Mapping[str, Array]
+    name: str
+    folder: Path
+
+    def in_kernels_for_double(self) -> Outputs | None:
+        wide = {key: widened(array) for key, array in self.feeds.items()}
+        found = self._run(to_double(self.model), NATIVE_LEVEL, wide)
+        whole = found is not None and all(is_whole(one.dtype) or one.dtype == np.float64 for one in found.values())
+        return found if whole else None
+
+    def in_runtime(self, runtime: str) -> Outputs | None:
+        return self._run(self.model, runtime, self.feeds)
+
+    def agrees(self, outputs: Outputs, other: Outputs | None) -> bool:
+        """To rounding in fp32; indices may choose otherwise where values tie, which is judged elsewhere."""
+        chosen = {key for key in outputs if chooser_of(self.model, key) is not None}
+        if other is None or not outputs.keys() - chosen:
+            return other is not None
+        return all(relative_difference(other[key], outputs[key]) <= CEILING for key in outputs.keys() - chosen)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the file computes in less than fp32, which then decides nothing."""
+        tensors = (*self.model.graph.input, *self.model.graph.output, *self.model.graph.value_info)
+        kinds = {one.type.tensor_type.elem_type for one in tensors} | {
+            one.data_type for one in self.model.graph.initializer
+        }
+        return bool(kinds & NARROW)
+
+    def parting(self) -> str:
+        path = self.folder / "model.onnx"
+        onnx.save(self.model, path)
+        return first_apart(NATIVE_LEVEL, path, self.feeds)
+
+    def _run(self, model: ModelProto, runtime: str, feeds: Mapping[str, Array]) -> Outputs | None:
+        path = self.folder / "asked.onnx"
+        try:
+            onnx.save(model, path)
+            found = run_in(runtime, path, feeds)
+            return {output.name: found[output.name] for output in model.graph.output}
+        except (InputError, KeyError, ValueError):  # no kernel for an operator, or more than a file of 2 GiB
+            return None
+
+
+def _by_kernels_alone(asking: _Asking, error: InputError) -> Exact:
+    second = asking.in_kernels_for_double()
+    if second is None or not (asking.is_narrow or asking.agrees(second, asking.in_runtime(NATIVE_LEVEL))):
+        raise error
+    return Exact(second, KERNELS, note=str(error))
+
+
+def _by_evaluator_alone(asking: _Asking, first: Outputs) -> Exact:
+    native = asking.in_runtime(NATIVE_LEVEL)
+    if native is None or asking.is_narrow or asking.agrees(first, native):
+        return Exact(first, EVALUATOR)
+    third = asking.in_runtime(OPENVINO)
+    if asking.agrees(first, third):
+        return Exact(
+            first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} parts from it{asking.parting()}; OpenVINO does not"
+        )
+    sides = f"{EVALUATOR} and {called(NATIVE_LEVEL)} part{asking.parting()}"
+    if third is not None and asking.agrees(native, third):
+        raise InputError(
+            f"{asking.name} has no reference in float64",
+            found=f"{sides}; OpenVINO agrees with ONNX Runtime, so that the evaluator is wrong",
+            remedy="Name another reference, or a file without that operator",
+        )
+    raise InputError(
+        f"{asking.name} has no reference in float64",
+        found=f"{sides}, and nothing decides between them",
+        remedy="Name another reference, or a file without that operator",
+    )
+
+
+def _decided(asking: _Asking, first: Outputs, second: Outputs) -> Exact:
+    native = asking.in_runtime(NATIVE_LEVEL)
+    right = [asking.agrees(one, native) for one in (first, second)]
+    if right == [True, False]:
+        return Exact(first, EVALUATOR, note=f"{KERNELS} give something else, and fp32 does not agree with them")
+    if right == [False, True]:
+        return Exact(second, KERNELS, note=f"{EVALUATOR} is wrong{asking.parting()}")
+    raise InputError(
+        f"{asking.name} has no reference in float64",
+        found=f"{EVALUATOR} and {KERNELS} disagree{asking.parting()}, and fp32 does not decide between them",
+        remedy="Name another reference, or a file without that operator",
+    )
+
+
+def relative_difference(found: Array, exact: Array) -> float:
+    """The largest over the largest value; infinite where shapes or infinities differ, or more whole numbers than the
+    rounding of values that were near a half explains.
+    """
+    if found.shape != exact.shape:
+        return float("inf")
+    if is_whole(exact.dtype):
+        return 0.0 if differences(exact, found).differing <= ROUNDED_OTHERWISE * exact.size else float("inf")
+    if not exact.size:
+        return 0.0
+    both = settled(exact, found)
+    if both.problem:
+        return float("inf")
+    return both.apart / (both.scale or 1.0)

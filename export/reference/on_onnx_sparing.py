@@ -1,0 +1,151 @@
+"""onnx's reference evaluator within a share of the memory that is free.
+
+Its own `run` keeps every value until the end, and what a node will take nobody asks. Here a value is dropped after its
+last reader, and before each node the bytes of what is kept, of what the node makes (where shape inference knows that)
+and of what it needs beside are held against a limit, so that a file is refused before the system ends the process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from assay.export.reference.memory import SHARE, TooLargeError, in_words
+from assay.files.arrays import most_bytes
+
+Array = NDArray[Any]
+Watch = Callable[[str, Array], None]
+
+BESIDE = 2
+"""A node of which nothing is known may take so many times its inputs; one that is known, so many times what it makes,
+for numpy makes copies on the way."""
+
+
+def run_sparingly(
+    evaluator: ReferenceEvaluator,
+    model: ModelProto,
+    feeds: Mapping[str, Array],
+    wanted: Collection[str] | None,
+    watch: Watch | None = None,
+    at_most: int | None = None,
+) -> dict[str, Array]:
+    """The wanted values of a model by name.
+
+    Args:
+        evaluator: of the model.
+        wanted: names of values; None for all of them, none of which is dropped then.
+        watch: is given every value that is computed, with its name.
+        at_most: bytes of values; a share of the free memory by default.
+
+    Raises:
+        TooLargeError: it would take more; whatever onnx and numpy raise beside.
+    """
+    most = most_bytes(SHARE) if at_most is None else at_most
+    made = _bytes_made(model, feeds)
+    readers = _last_readers(evaluator)
+    results: dict[str, Any] = {"": None, **evaluator.rt_inits_, **feeds}
+    for place, node in enumerate(evaluator.rt_nodes_):
+        inputs = [results[name] for name in node.input]
+        _check(results, inputs, [made.get(name) for name in node.output if name], most)
+        context = {"context": results} if node.need_context() else {}
+        for name, value in zip(node.output, node.run(*inputs, **context), strict=False):
+            results[name] = value
+            if watch is not None and isinstance(value, np.ndarray):
+                watch(name, value)
+        if wanted is not None:
+            for name in readers.get(place, ()):
+                if name not in wanted and name in results:
+                    del results[name]
+    kept = results if wanted is None else {name: results[name] for name in wanted if name in results}
+    return {name: value for name, value in kept.items() if name}
+
+
+def _check(results: Mapping[str, Any], inputs: Collection[Any], outputs: Collection[int | None], most: int) -> None:
+    held = [_held(one) for one in results.values() if isinstance(one, np.ndarray)]
+    kept = sum({id(one): one.nbytes for one in held}.values())
+    known = [one for one in outputs if one is not None]
+    needed = sum(known) if known and len(known) == len(outputs) else sum(map(_bytes, inputs))
+    if kept + BESIDE * needed > most:
+        raise TooLargeError(
+            "Its values in float64 take more memory than there is",
+            expected=f"at most {in_words(most)}",
+            found=in_words(kept + BESIDE * needed),
+        )
+
+
+def _held(value: Array) -> Array:
+    """What is in memory of an array: a view holds the whole of what it is a part of."""
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+def _bytes(value: object) -> int:
+    return value.nbytes if isinstance(value, np.ndarray) else 0
+
+
+def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
+    """By place of a node, the values of nodes that nobody needs after it."""
+    made = {name for node in evaluator.rt_nodes_ for name in node.output}
+    last: dict[str, int] = {}
+    for place, node in enumerate(evaluator.rt_nodes_):
+        for name in (*node.output, *_names_read(node.onnx_node)):
+            last[name] = place
+    found: dict[int, list[str]] = {}
+    for name, place in last.items():
+        if name not in made:  # a weight or an input, which others hold
+            continue
+        found.setdefault(place, []).append(name)
+    return found
+
+
+def _names_read(node: NodeProto) -> Iterator[str]:
+    """Also by graphs inside, which see what is outside of them."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        graphs: list[GraphProto] = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
+        for graph in graphs:
+            yield from (output.name for output in graph.output)
+            for inner in graph.node:
+                yield from _names_read(inner)
+
+
+def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]:
+    """By value, its bytes with these inputs where shape inference knows its shape; eight for each number."""
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    for tensor in bare.graph.initializer:
+        if math.prod(tensor.dims) > 1024:  # no shape, which is all that is needed of a weight
+            dims, kind, name = list(tensor.dims), tensor.data_type, tensor.name
+            tensor.Clear()
+            tensor.dims.extend(dims)
+            tensor.data_type, tensor.name = kind, name
+    del bare.graph.value_info[:]
+    for value in bare.graph.input:
+        if value.name in feeds:
+            _fix(value, feeds[value.name].shape)
+    for value in bare.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        known = shape_inference.infer_shapes(bare, data_prop=True).graph
+    except Exception:  # noqa: BLE001  what it cannot infer, the inputs of each node stand for
+        return {}
+    found = {}
+    for value in (*known.value_info, *known.output):
+        dimensions = value.type.tensor_type.shape.dim
+        if value.type.tensor_type.HasField("shape") and all(one.HasField("dim_value") for one in dimensions):
+            found[value.name] = 8 * math.prod(one.dim_value for one in dimensions)
+    return found
+
+
+def _fix(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
+    dimensions = value.type.tensor_type.shape
+    del dimensions.dim[:]
+    for size in shape:
+        dimensions.dim.add().dim_value = size

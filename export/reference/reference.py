@@ -1,0 +1,196 @@
+"""The outputs every export is compared with: the float64 reference, and a framework's own fp32 forward pass.
+
+Each is computed once for the same weights and images, in a process of its own, and kept as an artifact of kind
+"reference". They are computed on the CPU: a GPU's TF32 is not fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from assay.errors import ArtifactError, InputError
+from assay.export.routes.request import Forward, Images
+from assay.files.arrays import load_array, map_array
+from assay.jobs.files import Written
+from assay.jobs.host import Starter
+from assay.jobs.job import Job, Nothing
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.registry import FRAMEWORKS
+from assay.spec import ModelSpec
+from assay.store import Artifact, Store, file_sha256, read_artifact
+
+Progress = Callable[[str, int, int], None]
+
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+LOGITS = "logits.npy"
+MOST_IMAGES_IN_ONE_CALL = 32
+LIMIT_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """Which outputs are wanted.
+
+    Attributes:
+        weights: folder of a weights artifact.
+        images: .npy file of normalised float32 images, (images, height, width, channels).
+        framework: "torch", "tf" or "jax".
+        dtype: "float32", or "float64" with torch and jax.
+        finite: refuse images with NaN or infinity; off only to see what becomes of those.
+    """
+
+    weights: Path
+    images: Path
+    framework: str = "torch"
+    dtype: str = "float64"
+    finite: bool = True
+
+
+class ForwardRequest(Record):
+    """Which outputs to compute, and the .npy file to write them to."""
+
+    wanted: ReferenceRequest
+    output: Written
+
+
+FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Nothing)
+
+
+def ensure_reference(
+    request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
+) -> NDArray[np.floating]:
+    """The logits (images, classes) in the dtype asked for, computed first if they are not there.
+
+    Args:
+        store: where references are kept.
+
+    Raises:
+        InputError: weights or images cannot be used, or the folder cannot be written.
+        NotInstalledError: the framework is missing.
+        WorkerError: the framework crashed or took too long.
+    """
+    file = reference_artifact(request, store, progress, host=host).file(LOGITS)
+    return cast("NDArray[np.floating]", load_array(file))
+
+
+def reference_artifact(
+    request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
+) -> Artifact:
+    """The artifact behind `ensure_reference`; same arguments and errors."""
+    weights = read_artifact(request.weights, "weights")
+    inputs = {
+        "weights": weights.key,
+        "images": file_sha256_of_images(request.images),
+        "framework": FRAMEWORKS[request.framework].name,
+        "dtype": request.dtype,
+    }
+    name = hashlib.sha256("/".join(inputs.values()).encode()).hexdigest()[:16]
+    label = f"{request.framework} {request.dtype} forward pass"
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        progress(label, 0, 1)
+        asked = ForwardRequest(wanted=request, output=work / LOGITS)
+        run_job(FORWARD, asked, work / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host)
+        progress(label, 1, 1)
+        return {}
+
+    called = f"{request.framework}-{request.dtype}-{name}"
+    return store.kept("reference", inputs, fill, name=called, single=True)
+
+
+def file_sha256_of_images(path: Path) -> str:
+    """Hash of an images file.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no file of images {path}", expected="an .npy file")
+    return file_sha256(path)
+
+
+def read_images(path: Path, spec: ModelSpec, at_least: int = 1, *, finite: bool = True) -> Images:
+    """Open images, mapped into memory piece by piece, and make sure that they fit a model.
+
+    Returns:
+        Normalised float32 images, (images, height, width, channels).
+
+    Raises:
+        InputError: the file is missing or damaged, or the images are too few, of another shape or type, or
+            not finite (unless `finite` is off).
+    """
+    try:
+        images = map_array(path)
+    except ArtifactError as error:
+        raise InputError(
+            f"Cannot read images from {path}", expected="an .npy file", found=error.found or error.what
+        ) from error
+    if images.dtype != np.float32 or images.shape[1:] != spec.image_shape or len(images) < at_least:
+        raise InputError(
+            f"The images in {path} do not fit {spec.architecture} at {spec.size} pixels",
+            expected=f"float32, at least {at_least} of shape {spec.image_shape}",
+            found=f"{images.dtype}, {images.shape}",
+        )
+    if finite and not all(np.isfinite(piece).all() for piece in _pieces(images)):
+        raise InputError(f"The images in {path} have values that are not finite")
+    return cast("Images", images)
+
+
+def _pieces(images: Images) -> Iterator[Images]:
+    """All images, 32 at a time."""
+    for start in range(0, len(images), MOST_IMAGES_IN_ONE_CALL):
+        yield images[start : start + MOST_IMAGES_IN_ONE_CALL]
+
+
+def spec_of(weights: Artifact) -> ModelSpec:
+    """The model that a weights artifact was made for.
+
+    Raises:
+        ArtifactError: its manifest does not say.
+    """
+    try:
+        return ModelSpec(**cast("dict[str, object]", weights.manifest.inputs["spec"]))  # type: ignore[arg-type]
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{weights.folder} does not say for which model its weights are",
+            expected="a specification under inputs.spec of its manifest",
+            found=str(error),
+        ) from error
+
+
+def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
+    """A framework's own forward pass over NHWC images, from `export/on_<framework>.py`.
+
+    Raises:
+        InputError: unknown framework, or one that has no such dtype.
+        NotInstalledError: the framework is missing.
+    """
+    entry = replace(FRAMEWORKS[framework], target=f"assay.export.reference.on_{framework}:forward")
+    make = cast("Callable[[ModelSpec, Path, str], Forward]", entry.load())
+    return make(spec, weights_file, dtype)
+
+
+def compute(request: ForwardRequest) -> Nothing:
+    """Run a framework on all images, and write the logits."""
+    wanted = request.wanted
+    weights = read_artifact(wanted.weights, "weights")
+    spec = spec_of(weights)
+    images = read_images(wanted.images, spec, finite=wanted.finite)
+    run = load_forward(wanted.framework, spec, weights.file("weights.safetensors"), wanted.dtype)
+    np.save(request.output, np.concatenate([run(np.array(piece)) for piece in _pieces(images)]))
+    return Nothing()
+
+
+if __name__ == "__main__":
+    serve_job(FORWARD.done_by(compute))

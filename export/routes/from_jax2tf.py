@@ -1,0 +1,83 @@
+"""JAX / Flax NNX to ONNX by jax2tf and tf2onnx, in a tool environment of their own.
+
+The newest JAX with which this works is 0.6.2 (see export/envs/jax2tf.txt). This side makes the environment and
+hands over by files; `export/routes/jax2tf_script.py` is the other side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from assay import toolenv
+from assay.errors import ExportFailedError
+from assay.export.routes.request import ExportOutcome, ExportRequest
+
+SOURCES = Path(__file__).parents[2]
+REQUIREMENTS = Path(__file__).parent / "envs" / "jax2tf.txt"
+LOG_LINES_SHOWN = 4
+LIMIT_SECONDS = 840
+"""Less than the job that starts it has, so that the reason is told."""
+
+
+def export(request: ExportRequest) -> ExportOutcome:
+    """Write the model with a dynamic batch dimension, in NHWC, at opset 18 at most.
+
+    Raises:
+        NotInstalledError: the tool environment cannot be made.
+        ExportFailedError: the conversion failed; the message ends with its last words.
+    """
+    python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
+    with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
+        folder = Path(name)
+        copy_sources(folder / "sources")
+        answer = folder / "answer.json"
+        message = {
+            "spec": request.spec.to_dict(),
+            "weights": str(request.weights.resolve()),
+            "output": str(request.output.resolve()),
+            "opset": request.opset,
+            "answer": str(answer),
+        }
+        (folder / "request.json").write_text(json.dumps(message), encoding="utf-8")
+        run_script(python, folder, "assay.export.routes.jax2tf_script")
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
+
+
+def copy_sources(folder: Path) -> None:
+    """Our packages alone: where ours are installed lies also everything the environment must not see."""
+    for package in ("assay", "train", "export"):
+        shutil.copytree(SOURCES / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def run_script(python: Path, folder: Path, module: str) -> None:
+    """
+    Raises:
+        ExportFailedError: the script ended with an error; the message has its last words.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(folder / "sources"), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        outcome = subprocess.run(
+            [str(python), "-P", "-m", module, str(folder / "request.json")],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExportFailedError(f"jax2tf did not end within {LIMIT_SECONDS} s and was killed") from error
+    print(outcome.stdout)  # noqa: T201  into the job's log
+    if outcome.returncode != 0:
+        lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
+        raise ExportFailedError(
+            f"jax2tf ended with status {outcome.returncode}", found=" | ".join(lines[-LOG_LINES_SHOWN:])
+        )

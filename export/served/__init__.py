@@ -1,0 +1,1 @@
+"""The graph that a server gets, and whether it keeps its contract."""

@@ -1,0 +1,143 @@
+"""Whether graphs that are served load, run and keep their contract: `python -P -m assay.export.served.contract_check_job`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from assay.errors import ExportFailedError
+from assay.export.graph.inspect import one_line
+from assay.export.served.contract_job import BATCH, check_answers, run_graph, session_of
+from assay.files.arrays import map_array
+from assay.jobs.job import Job, Nothing
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE
+from assay.records.served import Records, Tensor, as_records, errors_of, record_type
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+ONNX_NAMES = {"float32": "float", "float64": "double"}
+
+
+class ModelToCheck(Record):
+    """One model and what it answered.
+
+    Attributes:
+        audited: folder of its audited inputs and outputs; None where a deployment has no inputs.
+        allowed: by output, how far an answer may be from the audited one.
+    """
+
+    path: Path
+    audited: Path | None
+    allowed: dict[str, float]
+
+
+class CheckRequest(Record):
+    """Some models of one contract.
+
+    Attributes:
+        record: by input, the file with the raw bytes of one record of it.
+        most_records: in one call; 0 where a call is one record.
+    """
+
+    models: list[ModelToCheck]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    record: dict[str, Path]
+    most_records: int
+
+
+CHECK_SERVED = Job("assay.export.served.contract_check_job", "check", CheckRequest, Nothing)
+
+
+def work(request: CheckRequest) -> Nothing:
+    """Check each of the models on the record, alone and `most_records` times in one batch, and on what was audited.
+
+    Raises:
+        ExportFailedError: one does not load or run, has other inputs or outputs, needs other files, or answers other
+            than it did.
+    """
+    import onnxruntime as ort  # noqa: PLC0415
+
+    record = np.zeros(1, record_type(request.inputs))
+    for one in request.inputs:
+        record[one.name] = np.fromfile(request.record[one.name], one.dtype).reshape(one.shape)
+    for model in request.models:
+        check_is_whole(model.path)
+        session = session_of(model.path, 1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        check_types("inputs", session.get_inputs(), request.inputs)
+        check_types("outputs", session.get_outputs(), request.outputs)
+        for records in (record, np.repeat(record, max(request.most_records, 1))):
+            _run(session, records, request)
+        if model.audited is not None:
+            _check_answers(session, model, model.audited, request)
+    return Nothing()
+
+
+def check_is_whole(path: Path) -> None:
+    """
+    Raises:
+        ExportFailedError: the graph's weights lie in other files, which nobody checked.
+    """
+    import onnx  # noqa: PLC0415
+    from onnx.external_data_helper import _get_all_tensors, uses_external_data  # noqa: PLC0415
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's exceptions share no base but this
+        raise ExportFailedError(f"{path} is no ONNX file", found=one_line(error)) from error
+    for tensor in _get_all_tensors(model):
+        if uses_external_data(tensor):
+            places = {entry.key: entry.value for entry in tensor.external_data}
+            raise ExportFailedError(
+                f"{path} takes weights from another file", expected="none", found=ascii(places.get("location"))[:200]
+            )
+
+
+def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequence[Tensor]) -> None:
+    """
+    Raises:
+        ExportFailedError: the graph has other inputs or outputs, by their names or types.
+    """
+    expected = {one.name: f"tensor({ONNX_NAMES.get(one.dtype, one.dtype)})" for one in wanted}
+    offered = {one.name: str(one.type) for one in found}
+    if offered != expected:
+        raise ExportFailedError(
+            f"A graph's {kind} are not those of the deployment",
+            expected=", ".join(f"'{name}' {of}" for name, of in expected.items()),
+            found=", ".join(f"'{name}' {of}" for name, of in offered.items()) or "none",
+        )
+
+
+def _run(session: onnxruntime.InferenceSession, records: Records, request: CheckRequest) -> None:
+    """The graph answers records in the shape that was agreed; probabilities are ones."""
+    found = run_graph(session, records, request.outputs, request.most_records)
+    for one in request.outputs:
+        if one.index_of:
+            check_answers(found[one.index_of], found[one.name])
+
+
+def _check_answers(
+    session: onnxruntime.InferenceSession, model: ModelToCheck, audited: Path, request: CheckRequest
+) -> None:
+    """The graph still answers as it did when it was audited."""
+    inputs = as_records(map_array(audited / INPUTS_FILE), request.inputs)
+    outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
+    found = run_graph(session, inputs, request.outputs, BATCH if request.most_records else 0)
+    for one in request.outputs:
+        largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]
+        if not largest <= allowed:
+            raise ExportFailedError(
+                f"{model.path} does not answer '{one.name}' as {audited / OUTPUTS_FILE} says that it did",
+                expected=f"at most {allowed:.3g} apart",
+                found=f"{largest:.3g}",
+            )
+
+
+if __name__ == "__main__":
+    serve_job(CHECK_SERVED.done_by(work))

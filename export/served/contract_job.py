@@ -1,0 +1,230 @@
+"""The graph that is to be served and its answers, in a process of its own: `python -P -m assay.export.served.contract_job`.
+
+It writes `model.onnx`, an export as it is or with the contract of `assay.export.served.contract` around it, and
+`outputs.npy`, its answers to every record, as ONNX Runtime computes them with the settings that will be served. A
+sample also goes through one by one, in the largest batch, and without graph optimisations: correct evaluations of one
+file, whose differences say how far apart two servers of it may be.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.boxed.boxing import Box
+from assay.errors import ExportFailedError
+from assay.export.graph.inspect import one_line
+from assay.export.reference.reference import CPU_ONLY
+from assay.export.served.contract import write_deployable
+from assay.files.arrays import map_array
+from assay.jobs.files import Written
+from assay.jobs.host import Starter
+from assay.jobs.job import Job
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.records.served import Records, Tensor, as_records, errors_of, record_type
+from assay.spec import ModelSpec
+from assay.steps import SLOWER, in_proportion, step
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MODEL_FILE, OUTPUTS_FILE = "model.onnx", "outputs.npy"
+BATCH = 32
+SAMPLE = 128
+LIMIT_SECONDS = 3600
+
+
+class Contract(Record):
+    """What `assay.export.served.contract.write_deployable` has to know of an export; `layout` is that of its input."""
+
+    spec: ModelSpec
+    layout: str
+
+
+class ContractRequest(Record):
+    """One model to serve and to run.
+
+    Attributes:
+        source: the export's file.
+        contract: to put around it; None where it is served as it is.
+        inputs, outputs: of what is served.
+        records: .npy of what `assay.records.served.as_records` takes, everything that it was audited on.
+        threads: of onnxruntime.
+        most_records: in one call that will be served; 0 where a call is one record.
+    """
+
+    source: Path
+    contract: Contract | None
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    records: Path
+    threads: int
+    most_records: int
+
+
+class ContractOutcome(Record):
+    """What the job answers.
+
+    Attributes:
+        records: how many were run.
+        spread: by output, the largest difference between correct evaluations of the same file, see the module's text.
+        seconds: for all records, batch 32.
+        onnxruntime: its version.
+    """
+
+    records: int
+    spread: dict[str, float]
+    seconds: float
+    onnxruntime: str
+
+
+class ContractPlace(Record):
+    """What to do, and the folder that takes its files."""
+
+    request: ContractRequest
+    folder: Written
+
+
+CONTRACT = Job("assay.export.served.contract_job", "contract", ContractPlace, ContractOutcome)
+
+
+def run_contract(
+    request: ContractRequest, folder: Path, *, trusted: bool = False, host: Starter = HERE
+) -> ContractOutcome:
+    """Run the job; the folder takes its files and its log.
+
+    Args:
+        trusted: the file runs outside of a box, see `assay.boxed.boxing.Box`.
+
+    Raises:
+        AssayError: the model cannot be made deployable, does not run, or its answers are not what was agreed.
+    """
+    return run_job(
+        CONTRACT,
+        ContractPlace(request=request, folder=folder),
+        folder / "contract.log",
+        limit_seconds=LIMIT_SECONDS,
+        environment=CPU_ONLY,
+        box=Box((folder,), trusted),
+        host=host,
+    )
+
+
+def work(place: ContractPlace) -> ContractOutcome:
+    """Build, check and run one graph."""
+    import onnxruntime as ort  # noqa: PLC0415
+
+    request, folder = place.request, place.folder
+    path = folder / MODEL_FILE
+    if request.contract is None:
+        shutil.copyfile(request.source, path)
+    else:
+        write_deployable(request.source, request.contract.spec, request.contract.layout, path)
+    records = as_records(map_array(request.records), request.inputs)
+    batch = BATCH if request.most_records else 0
+    session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    begun = time.perf_counter()
+    found = run_graph(session, records, request.outputs, batch)
+    seconds = time.perf_counter() - begun
+    for one in request.outputs:
+        if one.index_of:
+            check_answers(found[one.index_of], found[one.name])
+    np.save(folder / OUTPUTS_FILE, found)
+    places = np.arange(max(min(SAMPLE, len(records)), request.most_records)) % len(records)
+    sample = records[places]
+    plain = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    others = [
+        run_graph(session, sample, request.outputs, min(1, request.most_records)),
+        run_graph(session, sample, request.outputs, request.most_records),
+        run_graph(plain, sample, request.outputs, batch),
+    ]
+    return ContractOutcome(
+        records=len(records),
+        spread={one.name: _spread(others, found[places], one) for one in request.outputs},
+        seconds=seconds,
+        onnxruntime=ort.__version__,
+    )
+
+
+def session_of(path: Path, threads: int, level: object) -> onnxruntime.InferenceSession:
+    import onnxruntime as ort  # noqa: PLC0415
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = level
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base but this
+        raise ExportFailedError("ONNX Runtime does not load the graph to be served", found=one_line(error)) from error
+
+
+def run_graph(
+    session: onnxruntime.InferenceSession, records: Records, outputs: Sequence[Tensor], batch: int
+) -> Records:
+    """The answers to all records, `batch` at a time, the last one may be smaller; one by one and without a batch if 0.
+
+    Raises:
+        ExportFailedError: it does not run, or answers in another type or shape.
+    """
+    found = np.zeros(len(records), record_type(outputs))
+    names, slowest = [one.name for one in outputs], 0.0
+    for start in range(0, len(records), batch or 1):
+        whole = slice(start, start + batch) if batch else start
+        part = records[whole]
+        feeds = {name: np.asarray(part[name], order="C") for name in records.dtype.names or ()}
+        begun = time.monotonic()
+        try:
+            with step("A call of the graph to be served", in_proportion(slowest, SLOWER)):
+                answer = session.run(names, feeds)
+        except Exception as error:  # onnxruntime's exceptions share no base but this
+            raise ExportFailedError(
+                "ONNX Runtime does not run the graph to be served", found=one_line(error)
+            ) from error
+        slowest = max(slowest, time.monotonic() - begun)
+        for name, value in zip(names, map(np.asarray, answer), strict=True):
+            wanted = np.asarray(found[whole][name])
+            if (value.dtype, value.shape) != (wanted.dtype, wanted.shape):
+                raise ExportFailedError(
+                    f"The output '{name}' of the graph to be served is not what was agreed",
+                    expected=f"{wanted.dtype} {wanted.shape}",
+                    found=f"{value.dtype} {value.shape}",
+                )
+            found[name][whole] = value
+    return found
+
+
+def _spread(others: Sequence[Records], found: Records, output: Tensor) -> float:
+    """How far any of the others is from what was found."""
+    return max(float(errors_of({output.name: one[output.name]}, found, output).max()) for one in others)
+
+
+def check_answers(probabilities: NDArray[np.float32], label: NDArray[np.int64]) -> None:
+    """
+    Raises:
+        ExportFailedError: what came out are no probabilities, or the label is not their largest.
+    """
+    sums = probabilities.astype(np.float64).sum(axis=1)
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any() or (np.abs(sums - 1) > 1e-5).any():
+        raise ExportFailedError(
+            "The deployable graph's answers are no probabilities",
+            expected="finite values of at least 0 that sum to 1",
+            found=f"sums from {sums.min():.6g} to {sums.max():.6g}",
+        )
+    chosen = np.take_along_axis(probabilities, label[:, None], axis=1)[:, 0]
+    if (chosen < probabilities.max(axis=1)).any():
+        raise ExportFailedError("The deployable graph's label is not its most probable class")
+
+
+if __name__ == "__main__":
+    serve_job(CONTRACT.done_by(work))

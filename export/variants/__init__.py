@@ -1,0 +1,1 @@
+"""Variants of reduced precision of a good export."""

@@ -1,0 +1,212 @@
+"""int8 and half-precision variants of an export.
+
+int8 is static quantisation with QuantizeLinear and DequantizeLinear around every operator (QDQ), weights symmetric and
+per output channel, activations asymmetric and per tensor (Jacob et al. 2018, "Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference"; Krishnamoorthi 2018, "Quantizing deep convolutional networks
+for efficient inference: a whitepaper", section 3). The ranges of activations come from calibration images: each is the
+interval that holds a given percentile of the values seen, so that a few outliers do not coarsen all the others.
+
+The ranges are collected piece by piece, so that the values of all layers over all images are never in memory together.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assay.errors import ExportFailedError
+from assay.export.graph.inspect import one_line, read_model
+from assay.export.routes.request import Images
+from assay.runtimes.openvino import BF16
+from assay.spec import INPUT_NAME
+
+if TYPE_CHECKING:
+    import onnx
+    from onnxruntime.quantization.calibrate import TensorsData
+
+IMAGES_AT_ONCE = 8
+INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
+"""What ONNX Runtime makes of a quantised operator that it computes in integers."""
+HEAVY_OPERATORS = {"Conv", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
+
+
+@dataclass(frozen=True)
+class Int8Settings:
+    """How activations' ranges are taken and what is left in fp32.
+
+    Attributes:
+        percentile: of the values of a tensor, that its range holds; 100 is the least and the greatest value seen.
+        leave_out: names of nodes that stay in fp32.
+    """
+
+    percentile: float
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """In words."""
+        return "least and greatest value" if self.percentile >= 100 else f"percentile {self.percentile:g}"
+
+
+def quantise_int8(source: Path, destination: Path, images: Images, layout: str, settings: Int8Settings) -> None:
+    """Write the int8 variant of an export's file.
+
+    Args:
+        images: to calibrate with, as the model takes them: float32, normalised, (images, height, width, channels).
+        layout: of the file's input.
+
+    Raises:
+        ExportFailedError: onnxruntime's quantiser refuses the graph.
+    """
+    from onnxruntime.quantization import (  # noqa: PLC0415
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quant_pre_process,
+        quantize_static,
+    )
+    from onnxruntime.quantization.calibrate import save_tensors_data  # noqa: PLC0415
+
+    method = CalibrationMethod.MinMax if settings.percentile >= 100 else CalibrationMethod.Percentile
+    with tempfile.TemporaryDirectory(prefix="assay-int8-") as text:
+        prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"
+        try:
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            found = _ranges(prepared, images, layout, method, settings)
+            save_tensors_data(found, ranges)
+            quantize_static(
+                prepared,
+                destination,
+                None,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=list(settings.leave_out),
+                calibrate_method=method,
+                calibration_cache_path=ranges,
+            )
+        except Exception as error:  # the quantiser raises whatever its parts raise
+            raise ExportFailedError(
+                "onnxruntime's quantiser failed", found=f"{type(error).__name__}: {one_line(error)}"
+            ) from error
+
+
+def convert_half(source: Path, destination: Path, precision: str) -> None:
+    """Write the fp16 variant of an export's file, float32 at its input and output.
+
+    Raises:
+        ExportFailedError: it cannot be converted.
+    """
+    import onnx  # noqa: PLC0415
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+
+    if precision != "fp16":
+        raise ExportFailedError(
+            f"There is no {precision} file to be had",
+            found="onnxruntime converts to fp16 only",
+            remedy=f"OpenVINO computes an fp32 file in bf16: time the runtime {BF16.name}",
+        )
+    try:
+        onnx.save(convert_float_to_float16(read_model(source), keep_io_types=True), destination)
+    except Exception as error:  # the converter raises whatever its parts raise
+        raise ExportFailedError("The conversion to fp16 failed", found=one_line(error)) from error
+
+
+def check_computes_in(path: Path, precision: str) -> str:
+    """Make sure that ONNX Runtime's CPU provider really computes a variant in its precision.
+
+    Looked at is the graph that ONNX Runtime makes of the file: a quantised operator that found no integer kernel is
+    still there between its DequantizeLinear and QuantizeLinear, and the weights of an fp16 one have become fp32.
+
+    Returns:
+        What it makes of the file, in words.
+
+    Raises:
+        ExportFailedError: it computes in fp32.
+    """
+    graph = _optimised(path).graph
+    operators = Counter(node.op_type for node in graph.node)
+    if precision == "int8":
+        integer = sum(operators[name] for name in INTEGER_OPERATORS)
+        heavy = {name: operators[name] for name in sorted(HEAVY_OPERATORS) if operators[name]}
+        if not integer:
+            raise ExportFailedError(
+                "onnxruntime computes the int8 graph in fp32", expected="integer operators", found=_counted(operators)
+            )
+        left = f"; in fp32: {_counted(heavy)}" if heavy else ""
+        return f"{integer} operators in integers{left}"
+    wide = _heavy_in_fp32(graph)
+    if wide:
+        raise ExportFailedError(
+            f"onnxruntime's CPU provider has no {precision} kernels for this graph here",
+            expected=f"every {', '.join(sorted(HEAVY_OPERATORS))} in {precision}",
+            found=f"{wide} of them, and their weights, turned to fp32",
+        )
+    return f"{precision} kernels"
+
+
+def _ranges(prepared: Path, images: Images, layout: str, method: object, settings: Int8Settings) -> TensorsData:
+    """The range of every tensor over all images, a few at a time."""
+    from onnxruntime.quantization.calibrate import create_calibrator  # noqa: PLC0415
+
+    options = {} if settings.percentile >= 100 else {"percentile": settings.percentile}
+    calibrator = create_calibrator(
+        prepared,
+        None,
+        augmented_model_path=str(prepared.with_name("augmented.onnx")),
+        calibrate_method=method,
+        providers=["CPUExecutionProvider"],
+        extra_options=options,
+    )
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        calibrator.collect_data(_Reader(images[start : start + IMAGES_AT_ONCE], layout))
+    return calibrator.compute_data()
+
+
+class _Reader:
+    """One call with all images, as onnxruntime's calibrators read them."""
+
+    def __init__(self, images: Images, layout: str) -> None:
+        self._feeds: Iterator[dict[str, Images]] = iter([{INPUT_NAME: _as_taken(images, layout)}])
+
+    def get_next(self) -> dict[str, Images] | None:
+        return next(self._feeds, None)
+
+
+def _as_taken(images: Images, layout: str) -> Images:
+    return np.ascontiguousarray(images if layout == "NHWC" else images.transpose(0, 3, 1, 2))
+
+
+def _optimised(path: Path) -> onnx.ModelProto:
+    """What ONNX Runtime makes of a file with all optimisations."""
+    import onnxruntime as ort  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="assay-graph-") as text:
+        made = Path(text) / "optimised.onnx"
+        options = ort.SessionOptions()
+        options.optimized_model_filepath = str(made)
+        options.log_severity_level = 4
+        try:
+            ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base but this
+            raise ExportFailedError("onnxruntime does not load the variant", found=one_line(error)) from error
+        return read_model(made)
+
+
+def _heavy_in_fp32(graph: onnx.GraphProto) -> int:
+    """How many convolutions and matrix products have fp32 weights."""
+    import onnx  # noqa: PLC0415
+
+    wide = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    return sum(node.op_type in HEAVY_OPERATORS and bool(wide & set(node.input)) for node in graph.node)
+
+
+def _counted(operators: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(operators.items()))

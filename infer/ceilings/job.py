@@ -1,0 +1,190 @@
+"""What a machine can do at most, measured: `python -P -m assay.infer.ceilings.job`, on given cores and threads.
+
+Arithmetic: the rate of a large matrix product, by every library here that has one; the best of them is the ceiling.
+Traffic: the kernels of STREAM (McCalpin 1995, "Memory bandwidth and machine balance in current high performance
+computers", IEEE TCCA Newsletter), counted as STREAM counts, on arrays four times the last-level cache for memory, as
+it asks, and on arrays that take half of a cache for that cache. A ceiling is the best of all repetitions, since
+whatever else the machine does only makes a repetition slower.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.jobs.job import TellingJob
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.records.roofline import Bandwidth, Ceilings, Rate
+from assay.registry import RUNTIMES, installed_versions
+
+Kernel = Callable[[], object]
+Array = NDArray[np.float32]
+
+SECONDS_EACH = 0.35
+LEAST_REPETITIONS, MOST_REPETITIONS = 7, 200
+LEAST_REPETITION_SECONDS = 0.002
+SIDE = 512  # near the peak already, and short enough to be undisturbed now and then on a machine that is not idle
+TIMES_LAST_LEVEL = 4
+LEAST_MEMORY_ARRAY_BYTES = 64 * 2**20
+CACHES = Path("/sys/devices/system/cpu")
+
+
+class CeilingsRequest(Record):
+    """On how many threads to measure, and on which cores; none leaves the process where it is."""
+
+    threads: int
+    cores: tuple[int, ...]
+
+
+class MeasuringNow(Record):
+    """What is measured now, in words."""
+
+    doing: str
+
+
+CEILINGS = TellingJob("assay.infer.ceilings.job", "ceilings", CeilingsRequest, Ceilings, MeasuringNow)
+
+
+class Library(Protocol):
+    """What `infer.on_*_ceilings` have."""
+
+    def products(self, left: Array, right: Array, threads: int) -> dict[str, Kernel]:
+        """By precision, a call that multiplies the two matrices."""
+
+    def stream_kernels(self, one: Array, two: Array, three: Array) -> dict[str, tuple[Kernel, float]]:
+        """By name, a call on arrays of equal length that may write the third, and the bytes it reads and writes."""
+
+
+def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
+    """All ceilings of this process, which has to be pinned already."""
+    libraries, notes = _libraries()
+    caches = cache_capacities(cores)
+    if not caches:
+        notes.append("The system does not tell its caches' sizes, so only memory was measured")
+    rates = {}
+    for precision, kernels in _products(libraries, threads).items():
+        tell(f"matrix product in {precision}")
+        rates[precision] = _best({by: (kernel, 2.0 * SIDE**3) for by, kernel in kernels.items()})
+    bandwidths = []
+    last_level = max(caches.values(), default=0)
+    memory_bytes = max(3 * TIMES_LAST_LEVEL * last_level, 3 * LEAST_MEMORY_ARRAY_BYTES)
+    for level, capacity in [*sorted(caches.items()), ("memory", 0)]:
+        tell(f"bandwidth of {level}")
+        whole = capacity // 2 or memory_bytes
+        found = _best(_stream_kernels(whole // 3 // 4, libraries))
+        bandwidths.append(Bandwidth(level=level, capacity_bytes=capacity, array_bytes=whole, gb_s=found))
+    return Ceilings(
+        threads=threads,
+        cores=cores,
+        gflop_s=rates,
+        bandwidths=bandwidths,
+        versions=installed_versions(["numpy", *libraries]),
+        notes=notes,
+    )
+
+
+def cache_capacities(cores: tuple[int, ...], root: Path = CACHES) -> dict[str, int]:
+    """Bytes that the cores' second and third level caches hold, a shared one once; empty where nothing tells."""
+    found: dict[str, dict[str, int]] = {}
+    for core in cores:
+        for index in sorted(root.glob(f"cpu{core}/cache/index*")):
+            level, kind, size, shared = (_told(index / name) for name in ("level", "type", "size", "shared_cpu_list"))
+            if kind in {"Data", "Unified"} and level in {"2", "3"} and size.endswith("K"):
+                found.setdefault(f"L{level}", {})[shared] = int(size[:-1]) * 1024
+    return {level: sum(instances.values()) for level, instances in found.items()}
+
+
+def _told(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _libraries() -> tuple[dict[str, Library], list[str]]:
+    """The libraries that are installed, and in words which are not."""
+    found, notes = {}, []
+    for family in RUNTIMES.families:
+        name = family.library
+        try:
+            if family.ceilings:
+                found[name] = cast("Library", importlib.import_module(family.ceilings))
+        except ImportError as error:
+            notes.append(f"{name} measured nothing: {error}")
+    return found, notes
+
+
+def _products(libraries: dict[str, Library], threads: int) -> dict[str, dict[str, Kernel]]:
+    """By precision and by who computes it, products of two matrices of SIDE by SIDE."""
+    random = np.random.default_rng(0)
+    left, right = (random.random((SIDE, SIDE), dtype=np.float32) for _ in range(2))
+    out = np.empty((SIDE, SIDE), np.float32)
+    products: dict[str, dict[str, Kernel]] = {"fp32": {"numpy": lambda: np.matmul(left, right, out=out)}}
+    for name, library in libraries.items():
+        for precision, kernel in library.products(left, right, threads).items():
+            products.setdefault(precision, {})[name] = kernel
+    return products
+
+
+def _stream_kernels(elements: int, libraries: dict[str, Library]) -> dict[str, tuple[Kernel, float]]:
+    """Kernels on three fp32 arrays of so many elements."""
+    one, two, three = (np.full(elements, value, np.float32) for value in (1, 2, 0))
+    each = 4.0 * elements
+    kernels: dict[str, tuple[Kernel, float]] = {
+        "numpy dot": (lambda: np.dot(one, two), 2 * each),
+        "numpy copy": (lambda: np.copyto(three, one), 2 * each),
+        "numpy add": (lambda: np.add(one, two, out=three), 3 * each),
+    }
+    for library in libraries.values():
+        kernels |= library.stream_kernels(one, two, three)
+    return kernels
+
+
+def _best(kernels: dict[str, tuple[Kernel, float]]) -> Rate:
+    """The highest rate, in 10^9 units a second, of kernels that each do so many units in a call."""
+    seconds = {name: list(_repetitions(kernel)) for name, (kernel, _) in kernels.items()}
+    best = {name: kernels[name][1] / min(times) / 1e9 for name, times in seconds.items()}
+    winner = max(best, key=lambda name: best[name])
+    return Rate(
+        best=best[winner],
+        median=kernels[winner][1] / statistics.median(seconds[winner]) / 1e9,
+        by=winner,
+        repetitions=len(seconds[winner]),
+        all_best=best,
+    )
+
+
+def _repetitions(kernel: Kernel) -> Iterator[float]:
+    """Seconds of a call, each over enough calls for the clock."""
+    kernel()
+    begun = time.perf_counter()
+    kernel()
+    calls = max(1, round(LEAST_REPETITION_SECONDS / max(time.perf_counter() - begun, 1e-7)))
+    end = time.perf_counter() + SECONDS_EACH
+    for done in range(MOST_REPETITIONS):
+        if done >= LEAST_REPETITIONS and time.perf_counter() > end:
+            return
+        begun = time.perf_counter()
+        for _ in range(calls):
+            kernel()
+        yield (time.perf_counter() - begun) / calls
+
+
+def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
+    """Pinning comes first: thread pools take the cores they find when they start."""
+    if request.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, request.cores)
+    return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
+
+
+if __name__ == "__main__":
+    serve_job(CEILINGS.told_by(work))

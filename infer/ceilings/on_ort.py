@@ -1,0 +1,49 @@
+"""Matrix products in ONNX Runtime, for `assay.infer.ceilings.job`: fp32, and int8 as quantised models compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+Kernel = Callable[[], object]
+
+
+def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
+    """The product in fp32, and of unsigned by signed bytes; the right matrix is a constant, as weights are."""
+    bytes_left, bytes_right = (left * 255).astype(np.uint8), (right * 255 - 128).astype(np.int8)
+    return {
+        "fp32": _product("MatMul", left, right, onnx.TensorProto.FLOAT, threads),
+        "int8": _product("MatMulInteger", bytes_left, bytes_right, onnx.TensorProto.INT32, threads),
+    }
+
+
+def stream_kernels(
+    one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
+) -> dict[str, tuple[Kernel, float]]:
+    """None: a graph of one operator measures its own start more than memory."""
+    return {}
+
+
+def _product(
+    operator: str, left: NDArray[np.generic], right: NDArray[np.generic], out_type: int, threads: int
+) -> Kernel:
+    in_type = onnx.helper.np_dtype_to_tensor_dtype(left.dtype)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(operator, ["a", "b"], ["c"])],
+        "product",
+        [onnx.helper.make_tensor_value_info("a", in_type, left.shape)],
+        [onnx.helper.make_tensor_value_info("c", out_type, (left.shape[0], right.shape[1]))],
+        [onnx.numpy_helper.from_array(right, "b")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    feed = {"a": left}
+    return lambda: session.run(None, feed)

@@ -1,0 +1,115 @@
+"""What a client that loads a server is to do, and what it answers: the jobs of `assay.infer.load.load_job`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from assay.infer.wire import Target, Way
+from assay.jobs.files import Written
+from assay.jobs.job import TellingJob
+from assay.records.base import Record
+
+MODULE = "assay.infer.load.load_job"
+ScenarioName = Literal["SingleStream", "MultiStream", "Server", "Offline"]
+"""LoadGen's scenarios."""
+
+
+class LoadRequest(Record):
+    """What every kind of load has to know.
+
+    Attributes:
+        records, expected: .npy files of records: of the inputs, and of the outputs that were audited.
+        allowed: by output, the largest error of `assay.records.served.errors_of` that passes.
+        arrays: the .npz file to write.
+    """
+
+    way: Way
+    target: Target
+    version: str
+    records: Path
+    expected: Path
+    allowed: dict[str, float]
+    arrays: Written
+    seconds: float
+    seed: int
+
+
+class ClosedLoopRequest(LoadRequest):
+    """So many clients at the same time, each asking when it has the last answer."""
+
+    clients: int
+
+
+class OverheadRequest(LoadRequest):
+    """One client by the server and in its own process; `model` and `threads` are of the latter."""
+
+    model: Path
+    threads: int
+
+
+class ScenarioRequest(LoadRequest):
+    """One of LoadGen's scenarios.
+
+    Attributes:
+        rate: queries a second that are expected, or asked for ("Server").
+        bound_ms: on the 99th percentile, for "Server".
+        logs: folder for LoadGen's own logs.
+    """
+
+    scenario: ScenarioName
+    rate: float
+    bound_ms: float
+    logs: Written
+
+
+class LoadAnswer(Record):
+    """What was asked and how it went.
+
+    Attributes:
+        wrong: records answered otherwise than audited.
+        reasons: why requests failed, of the first few.
+        wall_ns: the time of the measurement.
+        client_use: processor time of the client over it.
+    """
+
+    asked: int
+    failed: int
+    wrong: int
+    reasons: list[str]
+    wall_ns: int
+    client_use: float
+
+
+class ClosedLoopAnswer(LoadAnswer):
+    """What Triton's counters grew by, nanoseconds and requests of each part; None where it keeps none."""
+
+    statistics: dict[str, dict[str, int]] | None
+
+
+class Summary(Record):
+    """LoadGen's verdict, latencies and rate."""
+
+    verdict: str
+    mean_ns: float
+    p50_ns: float
+    p90_ns: float
+    p99_ns: float
+    samples_per_second: float
+
+
+class ScenarioAnswer(LoadAnswer):
+    """What LoadGen says of it."""
+
+    summary: Summary
+
+
+class Moment(Record):
+    """The measurement begins or ends."""
+
+    moment: Literal["begin", "end"]
+
+
+CLOSED_LOOP = TellingJob(MODULE, "closed loop", ClosedLoopRequest, ClosedLoopAnswer, Moment)
+OVERHEAD = TellingJob(MODULE, "overhead", OverheadRequest, LoadAnswer, Moment)
+SCENARIO = TellingJob(MODULE, "scenario", ScenarioRequest, ScenarioAnswer, Moment)

@@ -1,0 +1,1 @@
+"""Where a session computed and in what, one file a framework."""

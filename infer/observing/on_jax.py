@@ -1,0 +1,55 @@
+"""What JAX computes in and where: the equations of a function's jaxpr, and of those inside it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+from jax.extend import core
+
+from assay.infer.observing.observed import Observed, observed_of
+from assay.numerics.precisions import is_floating, least_exact, precision_named
+
+ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linear_solve")
+
+
+def observe(function: Callable[..., object], arguments: Sequence[object], outputs: object) -> Observed:
+    """What a function computes in, and where these outputs of a call of it lie."""
+    devices = {place.platform for leaf in jax.tree.leaves(outputs) for place in leaf.devices()}
+    arithmetic: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for equation in _equations(jax.make_jaxpr(function)(*arguments).jaxpr):
+        types = (precision_named(str(one.aval.dtype)) for one in equation.invars if hasattr(one.aval, "dtype"))
+        name = equation.primitive.name
+        known = [one for one in types if one]
+        precision = least_exact(known if name in ARITHMETIC else filter(is_floating, known))
+        if name in ARITHMETIC and precision == "fp32" and "gpu" in devices and not _is_highest(equation):
+            precision = "tf32"
+        if precision:
+            (arithmetic if name in ARITHMETIC else others)[precision] += 1
+    return observed_of(arithmetic, others, devices, settings())
+
+
+def settings() -> dict[str, str]:
+    """What JAX is allowed to round fp32 to; on a GPU everything but "highest" lets it use TF32."""
+    return {
+        "jax matmul precision": str(jax.config.jax_default_matmul_precision),
+        "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "not set"),
+    }
+
+
+def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    for equation in jaxpr.eqns:
+        inner = list(core.jaxprs_in_params(equation.params))
+        if not inner:
+            yield equation
+        for one in inner:
+            yield from _equations(one)
+
+
+def _is_highest(equation: core.JaxprEqn) -> bool:
+    asked = equation.params.get("precision")
+    asked = asked if isinstance(asked, tuple) else (asked,)
+    return all(str(one).endswith(("HIGHEST", "F32_F32_F32")) for one in asked)

@@ -1,0 +1,65 @@
+"""What ONNX Runtime computes in and where: the file's nodes, and the execution providers that got them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnxruntime as ort
+
+from assay.infer.observing.observed import Observed, observed_of
+from assay.infer.observing.on_onnx import ARITHMETIC, INTEGER, counts_of_file
+from assay.numerics.precisions import least_exact
+
+RECORD_PLACES = "session.record_ep_graph_assignment_info"
+"""What makes a session remember where its nodes went."""
+WITHOUT_KERNELS = ("fp16", "bf16")
+"""Where an execution provider has none of these, ONNX Runtime adds casts, and what lies between them is in fp32."""
+MOST_BYTES = 500_000_000
+PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
+
+
+def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str, str]) -> Observed:
+    """What the nodes of a session's file compute in, and where the arithmetic among them was placed.
+
+    Args:
+        session: made with `RECORD_PLACES`.
+    """
+    arithmetic, others = counts_of_file(file) if file else ({}, {})
+    placed = _placed(session)
+    deciding = {place for place, operators in placed.items() if operators & (ARITHMETIC | INTEGER)}
+    told = {"nodes of": ", ".join(f"{place} ({', '.join(sorted(placed[place]))})" for place in sorted(placed))}
+    found = observed_of(
+        arithmetic,
+        others,
+        [PROVIDERS.get(place, place) for place in deciding or placed or session.get_providers()[:1]],
+        dict(facts) | (told if len(placed) > 1 else {}),
+    )
+    computed = _between_casts(file, session) if file and found.precision in WITHOUT_KERNELS else ""
+    return Observed(found.device, found.precision, computed, model=found.precision, facts=found.facts)
+
+
+def _between_casts(file: Path, session: ort.InferenceSession) -> str:
+    """What the nodes compute in that ONNX Runtime makes of a file; "" of one too large to be written once more."""
+    if file.stat().st_size > MOST_BYTES:
+        return ""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = session.get_session_options().graph_optimization_level
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "optimised.onnx"
+        options.optimized_model_filepath = str(made)
+        ort.InferenceSession(file, options, providers=session.get_providers())
+        arithmetic, others = counts_of_file(made)
+    return least_exact(arithmetic) or least_exact(others)
+
+
+def _placed(session: ort.InferenceSession) -> dict[str, set[str]]:
+    """Types of the nodes that each execution provider got; empty where ONNX Runtime does not tell."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return {}
+    found: dict[str, set[str]] = {}
+    for part in session.get_provider_graph_assignment_info():
+        found.setdefault(part.ep_name, set()).update(node.op_type for node in part.get_nodes())
+    return found

@@ -1,0 +1,102 @@
+"""What PyTorch computes in and where: every operator of one call, as its dispatcher hands them on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from assay.infer.observing.observed import Observed, observed_of
+from assay.numerics.precisions import is_floating, least_exact, precision_named
+
+PRODUCTS = (
+    "mm", "addmm", "bmm", "baddbmm", "mv", "dot", "matmul", "linear", "einsum", "lstm", "gru", "rnn_tanh", "rnn_relu",
+    "scaled_dot_product_attention", "_scaled_dot_product", "_int_mm", "_scaled_mm", "_weight_int",
+    "_native_multi_head_attention", "embedding_bag",
+)  # fmt: skip
+CONVOLUTIONS = ("convolution", "_convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "mkldnn_convolution")
+INTEGER = ("quantized", "onednn", "torchao")
+"""Namespaces of operators whose weights are packed integers, which no argument shows."""
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[misc]
+    """Counts operators by what they compute in, and remembers where their results lie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.products: Counter[str] = Counter()
+        self.convolutions: Counter[str] = Counter()
+        self.others: Counter[str] = Counter()
+        self.devices: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        result = func(*args, **(kwargs or {}))
+        taken, given = _tensors((args, kwargs)), _tensors(result)
+        self.devices |= {str(one.device) for one in given}
+        namespace, _, rest = str(func).partition(".")
+        name = rest.partition(".")[0]
+        if namespace in INTEGER and ("linear" in name or "conv" in name):
+            self.products["int8"] += 1
+            return result
+        counter = self._counter(name)
+        precisions = [precision_named(str(one.dtype)) for one in taken]
+        if precision := least_exact(filter(is_floating, precisions) if counter is self.others else precisions):
+            counter[precision] += 1
+        return result
+
+    def _counter(self, name: str) -> Counter[str]:
+        if name.startswith(CONVOLUTIONS):
+            return self.convolutions
+        return self.products if name.startswith(PRODUCTS) else self.others
+
+
+def _tensors(tree: object) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def observe(call: Callable[[], object]) -> Observed:
+    """One call, watched. It is not to be compiled: what a compiler makes of the operators is not seen."""
+    with torch.inference_mode(), _Watch() as seen:
+        call()
+    on_gpu = any(device.startswith("cuda") for device in seen.devices)
+    products = _as_allowed(seen.products, _matrices_in(on_gpu=on_gpu))
+    convolutions = _as_allowed(seen.convolutions, "tf32" if on_gpu and torch.backends.cudnn.allow_tf32 else "fp32")
+    return observed_of(products + convolutions, seen.others, seen.devices, settings())
+
+
+def settings() -> dict[str, str]:
+    """What PyTorch is allowed to round fp32 to."""
+    return {
+        "float32 matmul precision": torch.get_float32_matmul_precision(),
+        "TF32 of products of matrices on CUDA": _state(allowed=torch.backends.cuda.matmul.allow_tf32),
+        "TF32 of convolutions on CUDA": _state(allowed=torch.backends.cudnn.allow_tf32),
+        "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "not set"),
+    }
+
+
+def _state(*, allowed: bool) -> str:
+    return "on" if allowed else "off"
+
+
+def _matrices_in(*, on_gpu: bool) -> str:
+    """What fp32 matrices are multiplied in: "medium" makes oneDNN on the CPU round them to bf16."""
+    if on_gpu:
+        return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "fp32"
+    asked = str(torch.backends.mkldnn.matmul.fp32_precision)
+    return "bf16" if asked == "bf16" or torch.get_float32_matmul_precision() == "medium" else "fp32"
+
+
+def _as_allowed(counts: Counter[str], precision: str) -> Counter[str]:
+    """What is fp32 by its type, by what it is computed in."""
+    return Counter({precision if name == "fp32" else name: count for name, count in counts.items()})

@@ -1,0 +1,1 @@
+"""Single operators of a runtime, to see what they do with NaN."""

@@ -1,0 +1,83 @@
+"""Which operators of a runtime lose a NaN, in a process of their own: `python -P -m assay.infer.operators.special_job`.
+
+IEEE 754-2019 has two maxima: `maximum` gives NaN where an operand is NaN, `maximumNumber` gives the other one. ONNX,
+XLA and the frameworks do not say which of them ReLU and max-pooling are, and compilers choose by what is fused with
+them. So each runtime is asked, operator by operator and in the combinations that are fused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.entries import load_target
+from assay.errors import InputError
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.registry import RUNTIMES
+
+Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+SHAPE = (1, 28, 28, 32)
+"""Large enough that compilers take the code they take for a model."""
+KERNEL_SHAPE = (3, 3, 32, 32)
+RELU, POOL, FUSED, MEAN = "ReLU", "max-pooling", "convolution, bias and ReLU", "convolution, ReLU and mean"
+
+
+def kernel() -> NDArray[np.float32]:
+    """Weights of the convolutions, height by width by channels in by channels out."""
+    return np.random.default_rng(0).normal(0, 0.1, KERNEL_SHAPE).astype(np.float32)
+
+
+def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
+    """By operator that loses a NaN, which: "a single NaN", or "NaN everywhere" where even nothing else is left.
+
+    Args:
+        operators: from images of `SHAPE` to anything in which a NaN of the input has to be.
+    """
+    random = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    single = random.copy()
+    single[0, SHAPE[1] // 2, SHAPE[2] // 2, 0] = np.nan
+    everywhere = np.full(SHAPE, np.nan, np.float32)
+    found = {}
+    for name, operator in operators.items():
+        if not np.isnan(operator(everywhere)).all():
+            found[name] = "NaN everywhere"
+        elif not np.isnan(operator(single)).any():
+            found[name] = "a single NaN"
+    return found
+
+
+class SpecialRequest(Record):
+    """The runtime to ask."""
+
+    runtime: str
+
+
+class LostNan(Record):
+    """By operator that loses a NaN, which, see `lost_by`."""
+
+    lost: dict[str, str]
+
+
+SPECIAL = Job("assay.infer.operators.special_job", "special", SpecialRequest, LostNan)
+
+
+def work(request: SpecialRequest) -> LostNan:
+    """Ask a runtime, operator by operator."""
+    runtime = request.runtime
+    entry = RUNTIMES[runtime]
+    if not entry.operators:
+        raise InputError(f"The operators of {runtime} cannot be looked at one by one")
+    operators = cast("Callable[[str], Mapping[str, Operator]]", load_target(runtime, entry.operators))(runtime)
+    return LostNan(lost=lost_by(operators))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(SPECIAL.done_by(work))

@@ -1,0 +1,158 @@
+"""One runtime profiled on several models: `python -P -m assay.infer.profile.attribute_job`, started by `bench.attribute`.
+
+Every model and batch size is answered when it is finished, so that what comes after it and fails costs itself only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from pydantic import Field
+
+from assay.entries import load_target
+from assay.errors import AssayError
+from assay.files.arrays import map_array
+from assay.files.disk import disk_error_in
+from assay.foreign import said_by
+from assay.infer.profile.calls import StartRecorder
+from assay.infer.profile.timing import RecordedOperator, Round, profile_in_turns, time_plainly
+from assay.infer.runtime import Images, Load, ModelFiles, Session
+from assay.jobs.job import Nothing, TellingJob
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.registry import RUNTIMES
+from assay.spec import Settings
+
+INPUTS = 2
+
+
+class Subject(Record):
+    """One model to attribute the time of.
+
+    Attributes:
+        name: what its answers are called.
+        batches: batch sizes to profile.
+        skeleton: time it without a profiler only.
+        images: .npy file of float32 (count, H, W, C) images; None for zeros, which do for a skeleton.
+    """
+
+    name: str
+    model: ModelFiles
+    batches: tuple[int, ...]
+    skeleton: bool = False
+    images: Path | None = None
+
+
+class AttributionRequest(Record):
+    """Everything one runtime has to do; `seconds` are for one model at one batch size, loading left out."""
+
+    runtime: str
+    settings: Settings
+    subjects: tuple[Subject, ...]
+    seconds: float
+
+
+class Figures(Record):
+    """What was measured of one model at one batch size, or why nothing was.
+
+    Attributes:
+        plain_ns: of a model that was timed without a profiler, the median of each burst.
+        rounds, operators: see `assay.infer.profile.timing.Profiled`; empty where nothing was profiled.
+    """
+
+    subject: str
+    batch: int
+    reason: str = ""
+    plain_ns: list[float] = Field(default_factory=list)
+    rounds: list[Round] = Field(default_factory=list)
+    operators: list[RecordedOperator] = Field(default_factory=list)
+
+
+ATTRIBUTE = TellingJob("assay.infer.profile.attribute_job", "attribute", AttributionRequest, Nothing, Figures)
+Tell = Callable[[Figures], None]
+
+
+def work(request: AttributionRequest, tell: Tell) -> Nothing:
+    """Pin, import, and do one model after the other; each answer is an event."""
+    if request.settings.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, request.settings.cores)
+    load = cast("Load", RUNTIMES[request.runtime].load())
+    for subject in request.subjects:
+        _do(subject, request, load, tell)
+    return Nothing()
+
+
+def _do(subject: Subject, request: AttributionRequest, load: Load, tell: Tell) -> None:
+    """Answer every batch of a model, with figures or with the reason why there are none."""
+    try:
+        session = load(subject.model, request.settings)
+    except AssayError as error:
+        reason = _reason(error)
+        for batch in subject.batches:
+            tell(Figures(subject=subject.name, batch=batch, reason=reason))
+        return
+    for batch in subject.batches:
+        blank = Figures(subject=subject.name, batch=batch)
+        try:
+            natives = [session.prepare(images) for images in _inputs(subject, batch)]
+            found = blank.model_copy(update=_figures(subject, request, session, natives))
+        except Exception as error:  # noqa: BLE001  any exception of a framework's profiler costs its own cell
+            found = blank.model_copy(update={"reason": _reason(error)})
+        tell(found)
+    session.close()
+
+
+def _reason(error: Exception) -> str:
+    """Why there are no figures.
+
+    Raises:
+        DiskError: the disk's failure is not the runtime's.
+    """
+    if trouble := disk_error_in(error):
+        raise trouble from error
+    if isinstance(error, AssayError):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {said_by(error)}"
+
+
+def _figures(
+    subject: Subject, request: AttributionRequest, session: Session[object], natives: list[object]
+) -> dict[str, object]:
+    """By the field of `Figures`, what was measured."""
+    if subject.skeleton:
+        return {"plain_ns": time_plainly(session, natives, request.seconds)}
+    entry = RUNTIMES[request.runtime]
+    if not entry.family.profiler:
+        return {
+            "plain_ns": time_plainly(session, natives, request.seconds),
+            "reason": f"there is no reader for a profile of {request.runtime}",
+        }
+    start = cast("StartRecorder", load_target(entry.name, entry.family.profiler, entry.family.extra))
+    folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
+    try:
+        recorder = start(subject.model, request.settings, session, folder)
+        return dict(profile_in_turns(session, natives, recorder, request.seconds))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _inputs(subject: Subject, batch: int) -> list[Images]:
+    """Batches to take turns with; images repeat when there are too few."""
+    if subject.images is None:
+        return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]
+    images = map_array(subject.images)
+    places = np.arange(INPUTS * batch).reshape(INPUTS, batch) % len(images)
+    return [np.ascontiguousarray(images[place]) for place in places]
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(ATTRIBUTE.told_by(work))

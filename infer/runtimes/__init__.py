@@ -1,0 +1,1 @@
+"""The runtimes, one file a framework, behind the protocol of `infer.runtime`."""

@@ -1,0 +1,181 @@
+"""ONNX Runtime, on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnxruntime as ort
+
+from assay.errors import ArtifactError, InputError
+from assay.infer.observing.observed import Observed
+from assay.infer.observing.on_ort import RECORD_PLACES, observe
+from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
+from assay.infer.runtimes.same_for_all import TF32_OFF, onnxruntime_on_cuda, onnxruntime_options
+from assay.spec import Settings
+from assay.train.brought.arrays import Array
+
+Feeds = Mapping[str, Array]
+Values = Sequence[ort.OrtValue]
+
+LEVELS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
+
+class CpuSession:
+    """`InferenceSession.run` on numpy arrays by name."""
+
+    def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
+        self.precision = model.precision
+        self.signature = signature_of(model, model.onnx_layout)
+        self.facts = _facts(session, settings)
+        self._session, self._file = session, model.onnx
+        self._ends = ends_of(model, model.onnx_layout)
+        self._inputs, self._outputs = names_of(model, session, self._ends)
+
+    def prepare(self, records: Records) -> Feeds:
+        return dict(zip(self._inputs, self._ends.arrays(records), strict=True))
+
+    def run(self, native: Feeds) -> Sequence[Array]:
+        return self._session.run(self._outputs, native)
+
+    def fetch(self, native: Sequence[Array]) -> Array:
+        return self._ends.rows(native)
+
+    def observe(self, native: Feeds) -> Observed:
+        return observe(self._file, self._session, TF32_OFF)
+
+    def close(self) -> None:
+        del self._session
+
+
+class CudaSession:
+    """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
+
+    def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
+        self.precision = model.precision
+        self.signature = signature_of(model, model.onnx_layout)
+        self.facts = _facts(session, settings)
+        self._session, self._file = session, model.onnx
+        self._ends = ends_of(model, model.onnx_layout)
+        self._inputs, self._outputs = names_of(model, session, self._ends)
+
+    def prepare(self, records: Records) -> Values:
+        return [ort.OrtValue.ortvalue_from_numpy(one, "cuda", 0) for one in self._ends.arrays(records)]
+
+    def run(self, native: Values) -> Values:
+        binding = self._session.io_binding()
+        for name, value in zip(self._inputs, native, strict=True):
+            binding.bind_ortvalue_input(name, value)
+        for name in self._outputs:
+            binding.bind_output(name, "cuda", 0)
+        self._session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return binding.get_outputs()
+
+    def fetch(self, native: Values) -> Array:
+        return self._ends.rows([one.numpy() for one in native])
+
+    def observe(self, native: Values) -> Observed:
+        return observe(self._file, self._session, TF32_OFF)
+
+    def close(self) -> None:
+        del self._session
+
+
+def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
+    """Names of the inputs, in the order of the model's, and of the outputs; our own models have one of each.
+
+    Raises:
+        ArtifactError: a user's file has other inputs than its model.
+    """
+    inputs = [one.name for one in session.get_inputs()]
+    outputs = [one.name for one in session.get_outputs()]
+    if model.user is None:
+        return inputs[:1], outputs[:1]
+    if set(inputs) != set(ends.names):
+        expected, found = ", ".join(ends.names), ", ".join(inputs)
+        raise ArtifactError(f"{model.onnx} has other inputs than its model", expected=expected, found=found)
+    return list(ends.names), outputs
+
+
+def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession:
+    return _load_at("all", model, settings)
+
+
+def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession:
+    """The graph as it was exported, operator by operator."""
+    return _load_at("none", model, settings)
+
+
+def load_basic(model: ModelFiles, settings: Settings) -> CpuSession:
+    """What is known without the processor: constants folded, what is redundant left out."""
+    return _load_at("basic", model, settings)
+
+
+def load_extended(model: ModelFiles, settings: Settings) -> CpuSession:
+    """Operators fused too, but no change of the memory layout."""
+    return _load_at("extended", model, settings)
+
+
+def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
+    session = CpuSession(model, session_of(model, settings, level=level), settings)
+    session.facts["graph optimisation"] = level
+    return session
+
+
+def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
+    """TF32 is turned off, so that fp32 means fp32.
+
+    Raises:
+        InputError: this onnxruntime has no CUDA provider, or it did not start.
+    """
+    session = session_of(model, settings, onnxruntime_on_cuda())
+    if "CUDAExecutionProvider" not in session.get_providers():
+        raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
+    return CudaSession(model, session, settings)
+
+
+def session_of(
+    model: ModelFiles,
+    settings: Settings,
+    providers: Sequence[str | tuple[str, dict[str, str]]] = ("CPUExecutionProvider",),
+    *,
+    profile: Path | None = None,
+    level: str = "all",
+) -> ort.InferenceSession:
+    """A session, with all graph optimisations unless told otherwise.
+
+    Args:
+        level: how far the graph is optimised, a key of `LEVELS`.
+        profile: where given, every call is profiled from the start, into a file whose name begins with this.
+
+    Raises:
+        InputError: there is no ONNX file.
+        ArtifactError: onnxruntime refuses it.
+    """
+    if model.onnx is None:
+        raise InputError("ONNX Runtime needs an ONNX file", found="neutral weights alone")
+    options = onnxruntime_options(settings)
+    options.graph_optimization_level = LEVELS[level]
+    options.add_session_config_entry(RECORD_PLACES, "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    try:
+        return ort.InferenceSession(model.onnx, options, providers=list(providers))
+    except Exception as error:  # onnxruntime's exceptions share no base but this
+        raise ArtifactError(f"onnxruntime cannot load {model.onnx}", found=str(error)) from error
+
+
+def _facts(session: ort.InferenceSession, settings: Settings) -> dict[str, str]:
+    return {
+        "providers": ", ".join(session.get_providers()),
+        "graph optimisation": "all",
+        "intra-op threads": str(settings.threads),
+        "intra-op spinning": "default (on)" if settings.threads > 1 else "none (one thread)",
+    }

@@ -1,0 +1,309 @@
+"""The Triton server on this machine: where it runs, how it is started, and that it is gone afterwards.
+
+It is the server program inside the nvidia-pytriton package, in a tool environment of its own
+(infer/server/envs/triton.txt), with `infer/server/on_ort_in_triton.py` as its backend "onnxruntime". It listens on unix
+sockets in a folder of its own; the ports are those of a filter in front of it (`infer/front`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+from assay import toolenv
+from assay.errors import FailedError, NotInstalledError
+from assay.infer.server.front.contract import Contract
+from assay.infer.server.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
+from assay.infer.server.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Ports, address_of, is_loopback
+from assay.jobs.logs import log_tail
+from assay.jobs.process import NO_TELEMETRY
+from assay.records.deployment import Deployment
+from assay.store import reporting_disk_errors
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "envs" / "triton.txt"
+BACKEND = HERE / "on_ort_in_triton.py"
+GUARD = HERE / "triton_guard.py"
+
+READY_SECONDS, STOP_SECONDS = 60.0, 10.0
+OLDEST_GLIBC = (2, 35)
+PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
+HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
+
+FRONT_PACKAGES = ("hpack", "httptools", "tritonclient", "uvloop")
+NEVER = "assay-never=sent"
+"""What a request would have to carry for the kinds that are closed: a header that the filter never writes."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def why_not_here() -> str:
+    """Why the server cannot run on this platform; empty where it can."""
+    system = f"{platform.system()} {platform.machine()}"
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        return f"its program is for Linux x86_64, and this is {system}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if python not in PYTHONS or sys.implementation.name != "cpython":
+        return f"it has no Python backend for {sys.implementation.name} {python}, only for CPython {', '.join(PYTHONS)}"
+    name, version = platform.libc_ver()
+    if name != "glibc" or tuple(map(int, version.split("."))) < OLDEST_GLIBC:
+        return f"it needs glibc {'.'.join(map(str, OLDEST_GLIBC))} or newer, and this is {name or 'another'} {version}"
+    return ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server runs.
+
+    Attributes:
+        host, ports: where the filter in front of it listens.
+        cores: numbers of the processor cores that it runs on.
+        log: file for everything it says.
+    """
+
+    host: str
+    ports: Ports
+    cores: Sequence[int]
+    log: Path
+
+
+class TritonServer:
+    """A running server; leaving the block stops it.
+
+    Args:
+        work: folder of this server's own, which is removed when the server has ended, however it ends.
+        repository: the model repository, which may be in there. The server may be told to load from it again, so
+            nobody else should write it.
+        contract: of the one model to load at the start, which is all that is answered about.
+        place: where to run.
+        progress: told when the environment has to be made first.
+
+    Raises:
+        NotInstalledError: the server cannot run here, its environment cannot be made, or the filter lacks a package.
+        InputError: the log cannot be written.
+        FailedError: the server ended before it was ready, or was not ready in time.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        repository: Path,
+        contract: Contract,
+        place: Place,
+        *,
+        progress: Progress,
+    ) -> None:
+        problem = why_not_here()
+        if problem:
+            raise NotInstalledError(
+                f"The Triton server cannot run here: {problem}",
+                remedy="Docker can, in the deployment's folder: docker compose -f docker/compose.yaml up --build",
+            )
+        missing = [name for name in FRONT_PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise NotInstalledError(
+                f"The filter in front of the server needs {', '.join(missing)}",
+                remedy="pip install 'onnx-assay[serve]'",
+            )
+        self.log = place.log
+        self.addresses = Addresses(*(address_of(place.host, port) for port in place.ports))
+        python = toolenv.ensure("triton", REQUIREMENTS, progress)
+        began = time.monotonic()
+        with reporting_disk_errors(self.log):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            stream = self.log.open("wb")
+        (work / CONTRACT_FILE).write_text(contract.model_dump_json(), encoding="utf-8")
+        with stream:
+            self._guard = _start(python, work, place, _arguments(work, repository, contract.model), stream)
+        try:
+            self._wait_until_ready(READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self.seconds_to_ready = time.monotonic() - began
+
+    @property
+    def guard_pid(self) -> int:
+        return self._guard.pid
+
+    def running(self) -> bool:
+        """Whether the server's process is there; `is_ready` says whether it answers."""
+        return self._guard.poll() is None
+
+    def workers(self) -> int:
+        """How many processes that run a model are alive. One that was killed is not started again by the server,
+        which refuses its requests from then on and still calls itself ready."""
+        return sum(_is_worker(pid) for pid in _descendants(self._guard.pid))
+
+    def is_ready(self) -> bool:
+        """Whether the server says that it and its models are ready."""
+        try:
+            with urllib.request.urlopen(f"http://{self.addresses.http}/v2/health/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """End the server and its workers: requests that it has are answered first, within the limit."""
+        with contextlib.suppress(OSError):
+            cast("IO[bytes]", self._guard.stdin).close()
+        try:
+            self._guard.wait(2 * STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+
+    def ended(self) -> FailedError:
+        """The error that the server has ended by itself."""
+        status = self._guard.wait()
+        return FailedError(
+            f"The Triton server ended with status {status}", found=errors_in(self.log) or log_tail(self.log) or None
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self, limit_seconds: float) -> None:
+        deadline = time.monotonic() + limit_seconds
+        while not self.is_ready():
+            if not self.running():
+                raise self.ended()
+            if time.monotonic() > deadline:
+                raise FailedError(
+                    f"The Triton server was not ready within {limit_seconds:.0f} s", found=log_tail(self.log) or None
+                )
+            time.sleep(0.05)
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for word in _read(children).split():
+            found += [int(word), *_descendants(int(word))]
+    return found
+
+
+def _is_worker(pid: int) -> bool:
+    """Whether this is a living worker of the server; one that has ended has no command line any more."""
+    return WORKER in _read(Path(f"/proc/{pid}/cmdline")).partition("\0")[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the process has ended meanwhile
+        return ""
+
+
+def errors_in(log: Path) -> str:
+    """What a server's log has as errors, on one line."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    texts = [line.partition("] ")[2].strip(' "') for line in lines if line.startswith("E")]
+    return " | ".join(text for text in dict.fromkeys(texts) if HARMLESS not in text)[-1500:]
+
+
+def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory: bool) -> Contract:
+    """What may be asked of the server of a deployment that works in this folder.
+
+    Args:
+        host: where it listens. Beyond loopback it may be called by any address, by this and by the machine's name.
+    """
+    names = [*LOOPBACK_HOSTS, host.lower()] + ([] if is_loopback(host) else [socket.gethostname().lower()])
+    return Contract(
+        model=deployment.name,
+        inputs=tuple(deployment.inputs),
+        outputs=tuple(deployment.outputs),
+        most_records=deployment.most_records,
+        hosts=tuple(dict.fromkeys(names)),
+        any_address=not is_loopback(host),
+        shared_memory=shared_memory,
+        memory_prefix=WORK_PREFIX,
+    )
+
+
+def _start(python: Path, work: Path, place: Place, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
+    packages = _packages_of(python)
+    server = packages / "pytriton" / "tritonserver"
+    backends = work / "backends"
+    shutil.copytree(server / "backends" / "python", backends / "python")
+    stub = server / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
+    shutil.copy(stub / WORKER, backends / "python")
+    (backends / "onnxruntime").mkdir()
+    shutil.copy(BACKEND, backends / "onnxruntime" / "model.py")
+    libraries = [str(packages / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]
+    environment = {
+        "PATH": f"{python.parent}:/usr/bin:/bin",
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        "HOME": str(work),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        **NO_TELEMETRY,
+    }
+    plan = {
+        "folder": str(work),
+        "shared_memory": f"{work.name}-",
+        "stop_seconds": STOP_SECONDS,
+        "cores": list(place.cores),
+        "host": place.host,
+        "port": place.ports.http,
+        "server": [str(server / "bin" / PROGRAM), *arguments],
+        "front": [sys.executable, "-I", "-m", "assay.infer.server.front", "."],
+        "front_environment": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+    }
+    return subprocess.Popen(
+        [sys.executable, "-I", str(GUARD), json.dumps(plan)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=environment,
+    )
+
+
+def _packages_of(python: Path) -> Path:
+    return python.parents[1] / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def _arguments(work: Path, repository: Path, model: str) -> list[str]:
+    """Only what is asked for is loaded, nothing is guessed, and nothing listens on the network. The sockets are in the
+    folder that the server runs in."""
+    return [
+        f"--model-repository={repository}",
+        "--model-control-mode=explicit",
+        f"--load-model={model}",
+        "--disable-auto-complete-config",
+        f"--backend-directory={work / 'backends'}",
+        f"--backend-config=python,shm-region-prefix-name={work.name}-",
+        f"--http-address=unix:{HTTP}",
+        f"--grpc-address=unix:{GRPC}",
+        f"--grpc-port={GRPC_PORT}",
+        f"--metrics-address=unix:{METRICS}",
+        f"--http-restricted-api=logging,trace:{NEVER}",
+        f"--grpc-restricted-protocol=model-repository,shared-memory,logging,trace:{NEVER}",
+        "--allow-gpu-metrics=false",
+        "--pinned-memory-pool-byte-size=0",  # which is for copies to a GPU
+        f"--exit-timeout-secs={int(STOP_SECONDS / 2)}",
+    ]

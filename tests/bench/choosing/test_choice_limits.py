@@ -1,0 +1,136 @@
+"""Each limit of a choice is met by exactly itself, and by how much it is missed is told in shares of it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from assay.bench.choosing.choose import choose
+from assay.bench.choosing.pareto import cost_of
+from assay.errors import InputError
+from assay.records.choice import Choice, Constraints
+from assay.train.metrics import share
+from tests.bench.choosing.test_choose import asked, audit, cell, compared, results
+
+EAGER = "torch.eager"
+
+
+def host_of(upper_ms: float) -> dict[str, object]:
+    """A cell of 1 ms whose 99th percentile is at most so much."""
+    made = cell(EAGER, 1).host
+    assert made is not None
+    return {"host": made.model_copy(update={"p99_ms": made.p99_ms.model_copy(update={"value": 1, "high": upper_ms})})}
+
+
+@pytest.mark.parametrize(("limit", "met"), [(2.0, True), (1.999, False), (1.9, False), (2.2, True)])
+def test_p99_meets_a_limit_that_is_its_upper_bound(limit: float, met: bool) -> None:
+    found = asked([cell(EAGER, 1, **host_of(2.0))], most_p99_ms=limit)
+    assert bool(found.answer) == met
+    if not met:
+        assert found.nearest is not None
+        assert (found.nearest.constraint, found.nearest.found, found.nearest.limit) == ("p99", 2.0, limit)
+        assert found.nearest.by == pytest.approx(2 / limit - 1)
+
+
+@pytest.mark.parametrize(("limit", "met"), [(100, True), (99.9, False), (110, True), (91, False)])
+def test_memory_meets_a_limit_that_is_its_peak(limit: float, met: bool) -> None:
+    found = asked([cell(EAGER, 1)], most_memory_mib=limit)
+    assert bool(found.answer) == met
+    assert met or (found.nearest is not None and found.nearest.by == pytest.approx(100 / limit - 1))
+
+
+def test_memory_that_nobody_knows_meets_no_limit() -> None:
+    unknown = cell(EAGER, 1, peak_memory_mib=None)
+    assert asked([unknown]).answer
+    found = asked([unknown], most_memory_mib=1e9)
+    assert found.answer == ""
+    assert found.nearest is not None
+    assert (found.nearest.constraint, found.nearest.by, found.nearest.limit) == ("memory", 1, 1e9)
+
+
+def test_accuracy_meets_a_limit_that_is_its_lower_bound() -> None:
+    low = share(1960, 2000).low
+    assert asked([cell(EAGER, 1)], least_accuracy=low).answer
+    found = asked([cell(EAGER, 1)], least_accuracy=low * 1.001)
+    assert found.answer == ""
+    assert found.nearest is not None
+    assert found.nearest.by == pytest.approx(0.001 / 1.001)
+    assert (found.nearest.found, found.nearest.limit, found.nearest.images) == (low, low * 1.001, 2000)
+
+
+@pytest.mark.parametrize(("calls", "bounded"), [(298, False), (299, True)])
+def test_299_calls_bound_a_p99(calls: int, bounded: bool) -> None:
+    host = cell(EAGER, 1).host
+    assert host is not None
+    few = cell(EAGER, 1, host=host.model_copy(update={"samples": calls}))
+    found = asked([few], most_p99_ms=50)
+    assert bool(found.answer) == bounded
+    if not bounded:
+        assert found.nearest is not None
+        assert (found.nearest.constraint, found.nearest.by) == ("p99 unknown", 1.0)
+        much = asked([few], most_p99_ms=0.3).nearest
+        assert much is not None
+        assert much.by == pytest.approx(host.p99_ms.value / 0.3 - 1)
+
+
+def test_of_several_limits_the_one_that_is_missed_most_is_named_of_the_cell_that_misses_least() -> None:
+    near, far = cell(EAGER, 1, **host_of(2.0)), cell("jax.jit", 1, **host_of(3.0))
+    found = asked([far, near], most_p99_ms=1.0, most_memory_mib=50)
+    assert found.nearest is not None
+    assert (found.nearest.cell, found.nearest.constraint, found.nearest.by) == (near.name, "p99", 1.0)
+    assert "p99" in found.losers[near.name]
+    assert "memory" in found.losers[near.name]
+
+
+def priced(price: float | None, *cells: object) -> Choice:
+    made = list(cells) or [cell(EAGER, 1), cell(EAGER, 4, batch=32)]
+    record = audit([compared(EAGER, 1960)])
+    return choose(results(made), record, Constraints(), "cost", price, one_process=True)  # type: ignore[arg-type]
+
+
+def test_a_million_images_cost_the_hours_that_they_take() -> None:
+    """1,000 images a second take 1,000 s, at 0.36 an hour; bounds of the rate change places."""
+    (found,) = priced(0.36, cell(EAGER, 1, width=0.1)).candidates
+    assert found.value.value == pytest.approx(0.1)
+    assert (found.value.low, found.value.high) == pytest.approx((0.1 / 1.1, 0.1 / 0.9))
+
+
+@pytest.mark.parametrize("price", [None, 0.0, -1.0])
+def test_nothing_costs_without_a_price(price: float | None) -> None:
+    with pytest.raises(InputError, match="price of the machine"):
+        priced(price)
+
+
+def test_less_is_better_of_time_and_money_and_more_of_throughput() -> None:
+    assert [cost_of(2.0, "latency"), cost_of(2.0, "cost"), cost_of(2.0, "throughput")] == [2.0, 2.0, -2.0]
+
+
+def test_how_far_behind_the_answer_may_be_is_told_where_it_is_known() -> None:
+    alone = asked([cell(EAGER, 1)])
+    assert alone.behind_at_most == 0
+    assert not alone.paired
+    two = asked([cell(EAGER, 1), cell("jax.jit", 2)])
+    assert two.behind_at_most == 0
+    close = asked([cell(EAGER, 1, width=0.05), cell("jax.jit", 1, width=0.05)]).behind_at_most
+    assert close is not None
+    assert math.isfinite(close)
+    assert 0.02 < close < 0.2
+    assert asked([cell(EAGER, 1, invalid=["drift"])]).behind_at_most is None
+
+
+def test_licences_of_all_that_a_runtime_brings_have_to_be_allowed() -> None:
+    assert asked([cell(EAGER, 1)], licences=["BSD-3-Clause"]).answer
+    assert asked([cell(EAGER, 1)], licences=["MIT", "BSD-3-Clause"]).answer
+    refused = asked([cell(EAGER, 1)], licences=["MIT"])
+    assert "licence BSD-3-Clause is not among" in refused.losers["bloodnet/28/b1/t1/torch.eager"]
+
+
+def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_asked() -> None:
+    made, record = results([cell(EAGER, 1)]), audit([compared(EAGER, 1960)])
+    users = made.model_copy(update={"data": made.data.model_copy(update={"classes": []})})
+    found = choose(users, record, Constraints())
+    assert found.answer == made.cells[0].name
+    assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)
+    with pytest.raises(InputError, match="which answers of a user's model are right"):
+        choose(users, record, Constraints(least_accuracy=0.0))

@@ -1,0 +1,67 @@
+"""Every command that times waits for its turn, whatever folder it works in, and says for whom on standard error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.alone import timing_alone
+from tests.serving_folder import images, write_folder
+
+ROOT = Path(__file__).parents[3]
+ASSAY = Path(sys.executable).with_name("assay")
+NOBODY = "http://127.0.0.1:9"
+NET = "docs/examples/torch_mlp.py:build"
+COMMANDS = {
+    "selfcheck": ["selfcheck", "--minutes", "0.1"],
+    "run": ["run", "studies/quick.toml"],
+    "bench": ["bench", "studies/quick.toml"],
+    "attribute": ["attribute", "studies/quick.toml"],
+    "compare-model": ["compare-model", NET, "--shape", "features=batch,256"],
+    "compare": ["compare", "studies/quick.toml", "--env", sys.prefix, "--env", sys.prefix],
+}
+
+
+@pytest.fixture(autouse=True)
+def a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is known by its arguments, which other tests may have changed."""
+    monkeypatch.setattr(sys, "argv", ["assay", "selfcheck"])
+
+
+def waits(command: list[str], out: Path | None = None) -> None:
+    """
+    Raises:
+        AssertionError: the command's first line is not that it waits for this process.
+    """
+    given = ["--out", str(out)] if out else []
+    with (
+        timing_alone(pytest.fail),
+        subprocess.Popen([ASSAY, *command, *given], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr
+        try:
+            said = process.stderr.readline()
+            assert said.startswith(f"assay: waiting for process {os.getpid()}, `assay selfcheck`"), said
+        finally:
+            process.kill()
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "selfcheck"]
+
+
+@pytest.mark.parametrize("name", ["selfcheck", *SLOW])
+def test_a_command_that_times_waits_for_the_one_before(name: str, tmp_path: Path) -> None:
+    waits(COMMANDS[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["verify-server", pytest.param("load", marks=pytest.mark.slow)])
+def test_what_asks_a_server_waits_too(name: str, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "deployment")
+    np.save(tmp_path / "images.npy", images())
+    given = ["--deployment", str(folder), "--images", str(tmp_path / "images.npy")]
+    waits([name, NOBODY, *given], tmp_path / "out" if name == "load" else None)

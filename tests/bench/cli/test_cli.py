@@ -1,0 +1,181 @@
+"""The command line: exit codes, one message for every mistake, nothing heavy loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay import __version__
+from assay.alone import FOLDER_VARIABLE
+from assay.bench.machine.machine import usable_cores
+from tests.bench.report.sample_results import sample_results
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+ASSAY = Path(sys.executable).with_name("assay")
+COMMANDS = (
+    "",
+    "run",
+    "train",
+    "export",
+    "bench",
+    "attribute",
+    "report",
+    "doctor",
+    "selfcheck",
+    "audit",
+    "compare",
+    "choose",
+    "deploy",
+    "compare-model",
+    "serve",
+    "verify-server",
+    "load",
+    "data",
+    "data build",
+    "data show",
+)
+
+
+def assay(*arguments: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    environment[FOLDER_VARIABLE] = os.environ[FOLDER_VARIABLE]
+    environment |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", **variables}
+    return subprocess.run(
+        [str(ASSAY), *arguments], capture_output=True, text=True, check=False, cwd=folder, env=environment
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_the_golden_one(command: str) -> None:
+    """After a change on purpose: UPDATE_GOLDEN=1 make test."""
+    done = assay(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    golden = GOLDEN / f"help-{command.replace(' ', '-') or 'assay'}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(done.stdout)
+    assert done.stdout == golden.read_text()
+
+
+def test_the_version_is_told_without_a_command() -> None:
+    done = assay("--version")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, __version__, "")
+
+
+def test_help_imports_no_framework_and_nothing_heavy() -> None:
+    heavy = {"torch", "jax", "tensorflow", "onnx", "numpy", "polars", "altair"}
+    code = f"import sys, assay.bench.cli.main; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("assay: ")
+    for part in parts:
+        assert part in message
+
+
+def study(folder: Path, text: str = "") -> str:
+    path = folder / "study.toml"
+    head = 'name = "tiny"\n[[models]]\narchitecture = "bloodnet"\nsizes = [28]\nepochs = [1]\n'
+    path.write_text(head + text)
+    return str(path)
+
+
+def test_bad_studies_exit_with_two_and_name_the_mistake(tmp_path: Path) -> None:
+    one_line_error(assay("run", str(tmp_path / "none.toml")), 2, "none.toml", "studies/quick.toml")
+    runtimes = study(tmp_path, '[bench]\nruntimes = ["ort.cpo"]')
+    one_line_error(assay("run", runtimes), 2, "study.toml", "Did you mean 'ort.cpu'")
+
+
+def test_wrong_usage_exits_with_two(tmp_path: Path) -> None:
+    for arguments in (("rnu",), ("run",), ("run", "--no-such-option"), ("export",)):
+        done = assay(*arguments, folder=tmp_path)
+        assert done.returncode == 2
+        assert "Usage" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_more_threads_than_cores_are_refused(tmp_path: Path) -> None:
+    wanted = study(tmp_path, f"[bench]\nthreads = [{len(usable_cores()) + 1}]")
+    one_line_error(assay("run", wanted, "--out", str(tmp_path)), 2, "bench.threads", f"at most {len(usable_cores())}")
+
+
+def test_named_data_that_is_not_there_never_falls_back(tmp_path: Path) -> None:
+    wanted = study(tmp_path, '[data]\nname = "pbc"')
+    one_line_error(assay("train", wanted, "--out", str(tmp_path)), 2, "No PBC images", "ASSAY_PBC")
+    one_line_error(assay("train", wanted, "--data-root", "/no/such/place", "--out", str(tmp_path)), 2, "/no/such/place")
+
+
+def test_an_output_folder_in_the_way_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    wanted = study(tmp_path, '[data]\nname = "synthetic"\nlimit = 128')
+    one_line_error(assay("train", wanted, "--out", str(tmp_path / "file")), 2, "Cannot write", "--out")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_reports_of_results_that_cannot_be_read(tmp_path: Path) -> None:
+    one_line_error(assay("report", str(tmp_path)), 2, "results.json")
+    (tmp_path / "results.json").write_text('{"schema_version": 99}')
+    one_line_error(assay("report", str(tmp_path)), 2, "unknown version", "found 99")
+    (tmp_path / "results.json").write_text("{")
+    one_line_error(assay("report", str(tmp_path)), 2, "results.json")
+
+
+def test_report_writes_and_lists_its_files(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(sample_results().model_dump_json())
+    done = assay("report", str(tmp_path), "--json")
+    assert done.returncode == 0, done.stderr
+    files = [Path(name) for name in json.loads(done.stdout)["files"]]
+    assert all(file.is_file() for file in files)
+    assert {".html", ".md", ".csv", ".parquet", ".svg", ".png"} <= {file.suffix for file in files}
+
+
+def test_an_onnx_file_that_is_none_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\x00\x01 no model")
+    one_line_error(assay("export", "--inspect", str(tmp_path / "model.onnx")), 2, "model.onnx")
+
+
+def test_a_damaged_data_file_is_named_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "bloodmnist.npz").write_bytes(b"PK broken")
+    done = assay("data", "show", "bloodmnist", "--data-root", str(tmp_path), folder=tmp_path, HOME=str(tmp_path))
+    one_line_error(done, 2, "bloodmnist.npz")
+    assert (tmp_path / "bloodmnist.npz").read_bytes() == b"PK broken"
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = assay("--debug", "run", str(tmp_path / "none.toml"))
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_data_build_writes_a_medmnist_file_that_says_what_it_is(tmp_path: Path) -> None:
+    done = assay("data", "build", "synthetic", "--size", "12", "--out", "cells.npz", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "SYNTHETIC" in done.stdout.upper()
+    with np.load(tmp_path / "cells.npz") as arrays:
+        assert arrays["train_images"].shape[1:] == (12, 12, 3)
+        assert arrays["test_labels"].shape[1:] == (1,)
+
+
+def test_doctor_lists_every_framework_and_what_is_missing(tmp_path: Path) -> None:
+    done = assay("doctor", "--json", PATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["frameworks"]) == {"torch", "tf", "jax", "onnxruntime", "openvino"}
+    assert "CPUExecutionProvider" in found["frameworks"]["onnxruntime"]["execution providers"]
+    assert found["programs"]["g++"] == {
+        "found": "",
+        "needed_for": "torch.compile on the CPU",
+        "install": "Debian and Ubuntu: apt-get install g++",
+    }

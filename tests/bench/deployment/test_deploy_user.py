@@ -1,0 +1,319 @@
+"""Deploying a user's model: served as it is with its own inputs and outputs, and refused where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from assay.bench.choosing.choose import Constraints, choose
+from assay.bench.cli.main import app
+from assay.bench.deployment.checking.verify import check_deployment
+from assay.bench.deployment.config import config_of, config_text, read_config
+from assay.bench.deployment.deploy import roll_back, subject_of, write_deployment
+from assay.bench.deployment.folder import write_checksums
+from assay.bench.deployment.of_user import audited_of, judge_outputs, served_name
+from assay.bench.deployment.render import CLIENTS, PLACES
+from assay.bench.deployment.subject import read_study
+from assay.bench.words.progress import Narrator
+from assay.errors import ArtifactError, AssayError, FailedError, InputError
+from assay.records.audit import Audit, read_audit
+from assay.records.deployment import Deployment, Tolerance, Version
+from assay.records.results import read_results
+from assay.records.served import Tensor
+from assay.store import file_sha256
+from assay.train.brought.arrays import record_type
+from tests.bench.cli.test_cli import GOLDEN
+from tests.bench.compared_model import Takes, cell_name, make_comparison, model_of
+from tests.bench.golden_deployment import golden_and_generated
+
+CELL = cell_name("rows")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_comparison(tmp_path_factory.mktemp("compared") / "model-Pair")
+
+
+@pytest.fixture(scope="module")
+def first(compared: Path) -> Path:
+    """A deployment that no test changes."""
+    write_deployment(read_study(compared), CELL, compared / "deployment", Narrator())
+    return compared / "deployment"
+
+
+@pytest.fixture
+def copied(compared: Path, tmp_path: Path) -> Path:
+    """A comparison to change."""
+    return Path(shutil.copytree(compared, tmp_path / "model-Pair"))
+
+
+def two_inputs(most_records: int) -> Deployment:
+    """The record of a model with two inputs, one of them a single number."""
+    version = Version(
+        number=1,
+        cell=CELL,
+        precision="fp32",
+        model_sha256="0" * 64,
+        weights="0" * 64,
+        accuracy=None,
+        tolerances={"scores": Tolerance(value=1e-5, derivation="")},
+        created="2026-01-01",
+    )
+    return Deployment(
+        name="pair",
+        serving=1,
+        versions=[version],
+        unit="record",
+        inputs=[
+            Tensor(name="ids", datatype="INT64", shape=[16]),
+            Tensor(name="scale", datatype="FP32", shape=[]),
+        ],
+        outputs=[Tensor(name="scores", datatype="FP64", shape=[3, 2])],
+        classes=[],
+        threads=1,
+        most_records=most_records,
+        preferred_batches=[8] if most_records else [],
+        data=read_results(GOLDEN / "results-v2.json").data,
+    )
+
+
+@pytest.mark.parametrize("most_records", [32, 0])
+def test_the_configuration_of_two_inputs_comes_back_from_its_text(most_records: int, tmp_path: Path) -> None:
+    config = config_of(two_inputs(most_records))
+    (tmp_path / "config.pbtxt").write_text(config_text(config))
+    again = read_config(tmp_path / "config.pbtxt")
+    assert again == config
+    assert again.max_batch_size == most_records
+    assert [(one.name, list(one.dims), one.HasField("reshape")) for one in again.input] == [
+        ("ids", [16], False),
+        ("scale", [1], True),
+    ]
+    assert [(one.name, list(one.dims), one.label_filename) for one in again.output] == [("scores", [3, 2], "")]
+    assert [one.batch_size for one in again.model_warmup] == ([1, 8] if most_records else [1])
+    files = {name: one.input_data_file for name, one in again.model_warmup[0].inputs.items()}
+    assert files == {"ids": "record-1.raw", "scale": "record-2.raw"}
+
+
+def test_an_output_that_nothing_judges_is_no_deployment() -> None:
+    record = two_inputs(32).model_dump()
+    record["versions"][0]["tolerances"] = {}
+    with pytest.raises(ValueError, match="no tolerance for the output scores"):
+        Deployment.model_validate(record)
+
+
+@pytest.mark.parametrize(
+    ("takes", "shapes", "most"),
+    [("rows", [[6], [6], []], 32), ("four rows", [[4, 6], [4, 6], [4]], 0), ("a call", [[4, 6], [4, 6], [4]], 0)],
+)
+def test_a_record_is_a_row_or_all_that_one_call_takes(
+    takes: Takes, shapes: list[list[int]], most: int, tmp_path: Path
+) -> None:
+    subject = subject_of(read_study(make_comparison(tmp_path / "compared", takes)), cell_name(takes))
+    assert [one.shape for one in subject.inputs] == shapes
+    assert (subject.most_records, subject.name, subject.labels) == (most, "pair", None)
+    kept = np.load(tmp_path / "compared/model/records.npy")
+    assert subject.inputs_kept is not None
+    np.testing.assert_array_equal(
+        subject.inputs_kept["left"].reshape(-1, 6),
+        kept["left"].reshape(-1, 6),
+    )
+
+
+def test_fewer_audited_rows_than_a_call_takes_fill_it_by_repeating() -> None:
+    model = model_of("four rows")
+    records = np.zeros(3, record_type(model.inputs))
+    records["times"] = [0, 1, 2]
+    audited = audited_of(model, records, np.arange(21, dtype=np.float64).reshape(3, 7))
+    np.testing.assert_array_equal(audited.records["times"], [[0, 1, 2, 0]])
+    np.testing.assert_array_equal(audited.reference["likeness"], [[0, 7, 14, 0]])
+    assert audited.reference["sum"].shape == (1, 4, 6)
+
+
+def test_a_single_number_without_a_batch_is_refused() -> None:
+    """As Triton refuses it: "scalar tensors are not supported"."""
+    model = model_of("a call")
+    left, right, times = model.inputs
+    model = model.model_copy(update={"inputs": (left, right, times.model_copy(update={"shape": ()}))})
+    records = np.zeros(1, record_type(model.inputs))
+    with pytest.raises(InputError, match="'times' is a single number in a call without a batch"):
+        audited_of(model, records, np.zeros((1, model.width)))
+
+
+def test_what_is_written_passes_every_check_and_is_the_audited_file(first: Path, compared: Path) -> None:
+    found = check_deployment(first)
+    version = found.version(1)
+    assert (found.name, found.unit, found.classes, found.most_records) == ("pair", "record", [], 32)
+    assert (version.cell, version.accuracy, found.preferred_batches) == (CELL, None, [8])
+    assert version.tolerances.keys() == {"likeness", "sum"}
+    assert all(0 < one.value < 1e-4 for one in version.tolerances.values())
+    (exported,) = compared.glob("onnx/*/model.onnx")
+    assert (first / "models/pair/1/model.onnx").read_bytes() == exported.read_bytes()
+    assert read_audit(first / "audited/1/audit.json") == read_audit(compared / "audit.json")
+    inputs, outputs = (np.load(first / f"audited/1/{name}.npy") for name in ("inputs", "outputs"))
+    np.testing.assert_array_equal(inputs, np.load(compared / "model/records.npy"))
+    np.testing.assert_allclose(outputs["sum"], (inputs["left"] + inputs["right"]) * inputs["times"][:, None])
+    for name in ("models/pair/labels.txt", "requests/image.png", "audited/1/labels.npy"):
+        assert not (first / name).exists()
+
+
+def test_the_sample_requests_hold_every_input(first: Path) -> None:
+    inputs = json.loads((first / "requests/record.json").read_text())["inputs"]
+    assert [(one["name"], one["shape"], one["datatype"]) for one in inputs] == [
+        ("left", [1, 6], "FP32"),
+        ("right", [1, 6], "FP32"),
+        ("times", [1, 1], "INT64"),
+    ]
+    audited = np.load(first / "audited/1/inputs.npy")
+    raw = b"".join(audited[name][0].tobytes() for name in ("left", "right", "times"))
+    body = (first / "requests/record.bin").read_bytes()
+    assert body.endswith(raw)
+    sizes = [one["parameters"]["binary_data_size"] for one in json.loads(body[: -len(raw)])["inputs"]]
+    assert sizes == [24, 24, 8]
+    compile((first / "requests/client.py").read_text(), "client.py", "exec")
+
+
+@pytest.mark.parametrize("name", ["README.md", "infer.sh", "config.pbtxt", CLIENTS["record"]])
+def test_the_generated_files_are_the_golden_ones(name: str, first: Path, tmp_path: Path) -> None:
+    """After a change on purpose: UPDATE_GOLDEN=1 make test. What depends on the machine is made the same first."""
+    others = {"config.pbtxt": "models/pair/config.pbtxt", CLIENTS["record"]: "requests/client.py"}
+    golden, generated = golden_and_generated(name, first, tmp_path, "deployment-of-records", PLACES | others)
+    assert generated == golden
+
+
+def test_a_graph_with_another_contract_is_found(first: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(first, tmp_path / "pair"))
+    path = folder / "models/pair/1/model.onnx"
+    model = onnx.load(path)
+    model.graph.output[1].name = model.graph.node[-1].output[0] = "total"
+    onnx.save(model, path)
+    record = json.loads((folder / "deployment.json").read_text())
+    record["versions"][0]["model_sha256"] = file_sha256(path)
+    (folder / "deployment.json").write_text(json.dumps(record))
+    write_checksums(folder)
+    with pytest.raises(FailedError, match=r"outputs are not those of the deployment: .*'sum' tensor\(float\), found"):
+        check_deployment(folder)
+
+
+def test_another_version_of_a_model_without_a_batch_and_back(tmp_path: Path) -> None:
+    study = read_study(make_comparison(tmp_path / "compared", "a call"))
+    for _ in range(2):
+        write_deployment(study, cell_name("a call"), tmp_path / "out", Narrator())
+    changed = roll_back(tmp_path / "out")
+    assert (changed.serving, changed.most_records) == (1, 0)
+    assert check_deployment(tmp_path / "out") == changed
+    other = read_study(make_comparison(tmp_path / "other", "rows"))
+    with pytest.raises(InputError, match="deployment of another model"):
+        write_deployment(other, CELL, tmp_path / "out", Narrator())
+
+
+def failed(audit: Audit) -> Audit:
+    """The audit with every comparison failed."""
+    (model,) = audit.models
+    comparisons = [one.model_copy(update={"passed": False, "reason": "differs by 3"}) for one in model.comparisons]
+    return audit.model_copy(update={"models": [model.model_copy(update={"comparisons": comparisons})]})
+
+
+def rewrite_audit(folder: Path, change: Callable[[Audit], Audit]) -> None:
+    changed = change(read_audit(folder / "audit.json"))
+    (folder / "audit.json").write_text(changed.model_dump_json())
+
+
+def one_record_changes(folder: Path) -> None:
+    records = np.load(folder / "model/records.npy")
+    records["left"][0, 0] += 1
+    np.save(folder / "model/records.npy", records)
+
+
+def another_reference(folder: Path) -> None:
+    reference = np.load(folder / "model/reference.npy")
+    np.save(folder / "model/reference.npy", reference + 1e-3)
+
+
+def another_file(folder: Path) -> None:
+    (file,) = folder.glob("onnx/*/model.onnx")
+    file.write_bytes(file.read_bytes() + b"\0")
+
+
+def another_model(folder: Path) -> None:
+    described = folder / "model/model.json"
+    described.write_text(described.read_text().replace("f" * 64, "e" * 64))
+
+
+def half_a_type(folder: Path) -> None:
+    described = folder / "model/model.json"
+    described.write_text(described.read_text().replace("int64", "float16"))
+
+
+CHANGES: list[tuple[Callable[[Path], object], type[AssayError], str]] = [
+    (lambda folder: rewrite_audit(folder, failed), FailedError, "did not pass its audit: found likeness, batch 1"),
+    (another_file, ArtifactError, "is not the file that was written"),
+    (one_record_changes, ArtifactError, "records.npy is not the file that was audited"),
+    (another_model, ArtifactError, "model.json is of another model than was audited"),
+    (lambda folder: (folder / "model/model.json").unlink(), ArtifactError, "model.json"),
+    (lambda folder: (folder / "model/reference.npy").unlink(), ArtifactError, "reference.npy"),
+    (half_a_type, InputError, "Pair cannot be served: 'times' is float16"),
+    (another_reference, FailedError, "output 'likeness' is not the reference's"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "part"), CHANGES)
+def test_what_cannot_be_trusted_or_carried_is_refused(
+    change: Callable[[Path], object], kind: type[AssayError], part: str, copied: Path
+) -> None:
+    change(copied)
+    with pytest.raises(kind) as raised:
+        write_deployment(read_study(copied), CELL, copied / "out", Narrator())
+    assert part in str(raised.value)
+    assert not (copied / "out").exists()
+
+
+def test_answers_that_hang_on_the_batch_are_refused(compared: Path, first: Path) -> None:
+    (audit,) = read_audit(compared / "audit.json").models
+    outputs = np.load(first / "audited/1/outputs.npy")
+    reference = {name: outputs[name].astype(np.float64) for name in ("likeness", "sum")}
+    assert judge_outputs(outputs, reference, audit, {"likeness": 0.0, "sum": 0.0})["sum"].value > 0
+    with pytest.raises(FailedError, match="'sum' depends on how many records"):
+        judge_outputs(outputs, reference, audit, {"likeness": 0.0, "sum": 0.1})
+
+
+def test_choosing_needs_no_accuracy_and_cannot_ask_for_one(compared: Path) -> None:
+    results, audit = read_results(compared / "results.json"), read_audit(compared / "audit.json")
+    found = choose(results, audit, Constraints())
+    assert found.answer == CELL
+    assert [one.accuracy for one in found.candidates] == [None, None]
+    assert "accura" not in "".join(found.losers.values())
+    with pytest.raises(InputError, match="which answers of a user's model are right"):
+        choose(results, audit, Constraints(least_accuracy=0.9))
+
+
+def test_an_audit_of_another_model_of_the_name_lets_nothing_be_chosen(compared: Path) -> None:
+    results, audit = read_results(compared / "results.json"), read_audit(compared / "audit.json")
+    (model,) = audit.models
+    other = model.model_copy(update={"keys": model.keys | {"weights": "e" * 64}})
+    found = choose(results, audit.model_copy(update={"models": [other]}), Constraints())
+    assert not found.answer
+    assert f"its audit is out of date: it is of the weights {'e' * 12}" in found.losers[CELL]
+
+
+def test_the_commands_choose_and_deploy(copied: Path) -> None:
+    chosen = CliRunner().invoke(app, ["choose", str(copied)])
+    assert chosen.exit_code == 0, chosen.exception
+    assert "ccuracy" not in chosen.stdout
+    done = CliRunner().invoke(app, ["deploy", str(copied), "--out", str(copied / "out")])
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.startswith(f"pair, version 1 of 1: {CELL}, fp32\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "served"),
+    [("Pair", "pair"), ("torch_mlp.build", "torch_mlp-build"), ("Große Ähre", "gro-e-hre"), ("_", "model")],
+)
+def test_a_served_name_is_harmless(name: str, served: str) -> None:
+    assert served_name(name) == served

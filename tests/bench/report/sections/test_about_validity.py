@@ -1,0 +1,33 @@
+"""The section on validity: what could not be tested is said, and kinds of processes are named."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.blocks import Paragraphs, Table
+from assay.bench.report.sections.times.validity import validity
+from assay.records.results import Steadiness
+from tests.bench.report.sample_results import sample_results
+
+DRIFT = "drift: 9 blocks in 3 process(es) cannot show one beyond doubt"
+KINDS = "2 of 10 processes are 8.0% slower than the rest"
+
+
+def test_a_rule_that_cannot_fire_is_said_and_is_no_zero() -> None:
+    results = sample_results((64,), (1,), ("bloodnet",))
+    timed = [cell for cell in results.cells if cell.host is not None]
+    changed = {
+        timed[0].name: Steadiness(drift=0.0, drift_p_value=0.02, not_testable=[DRIFT]),
+        timed[1].name: Steadiness(drift=0.001, drift_p_value=0.5, kinds=KINDS),
+    }
+    cells = [cell.model_copy(update={"steadiness": changed.get(cell.name)}) for cell in results.cells]
+    section = validity(Evidence(results.model_copy(update={"cells": cells})))
+    assert section is not None
+    told, table = section.blocks
+    assert isinstance(told, Paragraphs)
+    assert told.texts == (f"Not testable in 1 cell of 2: {DRIFT}.",)
+    assert isinstance(table, Table)
+    heads = [column.heading for column in table.columns]
+    by_cell = {row[0].text: row for row in table.rows}
+    assert by_cell[timed[0].name][heads.index("Drift, %")].text == "not testable"
+    assert by_cell[timed[1].name][heads.index("Drift, %")].text == "0.10"
+    assert by_cell[timed[1].name][heads.index("Processes of two kinds")].text == KINDS

@@ -1,0 +1,58 @@
+"""The attribution stage in fresh processes of a real runtime on a real file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from assay.bench.stages.attribute import PROCESSES, Place, attribute_all
+from assay.bench.timing.trials import Group
+from assay.bench.timing.workers import Candidate
+from assay.infer.runtime import ModelFiles
+from assay.records.base import Interval
+from assay.records.results import Cell
+from assay.spec import Settings
+from assay.store import Store
+from tests.bench.explaining.test_estimate import cell
+from tests.export.models import workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
+    place = workspace("bloodnet", tmp_path_factory)
+    model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
+    candidate = Candidate("ort.cpu", "torch-script", model)
+    return Group("bloodnet/28/t1", (candidate,), (1, 2), Settings(), place.folder / "images.npy")
+
+
+def timed(group: Group) -> list[Cell]:
+    label = group.candidates[0].label
+    plain = cell(28, 1, 1.0).model_copy(update={"label": label, "runtime": "ort.cpu", "framework": "onnx"})
+    return [plain.model_copy(update={"batch": batch, "name": group.cell_name(batch, label)}) for batch in group.batches]
+
+
+def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Path) -> None:
+    """Each leaves its answers in a folder of its own, and the next run takes them from there."""
+    told: list[str] = []
+    place = Place(Store(tmp_path), 18, 60.0)
+    found = attribute_all([group], timed(group), place, told.append).attributions
+    assert [one.profiled.processes for one in found] == [PROCESSES, PROCESSES]
+    assert [one.skeleton.processes for one in found] == [PROCESSES, PROCESSES]
+    assert len(list(tmp_path.glob("ort.cpu-p*"))) == PROCESSES
+    assert told[-1] == f"attributing the time of ort.cpu, process {PROCESSES} of {PROCESSES}"
+    for one in found:
+        assert one.profiled.kernel_ms is not None
+        assert 0 <= one.profiled.kernel_ms.low < one.profiled.kernel_ms.value < one.profiled.kernel_ms.high <= 1.0
+    assert attribute_all([group], timed(group), place, told.append).attributions == found
+
+
+def test_where_time_is_short_every_runtime_has_one_process(group: Group, tmp_path: Path) -> None:
+    place = replace(Place(Store(tmp_path), 18, 60.0), seconds=0.0)
+    found = attribute_all([group], timed(group), place, lambda _: None).attributions
+    assert [one.profiled.processes for one in found] == [1, 1]
+    assert found[0].profiled.kernel_ms is not None
+    assert found[0].profiled.kernel_ms == Interval(value=found[0].profiled.kernel_ms.value, low=0, high=1)

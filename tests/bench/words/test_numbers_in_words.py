@@ -1,0 +1,159 @@
+"""Whether the numbers of a user's model agree comes first, and no reason is told twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from assay.bench.brought.compare import refusals
+from assay.bench.report.evidence import Evidence
+from assay.bench.report.sections.models.agreement import agreement
+from assay.bench.report.sections.models.exports import exports
+from assay.bench.report.sections.times.cells import all_cells
+from assay.bench.report.sections.times.cost import memory
+from assay.bench.report.sections.times.speed import latency, throughput
+from assay.bench.report.sections.verdict import verdict
+from assay.bench.words.agreement import GIVEN, numbers_in_words
+from assay.bench.words.verdict import verdicts
+from assay.records.results import Agreement, Export, Results
+from tests.bench.report.sample_results import sample_results
+
+AGREES = Agreement(
+    subject="at level disable_all, batch 1", images=8, max_absolute=3e-7, max_relative=1e-7, tolerance=1.6e-6,
+    derivation="derived", top1_flips=0, passed=True,
+)  # fmt: skip
+WRONG = AGREES.model_copy(update={"passed": False, "max_absolute": 0.252, "reason": "differs by 0.252"})
+EQUAL = AGREES.model_copy(update={"max_absolute": 0.0, "tolerance": 0.0})
+
+
+def export(exporter: str, *agreement: Agreement, reason: str = "", right: bool = False) -> Export:
+    status = "failed" if (reason and not right) or not agreement else "ok"
+    return Export(
+        architecture="m.build", size=0, exporter=exporter, status=status, reason=reason, weights="w", opset_asked=18,
+        seconds=1, agreement=list(agreement), file_is_right=right,
+    )  # fmt: skip
+
+
+def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
+    sample = sample_results()
+    settings = {"reference": "PyTorch in float64: as it is", "fingerprint": "f"}
+    changed = [cell.model_copy(update=cells) if cells and cell.framework else cell for cell in sample.cells]
+    return sample.model_copy(
+        update={
+            "exports": list(exports),
+            "settings": settings,
+            "trainings": [],
+            "cells": changed,
+            "comparisons": [] if cells else sample.comparisons,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("exports", "words"),
+    [
+        (
+            [export("torch-dynamo", AGREES), export("torch-script", AGREES)],
+            ["Both exports (torch-dynamo, torch-script) agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is "
+             "tolerated."],
+        ),
+        (
+            [export(GIVEN, AGREES)],
+            ["The file in ONNX Runtime agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."],
+        ),
+        (
+            [export("torch-dynamo", WRONG, reason="differs by 0.252"), export("b", WRONG, reason="differs by 0.252")],
+            ["NEITHER export (torch-dynamo, b) agrees with PyTorch in float64."],
+        ),
+        (
+            [export("torch-dynamo", EQUAL)],
+            ["The export by torch-dynamo agrees with PyTorch in float64, number for number."],
+        ),
+        (
+            [export("torch-dynamo", AGREES), export("torch-script", AGREES, WRONG, reason="level x: differs by 0.252")],
+            ["The export by torch-script does NOT agree with PyTorch in float64.",
+             "The export by torch-dynamo agrees with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated."],
+        ),
+        (
+            [export(GIVEN, AGREES, WRONG, reason="the optimiser is wrong", right=True)],
+            ["The file is right, and ONNX Runtime's optimiser is not."],
+        ),
+        (
+            [export("a", AGREES), export("b", AGREES), export("c", reason="rsub() of a mask.")],
+            ["The exports by a and b agree with PyTorch in float64 to 3.0e-7, where 1.6e-6 is tolerated.",
+             "The route c gave no file that may be used: rsub() of a mask."],
+        ),
+    ],
+)  # fmt: skip
+def test_who_agrees_and_how_closely(exports: list[Export], words: list[str]) -> None:
+    assert numbers_in_words(results(*exports)) == words
+
+
+def test_the_reason_of_a_failed_export_is_told_once() -> None:
+    why = "rsub() of a mask"
+    cells = {"status": "failed", "host": None, "device": None, "reason": f"the export failed: {why}"}
+    of_user = results(export("a", reason=why), cells=cells)
+    told = [*numbers_in_words(of_user), *(one.sentence for one in verdicts(of_user)[:1]), *refusals(of_user)]
+    assert " ".join(told).count(why) == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"status": "skipped", "host": None, "reason": "no time"}, "nothing is compared: no runtime finished ("),
+        ({"invalid": ["stolen processor time: 8.7%"]}, "nothing is compared: no runtime has a valid measurement ("),
+    ],
+)
+def test_what_both_sides_lack_is_said_once(cells: dict[str, Any], words: str) -> None:
+    finding = verdicts(results(export("a", AGREES), cells=cells))[0].finding
+    assert finding.startswith(words)
+    assert finding.count(str(cells.get("reason") or cells["invalid"][0])) == 1
+
+
+def test_what_a_runtime_gave_is_refused_once_with_all_that_gave_the_same() -> None:
+    found = refusals(results(export("a", AGREES), cells={"agreement": WRONG, "timed_agreement": WRONG}))
+    assert all(one.endswith("differs by 0.252") for one in found)
+    assert len(found) == len({cell.batch for cell in sample_results().cells})
+    assert "torch.eager" in found[0]
+
+
+def test_numbers_of_a_users_model_have_no_classes() -> None:
+    flipped = AGREES.model_copy(update={"top1_flips": 2})
+    sample = results(export("a", AGREES))
+    cells = [cell.model_copy(update={"agreement": flipped}) for cell in sample.cells]
+    said = " ".join(one.finding for one in verdicts(sample.model_copy(update={"cells": cells, "exports": []})))
+    assert "another number is the largest in 2 of 8 rows" in said
+    assert "class" not in said
+
+
+def test_the_report_of_a_users_model_has_no_images_logits_or_classes() -> None:
+    of_user = results(export("a", AGREES))
+    of_user = of_user.model_copy(update={"data": of_user.data.model_copy(update={"synthetic": False, "notice": ""})})
+    for make in (agreement, latency, throughput, memory, exports, all_cells):
+        section = make(Evidence(of_user))
+        assert section is not None
+        said = [section.lead, *(text for block in section.blocks for text in words_of(block))]
+        assert not [text for text in said if re.search(r"\b(images?|logits?|class)\b", text, re.IGNORECASE)], said
+
+
+def words_of(block: Any) -> list[str]:
+    """What a figure or table says itself: captions, headings and the texts beside charts."""
+    panels = [panel.description for panel in getattr(block, "panels", ())]
+    return [block.caption, *panels, *(column.heading for column in getattr(block, "columns", ()))]
+
+
+def test_the_report_says_it_before_any_time() -> None:
+    first = verdict(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks[0]
+    assert [item.text for item in first.items] == ["The export by a does NOT agree with PyTorch in float64."]
+    assert all(block.heading != "Numbers" for block in verdict(Evidence(sample_results())).blocks)
+
+
+def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:
+    doubted = export("torch-dynamo", WRONG, reason="not judged: it computes in fp16").model_copy(
+        update={"undecided": True}
+    )
+    found = results(doubted)
+    assert numbers_in_words(found) == ["The export by torch-dynamo is not judged."]
+    assert "is wrong" not in " ".join(refusals(found))

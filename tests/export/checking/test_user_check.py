@@ -1,0 +1,127 @@
+"""An export is checked on every record that there is a reference for, in as many calls as that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.errors import InputError
+from assay.export.brought_job import check
+from assay.export.probing.probe import ProbeRequest, check_reference, probe
+from assay.export.probing.undecided import UnsoundError, keep_doubt
+from assay.train.brought.arrays import record_type
+from assay.train.brought.model import Location, Tensor, UserModel, locate
+
+WIDTH, RECORDS = 5, 32
+
+
+def traced(path: Path, batch: int | str) -> Path:
+    """x * 2, as a trace has it of a model that gives x * 2 where the first number is positive and else x."""
+    shape = [batch, WIDTH]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "two"], ["y"])],
+        "traced",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.float32(2), "two")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def checked(
+    folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray, *, exact: bool = True
+) -> dict[str, object]:
+    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
+    model = UserModel(
+        location=Location(path=folder / "model.py", form="function", kind="torch", function="build"),
+        kind="torch",
+        inputs=(tensor,),
+        outputs=(tensor.model_copy(update={"name": "y"}),),
+        batch=batch,
+    )
+    np.save(folder / "records.npy", records)
+    np.save(folder / "reference.npy", expected.astype(np.float64))
+    np.save(folder / "native.npy", expected.astype(np.float32))
+    return dict(
+        check(
+            {
+                "model": model.model_dump(mode="json"),
+                "exporter": "torch-script",
+                "file": str(traced(folder / "model.onnx", "batch" if batch is None else batch)),
+                "exact": exact,
+                "deciders": str(folder / "deciders.npz"),
+                **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 4, None])
+def test_a_branch_that_a_trace_lost_is_found_wherever_its_records_are(batch: int | None, tmp_path: Path) -> None:
+    records = np.zeros(RECORDS, record_type((Tensor(name="x", dtype="float32", shape=(WIDTH,)),)))
+    records["x"] = np.random.default_rng(0).normal(size=(RECORDS, WIDTH))
+    twice = records["x"] * np.float32(2)
+    fine = checked(tmp_path, batch, twice, records)
+    assert fine["reason"] == ""
+    assert {one["images"] for one in fine["agreement"]} == {RECORDS}  # type: ignore[attr-defined,index]
+    last = np.where(np.arange(RECORDS)[:, None] == RECORDS - 1, records["x"], twice)
+    answer = checked(tmp_path, batch, last, records)
+    assert "differs by" in str(answer["reason"])
+    assert not any(one["passed"] for one in answer["agreement"])  # type: ignore[attr-defined,index]
+
+
+def test_a_size_that_a_file_declares_open_and_does_not_take_is_said(tmp_path: Path) -> None:
+    """The time dimension is frozen inside: pytorch/pytorch#191855."""
+    shape = numpy_helper.from_array(np.array([1, 6]), "six")
+    graph = helper.make_graph(
+        [helper.make_node("Expand", ["x", "six"], ["y"])],
+        "frozen",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "steps"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "steps"])],
+        [shape],
+    )
+    path = tmp_path / "frozen.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    for steps in (6, 9):
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        request = ProbeRequest(
+            location=locate(str(path)), shapes=(), dimensions={"steps": steps}, inputs=None, batches=(1,), folder=folder
+        )
+        if steps == 6:
+            assert (probed := probe(request)).reference, probed.reason
+            continue
+        with pytest.raises(InputError, match=r"frozen.onnx does not run with batch=\d, steps=9: found .*try those"):
+            probe(request)
+
+
+def test_nothing_that_is_as_close_as_the_models_own_float64_is_called_wrong(tmp_path: Path) -> None:
+    records = np.zeros(RECORDS, record_type((Tensor(name="x", dtype="float32", shape=(WIDTH,)),)))
+    records["x"] = np.random.default_rng(0).normal(size=(RECORDS, WIDTH))
+    twice = records["x"] * np.float32(2)
+    off = twice * np.float32(1.01)
+    with pytest.raises(UnsoundError) as caught:  # the model in fp32 is 0.0099 from this float64
+        check_reference(read_model_of(tmp_path), twice.astype(np.float64), off)
+    assert caught.value.relative == pytest.approx(0.01, rel=0.01)
+    assert "wrong" in str(checked(tmp_path, None, off, records, exact=False)["reason"])
+    keep_doubt(tmp_path, caught.value)
+    answer = checked(tmp_path, None, off, records, exact=False)
+    assert "undecided on these inputs" in str(answer["reason"])
+    assert "Give real ones with --inputs" in str(answer["reason"])
+    assert (answer["undecided"], answer["file_is_right"]) == (True, False)
+    far = checked(tmp_path, None, twice * np.float32(1.1), records, exact=False)
+    assert "undecided on these inputs" not in str(far["reason"])
+    assert checked(tmp_path, None, twice, records, exact=False)["reason"] == ""
+
+
+def read_model_of(folder: Path) -> UserModel:
+    tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
+    location = Location(path=folder / "model.py", form="function", kind="torch", function="build")
+    return UserModel(
+        location=location, kind="torch", inputs=(tensor,), outputs=(tensor.model_copy(update={"name": "y"}),)
+    )

@@ -1,0 +1,89 @@
+"""ONNX files that draw random numbers are told so by every command that reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
+from assay.errors import InputError
+from assay.export.graph.on_onnx_random import check_repeats, per_call_operators, random_operators
+from assay.export.probing.probe import ProbeRequest, probe
+from assay.train.brought.model import locate
+
+WIDTH = 10
+NODES = {
+    "RandomNormalLike": [helper.make_node("RandomNormalLike", ["a"], ["r"], name="noise")],
+    "RandomUniformLike": [helper.make_node("RandomUniformLike", ["a"], ["r"], name="noise", seed=1.0)],
+    "Bernoulli": [helper.make_node("Sigmoid", ["a"], ["p"]), helper.make_node("Bernoulli", ["p"], ["r"], name="noise")],
+    "Dropout": [helper.make_node("Dropout", ["a", "ratio", "train"], ["r"], name="noise")],
+    "Multinomial": [
+        helper.make_node("Multinomial", ["a"], ["drawn"], name="noise", sample_size=WIDTH),
+        helper.make_node("Cast", ["drawn"], ["r"], to=TensorProto.FLOAT),
+    ],
+}
+
+
+def saved(path: Path, middle: list[onnx.NodeProto]) -> Path:
+    """x @ w, then these nodes from "a" to "r"."""
+    rng = np.random.default_rng(0)
+    constants = [
+        numpy_helper.from_array(rng.normal(size=(WIDTH, WIDTH)).astype(np.float32), "w"),
+        numpy_helper.from_array(np.float32(0.3), "ratio"),
+        numpy_helper.from_array(np.array(True), "train"),
+    ]
+    shape = ["n", WIDTH]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["a"]), *middle, helper.make_node("Add", ["a", "r"], ["y"])],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        constants,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def asked(path: Path, folder: Path) -> ProbeRequest:
+    folder.mkdir()
+    return ProbeRequest(location=locate(str(path)), shapes=(), dimensions={}, inputs=None, batches=(1,), folder=folder)
+
+
+@pytest.mark.parametrize("operator", NODES)
+def test_a_file_that_draws_random_numbers_is_told_so_with_its_node(operator: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "random.onnx", NODES[operator])
+    named = f"{operator} 'noise'" + (" in training mode" if operator == "Dropout" else "")
+    assert random_operators(onnx.load(path)) == named
+    with pytest.raises(InputError) as caught:
+        probe(asked(path, tmp_path / "probed"))
+    assert (
+        f"random.onnx answers the same input differently from call to call: it draws random numbers ({named})"
+        in str(caught.value)
+    )
+    with pytest.raises(InputError, match=r"the candidate answers the same input differently"):
+        check_repeats(path, {"x": np.ones((4, WIDTH), np.float32)}, "the candidate")
+
+
+def test_dropout_in_evaluation_mode_is_not_random(tmp_path: Path) -> None:
+    path = saved(tmp_path / "fine.onnx", [helper.make_node("Dropout", ["a", "ratio"], ["r"])])
+    assert not random_operators(onnx.load(path))
+    assert probe(asked(path, tmp_path / "probed")).reference
+
+
+def test_a_pair_with_a_random_file_is_refused_for_that(tmp_path: Path) -> None:
+    right = saved(tmp_path / "right.onnx", [helper.make_node("Identity", ["a"], ["r"])])
+    wrong = saved(tmp_path / "random.onnx", NODES["Dropout"])
+    for reference, candidate in ((right, wrong), (wrong, right)):
+        with pytest.raises(InputError, match=r"random.onnx answers the same input differently.*Dropout 'noise'"):
+            audit_pair(PairRequest(reference, candidate, None, {}))
+
+
+def test_dynamic_quantisation_is_named() -> None:
+    nodes = [helper.make_node("DynamicQuantizeLinear", ["a"], ["q", "s", "z"])]
+    nodes += [helper.make_node("DequantizeLinear", ["q", "s", "z"], ["r"])]
+    graph = helper.make_graph(nodes, "g", [], [])
+    assert per_call_operators(helper.make_model(graph)) == "DynamicQuantizeLinear"

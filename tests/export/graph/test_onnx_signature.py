@@ -1,0 +1,123 @@
+"""Signatures of ONNX files from other tools: open dimensions, types that cannot be compared, outputs left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from assay.errors import InputError
+from assay.export.graph.on_onnx_signature import (
+    dimensions_of,
+    narrow_precision,
+    other_than_numbers,
+    refuse_incomparable,
+    without_outputs,
+)
+from assay.export.probing.undecided import undecided
+
+MAP = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+
+
+def tensor(shape: list[object] | None, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info("x", kind, shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [
+        (["batch", 3], ("batch", 3)),
+        ([-1, 3], ("x.0", 3)),  # as Paddle writes it
+        (["?", "?", 3], ("x.0", "x.1", 3)),
+        ([None, None], ("x.0", "x.1")),
+        (["", 1], ("x.0", 1)),
+        ([1, 3], (1, 3)),
+        ([], ()),
+        (None, None),
+    ],
+)
+def test_what_a_tool_leaves_open_is_open_and_each_is_one_of_its_own(shape: list[object], found: object) -> None:
+    assert dimensions_of(tensor(shape)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (helper.make_sequence_type_proto(MAP), "a sequence"),
+        (MAP, "a map"),
+        (helper.make_optional_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, [1])), "an optional"),
+        (helper.make_tensor_type_proto(TensorProto.STRING, [1]), "text"),
+        (helper.make_tensor_type_proto(TensorProto.BFLOAT16, [1]), "a tensor of bfloat16"),
+        (helper.make_tensor_type_proto(TensorProto.COMPLEX64, [1]), "a tensor of complex64"),
+        (helper.make_tensor_type_proto(TensorProto.FLOAT8E4M3FN, [1]), "a tensor of float8e4m3fn"),
+        (helper.make_tensor_type_proto(TensorProto.FLOAT16, [1]), ""),
+        (helper.make_tensor_type_proto(TensorProto.BOOL, [1]), ""),
+    ],
+)
+def test_outputs_that_are_no_numbers_are_told_in_words_with_the_option_that_leaves_them_out(
+    kind: onnx.TypeProto, words: str
+) -> None:
+    value = onnx.ValueInfoProto(name="probabilities", type=kind)
+    assert other_than_numbers(value) == words
+    if words:
+        with pytest.raises(InputError, match=f"'probabilities' is {words}.*--without probabilities"):
+            refuse_incomparable([value, tensor([1])], "it")
+        with pytest.raises(InputError, match="Export the part of the model that gives numbers"):
+            refuse_incomparable([value], "it")
+
+
+def two_outputs() -> ModelProto:
+    """y = relu(x w); where = NonZero(x), which only the second output needs; the branches read `w` from outside."""
+    inside = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["h_inside"])], "b", [], [tensor(None)])
+    inside.output[0].name = "h_inside"
+    graph = helper.make_graph(
+        [
+            helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True))),
+            helper.make_node("If", ["yes"], ["h"], name="if", then_branch=inside, else_branch=inside),
+            helper.make_node("Relu", ["h"], ["y"], name="relu"),
+            helper.make_node("Abs", ["x"], ["size"], name="abs"),
+            helper.make_node("NonZero", ["size"], ["where"], name="nonzero"),
+        ],
+        "two",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])],
+        [
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3]),
+            helper.make_tensor_value_info("where", TensorProto.INT64, [2, None]),
+        ],
+        [numpy_helper.from_array(np.ones((4, 3), np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_an_output_that_is_left_out_goes_with_what_only_it_needs() -> None:
+    found = without_outputs(two_outputs(), ["where"], "it")
+    assert [value.name for value in found.graph.output] == ["y"]
+    assert [node.op_type for node in found.graph.node] == ["Constant", "If", "Relu"]
+    onnx.checker.check_model(found)
+    other = without_outputs(two_outputs(), ["y"], "it")
+    assert [node.op_type for node in other.graph.node] == ["Abs", "NonZero"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [(["wher"], "names no output of it.*Did you mean 'where'"), (["y", "where"], "Nothing is left")]
+)
+def test_leaving_out_what_is_not_there_or_everything_is_refused(names: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        without_outputs(two_outputs(), names, "it")
+
+
+@pytest.mark.parametrize(("kind", "named"), [(np.float16, "fp16"), (np.float32, ""), (np.int8, "")])
+def test_a_precision_below_fp32_is_seen_in_weights_and_casts(kind: type, named: str) -> None:
+    model = two_outputs()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(3, kind), "more"))
+    assert narrow_precision(model) == named
+    cast = two_outputs()
+    to = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    cast.graph.node.append(helper.make_node("Cast", ["y"], ["narrow"], name="cast", to=to))
+    assert narrow_precision(cast) == named
+
+
+def test_an_export_in_fp16_is_not_judged_and_never_called_wrong() -> None:
+    assert undecided(5e-4, 4.9e-4, "fp16").startswith("not judged: it computes in fp16")
+    assert undecided(5e-2, 4.9e-4, "fp16") == ""  # further away than its precision explains

@@ -1,0 +1,93 @@
+"""What goes into a user's model: shapes from the file, the user and the arrays, and records of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assay.errors import InputError
+from assay.export.probing.inputs import CALLS, ROWS, form_of, records_of
+from assay.export.probing.shapes import declared_inputs
+from assay.train.brought.model import Declared
+
+
+def one(name: str, *shape: int | str, dtype: str = "float32") -> Declared:
+    return Declared(name=name, dtype=dtype, shape=shape)
+
+
+def test_the_file_says_it_and_the_batch_stays_open() -> None:
+    declared = declared_inputs([one("left", "n", 4), one("right", "n", 2)], [], {}, {})
+    form = form_of(declared)
+    assert (form.whole, form.batch) == (False, None)
+    assert [tensor.shape for tensor in form.inputs] == [(4,), (2,)]
+
+
+def test_a_size_for_the_batch_fixes_it() -> None:
+    form = form_of(declared_inputs([one("image", "n", 4)], [], {"n": 8}, {}))
+    assert (form.whole, form.batch, form.inputs[0].shape) == (False, 8, (4,))
+
+
+@pytest.mark.parametrize(
+    "declared", [[one("a", 2, 4), one("b", 3, 4)], [one("a", 2, 4), one("scalar")], [one("scalar")]]
+)
+def test_without_a_common_first_dimension_a_record_is_a_whole_call(declared: list[Declared]) -> None:
+    form = form_of(declared_inputs(declared, [], {}, {}))
+    assert form.whole
+    assert form.inputs[0].shape == declared[0].shape
+
+
+def test_the_user_says_it_where_the_file_does_not() -> None:
+    declared = declared_inputs([], [one("ids", "batch", "tokens", dtype="int64")], {"tokens": 6}, {})
+    assert declared == (one("ids", "batch", 6, dtype="int64"),)
+    arrays = {"x": np.zeros((5, 3), np.float32)}
+    assert declared_inputs([], [], {}, arrays) == (one("x", 5, 3),)
+
+
+def test_arrays_say_how_large_open_dimensions_are() -> None:
+    arrays = {"ids": np.zeros((5, 7), np.int64)}
+    assert declared_inputs([one("ids", "n", "tokens", dtype="int64")], [], {}, arrays)[0].shape == ("n", 7)
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "arrays", "words"),
+    [
+        ([], [], {}, "Nothing says what goes into the model"),
+        ([one("x", "n", "tokens")], [], {}, "--dimension tokens=64"),
+        ([one("x", "n", "n")], [], {}, "--dimension n=64"),
+        ([one("x", "n", 4), one("y", "m", 4)], [], {}, "how large dimension 0"),
+        ([one("x", "n", 4)], [one("x", "n", 5)], {}, "contradicts the model's file"),
+        ([one("x", "n", 4)], [one("z", "n", 4)], {}, "names no input of the model: expected x, found z"),
+        ([one("x", "n", 4)], [], {"z": np.zeros((2, 4), np.float32)}, "--inputs lacks an input"),
+        ([one("x", "n", 4)], [], {"x": np.zeros((2, 4))}, "does not fit the model"),
+        ([one("x", "n", 4)], [], {"x": np.zeros(4, np.float32)}, "does not fit the model"),
+        ([one("x", "n", 4)], [], {"x": np.zeros((2, 5), np.float32)}, "does not fit the model"),
+        ([one("x", "n", 4)], [], {"x": np.zeros((0, 4), np.float32)}, "does not fit the model"),
+    ],
+)
+def test_what_is_missing_or_contradicts_is_named(
+    found: list[Declared], given: list[Declared], arrays: dict[str, np.ndarray], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        declared_inputs(found, given, {}, arrays)
+
+
+def test_records_are_drawn_and_always_the_same() -> None:
+    form = form_of([one("ids", "n", 6, dtype="int64"), one("scale", "n", 1)])
+    records = records_of(form, {}, most_batch=8)
+    assert (len(records), records["ids"].shape, records["ids"].dtype) == (ROWS, (ROWS, 6), np.int64)
+    assert records["scale"].std() > 0.5
+    np.testing.assert_array_equal(records, records_of(form, {}, most_batch=8))
+    assert len(records_of(form, {}, most_batch=100)) == 100
+    assert len(records_of(form_of([one("scalar")]), {}, most_batch=1)) == CALLS
+
+
+def test_given_arrays_become_records() -> None:
+    arrays = {"x": np.arange(12, dtype=np.float32).reshape(4, 3)}
+    for declared, count in ((one("x", "n", 3), 4), (one("x", 2, 3), 4), (one("x", 4, 3), 4)):
+        records = records_of(form_of([declared]), arrays, most_batch=1)
+        assert len(records) == count
+        np.testing.assert_array_equal(records["x"], arrays["x"])
+    whole = records_of(form_of([one("x", 4, 3)], whole=True), arrays, most_batch=1)
+    np.testing.assert_array_equal(whole["x"][0], arrays["x"])
+    with pytest.raises(InputError, match="multiple of 3"):
+        records_of(form_of([one("x", 3, 3)]), arrays, most_batch=1)

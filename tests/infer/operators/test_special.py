@@ -1,0 +1,37 @@
+"""Which operators lose a NaN: known answers, and ONNX Runtime asked for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.infer.operators.special_job import SPECIAL, SpecialRequest, lost_by
+from assay.jobs.running import run_job
+
+
+def pooled(images: np.ndarray) -> np.ndarray:
+    """Max-pooling that drops a NaN among numbers, and keeps one where nothing else is."""
+    return np.fmax(images[:, ::2, ::2], images[:, 1::2, 1::2])
+
+
+def test_what_passes_nan_on_loses_nothing() -> None:
+    assert lost_by({"ReLU": lambda images: np.maximum(images, 0)}) == {}
+
+
+def test_a_single_and_every_nan_are_told_apart() -> None:
+    lost = lost_by({"pool": pooled, "relu": lambda images: np.fmax(images, np.float32(0))})
+    assert lost == {"pool": "a single NaN", "relu": "NaN everywhere"}
+
+
+def test_onnx_runtimes_pool_loses_a_single_nan_and_its_relu_none(tmp_path: Path) -> None:
+    answer = run_job(SPECIAL, SpecialRequest(runtime="ort.cpu"), tmp_path / "job.log", limit_seconds=300)
+    assert answer.lost == {"max-pooling": "a single NaN"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["torch.eager", "tf.function", "jax.jit", "openvino"])
+def test_every_framework_answers(runtime: str, tmp_path: Path) -> None:
+    answer = run_job(SPECIAL, SpecialRequest(runtime=runtime), tmp_path / "job.log", limit_seconds=600)
+    assert (answer.lost == {}) == (runtime == "torch.eager")

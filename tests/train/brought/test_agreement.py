@@ -1,0 +1,260 @@
+"""Every output of a user's model is judged by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assay.numerics.agreement import NOT_COMPARED, derive_tolerance
+from assay.numerics.ties import Decider
+from assay.train.brought.agreement import Judge, parts_of
+from assay.train.brought.model import Location, Tensor, UserModel
+from tests.train.brought.test_model import HERE
+
+BOXES, SCORES = Tensor(name="boxes", dtype="float32", shape=(4,)), Tensor(name="scores", dtype="float32", shape=(3,))
+RECORDS = 16
+
+
+def model(*outputs: Tensor) -> UserModel:
+    location = Location(path=HERE, form="function", function="build")
+    return UserModel(location=location, kind="torch", inputs=(BOXES,), outputs=outputs)
+
+
+def judge() -> tuple[Judge, np.ndarray]:
+    """Boxes in hundreds, scores in hundredths, and a correct fp32 run of both."""
+    random = np.random.default_rng(0)
+    exact = np.concatenate([random.normal(0, 500, (RECORDS, 4)), random.normal(0, 0.01, (RECORDS, 3))], axis=1)
+    native = exact.astype(np.float32)
+    return Judge(model(BOXES, SCORES), exact, {"torch": native}), native
+
+
+def test_a_correct_run_passes_on_any_records() -> None:
+    one, native = judge()
+    places = np.array([3, 0, 9])
+    found = one.compare("ort.cpu", native[places], places)
+    assert found.passed
+    assert found.images == 3
+
+
+def test_a_small_output_is_not_excused_by_a_large_one() -> None:
+    one, native = judge()
+    wrong = native.copy()
+    wrong[5, 6] += 0.0005  # far less than the rounding of the boxes, and 5 % of a score
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason.startswith("output 'scores': differs by 0.0005")
+
+
+def test_records_without_a_reference_are_left_out_and_none_is_a_failure() -> None:
+    one, native = judge()
+    far = np.array([RECORDS, RECORDS + 1])
+    found = one.compare("ort.cpu", native[:2], far)
+    assert not found.passed
+    assert one.compare("ort.cpu", native[:2], np.array([0, RECORDS])).images == 1
+
+
+def test_classes_change_only_where_there_are_classes() -> None:
+    images = Tensor(name="images", dtype="float32", shape=(2, 2))
+    exact = np.array([[1.0, 2.0, 3.0, 4.0]])
+    other = exact[:, ::-1]
+    for output, flips in ((images, 0), (BOXES, 1)):
+        one = Judge(model(output), exact, {"torch": exact.astype(np.float32)})
+        assert one.compare("x", other, np.arange(1)).top1_flips == flips
+
+
+def test_an_output_of_zeros_must_be_zeros() -> None:
+    exact = np.zeros((4, 4))
+    one = Judge(model(BOXES), exact, {"torch": exact.astype(np.float32)})
+    assert one.compare("x", exact, np.arange(4)).passed
+    found = one.compare("x", exact + 1e-30, np.arange(4))
+    assert not found.passed
+    assert "zero everywhere" in found.reason
+
+
+@pytest.mark.parametrize(("error", "passed"), [(2e-4, True), (3e-4, False)])
+def test_without_float64_the_next_coarser_arithmetic_is_the_limit(error: float, passed: bool) -> None:
+    native = np.random.default_rng(0).normal(size=(RECORDS, 4)).astype(np.float32)
+    scale = float(np.abs(native).max())
+    one = Judge(model(BOXES), native.astype(np.float64), {"tf": native}, exact=False)
+    found = one.compare("tf.xla", native + np.float32(error * scale), np.arange(RECORDS))
+    assert found.passed == passed
+    assert "no float64" in found.derivation
+
+
+@pytest.mark.parametrize(("error", "passed"), [(1e-7, True), (1e-2, False), (np.nan, False)])
+def test_a_record_of_zeros_is_judged_on_the_scale_of_the_other_records(error: float, passed: bool) -> None:
+    native = np.random.default_rng(0).normal(size=(RECORDS, 4)).astype(np.float32)
+    native[0] = 0
+    one = Judge(model(BOXES), native.astype(np.float64), {"torch": native})
+    found = one.compare("ort.cpu", native[:1] + np.float32(error), np.array([0]))
+    assert found.passed == passed
+
+
+IDS = Tensor(name="ids", dtype="int64", shape=(4,))
+LARGE = 900_000
+
+
+def ids() -> np.ndarray:
+    return np.random.default_rng(3).integers(LARGE, 2 * LARGE, (RECORDS, 4))
+
+
+def test_whole_numbers_have_to_be_equal_however_large_and_are_counted() -> None:
+    right = ids()
+    one = Judge(model(IDS), right, {"tf": right})
+    assert one.compare("ort.cpu", right, np.arange(RECORDS)).passed
+    wrong = right.copy()
+    wrong[:3] -= 1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason == f"12 of {4 * RECORDS} numbers differ (largest by 1)"
+    assert (found.tolerance, found.max_absolute) == (0.0, 1.0)
+    assert "equality" in found.derivation
+
+
+def test_whole_numbers_beside_scores_are_counted_too_and_named() -> None:
+    right = np.concatenate([ids(), np.random.default_rng(0).normal(size=(RECORDS, 3))], axis=1)
+    one = Judge(model(IDS, SCORES), right, {"tf": right})
+    wrong = right.copy()
+    wrong[5, 1] += 1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert found.reason == f"output 'ids': 1 of {4 * RECORDS} numbers differ (largest by 1)"
+
+
+def test_without_float64_whole_numbers_have_no_tolerance_either() -> None:
+    right = ids()
+    one = Judge(model(IDS), right, {"tf": right}, exact=False)
+    assert not one.compare("ort.cpu", right + (np.arange(4) == 2), np.arange(RECORDS)).passed
+
+
+def test_an_index_may_be_another_where_its_values_tie() -> None:
+    label = Tensor(name="label", dtype="int64", shape=())
+    values = np.random.default_rng(0).normal(size=(RECORDS, 1, 5, 1))
+    values[3, 0, :, 0] = [9, 9, 0, 0, 0]
+    right = values.argmax(axis=2).reshape(RECORDS, 1)
+    one = Judge(model(label), right, {"torch": right}, deciders={"label": Decider(values, 1e-6)})
+    other = right.copy()
+    other[3] = 1
+    found = one.compare("ort.cpu", other, np.arange(RECORDS))
+    assert found.passed
+    assert "1 more differ where what decides them ties" in found.derivation
+    assert not one.compare("ort.cpu", (right[[4]] + 1) % 5, np.array([4])).passed
+    other[4] = (right[4] + 1) % 5
+    found = one.compare("ort.cpu", other, np.arange(RECORDS))
+    assert found.reason.startswith(f"1 of {RECORDS} numbers differ")
+
+
+@pytest.mark.parametrize("special", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("exact", [True, False])
+def test_infinity_and_nan_where_the_reference_has_them_agree(special: float, exact: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(RECORDS, 4))
+    values[::2, 1] = special
+    native = values.astype(np.float32)
+    one = Judge(model(BOXES), values, {"torch": native}, exact=exact)
+    assert one.compare("ort.cpu", native, np.arange(RECORDS)).passed
+    assert one.compare("ort.cpu", native[:1], np.array([0])).passed
+    for place, value in (((1, 1), special), ((0, 1), 0.0), ((0, 1), -special if special == special else np.inf)):  # noqa: PLR0124
+        wrong = native.copy()
+        wrong[place] = value
+        found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+        assert not found.passed
+        assert "finite" in found.reason or "infinity" in found.reason
+    off = native.copy()
+    off[1, 2] += 0.1
+    assert "differs by 0.1" in one.compare("ort.cpu", off, np.arange(RECORDS)).reason
+
+
+def test_a_mask_of_zero_and_minus_infinity_agrees_with_itself() -> None:
+    mask = np.where(np.arange(4) > 1, -np.inf, 0.0) * np.ones((RECORDS, 1))
+    one = Judge(model(BOXES), mask, {"torch": mask.astype(np.float32)})
+    assert one.compare("ort.cpu", mask, np.arange(RECORDS)).passed
+    assert not one.compare("ort.cpu", np.zeros_like(mask), np.arange(RECORDS)).passed
+
+
+def test_a_native_run_that_loses_an_infinity_measures_nothing() -> None:
+    values = np.random.default_rng(0).normal(size=(RECORDS, 4))
+    values[0, 0] = -np.inf
+    one = Judge(model(BOXES), values, {"torch": np.nan_to_num(values, neginf=-9).astype(np.float32)})
+    assert "no measure" in one.compare("ort.cpu", values, np.arange(RECORDS)).reason
+
+
+def test_a_small_column_is_not_excused_by_a_large_one() -> None:
+    exact = np.random.default_rng(0).normal(size=(RECORDS, 4)) * np.array([1e6, 1e6, 1.0, 1.0])
+    native = exact.astype(np.float32)
+    one = Judge(model(BOXES), exact, {"torch": native})
+    assert one.compare("ort.cpu", native, np.arange(RECORDS)).passed
+    wrong = native.copy()
+    wrong[2, 3] += 0.1
+    found = one.compare("ort.cpu", wrong, np.arange(RECORDS))
+    assert not found.passed
+    assert found.reason.startswith("column 3 of 4 differs by 0.1")
+
+
+def test_an_output_that_is_nan_throughout_is_no_evidence() -> None:
+    broken = np.full((RECORDS, 4), np.nan)
+    found = Judge(model(BOXES), broken, {"torch": broken}).compare("ort.cpu", broken, np.arange(RECORDS))
+    assert not found.passed
+    assert "NaN throughout" in found.reason
+
+
+def tolerances(one: Judge) -> list[float]:
+    """Of boxes and scores."""
+    return [
+        derive_tolerance(one.reference[:, part], {"torch": one.natives["torch"][:, part]}).value
+        for _, part in parts_of(one.model)
+    ]
+
+
+@pytest.mark.parametrize(("boxes", "scores", "worst"), [(0.4, 0.6, 1), (0.6, 0.4, 0), (0.4, 1.1, 1), (1.1, 0.4, 0)])
+def test_the_output_that_is_worst_off_is_told(boxes: float, scores: float, worst: int) -> None:
+    """By what share of its own tolerance it is off; one that fails comes before all that pass."""
+    one, _ = judge()
+    allowed = tolerances(one)
+    off = one.reference.copy()
+    off[2, 1] += boxes * allowed[0]
+    off[2, 5] += scores * allowed[1]
+    found = one.compare("ort.cpu", off, np.arange(RECORDS))
+    assert found.tolerance == allowed[worst]
+    assert found.passed == (max(boxes, scores) < 1)
+
+
+def test_one_output_needs_no_name_and_one_of_several_has_it() -> None:
+    one, native = judge()
+    alone = Judge(model(SCORES), one.reference[:, 4:], {"torch": native[:, 4:]})
+    off = one.reference.copy()
+    off[0, 4] += 1
+    assert alone.compare("x", off[:, 4:], np.arange(RECORDS)).reason.startswith("differs by 1")
+    assert one.compare("x", off, np.arange(RECORDS)).reason.startswith("output 'scores': differs by 1")
+
+
+def test_a_record_of_zeros_may_be_off_by_exactly_the_tolerance() -> None:
+    exact = np.full((RECORDS, 4), 4.0)
+    exact[0] = 0
+    one = Judge(model(BOXES), exact, {"torch": exact.astype(np.float32)})
+    allowed = 16 * 2.0**-21  # sixteen ulps at 4
+    found = one.compare("x", exact[:1] + allowed, np.array([0]))
+    assert (found.passed, found.reason, found.tolerance) == (True, "", allowed)
+    assert (found.max_absolute, found.max_relative) == (allowed, allowed / 4)
+    beyond = one.compare("x", exact[:1] - 1.5 * allowed, np.array([0]))
+    assert (beyond.passed, beyond.reason) == (False, "output 'boxes' should be zero and is 1.14e-05")
+    broken = one.compare("x", np.full((1, 4), np.nan), np.array([0]))
+    assert (broken.max_absolute, broken.max_relative, broken.passed) == (NOT_COMPARED, NOT_COMPARED, False)
+
+
+def test_how_far_whole_numbers_are_off_is_told_relative_to_the_largest_one() -> None:
+    right = np.array([[10, -40, 0, 5]])
+    one = Judge(model(IDS), right, {"tf": right})
+    found = one.compare("x", right + np.array([[0, 0, 8, 0]]), np.arange(1))
+    assert (found.max_absolute, found.max_relative, found.images) == (8.0, 0.2, 1)
+    none = one.compare("x", right + np.array([[0, np.nan, 0, 0]]), np.arange(1))
+    assert (none.max_absolute, none.max_relative) == (NOT_COMPARED, NOT_COMPARED)
+    zeros = Judge(model(IDS), right * 0, {"tf": right * 0})
+    assert zeros.compare("x", right, np.arange(1)).max_relative == 40
+    assert "shape (1, 3), expected (1, 4)" in one.compare("x", right[:, :3], np.arange(1)).reason
+
+
+def test_records_beyond_the_reference_are_those_from_its_length_on() -> None:
+    one, native = judge()
+    last = np.array([RECORDS - 1, RECORDS])
+    assert one.compare("x", native[[RECORDS - 1, 0]], last).images == 1
+    nothing = one.compare("x", native[:1], np.array([RECORDS]))
+    assert (nothing.images, nothing.passed) == (0, False)

@@ -1,0 +1,103 @@
+"""How a user names a model and its inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.errors import InputError
+from assay.train.brought.model import Declared, Location, Tensor, UserModel, locate, read_shapes
+
+HERE = Path(__file__)
+
+
+def test_every_kind_of_file_is_told_by_its_ending(tmp_path: Path) -> None:
+    for ending, kind in ((".onnx", "onnx"), (".pt", "torch"), (".pt2", "torch"), (".keras", "tf")):
+        path = tmp_path / f"model{ending}"
+        path.touch()
+        found = locate(str(path))
+        assert (found.kind, found.name, str(found)) == (kind, "model", f"model{ending}")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    assert locate(str(tmp_path / "saved")).form == "saved-model"
+
+
+def test_a_function_has_its_framework_when_it_is_run_or_named() -> None:
+    assert locate(f"{HERE}:build") == Location(path=HERE, form="function", function="build")
+    assert locate(f"{HERE}:build", "jax").kind == "jax"
+    assert locate(f"{HERE}:build").name == "test_model.build"
+
+
+@pytest.mark.parametrize(
+    ("text", "framework", "words"),
+    [
+        ("nothing.onnx", "", "There is no model nothing.onnx"),
+        ("nothing.py:build", "", "There is no file nothing.py"),
+        (str(HERE), "", "needs the name of a function"),
+        (f"{HERE}:", "", "needs the name of a function"),
+        (f"{HERE}:a b", "", "needs the name of a function"),
+        (str(HERE.parent), "", "is no SavedModel"),
+        (f"{HERE}:build", "mxnet", "Unknown framework"),
+    ],
+)
+def test_what_is_no_model_is_refused_in_words(text: str, framework: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        locate(text, framework)
+
+
+@pytest.mark.parametrize(("name", "found"), [("model", "no ending"), ("model.h5", "the ending '.h5'")])
+def test_an_unknown_ending_lists_what_is_known(name: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"\.onnx file.*FILE\.py:FUNCTION") as caught:
+        locate(str(tmp_path / name))
+    assert caught.value.found == found
+
+
+def test_shapes_are_read_with_their_types_and_open_dimensions() -> None:
+    assert read_shapes(["image=batch,3,224,224", "ids=int64:1,seq", "scalar="]) == (
+        Declared(name="image", dtype="float32", shape=("batch", 3, 224, 224)),
+        Declared(name="ids", dtype="int64", shape=(1, "seq")),
+        Declared(name="scalar", dtype="float32", shape=()),
+    )
+
+
+@pytest.mark.parametrize("text", ["image", "=1,2", "image=1,-2", "image=0", "image=word:1,2", "image=1,,2"])
+def test_a_shape_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--shape cannot be read"):
+        read_shapes([text])
+
+
+def model(*shapes: tuple[int, ...], whole: bool = False, batch: int | None = None) -> UserModel:
+    return UserModel(
+        location=Location(path=HERE, form="function", function="build"),
+        kind="torch",
+        inputs=tuple(Tensor(name=f"in{place}", dtype="float32", shape=shape) for place, shape in enumerate(shapes)),
+        outputs=(Tensor(name="out", dtype="float32", shape=(3, 4)), Tensor(name="sum", dtype="int64", shape=())),
+        whole=whole,
+        batch=batch,
+    )
+
+
+def test_shapes_of_calls() -> None:
+    rows, fixed, whole = model((2, 5)), model((2, 5), batch=8), model((4, 2, 5), whole=True)
+    assert [one.shape_of(one.inputs[0], 8) for one in (rows, fixed, whole)] == [(8, 2, 5), (8, 2, 5), (4, 2, 5)]
+    assert [one.open_shape_of(one.inputs[0]) for one in (rows, fixed, whole)] == [(None, 2, 5), (8, 2, 5), (4, 2, 5)]
+    assert [one.example_batch for one in (rows, fixed, whole)] == [2, 8, 1]
+    assert rows.width == 13
+
+
+@pytest.mark.parametrize(
+    ("one", "size"),
+    [
+        (model((3, 64, 64)), 64),
+        (model((64, 64, 1)), 64),
+        (model((1, 3, 64, 64), whole=True), 64),
+        (model((3, 64, 32)), 0),
+        (model((64,)), 0),
+        (model((3, 64, 64), (3, 64, 64)), 0),
+        (model((16, 64, 64)), 0),
+    ],
+)
+def test_only_one_square_image_has_a_size(one: UserModel, size: int) -> None:
+    assert one.image_size == size

@@ -1,0 +1,187 @@
+"""How the outputs of a user's model are compared: each output by itself, with a tolerance derived for it.
+
+Outputs of whole numbers and bools are counted (`assay.numerics.values`), indices excused where what they choose from
+ties (`assay.numerics.ties`), and columns of a floating-point output held against their own scale too
+(`assay.numerics.columns`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.numerics.agreement import CEILING, NOT_COMPARED, Tolerance, compare, derive_tolerance
+from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.ties import Decider
+from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
+from assay.records.results import Agreement
+from assay.train.brought.model import Tensor, UserModel
+
+Rows = NDArray[np.generic]
+Places = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The float64 outputs of a model, and what correct runs of it gave in fp32.
+
+    Attributes:
+        reference: float64 (records, `model.width`), or wider beside large whole numbers.
+        natives: the same in fp32, by a name for the tolerance's text.
+        exact: False where the reference is the model's own output in fp32, for want of float64: nothing can be derived
+            from its error, and everything passes that is closer than the next coarser arithmetic.
+        deciders: what decides outputs that are indices, by name.
+    """
+
+    model: UserModel
+    reference: Rows
+    natives: Mapping[str, Rows]
+    exact: bool = True
+    deciders: Mapping[str, Decider] = field(default_factory=dict)
+
+    def compare(self, subject: str, rows: Rows, places: Places) -> Agreement:
+        """The comparison of the output that is worst off; all must pass.
+
+        Args:
+            rows: (n, width) of any type.
+            places: (n,), which records they are of; those without a reference are left out.
+        """
+        known = np.flatnonzero(places < len(self.reference))
+        rows, places = rows[known], places[known]
+        parts = zip(self.model.outputs, parts_of(self.model), strict=True)
+        found = [self._one(subject, output, rows[:, part], places, part) for output, (_, part) in parts if len(known)]
+        if not found:
+            return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
+        return max(found, key=_distress)
+
+    def _one(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
+        label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
+        if is_whole(output.dtype):
+            return self._counted(subject, output, rows, places, part)
+        if np.isnan(self.reference[:, part]).all():
+            return _failed(subject, len(rows), label + NO_EVIDENCE)
+        mine = settled(self.reference[places, part], rows)
+        if mine.lost:
+            return _failed(subject, len(rows), label + mine.problem)
+        exact = settled(self.reference[:, part], self.reference[:, part]).reference
+        if not exact.any() and not mine.found.any():
+            return _equal(subject, output.name, len(rows))
+        tolerance = self._tolerance(exact, part)
+        if exact.any() and not mine.reference.any():
+            return _near_zero(subject, output.name, mine.found, tolerance, float(np.abs(exact).max()))
+        made = compare(subject, mine.found, mine.reference, tolerance)
+        reason = made.reason or self._reason_against_columns(output, mine, exact, part, tolerance)
+        changes = {"reason": label + reason if reason else "", "passed": not reason}
+        rank = len(output.shape) - (1 if self.model.whole else 0)
+        return made.model_copy(update=changes | ({} if rank == 1 else {"top1_flips": 0}))
+
+    def _counted(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
+        expected = self.reference[places, part]
+        decider = self.deciders.get(output.name)
+        if rows.shape != expected.shape:
+            return _failed(subject, len(rows), f"outputs of shape {rows.shape}, expected {expected.shape}")
+        found = differences(expected, rows, decider.excuses(expected, rows, places) if decider else None)
+        reason = f"output '{output.name}': {found}" if len(self.model.outputs) > 1 else str(found)
+        largest = found.largest if np.isfinite(found.largest) else NOT_COMPARED
+        scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0))
+        return Agreement(
+            subject=subject,
+            images=len(rows),
+            max_absolute=largest,
+            max_relative=largest / scale if scale and largest > 0 else largest,
+            tolerance=0.0,
+            derivation=f"{EQUALITY}; {found}",
+            top1_flips=0,
+            passed=not found.differing,
+            reason=reason if found.differing else "",
+        )
+
+    def _reason_against_columns(
+        self, output: Tensor, mine: Settled, exact: NDArray[np.float64], part: slice, tolerance: Tolerance
+    ) -> str:
+        """Why a column of an output does not pass on its own scale, or ""; without float64 nothing says how exact a
+        column is.
+        """
+        if not self.exact or not output.shape:
+            return ""
+        errors = [np.abs(one - exact) for one in self._natives(exact, part).values()]
+        shape = (-1, *output.shape)
+        columns = columns_of(exact.reshape(shape), np.max(errors, axis=0).reshape(shape), tolerance.value)
+        return reason_against_columns(columns, mine.errors.reshape(shape))
+
+    def _tolerance(self, exact: NDArray[np.float64], part: slice) -> Tolerance:
+        if not exact.any():
+            return Tolerance(0.0, "none could be derived", "the reference is zero everywhere, and the output is not")
+        if not self.exact:
+            return Tolerance(
+                CEILING * float(np.abs(exact).max()), "2^-12 of the largest output, half a step of TF32: no float64"
+            )
+        return derive_tolerance(exact, self._natives(exact, part))
+
+    def _natives(self, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
+        """Their outputs, what is no number in the reference settled; where one lost that it is no number here."""
+        found = {}
+        for key, value in self.natives.items():
+            one = settled(self.reference[:, part], value[: len(exact), part])
+            found[key] = np.full_like(one.found, np.nan) if one.lost else one.found
+        return found
+
+
+def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
+    """Each output's name and its columns."""
+    start = 0
+    for output in model.outputs:
+        yield output.name, slice(start, start + output.size)
+        start += output.size
+
+
+def _distress(one: Agreement) -> tuple[bool, float]:
+    share = one.max_absolute / one.tolerance if one.tolerance > 0 else float(one.max_absolute != 0)
+    return (not one.passed, share)
+
+
+def _failed(subject: str, records: int, reason: str) -> Agreement:
+    return Agreement(
+        subject=subject,
+        images=records,
+        max_absolute=NOT_COMPARED,
+        max_relative=NOT_COMPARED,
+        tolerance=0.0,
+        derivation="none: they differ whatever rounding may do",
+        top1_flips=0,
+        passed=False,
+        reason=reason,
+    )
+
+
+def _equal(subject: str, name: str, records: int) -> Agreement:
+    return Agreement(
+        subject=subject,
+        images=records,
+        max_absolute=0.0,
+        max_relative=0.0,
+        tolerance=0.0,
+        derivation=f"output '{name}' is zero everywhere in float64, and so it is here",
+        top1_flips=0,
+        passed=True,
+    )
+
+
+def _near_zero(subject: str, name: str, rows: Rows, tolerance: Tolerance, scale: float) -> Agreement:
+    """Records of which the output is zero, of a model whose output is not always: on the scale of its other ones."""
+    largest = float(np.abs(rows.astype(np.float64)).max())
+    passed = largest <= tolerance.value
+    return Agreement(
+        subject=subject,
+        images=len(rows),
+        max_absolute=largest if np.isfinite(largest) else NOT_COMPARED,
+        max_relative=largest / scale if np.isfinite(largest) else NOT_COMPARED,
+        tolerance=tolerance.value,
+        derivation=tolerance.derivation,
+        top1_flips=0,
+        passed=passed,
+        reason="" if passed else f"output '{name}' should be zero and is {largest:.3g}",
+    )

@@ -1,0 +1,70 @@
+"""Records to a model's inputs, and its outputs to rows of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.numerics.values import loses_digits
+from assay.train.brought.model import Tensor, UserModel
+
+Array = NDArray[np.generic]
+Records = NDArray[np.void]
+Kind = TypeVar("Kind", bound=np.generic)
+
+
+def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
+    """One field for each input, each where its type may lie in memory."""
+    return np.dtype([(one.name, one.dtype, one.shape) for one in inputs], align=True)
+
+
+def repeated(records: NDArray[Kind], count: int) -> NDArray[Kind]:
+    """A copy of as many records or images, from the first on again where there are too few. numpy.resize would pack
+    the fields of records, which then lie where PyTorch reads none."""
+    return records[np.arange(count) % len(records)]
+
+
+def inputs_of(model: UserModel, records: Records) -> list[Array]:
+    """The inputs of one call, contiguous and in the model's order.
+
+    A single input, a single row and a whole call are views; several inputs of several rows are copied into place. What
+    all records of a call share is the first one's.
+
+    Args:
+        records: of `record_type`, (batch,); (1,) where a record is a whole call.
+    """
+    return [
+        np.require((records[0] if model.whole or one.shared else records)[one.name], requirements="C")
+        for one in model.inputs
+    ]
+
+
+def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
+    """All outputs of one call as (records, numbers); only several outputs are copied.
+
+    The numbers are of a type that keeps them all, which beside whole numbers above 2^53 is numpy's longest floating
+    point.
+
+    Raises:
+        InputError: it is another number of outputs, or they have no row for each record.
+    """
+    if len(outputs) != len(model.outputs):
+        raise InputError(
+            "The model gave another number of outputs", expected=str(len(model.outputs)), found=str(len(outputs))
+        )
+    try:
+        count = 1 if model.whole else len(outputs[0])
+        rows = [np.reshape(one, (count, -1)) for one in outputs]
+    except (TypeError, ValueError) as error:  # no dimension at all, or another number of rows
+        shapes = ", ".join(str(np.shape(one)) for one in outputs)
+        raise InputError("The outputs have no row for each input", found=f"shapes {shapes}") from error
+    return rows[0] if len(rows) == 1 else _side_by_side(rows)
+
+
+def _side_by_side(rows: Sequence[Array]) -> Array:
+    loses = np.result_type(*rows).kind == "f" and any(loses_digits(one) for one in rows)
+    return np.concatenate([one.astype(np.longdouble) for one in rows] if loses else rows, axis=1)

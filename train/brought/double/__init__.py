@@ -1,0 +1,1 @@
+"""A user's model in float64, one file a framework."""

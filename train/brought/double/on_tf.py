@@ -1,0 +1,112 @@
+"""TensorFlow in float64: the graph of a model with every floating-point operator and constant rewritten to float64.
+
+The graph is TensorFlow's own, traced from the model, and so is what computes it: a reference that owes nothing to any
+exporter. Operators that TensorFlow does not have in float64 leave none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from assay.errors import InputError
+from assay.foreign import said_by
+from assay.train.brought.loaders.loaded import Array, Compute
+
+Outputs = dict[str, tf.Tensor]
+NARROW = {tf.float32.as_datatype_enum, tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
+WIDE = tf.float64.as_datatype_enum
+REINTERPRETS = {"Bitcast"}
+NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
+"""There is no kernel in float64: written out as arithmetic."""
+
+
+def double_of(call: Callable[..., Outputs]) -> Compute:
+    """A function of tensors by position in float64.
+
+    Calling what comes back raises InputError where TensorFlow cannot compute the graph in float64.
+    """
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        try:
+            return _computed(call, inputs)
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise InputError("TensorFlow cannot compute the model's graph in float64", found=said_by(error)) from error
+
+    return compute
+
+
+def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str, Array]:
+    specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
+    names: list[str] = []
+
+    def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        """Each output as a node of its own, also where it is an input or stands there twice."""
+        outputs = call(*tensors)
+        names[:] = outputs
+        return [tf.identity(value) for value in outputs.values()]
+
+    traced = tf.function(kept, autograph=False).get_concrete_function(*specs)
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=True)
+    graph = widened_graph(frozen.graph.as_graph_def())
+    wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+    feeds = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.inputs]
+    fetches = [wrapped.graph.get_tensor_by_name(one.name) for one in frozen.outputs]
+    found = wrapped.prune(feeds, fetches)(*(tf.cast(one, to.dtype) for one, to in zip(inputs, feeds, strict=True)))
+    return {name: value.numpy() for name, value in zip(names, tf.nest.flatten(found), strict=True)}
+
+
+def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
+    """A copy in float64.
+
+    Raises:
+        InputError: a node reads the bits of a number, or normalises with the statistics of its batch.
+    """
+    found = tf.compat.v1.GraphDef()
+    found.versions.CopyFrom(graph.versions)
+    found.library.CopyFrom(graph.library)
+    for node in graph.node:
+        if node.op in REINTERPRETS:
+            raise InputError("It reads the bits of numbers, which are others in float64", found=node.name)
+        if node.op in NORMS:
+            _write_norm(found, node)
+            continue
+        wide = found.node.add()
+        wide.CopyFrom(node)
+        for attribute in wide.attr.values():
+            _widen(attribute)
+    return found
+
+
+def _widen(attribute: tf.compat.v1.AttrValue) -> None:
+    kind = attribute.WhichOneof("value")
+    if kind == "type" and attribute.type in NARROW:
+        attribute.type = WIDE
+    elif kind == "list":
+        attribute.list.type[:] = [WIDE if one in NARROW else one for one in attribute.list.type]
+    elif kind == "tensor" and attribute.tensor.dtype in NARROW:
+        value = tf.make_ndarray(attribute.tensor).astype("float64")
+        attribute.tensor.CopyFrom(tf.make_tensor_proto(value, tf.float64, value.shape))
+
+
+def _write_norm(graph: tf.compat.v1.GraphDef, node: tf.compat.v1.NodeDef) -> None:
+    """(x - mean) * (scale / sqrt(variance + epsilon)) + offset, over the last dimension."""
+    if node.attr["is_training"].b or (node.attr["data_format"].s or b"NHWC") != b"NHWC":
+        raise InputError("It normalises with the statistics of its batch, or over other channels", found=node.name)
+    values, scale, offset, mean, variance = (name for name in node.input if not name.startswith("^"))
+    epsilon = graph.node.add(name=f"{node.name}/epsilon", op="Const")
+    epsilon.attr["dtype"].type = WIDE
+    epsilon.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(float(node.attr["epsilon"].f), tf.float64, ()))
+
+    def add(name: str, operator: str, *inputs: str) -> str:
+        made = graph.node.add(name=name, op=operator, input=inputs)
+        made.attr["T"].type = WIDE
+        return name
+
+    inside = node.name
+    safe = add(f"{inside}/safe", "AddV2", variance, epsilon.name)
+    factor = add(f"{inside}/factor", "Mul", scale, add(f"{inside}/rsqrt", "Rsqrt", safe))
+    centred = add(f"{inside}/centred", "Sub", values, mean)
+    add(inside, "AddV2", add(f"{inside}/scaled", "Mul", centred, factor), offset)

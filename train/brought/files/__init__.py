@@ -1,0 +1,1 @@
+"""Model files of strangers, looked at before anything in them is loaded."""

@@ -1,0 +1,1 @@
+"""Loading a user's model, one file a framework."""

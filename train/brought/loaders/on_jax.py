@@ -1,0 +1,95 @@
+"""A user's JAX model: a function of arrays, or a function without arguments that returns one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from assay.errors import InputError
+from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.model import Location, UserModel
+from assay.train.brought.named.on_jax import Forward, by_name
+from assay.train.brought.source import built, explained
+
+
+def load(location: Location) -> Loaded:
+    """
+    Raises:
+        InputError: the function fails, or gives nothing that can be called.
+    """
+    function = _load_function(location)
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        forward = by_name(function, names, without, str(location))
+        return _compute(forward, location), lambda: _double(forward, location)
+
+    def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
+        return _fewest_places(by_name(function, names, (), str(location)), inputs)
+
+    return Loaded((), called, places=places)
+
+
+def load_forward(model: UserModel) -> Forward:
+    """The model as a function of arrays by position to arrays by name; same errors as `load`."""
+    function = _load_function(model.location)
+    return by_name(function, [one.name for one in model.inputs], model.without, str(model.location))
+
+
+def _load_function(location: Location) -> Callable[..., object]:
+    function = built(location.path, location.function)
+    if not callable(function):
+        raise InputError(f"{location} gives no model", expected="a function of arrays", found=type(function).__name__)
+    return function
+
+
+def _compute(forward: Forward, location: Location) -> Compute:
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        with explained(location.path, f"{location.name}(...)"):
+            outputs = forward(*map(jax.numpy.asarray, inputs))
+            return {name: np.asarray(value) for name, value in outputs.items()}
+
+    return compute
+
+
+def _double(forward: Forward, location: Location) -> Compute:
+    """The same function of float64; 64-bit types are on from here, after its weights have been made without."""
+    jax.config.update("jax_enable_x64", True)
+    compute = _compute(forward, location)
+    return lambda inputs: compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+
+def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
+    """Of everything that is looked up by what comes in, the fewest places: JAX cuts an index off and refuses none."""
+    try:
+        traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
+    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places
+        return None
+    return min(_places_in(traced.jaxpr, [True] * len(traced.jaxpr.invars)), default=None)
+
+
+def _places_in(jaxpr: Any, follows: Sequence[bool]) -> Iterator[int]:
+    """
+    Args:
+        follows: by input, whether it follows from what comes in; what does not is a constant of the model.
+    """
+    known = {variable for variable, is_given in zip(jaxpr.invars, follows, strict=True) if is_given}
+    for equation in jaxpr.eqns:
+        given = [not hasattr(one, "val") and one in known for one in equation.invars]
+        inner = [getattr(one, "jaxpr", one) for one in equation.params.values() if hasattr(one, "eqns")]
+        inner += [one.jaxpr for one in equation.params.values() if hasattr(one, "jaxpr") and not hasattr(one, "eqns")]
+        for one in inner:
+            same = len(one.invars) == len(given)
+            yield from _places_in(one, given if same else [any(given)] * len(one.invars))
+        shape = equation.invars[0].aval.shape if equation.invars else ()
+        if equation.primitive.name == "gather" and given[1]:
+            taken = equation.params["slice_sizes"]
+            axes = equation.params["dimension_numbers"].start_index_map
+            yield from (shape[axis] - taken[axis] + 1 for axis in axes)
+        elif equation.primitive.name == "dynamic_slice" and any(given[1:]):
+            sizes = zip(shape, equation.params["slice_sizes"], given[1:], strict=False)
+            yield from (whole - size + 1 for whole, size, is_given in sizes if is_given)
+        if any(given):
+            known.update(equation.outvars)

@@ -1,0 +1,150 @@
+"""A user's PyTorch model: a TorchScript file, a torch.export file, or a function that returns a module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from assay.errors import ArtifactError, AssayError, InputError
+from assay.foreign import said_by
+from assay.train.brought.binding import Binds
+from assay.train.brought.double.on_torch import float64_throughout
+from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
+from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
+from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.model import Location, UserModel
+from assay.train.brought.named.on_torch import Forward, forward_of, module_binding
+from assay.train.brought.source import built, explained
+
+
+def load(location: Location) -> Loaded:
+    """
+    Raises:
+        ArtifactError: the file is not what its ending says.
+        InputError: the function fails, or gives no module.
+    """
+    module = load_module(location)
+    program = load_program(location) if location.form == "program" else None
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        binding = _binding(module, program, location, names)
+        forward = forward_of(module, binding, without, str(location))
+        return _compute(forward, location), lambda: _double(module, forward, location)
+
+    declared = () if program is None else declared_of(program)
+    return Loaded(declared, called, per_call=lambda: _per_call(module))
+
+
+def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
+    """The module, and how the model's inputs go into it; same errors as `load`."""
+    location = model.location
+    module = load_module(location)
+    program = load_program(location) if location.form == "program" else None
+    return module, _binding(module, program, location, [one.name for one in model.inputs])
+
+
+def _binding(
+    module: nn.Module, program: torch.export.ExportedProgram | None, location: Location, names: Sequence[str]
+) -> Binds:
+    return module_binding(module, names, str(location)) if program is None else binding_of_program(program, names)
+
+
+def load_module(location: Location) -> nn.Module:
+    """The module, in evaluation mode and without gradients; same errors as `load`."""
+    if location.form == "function":
+        module = built(location.path, location.function)
+        if not isinstance(module, nn.Module):
+            raise InputError(f"{location} gives no model", expected="a torch.nn.Module", found=type(module).__name__)
+        module.eval()
+    elif location.form == "program":
+        module = load_program(location).module()  # it is in evaluation mode, and refuses to be told
+    else:
+        module = _load_script(location)
+        module.eval()
+    for parameter in module.parameters():  # TorchScript has no requires_grad_ of its own
+        parameter.requires_grad_(False)
+    return module
+
+
+def load_program(location: Location) -> torch.export.ExportedProgram:
+    """
+    Raises:
+        ArtifactError: it is no file of torch.export, or has a member that could run code.
+    """
+    try:
+        return load_checked_program(location.path)
+    except AssayError:
+        raise
+    except Exception as error:  # whatever its reader raises
+        raise ArtifactError(
+            f"{location} cannot be loaded", expected="a file written by torch.export.save", found=_line(error)
+        ) from error
+
+
+def _load_script(location: Location) -> torch.jit.ScriptModule:
+    """
+    Raises:
+        ArtifactError: it is no TorchScript file, or has code that acts on files.
+    """
+    try:
+        return load_checked_script(location.path)
+    except AssayError:
+        raise
+    except Exception as error:  # whatever its reader raises
+        raise ArtifactError(
+            f"{location} cannot be loaded",
+            expected="a TorchScript file, written by torch.jit.save",
+            found=_line(error),
+            remedy="What torch.save wrote is a pickle of code, which is not run: give FILE.py:FUNCTION",
+        ) from error
+
+
+def _compute(forward: Forward, location: Location) -> Compute:
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        with explained(location.path, f"{location.name}(...)"):
+            outputs = forward([torch.from_numpy(np.array(one)) for one in inputs])
+            return {name: _array(name, value, location) for name, value in outputs.items()}
+
+    return compute
+
+
+def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
+    """The module with parameters, inputs and everything that is computed of them in float64."""
+    module.double()
+    compute = _compute(forward, location)
+
+    def double(inputs: Sequence[Array]) -> dict[str, Array]:
+        with float64_throughout():
+            return compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+    return double
+
+
+def _array(name: str, value: Tensor, location: Location) -> Array:
+    """
+    Raises:
+        InputError: numpy has no such tensor, as of bfloat16 and sparse ones.
+    """
+    try:
+        found: Array = value.numpy()
+    except (TypeError, RuntimeError) as error:
+        raise InputError(
+            f"Output '{name}' of {location} cannot be compared",
+            expected="a tensor of numbers that numpy has",
+            found=f"{str(value.dtype).removeprefix('torch.')}, {str(value.layout).removeprefix('torch.')}",
+            remedy=f"Leave it out, the rest is compared: --without {name}; or have the model return it as float32",
+        ) from error
+    return found
+
+
+def _per_call(module: nn.Module) -> str:
+    """Its dynamically quantised layers, by class."""
+    kinds = {type(one).__name__ for one in module.modules() if ".quantized.dynamic." in f"{type(one).__module__}."}
+    return ", ".join(sorted(kinds))
+
+
+def _line(error: Exception) -> str:
+    return said_by(error) or type(error).__name__

@@ -1,0 +1,207 @@
+"""A model that somebody brings along: what it is, where it lies, and what goes in and out of it; as plain values.
+
+Inputs are *records* in a numpy array with one named field for each input of the model. Where the model takes a batch,
+a record is one row of it, and any number of rows makes a call. Where the rows of a call depend on each other, or there
+is no batch, a record is everything that one call takes.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from assay.errors import InputError
+from assay.records.base import Record
+
+Kind = Literal["onnx", "torch", "tf", "jax"]
+Form = Literal["onnx", "script", "program", "saved-model", "keras", "function"]
+Dimension = int | str
+
+KINDS: tuple[Kind, ...] = ("onnx", "torch", "tf", "jax")
+FILES: dict[str, tuple[Kind, Form]] = {
+    ".onnx": ("onnx", "onnx"),
+    ".pt": ("torch", "script"),
+    ".pt2": ("torch", "program"),
+    ".keras": ("tf", "keras"),
+}
+WHAT_CAN_BE_GIVEN = (
+    "a .onnx file, a TorchScript .pt, a torch.export .pt2, a SavedModel folder, a .keras file, or FILE.py:FUNCTION"
+)
+SAVED_MODEL_FILE = "saved_model.pb"
+
+
+class Location(Record):
+    """Where a model is.
+
+    Attributes:
+        kind: "" for a function, until its file has been run.
+        function: its name in the file, "" for all other forms.
+    """
+
+    path: Path
+    form: Form
+    kind: Kind | Literal[""] = ""
+    function: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in results."""
+        return f"{self.path.stem}.{self.function}" if self.function else self.path.stem
+
+    def __str__(self) -> str:
+        return f"{self.path.name}:{self.function}" if self.function else self.path.name
+
+
+class Declared(Record):
+    """An input as the file or the user declares it; a dimension is a number, or a name where it is dynamic.
+
+    Attributes:
+        optional: the model runs without it; nobody gives it unless the user names it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return f"'{self.name}' {self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+def unnamed(name: str, place: int) -> str:
+    """What a dimension of an input is called that its file leaves open without a name; each is one of its own."""
+    return f"{name}.{place}"
+
+
+class Tensor(Record):
+    """One input or output, with the shape of one record: without the batch where records are rows.
+
+    Attributes:
+        shared: an input that has no batch where the others have one, such as a threshold: it is the same for all
+            records of a call.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shared: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class UserModel(Record):
+    """A model of which everything is known.
+
+    Attributes:
+        whole: a record is a whole call, not a row of a batch.
+        batch: rows of every call where the model has a fixed number; None where it takes any.
+        without: names of outputs that the user leaves out: nothing of ours computes, compares or exports them.
+        fingerprint: hash of its files, of the source that was run, and of what it computed: it changes with the model.
+    """
+
+    location: Location
+    kind: Kind
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    whole: bool = False
+    batch: int | None = None
+    without: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    @property
+    def width(self) -> int:
+        """Numbers in the outputs of one record."""
+        return sum(output.size for output in self.outputs)
+
+    @property
+    def image_size(self) -> int:
+        """Height of the one square image that goes in; 0 where something else does."""
+        shape = self.inputs[0].shape[-3:] if len(self.inputs) == 1 else ()
+        if len(self.inputs[0].shape) != (4 if self.whole else 3) or len(shape) != 3:
+            return 0
+        first, middle, last = shape
+        return middle if middle in (first, last) and min(first, last) <= 4 else 0
+
+    def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
+        """Shape of an input in a call with so many records."""
+        return tensor.shape if self.whole or tensor.shared else (batch, *tensor.shape)
+
+    def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
+        """The same with None for a batch that may be any."""
+        return tensor.shape if self.whole or tensor.shared else (self.batch, *tensor.shape)
+
+    @property
+    def example_batch(self) -> int:
+        """A batch to trace with: two where it may be any, so that no dimension of one is baked in."""
+        return self.batch or (1 if self.whole else 2)
+
+
+def locate(text: str, framework: str = "") -> Location:
+    """Find a model by what a user writes; see `WHAT_CAN_BE_GIVEN`.
+
+    Args:
+        framework: the kind, where the user names it; only a function needs that at times.
+
+    Raises:
+        InputError: there is no such file, or it is nothing that we know.
+    """
+    if framework and framework not in KINDS:
+        raise InputError("Unknown framework", expected="torch, tf or jax", found=framework)
+    file, separator, function = text.rpartition(":")
+    if separator and file.endswith(".py"):
+        return _function(Path(file), function, framework)
+    path = Path(text)
+    if not path.exists():
+        raise InputError(f"There is no model {path}", expected=WHAT_CAN_BE_GIVEN)
+    if path.suffix == ".py":
+        raise InputError(f"{path} needs the name of a function", expected=f"{path}:FUNCTION")
+    if path.is_dir():
+        if not (path / SAVED_MODEL_FILE).is_file():
+            raise InputError(f"The folder {path} is no SavedModel", expected=f"a file {SAVED_MODEL_FILE} in it")
+        return Location(path=path.resolve(), form="saved-model", kind="tf")
+    if path.suffix not in FILES:
+        raise InputError(
+            f"{path} is no kind of model that can be compared",
+            expected=WHAT_CAN_BE_GIVEN,
+            found=f"the ending '{path.suffix}'" if path.suffix else "no ending",
+        )
+    kind, form = FILES[path.suffix]
+    return Location(path=path.resolve(), form=form, kind=kind)
+
+
+def _function(path: Path, function: str, framework: str) -> Location:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}", expected="FILE.py:FUNCTION")
+    if not function.isidentifier():
+        raise InputError(f"{path} needs the name of a function", expected=f"{path}:FUNCTION", found=f"'{function}'")
+    kind = next((one for one in KINDS if one == framework), "")
+    return Location(path=path.resolve(), form="function", kind=kind, function=function)
+
+
+def read_shapes(texts: list[str]) -> tuple[Declared, ...]:
+    """Inputs from "NAME=1,3,224,224" or "NAME=int64:batch,128"; a word in place of a number is a dynamic dimension.
+
+    Raises:
+        InputError: a text is not of this form.
+    """
+    return tuple(_declared(text) for text in texts)
+
+
+def _declared(text: str) -> Declared:
+    name, separator, rest = text.partition("=")
+    dtype, colon, dimensions = rest.rpartition(":")
+    parts = [part.strip() for part in dimensions.split(",")] if dimensions.strip() else []
+    good = all(part.isidentifier() or (part.isdecimal() and int(part) > 0) for part in parts)
+    if not name or not separator or not good or (colon and dtype not in DTYPES):
+        raise InputError(
+            f"--shape cannot be read: '{text}'",
+            expected="NAME=1,3,224,224 or NAME=TYPE:batch,128, a type among " + ", ".join(DTYPES),
+        )
+    shape = tuple(int(part) if part.isdecimal() else part for part in parts)
+    return Declared(name=name, dtype=dtype or "float32", shape=shape)
+
+
+DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")

@@ -1,0 +1,47 @@
+"""A JAX function called by the names of its inputs, its outputs by name. Nothing here needs more than JAX and numpy: it
+runs in the tool environment of jax2tf too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from assay.train.brought.binding import binding_of, parameters_of
+from assay.train.brought.outputs import Children, kept_outputs, named_outputs
+
+Forward = Callable[..., dict[str, jax.Array]]
+"""Arrays by position to arrays by name."""
+
+
+def by_name(function: Callable[..., object], names: Sequence[str], without: Sequence[str], what: str) -> Forward:
+    """A function of arrays in the order of their names.
+
+    Args:
+        without: outputs that are left out.
+        what: the model, for messages.
+
+    Raises:
+        InputError: a name is no argument of the function; or, when called, an output is no array.
+    """
+    binding = binding_of(parameters_of(function), names, what)
+
+    def forward(*arrays: jax.Array) -> dict[str, jax.Array]:
+        outputs = named_outputs(binding.call(function, arrays), _is_array, sort=True, opener=_children)
+        return kept_outputs(outputs, _is_array, without, what)
+
+    return forward
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, jax.Array | np.ndarray)
+
+
+def _children(value: object) -> Children | None:
+    """What lies in a container that only JAX knows, such as a registered class."""
+    found, structure = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda one: one is not value)
+    if jax.tree_util.treedef_is_leaf(structure):
+        return None
+    return [(jax.tree_util.keystr(path, simple=True), child) for path, child in found]

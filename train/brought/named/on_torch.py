@@ -1,0 +1,99 @@
+"""A PyTorch module called by the names of its inputs, its outputs by name, also where it is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from assay.train.brought.binding import Binding, Binds, binding_of, parameters_of
+from assay.train.brought.outputs import Children, kept_outputs, named_outputs
+
+Outputs = dict[str, Tensor]
+Forward = Callable[[Sequence[Tensor]], Outputs]
+
+
+def forward_of(module: Callable[..., object], binding: Binds, without: Sequence[str], what: str) -> Forward:
+    """A function of tensors, in the order of their names, to tensors by name, without gradients.
+
+    Args:
+        without: outputs that are left out.
+        what: the model, for messages.
+
+    Calling it raises InputError where an output is no tensor.
+    """
+
+    def forward(inputs: Sequence[Tensor]) -> Outputs:
+        with torch.inference_mode():
+            outputs = binding.call(module, inputs)
+        return kept_outputs(_named(outputs), _is_tensor, without, what)
+
+    return forward
+
+
+def module_binding(module: Callable[..., object], names: Sequence[str], what: str) -> Binding:
+    """How inputs of these names go into a module.
+
+    Raises:
+        InputError: a name is no argument of its `forward`.
+    """
+    return binding_of(_parameters(module), names, what)
+
+
+def traceable(module: nn.Module, binding: Binds, without: Sequence[str], example: Sequence[Tensor]) -> nn.Module:
+    """What can be traced, which takes and gives tensors by position: the module itself where it does that already."""
+    with torch.inference_mode():
+        outputs = binding.call(module, example)
+    flat = [outputs] if isinstance(outputs, Tensor) else outputs
+    plain = type(flat) in (list, tuple) and all(isinstance(one, Tensor) for one in flat)
+    return module if binding.is_plain and plain and not without else ByPosition(module, binding, without)
+
+
+class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
+    """A module with its inputs bound to their arguments, and its outputs flattened."""
+
+    def __init__(self, model: nn.Module, binding: Binds, without: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self._binding, self._without = model, binding, tuple(without)
+        self.training = False
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        outputs = _named(self._binding.call(self.model, inputs))
+        kept = tuple(value for name, value in outputs.items() if name not in self._without)
+        return kept[0] if len(kept) == 1 else kept
+
+
+def _parameters(module: Callable[..., object]) -> list[Parameter] | None:
+    """The arguments of `forward`, which TorchScript keeps in a schema."""
+    if isinstance(module, torch.jit.ScriptModule):
+        arguments = list(module.forward.schema.arguments)[1:]
+        kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        return [
+            Parameter(
+                one.name,
+                kinds[one.kwarg_only],
+                default=one.default_value if one.has_default_value() else Parameter.empty,
+            )
+            for one in arguments
+        ]
+    return parameters_of(module.forward if isinstance(module, nn.Module) else module)
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _named(outputs: object) -> dict[str, Any]:
+    return named_outputs(outputs, _is_tensor, opener=_children)
+
+
+def _children(value: object) -> Children | None:
+    """What lies in a container that only PyTorch knows, such as a registered class."""
+    found, structure = pytree.tree_flatten_with_path(value, is_leaf=lambda one: one is not value)
+    if structure.is_leaf():
+        return None
+    return [(pytree.keystr(path).strip(".[]'\""), child) for path, child in found]

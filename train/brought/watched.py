@@ -1,0 +1,69 @@
+"""The calls of a user's model, each with a limit: a model that never returns is given up (`assay.steps`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, SLOWER, call_seconds, in_proportion, step
+from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+
+_natives: list[Watched] = []
+
+
+@dataclass
+class Watched:
+    """A model as a `Compute` that tells of every call how long it may take.
+
+    Attributes:
+        name: of the model, for a person.
+        least: seconds that every call may take.
+        slowest: seconds of the slowest call so far, and of a row in it; 0 where there was none.
+    """
+
+    compute: Compute
+    name: str
+    least: float
+    slowest: float = 0.0
+    slowest_row: float = 0.0
+    _calls: int = 0
+
+    def __call__(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        rows = max((len(one) for one in inputs if one.ndim), default=1)
+        self._calls += 1
+        what = f"The first call of {self.name}" if self._calls == 1 else f"Call {self._calls} of {self.name}"
+        begun = time.monotonic()
+        with step(what, max(self.least, in_proportion(self.slowest_row * rows, SLOWER))):
+            found = self.compute(inputs)
+        took = time.monotonic() - begun
+        self.slowest, self.slowest_row = max(self.slowest, took), max(self.slowest_row, took / max(rows, 1))
+        return found
+
+
+def watched(loaded: Loaded, name: str, size: int) -> Loaded:
+    """The model with its calls watched, in float64 by what its own precision took until then.
+
+    Args:
+        size: of its file, in bytes; the first call may take longer where it is large.
+    """
+
+    def called(names: Sequence[str], without: Sequence[str]) -> Called:
+        compute, double = loaded.called(names, without)
+        native = Watched(compute, name, call_seconds(size))
+        _natives.append(native)
+        return native, lambda: _double(double, native, size)
+
+    return replace(loaded, called=called)
+
+
+def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
+    """The model in float64: an evaluator in Python, it may be."""
+    least = in_proportion(native.slowest, EVALUATOR_SLOWER, size, EVALUATOR_SECONDS)
+    with step(f"Making {native.name} in float64", least):
+        return Watched(make(), f"{native.name} in float64", least)
+
+
+def slowest_call() -> float:
+    """Seconds of the slowest call so far, in its own precision, of any model that this process watches."""
+    return max((one.slowest for one in _natives), default=0.0)

@@ -1,0 +1,1 @@
+"""One training step, one file a framework, and the seam between them and the loop."""
