@@ -1,0 +1,1 @@
+"""The judge: studies and comparisons, timing, statistics, audit, choice, deployment, report and command line."""

@@ -1,4 +1,4 @@
-"""One runtime in a process of its own: `python -P -m assay.infer.worker`, commanded in JSON lines by `assay.bench.timing.workers`.
+"""One runtime in a process of its own: `python -P -m assay.infer.worker`, commanded by `assay.bench.timing.workers`.
 
 The commands are those of `assay.infer.commands`. The process pins itself to as many cores as it is timed on before it
 imports a framework, since thread pools take the cores they find, and to those cores themselves before it loads.

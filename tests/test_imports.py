@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("assay", "train", "export", "infer", "bench")
+TOPS = ("assay", "train", "export", "infer", "bench")
 MAY_IMPORT = {
     "assay": {"assay"},
     "train": {"assay", "train"},
     "export": {"assay", "train", "export"},
     "infer": {"assay", "train", "infer"},
-    "bench": set(PACKAGES),
+    "bench": set(TOPS),
 }
+MOST_IN_A_ROOM = 15
 FRAMEWORKS = {
     "torch", "tensorflow", "keras", "jax", "flax", "optax", "onnx", "onnxruntime", "onnxscript", "tf2onnx",
     "jax2onnx", "openvino", "torchvision", "medmnist",
@@ -26,39 +27,68 @@ FRAMEWORKS = {
 
 
 def modules() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    """Each once: `assay/train` and its like are links, which are not followed."""
+    return [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
 
 
 def imports(path: Path, *, at_import_time: bool) -> Iterator[str]:
-    """First names of the modules a file imports, those of type checking left out."""
+    """Names of the modules a file imports, those of type checking left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = tree.body if at_import_time else list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top_of(name: str) -> str:
+    """ "train" of assay.train.models, "assay" of assay.errors, "" of what is not ours."""
+    first, _, rest = name.partition(".")
+    second = rest.partition(".")[0]
+    return "" if first != "assay" else second if second in TOPS else "assay"
 
 
 def may_import_frameworks(path: Path) -> bool:
     return path.name.startswith(("on_", "from_")) or path.parent.name == "models" or "script" in path.name
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_follow_the_design(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
-    ours = set(imports(path, at_import_time=False)) & set(PACKAGES)
-    assert ours <= MAY_IMPORT[package]
+def test_imports_follow_the_design() -> None:
+    against = {
+        str(path.relative_to(ROOT)): wrong
+        for path in modules()
+        if (
+            wrong := {top_of(name) for name in imports(path, at_import_time=False)}
+            - {"", *MAY_IMPORT[path.relative_to(ROOT).parts[0]]}
+        )
+    }
+    assert against == {}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_nobody_imports_torchvision(path: Path) -> None:
-    assert "torchvision" not in set(imports(path, at_import_time=False))
+def test_assay_is_the_only_name_of_ours() -> None:
+    """A package of ours at the top of site-packages would hide a user's module of that name, or be hidden by it."""
+    against = {
+        str(path.relative_to(ROOT)): wrong
+        for path in modules()
+        if (wrong := {name.partition(".")[0] for name in imports(path, at_import_time=False)} & (set(TOPS) - {"assay"}))
+    }
+    assert against == {}
+
+
+def test_nobody_imports_torchvision() -> None:
+    every = {name.partition(".")[0] for path in modules() for name in imports(path, at_import_time=False)}
+    assert "torchvision" not in every
 
 
 @pytest.mark.parametrize(
     "module",
-    ["assay.bench.cli.main", "assay.bench.conductor", "assay.bench.report", "assay.export.run", "assay.train.run"],
+    [
+        "assay.bench.cli.main",
+        "assay.bench.conductor",
+        "assay.bench.report.write",
+        "assay.export.run",
+        "assay.train.run",
+    ],
 )
 def test_the_conductor_loads_no_framework(module: str) -> None:
     code = f"import {module}, sys; print(sorted(set(sys.modules) & {FRAMEWORKS!r}))"
@@ -66,12 +96,33 @@ def test_the_conductor_loads_no_framework(module: str) -> None:
     assert answer.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", sorted({".".join(p.relative_to(ROOT).with_suffix("").parts) for p in modules()}))
-def test_only_framework_files_load_a_framework_when_imported(module: str) -> None:
-    path = ROOT / (module.replace(".", "/") + ".py")
-    if may_import_frameworks(path):
-        return
-    assert not set(imports(path, at_import_time=True)) & FRAMEWORKS
+def test_only_framework_files_load_a_framework_when_imported() -> None:
+    against = {
+        str(path.relative_to(ROOT)): wrong
+        for path in modules()
+        if not may_import_frameworks(path)
+        and (wrong := {name.partition(".")[0] for name in imports(path, at_import_time=True)} & FRAMEWORKS)
+    }
+    assert against == {}
+
+
+def test_no_room_is_crowded() -> None:
+    """A folder that holds more than a reader takes in at once wants rooms of its own."""
+    counts: dict[str, int] = {}
+    for path in modules():
+        if path.name != "__init__.py":
+            room = str(path.parent.relative_to(ROOT))
+            counts[room] = counts.get(room, 0) + 1
+    assert {room: count for room, count in counts.items() if count > MOST_IN_A_ROOM} == {}
+
+
+def test_every_room_says_what_it_is() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
 
 
 def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:

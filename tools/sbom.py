@@ -31,7 +31,7 @@ NAME = "onnx-assay"
 LISTS = {
     "assay": ROOT / "constraints.txt",
     "jax2tf": ROOT / "export" / "envs" / "jax2tf.txt",
-    "triton": ROOT / "infer" / "envs" / "triton.txt",
+    "triton": ROOT / "infer" / "server" / "envs" / "triton.txt",
 }
 """The lists by the environment that each is for."""
 

@@ -1,1 +1,1 @@
-"""What a process that runs somebody else's code may do, and that nothing of it stays. Nothing but the standard library but in `boxing`."""
+"""What a process that runs somebody else's code may do, and that nothing of it stays."""

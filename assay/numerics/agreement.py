@@ -143,7 +143,7 @@ def compare(
 
 
 def compare_reduced(subject: str, candidate: Logits, reference: Logits) -> Agreement:
-    """The same for what does not compute in fp32, by the part of `assay.numerics.reduced.REDUCED_PRECISION_POLICY` that needs no
+    """The same for what does not compute in fp32, by the part of `reduced.REDUCED_PRECISION_POLICY` that needs no
     labels. Accuracy is the audit's to judge, on the whole test split.
     """
     tolerance = Tolerance(LARGEST_FLIPPED_MARGIN, f"{SURE_FLIPS_POLICY}; accuracy is judged by the audit")

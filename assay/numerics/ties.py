@@ -84,7 +84,7 @@ def _chosen(values: Float64, indices: NDArray[np.int64]) -> Float64:
 
 
 def read_deciders(path: Path) -> dict[str, Decider]:
-    """By output, what `assay.export.checking.on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
+    """By output, what `on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
     if not path.is_file():
         return {}
     arrays = read_named(path)

@@ -1,4 +1,4 @@
-"""Where the time of a call goes: the records that `bench.attribute` makes and the report shows.
+"""Where the time of a call goes: the records that `assay.bench.stages.attribute` makes and the report shows.
 
 Wall time at the device boundary is kernel time plus framework overhead; the host boundary adds transfer. Two
 estimators that share nothing tell the two apart: each framework's own profiler, and a *skeleton* of the model, the

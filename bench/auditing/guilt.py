@@ -1,4 +1,4 @@
-"""Who is wrong in an audit, by the one rule of `assay.numerics.guilt`: a sentence for each file that anything gets wrong."""
+"""Who is wrong in an audit, by the one rule of `assay.numerics.guilt`: a sentence for each file that is run wrongly."""
 
 from __future__ import annotations
 

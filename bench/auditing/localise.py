@@ -17,7 +17,7 @@ from assay.registry import RUNTIMES
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
-"""By the name that a user gives a runtime, what `assay.export.localise.on_onnx_runners` calls it; the first does least to a graph."""
+"""By the name that a user gives a runtime, what `on_onnx_runners` calls it; the first does least to a graph."""
 
 
 def localisations_of(

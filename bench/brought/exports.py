@@ -49,7 +49,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "double": (120.0, EVALUATOR_SLOWER),
     "deciders": (120.0, EVALUATOR_SLOWER),
 }
-"""By job of `assay.export.brought_job` the seconds it may take, and how many of the model's own calls beyond them. An export
+"""By job of `assay.export.brought_job` its seconds, and how many of the model's own calls beyond them. An export
 imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
 DECIDERS_FILE = "deciders.npz"
 KIND, RECORD = "user-onnx", "record"

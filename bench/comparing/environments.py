@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import assay
 from assay import toolenv
 from assay.bench.comparing.compare import Outcome, Pair, changed_versions, changes_of
 from assay.bench.conductor import check_machine
@@ -33,8 +34,7 @@ from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
 from assay.study import load_study
 
-ROOT = Path(__file__).parents[2]
-WORKER_PACKAGES = ("assay", "train", "infer")
+ROOT = Path(assay.__file__).parent
 NEEDED = ("numpy", "pydantic", "safetensors")
 ASK = (
     "import importlib.metadata as m, json, sys; "
@@ -178,8 +178,7 @@ def _code_for_workers() -> Iterator[None]:
     """
     before = os.environ.get("PYTHONPATH")
     with tempfile.TemporaryDirectory(prefix="assay-code-") as folder:
-        for package in WORKER_PACKAGES:
-            shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT, Path(folder) / "assay", ignore=shutil.ignore_patterns("__pycache__"))
         os.environ["PYTHONPATH"] = folder
         try:
             yield

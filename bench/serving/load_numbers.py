@@ -55,7 +55,7 @@ def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, clie
 
 
 def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: int, wrong: int) -> list[str]:
-    """Why a load measurement is not to be believed, by the limits of `assay.bench.judging.validity`; none when it is."""
+    """Why a load measurement is not to be believed, by the limits of `bench.judging.validity`; none when it is."""
     found = _about_answers(failed, wrong) + _about_machine(conditions)
     if len(conditions) < LEAST_PROCESSES:
         found.append(f"too few processes: {len(conditions)}, at least {LEAST_PROCESSES} are needed")

@@ -29,7 +29,7 @@ def ratio_over_processes(values: Sequence[float]) -> Interval:
 
 
 def difference_over_processes(values: Sequence[float], planned: int = 0) -> Interval:
-    """The mean of a difference, one value a process, with Student's interval; `planned` as in `assay.bench.statistics.stats`."""
+    """The mean of a difference, one value a process, with Student's interval; `planned` as in `stats.Samples`."""
     mean, half = float(np.mean(values)), half_width(np.asarray(values), planned)
     return Interval(value=mean, low=mean - half, high=mean + half)
 

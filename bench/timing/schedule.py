@@ -42,7 +42,7 @@ class Budget:
         seconds: in all, start-up of the workers included, over all sittings.
         processes: least fresh processes for each cell, fewer where the seconds do not suffice.
         processes_of_slower: the same for cells that their first process shows to be out of the running
-            (`bench.precision.contenders`), where seconds are left when the others have theirs; 0 for as many.
+            (`width.contenders`), where seconds are left when the others have theirs; 0 for as many.
         call_seconds: for one load or one call.
         blocks: most blocks in one process.
         precision: processes are added where the interval of a ratio to the reference is wider than this share of it;

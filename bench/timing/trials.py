@@ -73,7 +73,7 @@ class Group:
 
 
 class Observation(Record):
-    """Where a process computed and in what, see `assay.infer.observing.observed.Observed`; "" where that cannot be seen."""
+    """Where a process computed and in what, see `infer.observing.observed`; "" where that cannot be seen."""
 
     device: str
     precision: str

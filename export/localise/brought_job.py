@@ -1,4 +1,4 @@
-"""Where the export of a user's model goes wrong: `python -P -m assay.export.localise.brought_job`, a process of its own.
+"""Where the export of a user's model goes wrong, looked for in a process of its own.
 
 The native model is followed operator by operator, in float64 where that can be had and else as it is, and its values
 are held against those of the file. The records on which the file is furthest off are taken.

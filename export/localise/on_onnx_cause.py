@@ -62,7 +62,7 @@ class _Candidate:
 
 
 def causes(source: Source, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
-    """As `assay.export.localise.on_onnx_localize.partings`, each moved to the node that is the cause, as far as that can be told."""
+    """As `on_onnx_localize.partings`, each moved to the node that is the cause, as far as that can be told."""
     found = partings(source, wrong, expected)
     if not found or wrong.stopped is not None:
         return found

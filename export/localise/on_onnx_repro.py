@@ -57,7 +57,7 @@ def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path)
 
 
 def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder: Path) -> list[Localisation]:
-    """As `assay.export.localise.on_onnx_localize.localise`, each node with its repro in a folder of its own below `folder`.
+    """As `on_onnx_localize.localise`, each node with its repro in a folder of its own below `folder`.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -190,7 +190,7 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
 @functools.cache
 def script() -> str:
     """The program of every repro."""
-    return resources.files("export").joinpath("repro_script.txt").read_text(encoding="utf-8")
+    return resources.files("assay.export.localise").joinpath("repro_script.txt").read_text(encoding="utf-8")
 
 
 def _cut(

@@ -53,7 +53,7 @@ def load(location: Location) -> Loaded:
 
 
 def double(model: ModelProto, name: str) -> Compute:
-    """A model in float64; calling it raises InputError where there is no reference, see `assay.export.reference.on_onnx_exact`."""
+    """A model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`."""
     names = [value.name for value in without_initialisers(model.graph)]
     return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 

@@ -1,4 +1,4 @@
-"""What a user's model is, found by loading and running it: `python -P -m assay.export.probing.probe`, a process of its own.
+"""What a user's model is, found by loading and running it in a process of its own.
 
 It finds the framework and the inputs, draws records, looks whether the same input has the same answer and whether the
 rows of a batch depend on each other, and runs the model in its own precision and, where that can be had, in float64.

@@ -13,12 +13,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import assay
 from assay import toolenv
 from assay.errors import ExportFailedError
 from assay.export.routes.request import ExportOutcome, ExportRequest
 
-SOURCES = Path(__file__).parents[2]
-REQUIREMENTS = Path(__file__).parent / "envs" / "jax2tf.txt"
+SOURCES = Path(assay.__file__).parent
+REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
 LOG_LINES_SHOWN = 4
 LIMIT_SECONDS = 840
 """Less than the job that starts it has, so that the reason is told."""
@@ -50,9 +51,8 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 
 def copy_sources(folder: Path) -> None:
-    """Our packages alone: where ours are installed lies also everything the environment must not see."""
-    for package in ("assay", "train", "export"):
-        shutil.copytree(SOURCES / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    """Our package alone: where ours is installed lies also everything the environment must not see."""
+    shutil.copytree(SOURCES, folder / "assay", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def run_script(python: Path, folder: Path, module: str) -> None:

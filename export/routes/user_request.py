@@ -1,4 +1,4 @@
-"""What a route to ONNX is asked for when the model is a user's; it answers as all routes do (`assay.export.routes.request`)."""
+"""What a route to ONNX is asked for when the model is a user's; it answers as all routes do (`request.py`)."""
 
 from __future__ import annotations
 

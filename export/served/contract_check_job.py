@@ -1,4 +1,4 @@
-"""Whether graphs that are served load, run and keep their contract: `python -P -m assay.export.served.contract_check_job`."""
+"""Whether graphs that are served load, run and keep their contract, in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph that is to be served and its answers, in a process of its own: `python -P -m assay.export.served.contract_job`.
+"""The graph that is to be served and its answers, in a process of its own.
 
 It writes `model.onnx`, an export as it is or with the contract of `assay.export.served.contract` around it, and
 `outputs.npy`, its answers to every record, as ONNX Runtime computes them with the settings that will be served. A

@@ -1,4 +1,4 @@
-"""One variant of reduced precision in a process of its own: `python -P -m assay.export.variants.variant_job`, see `assay.export.variants.variants`.
+"""One variant of reduced precision in a process of its own, see `variants.py`.
 
 It passes what every export passes: structure, strict shapes, every optimisation level at several batch sizes against
 the float64 reference, and beside that it has to compute in the precision that it is called by.

@@ -24,7 +24,7 @@ INTEGER = ("quantized", "onednn", "torchao")
 """Namespaces of operators whose weights are packed integers, which no argument shows."""
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[misc]
+class _Watch(TorchDispatchMode):
     """Counts operators by what they compute in, and remembers where their results lie."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""One runtime profiled on several models: `python -P -m assay.infer.profile.attribute_job`, started by `bench.attribute`.
+"""One runtime profiled on several models: in a process of its own, see `assay.bench.stages.attribute`.
 
 Every model and batch size is answered when it is finished, so that what comes after it and fails costs itself only.
 """

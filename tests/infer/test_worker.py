@@ -32,8 +32,8 @@ def test_predict_answers_every_image_once(count: int, batch: int) -> None:
 def test_peak_memory_counts_what_was_given_back() -> None:
     """In a process of its own: this one's peak lies wherever earlier tests left it."""
     code = (
-        "import numpy, assay.infer.worker as w; before = w.peak_memory_mib(); block = numpy.ones((64, 2**20), numpy.uint8);"
-        "del block; print(w.peak_memory_mib() - before)"
+        "import numpy\nimport assay.infer.worker as w; before = w.peak_memory_mib(); "
+        "block = numpy.ones((64, 2**20), numpy.uint8); del block; print(w.peak_memory_mib() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 60 < float(done.stdout) < 80

@@ -1,4 +1,4 @@
-"""The keys that deployments are signed with, by the package 'cryptography': see `assay.bench.deployment.checking.signature`.
+"""The keys that deployments are signed with, by the package 'cryptography': see `signature.py`.
 
 Ed25519, or the NIST curves P-256, P-384 and P-521 with SHA-256; what `openssl` writes and reads.
 """

@@ -42,7 +42,7 @@ def signer(key: Path, password: Callable[[], str]) -> Sign:
 
 
 def check_signature(folder: Path, key: Path) -> None:
-    """Whether a deployment's checksums are signed; `assay.bench.deployment.checking.check` holds its files against them.
+    """Whether a deployment's checksums are signed; `check.py` holds its files against them.
 
     Args:
         key: a PEM file of the public key.

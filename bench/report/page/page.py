@@ -173,4 +173,4 @@ def _seen(value: object) -> object:
 
 @functools.cache
 def _file(name: str) -> str:
-    return resources.files("assay.bench.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("assay.bench.report.page").joinpath(name).read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from tests.bench.compared_model import make_comparison, model_of
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
 def test_a_precision_is_named_and_buys_no_tolerance(precision: str, tmp_path: Path) -> None:
-    """Beyond the tolerance fails in bf16 too, as `assay.train.brought.agreement` has it: no page denies what another says."""
+    """Beyond the tolerance fails in bf16 too, as `brought.agreement` has it: no page denies what another says."""
     folder = make_comparison(tmp_path)
     brought = Brought(model_of("rows"), folder / "model", "NumPy in float64", exact=True, drawn=True)
     cell = read_results(folder / "results.json").cells[0].model_copy(update={"precision": precision})
