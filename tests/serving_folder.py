@@ -14,10 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.bench.deployment.config import WARM_UP, config_of, config_text
 from assay.bench.deployment.folder import write_checksums
+from assay.numerics.served import Records, Tensor, as_records, records_of
 from assay.records.base import Interval
 from assay.records.deployment import Deployment, Tolerance, Version
 from assay.records.results import DataSummary
-from assay.records.served import Records, Tensor, as_records, records_of
 
 SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
 NAME = "cells"

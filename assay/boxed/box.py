@@ -1,4 +1,4 @@
-"""The process between the conductor and a job, and what the job may do: `python -P -m assay.boxed.box MODULE`.
+"""The process between the conductor and a job, and what the job may do: `assay.boxed.box MODULE`.
 
 It starts the module in a session of its own and stays: it keeps the log within its size, and when the module ends, or
 the conductor does, it kills everything that the module started, wherever that hid. It needs nothing but the standard
@@ -25,6 +25,7 @@ from types import FrameType
 
 from assay.boxed.confine import PR_SET_PDEATHSIG, confine
 from assay.boxed.processes import below, end_below, running
+from assay.start import START
 
 RULES, MARK = "ASSAY_BOX", "ASSAY_JOB"
 PR_SET_CHILD_SUBREAPER = 36
@@ -82,7 +83,7 @@ def _become(module: str, rules: Mapping[str, object] | None, log: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     held = confine(rules) if rules else {}
     os.write(1, json.dumps({"started": os.getpid(), "box": held}).encode() + b"\n")
-    os.execv(sys.executable, [sys.executable, "-P", "-m", module])  # noqa: S606  a list of our own words, no shell
+    os.execv(sys.executable, [sys.executable, "-P", str(START), module])  # noqa: S606  a list of our own words, no shell
 
 
 def _let_go_of_pipes() -> None:

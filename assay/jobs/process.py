@@ -31,6 +31,7 @@ from assay.files.disk import instead_of
 from assay.jobs.job import Message, read_as
 from assay.jobs.logs import log_tail
 from assay.records.base import Record
+from assay.start import START
 from assay.store import reporting_disk_errors
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
@@ -54,7 +55,7 @@ class Process:
     """The conductor's side of a process that answers in JSON lines, and ends with all that it starts.
 
     Args:
-        module: the module to run with `python -P -m`, below the process of `assay.boxed.box`.
+        module: the module to run, below the process of `assay.boxed.box`.
         log: file that takes everything the process prints, at most 20 MB of it.
         environment: variables to set beside the conductor's own.
         python: the interpreter, this one by default.
@@ -83,7 +84,7 @@ class Process:
             variables = environment_for(box, os.environ, NO_TELEMETRY | dict(environment or {}), self._scratch)
             _STARTED.add(self)
             self._popen = subprocess.Popen(
-                [str(python or sys.executable), "-P", "-m", "assay.boxed.box", module],
+                [str(python or sys.executable), "-P", str(START), "assay.boxed.box", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,

@@ -9,7 +9,7 @@ A deployment is a folder:
         warmup/                raw inputs of a real record that the server calls the model with before it is ready
         1/model.onnx           one folder a version; going back to an older one changes `serving` alone
     audited/1/                 one folder a version: what its answers were when it was audited
-        outputs.npy            the answers, records (see `assay.records.served`) in the order of what was asked
+        outputs.npy            the answers, records (see `assay.numerics.served`) in the order of what was asked
         inputs.npy             what was asked, where it is not the test split of a data set
         labels.npy             int64 (records,), the true classes, of a model that classifies
         audit.json             the audit that let it be deployed
@@ -36,10 +36,10 @@ from pydantic import Field, model_validator
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
+from assay.numerics.served import Tensor
 from assay.records.base import Interval, Record
 from assay.records.mistakes import mistake_in
 from assay.records.results import DataSummary
-from assay.records.served import Tensor
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
 SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
@@ -196,7 +196,7 @@ class Deployment(Record):
         raise ArtifactError(f"Deployment {self.name} has no such version", expected=known, found=str(number))
 
     def allowed(self, version: Version) -> dict[str, float]:
-        """By output, the largest error of `assay.records.served.errors_of` that passes."""
+        """By output, the largest error of `assay.numerics.served.errors_of` that passes."""
         return {
             one.name: 2 * version.tolerances[one.index_of].value if one.index_of else version.tolerances[one.name].value
             for one in self.outputs

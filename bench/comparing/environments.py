@@ -8,16 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import assay
 from assay import toolenv
 from assay.bench.comparing.compare import Outcome, Pair, changed_versions, changes_of
 from assay.bench.conductor import check_machine
@@ -34,7 +28,6 @@ from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
 from assay.study import load_study
 
-ROOT = Path(assay.__file__).parent
 NEEDED = ("numpy", "pydantic", "safetensors")
 ASK = (
     "import importlib.metadata as m, json, sys; "
@@ -76,8 +69,7 @@ def compare_environments(
         trainings, _ = train_all(run)
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
-        with _code_for_workers():
-            measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), precision=0)
+        measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), precision=0)
     timed = measured.by_cell
     pairs = []
     for before, after in _pairs(cells):
@@ -168,21 +160,3 @@ def _key(sides: dict[str, Environment]) -> str:
     """A name for what two environments gave: other packages, or others' interpreters, are measured anew."""
     told = {variant: [str(side.python), side.versions] for variant, side in sides.items()}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _code_for_workers() -> Iterator[None]:
-    """Let workers of other environments import our code, and nothing else of this environment.
-
-    The code is copied, since beside an installed `assay` lies everything else that is installed here.
-    """
-    before = os.environ.get("PYTHONPATH")
-    with tempfile.TemporaryDirectory(prefix="assay-code-") as folder:
-        shutil.copytree(ROOT, Path(folder) / "assay", ignore=shutil.ignore_patterns("__pycache__"))
-        os.environ["PYTHONPATH"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["PYTHONPATH"]
-            if before is not None:
-                os.environ["PYTHONPATH"] = before

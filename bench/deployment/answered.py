@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from assay.errors import ArtifactError, DataError
 from assay.files.arrays import load_array
+from assay.numerics.served import Records, as_records
 from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE, Deployment
-from assay.records.served import Records, as_records
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.numerics.served import Tensor
 from assay.records.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
-from assay.records.served import Tensor
 
 if TYPE_CHECKING:
     from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInput, ModelOutput, ModelQueuePolicy, ModelWarmup

@@ -29,9 +29,9 @@ from assay.export.served import contract_job
 from assay.export.served.contract import IMAGES, LABEL, PROBABILITIES
 from assay.export.served.contract_job import Contract, ContractRequest, run_contract
 from assay.files.arrays import load_array
+from assay.numerics.served import Tensor, as_records
 from assay.records.audit import ModelAudit
 from assay.records.results import Cell, DataSummary
-from assay.records.served import Tensor, as_records
 from assay.spec import ModelSpec
 from assay.store import Store, read_artifact
 from assay.texts import printable

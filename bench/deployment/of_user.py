@@ -40,12 +40,12 @@ from assay.export.served import contract_job
 from assay.export.served.contract_job import ContractRequest, run_contract
 from assay.files.arrays import load_array
 from assay.files.texts import read_bytes
+from assay.numerics.served import DATATYPES, Records, Tensor, records_of
 from assay.numerics.values import settled
 from assay.records.audit import ModelAudit
 from assay.records.deployment import Tolerance
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell, Export
-from assay.records.served import DATATYPES, Records, Tensor, records_of
 from assay.store import read_artifact
 from assay.train.brought import model as user
 from assay.train.brought.agreement import parts_of

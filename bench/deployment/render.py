@@ -30,6 +30,7 @@ from assay.bench.deployment.picture import png_of
 from assay.bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
 from assay.bench.deployment.templating import render_template, template
 from assay.fingerprint import fingerprint_in
+from assay.numerics.served import Array
 from assay.records.base import Interval
 from assay.records.deployment import (
     AUDITED,
@@ -43,7 +44,6 @@ from assay.records.deployment import (
     Unit,
 )
 from assay.records.results import Metrics
-from assay.records.served import Array
 from assay.train.metrics import classification_metrics
 
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}

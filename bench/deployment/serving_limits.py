@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from assay.numerics.served import record_type
 from assay.records.deployment import Deployment
-from assay.records.served import record_type
 
 SERVER_MEMORY_MIB = 512
 """What Triton itself takes, generously; the model's own peak comes on top."""

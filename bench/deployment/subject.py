@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from assay.bench.conductor import RESULTS_FILE
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
+from assay.numerics.served import Records, Tensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
 from assay.records.base import Interval
 from assay.records.deployment import Tolerance, Unit
 from assay.records.results import Cell, DataSummary, Export, Results, read_results
-from assay.records.served import Records, Tensor
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
 from assay.store import file_sha256

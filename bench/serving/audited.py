@@ -13,8 +13,8 @@ from assay.bench.deployment.answered import read_answered, read_array
 from assay.bench.serving.snapshot import checked_deployment
 from assay.errors import DataError, InputError
 from assay.infer.wire import Target
+from assay.numerics.served import Array, Records, as_records
 from assay.records.deployment import AUDITED, Deployment, Version
-from assay.records.served import Array, Records, as_records
 from assay.train.datasets.data import DataRequest, Progress, load_dataset
 
 

@@ -17,9 +17,9 @@ from assay.errors import FailedError, InputError
 from assay.infer import wire
 from assay.infer.server.ports import is_on_loopback
 from assay.infer.wire import Answer, Connection, Description, Target, Way
+from assay.numerics.served import Array, Records, Tensor, errors_of
 from assay.records.base import Interval
 from assay.records.deployment import Deployment
-from assay.records.served import Array, Records, Tensor, errors_of
 from assay.records.verification import Verification, WayVerified
 from assay.train.metrics import share
 

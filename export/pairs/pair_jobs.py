@@ -1,4 +1,4 @@
-"""What is asked about two ONNX files that are said to be the same model, and what `assay.export.pairs.on_onnx_pair` answers."""
+"""What is asked about two ONNX files that are said to be the same model, and what `on_onnx_pair` answers."""
 
 from __future__ import annotations
 

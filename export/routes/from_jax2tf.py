@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-import assay
 from assay import toolenv
 from assay.errors import ExportFailedError
 from assay.export.routes.request import ExportOutcome, ExportRequest
+from assay.start import START
 
-SOURCES = Path(assay.__file__).parent
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
 LOG_LINES_SHOWN = 4
 LIMIT_SECONDS = 840
@@ -35,7 +33,6 @@ def export(request: ExportRequest) -> ExportOutcome:
     python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
     with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
         folder = Path(name)
-        copy_sources(folder / "sources")
         answer = folder / "answer.json"
         message = {
             "spec": request.spec.to_dict(),
@@ -50,26 +47,21 @@ def export(request: ExportRequest) -> ExportOutcome:
     return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
 
 
-def copy_sources(folder: Path) -> None:
-    """Our package alone: where ours is installed lies also everything the environment must not see."""
-    shutil.copytree(SOURCES, folder / "assay", ignore=shutil.ignore_patterns("__pycache__"))
-
-
 def run_script(python: Path, folder: Path, module: str) -> None:
     """
     Raises:
         ExportFailedError: the script ended with an error; the message has its last words.
     """
-    environment = {**os.environ, "PYTHONPATH": str(folder / "sources"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         outcome = subprocess.run(
-            [str(python), "-P", "-m", module, str(folder / "request.json")],
+            [str(python), "-P", str(START), module, str(folder / "request.json")],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=environment,
+            env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
             cwd=folder,
             timeout=LIMIT_SECONDS,
         )

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from assay import toolenv
-from assay.export.routes.from_jax2tf import REQUIREMENTS, copy_sources, run_script
+from assay.export.routes.from_jax2tf import REQUIREMENTS, run_script
 from assay.export.routes.request import ExportOutcome
 from assay.export.routes.user_request import UserExportRequest
 
@@ -26,7 +26,6 @@ def export(request: UserExportRequest) -> ExportOutcome:
     model = request.model
     with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
         folder = Path(name)
-        copy_sources(folder / "sources")
         answer = folder / "answer.json"
         message = {
             "path": str(model.location.path),

@@ -14,9 +14,9 @@ from assay.export.served.contract_job import BATCH, check_answers, run_graph, se
 from assay.files.arrays import map_array
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
+from assay.numerics.served import Records, Tensor, as_records, errors_of, record_type
 from assay.records.base import Record
 from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE
-from assay.records.served import Records, Tensor, as_records, errors_of, record_type
 
 if TYPE_CHECKING:
     import onnxruntime

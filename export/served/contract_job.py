@@ -29,8 +29,8 @@ from assay.jobs.job import Job
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
+from assay.numerics.served import Records, Tensor, as_records, errors_of, record_type
 from assay.records.base import Record
-from assay.records.served import Records, Tensor, as_records, errors_of, record_type
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, in_proportion, step
 
@@ -57,7 +57,7 @@ class ContractRequest(Record):
         source: the export's file.
         contract: to put around it; None where it is served as it is.
         inputs, outputs: of what is served.
-        records: .npy of what `assay.records.served.as_records` takes, everything that it was audited on.
+        records: .npy of what `assay.numerics.served.as_records` takes, everything that it was audited on.
         threads: of onnxruntime.
         most_records: in one call that will be served; 0 where a call is one record.
     """

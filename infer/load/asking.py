@@ -15,7 +15,7 @@ from assay.errors import FailedError
 from assay.files.arrays import load_array
 from assay.infer import wire
 from assay.infer.load.load_jobs import LoadAnswer, LoadRequest, Moment
-from assay.records.served import Records, errors_of
+from assay.numerics.served import Records, errors_of
 
 Tell = Callable[[Moment], None]
 

@@ -20,7 +20,7 @@ class LoadRequest(Record):
 
     Attributes:
         records, expected: .npy files of records: of the inputs, and of the outputs that were audited.
-        allowed: by output, the largest error of `assay.records.served.errors_of` that passes.
+        allowed: by output, the largest error of `assay.numerics.served.errors_of` that passes.
         arrays: the .npz file to write.
     """
 

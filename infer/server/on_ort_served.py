@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from assay.errors import ArtifactError
-from assay.records.served import Array
+from assay.numerics.served import Array
 
 Ask = Callable[[Mapping[str, Array]], Sequence[Array]]
 

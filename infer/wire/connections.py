@@ -12,7 +12,7 @@ from assay.errors import FailedError
 from assay.infer.wire.clients import UNREADABLE, grpc_client, http_client, package, refusal, text_of
 from assay.infer.wire.exchange import exchange
 from assay.infer.wire.target import LIMIT_SECONDS, Answer, Connection, Target, Way
-from assay.records.served import Array, Records
+from assay.numerics.served import Array, Records
 
 ALIGNMENT = 64
 """Bytes that each tensor begins at a multiple of in shared memory."""

@@ -11,7 +11,7 @@ import numpy as np
 from assay.errors import FailedError
 from assay.infer.wire.clients import UNREADABLE, refusal, text_of
 from assay.infer.wire.target import Answer, Target
-from assay.records.served import DTYPES, Array, Tensor
+from assay.numerics.served import DTYPES, Array, Tensor
 
 FIELDS = {
     **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),

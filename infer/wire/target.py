@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from assay.errors import FailedError
+from assay.numerics.served import Array, Records, Tensor
 from assay.records.base import Record
-from assay.records.served import Array, Records, Tensor
 
 Way = Literal["http", "grpc", "shared-memory"]
 WAYS: tuple[Way, ...] = ("http", "grpc", "shared-memory")

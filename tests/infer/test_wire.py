@@ -17,7 +17,7 @@ import pytest
 from assay.errors import FailedError, InputError
 from assay.infer import wire
 from assay.infer.wire.exchange import FIELDS, exchange
-from assay.records.served import DTYPES, Records, Tensor, records_of
+from assay.numerics.served import DTYPES, Records, Tensor, records_of
 
 NUMBER = Tensor(name="x", datatype="FP32", shape=[])
 TARGET = wire.Target(http="", grpc="", model="m", inputs=(NUMBER,), outputs=(NUMBER,), most_records=8, binary=False)

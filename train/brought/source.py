@@ -1,8 +1,8 @@
 """A user's own Python file, run in a job or worker: never in the conductor.
 
-It needs nothing but the standard library, since it also runs in tool environments. The file's folder is put at the end
-of the module path: its helpers can be imported, and none of them hides a module of ours or of a library. Random numbers
-begin at the same place in every process, so that weights that are drawn are the same wherever the model is built.
+It needs nothing but the standard library, since it also runs in tool environments. What the file imports is the
+user's, and hides nothing of ours or of a library (`assay.train.brought.imports`). Random numbers begin at the same
+place in every process, so that weights that are drawn are the same wherever the model is built.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import ast
 import functools
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import random
 import sys
@@ -23,6 +22,7 @@ from types import ModuleType
 
 from assay.errors import InputError, NotInstalledError, nearest, needing
 from assay.foreign import said_by
+from assay.train.brought.imports import import_file, package_of
 
 LONGEST = 300
 SEEDED = {
@@ -72,17 +72,9 @@ def _is_builder(found: object) -> bool:
 
 
 def _imported(path: Path) -> ModuleType:
-    sys.path.append(str(path.parent))
-    name = path.stem if path.stem not in sys.modules else f"user_{path.stem}"
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
     with explained(path, "while it is imported"):
         _seed(_frameworks_in(path))
-        specification.loader.exec_module(module)
-    return module
+        return import_file(path)
 
 
 def _frameworks_in(path: Path) -> set[str]:
@@ -94,11 +86,11 @@ def _frameworks_in(path: Path) -> set[str]:
 
 
 def forget(path: Path) -> None:
-    """Have a file, and every module below its folder, run again by whoever builds its model next."""
+    """Have a file, and every module of its package or below its folder, run again by whoever builds its model next."""
     built.cache_clear()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name != "__main__" and file and _is_below(Path(file), path.parent) and not _is_ours(Path(file)):
+        if name != "__main__" and file and _is_below(Path(file), package_of(path)) and not _is_ours(Path(file)):
             del sys.modules[name]
 
 
@@ -151,7 +143,9 @@ def _place(path: Path, error: BaseException) -> str:
     """ " (model.py, line 12)": the innermost line below the file's folder."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f" ({Path(error.filename or path).name}, line {error.lineno})"
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if _is_below(Path(one.filename), path.parent)]
+    frames = [
+        one for one in traceback.extract_tb(error.__traceback__) if _is_below(Path(one.filename), package_of(path))
+    ]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
@@ -189,7 +183,9 @@ def source_hash(path: Path) -> str:
     """sha256 of a file, and of every module below its folder that has been imported by now."""
     named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     files = {Path(name) for name in named if name}
-    chosen = sorted({file for file in files if _is_below(file, path.parent) and file.is_file()} | {path})
+    chosen = sorted(
+        {file for file in files if _is_below(file, package_of(path)) and file.is_file() and not _is_ours(file)} | {path}
+    )
     digest = hashlib.sha256()
     for file in chosen:
         digest.update(file.name.encode())

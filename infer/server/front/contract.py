@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from assay.numerics.served import Tensor
 from assay.records.base import Record
-from assay.records.served import Tensor
 
 OVERHEAD_BYTES = 65_536
 NAME_BYTES, TENSOR_BYTES = 6, 512

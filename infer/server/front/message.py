@@ -11,7 +11,7 @@ from tritonclient.grpc import service_pb2
 from assay.infer.server.front.contract import Contract, RefusedError, check_id, shown
 from assay.infer.server.front.json_request import MEMORY_KEYS, check_memory
 from assay.infer.wire.exchange import FIELDS
-from assay.records.served import DTYPES
+from assay.numerics.served import DTYPES
 
 OTHER_BYTES = 4_096
 """The most that any request takes that is not about an inference."""

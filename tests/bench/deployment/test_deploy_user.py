@@ -23,10 +23,10 @@ from assay.bench.deployment.render import CLIENTS, PLACES
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
+from assay.numerics.served import Tensor
 from assay.records.audit import Audit, read_audit
 from assay.records.deployment import Deployment, Tolerance, Version
 from assay.records.results import read_results
-from assay.records.served import Tensor
 from assay.store import file_sha256
 from assay.train.brought.arrays import record_type
 from tests.bench.cli.test_cli import GOLDEN

@@ -17,8 +17,8 @@ from assay.bench.serving.verify import differences, mixed_requests
 from assay.bench.serving.verify import verify as verify_here
 from assay.errors import ArtifactError, InputError
 from assay.infer import wire
+from assay.numerics.served import Tensor
 from assay.records.deployment import read_deployment
-from assay.records.served import Tensor
 from assay.records.verification import Verification
 from tests import serving_folder
 from tests.bench.serving.conftest import Served

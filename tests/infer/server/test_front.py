@@ -24,7 +24,7 @@ from assay.infer.server.front.memory import SHARED_MEMORY, checked_registration
 from assay.infer.server.front.message import check_infer
 from assay.infer.server.front.routes import inference_routes
 from assay.infer.server.front.upstream import Upstream
-from assay.records.served import Tensor
+from assay.numerics.served import Tensor
 from tests import serving_folder
 from tests.hostile import raw_grpc
 

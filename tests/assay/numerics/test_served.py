@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assay.errors import DataError
-from assay.records.served import LARGEST, Tensor, as_records, errors_of, record_type, records_of
+from assay.numerics.served import LARGEST, Tensor, as_records, errors_of, record_type, records_of
 
 IMAGES = [Tensor(name="images", datatype="UINT8", shape=[2, 3])]
 PAIR = [Tensor(name="left", datatype="FP32", shape=[3]), Tensor(name="flag", datatype="BOOL", shape=[])]
