@@ -21,7 +21,7 @@ from assay.files.locks import LOCK_FILE, holder_of, in_turn, lock_beside, replac
 HOLD = """
 import sys
 from pathlib import Path
-from assay import locks
+from assay.files import locks
 with getattr(locks, sys.argv[1])(Path(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()
