@@ -100,6 +100,22 @@ class Artifact(BaseModel):
             ) from error
 
 
+def facts_of(artifact: Artifact, kind: type[Kind]) -> Kind:
+    """All that is known of an artifact, as a record.
+
+    Raises:
+        ArtifactError: it is no such record.
+    """
+    try:
+        return kind.model_validate(artifact.manifest.facts)
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{artifact.folder} says of itself what cannot be read",
+            found=mistake_in(error),
+            remedy="Delete the folder to have it made again",
+        ) from error
+
+
 def artifact_key(kind: str, inputs: Mapping[str, JsonValue]) -> str:
     """sha256 (hex) of the kind and the inputs, independent of the order of the inputs."""
     text = json.dumps({"kind": kind, "inputs": inputs}, sort_keys=True, separators=(",", ":"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import cast
 
 from pydantic import JsonValue
 from rich.table import Table
 
-from assay.bench.machine.host import LOCAL
-from assay.bench.machine.machine import advice, environment, probe_frameworks, usable_cores
+from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.machine import advice, probe_frameworks
 from assay.bench.words.terminal import Terminal, shown
+from assay.records.base import Record
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import RuntimeEntry
 
@@ -22,48 +22,79 @@ PROGRAMS = {
 }
 
 
-def diagnose() -> dict[str, JsonValue]:
-    """Everything doctor shows, as one document: machine, frameworks, programs."""
-    programs = {
-        name: {"found": shutil.which(name) or "", "needed_for": what, "install": how}
-        for name, (what, how) in PROGRAMS.items()
-    }
-    machine = environment()
-    return {
-        "machine": machine,
-        "advice": list(advice(machine)),
-        "threads": f"{len(usable_cores())} usable cores; bench.threads in the study file sets every runtime's",
-        "interpreter": sys.version.split()[0],
-        "frameworks": {name: dict(facts) for name, facts in probe_frameworks(LOCAL).items()},
-        "programs": {name: dict(facts) for name, facts in programs.items()},
-        "runtimes": [_told(entry) for entry in RUNTIMES.values() if not entry.ruler],
-        "refused_runtimes": [str(one) for one in RUNTIMES.refused],
-    }
+class Program(Record):
+    """Where a program is, "" where it is not, what it is needed for and how to get it."""
+
+    found: str
+    needed_for: str
+    install: str
 
 
-def _told(entry: RuntimeEntry) -> dict[str, JsonValue]:
+class KnownRuntime(Record):
     """What a runtime says of itself, as far as it helps to choose one."""
-    return {
-        "name": entry.name,
-        "summary": entry.summary,
-        "family": entry.family.words,
-        "formats": list(entry.formats),
-        "devices": list(entry.devices),
-        "precision": entry.precision or "the model's own",
-        "brought_by": entry.distribution or "Assay",
-    }
+
+    name: str
+    summary: str
+    family: str
+    formats: list[str]
+    devices: list[str]
+    precision: str
+    brought_by: str
 
 
-def render(found: dict[str, JsonValue]) -> None:
+class Diagnosis(Record):
+    """Everything doctor shows: machine, frameworks, programs, runtimes."""
+
+    machine: dict[str, JsonValue]
+    advice: list[str]
+    threads: str
+    interpreter: str
+    frameworks: dict[str, dict[str, str]]
+    programs: dict[str, Program]
+    runtimes: list[KnownRuntime]
+    refused_runtimes: list[str]
+
+
+def diagnose(host: Host = LOCAL) -> Diagnosis:
+    """Look at a machine and what is installed."""
+    machine = host.environment()
+    return Diagnosis(
+        machine=machine,
+        advice=list(advice(machine)),
+        threads=f"{len(host.cores())} usable cores; bench.threads in the study file sets every runtime's",
+        interpreter=sys.version.split()[0],
+        frameworks=probe_frameworks(host),
+        programs={
+            name: Program(found=shutil.which(name) or "", needed_for=what, install=how)
+            for name, (what, how) in PROGRAMS.items()
+        },
+        runtimes=[_told(entry) for entry in RUNTIMES.values() if not entry.ruler],
+        refused_runtimes=[str(one) for one in RUNTIMES.refused],
+    )
+
+
+def _told(entry: RuntimeEntry) -> KnownRuntime:
+    return KnownRuntime(
+        name=entry.name,
+        summary=entry.summary,
+        family=entry.family.words,
+        formats=list(entry.formats),
+        devices=list(entry.devices),
+        precision=entry.precision or "the model's own",
+        brought_by=entry.distribution or "Assay",
+    )
+
+
+def render(found: Diagnosis) -> None:
     """Print a diagnosis as tables on standard output."""
     console = Terminal()
-    console.print(_machine(cast("dict[str, JsonValue]", found["machine"])))
-    for sentence in cast("list[str]", found["advice"]):
+    console.print(_machine(found.machine))
+    for sentence in found.advice:
         console.print(f"- {sentence}")
-    console.print(_frameworks(cast("dict[str, dict[str, str]]", found["frameworks"])))
-    console.print(_programs(cast("dict[str, dict[str, str]]", found["programs"])))
-    console.print(_runtimes(cast("list[dict[str, JsonValue]]", found["runtimes"])))
-    for refusal in cast("list[str]", found["refused_runtimes"]):
+    console.print(_frameworks(found.frameworks))
+    console.print(_programs(found.programs))
+    console.print(_runtimes(found.runtimes))
+    for refusal in found.refused_runtimes:
         console.print(f"- {shown(refusal)}", style="red", markup=False)
 
 
@@ -95,21 +126,21 @@ def _frameworks(frameworks: dict[str, dict[str, str]]) -> Table:
     return table
 
 
-def _runtimes(runtimes: list[dict[str, JsonValue]]) -> Table:
+def _runtimes(runtimes: list[KnownRuntime]) -> Table:
     table = Table("runtime", "what it is", "runs", "on", "brought by", title="Runtimes", title_justify="left")
     for one in runtimes:
         table.add_row(
-            str(one["name"]),
-            shown(str(one["summary"])),
-            _in_words(one["formats"]),
-            _in_words(one["devices"]),
-            shown(str(one["brought_by"])),
+            one.name,
+            shown(one.summary),
+            ", ".join(one.formats),
+            ", ".join(one.devices),
+            shown(one.brought_by),
         )
     return table
 
 
-def _programs(programs: dict[str, dict[str, str]]) -> Table:
+def _programs(programs: dict[str, Program]) -> Table:
     table = Table("program", "needed for", "found, or how to get it", title="Programs", title_justify="left")
-    for name, facts in programs.items():
-        table.add_row(name, facts["needed_for"], facts["found"] or f"not found. {facts['install']}")
+    for name, one in programs.items():
+        table.add_row(name, one.needed_for, one.found or f"not found. {one.install}")
     return table

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import polars
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.machine.host import Host
@@ -25,12 +24,14 @@ from assay.files.disk import TEMPORARY, short_name
 from assay.files.tables import read_table, write_table
 from assay.files.texts import read_json
 from assay.fingerprint import Fingerprint
+from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.registry import RUNTIMES
-from assay.store import Artifact, Store, file_sha256, reporting_disk_errors
+from assay.store import Artifact, Store, facts_of, file_sha256, reporting_disk_errors
 
 SAMPLES_FILE, BURSTS_FILE, FACTS_FILE = "samples.parquet", "bursts.parquet", "facts.json"
 KIND = "unit"
+CELL_FACTS = TypeAdapter(list[CellFacts])
 RECORDS = 5  # raised when a unit records more than before, so that older ones are measured again
 
 
@@ -163,6 +164,22 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         sitting.run(part, sitting.processes(name), sitting.expected_seconds(names[name], part))
 
 
+class UnitFacts(Record):
+    """What is known of a finished unit.
+
+    Attributes:
+        seconds: that it took.
+        least_seconds: of them, those without the blocks beyond the least number.
+        spent: those of single candidates by label, and of each by batch, see `assay.bench.timing.trials.Unit`.
+    """
+
+    group: str
+    process: int
+    seconds: float
+    least_seconds: float
+    spent: dict[str, dict[str, float]]
+
+
 @dataclass
 class _Sitting:
     """The units run so far, and what may still be spent."""
@@ -233,21 +250,22 @@ class _Sitting:
 
     def least_seconds(self, group: Group, part: Group) -> float:
         """What a unit of a group's part needs for starting, warming and its first blocks; 0 when unknown."""
-        return self._by_the_last(group, part, "least_seconds")
+        return self._by_the_last(group, part, least=True)
 
     def expected_seconds(self, group: Group, part: Group) -> float:
         """What a unit of some of a group's candidates and batches will take with as many blocks as the one before."""
-        return self._by_the_last(group, part, "seconds")
+        return self._by_the_last(group, part, least=False)
 
-    def _by_the_last(self, group: Group, part: Group, what: str) -> float:
+    def _by_the_last(self, group: Group, part: Group, *, least: bool) -> float:
         """Of the last unit that timed all of a part, as much as the part had of the seconds of single candidates."""
         wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
         for unit in reversed(self._of(group.name)):
-            spent = cast("dict[str, dict[str, float]]", unit.manifest.facts["spent"])
+            known = facts_of(unit, UnitFacts)
+            spent, whole = known.spent, known.least_seconds if least else known.seconds
             of_all = sum(sum(one.values()) for one in spent.values())
             if of_all and {label for label, _ in wanted} <= spent.keys():
                 mine = sum(spent[label].get(str(batch), 0.0) for label, batch in wanted)
-                return cast("float", unit.manifest.facts[what]) * mine / of_all
+                return whole * mine / of_all
         return 0.0
 
     def _first(self, group: Group) -> CellSamples:
@@ -279,16 +297,14 @@ def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
     write_table(folder / BURSTS_FILE, unit.burst_table())
     facts = [fact.model_dump(mode="json") for fact in unit.facts]
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    spent: dict[str, JsonValue] = {
-        label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()
-    }
-    return {
-        "group": unit.group.name,
-        "process": unit.process,
-        "seconds": time.monotonic() - begun,
-        "least_seconds": least,
-        "spent": spent,
-    }
+    spent = {label: {str(batch): seconds for batch, seconds in mine.items()} for label, mine in unit.spent.items()}
+    return UnitFacts(
+        group=unit.group.name,
+        process=unit.process,
+        seconds=time.monotonic() - begun,
+        least_seconds=least,
+        spent=spent,
+    ).model_dump(mode="json")
 
 
 def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
@@ -318,7 +334,7 @@ def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonV
 
 
 def _seconds(unit: Artifact) -> float:
-    return cast("float", unit.manifest.facts["seconds"])
+    return facts_of(unit, UnitFacts).seconds
 
 
 def _gathered(units: list[Artifact], planned: int) -> Measured:
@@ -328,8 +344,7 @@ def _gathered(units: list[Artifact], planned: int) -> Measured:
     for unit in units:
         samples.append(read_table(unit.file(SAMPLES_FILE)))
         bursts.append(read_table(unit.file(BURSTS_FILE)))
-        for record in cast("list[JsonValue]", read_json(unit.file(FACTS_FILE))):
-            fact = CellFacts.model_validate(record)
+        for fact in CELL_FACTS.validate_python(read_json(unit.file(FACTS_FILE))):
             facts.append(fact)
             if logits_name(fact.cell) in unit.manifest.files:
                 logits[fact.cell] = unit.file(logits_name(fact.cell))
