@@ -9,7 +9,7 @@ from tests.test_imports import modules
 
 GATHER = {
     "Accumulator", "Asking", "CalibrationBins", "Crew", "Progress", "Reply", "Run", "SecondShape", "Serving", "Speeds",
-    "Stream", "Trial", "Unit", "Watched", "Work", "_Cell", "_Sitting", "_Tally",
+    "Stream", "Trial", "Unit", "Use", "Watched", "Work", "_Cell", "_Sitting", "_Tally",
 }  # fmt: skip
 """What fills while something runs."""
 
