@@ -126,9 +126,12 @@ def test_every_room_says_what_it_is() -> None:
     assert silent == []
 
 
+OF_A_MACHINE = ("usable_cores", "environment", "fingerprint", "disturbance", "busy_seconds")
+
+
 def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
     """Whoever measures is given a host: only the local one starts processes, and every job says where it runs."""
-    naming, silent = set(), []
+    naming, silent, asked = set(), [], set()
     for path in (ROOT / "bench").rglob("*.py"):
         tree, name = ast.parse(path.read_text(encoding="utf-8")), str(path.relative_to(ROOT))
         for node in ast.walk(tree):
@@ -136,6 +139,10 @@ def test_the_conductor_knows_of_no_process_but_by_its_host() -> None:
                 naming.add(name)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_job":
                 silent += [name] if "host" not in {keyword.arg for keyword in node.keywords} else []
+        for node in ast.walk(tree) if "bench/machine" not in name and "bench/serving" not in name else ():
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("assay.bench.machine"):
+                asked |= {f"{name}: {one.name}" for one in node.names} & {f"{name}: {fact}" for fact in OF_A_MACHINE}
+    assert asked == set(), "a host says it of its machine; a server is on this one"
     assert naming == {"bench/machine/host.py", "bench/cli/main.py"}, "the local host, and the end of the program"
     assert silent == []
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from assay import __version__
-from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.host import Host
 from assay.bench.report.page.audit_page import render_audit
 from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
 from assay.store import write_together
@@ -17,10 +17,10 @@ def audit_of(
     command: str,
     seconds: dict[str, float],
     *,
+    host: Host,
     strict_nan: bool = False,
     data: str = "",
     notice: str = "",
-    host: Host = LOCAL,
 ) -> Audit:
     """The record with its verdict, of a machine and this moment.
 

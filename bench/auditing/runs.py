@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
-from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.host import Host
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.spec import Settings
@@ -73,7 +73,7 @@ class Plan:
     limit_seconds: float
     split: Inputs | None = None
     served: frozenset[str] = frozenset()
-    host: Host = LOCAL
+    host: Host = field(kw_only=True)
 
     @property
     def inputs(self) -> tuple[Inputs, ...]:

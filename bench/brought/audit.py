@@ -12,6 +12,7 @@ from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.auditing.record import audit_of
 from assay.bench.auditing.runs import Call
 from assay.bench.brought.exports import Brought
+from assay.bench.machine.host import LOCAL, Host
 from assay.export.probing.probe import RECORDS_FILE
 from assay.files.arrays import load_array
 from assay.numerics.values import is_whole
@@ -30,6 +31,8 @@ def audit_user_model(
     exports: Sequence[Export],
     localisations: Sequence[Localisation],
     command: str,
+    *,
+    host: Host = LOCAL,
 ) -> Audit:
     """The record of an audit, with a tolerance for each output.
 
@@ -84,7 +87,7 @@ def audit_user_model(
             f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
         },
     )
-    return audit_of([model], command, {})
+    return audit_of([model], command, {}, host=host)
 
 
 def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Iterator[tuple[Cell, np.ndarray]]:

@@ -87,7 +87,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
                 wanted.opset,
                 _command_seconds(work),
                 ATTRIBUTION_SHARE * wanted.minutes * 60,
-                host,
+                host=host,
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
     results = Results(
@@ -112,7 +112,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         seconds=work.seconds,
     )
     results = write_results(results, measured, work.folder)
-    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted.command)
+    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted.command, host=host)
     write_audit(audit, work.folder)
     return results
 

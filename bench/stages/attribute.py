@@ -20,7 +20,7 @@ from assay.bench.explaining.estimate import (
     skeleton_estimate,
 )
 from assay.bench.explaining.layers import aligned
-from assay.bench.machine.host import LOCAL, Host
+from assay.bench.machine.host import Host
 from assay.bench.run import Run
 from assay.bench.stages.skeletons import skeleton_files
 from assay.bench.timing.trials import Group, Tell
@@ -96,7 +96,7 @@ class Place:
     opset: int
     call_seconds: float
     seconds: float = math.inf
-    host: Host = LOCAL
+    host: Host = field(kw_only=True)
 
 
 Answers = dict[tuple[str, int], Figures]

@@ -64,6 +64,7 @@ def audit_study(
         audits,
         command,
         run.seconds,
+        host=run.host,
         strict_nan=strict_nan,
         data=f"{dataset.name}: {dataset.attribution}. Licence: {dataset.licence}",
         notice=dataset.notice,
@@ -126,7 +127,9 @@ def _audit_model(
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
         device, served = run.study.bench.device, _served(run, subject)
-        plan = Plan(prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served, run.host)
+        plan = Plan(
+            prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served, host=run.host
+        )
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}

@@ -19,12 +19,11 @@ from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
 from assay.bench.auditing.pairs.guilt import Refused, explained
 from assay.bench.auditing.record import audit_of
 from assay.bench.auditing.runs import Call
-from assay.bench.machine.host import LOCAL
+from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
 from assay.export.pairs.pair_jobs import RUN, PairAnswer, PairOnInputs, PairToLocalise, PairToRun, RunsOfPair
 from assay.files.named_arrays import read_named
-from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
 from assay.numerics.ties import read_deciders
@@ -67,7 +66,7 @@ class PairRequest:
     trusted: bool = False
     call_limit: float | None = None
     without: tuple[str, ...] = ()
-    host: Starter = LOCAL
+    host: Host = LOCAL
 
 
 def audit_pair(request: PairRequest) -> Audit:
@@ -117,7 +116,7 @@ def audit_pair(request: PairRequest) -> Audit:
                     same_file=request.reference == request.candidate,
                 )
             )
-    return audit_of([model], _command(request), {"audit": time.monotonic() - begun})
+    return audit_of([model], _command(request), {"audit": time.monotonic() - begun}, host=request.host)
 
 
 def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Asked) -> Answered:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from assay.bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
 from assay.bench.auditing.runs import WHOLE, Inputs, Outputs, Plan
+from assay.bench.machine.host import LOCAL
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.numerics.numbers import Measured, measure
@@ -85,7 +86,7 @@ class Made:
         np.save(labels, self.exact.argmax(axis=1))
         inputs = [Inputs("test", folder / "unused.npy", IMAGES, labels)]
         inputs += [Inputs(name, folder / "unused.npy", len(self.exacts[name])) for name in sets]
-        self.plan = Plan(tuple(inputs), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60)
+        self.plan = Plan(tuple(inputs), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60, host=LOCAL)
 
     def outputs(
         self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32", on: str = ""
@@ -250,7 +251,9 @@ class Sampled(Made):
         self.references = {"test": few, WHOLE: self.references["test"]}
         test = Inputs("test", whole.path, 200, labels)
         split = Inputs(WHOLE, whole.path, IMAGES, whole.labels)
-        self.plan = Plan((test,), self.plan.special, 96, "cpu", 60, split, frozenset({"torch.eager", "ort.cpu"}))
+        self.plan = Plan(
+            (test,), self.plan.special, 96, "cpu", 60, split, frozenset({"torch.eager", "ort.cpu"}), host=LOCAL
+        )
 
 
 def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_audit_takes_a_part(
