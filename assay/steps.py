@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -20,6 +21,8 @@ CALL_SECONDS = 60.0
 """Of a first call, which also traces and compiles. What is asked of a model by the second takes a small part of it."""
 LOAD_SECONDS = 120.0
 """To import a framework and make or read a model."""
+LEAST_LOAD_SECONDS, LOADS_SLOWER = 40.0, 20.0
+"""To make or read it alone takes at most so many times as long as its import, which on an idle machine is seconds."""
 BYTES_A_SECOND = 10 << 20
 """At which the slowest storage gives a file; so much longer may it take."""
 SLOWER = 50.0
@@ -46,6 +49,20 @@ class Step:
     doing: str
     seconds: float
     deadline: float
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long a job may take.
+
+    Attributes:
+        doing: what it is at where it tells of no step, for whoever waits: "The export of resnet18 by tf2onnx".
+        longer: how a person allows it more time; "" where nobody can.
+    """
+
+    seconds: float
+    doing: str
+    longer: str = ""
 
 
 _send: Callable[[Message], None] = lambda message: None  # noqa: E731  nobody waits for what is no job
@@ -82,6 +99,17 @@ def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+@contextmanager
+def waiting_for(doing: str, seconds: float) -> Iterator[Step]:
+    """Wait here for something that is no job, such as a server; whoever listens hears how long it may still take."""
+    waited = Step(doing, seconds, time.monotonic() + seconds)
+    hear(waited)
+    try:
+        yield waited
+    finally:
+        hear(Step("", seconds, waited.deadline))
+
+
 def hear(told: Step) -> None:
     """Tell those who listen of a step of a job; of one that is nothing, where a job has ended."""
     for listener in tuple(_listeners):
@@ -116,9 +144,23 @@ def limits_told(asked: float | None) -> dict[str, str]:
     return {CALL_VARIABLE: str(asked)} if asked else {}
 
 
-def load_seconds(size: int = 0) -> float:
-    """How long a model may take to be read or made."""
-    return max(LOAD_SECONDS, call_seconds()) + 2 * size / BYTES_A_SECOND
+def load_seconds(size: int = 0, imported: float | None = None) -> float:
+    """How long a model may take to be read or made.
+
+    Args:
+        size: of its file, in bytes.
+        imported: what it took on this machine to import its framework, where that was done before.
+    """
+    least = LOAD_SECONDS
+    if imported is not None:
+        least = min(max(LEAST_LOAD_SECONDS, LOADS_SLOWER * imported), LOAD_SECONDS)
+    return max(least, call_seconds()) + 2 * size / BYTES_A_SECOND
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a model's file, with what lies beside it, or of all files of its folder."""
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.name}*")
+    return sum(one.stat().st_size for one in files if one.is_file())
 
 
 def in_proportion(seconds: float, times: float, size: int = 0, least: float = 0.0) -> float:

@@ -21,7 +21,8 @@ from assay.errors import AssayError, ExportFailedError
 from assay.export.checking.check import level_names, session_at
 from assay.export.checking.edges import Edges, compare_edges, not_run, read_edges
 from assay.export.checking.evidence import others_on
-from assay.export.checking.levels import Sentence, judged_at_levels, sentence_on
+from assay.export.checking.lacking import lacks_operator
+from assay.export.checking.levels import Levels, Sentence, judged_at_levels, sentence_on
 from assay.export.checking.second_shape import second_shape
 from assay.export.finish import BATCH, finish
 from assay.export.graph.inspect import one_line, read_model
@@ -31,6 +32,7 @@ from assay.export.probing.undecided import doubt_of, furthest_from, undecided
 from assay.export.record import MODEL_FILE, guilt_fields, recorded
 from assay.export.reference.memory import Batches
 from assay.export.routes.request import ExportOutcome
+from assay.export.routes.size_limit import beyond_the_limit
 from assay.export.routes.user_request import UserExportRequest, plain_names
 from assay.files.arrays import load_array
 from assay.jobs.files import Written
@@ -156,10 +158,12 @@ def _exported(request: RouteRequest, path: Path) -> tuple[ExportOutcome, float]:
     begun = time.perf_counter()
     try:
         outcome = route(UserExportRequest(request.model, path, request.opset))
-    except AssayError:
-        raise
+    except AssayError as error:
+        raise beyond_the_limit(request.exporter, str(error)) or error from error.__cause__
     except Exception as error:
         traceback.print_exc()
+        if too_large := beyond_the_limit(request.exporter, f"{type(error).__name__}: {one_line(error)}"):
+            raise too_large from error
         raise ExportFailedError(
             f"The exporter {request.exporter} failed", found=f"{type(error).__name__}: {one_line(error)}"
         ) from error
@@ -272,7 +276,10 @@ def check(request: CheckExportRequest) -> Judged:
         most = calls.largest
         return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
 
-    levels = judged_at_levels(level_names(), judge_at)
+    try:
+        levels = judged_at_levels(level_names(), judge_at)
+    except ExportFailedError as error:
+        return _heard_of_others(request.file, error, records, judge)
     found = sentence_on(levels, lambda: others_on(request.file, levels, records, judge, edges))
     doubt = 0.0 if request.exact else doubt_of(request.records.parent)
     if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(request.file))):
@@ -280,10 +287,25 @@ def check(request: CheckExportRequest) -> Judged:
     return Judged.model_validate({"agreement": levels.agreements, "reason": found.reason, **guilt_fields(found.guilt)})
 
 
-def _narrow(file: Path) -> str:
-    from assay.export.graph.on_onnx_signature import narrow_precision  # noqa: PLC0415
+def _heard_of_others(file: Path, error: ExportFailedError, records: np.ndarray, judge: Judge) -> Judged:
+    """What a check answers of a file that ONNX Runtime lacks an operator for: others may run it, and be right.
 
-    return narrow_precision(read_model(file))
+    Raises:
+        ExportFailedError: the error, where ONNX Runtime does not run it for another reason, or nobody else tells.
+    """
+    if not lacks_operator(str(error)):
+        raise error
+    levels = Levels({}, dict.fromkeys(level_names(), error))
+    found = sentence_on(levels, lambda: others_on(file, levels, records, judge))
+    if found.guilt.file == "undecided":
+        raise error
+    return Judged.model_validate({"agreement": [], "reason": found.reason, **guilt_fields(found.guilt)})
+
+
+def _narrow(file: Path) -> str:
+    from assay.export.graph.on_onnx_narrow import narrow_arithmetic  # noqa: PLC0415
+
+    return narrow_arithmetic(read_model(file))
 
 
 def _at_the_edges(

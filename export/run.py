@@ -30,6 +30,7 @@ from assay.jobs.running import run_job
 from assay.records.results import Export
 from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.spec import ModelSpec
+from assay.steps import Limit
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
 
 Progress = Callable[[str, int, int], None]
@@ -178,7 +179,7 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
         request,
         attempt.work / LOG_FILE,
         heard=EXPORT.heard_by(lambda told: stages.append(told.stage)),
-        limit_seconds=job.limit_seconds,
+        limit_seconds=Limit(job.limit_seconds, f"The export of {attempt.spec.architecture} by {job.exporter}"),
         environment=CPU_ONLY,
         host=job.host,
     )

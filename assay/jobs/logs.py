@@ -15,9 +15,14 @@ def log_tail(log: Path) -> str:
     try:
         with log.open("rb") as stream:
             stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
-            lines = stream.read().decode(errors="replace").splitlines()
+            return last_words(stream.read().decode(errors="replace"))
     except OSError:
         return ""
+
+
+def last_words(text: str) -> str:
+    """The last lines of what a process printed, on one line: of a traceback the error alone."""
+    lines = text.splitlines()
     said = (cleaned(line) for line in _without_traceback(lines)[-LINES_SHOWN:])
     return shortened(" | ".join(line for line in said if line), CHARACTERS)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from assay.boxed.boxing import Box
@@ -17,10 +18,14 @@ from assay.jobs.host import Running, Starter
 from assay.jobs.job import Answered, Asked, Hear, Job, Message
 from assay.jobs.process import HERE
 from assay.records.base import Record
-from assay.steps import LONGER, Step, hear, step_told
+from assay.steps import LONGER, Limit, Step, hear, step_told
 
 SEND_SECONDS = 60.0
 ERROR_CHARACTERS = 10_000
+
+
+class LateError(WorkerError):
+    """A process took longer than it may."""
 
 
 def run_job(
@@ -28,7 +33,7 @@ def run_job(
     request: Asked,
     log: Path,
     *,
-    limit_seconds: float,
+    limit_seconds: float | Limit,
     heard: Hear | None = None,
     environment: Mapping[str, str] | None = None,
     box: Box | None = None,
@@ -40,7 +45,7 @@ def run_job(
 
     Args:
         log: file that takes everything it prints.
-        limit_seconds: for the whole job.
+        limit_seconds: for the whole job, with what it is at where it tells of no step.
         heard: who listens to its events, see `assay.jobs.job.TellingJob.heard_by`.
         environment: variables to set beside the conductor's own.
         box: what it may do, where it runs somebody else's code.
@@ -50,13 +55,18 @@ def run_job(
         AssayError: the job's own error, with its exit code.
         WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
     """
+    limit = limit_seconds if isinstance(limit_seconds, Limit) else Limit(limit_seconds, "", LONGER)
     with started(host.start(job.module, log, environment=environment, box=box)) as process:
-        process.send(job.message(mapped(request, host.there)), limit_seconds)
-        begun = Step("", limit_seconds, time.monotonic() + limit_seconds)
+        process.send(job.message(mapped(request, host.there)), limit.seconds)
+        whole = Step(limit.doing, limit.seconds, time.monotonic() + limit.seconds)
+        if limit.doing:
+            hear(whole)
         try:
-            message = _result(process, begun, job.silence_seconds, heard)
+            message = _result(process, whole, job.silence_seconds, heard)
+        except LateError as error:
+            raise WorkerError(error.what, remedy=limit.longer or None) from None
         finally:
-            hear(begun)
+            hear(replace(whole, doing=""))
             _fetch(request, host)
     return _as_here(job.answered(message["result"]), host)
 
@@ -126,8 +136,8 @@ def late(process: Running, limit_seconds: float, step: Step | None = None) -> Wo
     """
     process.kill()
     if step and step.doing:
-        return WorkerError(f"{step.doing} did not end within {step.seconds:.3g} s and was given up", remedy=LONGER)
-    return WorkerError(f"{process.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
+        return LateError(f"{step.doing} did not end within {step.seconds:.3g} s and was given up", remedy=LONGER)
+    return LateError(f"{process.module} did not answer within {limit_seconds:.0f} s and was killed", remedy=LONGER)
 
 
 def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear | None) -> Message:
@@ -143,7 +153,7 @@ def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear |
         except TimeoutError:
             raise late(process, within, step) from None
         if told := step_told(message, whole.deadline - time.monotonic()):
-            step = told
+            step = told if told.doing else whole
             hear(step)
         elif "error" in message:
             raise process.explained(error_from(message))

@@ -24,6 +24,8 @@ piece: one rule, for the checks after an export and for the audit.
   half of that from the reference, relative to the scale, did not compute in fp32, so no tolerance goes beyond
   it, and a native run that does is no measure of anything.
 
+A model that itself computes in fp16 or bf16 is held to `assay.numerics.rounding` instead, against the same float64.
+
 Defects are far outside: measured on our models, the tanh form of GELU in place of the exact one, a BatchNorm
 epsilon of 1e-3 for 1e-5 and a max-pool that lost its padding are each refused (tests/export/checking/test_check.py).
 """
@@ -38,11 +40,13 @@ from numpy.typing import NDArray
 
 from assay.numerics.numbers import measure
 from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN, SURE_FLIPS_POLICY, reason_against_reduced
+from assay.numerics.rounding import CEILING as CEILING_OF_FP32
+from assay.numerics.rounding import FP32, NARROW_FLOOR, Rounding, one_rounding, rounding_seen
 from assay.records.results import Agreement
 
-FACTOR = 16
+FACTOR = int(FP32.factor)
 FLOOR_ULPS = 16
-CEILING = 2.0**-12
+CEILING = CEILING_OF_FP32
 
 NOT_COMPARED = -1.0
 """Stands for a difference that could not be measured; a record in JSON has no NaN."""
@@ -65,44 +69,56 @@ class Tolerance:
     problem: str = ""
 
 
-def derive_tolerance(reference: Logits, natives: Mapping[str, Logits]) -> Tolerance:
+def derive_tolerance(
+    reference: Logits, natives: Mapping[str, Logits], arithmetic: str = "fp32", *, may_be_wider: bool = False
+) -> Tolerance:
     """The tolerance for outputs on the images of `reference`; the module's text says how and why.
 
     Args:
         reference: float64 logits, (images, classes).
-        natives: fp32 logits of correct runs on the same images, by a name for the derivation's text.
+        natives: logits of correct runs on the same images, by a name for the derivation's text.
+        arithmetic: what the model computes in, see `assay.numerics.rounding`.
+        may_be_wider: the correct runs may have computed in more than that.
     """
     problem = _reference_problem(reference) or _natives_problem(reference, natives)
     if problem:
         return Tolerance(0.0, "none could be derived", problem)
     scale = float(np.abs(reference).max())
     errors = {name: _largest_difference(native, reference) for name, native in natives.items()}
-    return tolerance_of_errors(scale, errors, len(reference))
+    if may_be_wider:
+        errors |= one_rounding(arithmetic, scale)
+    return tolerance_of_errors(scale, errors, len(reference), arithmetic=arithmetic)
 
 
-def tolerance_of_errors(scale: float, errors: Mapping[str, float], images: int, noise: float = 0.0) -> Tolerance:
+def tolerance_of_errors(
+    scale: float, errors: Mapping[str, float], images: int, noise: float = 0.0, arithmetic: str = "fp32"
+) -> Tolerance:
     """The same tolerance from what was measured of the outputs.
 
     Args:
         scale: largest |reference|.
-        errors: largest |native - reference| of correct fp32 runs, by name.
+        errors: largest |native - reference| of correct runs, by name.
         images: how many images they are of, for the derivation's text.
         noise: largest difference between two runs of the same native program.
+        arithmetic: what the model computes in, see `assay.numerics.rounding`.
     """
     if not errors or scale <= 0:
         what = "there is no native output" if not errors else "the reference is zero everywhere"
         return Tolerance(0.0, "none could be derived", f"{what} to derive a tolerance from")
-    for name, error in errors.items():
-        if not error <= CEILING * scale:
-            return Tolerance(0.0, "none could be derived", _not_fp32(name, error, scale))
     name = max(errors, key=lambda key: errors[key])
-    floor = FLOOR_ULPS * float(np.spacing(np.float32(scale)))
-    value = max(min(FACTOR * (errors[name] + noise), CEILING * scale), floor)
+    rounding = rounding_seen(arithmetic, errors[name] / scale)
+    ceiling = rounding.ceiling * scale
+    for one, error in errors.items():
+        if not error <= ceiling:
+            return Tolerance(0.0, "none could be derived", _not_in(rounding, one, error, scale))
+    floor = max(FLOOR_ULPS * float(np.spacing(np.float32(scale))), rounding.floor * scale)
+    value = max(min(rounding.factor * (errors[name] + noise), ceiling), floor)
     noisy = f" with {noise:.2g} between two runs of one program" if noise else ""
+    least = f"{NARROW_FLOOR:g} roundings" if rounding.floor else f"{FLOOR_ULPS} ulps"
+    most = rounding.in_words.partition(",")[0]
     derivation = (
-        f"{FACTOR} x {errors[name]:.2g}, the largest error of {name} in fp32 against float64 on "
-        f"{images} inputs{noisy}; at least {FLOOR_ULPS} ulps ({floor:.2g}) and at most 2^-12 of the largest "
-        f"output ({CEILING * scale:.2g})"
+        f"{rounding.factor:g} x {errors[name]:.2g}, the largest error of {name} in {rounding.precision} against "
+        f"float64 on {images} inputs{noisy}; at least {least} ({floor:.2g}) and at most {most} ({ceiling:.2g})"
     )
     return Tolerance(value, derivation)
 
@@ -193,24 +209,20 @@ def _reference_problem(reference: Logits) -> str:
 
 
 def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
-    """Why native outputs say nothing about rounding in fp32, or ""."""
+    """Why native outputs say nothing about rounding, or ""."""
     if not natives:
         return "there is no native output to derive a tolerance from"
-    scale = float(np.abs(reference).max())
     for name, native in natives.items():
         problem = _candidate_problem(native, reference)
         if problem:
             return f"the native output of {name} is no measure: {problem}"
-        error = _largest_difference(native, reference)
-        if error > CEILING * scale:
-            return _not_fp32(name, error, scale)
     return ""
 
 
-def _not_fp32(name: str, error: float, scale: float) -> str:
+def _not_in(rounding: Rounding, name: str, error: float, scale: float) -> str:
     return (
-        f"the native output of {name} is itself {error:.3g} from float64, more than 2^-12 of the "
-        f"largest output ({scale:.3g}): it did not compute this model in fp32"
+        f"the native output of {name} is itself {error:.3g} from float64, more than "
+        f"{rounding.in_words.partition(',')[0]} ({scale:.3g}): it did not compute this model in {rounding.precision}"
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 EXACTNESS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "int4")
 """From the most exact to the least. TF32 and fp16 keep as many digits, and TF32 the range of fp32."""
 FULL = ("fp64", "fp32")
+NARROW = ("fp16", "bf16")
+"""Floating point that is narrower than fp32 and that models compute in throughout."""
 BY_BITS = {
     "float64": "fp64", "double": "fp64", "f64": "fp64", "float32": "fp32", "float": "fp32", "f32": "fp32",
     "float16": "fp16", "half": "fp16", "f16": "fp16", "bfloat16": "bf16", "bf16": "bf16",
@@ -26,6 +28,11 @@ def precision_named(dtype: str) -> str:
 def is_floating(precision: str) -> bool:
     """Whether it is a kind of floating-point number."""
     return bool(precision) and not precision.startswith("int")
+
+
+def narrowest(precisions: Iterable[str]) -> str:
+    """The less exact of "fp16" and "bf16" among them, or ""."""
+    return least_exact(one for one in precisions if one in NARROW)
 
 
 def least_exact(precisions: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from assay.files.arrays import map_array
 from assay.numerics.agreement import CEILING, tolerance_of_errors
 from assay.numerics.numbers import Accumulator, Measured, delivered_precision
 from assay.numerics.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
+from assay.numerics.rounding import one_rounding, rounding_of
 from assay.records.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.registry import FRAMEWORKS
 
@@ -67,7 +68,7 @@ def judge_all(evidence: Evidence) -> tuple[list[AuditedTolerance], list[Comparis
         for outputs in evidence.outputs:
             label = outputs.candidate.label
             tolerance = common
-            others = {name: found for name, found in natives.items() if name != label and _is_fp32(found)}
+            others = {name: found for name, found in natives.items() if name != label and _is_sound(found)}
             if label in natives and others:  # its own error is no measure of itself
                 tolerance = tolerance_for(inputs.name, label, others, noise)
                 tolerances.append(tolerance)
@@ -75,17 +76,29 @@ def judge_all(evidence: Evidence) -> tuple[list[AuditedTolerance], list[Comparis
     return tolerances, comparisons
 
 
-def tolerance_for(inputs: str, subject: str, natives: Mapping[str, Measured | str], noise: float) -> AuditedTolerance:
-    """The tolerance that these native runs give; one that did not compute in fp32 measures nothing and is left out,
-    unless it is alone. `natives` has the reason for a native run that could not be measured.
+def tolerance_for(
+    inputs: str,
+    subject: str,
+    natives: Mapping[str, Measured | str],
+    noise: float,
+    arithmetic: str = "fp32",
+    *,
+    may_be_wider: bool = False,
+) -> AuditedTolerance:
+    """The tolerance that these native runs give; one that did not compute in what the model does measures nothing and
+    is left out, unless it is alone. `natives` has the reason for a native run that could not be measured,
+    and they `may_be_wider` than what the model computes in.
     """
+    ceiling = rounding_of(arithmetic).ceiling
     usable = {name: one for name, one in natives.items() if isinstance(one, Measured)}
     measured = {name: one for name, one in usable.items() if not one.not_finite and not one.lost}
     scale = max((one.scale for one in measured.values()), default=0.0)
     errors = {name: one.max_absolute for name, one in measured.items()}
-    sound = {name: error for name, error in errors.items() if _is_fp32(measured[name])} or errors
+    sound = {name: error for name, error in errors.items() if _is_sound(measured[name], ceiling)} or errors
     images = max((one.images for one in measured.values()), default=0)
-    found = tolerance_of_errors(scale, sound, images, noise)
+    if may_be_wider and measured:
+        sound = sound | one_rounding(arithmetic, scale)
+    found = tolerance_of_errors(scale, sound, images, noise, arithmetic)
     return AuditedTolerance(
         inputs=inputs,
         for_subject=subject,
@@ -98,9 +111,9 @@ def tolerance_for(inputs: str, subject: str, natives: Mapping[str, Measured | st
     )
 
 
-def _is_fp32(found: Measured | str) -> bool:
-    """Whether a native run can be a measure of rounding in fp32."""
-    return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= CEILING * found.scale
+def _is_sound(found: Measured | str, ceiling: float = CEILING) -> bool:
+    """Whether a native run can be a measure of rounding, in fp32 by default."""
+    return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= ceiling * found.scale
 
 
 def _comparisons(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from assay.bench.auditing.judge import judged, tolerance_for
 from assay.bench.auditing.runs import Call
-from assay.numerics.agreement import CEILING
 from assay.numerics.columns import Columns, columns_of, reason_against_columns
 from assay.numerics.numbers import Measured, measure
+from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Decider
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Mask, differences, settled
 from assay.records.audit import AuditedTolerance, Comparison
@@ -37,6 +37,9 @@ class AuditedOutput:
         whole: it has whole numbers or bools alone, whatever they are written as.
         exact: False where the reference is itself the model in fp32.
         decider: what decides it, where it is an index.
+        arithmetic: what the reference computes in, by whose rounding its runs are judged (`assay.numerics.rounding`).
+        narrower: what a candidate computes in where that is less exact than the reference: "fp16", "bf16", or "".
+        may_be_wider: the natives may have computed in more than `arithmetic`.
         usual_scale: at the edges of what the model takes, the largest number of the same output elsewhere: one that is
             small at an edge is on that scale. None elsewhere.
     """
@@ -48,6 +51,9 @@ class AuditedOutput:
     whole: bool
     exact: bool = True
     decider: Decider | None = None
+    arithmetic: str = "fp32"
+    narrower: str = ""
+    may_be_wider: bool = False
     usual_scale: float | None = None
 
     @property
@@ -104,18 +110,33 @@ class AuditedOutput:
             derivation = EQUALITY
         elif known and self.usual_scale is not None:
             scale = max(scale, self.usual_scale)
-            value = CEILING * scale
-            derivation = "2^-12 of the largest output, half a step of TF32: at the edges of what the model takes"
+            value = self._rounding.ceiling * scale
+            derivation = f"{self._rounding.in_words}: at the edges of what the model takes"
         elif known and not scale and not any(errors.values()):
             derivation = NO_NUMBERS
         elif known and not self.exact:
-            value = CEILING * scale
-            derivation = "2^-12 of the largest output, half a step of TF32: there is no float64 to derive it from"
+            value = self._rounding.ceiling * scale
+            derivation = f"{self._rounding.in_words}: there is no float64 to derive it from"
+        elif known and self.narrower:
+            value = self._rounding.ceiling * scale
+            derivation = f"{self._rounding.in_words}: the candidate computes in it, and the reference does not"
         else:
-            return tolerance_for(self.name, "", self.measured_natives, noise=0.0)
+            return tolerance_for(
+                self.name, "", self.measured_natives, 0.0, self.arithmetic, may_be_wider=self.may_be_wider
+            )
         return AuditedTolerance(
-            inputs=self.name, value=value, derivation=derivation, scale=scale, native_errors=errors, noise=0.0
+            inputs=self.name,
+            for_subject="candidate" if self.narrower else "",
+            value=value,
+            derivation=derivation,
+            scale=scale,
+            native_errors=errors,
+            noise=0.0,
         )
+
+    @property
+    def _rounding(self) -> Rounding:
+        return rounding_of(self.narrower or self.arithmetic)
 
     def compared(self, subject: str, call: Call, found: Array, precision: str = "fp32") -> Comparison:
         """The record of one run."""

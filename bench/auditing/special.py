@@ -10,6 +10,7 @@ from assay.infer.operators.special_job import SPECIAL, SpecialRequest
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
+from assay.steps import Limit
 
 LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -28,7 +29,7 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) 
                 SPECIAL,
                 SpecialRequest(runtime=name),
                 logs / f"special-{name}.log",
-                limit_seconds=LIMIT_SECONDS,
+                limit_seconds=Limit(LIMIT_SECONDS, f"Looking for operators of {name} that lose NaN"),
                 environment=environment,
                 host=host,
             )

@@ -54,6 +54,8 @@ def audit_user_model(
             whole=is_whole(output.dtype),
             exact=brought.exact,
             decider=deciders.get(name),
+            arithmetic=brought.model.arithmetic,
+            may_be_wider=brought.model.kind == "onnx",
         )
         tolerances.append(one.tolerance)
         for cell, rows in _runs(cells, outputs, len(reference)):

@@ -298,6 +298,7 @@ def refusals(results: Results) -> list[str]:
 def refusals_of_numbers(results: Results) -> list[str]:
     """Why numbers or files are refused: they come before anything on speed."""
     wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
+    wrong += [one for one in results.exports if not one.agreement and one.file_is_right]
     found = [
         f"{one.exporter}: {one.reason}"
         if one.file_is_right or one.undecided

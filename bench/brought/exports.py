@@ -26,7 +26,7 @@ from assay.export.brought_job import (
     DoubleRequest,
     RouteRequest,
 )
-from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest, size_of
+from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
 from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import ENVIRONMENTS
@@ -39,7 +39,7 @@ from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import USER_EXPORTERS, installed_versions
-from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS, limits_told
+from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, LONGER, MOST_SECONDS, Limit, limits_told, size_of
 from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
@@ -51,6 +51,16 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 }
 """By job of `assay.export.brought_job` its seconds, and how many of the model's own calls beyond them. An export
 imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
+LEAST_EXPORT_SECONDS, EXPORTS_SLOWER = 100.0, 25.0
+"""An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
+DOING = {
+    PROBE.name: "Looking at the model",
+    EXPORT.name: "The export",
+    CHECK.name: "The check of the export",
+    DOUBLE.name: "The export in float64",
+    DECIDERS.name: "The search for what decides indices",
+}
+"""What a job is at where it tells of no step of its own."""
 DECIDERS_FILE = "deciders.npz"
 KIND, RECORD = "user-onnx", "record"
 NATIVE_NAMES = {
@@ -125,7 +135,7 @@ def bring(work: Work) -> Brought:
         )
         probed = _job(work, PROBE, request, "probe", new)
         put_in_place(new, folder)
-    work.call_seconds = probed.call_seconds
+    work.call_seconds, work.load_seconds = probed.call_seconds, probed.load_seconds
     model = probed.model
     inputs, outputs = (", ".join(described(model, one) for one in some) for some in (model.inputs, model.outputs))
     work.narrator.note(f"{model.kind}: {inputs} -> {outputs}")
@@ -309,6 +319,8 @@ def _limit(work: Work, do: str) -> float:
     if do not in LIMITS:
         return max(MOST_SECONDS, 10 * asked)
     least, calls = LIMITS[do]
+    if do == "export" and work.load_seconds:  # a slow machine imports the exporter as slowly
+        least = min(max(LEAST_EXPORT_SECONDS, EXPORTS_SLOWER * work.load_seconds), least)
     large = 3 * size_of(work.wanted.location.path) / BYTES_A_SECOND
     return max(asked, min(least + large + calls * work.call_seconds, MOST_SECONDS + large))
 
@@ -324,7 +336,7 @@ def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answ
         job,
         request,
         log,
-        limit_seconds=_limit(work, job.name),
+        limit_seconds=Limit(_limit(work, job.name), DOING[job.name], LONGER),
         environment=CPU_ONLY | limits_told(work.wanted.call_limit),
         box=Box(answers, work.wanted.trusted, told=work.held.update),
         host=work.host,

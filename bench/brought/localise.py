@@ -21,7 +21,7 @@ from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
 from assay.records.audit import AUDIT_FILE, read_audit
 from assay.records.localisation import Localisation
 from assay.records.results import Cell, Export
-from assay.steps import EVALUATOR_SLOWER, in_proportion
+from assay.steps import EVALUATOR_SLOWER, LONGER, Limit, in_proportion, limits_told
 from assay.store import reporting_disk_errors
 
 LIMIT_SECONDS = 300.0
@@ -94,13 +94,14 @@ def _asked(work: Work, request: LocaliseRequest, exporter: str) -> list[Localisa
     with reporting_disk_errors(request.repro):
         request.repro.mkdir(parents=True, exist_ok=True)
     log = work.folder / "logs" / f"localise-{exporter}.log"
+    seconds = in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS)
     try:
         found = run_job(
             LOCALISE,
             request,
             log,
-            limit_seconds=in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS),
-            environment=CPU_ONLY,
+            limit_seconds=Limit(seconds, f"Looking for the node at which {exporter} goes wrong", LONGER),
+            environment=CPU_ONLY | limits_told(work.wanted.call_limit),
             box=Box((request.repro,), work.wanted.trusted, told=work.held.update),
             host=work.host,
         ).found

@@ -56,6 +56,7 @@ class Work:
         host: where it is measured.
         seconds: what each stage took.
         call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
+        load_seconds: what it took then to import its framework and to make or read it.
         held: what of the box the platform holds, by name.
     """
 
@@ -66,6 +67,7 @@ class Work:
     seconds: dict[str, float] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0
+    load_seconds: float = 0.0
 
     def store(self, room: str) -> Store:
         """What the comparison keeps in one of its folders: "onnx", "units", "attribution"."""

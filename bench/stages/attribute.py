@@ -37,6 +37,7 @@ from assay.records.attribution import AffineFit, Attribution, Crossover, Profile
 from assay.records.results import Cell
 from assay.registry import RUNTIMES
 from assay.spec import Settings
+from assay.steps import Limit
 from assay.store import TRY_AGAIN, Store, file_sha256
 
 ANSWERS_FILE = "answers.json"
@@ -195,7 +196,7 @@ def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Figure
             request,
             place.store.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
             heard=ATTRIBUTE.heard_by(told.append),
-            limit_seconds=place.call_seconds * (len(subjects) + 1),
+            limit_seconds=Limit(place.call_seconds * (len(subjects) + 1), f"Attributing the time of {task.runtime}"),
             environment=environment,
             box=task.box(),
             host=place.host,

@@ -17,6 +17,7 @@ from assay.jobs.running import run_job
 from assay.records.results import Cell, Export
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.registry import RUNTIMES, installed_versions
+from assay.steps import Limit
 
 LIMIT_SECONDS = 300
 CEILINGS_FILE = "ceilings.json"
@@ -77,7 +78,7 @@ def measure(threads: int, cores: tuple[int, ...], run: Run) -> Ceilings:
             CeilingsRequest(threads=threads, cores=cores),
             Path(folder) / "log",
             heard=CEILINGS.heard_by(lambda at: run.narrator.tell(f"ceilings, {threads} thread(s): {at.doing}")),
-            limit_seconds=LIMIT_SECONDS,
+            limit_seconds=Limit(LIMIT_SECONDS, f"Measuring the ceilings of {threads} thread(s)"),
             environment=dict.fromkeys(THREAD_VARIABLES, str(threads)),
             host=run.host,
         )

@@ -13,6 +13,7 @@ from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import EXPORTERS, installed_versions
 from assay.spec import ModelSpec
+from assay.steps import Limit
 from assay.store import Artifact, Store
 from assay.train.architectures import skeleton_of
 from assay.train.weights import initial_weights, save_weights
@@ -57,7 +58,14 @@ def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Stor
     def fill(work: Path) -> dict[str, JsonValue]:
         request = SkeletonRequest(exporter=exporter, spec=spec, weights=weights, output=work / MODEL_FILE, opset=opset)
         log = store.folder / "logs" / f"{spec.architecture}-{exporter}.log"
-        made = run_job(SKELETON, request, log, limit_seconds=EXPORT_LIMIT_SECONDS, environment=CPU_ONLY, host=host)
+        made = run_job(
+            SKELETON,
+            request,
+            log,
+            limit_seconds=Limit(EXPORT_LIMIT_SECONDS, f"The export of an empty {spec.architecture} by {exporter}"),
+            environment=CPU_ONLY,
+            host=host,
+        )
         return {"layout": made.layout}
 
     return store.kept("skeleton", inputs, fill, name=f"{spec.architecture}-{exporter}", made_by=versions)

@@ -36,7 +36,18 @@ from assay.jobs.job import Answered, Asked, Job, Nothing
 from assay.jobs.running import answer_to, ask, tell_to
 from assay.registry import RUNTIMES
 from assay.spec import Settings
-from assay.steps import SLOWER, in_proportion
+from assay.steps import SLOWER, in_proportion, waiting_for
+
+DOES = {
+    LOAD.name: "Loading",
+    WARM.name: "Warming up",
+    LOGITS.name: "Computing the outputs of",
+    TIMED.name: "Writing the timed outputs of",
+    MEMORY.name: "Asking for the memory of",
+    OBSERVE.name: "Looking at a call of",
+    IMPORT.name: "Importing the framework of",
+}
+"""By command of a worker, what it is at."""
 
 
 @dataclass(frozen=True)
@@ -161,4 +172,7 @@ class Worker:
         limit = self._limit_seconds
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
-        return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+        if calls:  # nobody is told anything while a call is timed
+            return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+        with waiting_for(f"{DOES[command.name]} {self.candidate.label}", limit):
+            return ask(self._process, command, asked, limit_seconds=limit, host=self._host)

@@ -26,7 +26,8 @@ def numbers_in_words(results: Results) -> list[str]:
     others = [one for one in results.exports if one not in agreeing and one not in undecided]
     wrong = [one for one in others if one.agreement and not one.file_is_right]
     optimised = [one for one in others if one.agreement and one.file_is_right]
-    lacking = [one for one in results.exports if not one.agreement]
+    unrun = [one for one in results.exports if not one.agreement and one.file_is_right]
+    lacking = [one for one in results.exports if not one.agreement and one not in unrun]
     found = []
     if wrong:
         found.append(f"{_disagree(wrong, results.exports)} with {reference}.")
@@ -36,6 +37,9 @@ def numbers_in_words(results: Results) -> list[str]:
     if optimised:
         verb = "is" if len(optimised) == 1 else "are"
         found.append(f"{_named(optimised, results.exports)} {verb} right, and ONNX Runtime's optimiser is not.")
+    if unrun:
+        verb = "is" if len(unrun) == 1 else "are"
+        found.append(f"{_named(unrun, results.exports)} {verb} right, and ONNX Runtime lacks an operator to run it.")
     if agreeing:
         verb = "agrees" if len(agreeing) == 1 else "agree"
         found.append(f"{_run(agreeing, results.exports)} {verb} with {reference}{_how_closely(agreeing)}.")

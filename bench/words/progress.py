@@ -20,6 +20,8 @@ from assay.train.loop import TrainingNews
 
 SILENT_SECONDS = 15.0
 """Where there is no terminal, what takes longer than this is said."""
+SILENT_AGAIN_SECONDS = 60.0
+"""And said again."""
 
 
 class TimeLeftColumn(TimeRemainingColumn):
@@ -91,12 +93,18 @@ class Narrator:
             return
         self._show(step.doing, 0, None, "", step.deadline)
         if not self.console.is_terminal:
-            self._timer = Timer(SILENT_SECONDS, self._still_waiting, (step,))
-            self._timer.daemon = True
-            self._timer.start()
+            self._say_later(step, SILENT_SECONDS)
+
+    def _say_later(self, step: Step, seconds: float) -> None:
+        self._timer = Timer(seconds, self._still_waiting, (step,))
+        self._timer.daemon = True
+        self._timer.start()
 
     def _still_waiting(self, step: Step) -> None:
-        self.note(f"{step.doing} still goes on; it is given up in {step.deadline - time.monotonic():.0f} s")
+        left = step.deadline - time.monotonic()
+        self.note(f"{step.doing} still goes on; it is given up in {left:.0f} s")
+        if left > SILENT_AGAIN_SECONDS:
+            self._say_later(step, SILENT_AGAIN_SECONDS)
 
     def trained(self, training: Training) -> None:
         accuracy = training.test.accuracy

@@ -24,6 +24,7 @@ from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
+from assay.steps import Limit
 from assay.store import read_artifact
 
 
@@ -55,7 +56,14 @@ def find_boundary(request: BoundaryRequest, log: Path, *, host: Starter = HERE) 
         InputError: weights or images cannot be used.
         WorkerError: the job crashed or took too long.
     """
-    return run_job(BOUNDARY, request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host).margins
+    return run_job(
+        BOUNDARY,
+        request,
+        log,
+        limit_seconds=Limit(LIMIT_SECONDS, "The search for the decision boundary"),
+        environment=CPU_ONLY,
+        host=host,
+    ).margins
 
 
 def work(request: BoundaryRequest) -> Margins:

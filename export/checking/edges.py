@@ -2,7 +2,8 @@
 
 They are apart from the others: they are not timed, and each tier has a scale of its own, so that its large numbers hide
 nothing of the ordinary ones. A record counts where the model in fp32 is itself within half a step of TF32 of float64,
-and an export is wrong at an edge where it is further away than that whole step is. Whole numbers are equal; where they
+and an export is wrong at an edge where it is further away than that whole step is; of a model in fp16 or bf16 likewise
+by what `assay.numerics.rounding` allows it. Whole numbers are equal; where they
 come out of floating-point inputs, the zeros of an edge may tie, so that they are not looked at here.
 """
 
@@ -21,7 +22,8 @@ from assay.export.probing.calls import MOST_ROWS, computed
 from assay.export.probing.drawn_ranges import Range
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 from assay.files.arrays import load_array
-from assay.numerics.agreement import CEILING, NOT_COMPARED
+from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.agreement import parts_of
@@ -38,7 +40,7 @@ FILES = (EDGES_FILE, EDGES_NATIVE_FILE, EDGES_REFERENCE_FILE, TIERS_FILE)
 ROWS, CALLS = 4, 2
 """Of a tier, where records are rows and where they are whole calls; half of them of one sign."""
 AT_THE_EDGES = "at the edges"
-TOLERATED = "2^-12 of the largest output, half a step of TF32: at the edges of what the model takes"
+TOLERATED = "at the edges of what the model takes"
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
             continue
         with np.errstate(over="ignore", invalid="ignore"):
             apart = np.abs(own.astype(np.float64) - right.astype(np.float64)).max(axis=1)
-            limit = CEILING / 2 * np.abs(right).max(axis=1)
+            limit = rounding_of(model.arithmetic).ceiling / 2 * np.abs(right).max(axis=1)
         sound &= np.isfinite(right).all(axis=1) & (apart <= np.maximum(limit, np.finfo(np.float32).tiny))
     return Edges(edges.records[sound], edges.native[sound], exact[sound], edges.tiers[sound])
 
@@ -145,7 +147,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
         rows: what an export gave for the records.
         ordinary: the reference of the other records: an output that is small at an edge is on the scale of these.
     """
-    found = []
+    found, rounding = [], rounding_of(model.arithmetic)
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
         if is_whole(output.dtype):
             if all(is_whole(one.dtype) for one in model.inputs):
@@ -156,7 +158,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
             chosen = edges.tiers == tier
             exact = edges.reference[chosen, part].astype(np.float64)
             scale = max(float(np.abs(exact).max(initial=0.0)), float(np.abs(usual).max(initial=0.0)))
-            found.append(_apart(subject, name, exact, rows[chosen, part].astype(np.float64), scale))
+            found.append(_apart(subject, name, exact, rows[chosen, part].astype(np.float64), (scale, rounding)))
     return max(found, key=lambda one: (not one.passed, one.max_relative)) if found else _made(subject, len(edges))
 
 
@@ -171,25 +173,37 @@ def _counted(subject: str, output: Tensor, exact: Array, rows: Array) -> Agreeme
     return _made(subject, len(rows), largest, reason=f"output '{output.name}': {counted}" if counted.differing else "")
 
 
-def _apart(subject: str, name: str, exact: Float64, rows: Float64, scale: float) -> Agreement:
+def _apart(subject: str, name: str, exact: Float64, rows: Float64, by: tuple[float, Rounding]) -> Agreement:
+    """
+    Args:
+        by: the scale of the output, and what rounding may do to it.
+    """
+    scale, rounding = by
     if not np.isfinite(rows).all():
         broken = int((~np.isfinite(rows)).sum())
         reason = f"output '{name}': {broken} of {rows.size} are not finite where the model's are"
-        return _made(subject, len(rows), NOT_COMPARED, scale, reason)
+        return _made(subject, len(rows), NOT_COMPARED, scale, reason, rounding)
     largest = float(np.abs(rows - exact).max(initial=0.0))
-    wrong = largest > CEILING * scale
-    reason = f"output '{name}' differs by {largest:.3g}, {CEILING * scale:.3g} is tolerated" if wrong else ""
-    return _made(subject, len(rows), largest, scale, reason)
+    limit = rounding.ceiling * scale
+    reason = f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
+    return _made(subject, len(rows), largest, scale, reason, rounding)
 
 
-def _made(subject: str, records: int, largest: float = 0.0, scale: float = 0.0, reason: str = "") -> Agreement:
+def _made(
+    subject: str,
+    records: int,
+    largest: float = 0.0,
+    scale: float = 0.0,
+    reason: str = "",
+    rounding: Rounding = FP32,
+) -> Agreement:
     return Agreement(
         subject=f"{subject}, {AT_THE_EDGES}",
         images=records,
         max_absolute=largest,
         max_relative=largest / scale if scale and largest > 0 else largest,
-        tolerance=CEILING * scale,
-        derivation=TOLERATED if scale else "equality",
+        tolerance=rounding.ceiling * scale,
+        derivation=f"{rounding.in_words}: {TOLERATED}" if scale else "equality",
         top1_flips=0,
         passed=not reason,
         reason=reason,
@@ -210,7 +224,10 @@ def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None)
         far = ", ".join(filter(None, (_far(one, ranges, reached.reach, reached.whole) for one in model.inputs)))
         said.append(f"{len(edges)} more records at the edges, which exports are checked with: {far or 'zeros'}.")
     else:
-        said.append("No records at the edges: the model in fp32 is not float64 to rounding there, or there is none.")
+        said.append(
+            f"No records at the edges: the model in {model.arithmetic} is not float64 to rounding there, or there is "
+            "none."
+        )
     said.append("Not covered: what real inputs look like, and numbers beyond these. Give real ones with --inputs.")
     return " ".join(said)
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.export.graph.inspect import one_line, read_model
-from assay.numerics.agreement import CEILING, NOT_COMPARED
+from assay.numerics.agreement import NOT_COMPARED
+from assay.numerics.rounding import FP32, Rounding, rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.records.results import Agreement
 from assay.train.brought.arrays import Records, inputs_of, repeated
@@ -34,11 +35,13 @@ class SecondShape:
     Attributes:
         sizes: in words, "steps=7"; "" where nothing is open.
         feeds: inputs by name.
+        rounding: of what the model computes in.
         right: outputs of the first level that ran it, by name.
     """
 
     sizes: str
     feeds: Mapping[str, Array]
+    rounding: Rounding = FP32
     right: dict[str, Array] = field(default_factory=dict)
 
     def judged(self, session: onnxruntime.InferenceSession, subject: str) -> list[Agreement]:
@@ -51,12 +54,43 @@ class SecondShape:
         except Exception as error:  # noqa: BLE001  its exceptions have no common base
             worst = NOT_COMPARED, f"it does not run: {one_line(error)}"
         if found is not None and self.right:
-            worst = max((_apart(name, self.right[name], found[name]) for name in names), key=lambda one: bool(one[1]))
+            worst = max(
+                (self._apart(name, self.right[name], found[name]) for name in names), key=lambda one: bool(one[1])
+            )
         if not self.right:
             self.right = found or {}
             self.sizes = self.sizes if found else ""
             return []
-        return [_agreement(f"{subject}, {self.sizes}", *worst)]
+        return [self._agreement(f"{subject}, {self.sizes}", *worst)]
+
+    def _apart(self, name: str, right: Array, found: Array) -> tuple[float, str]:
+        """By how much an output differs, and why that is too much, or ""."""
+        if right.shape != found.shape:
+            return NOT_COMPARED, f"output '{name}' of shape {found.shape}, expected {right.shape}"
+        if not right.size:
+            return 0.0, ""
+        if is_whole(right.dtype):
+            counted = differences(right, found)
+            return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
+        both = settled(right, found)
+        largest, limit = both.apart, self.rounding.ceiling * both.scale
+        if both.problem:
+            return NOT_COMPARED, f"output '{name}': {both.problem}"
+        return largest, f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
+
+    def _agreement(self, subject: str, largest: float, reason: str) -> Agreement:
+        most = self.rounding.in_words.partition(",")[0]
+        return Agreement(
+            subject=subject,
+            images=1,
+            max_absolute=largest if np.isfinite(largest) else NOT_COMPARED,
+            max_relative=NOT_COMPARED,
+            tolerance=0.0,
+            derivation=f"{most} of ONNX Runtime without optimisations, at a second size",
+            top1_flips=0,
+            passed=not reason,
+            reason=reason,
+        )
 
 
 def second_shape(file: Path, model: UserModel, records: Records) -> SecondShape:
@@ -78,34 +112,5 @@ def second_shape(file: Path, model: UserModel, records: Records) -> SecondShape:
                 sizes[size] = array.shape[axis] + 1
                 places = np.arange(sizes[size]) % array.shape[axis]
                 feeds[one.name] = np.take(feeds[one.name], places, axis)
-    return SecondShape(", ".join(f"{name}={size}" for name, size in sizes.items()), feeds)
-
-
-def _apart(name: str, right: Array, found: Array) -> tuple[float, str]:
-    """By how much an output differs, and why that is too much, or ""."""
-    if right.shape != found.shape:
-        return NOT_COMPARED, f"output '{name}' of shape {found.shape}, expected {right.shape}"
-    if not right.size:
-        return 0.0, ""
-    if is_whole(right.dtype):
-        counted = differences(right, found)
-        return counted.largest, f"output '{name}': {counted}" if counted.differing else ""
-    both = settled(right, found)
-    largest, limit = both.apart, CEILING * both.scale
-    if both.problem:
-        return NOT_COMPARED, f"output '{name}': {both.problem}"
-    return largest, f"output '{name}' differs by {largest:.3g}, {limit:.3g} is tolerated" if largest > limit else ""
-
-
-def _agreement(subject: str, largest: float, reason: str) -> Agreement:
-    return Agreement(
-        subject=subject,
-        images=1,
-        max_absolute=largest if np.isfinite(largest) else NOT_COMPARED,
-        max_relative=NOT_COMPARED,
-        tolerance=0.0,
-        derivation="2^-12 of the largest output of ONNX Runtime without optimisations, at a second size",
-        top1_flips=0,
-        passed=not reason,
-        reason=reason,
-    )
+    said = ", ".join(f"{name}={size}" for name, size in sizes.items())
+    return SecondShape(said, feeds, rounding_of(model.arithmetic))

@@ -25,6 +25,7 @@ from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
 from assay.records.roofline import GraphWork, LayerWork
+from assay.steps import Limit
 
 if TYPE_CHECKING:
     import onnx
@@ -66,7 +67,13 @@ def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Star
     request = CountRequest(path=path, architecture=architecture, size=size, exporter=exporter, batches=list(batches))
     with tempfile.TemporaryDirectory(prefix="assay-count-") as folder:
         try:
-            return run_job(COUNT, request, Path(folder) / "log", limit_seconds=LIMIT_SECONDS, host=host).works
+            return run_job(
+                COUNT,
+                request,
+                Path(folder) / "log",
+                limit_seconds=Limit(LIMIT_SECONDS, f"Counting the work of {exporter}"),
+                host=host,
+            ).works
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:

@@ -22,6 +22,7 @@ from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
+from assay.steps import Limit
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def inspect_file(path: Path, *, trusted: bool = False, host: Starter = HERE) -> 
                 INSPECT,
                 InspectionRequest(path=path),
                 Path(folder) / "log",
-                limit_seconds=INSPECTION_LIMIT_SECONDS,
+                limit_seconds=Limit(INSPECTION_LIMIT_SECONDS, f"Reading {path.name}"),
                 box=Box(trusted=trusted),
                 host=host,
             )
@@ -116,7 +117,7 @@ def inspect_file(path: Path, *, trusted: bool = False, host: Starter = HERE) -> 
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file with its external data.
+    """Read an ONNX file with its external data, its nodes in the order in which they can be computed.
 
     Raises:
         ArtifactError: it is missing, truncated, not ONNX, its external data is missing or lies elsewhere, or it
@@ -124,6 +125,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     """
     import onnx  # noqa: PLC0415  only the process that opens files loads it
 
+    from assay.export.graph.on_onnx_order import put_in_order  # noqa: PLC0415
     from assay.export.graph.on_onnx_sizes import check_declared  # noqa: PLC0415
 
     if not path.is_file():
@@ -145,6 +147,7 @@ def read_model(path: Path) -> onnx.ModelProto:
             f"{path} has a name that is not text", expected="UTF-8, as ONNX wants it", found=ascii(wrong[:100])
         )
     check_declared(model, path)
+    put_in_order(model.graph)
     return model
 
 

@@ -8,13 +8,13 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from assay.errors import InputError, nearest
+from assay.export.graph.on_onnx_order import names_read
 from assay.train.brought.model import unnamed
 
 NUMBERS = "fiub"
 TEXT = onnx.TensorProto.STRING
 UNKNOWN_NAMES = {"", "?", "-1"}
 """What tools write in place of a dimension's name where they have none."""
-NARROW = {onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
 KINDS = {
     "sequence_type": "a sequence",
     "map_type": "a map",
@@ -64,15 +64,6 @@ def other_than_numbers(value: ValueInfoProto) -> str:
         return "a tensor of no known type"
     known = helper.tensor_dtype_to_np_dtype(element)
     return "" if known.kind in NUMBERS else f"a tensor of {names.Name(element).lower()}"
-
-
-def narrow_precision(model: ModelProto) -> str:
-    """The precision below fp32 in which a file has weights, or to which it casts: "fp16", "bf16", or ""."""
-    types = [one.data_type for one in model.graph.initializer]
-    for node in model.graph.node:
-        types += [one.t.data_type for one in node.attribute if one.HasField("t")]
-        types += [one.i for one in node.attribute if node.op_type == "Cast" and one.name == "to"]
-    return next((name for kind, name in NARROW.items() if kind in types), "")
 
 
 def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
@@ -128,17 +119,6 @@ def _drop_unneeded(graph: GraphProto) -> None:
     for node in reversed(graph.node):  # a graph's nodes stand in the order in which they can be computed
         if needed & set(node.output):
             kept.append(node)
-            needed |= _read_by(node)
+            needed |= names_read(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
-
-
-def _read_by(node: NodeProto) -> set[str]:
-    """Names of the values that a node reads, also inside of its own graphs."""
-    found = set(node.input)
-    for attribute in node.attribute:
-        for inner in (attribute.g, *attribute.graphs):
-            found |= {one.name for one in inner.output}
-            for other in inner.node:
-                found |= _read_by(other)
-    return found

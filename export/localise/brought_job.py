@@ -19,12 +19,17 @@ import numpy as np
 from assay.errors import AssayError
 from assay.export.checking.evidence import worst_records
 from assay.export.graph.inspect import read_model
-from assay.export.localise.known_values import differs
+from assay.export.graph.saved import is_large
+from assay.export.localise.known_values import distance, wide
 from assay.export.localise.source import Array, Followed
+from assay.export.reference.memory import TooLargeError, in_words
+from assay.export.routes.size_limit import LIMIT
 from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
+from assay.numerics.rounding import rounding_of
+from assay.numerics.values import differences, is_whole
 from assay.records.base import Record
 from assay.records.localisation import Localisation, Localised
 from assay.train.brought.arrays import inputs_of, repeated
@@ -93,13 +98,19 @@ def partings_of(request: LocaliseRequest) -> list[Localisation]:
 
 
 def _inlined(proto: ModelProto, folder: Path) -> Path:
-    """The file with its functions written out, so that what is inside of them is seen."""
+    """The file with its functions written out, so that what is inside of them is seen.
+
+    Raises:
+        TooLargeError: one file does not hold it.
+    """
     import onnx  # noqa: PLC0415
     import onnx.inliner  # noqa: PLC0415
 
     path = folder / "inlined.onnx"
     if proto.functions:
         proto.CopyFrom(onnx.inliner.inline_local_functions(proto))
+    if is_large(proto):
+        raise TooLargeError("Its values cannot be followed", expected=LIMIT, found=in_words(proto.ByteSize()))
     onnx.save(proto, path)
     return path
 
@@ -133,7 +144,7 @@ def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tu
     with contextlib.suppress(AssayError):
         exact = follow(model, inputs, double=True)
         pairs = zip(exact.outputs.values(), native.outputs.values(), strict=True)
-        double = not any(differs(ours, theirs) for ours, theirs in pairs)
+        double = all(_same(ours, theirs, rounding_of(model.arithmetic).ceiling) for ours, theirs in pairs)
         followed = exact if double else native
     size = sum(value.nbytes for value in followed.source.values.values())
     more = min(MOST_RECORDS, len(worst), MOST_BYTES // max(size, 1))
@@ -141,6 +152,15 @@ def _followed(model: UserModel, records: np.ndarray, worst: Sequence[int]) -> tu
         return followed, inputs
     inputs = inputs_of(model, records[list(worst[:more])])
     return follow(model, inputs, double=double), inputs
+
+
+def _same(exact: Array, native: Array, ceiling: float) -> bool:
+    """Whether two outputs are the same to the rounding of the model's own precision."""
+    if exact.shape != native.shape:
+        return False
+    if is_whole(exact.dtype) or is_whole(native.dtype):
+        return not differences(exact, native).differing
+    return distance(wide(native), wide(exact)) <= ceiling
 
 
 def _wide(array: Array) -> Array:

@@ -29,6 +29,7 @@ from assay.records.base import Record
 from assay.records.localisation import Localisation, Localised
 from assay.registry import FRAMEWORKS
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+from assay.steps import Limit
 from assay.store import read_artifact
 
 IMAGES = 8
@@ -82,7 +83,14 @@ def find_partings(request: PartingsRequest, log: Path, *, host: Starter = HERE) 
         InputError: weights, images or file cannot be used.
         WorkerError: the job crashed or took too long.
     """
-    return run_job(PARTINGS, request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host).found
+    return run_job(
+        PARTINGS,
+        request,
+        log,
+        limit_seconds=Limit(LIMIT_SECONDS, f"Following {request.candidate.name}"),
+        environment=CPU_ONLY,
+        host=host,
+    ).found
 
 
 def find_departures(request: DeparturesRequest, log: Path, *, host: Starter = HERE) -> list[Localisation]:
@@ -92,7 +100,14 @@ def find_departures(request: DeparturesRequest, log: Path, *, host: Starter = HE
         InputError: images or file cannot be used.
         WorkerError: the job crashed or took too long.
     """
-    return run_job(DEPARTURES, request, log, limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host).found
+    return run_job(
+        DEPARTURES,
+        request,
+        log,
+        limit_seconds=Limit(LIMIT_SECONDS, f"Following {request.file.name}"),
+        environment=CPU_ONLY,
+        host=host,
+    ).found
 
 
 def follow_departures(request: DeparturesRequest) -> Localised:

@@ -20,6 +20,7 @@ from onnx import ModelProto, ValueInfoProto
 from assay.errors import InputError
 from assay.export.checking.on_onnx_deciders import deciders_of, save_deciders
 from assay.export.graph.inspect import read_model
+from assay.export.graph.on_onnx_narrow import narrow_arithmetic
 from assay.export.graph.on_onnx_random import check_repeats
 from assay.export.graph.on_onnx_signature import dimensions_of, refuse_incomparable, type_of, without_outputs
 from assay.export.graph.saved import save_model
@@ -27,16 +28,20 @@ from assay.export.localise.on_onnx_repro import localise_with_repros
 from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
 from assay.export.localise.on_onnx_runtimes import Run, departures
 from assay.export.localise.source import Array
+from assay.export.pairs.on_onnx_pair_company import told_of_company
 from assay.export.pairs.on_onnx_pair_drawn import call_at_the_edges, drawn_by_trying, made_how
 from assay.export.pairs.pair_inputs import ROWS, Value, check_same, draw_inputs, narrowed, read_inputs
 from assay.export.pairs.pair_jobs import (
+    COMPANY,
     FOLLOW,
     HEAR,
     LOCALISE,
     RUN,
+    Company,
     Heard,
     Pair,
     PairAnswer,
+    PairToAskItself,
     PairToFollow,
     PairToHear,
     PairToLocalise,
@@ -44,14 +49,23 @@ from assay.export.pairs.pair_jobs import (
     RunsOfPair,
 )
 from assay.export.probing.drawn_ranges import Range
-from assay.export.probing.probe import size_of
 from assay.export.reference.memory import TooLargeError
 from assay.export.reference.on_onnx_double import evaluate, without_initialisers
 from assay.export.reference.on_onnx_exact import Exact, exact_of
 from assay.files.named_arrays import read_named, save_named
 from assay.jobs.serving import serve_job
+from assay.numerics.rounding import rounding_of
 from assay.records.localisation import Localised
-from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, MOST_SECONDS, SLOWER, call_seconds, in_proportion, step
+from assay.steps import (
+    EVALUATOR_SECONDS,
+    EVALUATOR_SLOWER,
+    MOST_SECONDS,
+    SLOWER,
+    call_seconds,
+    in_proportion,
+    size_of,
+    step,
+)
 
 OnPair = TypeVar("OnPair", bound=Pair)
 Compute = Callable[[], dict[str, Array]]
@@ -113,7 +127,8 @@ def run_pair(request: PairToRun) -> PairAnswer:
     edges = None
     if inputs is None:
         with step(f"A call of {reference.name} at the edges", MOST_SECONDS):
-            edges = call_at_the_edges(reference, feeds, ranges, exactly)
+            rounding = rounding_of(narrow_arithmetic(model))
+            edges = call_at_the_edges(reference, feeds, ranges, exactly, rounding)
     if edges is not None:
         (out / EDGES).mkdir()
     return PairAnswer(
@@ -121,6 +136,8 @@ def run_pair(request: PairToRun) -> PairAnswer:
         runtimes={f"candidate in {called(runtime)}": runtime for runtime in request.runtimes},
         edges=None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
         made="" if inputs else made_how(feeds, ranges, edges),
+        reference_in=narrow_arithmetic(model) or "fp32",
+        candidate_in=narrow_arithmetic(other) or "fp32",
     )
 
 
@@ -225,6 +242,13 @@ def localise(request: PairToLocalise) -> Localised:
     return Localised(found=localise_with_repros(request.reference, request.candidate, request.inputs, request.repro))
 
 
+def company(request: PairToAskItself) -> Company:
+    """Hold both files against themselves."""
+    request = _without(request)
+    feeds = read_named(request.inputs)
+    return Company(said=told_of_company(request.reference, request.candidate, feeds, drawn=request.drawn))
+
+
 def hear(request: PairToHear) -> Heard:
     """What other runtimes make of the candidate, of those that run it."""
     request = _without(request)
@@ -250,4 +274,10 @@ def follow(request: PairToFollow) -> Localised:
 
 
 if __name__ == "__main__":
-    serve_job(RUN.done_by(run_pair), LOCALISE.done_by(localise), FOLLOW.done_by(follow), HEAR.done_by(hear))
+    serve_job(
+        RUN.done_by(run_pair),
+        LOCALISE.done_by(localise),
+        FOLLOW.done_by(follow),
+        HEAR.done_by(hear),
+        COMPANY.done_by(company),
+    )

@@ -23,7 +23,7 @@ from assay.export.pairs.pair_inputs import Value, draw_inputs
 from assay.export.probing.drawn_ranges import Range, first_taken, ranges_of
 from assay.export.probing.edge_inputs import TIERS, draw_edges
 from assay.export.reference.on_onnx_exact import Exact
-from assay.numerics.agreement import CEILING
+from assay.numerics.rounding import FP32, Rounding
 from assay.numerics.values import is_whole
 
 Feeds = dict[str, Array]
@@ -86,13 +86,18 @@ def drawn_by_trying(
 
 
 def call_at_the_edges(
-    path: Path, feeds: Feeds, ranges: Mapping[str, Range], exactly: Callable[[Feeds], Exact]
+    path: Path,
+    feeds: Feeds,
+    ranges: Mapping[str, Range],
+    exactly: Callable[[Feeds], Exact],
+    rounding: Rounding = FP32,
 ) -> AtTheEdges | None:
     """The furthest call that the reference bears, or None where it bears none.
 
     Args:
         feeds: the ordinary call, whose shapes it has.
         exactly: computes the reference in float64, or raises InputError.
+        rounding: of what the reference file computes in.
     """
     values = [Value(name, array.dtype.name, array.shape) for name, array in feeds.items()]
     for place in reversed(range(len(TIERS))):
@@ -104,7 +109,7 @@ def call_at_the_edges(
                 exact = exactly(edge) if _is_finite(native) else None
             except InputError:  # the file does not take it, or there is no float64 there
                 continue
-            if exact is not None and _is_sound(exact.outputs, native):
+            if exact is not None and _is_sound(exact.outputs, native, rounding):
                 reach = f"zero, tiny and up to {TIERS[place].reach:g}" + (" of either sign" if signed else "")
                 return AtTheEdges(edge, exact, reach)
     return None
@@ -114,8 +119,8 @@ def _is_finite(outputs: Feeds) -> bool:
     return all(is_whole(one.dtype) or bool(np.isfinite(one.astype(np.float64)).all()) for one in outputs.values())
 
 
-def _is_sound(exact: Feeds, native: Feeds) -> bool:
-    """Whether a file in fp32 is its own float64 to rounding; whole numbers are the same."""
+def _is_sound(exact: Feeds, native: Feeds, rounding: Rounding) -> bool:
+    """Whether a file as it is is its own float64 to rounding; whole numbers are the same."""
     for name, right in exact.items():
         own = native[name]
         if own.shape != right.shape:
@@ -125,7 +130,7 @@ def _is_sound(exact: Feeds, native: Feeds) -> bool:
                 return False
             continue
         apart = np.abs(own.astype(np.float64) - right.astype(np.float64)).max(initial=0.0)
-        if not apart <= CEILING / 2 * np.abs(right).max(initial=0.0):
+        if not apart <= rounding.ceiling / 2 * np.abs(right).max(initial=0.0):
             return False
     return True
 

@@ -64,6 +64,12 @@ class PairToFollow(PairOnInputs):
     right: str
 
 
+class PairToAskItself(PairOnInputs):
+    """Whether the files' own rows change with their company; `drawn` are inputs of random numbers."""
+
+    drawn: bool
+
+
 class PairToHear(PairOnInputs):
     """What further runtimes make of the candidate."""
 
@@ -94,11 +100,20 @@ class PairAnswer(RunsOfPair):
         runtimes: by run of the candidate, what it ran in.
         edges: the same of a call at the edges; None where there was none.
         made: how inputs were drawn, "" where they were given.
+        reference_in, candidate_in: what each file computes in, "fp32", "fp16" or "bf16".
     """
 
     runtimes: dict[str, str]
     edges: RunsOfPair | None
     made: str
+    reference_in: str
+    candidate_in: str
+
+
+class Company(Record):
+    """What is said of a candidate in place of "wrong", or ""; see `assay.export.pairs.on_onnx_pair_company`."""
+
+    said: str
 
 
 class Heard(Record):
@@ -110,4 +125,5 @@ class Heard(Record):
 RUN = Job(MODULE, "run", PairToRun, PairAnswer)
 LOCALISE = Job(MODULE, "localise", PairToLocalise, Localised)
 FOLLOW = Job(MODULE, "follow", PairToFollow, Localised)
+COMPANY = Job(MODULE, "company", PairToAskItself, Company)
 HEAR = Job(MODULE, "hear", PairToHear, Heard)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.numerics.agreement import CEILING, FLOOR_ULPS
+from assay.numerics.agreement import FLOOR_ULPS
+from assay.numerics.rounding import rounding_of
 from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated, rows_of
@@ -68,7 +69,8 @@ def _companies(model: UserModel, count: int, at_once: int) -> Iterator[tuple[str
 
 
 def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
-    """By how much the same rows differ beyond rounding in fp32, in words, or ""; every output on its own scale."""
+    """By how much the same rows differ beyond the model's rounding, in words, or ""; every output on its own scale."""
+    repeatable = rounding_of(model.arithmetic).repeatable
     finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
     floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
@@ -78,6 +80,6 @@ def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
                 return f"output '{name}': {counted}"
             continue
         both = settled(rows[:, part], again[:, part])
-        if both.problem or both.apart > max(CEILING * both.scale, floor):
+        if both.problem or both.apart > max(repeatable * both.scale, floor):
             return f"output '{name}' is " + ("finite in other places" if both.problem else f"{both.apart:.3g} apart")
     return ""

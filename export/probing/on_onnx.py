@@ -12,6 +12,7 @@ from onnx import ModelProto, ValueInfoProto
 
 from assay.errors import ArtifactError, InputError
 from assay.export.graph.inspect import one_line, read_model
+from assay.export.graph.on_onnx_narrow import narrow_arithmetic
 from assay.export.graph.on_onnx_random import fewest_places, per_call_operators, random_operators
 from assay.export.graph.on_onnx_signature import (
     dimensions_of,
@@ -49,6 +50,7 @@ def load(location: Location) -> Loaded:
         random=partial(random_operators, model),
         per_call=partial(per_call_operators, model),
         places=lambda names, inputs: fewest_places(model),
+        narrow=lambda names, inputs: narrow_arithmetic(model),
     )
 
 

@@ -6,9 +6,11 @@ rows of a batch depend on each other, and runs the model in its own precision an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +21,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import AssayError, InputError, NotInstalledError, needing
+from assay.errors import ArtifactError, AssayError, InputError, NotInstalledError, needing
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
 from assay.export.pairs.pair_inputs import read_arrays
 from assay.export.probing.calls import MOST_ROWS, company_matters, computed
@@ -31,14 +33,15 @@ from assay.export.probing.steadiness import Steadiness
 from assay.export.probing.undecided import Asked, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
 from assay.export.reference.memory import Appetite, TooLargeError, in_float64
 from assay.files.disk import disk_error_in
+from assay.files.texts import read_text
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.numerics.agreement import CEILING
 from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.rounding import rounding_of
 from assay.numerics.values import is_whole, settled
 from assay.records.base import Record
-from assay.steps import load_seconds, step
+from assay.steps import load_seconds, size_of, step
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated
@@ -52,8 +55,6 @@ Array = NDArray[np.generic]
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
 """The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
-TRIED_ROWS = 5
-"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
 MOST_EVALUATED = 8
 """Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
 TRIED_ROWS = 5
@@ -73,6 +74,8 @@ REFERENCES: dict[Kind, str] = {
     "onnx": "the file in float64, by onnx's reference evaluator",
 }
 
+IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
+"""Packages that a file imports, each with the one that takes longest first."""
 WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
 
 
@@ -104,6 +107,7 @@ class Probed(Record):
         reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
         made: how the records were drawn and what they do not cover; "" where they were given.
         call_seconds: of the slowest call of the model in its own precision.
+        load_seconds: what it took to import its framework and make or read it.
     """
 
     model: UserModel
@@ -111,6 +115,7 @@ class Probed(Record):
     reason: str = ""
     made: str = ""
     call_seconds: float = 0.0
+    load_seconds: float = 0.0
 
 
 PROBE = Job("assay.export.probing.probe", "probe", ProbeRequest, Probed)
@@ -122,7 +127,9 @@ def probe(request: ProbeRequest) -> Probed:
         InputError: the model does not load or run, or nobody says what goes in.
         NotInstalledError: its framework, or something that its file imports, is missing.
     """
+    begun = time.monotonic()
     location, loaded = load(request.location)
+    loading = time.monotonic() - begun
     arrays = read_arrays(request.inputs) if request.inputs else {}
     declared = declared_inputs(loaded.declared, request.shapes, request.dimensions, arrays)
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
@@ -158,7 +165,14 @@ def probe(request: ProbeRequest) -> Probed:
     model = model.model_copy(update={"fingerprint": fingerprint.hexdigest()})
     _describe(model, request.folder / DESCRIPTION_FILE)
     made = "" if arrays else made_how(model, seen.ranges, edges)
-    return Probed(model=model, reference=reference, reason=reason, made=made, call_seconds=slowest_call())
+    return Probed(
+        model=model,
+        reference=reference,
+        reason=reason,
+        made=made,
+        call_seconds=slowest_call(),
+        load_seconds=loading,
+    )
 
 
 def _is_whole_throughout(model: UserModel) -> bool:
@@ -204,8 +218,9 @@ def load(location: Location) -> tuple[Location, Loaded]:
         InputError: it does not load.
         NotInstalledError: its framework is missing.
     """
+    imported = _import_framework(location)
     if not location.kind:
-        with step(f"Running {location}", load_seconds()):
+        with step(f"Running {location}", load_seconds(imported=imported)):
             kind = kind_of(built(location.path, location.function), location.path)
         location = location.model_copy(update={"kind": kind})
     module, extra = LOADERS[cast("Kind", location.kind)]
@@ -217,9 +232,29 @@ def load(location: Location) -> tuple[Location, Loaded]:
             remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
         ) from error
     size = size_of(location.path)
-    with step(f"Loading {location}", load_seconds(size)):
+    with step(f"Loading {location}", load_seconds(size, imported)):
         loaded = cast("Callable[[Location], Loaded]", loader)(location)
     return location, watched(loaded, str(location), size)
+
+
+def _import_framework(location: Location) -> float | None:
+    """Import the framework that a function's file names, and say how many seconds that took: the measure of what comes
+    next. None where there is nothing to import, or the file names several.
+    """
+    if location.form != "function":
+        return None
+    try:
+        text = read_text(location.path)
+    except (OSError, ValueError, ArtifactError):  # whoever runs it says what is wrong with it
+        return None
+    named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
+    found = [one for one in IMPORTED_TOGETHER if named & set(one)]
+    if len(found) != 1:
+        return None
+    begun = time.monotonic()
+    with step(f"Importing {found[0][0]}", load_seconds()), contextlib.suppress(ImportError):
+        importlib.import_module(found[0][0])  # what is missing the file says itself
+    return time.monotonic() - begun
 
 
 @dataclass(frozen=True)
@@ -329,7 +364,8 @@ def _described(
         Tensor(name=_beside(name, taken), dtype=value.dtype.name, shape=value.shape[0 if form.whole else 1 :])
         for name, value in outputs.items()
     )
-    return model.model_copy(update={"outputs": found}), records, ranges
+    arithmetic = asked.loaded.narrow(names, inputs) or model.arithmetic
+    return model.model_copy(update={"outputs": found, "arithmetic": arithmetic}), records, ranges
 
 
 def _beside(name: str, taken: set[str]) -> str:
@@ -377,11 +413,12 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
             small difference of large numbers is then no reference either, and fp32 takes its place.
 
     Raises:
-        InputError: an output is not what the model gives, or further from it than fp32 explains; or all are zero.
+        InputError: an output is not what the model gives, or further from it than the rounding of what it computes in
+            explains; or all are zero.
     """
     if not exact.any():
         raise InputError("Its outputs in float64 are zero everywhere")
-    own = native[: len(exact)]
+    own, ceiling = native[: len(exact)], rounding_of(model.arithmetic).ceiling
     if own.shape != exact.shape:
         raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
@@ -389,10 +426,10 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
             continue
         both = settled(exact[:, part], own[:, part])
         scale, apart = both.scale, both.apart
-        if both.problem or not apart <= CEILING * scale:
+        if both.problem or not apart <= ceiling * scale:
             unsound = UnsoundError(
-                f"Its output '{name}' in float64 is not the model's own to rounding in fp32",
-                expected=f"at most {CEILING * scale:.3g} apart",
+                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}",
+                expected=f"at most {ceiling * scale:.3g} apart",
                 found=both.problem or f"{apart:.3g}",
             )
             largest = max(scale, float(np.abs(both.found).max()))
@@ -400,9 +437,11 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
             raise unsound
         shape = (-1, *output.shape)
         reference, error = both.reference.reshape(shape), both.errors.reshape(shape)
-        columns = columns_of(reference, np.zeros_like(reference), CEILING * scale) if by_columns else []
+        columns = columns_of(reference, np.zeros_like(reference), ceiling * scale) if by_columns else []
         if reason := reason_against_columns(columns, error):
-            raise InputError(f"Its output '{name}' in float64 is not the model's own to rounding in fp32", found=reason)
+            raise InputError(
+                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}", found=reason
+            )
 
 
 def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
@@ -416,12 +455,6 @@ def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Arr
         if is_whole(output.dtype):
             found[:, part] = native[: len(exact), part]
     return found
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a model's file, with what lies beside it, or of all files of its folder."""
-    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.name}*")
-    return sum(one.stat().st_size for one in files if one.is_file())
 
 
 def _files_hash(location: Location) -> str:

@@ -123,8 +123,8 @@ def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
     if narrow:
         return (
             f"not judged: it computes in {narrow}, where the model is itself {doubt:.2g} from float64 and the export "
-            f"{furthest:.2g} from the model, relative to the largest output; the tolerances here are fp32's. Compare "
-            f"the model in fp32, before it is made {narrow}"
+            f"{furthest:.2g} from the model, relative to the largest output: more than rounding explains. Give "
+            "real ones with --inputs"
         )
     return (
         f"{UNDECIDED}: it is {furthest:.2g} from the model, relative to the largest output, and the "

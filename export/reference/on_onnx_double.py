@@ -7,6 +7,7 @@ the whole reference one of float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -16,13 +17,19 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from assay.errors import InputError
 from assay.export.graph.inspect import one_line
+from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.on_onnx_evaluator import evaluator_of, with_conditions
 from assay.export.reference.on_onnx_sparing import Watch, run_sparingly
+from assay.files.arrays import most_bytes
 
 Array = NDArray[np.generic]
 
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+COPIES_OF_WEIGHTS, BYTES_OF_FLOAT64 = 4, 8
+"""The wide file has them, the evaluator, and what each of the two is made from on the way: 2.2 GB in fp32 took 19."""
+SHARE_FOR_WEIGHTS = 0.7
+"""Of the memory that is free; what is computed with them comes on top."""
 TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
@@ -91,13 +98,29 @@ def evaluate(
 
 
 def to_double(model: ModelProto) -> ModelProto:
-    """A copy whose floating point is float64 throughout; subgraphs and local functions too."""
+    """A copy whose floating point is float64 throughout; subgraphs and local functions too.
+
+    Raises:
+        TooLargeError: memory does not hold its weights as often as an evaluation does.
+    """
+    _check_weights(model)
     wide = ModelProto()
     wide.CopyFrom(model)
     _widen_graph(wide.graph)
     for function in wide.functions:
         _widen_nodes(function.node)
     return wide
+
+
+def _check_weights(model: ModelProto, at_most: int | None = None) -> None:
+    numbers = sum(math.prod(one.dims) for one in model.graph.initializer if one.data_type in FLOATS)
+    most = most_bytes(SHARE_FOR_WEIGHTS) if at_most is None else at_most
+    if COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers > most:
+        raise TooLargeError(
+            "Its weights in float64 take more memory than there is",
+            expected=f"at most {in_words(most)}",
+            found=in_words(COPIES_OF_WEIGHTS * BYTES_OF_FLOAT64 * numbers),
+        )
 
 
 def widened(array: Array) -> Array:

@@ -20,6 +20,7 @@ from onnx import ModelProto, TensorProto
 
 from assay.errors import InputError
 from assay.export.checking.on_onnx_deciders import chooser_of
+from assay.export.graph.saved import is_large
 from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
 from assay.export.localise.on_onnx_runtimes import first_apart
 from assay.export.reference.memory import TooLargeError
@@ -116,12 +117,16 @@ class _Asking:
         return bool(kinds & NARROW)
 
     def parting(self) -> str:
+        if is_large(self.model):
+            return ""
         path = self.folder / "model.onnx"
         onnx.save(self.model, path)
         return first_apart(NATIVE_LEVEL, path, self.feeds)
 
     def _run(self, model: ModelProto, runtime: str, feeds: Mapping[str, Array]) -> Outputs | None:
         path = self.folder / "asked.onnx"
+        if is_large(model):  # its copy on disk would take what memory its weights leave
+            return None
         try:
             onnx.save(model, path)
             found = run_in(runtime, path, feeds)

@@ -7,6 +7,7 @@ Each is computed once for the same weights and images, in a process of its own, 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
+from assay.steps import SLOWER, Limit, call_seconds, in_proportion, load_seconds, step
 from assay.store import Artifact, Store, file_sha256, read_artifact
 
 Progress = Callable[[str, int, int], None]
@@ -101,7 +103,14 @@ def reference_artifact(
     def fill(work: Path) -> dict[str, JsonValue]:
         progress(label, 0, 1)
         asked = ForwardRequest(wanted=request, output=work / LOGITS)
-        run_job(FORWARD, asked, work / "job.log", limit_seconds=LIMIT_SECONDS, environment=CPU_ONLY, host=host)
+        run_job(
+            FORWARD,
+            asked,
+            work / "job.log",
+            limit_seconds=Limit(LIMIT_SECONDS, f"The {label}"),
+            environment=CPU_ONLY,
+            host=host,
+        )
         progress(label, 1, 1)
         return {}
 
@@ -187,8 +196,17 @@ def compute(request: ForwardRequest) -> Nothing:
     weights = read_artifact(wanted.weights, "weights")
     spec = spec_of(weights)
     images = read_images(wanted.images, spec, finite=wanted.finite)
-    run = load_forward(wanted.framework, spec, weights.file("weights.safetensors"), wanted.dtype)
-    np.save(request.output, np.concatenate([run(np.array(piece)) for piece in _pieces(images)]))
+    file, what = weights.file("weights.safetensors"), f"{spec.architecture} in {wanted.framework}, {wanted.dtype}"
+    size = file.stat().st_size
+    with step(f"Loading {what}", load_seconds(size)):
+        run = load_forward(wanted.framework, spec, file, wanted.dtype)
+    limit, found = call_seconds(size), []
+    for number, piece in enumerate(_pieces(images)):
+        begun = time.monotonic()
+        with step(f"Call {number + 1} of {what}", limit):
+            found.append(run(np.array(piece)))
+        limit = max(limit, in_proportion(time.monotonic() - begun, SLOWER))
+    np.save(request.output, np.concatenate(found))
     return Nothing()
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from assay import toolenv
 from assay.errors import ExportFailedError
 from assay.export.routes.request import ExportOutcome, ExportRequest
+from assay.jobs.logs import last_words
 from assay.start import START
 
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
-LOG_LINES_SHOWN = 4
 LIMIT_SECONDS = 840
 """Less than the job that starts it has, so that the reason is told."""
 
@@ -69,7 +69,4 @@ def run_script(python: Path, folder: Path, module: str) -> None:
         raise ExportFailedError(f"jax2tf did not end within {LIMIT_SECONDS} s and was killed") from error
     print(outcome.stdout)  # noqa: T201  into the job's log
     if outcome.returncode != 0:
-        lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
-        raise ExportFailedError(
-            f"jax2tf ended with status {outcome.returncode}", found=" | ".join(lines[-LOG_LINES_SHOWN:])
-        )
+        raise ExportFailedError(f"jax2tf ended with status {outcome.returncode}", found=last_words(outcome.stdout))

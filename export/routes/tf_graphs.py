@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import tensorflow
     from tf2onnx.graph import Graph, Node
 
+MOST_BYTES = (2 << 30) - 1
+"""Of a graph of TensorFlow, which is one message of protobuf."""
 NEWEST_OPSET = 18
 """The newest that tf2onnx 1.17 writes."""
 ERFC_TRANSFORM = "erfc(x), which ONNX lacks, written as 1 - erf(x)"
@@ -48,13 +50,18 @@ def write_function(
 
     Returns:
         The transforms that were needed.
+
+    Raises:
+        ValueError: the weights are more than one message of protobuf holds.
     """
     import tensorflow as tf  # noqa: PLC0415  only the process that converts loads it
     import tf2onnx  # noqa: PLC0415
 
     signature = [tf.TensorSpec(shape, dtype, name=name) for name, dtype, shape in inputs]
     named = tf.function(function, signature, autograph=False)
-    operators = {node.type for node in named.get_concrete_function().graph.get_operations()}
+    traced = named.get_concrete_function()
+    _check_size([*traced.variables, *(one for one in traced.captured_inputs if one.dtype != tf.resource)])
+    operators = {node.type for node in traced.graph.get_operations()}
     tf2onnx.convert.from_function(
         named,
         input_signature=signature,
@@ -63,6 +70,13 @@ def write_function(
         output_path=str(output),
     )
     return (ERFC_TRANSFORM,) if "Erfc" in operators else ()
+
+
+def _check_size(weights: Sequence[tensorflow.Tensor | tensorflow.Variable]) -> None:
+    """tf2onnx takes nine times the size of a large model before it fails, and as much with its `large_model`."""
+    size = sum(int(np.prod(one.shape)) * one.dtype.size for one in weights)
+    if size > MOST_BYTES:
+        raise ValueError(f"The graph is larger than 2GB: its weights alone are {size / 2**30:.1f} GiB")
 
 
 def _write_erfc(graph: Graph, node: Node, name: str, arguments: list[str]) -> None:

@@ -32,7 +32,7 @@ from assay.jobs.serving import serve_job
 from assay.numerics.served import Records, Tensor, as_records, errors_of, record_type
 from assay.records.base import Record
 from assay.spec import ModelSpec
-from assay.steps import SLOWER, in_proportion, step
+from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -41,6 +41,7 @@ MODEL_FILE, OUTPUTS_FILE = "model.onnx", "outputs.npy"
 BATCH = 32
 SAMPLE = 128
 LIMIT_SECONDS = 3600
+"""Of all steps together, each of which has its own: there may be many records."""
 
 
 class Contract(Record):
@@ -112,7 +113,7 @@ def run_contract(
         CONTRACT,
         ContractPlace(request=request, folder=folder),
         folder / "contract.log",
-        limit_seconds=LIMIT_SECONDS,
+        limit_seconds=Limit(LIMIT_SECONDS, "Making the graph to be served"),
         environment=CPU_ONLY,
         box=Box((folder,), trusted),
         host=host,
@@ -125,10 +126,11 @@ def work(place: ContractPlace) -> ContractOutcome:
 
     request, folder = place.request, place.folder
     path = folder / MODEL_FILE
-    if request.contract is None:
-        shutil.copyfile(request.source, path)
-    else:
-        write_deployable(request.source, request.contract.spec, request.contract.layout, path)
+    with step("Writing the graph to be served", load_seconds(size_of(request.source))):
+        if request.contract is None:
+            shutil.copyfile(request.source, path)
+        else:
+            write_deployable(request.source, request.contract.spec, request.contract.layout, path)
     records = as_records(map_array(request.records), request.inputs)
     batch = BATCH if request.most_records else 0
     session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
@@ -164,7 +166,8 @@ def session_of(path: Path, threads: int, level: object) -> onnxruntime.Inference
     options.graph_optimization_level = level
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with step("Loading the graph to be served", load_seconds(size_of(path))):
+            return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but this
         raise ExportFailedError("ONNX Runtime does not load the graph to be served", found=one_line(error)) from error
 

@@ -25,6 +25,7 @@ from assay.files.arrays import map_array
 from assay.jobs.running import run_job
 from assay.records.results import Calibration, Export
 from assay.registry import EXPORTERS, installed_versions
+from assay.steps import Limit
 from assay.store import artifact_key, file_sha256, read_artifact
 
 
@@ -138,5 +139,10 @@ def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> 
         folder=work,
     )
     return run_job(
-        VARIANT, request, work / LOG_FILE, limit_seconds=job.limit_seconds, environment=CPU_ONLY, host=job.host
+        VARIANT,
+        request,
+        work / LOG_FILE,
+        limit_seconds=Limit(job.limit_seconds, f"Making {blank.exporter} of {blank.architecture}"),
+        environment=CPU_ONLY,
+        host=job.host,
     )

@@ -33,6 +33,7 @@ from assay.infer.server.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Por
 from assay.jobs.logs import log_tail
 from assay.jobs.process import NO_TELEMETRY
 from assay.records.deployment import Deployment
+from assay.steps import BYTES_A_SECOND, size_of, waiting_for
 from assay.store import reporting_disk_errors
 
 HERE = Path(__file__).parent
@@ -41,6 +42,7 @@ BACKEND = HERE / "on_ort_in_triton.py"
 GUARD = HERE / "triton_guard.py"
 
 READY_SECONDS, STOP_SECONDS = 60.0, 10.0
+"""The first is of a server with a small model; one that is large takes longer to be read."""
 OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
@@ -132,7 +134,7 @@ class TritonServer:
         with stream:
             self._guard = _start(python, work, place, _arguments(work, repository, contract.model), stream)
         try:
-            self._wait_until_ready(READY_SECONDS)
+            self._wait_until_ready(READY_SECONDS + 2 * size_of(repository) / BYTES_A_SECOND)
         except BaseException:
             self.stop()
             raise
@@ -185,15 +187,16 @@ class TritonServer:
         self.stop()
 
     def _wait_until_ready(self, limit_seconds: float) -> None:
-        deadline = time.monotonic() + limit_seconds
-        while not self.is_ready():
-            if not self.running():
-                raise self.ended()
-            if time.monotonic() > deadline:
-                raise FailedError(
-                    f"The Triton server was not ready within {limit_seconds:.0f} s", found=log_tail(self.log) or None
-                )
-            time.sleep(0.05)
+        with waiting_for("The start of the Triton server", limit_seconds) as step:
+            while not self.is_ready():
+                if not self.running():
+                    raise self.ended()
+                if time.monotonic() > step.deadline:
+                    raise FailedError(
+                        f"The Triton server was not ready within {limit_seconds:.0f} s",
+                        found=log_tail(self.log) or None,
+                    )
+                time.sleep(0.05)
 
 
 def _descendants(pid: int) -> list[int]:

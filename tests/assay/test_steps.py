@@ -11,23 +11,29 @@ import numpy as np
 import pytest
 
 from assay import steps
-from assay.bench.brought.exports import LIMITS, _limit
+from assay.bench.brought.exports import LEAST_EXPORT_SECONDS, LIMITS, _limit
 from assay.bench.brought.work import Wanted, Work
 from assay.errors import WorkerError
+from assay.export.probing.probe import _import_framework
 from assay.jobs.running import run_job
 from assay.steps import (
     CALL_SECONDS,
+    LOAD_SECONDS,
     MOST_SECONDS,
+    Limit,
     Step,
     call_seconds,
     heard_by,
     in_proportion,
     limits_told,
+    load_seconds,
     step,
     step_told,
+    waiting_for,
 )
 from assay.train.brought import watched as watched_calls
 from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.model import Location
 from assay.train.brought.watched import Watched, slowest_call, watched
 from tests.assay.small_job import SMALL, At, Deed
 
@@ -58,6 +64,25 @@ def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
     assert "--call-limit" in str(caught.value)
     assert heard == ["The first thing", "", "The second thing", ""]
     assert events == [At(at=1)], "a step is no event of the job's"
+
+
+def test_a_job_that_tells_of_no_step_is_shown_by_what_it_is_and_no_option_is_promised_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    heard: list[str] = []
+    limit = Limit(100, "The export of mlp")
+    with heard_by(lambda one: heard.append(one.doing)), pytest.raises(WorkerError) as caught:
+        run_job(SMALL, Deed(do="linger", seconds=0.5), tmp_path / "log", limit_seconds=limit)
+    assert str(caught.value) == "The second thing did not end within 0.5 s and was given up"
+    assert heard == ["The export of mlp", "The first thing", "The export of mlp", "The second thing", ""]
+
+
+def test_whoever_listens_hears_what_is_waited_for_that_is_no_job() -> None:
+    heard: list[Step] = []
+    with heard_by(heard.append), waiting_for("The start of a server", 60) as waited:
+        assert waited.deadline > time.monotonic() + 50
+    assert [(one.doing, one.seconds) for one in heard] == [("The start of a server", 60), ("", 60)]
 
 
 def test_what_is_inside_of_a_step_gives_the_rest_of_it_back(told: list[dict[str, Any]]) -> None:
@@ -108,6 +133,31 @@ def test_limits_are_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits_told(None) == {}
 
 
+@pytest.mark.parametrize(
+    ("imported", "seconds"), [(None, LOAD_SECONDS), (0.5, CALL_SECONDS), (4.0, 80.0), (60.0, LOAD_SECONDS)]
+)
+def test_a_load_is_measured_by_the_import_before_it(
+    imported: float | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(steps.CALL_VARIABLE, raising=False)
+    assert load_seconds(imported=imported) == seconds
+    assert load_seconds(1 << 30, imported) > seconds + 200, "a large file takes long to come from a disk"
+    monkeypatch.setenv(steps.CALL_VARIABLE, "1000")
+    assert load_seconds(imported=imported) == 1000
+
+
+def test_the_import_of_a_framework_is_timed_where_a_file_names_one(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    location = Location(path=file, form="function", function="build")
+    assert _import_framework(location) is None
+    file.write_text("def build():\n    import json\n    return json\n")
+    assert _import_framework(location) is None
+    file.write_text("import torch\ndef build():\n    import jax\n")
+    assert _import_framework(location) is None, "it is not said which it will need"
+    file.write_text("def build():\n    import torch\n")
+    assert _import_framework(location) is not None
+
+
 def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(float(one) for one in range(1000))
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
@@ -132,13 +182,15 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
 
 
 def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:
-    from assay.train.brought.model import Location  # noqa: PLC0415
-
     location = Location(path=tmp_path / "mlp.onnx", function="", kind="onnx", form="onnx")
     work = Work(Wanted(location), tmp_path, None)  # type: ignore[arg-type]
     quick = {do: _limit(work, do) for do in LIMITS}
     assert max(quick.values()) <= 240
-    work.call_seconds = 0.5
+    work.load_seconds = 2.0
+    assert _limit(work, "export") == LEAST_EXPORT_SECONDS < quick["export"]
+    work.load_seconds = 1000.0
+    assert _limit(work, "export") == quick["export"]
+    work.load_seconds, work.call_seconds = 0.0, 0.5
     assert all(quick[do] < _limit(work, do) <= MOST_SECONDS for do in LIMITS)
     patient = Work(Wanted(location, call_limit=2000), tmp_path, None)  # type: ignore[arg-type]
     assert all(_limit(patient, do) >= 2000 for do in (*LIMITS, ""))

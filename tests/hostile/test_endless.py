@@ -121,11 +121,13 @@ def test_a_function_that_never_returns_is_given_up(function: str, words: str, tm
 @pytest.mark.slow
 def test_a_function_that_is_never_built_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the limit that holds where nobody says anything; a load is not a call."""
-    (tmp_path / "model.py").write_text(FUNCTIONS)
+    (tmp_path / "model.py").write_text("import torch\n\n\ndef building_hangs():\n    while True:\n        pass\n")
     done = assay("compare-model", "model.py:building_hangs", "--shape", "x=batch,4", "--out", "out", folder=tmp_path)
     one = done.stderr.splitlines()[-1]
     assert done.returncode == 1
-    assert "model.py:building_hangs did not end within 120 s and was given up" in one
+    found = re.search(r"model.py:building_hangs did not end within (\d+) s and was given up", one)
+    assert found, one
+    assert 60 <= int(found[1]) <= 120, "in proportion to what the import of torch took here"
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.numerics.agreement import CEILING, NOT_COMPARED, Tolerance, compare, derive_tolerance
+from assay.numerics.agreement import NOT_COMPARED, Tolerance, compare, derive_tolerance
 from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.rounding import rounding_of
 from assay.numerics.ties import Decider
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
 from assay.records.results import Agreement
@@ -26,7 +27,7 @@ Places = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Judge:
-    """The float64 outputs of a model, and what correct runs of it gave in fp32.
+    """The float64 outputs of a model, and what correct runs of it gave in its own precision.
 
     Attributes:
         reference: float64 (records, `model.width`), or wider beside large whole numbers.
@@ -116,10 +117,10 @@ class Judge:
         if not exact.any():
             return Tolerance(0.0, "none could be derived", "the reference is zero everywhere, and the output is not")
         if not self.exact:
-            return Tolerance(
-                CEILING * float(np.abs(exact).max()), "2^-12 of the largest output, half a step of TF32: no float64"
-            )
-        return derive_tolerance(exact, self._natives(exact, part))
+            rounding = rounding_of(self.model.arithmetic)
+            return Tolerance(rounding.ceiling * float(np.abs(exact).max()), f"{rounding.in_words}: no float64")
+        is_file = self.model.kind == "onnx"
+        return derive_tolerance(exact, self._natives(exact, part), self.model.arithmetic, may_be_wider=is_file)
 
     def _natives(self, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
         """Their outputs, what is no number in the reference settled; where one lost that it is no number here."""

@@ -99,6 +99,8 @@ class UserModel(Record):
         whole: a record is a whole call, not a row of a batch.
         batch: rows of every call where the model has a fixed number; None where it takes any.
         without: names of outputs that the user leaves out: nothing of ours computes, compares or exports them.
+        arithmetic: the least exact floating point that a call of it computes in; of "fp16" and "bf16" it is judged by
+            their rounding, of everything else by fp32's (`assay.numerics.rounding`).
         fingerprint: hash of its files, of the source that was run, and of what it computed: it changes with the model.
     """
 
@@ -109,6 +111,7 @@ class UserModel(Record):
     whole: bool = False
     batch: int | None = None
     without: tuple[str, ...] = ()
+    arithmetic: str = "fp32"
     fingerprint: str = ""
 
     @property

@@ -12,7 +12,17 @@ from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
 from assay.bench.auditing.runs import Call
 from assay.errors import AssayError, DiskError
-from assay.export.pairs.pair_jobs import FOLLOW, HEAR, LOCALISE, PairOnInputs, PairToFollow, PairToHear, PairToLocalise
+from assay.export.pairs.pair_jobs import (
+    COMPANY,
+    FOLLOW,
+    HEAR,
+    LOCALISE,
+    PairOnInputs,
+    PairToAskItself,
+    PairToFollow,
+    PairToHear,
+    PairToLocalise,
+)
 from assay.files.named_arrays import read_named
 from assay.jobs.job import Answered, Asked, Job
 from assay.numerics.guilt import (
@@ -47,6 +57,7 @@ class Refused:
         outputs: what every run is held against.
         out: has the job's answers.
         same_file: the reference is the candidate itself.
+        drawn: the inputs are random numbers.
     """
 
     model: ModelAudit
@@ -58,10 +69,16 @@ class Refused:
     outputs: Sequence[AuditedOutput]
     out: Path
     same_file: bool
+    drawn: bool
 
 
 def explained(one: Refused) -> ModelAudit:
-    """The audit with who is wrong and where; without either where it cannot be followed."""
+    """The audit with who is wrong and where; without either where it cannot be followed.
+
+    A candidate is held against itself first: one that only seems to differ is told as such, and followed nowhere.
+    """
+    if told := _of_itself(one):
+        return one.model.model_copy(update={"guilt": [f"candidate: {told}"]})
     outcomes = witnesses_in(one.model.comparisons, one.runtimes, one.failed)
     if one.same_file:  # what the tolerance comes from
         outcomes.setdefault(UNOPTIMISED, "agrees")
@@ -85,6 +102,18 @@ def explained(one: Refused) -> ModelAudit:
             nodes = []
     said = [f"candidate: {guilt.said}"] if guilt.said else []
     return one.model.model_copy(update={"localisations": nodes, "guilt": said})
+
+
+def _of_itself(one: Refused) -> str:
+    """What the files held against themselves say in place of who is wrong, or ""."""
+    if one.same_file:
+        return ""
+    try:
+        return one.ask(COMPANY, PairToAskItself(**dict(one.pair), drawn=one.drawn)).said
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError:  # it does not run so, which says nothing of it
+        return ""
 
 
 def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:

@@ -22,22 +22,42 @@ from assay.bench.auditing.runs import Call
 from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
-from assay.export.pairs.pair_jobs import RUN, PairAnswer, PairOnInputs, PairToLocalise, PairToRun, RunsOfPair
+from assay.export.pairs.pair_jobs import (
+    COMPANY,
+    FOLLOW,
+    HEAR,
+    LOCALISE,
+    RUN,
+    PairAnswer,
+    PairOnInputs,
+    PairToLocalise,
+    PairToRun,
+    RunsOfPair,
+)
 from assay.files.named_arrays import read_named
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
+from assay.numerics.precisions import is_less_exact
 from assay.numerics.ties import read_deciders
 from assay.numerics.values import is_whole
 from assay.records.audit import Audit, Comparison, InputSet, ModelAudit
 from assay.registry import RUNTIMES
 from assay.runtimes.ort import CPU
-from assay.steps import MOST_SECONDS, limits_told
+from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.store import file_sha256, reporting_disk_errors
 
 LIMIT_SECONDS = MOST_SECONDS
 """Of a job, whose steps have limits of their own (`assay.steps`)."""
 DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
 EDGES = "edges"
+DOING = {
+    RUN.name: "Running both files",
+    LOCALISE.name: "Looking for the node at which the candidate goes wrong",
+    FOLLOW.name: "Looking for the operator at which a runtime goes wrong",
+    HEAR.name: "Asking other runtimes",
+    COMPANY.name: "Holding the files against themselves",
+}
+"""By job, what it is at where it tells of no step of its own."""
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
@@ -90,7 +110,7 @@ def audit_pair(request: PairRequest) -> Audit:
             runtimes=request.runtimes,
         )
         answer = _job(request, out, RUN, pair)
-        outputs = _audited_outputs(answer, out)
+        outputs = _audited_outputs(answer, answer, out)
         edges = _at_the_edges(answer, outputs, out)
         model = _model_audit(request, answer, outputs, edges, out)
         refused = [one for one in model.comparisons if one.subject.startswith("candidate") and not one.passed]
@@ -114,6 +134,7 @@ def audit_pair(request: PairRequest) -> Audit:
                     outputs=edges if only else outputs,
                     out=out,
                     same_file=request.reference == request.candidate,
+                    drawn=request.inputs is None,
                 )
             )
     return audit_of([model], _command(request), {"audit": time.monotonic() - begun}, host=request.host)
@@ -131,7 +152,7 @@ def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Aske
             job,
             asked,
             out / "job.log",
-            limit_seconds=max(LIMIT_SECONDS, 10 * (request.call_limit or 0)),
+            limit_seconds=Limit(max(LIMIT_SECONDS, 10 * (request.call_limit or 0)), DOING[job.name], LONGER),
             environment=CPU_ONLY | limits_told(request.call_limit),
             box=Box(tuple(answers), request.trusted),
             host=request.host,
@@ -150,10 +171,11 @@ def _named_as_given(request: PairRequest) -> Iterator[None]:
         raise type(error)(text) from error
 
 
-def _audited_outputs(answer: RunsOfPair, out: Path) -> list[AuditedOutput]:
-    """What every run is held against, by output."""
-    natives = _outputs(answer.natives, out)
+def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[AuditedOutput]:
+    """What every run of the candidate is held against, by output; those of the reference as `_of_reference` has it."""
+    natives = _outputs(runs.natives, out)
     deciders = read_deciders(out / DECIDERS_FILE)
+    narrower = answer.candidate_in if is_less_exact(answer.candidate_in, answer.reference_in) else ""
     return [
         AuditedOutput(
             name=name,
@@ -162,6 +184,9 @@ def _audited_outputs(answer: RunsOfPair, out: Path) -> list[AuditedOutput]:
             shape=exact.shape[1:] if exact.ndim and exact.size else (exact.size,),
             whole=is_whole(exact.dtype),
             decider=deciders.get(name),
+            arithmetic=answer.reference_in,
+            narrower=narrower,
+            may_be_wider=True,
         )
         for name, exact in read_named(out / "reference.npz").items()
     ]
@@ -178,7 +203,7 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) 
     scales = {one.name: one.tolerance.scale for one in ordinary}
     return [
         replace(one, name=f"{one.name}{AT_THE_EDGES}", usual_scale=scales[one.name], decider=None)
-        for one in _audited_outputs(answer.edges, out / EDGES)
+        for one in _audited_outputs(answer, answer.edges, out / EDGES)
         if not (one.whole and may_tie)
     ]
 
@@ -190,11 +215,17 @@ def _compared(
     subjects = _outputs(answer.subjects, out)
     return [
         one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
-        for one in outputs
+        for output in outputs
         for run, arrays in subjects.items()
         if run not in without
+        for one in [output if run.startswith("candidate") else _of_reference(output)]
         for rows in [as_rows(arrays[one.tensor])]
     ]
+
+
+def _of_reference(output: AuditedOutput) -> AuditedOutput:
+    """What the reference file's own runs are held against."""
+    return replace(output, narrower="") if output.narrower else output
 
 
 def _model_audit(
@@ -215,11 +246,16 @@ def _model_audit(
             "candidate": file_sha256(request.candidate),
         },
         inputs=[_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
-        tolerances=[one.tolerance for one in (*outputs, *edges)],
+        tolerances=[one.tolerance for output in (*outputs, *edges) for one in _judged_by(output)],
         comparisons=comparisons,
         missing=missing,
         left_out=list(request.without),
     )
+
+
+def _judged_by(output: AuditedOutput) -> list[AuditedOutput]:
+    """An output as it is for either file, where they are not judged alike."""
+    return list({one.narrower: one for one in (_of_reference(output), output)}.values())
 
 
 def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from assay.export.served.contract_check_job import CHECK_SERVED, CheckRequest, M
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.records.deployment import AUDITED, Deployment, read_deployment
+from assay.steps import Limit
 
 LIMIT_SECONDS = 300
 
@@ -79,7 +80,7 @@ def _check_models(folder: Path, deployment: Deployment, host: Starter, *, truste
             CHECK_SERVED,
             request,
             Path(text) / "check.log",
-            limit_seconds=LIMIT_SECONDS,
+            limit_seconds=Limit(LIMIT_SECONDS, "The check of the deployment's models"),
             box=Box(trusted=trusted),
             host=host,
         )

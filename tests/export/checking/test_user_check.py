@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import InputError
-from assay.export.brought_job import check
+from assay.export.brought_job import CheckExportRequest, check
 from assay.export.probing.probe import ProbeRequest, check_reference, probe
 from assay.export.probing.undecided import UnsoundError, keep_doubt
 from assay.train.brought.arrays import record_type
@@ -47,18 +47,17 @@ def checked(
     np.save(folder / "records.npy", records)
     np.save(folder / "reference.npy", expected.astype(np.float64))
     np.save(folder / "native.npy", expected.astype(np.float32))
-    return dict(
-        check(
-            {
-                "model": model.model_dump(mode="json"),
-                "exporter": "torch-script",
-                "file": str(traced(folder / "model.onnx", "batch" if batch is None else batch)),
-                "exact": exact,
-                "deciders": str(folder / "deciders.npz"),
-                **{name: str(folder / f"{name}.npy") for name in ("records", "native", "reference")},
-            }
-        )
+    request = CheckExportRequest(
+        model=model,
+        exporter="torch-script",
+        file=traced(folder / "model.onnx", "batch" if batch is None else batch),
+        exact=exact,
+        deciders=folder / "deciders.npz",
+        records=folder / "records.npy",
+        native=folder / "native.npy",
+        reference=folder / "reference.npy",
     )
+    return check(request).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("batch", [1, 4, None])

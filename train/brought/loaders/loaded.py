@@ -38,6 +38,8 @@ class Loaded:
         places: with inputs of these names, how many places an index has that is cut off at its limit and not refused;
             None where there is none.
         per_call: names what chooses a scale for each call from all of its rows: dynamic quantisation.
+        narrow: with inputs of these names, the precision below fp32 that it computes in: "fp16", "bf16", or "". What is
+            only stored in it is not computed in it.
     """
 
     declared: tuple[Declared, ...]
@@ -47,6 +49,7 @@ class Loaded:
     random: Callable[[], str] = str
     per_call: Callable[[], str] = str
     places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
+    narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
 
     def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> Loaded:
         """The same, ready to be called with inputs of these names.

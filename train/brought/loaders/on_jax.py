@@ -9,9 +9,11 @@ import jax
 import numpy as np
 
 from assay.errors import InputError
+from assay.train.brought.double.on_jax import double_of
 from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_jax import Forward, by_name
+from assay.train.brought.narrow.on_jax import narrow_arithmetic
 from assay.train.brought.source import built, explained
 
 
@@ -29,7 +31,10 @@ def load(location: Location) -> Loaded:
     def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
         return _fewest_places(by_name(function, names, (), str(location)), inputs)
 
-    return Loaded((), called, places=places)
+    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
+        return narrow_arithmetic(by_name(function, names, (), str(location)), inputs)
+
+    return Loaded((), called, places=places, narrow=narrow)
 
 
 def load_forward(model: UserModel) -> Forward:
@@ -55,10 +60,21 @@ def _compute(forward: Forward, location: Location) -> Compute:
 
 
 def _double(forward: Forward, location: Location) -> Compute:
-    """The same function of float64; 64-bit types are on from here, after its weights have been made without."""
+    """The same function in float64 throughout; where an equation is not to be had so, what comes of it with inputs of
+    float64, its weights having been made without.
+    """
+    by_equation = double_of(forward)
     jax.config.update("jax_enable_x64", True)
-    compute = _compute(forward, location)
-    return lambda inputs: compute([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+    by_inputs = _compute(forward, location)
+
+    def compute(inputs: Sequence[Array]) -> dict[str, Array]:
+        try:
+            with explained(location.path, f"{location.name}(...) in float64"):
+                return by_equation(inputs)
+        except InputError:  # one that reads bits, or a primitive that JAX has not in float64
+            return by_inputs([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
+
+    return compute
 
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:

@@ -58,7 +58,12 @@ def load(location: Location) -> Loaded:
     def places(names: Sequence[str], inputs: Sequence[Array]) -> int | None:
         return _fewest_places(_by_name(program, names, (), str(location)), inputs)
 
-    return Loaded(program.declared, called, places=places)
+    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
+        from assay.train.brought.narrow.on_tf import narrow_arithmetic  # noqa: PLC0415  beside `on_tf_double`
+
+        return narrow_arithmetic(_by_name(program, names, (), str(location)), inputs)
+
+    return Loaded(program.declared, called, places=places, narrow=narrow)
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:

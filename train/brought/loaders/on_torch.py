@@ -17,6 +17,7 @@ from assay.train.brought.files.on_torch_program import binding_of_program, decla
 from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_torch import Forward, forward_of, module_binding
+from assay.train.brought.narrow.on_torch import narrow_arithmetic
 from assay.train.brought.source import built, explained
 
 
@@ -35,7 +36,14 @@ def load(location: Location) -> Loaded:
         return _compute(forward, location), lambda: _double(module, forward, location)
 
     declared = () if program is None else declared_of(program)
-    return Loaded(declared, called, per_call=lambda: _per_call(module))
+
+    def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
+        compute, _ = called(names, ())
+        with narrow_arithmetic() as seen:
+            compute(inputs)
+        return seen.narrowest
+
+    return Loaded(declared, called, per_call=lambda: _per_call(module), narrow=narrow)
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:

@@ -1,0 +1,58 @@
+"""What rounding may do, by the precision that a model computes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.numerics.agreement import CEILING, FLOOR_ULPS, compare, derive_tolerance
+from assay.numerics.rounding import FP32, UNITS, rounding_of, rounding_seen
+
+EXACT = np.random.default_rng(0).normal(size=(32, 8))
+
+
+def rounded(unit: float, seed: int = 1) -> np.ndarray:
+    """Numbers that were rounded to so many bits, at random."""
+    return EXACT * (1 + unit * np.random.default_rng(seed).uniform(-1, 1, EXACT.shape))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp64", "tf32", "int8", ""])
+def test_all_but_fp16_and_bf16_have_the_rule_of_fp32(precision: str) -> None:
+    assert rounding_of(precision) is FP32
+    assert FP32.ceiling == CEILING
+    assert FP32.repeatable == CEILING
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_what_is_rounded_to_a_precision_passes_by_it_and_fails_by_fp32(precision: str) -> None:
+    unit = UNITS[precision]
+    tolerance = derive_tolerance(EXACT, {"PyTorch": rounded(unit)}, precision)
+    assert tolerance.problem == ""
+    assert f"in {precision} against float64" in tolerance.derivation
+    assert compare("it", rounded(2 * unit, seed=2), EXACT, tolerance).passed
+    wrong = EXACT.copy()
+    wrong[3] += 0.1 * np.abs(EXACT).max()
+    assert not compare("it", wrong, EXACT, tolerance).passed
+    assert "did not compute this model in fp32" in derive_tolerance(EXACT, {"PyTorch": rounded(4 * unit)}).problem
+    far = derive_tolerance(EXACT, {"PyTorch": rounded(40 * unit)}, precision).problem
+    assert f"did not compute this model in {precision}" in far
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_an_output_that_does_not_come_from_the_narrow_part_has_the_rule_of_fp32(precision: str) -> None:
+    native = rounded(UNITS["fp32"])
+    assert derive_tolerance(EXACT, {"PyTorch": native}, precision) == derive_tolerance(EXACT, {"PyTorch": native})
+
+
+@given(st.sampled_from(["fp32", "fp16", "bf16"]), st.floats(0, 0.05))
+def test_a_tolerance_is_no_less_than_the_floor_and_no_more_than_the_ceiling(precision: str, error: float) -> None:
+    tolerance = derive_tolerance(np.ones((4, 2)), {"PyTorch": np.full((4, 2), 1 + error)}, precision)
+    rule = rounding_seen(precision, abs((1 + error) - 1))
+    if abs((1 + error) - 1) > rule.ceiling:
+        assert tolerance.problem
+        return
+    floor = max(rule.floor, FLOOR_ULPS * float(np.spacing(np.float32(1))))
+    assert floor <= tolerance.value <= max(rule.ceiling, floor)
+    assert tolerance.value >= error

@@ -1,0 +1,81 @@
+"""A pair's files are held against themselves before a candidate is called wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from assay.export.pairs.on_onnx_pair_company import told_of_company
+
+WIDTH = 8
+FEEDS = {"x": np.random.default_rng(0).normal(size=(8, WIDTH)).astype(np.float32)}
+
+
+def saved(path: Path, *nodes: NodeProto, **tensors: np.ndarray) -> Path:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", WIDTH]) for name in "xy")
+    fixed = [numpy_helper.from_array(array, name) for name, array in tensors.items()]
+    graph = helper.make_graph(nodes, "it", [x], [y], fixed)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def node(operator: str, inputs: list[str], outputs: list[str], **more: object) -> NodeProto:
+    return helper.make_node(operator, inputs, outputs, **more)
+
+
+def exact(path: Path) -> Path:
+    return saved(path, node("Mul", ["x", "two"], ["y"]), two=np.float32(2))
+
+
+def quantised(path: Path) -> Path:
+    return saved(
+        path,
+        node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
+        node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+        node("Mul", ["d", "two"], ["y"]),
+        two=np.float32(2),
+    )
+
+
+def rounding(path: Path) -> Path:
+    """(x + 2^23) - 2^23: nothing of x is left but whole numbers."""
+    large = np.float32(2**23)
+    return saved(path, node("Add", ["x", "large"], ["s"]), node("Sub", ["s", "large"], ["y"]), large=large)
+
+
+def mixing(path: Path) -> Path:
+    """x - mean over the rows: they depend on each other by what it computes."""
+    mean = node("ReduceMean", ["x", "rows"], ["m"], keepdims=1)
+    return saved(path, mean, node("Sub", ["x", "m"], ["y"]), rows=np.array([0]))
+
+
+def test_one_that_quantises_each_call_is_told_so_with_what_to_do(tmp_path: Path) -> None:
+    said = told_of_company(exact(tmp_path / "a.onnx"), quantised(tmp_path / "b.onnx"), FEEDS, drawn=True)
+    assert "quantises each call by a scale of its own (DynamicQuantizeLinear)" in said
+    assert "between calls of 8 rows and of one" in said
+    assert "Compare it as it is called" in said
+    one = {"x": FEEDS["x"][:1]}
+    said = told_of_company(tmp_path / "a.onnx", tmp_path / "b.onnx", one, drawn=True)
+    assert "quantises each call" in said
+    assert "between calls" not in said, "there is one row"
+
+
+@pytest.mark.parametrize(("drawn", "cure"), [(True, "Give real inputs with --inputs"), (False, "Give other inputs")])
+def test_inputs_of_which_fp32_makes_rounding_tell_nothing(*, drawn: bool, cure: str, tmp_path: Path) -> None:
+    file = rounding(tmp_path / "a.onnx")
+    said = told_of_company(file, exact(tmp_path / "b.onnx"), FEEDS, drawn=drawn)
+    assert said.startswith("these inputs tell nothing")
+    assert "from its own float64" in said
+    assert cure in said
+
+
+def test_what_is_wrong_is_not_excused(tmp_path: Path) -> None:
+    files = [exact(tmp_path / "a.onnx"), mixing(tmp_path / "b.onnx")]
+    assert told_of_company(files[0], files[1], FEEDS, drawn=True) == ""
+    assert told_of_company(files[1], files[0], FEEDS, drawn=True) == "", "its rows depend on each other in float64 too"
+    both = [quantised(tmp_path / "c.onnx"), quantised(tmp_path / "d.onnx")]
+    assert "quantises" not in told_of_company(*both, FEEDS, drawn=True), "the reference does it too"

@@ -1,0 +1,45 @@
+"""What of JAX is computed in fp16 or bf16: the equations of a function's jaxpr, and of those inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+from jax.extend import core
+
+from assay.numerics.precisions import narrowest, precision_named
+from assay.train.brought.loaders.loaded import Array
+
+MOVES = {
+    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "slice", "dynamic_slice", "gather",
+    "concatenate", "pad", "rev", "select_n", "copy", "copy_p", "stop_gradient", "dynamic_update_slice", "split",
+    "device_put",
+}  # fmt: skip
+"""Primitives that round nothing."""
+
+
+def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
+    """The least exact precision below fp32 to which an equation rounds; "" of none, or of what cannot be traced."""
+    try:
+        traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
+    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows nothing
+        return ""
+    return narrowest(one for equation in _equations(traced.jaxpr) for one in _rounds_to(equation))
+
+
+def _rounds_to(equation: core.JaxprEqn) -> Iterator[str]:
+    name = equation.primitive.name
+    if name in MOVES:
+        return
+    taken = {precision_named(str(one.aval.dtype)) for one in equation.invars if hasattr(one.aval, "dtype")}
+    given = {precision_named(str(one.aval.dtype)) for one in equation.outvars if hasattr(one.aval, "dtype")}
+    yield from given - taken if name == "convert_element_type" else given
+
+
+def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    for equation in jaxpr.eqns:
+        inner = list(core.jaxprs_in_params(equation.params))
+        if not inner:
+            yield equation
+        for one in inner:
+            yield from _equations(one)

@@ -1,0 +1,43 @@
+"""What of TensorFlow is computed in fp16 or bf16: the operations of a model's graph, and of the functions it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from assay.numerics.precisions import narrowest, precision_named
+from assay.train.brought.loaders.loaded import Array
+
+MOVES = {
+    "Const", "Placeholder", "Identity", "IdentityN", "ReadVariableOp", "VarHandleOp", "NoOp", "Reshape", "Transpose",
+    "Squeeze", "ExpandDims", "Gather", "GatherV2", "GatherNd", "ResourceGather", "ResourceGatherNd", "ConcatV2", "Pack",
+    "Unpack", "Split", "SplitV", "Slice", "StridedSlice", "Tile", "BroadcastTo", "Pad", "PadV2", "MirrorPad", "Select",
+    "SelectV2", "Fill", "ZerosLike", "OnesLike", "Shape", "Rank", "Size", "PartitionedCall", "StatefulPartitionedCall",
+    "StopGradient", "PreventGradient", "If", "StatelessIf", "While", "StatelessWhile",
+}  # fmt: skip
+"""Operations that round nothing; of those that call functions, the functions are looked at."""
+TYPES = ("T", "Tout", "dtype", "DstT", "out_type", "Tidx")
+
+
+def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
+    """The precision below fp32 to which an operation rounds, the least exact one; "" of none, or of no graph."""
+    specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
+    try:
+        graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
+    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows nothing
+        return ""
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return narrowest(_rounds_to(node) for node in nodes if node.op not in MOVES)
+
+
+def _rounds_to(node: tf.compat.v1.NodeDef) -> str:
+    """The floating-point precision of what an operation gives, "" where it has none."""
+    if node.op == "Cast":
+        source, target = (_named(node.attr[name].type) for name in ("SrcT", "DstT"))
+        return "" if source == target else target
+    return next((found for name in TYPES if name in node.attr and (found := _named(node.attr[name].type))), "")
+
+
+def _named(kind: int) -> str:
+    return precision_named(tf.dtypes.as_dtype(kind).name) if kind else ""

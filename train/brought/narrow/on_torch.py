@@ -1,0 +1,65 @@
+"""What of PyTorch is computed in fp16 or bf16: every operator of one call, as its dispatcher hands them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from assay.numerics.precisions import narrowest, precision_named
+
+MOVES = {
+    "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "squeeze", "unsqueeze", "expand", "slice", "select",
+    "index", "index_select", "gather", "embedding", "cat", "stack", "split", "split_with_sizes", "chunk", "unbind",
+    "clone", "detach", "alias", "copy_", "repeat", "flip", "roll", "where", "masked_fill", "masked_fill_", "full",
+    "full_like", "zeros", "zeros_like", "ones", "ones_like", "empty", "empty_like", "empty_strided", "lift_fresh_copy",
+    "lift_fresh", "as_strided", "constant_pad_nd", "tril", "triu", "fill_", "new_zeros", "new_full", "scalar_tensor",
+}  # fmt: skip
+"""Operators that round nothing."""
+CASTS = {"_to_copy", "to", "convert_element_type"}
+
+
+class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
+    """Remembers the precisions below fp32 to which an operator rounds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: set[str] = set()
+
+    @property
+    def narrowest(self) -> str:
+        """The least exact of them, "" of none."""
+        return narrowest(self._found)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        del types
+        result = func(*args, **(kwargs or {}))
+        given = {name for one in _tensors(result) if (name := precision_named(str(one.dtype)))}
+        operator = func.name().partition("::")[2].partition(".")[0]
+        if operator in CASTS:  # what was as narrow before is not rounded again
+            given -= {precision_named(str(one.dtype)) for one in _tensors((args, kwargs))}
+        if operator not in MOVES:
+            self._found |= given
+        return result
+
+
+def _tensors(tree: object) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+@contextmanager
+def narrow_arithmetic() -> Iterator[NarrowSeen]:
+    """What is computed inside is watched."""
+    with torch.inference_mode(), NarrowSeen() as seen:
+        yield seen
