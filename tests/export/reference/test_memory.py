@@ -23,8 +23,9 @@ from assay.errors import InputError
 from assay.export.pairs import on_onnx_pair
 from assay.export.pairs.pair_jobs import PairToRun
 from assay.export.probing.probe import computed_exactly
+from assay.export.reference import on_onnx_double
 from assay.export.reference.memory import Appetite, Batches, TooLargeError
-from assay.export.reference.on_onnx_double import evaluate
+from assay.export.reference.on_onnx_double import evaluate, run_double, to_double
 from assay.export.reference.on_onnx_exact import exact_of
 from assay.files.named_arrays import read_named
 from assay.train.brought.arrays import record_type
@@ -210,3 +211,28 @@ def test_a_convolution_of_sound_takes_a_fraction_of_what_all_of_its_windows_do(t
         command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], env=dict(os.environ)
     )
     assert int(answer.stdout) < 450
+
+
+def test_weights_that_memory_does_not_hold_in_float64_are_refused_before_they_are_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """2.2 GB of weights in fp32 took 19 GB in all, until the system ended the process."""
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "it",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 100])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 100])],
+            [numpy_helper.from_array(np.ones((100, 100), np.float32), "w")],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    taken = 4 * 8 * 100 * 100
+    monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken)
+    assert to_double(model).graph.initializer[0].data_type == TensorProto.DOUBLE
+    monkeypatch.setattr(on_onnx_double, "most_bytes", lambda share: taken - 1)
+    with pytest.raises(TooLargeError, match=r"weights in float64 take more memory than there is: expected at most"):
+        to_double(model)
+    with pytest.raises(TooLargeError, match="Its weights in float64"):
+        run_double(model, {"x": np.ones((1, 100), np.float32)}, "it")
