@@ -40,6 +40,7 @@ from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
 from assay.numerics.guilt import Guilt
 from assay.numerics.ties import read_deciders
+from assay.numerics.values import is_whole
 from assay.records.base import Record
 from assay.records.results import Agreement, Export
 from assay.registry import USER_EXPORTERS
@@ -213,10 +214,36 @@ def rename(path: Path, model: UserModel) -> None:
         plain = plain_names(kind, len(wanted))
         if set(found) != set(wanted):
             pairs |= dict(zip(plain if set(found) == set(plain) else found, wanted, strict=True))
-    if pairs or dropped:
+    if pairs:
         taken = set(pairs.values()) - pairs.keys()
         _rename_values(graph, {name: f"{name}_inside" for name in taken} | pairs)
+    if _take_whole_numbers(graph, model) or pairs or dropped:
         save_model(proto, path)
+
+
+def _take_whole_numbers(graph: onnx.GraphProto, model: UserModel) -> bool:
+    """Whether inputs had to be made what the model takes: JAX without 64-bit types takes int64 and computes in int32,
+    and its file would take int32 alone.
+    """
+    import onnx  # noqa: PLC0415
+
+    casts, values = [], {value.name: value for value in graph.input}
+    for one in model.inputs:
+        value, wanted = values[one.name], onnx.helper.np_dtype_to_tensor_dtype(np.dtype(one.dtype))
+        written = value.type.tensor_type.elem_type
+        if written == wanted or not is_whole(one.dtype):
+            continue
+        if not is_whole(onnx.helper.tensor_dtype_to_np_dtype(written)):
+            continue
+        inside, outside = f"{value.name}_as_computed", value.name
+        _rename_values(graph, {outside: inside})
+        value.name, value.type.tensor_type.elem_type = outside, wanted
+        casts.append(onnx.helper.make_node("Cast", [outside], [inside], to=written))
+    nodes = list(graph.node)
+    if casts:
+        del graph.node[:]
+        graph.node.extend([*casts, *nodes])
+    return bool(casts)
 
 
 def _add_dropped(graph: onnx.GraphProto, fixed: set[str], model: UserModel) -> bool:

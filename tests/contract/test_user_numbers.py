@@ -60,6 +60,11 @@ def masked(x):
 JAX = """
 import jax.numpy as jnp
 
+words = jnp.arange(300.0).reshape(100, 3)
+
+def wide_ids(ids):
+    return words[ids].mean(1)
+
 def masked(x):
     scores = x * jnp.arange(1.0, 6.0)
     return {"best": jnp.argmax(scores, -1), "scores": jnp.where(scores < 0, -jnp.inf, scores)}
@@ -106,6 +111,7 @@ CASES = [
     Case("tf", "scales", "ticks=int32:batch,4", {"tf2onnx": "output 'phase': differs by 0.1"}, GRAPH, whole=1),
     Case("tf", "masked", "x=batch,5", {"tf2onnx": ""}, GRAPH),
     Case("jax", "masked", "x=batch,5", {"jax2onnx": ""}, "the JAX function in float64"),
+    Case("jax", "wide_ids", "ids=int64:batch,5", {"jax2onnx": ""}, "the JAX function in float64"),
 ]
 
 

@@ -46,6 +46,14 @@ def test_everything_is_computed_in_float64(name: str) -> None:
     np.testing.assert_allclose(found, right(X.astype(np.float64)), rtol=1e-14, atol=1e-14)
 
 
+def test_whole_numbers_are_of_the_type_that_the_function_takes() -> None:
+    ids = np.array([[0, 5], [-1, 2]])
+    found = double_of(lambda ids: {"y": jnp.asarray(W)[ids].mean(1), "ids": ids + 1})([ids])
+    assert found["y"].dtype == np.float64
+    np.testing.assert_allclose(found["y"], W.astype(np.float64)[ids].mean(1), rtol=1e-14)
+    assert found["ids"].tolist() == (ids + 1).tolist()
+
+
 def test_bits_are_not_read_in_float64() -> None:
     with pytest.raises(InputError, match="reads the bits of numbers"):
         double_of(lambda x: {"y": jax.lax.bitcast_convert_type(x, jnp.int32)})([X])

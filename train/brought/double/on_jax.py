@@ -58,7 +58,7 @@ def double_of(forward: Callable[..., dict[str, jax.Array]]) -> Compute:
         closed, names = traced[shapes]
         with jax.enable_x64(True):
             try:
-                found = evaluated(closed, [jnp.asarray(one) for one in some])
+                found = evaluated(closed, [_as_traced(one, to) for one, to in zip(some, closed.in_avals, strict=True)])
             except InputError:
                 raise
             except Exception as error:  # JAX raises what it likes of a primitive that takes no float64
@@ -134,6 +134,11 @@ def _of_loop(name: str, parameters: Mapping[str, Any], values: Values) -> Values
 
 def _closed(jaxpr: Any) -> core.ClosedJaxpr:
     return jaxpr if isinstance(jaxpr, core.ClosedJaxpr) else core.ClosedJaxpr(jaxpr, ())
+
+
+def _as_traced(value: Array, to: Any) -> jax.Array:
+    """An argument of the type that the function was traced with: int64 is int32 without the 64-bit types."""
+    return jnp.asarray(value, to.dtype) if jnp.issubdtype(to.dtype, jnp.integer) else jnp.asarray(value)
 
 
 def _is_narrow(dtype: Any) -> bool:
