@@ -113,7 +113,7 @@ def choose(
 def _check_question(
     constraints: Constraints, objective: Objective, price_per_hour: float | None, *, labelled: bool
 ) -> None:
-    if objective == "cost" and not (price_per_hour and price_per_hour > 0):
+    if objective == "cost" and not (price_per_hour or 0.0) > 0:
         raise InputError("The objective 'cost' needs the price of the machine for an hour", expected="--price 0.17")
     if constraints.least_accuracy is not None and not labelled:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,22 @@ def test_an_artifact_keeps_a_record_in_a_file_or_among_its_facts(tmp_path: Path)
 def test_files_that_belong_together_are_all_written(tmp_path: Path) -> None:
     write_together(tmp_path, {"a": b"one", "b": b"two"})
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"a": b"one", "b": b"two"}
+
+
+def test_what_stopped_a_writer_is_told_even_if_its_folder_went_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(handle: int) -> None:
+        shutil.rmtree(tmp_path / "folder")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", gone)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "folder" / "file", b"content")
+
+
+def test_a_file_that_cannot_take_its_name_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="Cannot write"):
+        write_atomically(tmp_path / "folder", b"content")
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]

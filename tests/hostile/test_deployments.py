@@ -274,12 +274,17 @@ def test_a_tolerance_is_at_most_twice_what_the_audit_tolerates_of_a_probability(
 ) -> None:
     """Half of what a logit may be off and the softmax's own rounding, 6 operations beside one for each class."""
     deployment = read_deployment(folder)
-    (model,) = read_audit(folder / "audited/1/audit.json").models
+    audit = read_audit(folder / "audited/1/audit.json")
+    (model,) = audit.models
     (of_a_logit,) = (one.value for one in model.tolerances if one.inputs == "test" and not one.for_subject)
     most = of_a_logit + 2 * (len(deployment.classes) + 6) * 2.0**-24
     version = deployment.versions[0].model_dump()
     for tolerance in version["tolerances"].values():
         tolerance["value"] = most * times
+    larger = [one.model_copy(update={"value": 1.0}) for one in model.tolerances if one.inputs == "test"][:1]
+    of_others = [one.model_copy(update=why) for one in larger for why in ({"for_subject": "x"}, {"problem": "unknown"})]
+    widened = model.model_copy(update={"tolerances": [*model.tolerances, *of_others]})
+    put(folder, "audited/1/audit.json", audit.model_copy(update={"models": [widened]}).model_dump_json())
     in_the_record(folder, versions=[version])
     changed = read_deployment(folder)
     if passes:
@@ -305,6 +310,13 @@ def test_whoever_says_that_an_older_assay_wrote_it_is_held_to_what_that_one_wrot
     replace(folder, COMPOSE, "read_only: true", "privileged: true")
     with pytest.raises(ArtifactError, match=r"compose\.yaml is not what Assay writes"):
         check_deployment(folder)
+
+
+def test_a_name_that_an_older_assay_put_into_a_program_may_not_be_one(folder: Path) -> None:
+    deployment = read_deployment(folder).model_copy(update={"rendering": 1})
+    output = deployment.outputs[0].model_copy(update={"name": 'a"; import os'})
+    with pytest.raises(ArtifactError, match=r"deployment\.json has the tensor 'a\"; import os', which an older"):
+        check_rendered(folder, deployment.model_copy(update={"outputs": [output]}))
 
 
 def test_what_only_a_newer_assay_knows_is_refused(folder: Path) -> None:

@@ -203,3 +203,28 @@ def test_a_native_run_at_the_ceiling_still_counts_and_one_beyond_does_not() -> N
     reference = np.array([[1.0, -4.0]])
     assert derive_tolerance(reference, {"torch": reference + 4 * CEILING}).problem == ""
     assert derive_tolerance(reference, {"torch": reference + 4.001 * CEILING}).problem
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "words"),
+    [
+        (np.full((2, 3), np.nan), np.eye(2, 3), "6 outputs of 6 are not finite"),
+        (np.ones((2, 4)), np.eye(2, 3), "outputs of shape (2, 4)"),
+        (np.ones((2, 3)), np.zeros((2, 3)), "zero everywhere"),
+        (np.ones((2, 3)), np.ones((2, 3), np.float32), "not float64"),
+    ],
+)
+def test_reduced_precision_excuses_nothing_that_cannot_be_compared(
+    candidate: Float64, reference: Float64, words: str
+) -> None:
+    found = compare("int8", candidate, reference, Tolerance(1.0, "given"), "int8")
+    assert not found.passed
+    assert words in found.reason
+
+
+def test_a_derivation_tells_every_number_that_it_is_made_of() -> None:
+    found = tolerance_of_errors(4.0, {"torch": 1e-5, "jax": 3e-5}, 64, 2e-6).derivation
+    assert found == (
+        "16 x 3e-05, the largest error of jax in fp32 against float64 on 64 inputs with 2e-06 between two runs of one "
+        "program; at least 16 ulps (7.6e-06) and at most 2^-12 of the largest output (0.00098)"
+    )

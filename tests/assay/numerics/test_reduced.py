@@ -74,3 +74,8 @@ def test_accuracy_that_is_lost_on_enough_images_is_told_without_that_excuse() ->
     reason = reason_against_reduced(one_image(accuracy=compare_accuracy(1000, 900, 20, 0)))
     assert reason.startswith("up to 2.")
     assert reason.endswith("of the accuracy may be lost on 1000 images, 1% is allowed")
+
+
+def test_268_images_are_not_too_few_to_show_that_accuracy_was_lost() -> None:
+    reason = reason_against_reduced(one_image(accuracy=compare_accuracy(268, 134, 3, 0)))
+    assert reason.endswith("on 268 images, 1% is allowed")

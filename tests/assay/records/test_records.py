@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from assay.numerics.significance import Accuracy
-from assay.records.base import OLDER, Interval, Tail
+from assay.records.base import OLDER, ROUNDING, Interval, Tail
 from assay.records.results import ColdStart, Metrics, Timing, read_results
 
 GOOD = Interval(value=0.5, low=0.4, high=0.6)
@@ -64,3 +64,45 @@ def test_an_older_file_whose_interval_misses_its_estimate_is_widened_and_read(tm
     assert found.host is not None
     assert (found.host.p99_ms.low, found.host.p99_ms.high) == (1.0, 5.0)
     assert Interval.model_validate({"value": 1, "low": 2, "high": 3}, context=OLDER).low == 1
+
+
+def test_none_and_all_are_shares_and_no_time_is_a_time() -> None:
+    ends = Interval(value=0.5, low=-ROUNDING, high=1 + ROUNDING)
+    Metrics(count=1, accuracy=ends, macro_auc=GOOD, recall={}, confusion=[[1]])
+    Accuracy(images=10, reference=0.0, candidate=1.0, lost=0, gained=0, p_value=1)
+    ColdStart(import_seconds=0, load_seconds=0, first_call_seconds=0)
+    none = Interval(value=0, low=0, high=0)
+    Timing(median_ms=none, p90_ms=none, p99_ms=none, samples=1, processes=1)
+    with pytest.raises(ValidationError, match="cannot be"):
+        Timing(
+            median_ms=Interval(value=math.inf, low=0, high=math.inf), p90_ms=none, p99_ms=none, samples=1, processes=1
+        )
+
+
+@pytest.mark.parametrize("value", [1000.0, -1000.0])
+def test_an_end_may_be_off_by_a_billionth_of_the_estimate_and_no_more(value: float) -> None:
+    Interval(value=value, low=value + 0.9e-6, high=value - 0.9e-6)
+    for low, high in ((value + 1.1e-6, value + 1), (value - 1, value - 1.1e-6)):
+        with pytest.raises(ValidationError, match="is not between"):
+            Interval(value=value, low=low, high=high)
+
+
+def test_only_what_misses_its_estimate_is_widened_and_only_of_an_older_file() -> None:
+    for told, read in (
+        ({"value": 1.0, "low": 2.0, "high": 3.0}, (1.0, 1.0, 3.0)),
+        ({"value": 5.0, "low": 2.0, "high": 3.0}, (5.0, 2.0, 5.0)),
+        ({"value": 2.5, "low": 2.0, "high": 3.0}, (2.5, 2.0, 3.0)),
+        ({"value": 1.0, "low": 2.0, "high": None}, (1.0, 1.0, None)),
+    ):
+        found = Tail.model_validate(told, context=OLDER)
+        assert (found.value, found.low, found.high) == read
+    with pytest.raises(ValidationError):
+        Tail.model_validate({"value": 1, "low": 2, "high": 3})
+    with pytest.raises(ValidationError):
+        Tail.model_validate([1, 2, 3], context=OLDER)
+
+
+def test_an_interval_where_a_tail_of_a_time_stands_equals_what_is_read_again() -> None:
+    made = Timing(median_ms=GOOD, p90_ms=GOOD, p99_ms=GOOD, samples=1, processes=1)
+    assert Timing.model_validate_json(made.model_dump_json()) == made
+    assert type(made.p99_ms) is Tail

@@ -199,6 +199,8 @@ def test_how_far_behind_is_student_s_bound_on_one_side_shared_among_the_rivals()
     assert speeds.behind_at_most(them[1], them) == 0
     speeds, them = known(near, far)
     assert speeds.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.01 + 4.302653 * 0.05))
+    two_processes, them = known(Ratio(0.10, 0.02, 1, 2, 9))
+    assert two_processes.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.10 + 6.313752 * 0.02))
     exact, them = known(Ratio(0.10, 0.0, math.inf, 3, 9))
     assert exact.behind_at_most(them[0], them) == pytest.approx(math.expm1(0.10))
 
@@ -249,3 +251,18 @@ def test_intervals_on_record_are_taken_as_independent_and_more_images_are_better
     assert found.log_mean == pytest.approx(sign * math.log(2))
     assert found.log_standard_error == pytest.approx(math.log(2) * math.sqrt(2) / 1.96)
     assert found.degrees == math.inf
+
+
+def test_a_pair_is_compared_once_and_known_both_ways() -> None:
+    speeds, (one, other) = field({"torch.eager": np.ones((3, 2)), "jax.jit": 1.5 * np.ones((3, 2))})
+    found = speeds.ratio(one, other)
+    assert speeds.known == {(one.cell, other.cell): found, (other.cell, one.cell): found.inverse}
+    assert speeds.ratio(other, one) == found.inverse
+
+
+def test_where_samples_of_one_are_missing_the_intervals_on_record_count() -> None:
+    speeds, (one, other) = field({"torch.eager": np.ones((3, 2)), "jax.jit": 1.5 * np.ones((3, 2))})
+    for missing in (one, other):
+        timed = {name: known for name, known in speeds.timed.items() if name != missing.cell}
+        found = Speeds(speeds.cells, "latency", timed).ratio(one, other)
+        assert (found.processes, found.degrees) == (0, math.inf)

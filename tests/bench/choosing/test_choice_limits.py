@@ -96,7 +96,7 @@ def test_a_million_images_cost_the_hours_that_they_take() -> None:
     assert (found.value.low, found.value.high) == pytest.approx((0.1 / 1.1, 0.1 / 0.9))
 
 
-@pytest.mark.parametrize("price", [None, 0.0, -1.0])
+@pytest.mark.parametrize("price", [None, 0.0, -1.0, math.nan])
 def test_nothing_costs_without_a_price(price: float | None) -> None:
     with pytest.raises(InputError, match="price of the machine"):
         priced(price)
@@ -134,3 +134,31 @@ def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_as
     assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)
     with pytest.raises(InputError, match="which answers of a user's model are right"):
         choose(users, record, Constraints(least_accuracy=0.0))
+
+
+def test_what_disagreed_when_it_was_timed_is_wrong_and_what_was_not_compared_then_is_left_to_its_audit() -> None:
+    like = cell(EAGER, 1).agreement
+    assert like is not None
+    wrong = cell(EAGER, 1, agreement=like.model_copy(update={"passed": False, "reason": "differs by 0.3"}))
+    found = asked([wrong, cell("jax.jit", 2)])
+    assert found.answer.endswith("jax.jit")
+    assert found.losers[wrong.name] == "wrong: differs by 0.3"
+    assert found.wrong == [wrong.name]
+    assert asked([cell(EAGER, 1, agreement=None)]).answer
+    assert asked([cell(EAGER, 1, agreement=None)]).wrong == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"status": "failed", "reason": "killed"}, "not measured (failed): killed"),
+        ({"host": None, "reason": "no samples"}, "not measured (ok): no samples"),
+        ({"throughput": None}, "not measured (ok): "),
+        ({"invalid": ["drift", "theft"]}, "not valid: drift; theft"),
+        ({"framework": ""}, "no model: a ruler"),
+    ],
+)
+def test_what_may_not_be_believed_says_why(changes: dict[str, object], reason: str) -> None:
+    found = asked([cell(EAGER, 1, **changes)])
+    assert found.answer == ""
+    assert next(iter(found.losers.values())) == reason

@@ -19,6 +19,7 @@ from assay.bench.comparing.compare import (
     unpaired_ratio,
 )
 from assay.bench.statistics.stats import Ratio, Samples
+from assay.errors import InputError
 from assay.records.results import Results
 from tests.bench.comparing.test_compare import changed, small_results, with_threads
 from tests.bench.judging.test_validity import WRONG, cell, timing
@@ -164,3 +165,19 @@ def test_cards_are_a_part_of_the_machine() -> None:
     (said,) = compare_runs(untimed(base), untimed(new), allowed=["machine"]).allowed
     assert said.startswith("machine: ")
     assert said.endswith(", H100")
+
+
+def test_runs_that_were_not_timed_in_turns_say_so_and_have_to_have_something_in_common() -> None:
+    one = small_results()
+    assert compare_runs(untimed(one), untimed(one)).interleaved is False
+    timed = [each for each in one.cells if each.framework]
+    alone = one.model_copy(update={"cells": [timed[0]]})
+    others = one.model_copy(update={"cells": timed[1:4]})
+    names = [each.name for each in timed]
+    with pytest.raises(InputError) as refused:
+        compare_runs(untimed(alone), untimed(others), allowed=["threads", "device", "precision"])
+    assert f"found {names[0]} in a run, and {names[1]}, {names[2]} ... in a run" in str(refused.value)
+    two = one.model_copy(update={"cells": timed[1:3]})
+    with pytest.raises(InputError, match="no cell in common") as refused:
+        compare_runs(untimed(two), untimed(one.model_copy(update={"cells": []})), allowed=["threads", "device"])
+    assert f"found {names[1]}, {names[2]} in a run, and no cells in a run" in str(refused.value)

@@ -345,3 +345,18 @@ def test_the_crossover_is_the_last_one(shares: tuple[float, ...], place: str, pi
         assert (one.place, one.sizes, one.batch, one.label) == (place, [28, 56, 112], 1, "jax.jit")
         assert one.pixels == (None if pixels is None else pytest.approx(pixels))
     assert crossovers(cells, []) == []
+
+
+def test_what_is_left_for_kernels_is_never_less_than_nothing() -> None:
+    """The skeleton takes anything from a quarter of the call to all of it."""
+    kernels = skeleton_estimate([[0.5e6], [1.5e6], [2.5e6]], exact(2.0)).kernel_ms
+    assert kernels is not None
+    assert kernels.low == 0
+
+
+def test_the_faster_half_is_that_of_the_profiled_calls() -> None:
+    rounds = [a_round(1e3, profiled, kernel=share * profiled) for profiled, share in
+              ((10e3, 0.1), (20e3, 0.2), (30e3, 0.3), (40e3, 0.4), (50e3, 0.5))]  # fmt: skip
+    found = profiled_estimate([rounds, rounds], [0, 0], exact(1.0)).kernel_ms
+    assert found is not None
+    assert found.value == pytest.approx(0.2)

@@ -112,6 +112,13 @@ def test_what_moves_nothing_is_bounded_by_its_arithmetic_and_so_is_what_takes_as
     assert (both.intensity, both.flops) == (1.0, 1000)
 
 
+def test_work_that_could_not_be_counted_is_none() -> None:
+    unknown = GraphWork(architecture="bloodnet", size=28, exporter="tf2onnx", batch=1, reason="no shapes")
+    counted = {"flops", "least_flops", "elementwise", "weight_bytes", "input_bytes", "output_bytes", "traffic_bytes"}
+    assert {name: getattr(unknown, name) for name in counted} == dict.fromkeys(counted, 0)
+    assert work(1, 10, input_bytes=200, output_bytes=3000).least_bytes == 3210
+
+
 def test_every_timed_cell_of_a_framework_has_a_bound() -> None:
     cells = sample_results().cells
     works = [

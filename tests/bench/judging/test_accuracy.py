@@ -140,3 +140,34 @@ def test_the_published_study_answers_what_has_96_percent() -> None:
     assert found.answer.startswith("bloodnet/224/b1/t1/")
     assert {one.accuracy_images for one in found.candidates} == {IMAGES}
     assert all(one.accuracy and one.accuracy.value == pytest.approx(0.9696, abs=1e-4) for one in found.candidates)
+
+
+def test_only_outputs_on_the_test_split_have_an_accuracy_and_the_most_images_count() -> None:
+    made = compared("hard", measured(2 * IMAGES, 10), "int8")
+    failed = compared(TEST, measured(SAMPLE, 122), "int8").model_copy(update={"measured": None})
+    sample, whole = compared(TEST, measured(SAMPLE, 122), "int8"), compared(WHOLE, measured(IMAGES, 3300), "int8")
+    assert accuracy_of(model(), [made, failed, sample]).interval == share(122, SAMPLE)
+    for order in ([made, sample, whole], [whole, sample, made]):
+        assert accuracy_of(model(), order).interval == share(3300, IMAGES)
+
+
+def test_lost_and_gained_images_leave_none_and_all() -> None:
+    """Of three images that may have another class none can be lost where none is right."""
+    few = ModelAudit(
+        name="bloodnet/224", reference="float64", reference_check=None, models={}, inputs=[], tolerances=[],
+        comparisons=[], split=WholeSplit(images=200, right=1, narrow=[
+            NarrowImage(image=n, label=0, reference_class=0, margin=one) for n, one in enumerate((0.0, EDGE, 9.0))
+        ]),
+    )  # fmt: skip
+    found = accuracy_of(few, [ON_SAMPLE])
+    assert found.open == 2
+    assert found.interval.low == share(0, 200).low
+    assert found.interval.high == share(1, 200).high
+
+
+def test_an_audit_that_was_read_says_what_one_that_was_made_says() -> None:
+    int8 = compared(WHOLE, measured(IMAGES, RIGHT, largest=0.4, flips=[0.3]), "int8")
+    made = model(ON_SAMPLE, int8)
+    read = ModelAudit.model_validate_json(made.model_dump_json())
+    assert accuracy_of(read, read.comparisons[:1]) == accuracy_of(made, made.comparisons[:1])
+    assert accuracy_of(read, read.comparisons[:1]).inferred

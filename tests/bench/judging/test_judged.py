@@ -9,6 +9,7 @@ from assay.bench.cli.choose import render
 from assay.bench.judging.judged import failures, judged
 from assay.bench.report.write import write_report
 from assay.bench.words.verdict import headline, verdicts
+from assay.numerics.agreement import NOT_COMPARED
 from assay.records.audit import Audit
 from assay.records.choice import Constraints
 from assay.records.results import Cell, Results
@@ -131,6 +132,17 @@ def test_numbers_of_a_failed_cell_are_kept_and_its_own_reason_too() -> None:
     assert cell.agreement is not None
     assert cell.host == next(one for one in results.cells if one.label == INT8).host
     assert cell.agreement.reason == f"{reason}; its audit: whole test split, batch 32: up to 1.81% may be lost"
+
+
+def test_a_failed_cell_whose_outputs_were_never_compared_has_an_agreement_that_claims_nothing() -> None:
+    results = timed()
+    cells = [one.model_copy(update={"agreement": None}) if one.label == INT8 else one for one in results.cells]
+    found = judged(results.model_copy(update={"cells": cells}), audit_that_fails(INT8))
+    made = next(one for one in found.cells if one.label == INT8).agreement
+    assert made is not None
+    assert (made.passed, made.reason) == (False, "its audit: whole test split, batch 32: up to 1.81% may be lost")
+    assert (made.images, made.top1_flips, made.tolerance) == (0, 0, 0)
+    assert (made.max_absolute, made.max_relative) == (NOT_COMPARED, NOT_COMPARED)
 
 
 def _with_reason(cell: Cell, reason: str) -> Cell:

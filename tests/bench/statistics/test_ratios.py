@@ -158,3 +158,15 @@ def test_six_processes_of_which_three_were_planned_have_their_spread_over_the_ro
     (found,) = quantile_intervals(laid_out(values, planned=3), (0.5,))
     half = HALF_OF_95_BY_DEGREES[2] * 0.01 * math.sqrt(14 / 27) * math.sqrt(3 / 2) / math.sqrt(2)
     assert math.log(found.high) == pytest.approx(half, rel=0.1)
+
+
+def test_the_median_s_processes_are_drawn_whole_and_a_single_one_s_blocks_each() -> None:
+    """What differs within processes that are all alike says nothing of how they differ; of a single one nothing else
+    does."""
+    alike = [[[1.0], [1.2], [1.4]]] * 3
+    (median, p90) = quantile_intervals(laid_out(alike), (0.5, 0.9))
+    assert (median.low, median.value, median.high) == (1.2, 1.2, 1.2)
+    assert p90.low < p90.value < p90.high, "further out blocks are drawn too"
+    (alone,) = quantile_intervals(laid_out(alike[:1]), (0.5,))
+    assumed = HALF_OF_95_BY_DEGREES[2] * ASSUMED_PROCESS_SPREAD
+    assert math.log(alone.high / 1.2) > 1.5 * assumed

@@ -115,3 +115,11 @@ def test_sameness_is_doubted_on_both_sides() -> None:
     below = Ratio(-0.001, 0.002, 9, 10, 30)
     assert equivalence_p_value(below) < equivalence_p_value(below.chosen(30, 1))
     assert equivalence_p_value(below) < equivalence_p_value(below.chosen(1, 30))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.6, 0.9])
+def test_low_levels_have_their_quantiles_too(level: float) -> None:
+    """At a half that of two rivals is below one."""
+    found = upper_quantile(level, 9, 2)
+    assert upper_tail(found, 9, 2) == pytest.approx(1 - level, rel=1e-6)
+    assert (found < 1) == (level < 0.65)

@@ -91,6 +91,7 @@ def test_few_calls_have_the_slowest_as_their_tail() -> None:
     assert (tail(one, 0.5).value, tail(one, 0.5).low) == (3.0, 0.0)
     assert tail(calls(np.arange(1.0, 51.0))).value == 50
     assert tail(calls(np.arange(1.0, 101.0)), 0.5).value == 50
+    assert tail(calls(np.arange(1.0, 11.0)), 0.1).value == 1
     assert least_calls(0.5) == 5
     assert least_calls(0.99, 0.5) == 69
 

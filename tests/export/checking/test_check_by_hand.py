@@ -153,6 +153,11 @@ def unknown_operator(made: onnx.ModelProto) -> None:
     made.graph.node[1].op_type = "MatMull"
 
 
+def contradiction(made: onnx.ModelProto) -> None:
+    """The mean of three channels is said to be four."""
+    made.graph.value_info.append(helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["batch", 4]))
+
+
 def unknown_rank(made: onnx.ModelProto) -> None:
     """A reshape to a shape whose length nobody knows before it runs."""
     made.graph.initializer.append(numpy_helper.from_array(np.array([1, 1, 0], np.int64), "which"))
@@ -176,6 +181,7 @@ def unknown_rank(made: onnx.ModelProto) -> None:
         (doubles, "The input .*found 'image', type 11"),
         (own_operator, r"operators that are not ONNX's.*com\.example:MatMul"),
         (unknown_operator, "checker refuses the file.*MatMull"),
+        (contradiction, "checker refuses the file"),
         (unknown_rank, r"leaves tensors of unknown rank.*found \d+, the first is 'places'"),
     ],
 )

@@ -66,6 +66,7 @@ def test_one_that_the_optimiser_breaks_may_be_used_too() -> None:
     done = checked(RECORD, levels(refused=("enable_all",)), nobody)
     assert (done.status, done.wrong_in) == ("ok", ["all"])
     assert "ONNX Runtime's optimiser does not run it at level all" in done.reason
+    assert "more" not in done.reason, "there is nothing else to say"
 
 
 @pytest.mark.parametrize(

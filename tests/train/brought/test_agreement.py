@@ -65,7 +65,8 @@ def test_classes_change_only_where_there_are_classes() -> None:
 def test_an_output_of_zeros_must_be_zeros() -> None:
     exact = np.zeros((4, 4))
     one = Judge(model(BOXES), exact, {"torch": exact.astype(np.float32)})
-    assert one.compare("x", exact, np.arange(4)).passed
+    same = one.compare("x", exact, np.arange(4))
+    assert (same.passed, same.images, same.max_absolute, same.max_relative, same.tolerance) == (True, 4, 0, 0, 0)
     found = one.compare("x", exact + 1e-30, np.arange(4))
     assert not found.passed
     assert "zero everywhere" in found.reason
@@ -257,4 +258,5 @@ def test_records_beyond_the_reference_are_those_from_its_length_on() -> None:
     last = np.array([RECORDS - 1, RECORDS])
     assert one.compare("x", native[[RECORDS - 1, 0]], last).images == 1
     nothing = one.compare("x", native[:1], np.array([RECORDS]))
-    assert (nothing.images, nothing.passed) == (0, False)
+    assert (nothing.images, nothing.passed, nothing.tolerance) == (0, False, 0.0)
+    assert nothing.reason
