@@ -29,7 +29,7 @@ Rows = NDArray[np.float64]
 
 
 def profiled_estimate(
-    by_process: Sequence[Sequence[Round]], costs_ns: Sequence[float], wall_ms: Interval
+    by_process: Sequence[Sequence[Round]], costs_ns: Sequence[float], wall_ms: Interval, wall_processes: int = 0
 ) -> ProfiledEstimate:
     """What the profiles of fresh processes say of a cell whose median is `wall_ms`.
 
@@ -44,14 +44,15 @@ def profiled_estimate(
     Args:
         by_process: the rounds of each process.
         costs_ns: what an event costs, of each process.
+        wall_processes: of how many the cell's median is; 0 where nobody knows.
     """
     rows = [_rows(rounds) for rounds in by_process]
     inflation = ratio_over_processes([_inflation(one) for one in rows])
     share = share_over_processes([_kernel_share(one, cost) for one, cost in zip(rows, costs_ns, strict=True)])
     trusted = inflation.value <= TRUSTED_INFLATION
     return ProfiledEstimate(
-        kernel_ms=part_of(wall_ms, share),
-        overhead_ms=part_of(wall_ms, rest_of(share)),
+        kernel_ms=part_of(wall_ms, share, (wall_processes, len(rows))),
+        overhead_ms=part_of(wall_ms, rest_of(share), (wall_processes, len(rows))),
         inflation=inflation if len(rows) > 1 else None,
         trusted=trusted,
         calls=sum(r.calls for rounds in by_process for r in rounds),
@@ -69,18 +70,23 @@ def event_cost_ns(by_batch: Sequence[Sequence[Round]]) -> float:
     return min((_event_cost(_rows(rounds)) for rounds in by_batch), default=0.0)
 
 
-def skeleton_estimate(by_process: Sequence[Sequence[float]], wall_ms: Interval) -> SkeletonEstimate:
+def skeleton_estimate(
+    by_process: Sequence[Sequence[float]], wall_ms: Interval, wall_processes: int = 0
+) -> SkeletonEstimate:
     """What the skeleton's bursts say of a cell: its time is the framework's, the rest of the cell's is kernels.
 
     Args:
         by_process: of each fresh process, the median nanoseconds of a call in each burst.
+        wall_processes: of how many the cell's median is; 0 where nobody knows.
     """
     found = ratio_over_processes([float(np.median(bursts)) / NANOSECONDS_IN_MS for bursts in by_process])
     overhead = Interval(
         value=min(found.value, wall_ms.value), low=min(found.low, wall_ms.value), high=min(found.high, wall_ms.high)
     )
     return SkeletonEstimate(
-        overhead_ms=overhead, kernel_ms=difference(wall_ms, overhead, least=0.0), processes=len(by_process)
+        overhead_ms=overhead,
+        kernel_ms=difference(wall_ms, overhead, least=0.0, processes=(wall_processes, len(by_process))),
+        processes=len(by_process),
     )
 
 

@@ -311,12 +311,13 @@ def _attribution(cell: Cell, group: Group, candidate: Candidate, by_process: Seq
         if (one := _figures(answers, name, cell.batch))
     ]
     if figures:
-        profiled = profiled_estimate([one.rounds for one, _ in figures], [cost for _, cost in figures], wall)
+        rounds, costs = [one.rounds for one, _ in figures], [cost for _, cost in figures]
+        profiled = profiled_estimate(rounds, costs, wall, cell.device.processes)
         operators = figures[0][0].operators
     skeleton = SkeletonEstimate(reason=bones[0].reason)
     bursts = [one.plain_ns for one in bones if one.plain_ns]
     if bursts:
-        skeleton = skeleton_estimate(bursts, wall)
+        skeleton = skeleton_estimate(bursts, wall, cell.device.processes)
     return judged(
         Attribution(
             cell=cell.name,

@@ -4,7 +4,9 @@ Processes are the sample (see `assay.bench.statistics.stats`): what differs from
 so that one process has an estimate and no interval. Of two estimates that know nothing of each other, the interval of
 their product or difference is put together from the distances of their own bounds, each side by itself (the method of
 variance estimates recovery; Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
-approach", Statistics in Medicine 27).
+approach", Statistics in Medicine 27). Where it is known of how many processes each is, the sum of their variances has
+the degrees of freedom that Welch (1947, "The generalization of 'Student's' problem when several different population
+variances are involved", Biometrika 34) gives it: two spreads of three processes each say more than one.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from scipy.special import stdtrit
 
 from assay.bench.statistics.stats import CONFIDENCE, SAYS_NOTHING, standard_error
 from assay.records.base import Interval
+
+UNKNOWN = (0, 0)
 
 
 def ratio_over_processes(values: Sequence[float]) -> Interval:
@@ -48,11 +52,17 @@ def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
 
 
-def part_of(whole: Interval, share: Interval) -> Interval:
-    """A share of a positive quantity, uncertain as both are."""
+def part_of(whole: Interval, share: Interval, processes: tuple[int, int] = UNKNOWN) -> Interval:
+    """A share of a positive quantity, uncertain as both are.
+
+    Args:
+        processes: of how many the whole and the share are.
+    """
     value = whole.value * share.value
-    below = math.hypot(whole.value * (share.value - share.low), share.value * (whole.value - whole.low))
-    above = math.hypot(whole.value * (share.high - share.value), share.value * (whole.high - whole.value))
+    below = _of_both(whole.value * (share.value - share.low), share.value * (whole.value - whole.low), processes[::-1])
+    above = _of_both(
+        whole.value * (share.high - share.value), share.value * (whole.high - whole.value), processes[::-1]
+    )
     return Interval(value=value, low=max(value - below, 0.0), high=value + above)
 
 
@@ -61,10 +71,28 @@ def rest_of(share: Interval) -> Interval:
     return Interval(value=1 - share.value, low=1 - share.high, high=1 - share.low)
 
 
-def difference(minuend: Interval, subtrahend: Interval, least: float = -math.inf) -> Interval:
-    """One quantity less another, and no less than `least`, uncertain as both are."""
+def difference(
+    minuend: Interval, subtrahend: Interval, least: float = -math.inf, processes: tuple[int, int] = UNKNOWN
+) -> Interval:
+    """One quantity less another, and no less than `least`, uncertain as both are; `processes` of each."""
     value = minuend.value - subtrahend.value
-    below = math.hypot(minuend.value - minuend.low, subtrahend.high - subtrahend.value)
-    above = math.hypot(minuend.high - minuend.value, subtrahend.value - subtrahend.low)
+    below = _of_both(minuend.value - minuend.low, subtrahend.high - subtrahend.value, processes)
+    above = _of_both(minuend.high - minuend.value, subtrahend.value - subtrahend.low, processes)
     low, value, high = (max(one, least) for one in (value - below, value, value + above))
     return Interval(value=value, low=low, high=high)
+
+
+def _of_both(first: float, second: float, processes: tuple[int, int]) -> float:
+    """The distance of a bound, where the distances of two independent ones are Student's over so many processes."""
+    if min(processes) < 2:
+        return math.hypot(first, second)
+    errors = [
+        each / float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
+        for each, count in zip((first, second), processes, strict=True)
+    ]
+    together = math.hypot(*errors)
+    if together == 0:
+        return 0.0
+    shares = [(error / together) ** 2 for error in errors]
+    degrees = 1 / sum(share**2 / (count - 1) for share, count in zip(shares, processes, strict=True))
+    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * together

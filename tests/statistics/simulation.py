@@ -252,7 +252,7 @@ def kernels(random: Random, processes: int) -> float:
         shares = random.normal(0.7, 0.03, processes)
         rounds = [[_round(share, random) for _ in range(4)] for share in shares]
         wall = ratio_over_processes((2 * np.exp(random.normal(0, 0.02, processes))).tolist())
-        found = profiled_estimate(rounds, [0.0] * processes, wall).kernel_ms
+        found = profiled_estimate(rounds, [0.0] * processes, wall, processes).kernel_ms
         assert found is not None
         held.append(holds(found, 2 * 0.7))
     return float(np.mean(held))
@@ -269,6 +269,15 @@ def framework(random: Random, noise: Noise, processes: int) -> bool:
     found = skeleton_estimate((bursts * 1e6).tolist(), Interval(value=9, low=8, high=10)).overhead_ms
     assert found is not None
     return holds(found, 1)
+
+
+def kernels_by_skeleton(random: Random, noise: Noise, processes: int) -> bool:
+    """What a framework of 1 ms, as the skeleton has it, leaves of a median of 3 ms that is known to some percent."""
+    bones = np.exp(random.normal(0, spread(noise), (processes, 1)) + random.normal(0, 0.01, (processes, 3)))
+    wall = ratio_over_processes((3 * np.exp(random.normal(0, 0.02, processes))).tolist())
+    found = skeleton_estimate((bones * 1e6).tolist(), wall, processes).kernel_ms
+    assert found is not None
+    return holds(found, 2)
 
 
 def accuracy_lost(random: Random, processes: int) -> float:
@@ -297,7 +306,8 @@ PROMISES = (
     Promise(
         "the same where the first process drops what is far behind", partial(chosen, 9, 0.2, False, True), most=1.0
     ),
-    Promise("kernel time, by the profile", kernels, most=0.985),
+    Promise("kernel time, by the profile", kernels),
+    Promise("kernel time, by the skeleton", partial(over_noises, kernels_by_skeleton)),
     Promise("framework time, by the skeleton", partial(over_noises, framework)),
     Promise("accuracy on 1,000 images", partial(accuracy, 1000)),
     Promise("accuracy on 30 images, as of a rare class", partial(accuracy, 30)),

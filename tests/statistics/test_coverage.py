@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from assay.bench.choosing.best import MOST_GIVEN_AWAY, Speeds, tied_with_best
 from assay.bench.judging.verdicts import judge
+from assay.bench.statistics.selection import favoured_level, upper_quantile
 from assay.bench.statistics.stats import Samples
 from assay.records.base import Interval
 from assay.records.choice import Candidate
@@ -76,6 +77,42 @@ def test_without_the_correction_too_many_verdicts_are_false() -> None:
     plain, corrected = np.mean(wrong, axis=0)
     assert plain > 0.1
     assert corrected <= 0.05
+
+
+@pytest.mark.parametrize("processes", COUNTS)
+def test_no_distances_and_no_shares_of_the_noise_make_the_fastest_of_several_miss_more_often(processes: int) -> None:
+    """What is proved of two candidates and left to simulation for more of them, on one side or on both."""
+    random, repeats = np.random.default_rng(processes), 20_000
+    degrees = processes - 1
+    missed = []
+    for above, below in ((2, 1), (3, 1), (3, 3), (5, 9), (30, 1)):
+        bounds = [upper_quantile(1 - favoured_level(0.05, degrees, each), degrees, each) for each in (above, below)]
+        for share in (0.0, 0.5, 0.8, 1.0):
+            for apart in (0.0, 0.5, 1.5, 4.0):
+                sides = [
+                    _chosen_logs(random, repeats, processes, each, spread, apart)
+                    for each, spread in ((above, math.sqrt(share)), (below, math.sqrt(1 - share)))
+                ]
+                logs = sides[0] - sides[1]
+                statistic = logs.mean(axis=1) / logs.std(axis=1, ddof=1) * math.sqrt(processes)
+                missed.append(float(np.mean((statistic < -bounds[0]) | (statistic > bounds[1]))))
+    assert max(missed) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / repeats)
+    assert max(missed) >= 0.047, "the worst case is met"
+
+
+def _chosen_logs(
+    random: np.random.Generator, repeats: int, processes: int, candidates: int, spread: float, apart: float
+) -> NDArray[np.float64]:
+    """Of the candidate with the smallest mean, what its processes are off its truth: (repeats, processes).
+
+    Args:
+        apart: of the slowest from the fastest, in standard errors of a mean that has all of the noise.
+    """
+    logs = spread * random.normal(size=(repeats, candidates, processes))
+    behind = np.linspace(0, apart / math.sqrt(processes), candidates)
+    fastest = np.argmin(logs.mean(axis=2) + behind, axis=1)
+    found: NDArray[np.float64] = logs[np.arange(repeats), fastest]
+    return found
 
 
 @pytest.mark.parametrize("processes", [3, 5])
