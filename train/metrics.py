@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from assay.records.base import Interval
 from assay.records.results import Metrics
 
 Z95 = float(ndtri(0.975))
-RESAMPLES = 500
 
 
 def classification_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Metrics:
@@ -41,31 +40,53 @@ def share(hits: int, count: int) -> Interval:
     return Interval(value=rate, low=min(low, rate), high=max(high, rate))
 
 
-def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64], seed: int = 0) -> Interval:
-    """Mean over classes of the one-against-rest area under the ROC curve, with a bootstrap interval.
+def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
+    """Mean over classes of the one-against-rest area under the ROC curve, with its 95 % interval.
 
-    The area is the Mann-Whitney statistic (Hanley & McNeil 1982). Scores are softmax probabilities. The interval is
-    the 2.5 to 97.5 percentile over resamples of the images.
+    The area is the Mann-Whitney statistic (Hanley & McNeil 1982). Scores are softmax probabilities. The error is that
+    of the placements of images among those of other classes (DeLong, DeLong & Clarke-Pearson 1988, "Comparing the areas
+    under two or more correlated receiver operating characteristic curves", Biometrics 44), summed over the classes for
+    each image, and the interval is Student's on the logistic scale, with the degrees of freedom that the squares of so
+    few misplaced images leave (Satterthwaite 1946): percentiles of a bootstrap hold in 83 to 93 % where the area is
+    near one (docs/statistics.md). Where no image is misplaced it is Wilson's of the smallest class.
     """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     scores = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    random = np.random.default_rng(seed)
-    draws = random.integers(0, len(labels), (RESAMPLES, len(labels)))
-    resampled = [_macro_auc(scores[draw], labels[draw]) for draw in draws]
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    value = _macro_auc(scores, labels)
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+    areas, deviations = _areas(scores, labels)
+    if not areas:
+        return share(0, 0)
+    squares = (np.sum(deviations, axis=0) / len(areas)) ** 2
+    value, variance = float(np.mean(areas)), float(squares.sum())
+    if not 0 < value < 1 or variance == 0:
+        counts = np.bincount(labels)
+        smallest = int(counts[counts > 0].min())
+        return Interval(
+            value=value, low=value * share(smallest, smallest).low, high=1 - (1 - value) * share(smallest, smallest).low
+        )
+    degrees = max(variance**2 / float((squares**2).sum()) - 1, 1.0)
+    half = float(stdtrit(degrees, 0.975)) * math.sqrt(variance) / (value * (1 - value))
+    low, high = (float(expit(logit(value) + sign * half)) for sign in (-1, 1))
+    return Interval(value=value, low=min(low, value), high=max(high, value))
 
 
-def _macro_auc(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Classes that are absent, or alone, have no area and are left out."""
-    present = np.arange(scores.shape[1])[None, :] == labels[:, None]
-    positive, negative = present.sum(axis=0), (~present).sum(axis=0)
+def _areas(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[list[float], list[NDArray[np.float64]]]:
+    """The area of each class, and what each image adds to its error: the squares sum to its variance.
+
+    Classes that are absent, or alone, have no area and are left out.
+    """
     from scipy.stats import rankdata  # noqa: PLC0415  0.3 s that every job would pay for
 
-    rank_sums = (rankdata(scores, axis=0) * present).sum(axis=0)
-    usable = (positive > 0) & (negative > 0)
-    if not usable.any():
-        return math.nan
-    areas = (rank_sums - positive * (positive + 1) / 2)[usable] / (positive * negative)[usable]
-    return float(areas.mean())
+    areas, deviations = [], []
+    for name in range(scores.shape[1]):
+        mine, score = labels == name, scores[:, name]
+        count, others = int(mine.sum()), int((~mine).sum())
+        if not count or not others:
+            continue
+        ranks, placed = rankdata(score), np.empty(len(labels))
+        placed[mine] = (ranks[mine] - rankdata(score[mine])) / others
+        placed[~mine] = 1 - (ranks[~mine] - rankdata(score[~mine])) / count
+        area = float(placed[mine].mean())
+        sizes = np.where(mine, count, others)
+        areas.append(area)
+        deviations.append((placed - area) / np.sqrt(sizes * np.maximum(sizes - 1, 1)))
+    return areas, deviations

@@ -73,7 +73,7 @@ class Metrics(Record):
 
     Attributes:
         accuracy: share classified right (Wilson interval).
-        macro_auc: mean over classes of one-against-rest area under the ROC curve (bootstrap interval).
+        macro_auc: mean over classes of one-against-rest area under the ROC curve (DeLong's interval).
         recall: per class name, share of its images classified right (Wilson interval).
         confusion: row = true class, column = predicted class, counts.
     """

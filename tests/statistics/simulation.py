@@ -30,7 +30,7 @@ from assay.infer.profile.timing import Round
 from assay.numerics.significance import most_accuracy_lost
 from assay.records.base import Interval
 from assay.records.load import RateTried
-from assay.train.metrics import share
+from assay.train.metrics import macro_auc, share
 
 NOISE = json.loads((Path(__file__).parent / "noise.json").read_text(encoding="utf-8"))
 NOISY = [one for one in NOISE if one["processes"] > 0]
@@ -280,6 +280,18 @@ def kernels_by_skeleton(random: Random, noise: Noise, processes: int) -> bool:
     return holds(found, 2)
 
 
+def area(apart: float, images: int, random: Random, processes: int) -> float:
+    """Macro AUC of four classes whose own logit is larger by so much, in as many images: no processes."""
+    del processes
+
+    def drawn(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        labels = random.integers(0, 4, count)
+        return (random.normal(size=(count, 4)) + apart * np.eye(4)[labels]).astype(np.float32), labels
+
+    truth = macro_auc(*drawn(200_000)).value
+    return float(np.mean([holds(macro_auc(*drawn(images)), truth) for _ in range(REPEATS)]))
+
+
 def accuracy_lost(random: Random, processes: int) -> float:
     """The bound of the accuracy that is lost, of 1,000 images of which 2 % are lost and 1 % gained: no processes."""
     del processes
@@ -311,6 +323,9 @@ PROMISES = (
     Promise("framework time, by the skeleton", partial(over_noises, framework)),
     Promise("accuracy on 1,000 images", partial(accuracy, 1000)),
     Promise("accuracy on 30 images, as of a rare class", partial(accuracy, 30)),
+    Promise("macro AUC of 0.90 on 400 images", partial(area, 1.5, 400), most=1.0),
+    Promise("macro AUC of 0.997 on 400 images", partial(area, 3.0, 400), most=1.0),
+    Promise("macro AUC of 0.997 on 100 images", partial(area, 3.0, 100), most=1.0),
     Promise("accuracy that is lost at most", accuracy_lost),
     Promise("no false verdict in a family of 16, one native and 30 rivals", partial(no_false_verdict, 1), most=1.0),
     Promise("no false verdict in a family of 16, 9 natives and 30 rivals", partial(no_false_verdict, 9), most=1.0),

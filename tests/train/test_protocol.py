@@ -152,6 +152,30 @@ def test_auc_is_scikit_learns() -> None:
     assert found.low < found.value < found.high
 
 
+def test_the_error_of_an_auc_is_that_of_delong() -> None:
+    """Two classes mirror each other: 6 images of which one pair of nine is the wrong way round, worked out by hand."""
+    logits = np.zeros((6, 2), np.float32)
+    logits[:, 1] = [0.1, 0.2, 0.4, 0.3, 0.5, 0.6]
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    found = macro_auc(logits, labels)
+    assert found.value == pytest.approx(8 / 9)
+    # Of each class two images are well placed and one beats two of three: deviations of 1/9, 1/9 and -2/9, over root 6,
+    # which each image has in both areas. Their squares leave (2 * 6)^2 / (2 * (1 + 1 + 16)) - 1 = 3 degrees of freedom.
+    half = 3.1824463 * math.sqrt(2 * (1 / 27) / 3) / (8 / 9 * 1 / 9)
+    assert (found.low, found.high) == pytest.approx([1 / (1 + math.exp(-(math.log(8) + s * half))) for s in (-1, 1)])
+
+
+def test_an_auc_of_one_is_known_no_better_than_its_smallest_class() -> None:
+    labels = np.array([0] * 30 + [1] * 5)
+    found = macro_auc(np.eye(2, dtype=np.float32)[labels] * 9, labels)
+    assert (found.value, found.low, found.high) == (1, share(5, 5).low, 1)
+    wrong = macro_auc(np.eye(2, dtype=np.float32)[1 - labels] * 9, labels)
+    assert (wrong.value, wrong.low, wrong.high) == pytest.approx((0, 0, share(0, 5).high))
+    alone = macro_auc(np.zeros((3, 2), np.float32), np.zeros(3, np.int64))
+    assert math.isnan(alone.value)
+    assert (alone.low, alone.high) == (0, 1)
+
+
 @given(hits=st.integers(0, 50), more=st.integers(0, 50))
 def test_a_share_lies_in_its_interval(hits: int, more: int) -> None:
     found = share(hits, hits + more)
