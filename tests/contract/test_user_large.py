@@ -1,0 +1,120 @@
+"""Models of more than 2 GiB of weights: each route gives a file that is checked, or says whose limit that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from assay.files.arrays_on_disk import most_bytes
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.errors import FailedError
+from assay.export.brought_job import EXPORT, GIVEN, RouteRequest
+from assay.export.graph.saved import MOST_BYTES
+from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.routes.size_limit import LIMIT
+from assay.jobs.running import run_job
+from assay.train.brought.model import locate, read_shapes
+from tests.contract.test_user_models import LIMIT_SECONDS, checked
+
+ROWS, WIDTH = 140_000, 1000
+"""Of one of four tables of words: 2.24 GB of fp32 in all."""
+SOURCES = {
+    "torch": """
+import torch
+
+class Wide(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        block = torch.randn(1000, 1000) * 0.02
+        self.words = torch.nn.ParameterList([block.repeat(140, 1) for _ in range(4)])
+
+    def forward(self, ids):
+        return sum(one[ids].mean(1) for one in self.words)[:, :4]
+""",
+    "tf": """
+import numpy as np
+import tensorflow as tf
+
+class Wide(tf.Module):
+    def __init__(self):
+        super().__init__()
+        block = np.random.default_rng(0).normal(0, 0.02, (1000, 1000)).astype(np.float32)
+        self.words = [tf.Variable(np.tile(block, (140, 1))) for _ in range(4)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.int64, name="ids")])
+    def __call__(self, ids):
+        return sum(tf.reduce_mean(tf.gather(one, ids), 1) for one in self.words)[:, :4]
+""",
+    "jax": """
+import jax.numpy as jnp
+import numpy as np
+
+def Wide():
+    block = np.random.default_rng(0).normal(0, 0.02, (1000, 1000)).astype(np.float32)
+    words = [jnp.asarray(np.tile(block, (140, 1))) for _ in range(4)]
+    return lambda ids: sum(one[ids].mean(1) for one in words)[:, :4]
+""",
+}
+ROUTES = {
+    "torch-dynamo": "torch", "torch-script": "torch", "tf2onnx": "tf", "jax2onnx": "jax", "jax2tf": "jax",
+    GIVEN: "onnx",
+}  # fmt: skip
+REFUSED = {"torch-script", "tf2onnx", "jax2tf"}
+
+
+def written(folder: Path) -> Path:
+    """The same as a file with its weights beside it."""
+    block = np.random.default_rng(0).normal(0, 0.02, (WIDTH, WIDTH)).astype(np.float32)
+    tables = [numpy_helper.from_array(np.tile(block, (ROWS // WIDTH, 1)), f"words{one}") for one in range(4)]
+    axes = numpy_helper.from_array(np.array([1]), "axes")
+    nodes = [helper.make_node("Gather", [f"words{one}", "ids"], [f"rows{one}"]) for one in range(4)]
+    nodes += [helper.make_node("Sum", [f"rows{one}" for one in range(4)], ["sum"])]
+    nodes += [helper.make_node("ReduceMean", ["sum", "axes"], ["y"], keepdims=0)]
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", WIDTH])
+    graph = helper.make_graph(nodes, "wide", [ids], [y], [*tables, axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, folder / "wide.onnx", save_as_external_data=True, location="wide.onnx.data")
+    return folder / "wide.onnx"
+
+
+def looked_at(folder: Path, kind: str) -> Probed:
+    if kind == "onnx":
+        location = locate(str(written(folder)))
+    else:
+        (folder / "models.py").write_text(SOURCES[kind])
+        location = locate(f"{folder / 'models.py'}:Wide", kind)
+    request = ProbeRequest(
+        location=location,
+        shapes=read_shapes(["ids=int64:batch,3"]),
+        dimensions={},
+        inputs=None,
+        batches=(1,),
+        folder=folder,
+    )
+    return run_job(PROBE, request, folder / "log", limit_seconds=LIMIT_SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(most_bytes(1.0) < 16 << 30, reason="the frameworks take this model several times over")
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_route_gives_a_file_that_is_checked_or_says_whose_limit_it_is(route: str, tmp_path: Path) -> None:
+    found = looked_at(tmp_path, ROUTES[route])
+    assert found.reference or found.reason, "there is a float64, or it is said why not"
+    place = tmp_path / route
+    place.mkdir()
+    request = RouteRequest(model=found.model, exporter=route, opset=18, key="key", folder=place)
+    if route in REFUSED:
+        with pytest.raises(FailedError) as caught:
+            run_job(EXPORT, request, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
+        assert LIMIT in str(caught.value)
+        assert "external data" in str(caught.value)
+        return
+    record = run_job(EXPORT, request, tmp_path / "log", limit_seconds=LIMIT_SECONDS)
+    assert record.file_bytes > MOST_BYTES
+    if not found.reference:
+        np.save(tmp_path / "reference.npy", np.load(tmp_path / "native.npy").astype(np.float64))
+    assert checked(tmp_path, found.model, place / "model.onnx") == ""
