@@ -123,3 +123,7 @@ def test_low_levels_have_their_quantiles_too(level: float) -> None:
     found = upper_quantile(level, 9, 2)
     assert upper_tail(found, 9, 2) == pytest.approx(1 - level, rel=1e-6)
     assert (found < 1) == (level < 0.65)
+
+
+def test_what_was_not_chosen_has_half_of_the_chance_on_each_side() -> None:
+    assert favoured_level(0.05, 2) == 0.025
