@@ -142,6 +142,8 @@ def times_may_change(cell: Cell) -> bool:
 
     Outputs that are wrong stay so, and to processes that are too few others are added; those it has are as good as any.
     """
+    if not cell.invalid:  # nor are times judged that there are none of
+        return False
     lasting = {*_not_as_asked(cell), *_wrong_outputs(cell), *_too_few_processes(cell)}
     return any(reason not in lasting for reason in cell.invalid)
 

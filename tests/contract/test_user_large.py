@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from assay.files.arrays_on_disk import most_bytes
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import FailedError
@@ -15,6 +14,7 @@ from assay.export.brought_job import EXPORT, GIVEN, RouteRequest
 from assay.export.graph.saved import MOST_BYTES
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.routes.size_limit import LIMIT
+from assay.files.arrays import most_bytes
 from assay.jobs.running import run_job
 from assay.train.brought.model import locate, read_shapes
 from tests.contract.test_user_models import LIMIT_SECONDS, checked

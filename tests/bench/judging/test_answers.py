@@ -140,3 +140,5 @@ def test_what_is_invalid_is_timed_again_unless_its_numbers_alone_are_why() -> No
     assert alone.invalid
     assert not times_may_change(alone), "a process is added to the one it has"
     assert not times_may_change(cell(timed_agreement=AGREES))
+    untimed = cell().model_copy(update={"status": "failed", "host": None})
+    assert to_time_again([untimed]) == [], "it has no times that could be others"
