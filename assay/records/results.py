@@ -375,9 +375,14 @@ class DataSummary(Record):
 
 
 class Results(Record):
-    """All a study found."""
+    """All a study found, or the comparison of one model that a user brought.
+
+    Attributes:
+        kind: which of the two: a study's models take images and answer classes, a user's take and give any numbers.
+    """
 
     schema_version: Literal[4] = SCHEMA_VERSION
+    kind: Literal["study", "model"] = "study"
     study: str
     title: str
     created: str
@@ -421,8 +426,11 @@ def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 has one name for a runtime, whoever brought the model that it runs."""
-    return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 4}
+    """Version 4 says what kind of results it has, and has one name for a runtime, whoever brought the model it runs."""
+    settings = record.get("settings")
+    kind = "model" if isinstance(settings, dict) and "fingerprint" in settings else "study"
+    newer = {name: with_names_of_today(value) for name, value in record.items()}
+    return newer | {"schema_version": 4, "kind": kind}
 
 
 # Steps that turn a record of version N into one of version N + 1.

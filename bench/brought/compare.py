@@ -91,6 +91,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
     results = Results(
+        kind="model",
         study=folder_name(wanted.location),
         title=f"{wanted.location}, native and ONNX",
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
-from assay.bench.deployment.subject import audited_comparisons, is_users
+from assay.bench.deployment.subject import audited_comparisons
 from assay.bench.judging.accuracy import accuracy_of_cell
 from assay.bench.judging.judged import judged
 from assay.bench.statistics.tails import least_calls
@@ -58,7 +58,7 @@ def choose(
         InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
             asked for where nobody knows it, or the price of a machine that the cells do not fill.
     """
-    labelled = not is_users(results)
+    labelled = results.kind == "study"
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)

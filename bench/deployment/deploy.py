@@ -24,7 +24,7 @@ from assay.bench.deployment.folder import write_whole
 from assay.bench.deployment.of_study import study_subject
 from assay.bench.deployment.of_user import user_subject
 from assay.bench.deployment.render import render
-from assay.bench.deployment.subject import Built, Study, Subject, audited_comparisons, is_users
+from assay.bench.deployment.subject import Built, Study, Subject, audited_comparisons
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.served import contract_job
@@ -53,7 +53,7 @@ def subject_of(study: Study, cell: str) -> Subject:
     Raises:
         InputError, FailedError, ArtifactError: see `study_subject` and `user_subject`.
     """
-    return user_subject(study, cell) if is_users(study.results) else study_subject(study, cell)
+    return user_subject(study, cell) if study.results.kind == "model" else study_subject(study, cell)
 
 
 def write_deployment(

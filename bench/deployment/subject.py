@@ -110,11 +110,6 @@ def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False)
     )
 
 
-def is_users(results: Results) -> bool:
-    """Whether these are results of `assay compare-model`: a study's images have classes."""
-    return not results.data.classes
-
-
 def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comparison]]:
     """The audit of a cell's model, and what it compared of the cell's runtime on its export.
 

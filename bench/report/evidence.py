@@ -74,18 +74,13 @@ def group_of(cell: Cell) -> Group:
     return Group(cell.architecture, cell.size, cell.batch, cell.threads)
 
 
-def is_of_user(results: Results) -> bool:
-    """Whether these are of a model that a user brought: its outputs are numbers, and its inputs no images."""
-    return "fingerprint" in results.settings and not results.trainings
-
-
 def worded(text: str, results: Results) -> str:
     """A text of ours in the words of what was measured: a user's model has records and numbers, no images and logits.
 
     Args:
         text: without anything that others wrote, such as names.
     """
-    if is_of_user(results):
+    if results.kind == "model":
         for word, plain in PLAIN_WORDS.items():
             text = text.replace(word, plain)
     return text

@@ -16,7 +16,6 @@ from assay.bench.report.evidence import (
     agreement_fails,
     agreements_of_export,
     group_of,
-    is_of_user,
     is_timed,
     median_of,
 )
@@ -254,7 +253,7 @@ def _agreement_clause(comparison: Comparison, results: Results) -> str:
     flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
     if flips:
         worst = max(flips, key=lambda agreement: agreement.top1_flips)
-        if is_of_user(results):
+        if results.kind == "model":
             rows = counted(worst.images, "row")
             return f"agreement holds, though another number is the largest in {worst.top1_flips} of {rows}"
         return f"agreement holds, though {worst.top1_flips} of {counted(worst.images, 'image')} changed class"
@@ -394,7 +393,7 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
 def _reason_told(cell: Cell, results: Results) -> str:
     """Why a cell has no time. A failed export of a user's model is not told again: its numbers are told before."""
     failed = cell.reason.startswith(EXPORT_FAILED)
-    return EXPORT_FAILED if failed and is_of_user(results) else cell.reason.rstrip(".")
+    return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")
 
 
 def _labels(comparison: Comparison) -> tuple[str, str]:

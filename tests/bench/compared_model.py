@@ -181,6 +181,7 @@ def _results(export: Export, brought: Brought, takes: Takes) -> Results:
     cells = [_cell(like, batch, median_ms) for batch, median_ms in batches.items()]
     return sample.model_copy(
         update={
+            "kind": "model",
             "study": "model-Pair",
             "data": data,
             "trainings": [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.bench.report.evidence import Evidence, is_of_user
+from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Item, Listing, Section, Tone
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.explanation import explanations
@@ -27,7 +27,7 @@ def verdict(evidence: Evidence) -> Section:
     for found in verdicts(evidence.results):
         by_architecture.setdefault(found.group.architecture, []).append(_item(found, evidence))
     listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
-    if is_of_user(evidence.results):
+    if evidence.results.kind == "model":
         numbers = tuple(Item(sentence) for sentence in numbers_in_words(evidence.results))
         listings = (Listing("Numbers", numbers), *listings)
     return Section("verdict", "Verdict", headline(evidence.results), listings)

@@ -37,9 +37,17 @@ def test_a_record_and_its_samples_are_those_of_the_same_runtimes_today(tmp_path:
     assert older != text
     (tmp_path / "results.json").write_text(older, encoding="utf-8")
     results = read_results(tmp_path / "results.json")
+    assert results.kind == "study"
     assert results == read_results(GOLDEN)
     assert "user." not in json.dumps([cell.label for cell in results.cells])
     table = tmp_path / "bursts.parquet"
     polars.DataFrame({"cell": ["m/28/b1/t1/user.torch.eager", "m/28/b1/t1/null"], "calls": [1, 2]}).write_parquet(table)
     results = results.model_copy(update={"tables": {}})
     assert read_table_of(results, table)["cell"].to_list() == ["m/28/b1/t1/torch.eager", "m/28/b1/t1/null"]
+
+
+def test_older_results_of_a_users_model_say_what_kind_they_are(tmp_path: Path) -> None:
+    record = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    record["settings"] = {"fingerprint": "of its files"}
+    (tmp_path / "results.json").write_text(json.dumps(record), encoding="utf-8")
+    assert read_results(tmp_path / "results.json").kind == "model"

@@ -128,7 +128,7 @@ def test_licences_of_all_that_a_runtime_brings_have_to_be_allowed() -> None:
 
 def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_asked() -> None:
     made, record = results([cell(EAGER, 1)]), audit([compared(EAGER, 1960)])
-    users = made.model_copy(update={"data": made.data.model_copy(update={"classes": []})})
+    users = made.model_copy(update={"kind": "model"})
     found = choose(users, record, Constraints())
     assert found.answer == made.cells[0].name
     assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)

@@ -42,6 +42,7 @@ def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
     changed = [cell.model_copy(update=cells) if cells and cell.framework else cell for cell in sample.cells]
     return sample.model_copy(
         update={
+            "kind": "model",
             "exports": list(exports),
             "settings": settings,
             "trainings": [],

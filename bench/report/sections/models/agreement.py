@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from assay.bench.report.drawing.charts import Plot, Row, Scale, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, ordered, series_of
-from assay.bench.report.evidence import Evidence, chart_notice, is_of_user, worded, worded_columns
+from assay.bench.report.evidence import Evidence, chart_notice, worded, worded_columns
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import count, counted, pixels, scientific
 from assay.records.results import Agreement, Results
@@ -60,7 +60,7 @@ def agreement(evidence: Evidence) -> Section | None:
     )
     legend = families_of(subject.series for subject in compared)
     figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
-    outcome = _outcome(subjects, classes=not is_of_user(evidence.results))
+    outcome = _outcome(subjects, classes=evidence.results.kind == "study")
     lead = f"{outcome} A tolerance is derived from what correct native runs differ by, not chosen."
     return Section(
         "agreement", "Agreement", lead, (*figures, _table(subjects, evidence.results), _derivations(subjects))
