@@ -69,7 +69,6 @@ class Entry:
         framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
         extra: the extra of this distribution that installs what it needs, or "".
         packages: the import names that must be there for it to work.
-        not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
     """
 
     name: str
@@ -78,7 +77,6 @@ class Entry:
     framework: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
-    not_for: tuple[str, ...] = ()
 
     def load(self) -> object:
         """Import and return the code behind the name.
@@ -87,6 +85,23 @@ class Entry:
             NotInstalledError: a package it needs is missing.
         """
         return load_target(self.name, self.target, self.extra)
+
+
+@dataclass(frozen=True)
+class ExporterEntry(Entry):
+    """A route to ONNX.
+
+    Attributes:
+        brought: "module:function" of the same for a model that a user brings.
+        not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
+    """
+
+    brought: str = ""
+    not_for: tuple[str, ...] = ()
+
+    def load_brought(self) -> object:
+        """Import and return what exports a user's model; it raises what `load` does."""
+        return load_target(self.name, self.brought, self.extra)
 
 
 class Registry(Mapping[str, Kind], Generic[Kind]):

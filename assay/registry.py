@@ -7,7 +7,7 @@ Adding a framework, architecture, exporter or data set is one file and one line 
 
 from __future__ import annotations
 
-from assay.entries import Entry, Registry, installed_versions
+from assay.entries import Entry, ExporterEntry, Registry, installed_versions
 from assay.runtimes.known import KnownRuntimes
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "EXPORTERS",
     "FRAMEWORKS",
     "RUNTIMES",
-    "USER_EXPORTERS",
     "Entry",
     "Registry",
     "installed_versions",
@@ -80,96 +79,54 @@ DATASETS = Registry(
 EXPORTERS = Registry(
     "exporter",
     [
-        Entry(
+        ExporterEntry(
             "torch-dynamo",
             "assay.export.routes.from_torch:export",
             "torch.onnx.export(dynamo=True)",
             "torch",
             "cpu",
             ("torch", "onnxscript"),
+            brought="assay.export.routes.from_torch:export_brought",
+            not_for=("script",),
         ),
-        Entry(
+        ExporterEntry(
             "torch-script",
             "assay.export.routes.from_torchscript:export",
             "torch.onnx.export(dynamo=False)",
             "torch",
             "cpu",
             ("torch",),
+            brought="assay.export.routes.from_torchscript:export_brought",
+            not_for=("program",),
         ),
-        Entry(
+        ExporterEntry(
             "tf2onnx",
             "assay.export.routes.from_tf:export",
             "tf2onnx from a tf.function",
             "tf",
             "cpu",
             ("tensorflow", "tf2onnx"),
+            brought="assay.export.routes.from_tf:export_brought",
         ),
-        Entry(
+        ExporterEntry(
             "jax2onnx",
             "assay.export.routes.from_jax:export",
-            "jax2onnx from Flax NNX",
+            "jax2onnx from Flax NNX or a function",
             "jax",
             "cpu",
             ("jax", "jax2onnx"),
+            brought="assay.export.routes.from_jax:export_brought",
         ),
-        Entry(
+        ExporterEntry(
             "jax2tf",
             "assay.export.routes.from_jax2tf:export",
             "jax2tf, then tf2onnx, in a tool environment",
             "jax",
             "cpu",
             (),
+            brought="assay.export.routes.from_jax2tf:export_brought",
         ),
     ],
 )
 
 RUNTIMES = KnownRuntimes()
-
-# Routes to ONNX for models that users bring, by the names of the routes for ours.
-USER_EXPORTERS = Registry(
-    "exporter of your own models",
-    [
-        Entry(
-            "torch-dynamo",
-            "assay.export.routes.from_user_torch:export_dynamo",
-            "torch.onnx.export(dynamo=True)",
-            "torch",
-            "cpu",
-            ("torch", "onnxscript"),
-            not_for=("script",),
-        ),
-        Entry(
-            "torch-script",
-            "assay.export.routes.from_user_torch:export_script",
-            "torch.onnx.export(dynamo=False)",
-            "torch",
-            "cpu",
-            ("torch",),
-            not_for=("program",),
-        ),
-        Entry(
-            "tf2onnx",
-            "assay.export.routes.from_user_tf:export",
-            "tf2onnx from a tf.function",
-            "tf",
-            "cpu",
-            ("tensorflow", "tf2onnx"),
-        ),
-        Entry(
-            "jax2onnx",
-            "assay.export.routes.from_user_jax:export",
-            "jax2onnx from a function",
-            "jax",
-            "cpu",
-            ("jax", "jax2onnx"),
-        ),
-        Entry(
-            "jax2tf",
-            "assay.export.routes.from_user_jax2tf:export",
-            "jax2tf, then tf2onnx, in a tool environment",
-            "jax",
-            "cpu",
-            (),
-        ),
-    ],
-)

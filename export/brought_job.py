@@ -31,9 +31,8 @@ from assay.export.probing.probe import MOST_EVALUATED, check_reference, computed
 from assay.export.probing.undecided import doubt_of, furthest_from, undecided
 from assay.export.record import MODEL_FILE, guilt_fields, recorded
 from assay.export.reference.memory import Batches
-from assay.export.routes.request import ExportOutcome
+from assay.export.routes.request import BroughtRequest, ExportOutcome, plain_names
 from assay.export.routes.size_limit import beyond_the_limit
-from assay.export.routes.user_request import UserExportRequest, plain_names
 from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job, Nothing
@@ -43,7 +42,7 @@ from assay.numerics.ties import read_deciders
 from assay.numerics.values import is_whole
 from assay.records.base import Record
 from assay.records.results import Agreement, Export
-from assay.registry import USER_EXPORTERS
+from assay.registry import EXPORTERS
 from assay.steps import MOST_SECONDS, call_seconds, step
 from assay.train.brought.agreement import Judge, parts_of
 from assay.train.brought.arrays import inputs_of, repeated, rows_of
@@ -155,10 +154,10 @@ def _exported(request: RouteRequest, path: Path) -> tuple[ExportOutcome, float]:
         given = read_model(request.model.location.path)
         save_model(without_outputs(given, request.model.without, str(request.model.location)), path)
         return ExportOutcome("", (), {}), 0.0
-    route = cast("Callable[[UserExportRequest], ExportOutcome]", USER_EXPORTERS[request.exporter].load())
+    route = cast("Callable[[BroughtRequest], ExportOutcome]", EXPORTERS[request.exporter].load_brought())
     begun = time.perf_counter()
     try:
-        outcome = route(UserExportRequest(request.model, path, request.opset))
+        outcome = route(BroughtRequest(request.model, path, request.opset))
     except AssayError as error:
         raise beyond_the_limit(request.exporter, str(error)) or error from error.__cause__
     except Exception as error:

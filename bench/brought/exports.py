@@ -38,7 +38,7 @@ from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
-from assay.registry import USER_EXPORTERS, installed_versions
+from assay.registry import EXPORTERS, installed_versions
 from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, LONGER, MOST_SECONDS, Limit, limits_told, size_of
 from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
@@ -161,7 +161,7 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
     routes = (
         [GIVEN]
         if kind == "onnx"
-        else [one.name for one in USER_EXPORTERS.values() if one.framework == kind and form not in one.not_for]
+        else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
     records: list[Export] = []
     files: dict[str, Path] = {}
@@ -191,7 +191,7 @@ def folder_of(folder: Path, route: str, key: str) -> Path:
 
 def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
     """Export by one route, or find the file made earlier; a failure is a record with its reason."""
-    packages = USER_EXPORTERS[route].packages if route in USER_EXPORTERS else ()
+    packages = EXPORTERS[route].packages if route in EXPORTERS else ()
     inputs: dict[str, JsonValue] = {
         "fingerprint": model.fingerprint,
         "exporter": route,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from assay import toolenv
 from assay.errors import ExportFailedError
-from assay.export.routes.request import ExportOutcome, ExportRequest
+from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest
 from assay.jobs.logs import last_words
 from assay.start import START
 
@@ -45,6 +45,39 @@ def export(request: ExportRequest) -> ExportOutcome:
         run_script(python, folder, "assay.export.routes.jax2tf_script")
         found = json.loads(answer.read_text(encoding="utf-8"))
     return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
+
+
+def export_brought(request: BroughtRequest) -> ExportOutcome:
+    """Write the model at opset 18 at most. The user's file is run in that environment too, so it may import only what
+    is there: JAX 0.6, Flax, numpy.
+
+    Raises:
+        NotInstalledError: the tool environment cannot be made.
+        ExportFailedError: the conversion failed; the message ends with its last words.
+    """
+    python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
+    model = request.model
+    with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
+        folder = Path(name)
+        answer = folder / "answer.json"
+        message = {
+            "path": str(model.location.path),
+            "function": model.location.function,
+            "inputs": [
+                [name, one.dtype, model.open_shape_of(one)]
+                for name, one in zip(request.inputs, model.inputs, strict=True)
+            ],
+            "names": [one.name for one in model.inputs],
+            "without": list(model.without),
+            "outputs": request.outputs,
+            "output": str(request.output.resolve()),
+            "opset": request.opset,
+            "answer": str(answer),
+        }
+        (folder / "request.json").write_text(json.dumps(message), encoding="utf-8")
+        run_script(python, folder, "assay.export.routes.user_jax2tf_script")
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    return ExportOutcome("", tuple(found["transforms"]), found["versions"])
 
 
 def run_script(python: Path, folder: Path, module: str) -> None:

@@ -10,7 +10,8 @@ from onnxscript import optimizer
 
 from assay.export.checking.check import unranked
 from assay.export.graph.inspect import read_model
-from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
+from assay.export.routes.from_torch import example_of, what_is_traced
+from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest, versions_of
 from assay.spec import INPUT_NAME, OUTPUT_NAME
 from assay.train.models import on_torch
 from assay.train.weights import load_weights
@@ -38,6 +39,28 @@ def export(request: ExportRequest) -> ExportOutcome:
         dynamic_axes={INPUT_NAME: {0: "batch"}, OUTPUT_NAME: {0: "batch"}},
     )
     return ExportOutcome("NCHW", _fold(request.output), versions_of("torch", "onnxscript", "onnx"))
+
+
+def export_brought(request: BroughtRequest) -> ExportOutcome:
+    """By `torch.onnx.export(dynamo=False)`."""
+    model = request.model
+    any_batch = not model.whole and model.batch is None
+    torch.onnx.export(
+        what_is_traced(request),
+        example_of(request),
+        request.output,
+        dynamo=False,
+        opset_version=min(request.opset, NEWEST_OPSET),
+        input_names=request.inputs,
+        output_names=request.outputs,
+        dynamic_axes={name: {0: "batch"} for name in (*_batched(request), *request.outputs)} if any_batch else None,
+    )
+    return ExportOutcome("", (), versions_of("torch", "onnxscript", "onnx"))
+
+
+def _batched(request: BroughtRequest) -> list[str]:
+    """Names of the inputs that have the batch."""
+    return [name for name, one in zip(request.inputs, request.model.inputs, strict=True) if not one.shared]
 
 
 def _fold(path: Path) -> tuple[str, ...]:

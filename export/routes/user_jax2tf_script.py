@@ -1,4 +1,4 @@
-"""The other side of `from_user_jax2tf.py`: `python -P -m assay.export.routes.user_jax2tf_script request.json`.
+"""The other side of `from_jax2tf.py`: `python -P -m assay.export.routes.user_jax2tf_script request.json`.
 
 It runs in the tool environment: nothing of ours that needs more than JAX and numpy may be imported here.
 """

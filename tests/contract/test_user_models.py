@@ -17,7 +17,7 @@ from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.record import MODEL_FILE
 from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
-from assay.registry import RUNTIMES, USER_EXPORTERS
+from assay.registry import EXPORTERS, RUNTIMES
 from assay.spec import ModelSpec, Settings
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import UserModel, locate, read_shapes
@@ -133,7 +133,7 @@ def brought(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_every_runtime_and_route_computes_the_model(brought: tuple[Path, Probed]) -> None:
     folder, found = brought
     model = found.model
-    routes = [name for name, entry in USER_EXPORTERS.items() if entry.framework == model.kind]
+    routes = [name for name, entry in EXPORTERS.items() if entry.framework == model.kind]
     files = {name: exported(folder, model, name) for name in routes}
     assert found.reference, found.reason
     for file in files.values():

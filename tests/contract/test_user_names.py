@@ -11,7 +11,7 @@ import pytest
 
 from assay.errors import InputError
 from assay.export.probing.probe import load
-from assay.registry import RUNTIMES, USER_EXPORTERS
+from assay.registry import EXPORTERS, RUNTIMES
 from assay.train.brought.loaders.loaded import Loaded
 from assay.train.brought.model import locate
 from tests.contract.test_user_models import agrees, checked, exported, probed
@@ -122,7 +122,7 @@ def test_routes_and_runtimes_call_it_so_too(kind: str, tmp_path: Path) -> None:
     assert found.reference, found.reason
     assert ([one.shared for one in model.inputs], model.batch, model.whole) == ([False, False, True], None, False)
     assert {one.name for one in model.outputs} == OUTPUTS
-    for route, entry in USER_EXPORTERS.items():
+    for route, entry in EXPORTERS.items():
         if entry.framework == kind:
             file = exported(tmp_path, model, route)
             assert checked(tmp_path, model, file) == ""
