@@ -35,7 +35,8 @@ def torch_device(settings: Settings) -> torch.device:
         torch.set_num_interop_threads(1)
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("PyTorch finds no CUDA device", remedy=CPU_ALONE)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if settings.device == "cuda":  # fp32 means fp32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return torch.device(settings.device)
 
 
@@ -51,7 +52,8 @@ def tensorflow_device(settings: Settings) -> str:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if settings.device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise InputError("TensorFlow finds no CUDA device", remedy=CPU_ALONE)
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    if settings.device == "cuda":
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     return "/GPU:0" if settings.device == "cuda" else "/CPU:0"
 
 
