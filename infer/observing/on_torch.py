@@ -71,30 +71,45 @@ def observe(call: Callable[[], object]) -> Observed:
         call()
     on_gpu = any(device.startswith("cuda") for device in seen.devices)
     products = _as_allowed(seen.products, _matrices_in(on_gpu=on_gpu))
-    convolutions = _as_allowed(seen.convolutions, "tf32" if on_gpu and torch.backends.cudnn.allow_tf32 else "fp32")
+    convolutions = _as_allowed(seen.convolutions, _convolutions_in(on_gpu=on_gpu))
     return observed_of(products + convolutions, seen.others, seen.devices, settings())
 
 
 def settings() -> dict[str, str]:
     """What PyTorch is allowed to round fp32 to."""
     return {
-        "float32 matmul precision": torch.get_float32_matmul_precision(),
-        "TF32 of products of matrices on CUDA": _state(allowed=torch.backends.cuda.matmul.allow_tf32),
-        "TF32 of convolutions on CUDA": _state(allowed=torch.backends.cudnn.allow_tf32),
+        "float32 matmul precision": _matmul_precision(),
+        "TF32 of products of matrices on CUDA": "on" if _matrices_in(on_gpu=True) == "tf32" else "off",
+        "TF32 of convolutions on CUDA": "on" if _convolutions_in(on_gpu=True) == "tf32" else "off",
         "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "not set"),
     }
 
 
-def _state(*, allowed: bool) -> str:
-    return "on" if allowed else "off"
+def _matmul_precision() -> str:
+    """PyTorch refuses to tell it where a backend has been told by itself."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return f"by backend: {torch.backends.fp32_precision}"
 
 
 def _matrices_in(*, on_gpu: bool) -> str:
-    """What fp32 matrices are multiplied in: "medium" makes oneDNN on the CPU round them to bf16."""
-    if on_gpu:
-        return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "fp32"
-    asked = str(torch.backends.mkldnn.matmul.fp32_precision)
-    return "bf16" if asked == "bf16" or torch.get_float32_matmul_precision() == "medium" else "fp32"
+    """What products of fp32 matrices are computed in: "medium" makes oneDNN on the CPU round them to bf16.
+
+    A backend's `fp32_precision` is told whichever way it was set; `allow_tf32` raises where a model has set that.
+    """
+    backends = torch.backends
+    return _told(on_gpu=on_gpu, precision=(backends.cuda if on_gpu else backends.mkldnn).matmul.fp32_precision)
+
+
+def _convolutions_in(*, on_gpu: bool) -> str:
+    backends = torch.backends
+    return _told(on_gpu=on_gpu, precision=(backends.cudnn if on_gpu else backends.mkldnn).conv.fp32_precision)
+
+
+def _told(*, on_gpu: bool, precision: str) -> str:
+    """From a backend's "ieee", "tf32", "bf16", or "none" where nobody said anything; the CPU has no TF32."""
+    return precision if precision == ("tf32" if on_gpu else "bf16") else "fp32"
 
 
 def _as_allowed(counts: Counter[str], precision: str) -> Counter[str]:

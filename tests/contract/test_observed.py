@@ -5,6 +5,7 @@ The models are made here, so that what is right is known: fp32, bf16 weights, au
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,6 +98,22 @@ def test_torch_that_is_told_to_round_matrices_is_seen() -> None:
         torch.set_float32_matmul_precision("highest")
     assert (seen.precision, seen.facts["float32 matmul precision"]) == ("bf16", "medium")
     assert "TF32 of convolutions on CUDA" in seen.facts
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision"), [("mkldnn.matmul", "bf16"), ("mkldnn.conv", "bf16"), ("cuda.matmul", "fp32")]
+)
+def test_torch_that_is_told_so_of_one_backend_is_seen(backend: str, precision: str) -> None:
+    """PyTorch then refuses to say it the older way. In bf16 a convolution of 64 channels is 0.006 off."""
+    told = functools.reduce(getattr, backend.split("."), torch.backends)
+    before, told.fp32_precision = told.fp32_precision, "tf32" if "cuda" in backend else "bf16"
+    net = nn.Conv2d(3, 3, 3) if "conv" in backend else nn.Linear(3, 3)
+    try:
+        seen = on_torch_observed.observe(lambda: net(torch.ones(2, 3, 3, 3)))
+    finally:
+        told.fp32_precision = before
+    assert (seen.device, seen.precision) == ("cpu", precision)
+    assert seen.facts["TF32 of products of matrices on CUDA"] == ("on" if "cuda" in backend else "off")
 
 
 @pytest.fixture

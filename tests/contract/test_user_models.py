@@ -11,7 +11,6 @@ from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import usable_cores
 from assay.bench.timing.workers import Candidate, Worker
 from assay.boxed.boxing import Box
-from assay.errors import InputError
 from assay.export.brought_job import CHECK, EXPORT, CheckExportRequest, RouteRequest
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.record import MODEL_FILE
@@ -181,8 +180,3 @@ def test_a_wrong_export_is_refused_with_its_numbers(tmp_path: Path) -> None:
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(0.001), bias.name))
     onnx.save(proto, file)
     assert "differs by 0.001" in checked(tmp_path, model, file)
-
-
-def test_a_runtime_of_users_runs_nothing_of_ours() -> None:
-    with pytest.raises(InputError, match="assay compare-model"):
-        _ = ModelFiles(spec=ModelSpec("bloodnet", 28, 8)).users
