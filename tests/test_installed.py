@@ -155,7 +155,7 @@ def test_modules_of_the_users_keep_their_names(installed: Path, tmp_path: Path) 
         "--runtime",
         "ort.cpu",
         "--runtime",
-        "user.torch.eager",
+        "torch.eager",
     ]
     done = assay("compare-model", "model.py:build", *known)
     assert "agree with the PyTorch model in float64" in done.stdout + done.stderr, done.stderr
