@@ -7,6 +7,7 @@ audit holds what ONNX Runtime really computes against the real float64 reference
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def finished_study(factory: pytest.TempPathFactory) -> Path:
 
     It is made once for all processes of a run of the tests, whose folders lie in one.
     """
-    shared = factory.getbasetemp().parent / "finished"
-    with (factory.getbasetemp().parent / "finished.lock").open("w") as lock:
+    own = factory.getbasetemp()
+    place = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # above a run's own folder lie those of others
+    shared = place / "finished"
+    with (place / "finished.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "small" / "audit.json").is_file():
             shutil.rmtree(shared, ignore_errors=True)

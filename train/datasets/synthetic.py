@@ -135,7 +135,7 @@ def load(request: DataRequest, argument: str, progress: Progress) -> Source:
     return Source(
         name="synthetic",
         classes=tuple(kind.name for kind in KINDS),
-        attribution="Drawn by Assay (train/datasets/synthetic.py)",
+        attribution="Drawn by Assay",
         licence="Apache-2.0",
         notice=NOTICE,
         synthetic=True,
