@@ -18,6 +18,7 @@ from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.exports import Brought, bring, described, exported, look_for_deciders
 from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
+from assay.bench.brought.which_runtimes import left_out, natively, on_files
 from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.conductor import write_results
 from assay.bench.explaining.factors import factors_of
@@ -142,34 +143,15 @@ def _command_seconds(work: Work) -> float:
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def _natively(wanted: Wanted, model: UserModel) -> list[str]:
-    """The runtimes of its own framework that are timed on a model; none on one that is an ONNX file already."""
-    able = [] if model.kind == "onnx" else RUNTIMES.loading(model.kind)
-    fit = [one for one in able if model.location.form not in one.not_for]
-    return [one.name for one in fit if (one.name in wanted.runtimes if wanted.runtimes else "model" in one.unasked)]
-
-
-def _on_files(wanted: Wanted, model: UserModel) -> list[str]:
-    """The runtimes that are timed on ONNX files.
-
-    Where there is no native runtime to compare with, the ways to run a file are compared with each other.
-    """
-    if wanted.runtimes:
-        return [one.name for one in RUNTIMES.loading("onnx") if one.name in wanted.runtimes]
-    return [
-        one.name
-        for one in RUNTIMES.unasked("file" if model.kind == "onnx" else "model")
-        if one.runs_files and not one.ruler
-    ]
-
-
 def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
-    candidates = [theirs(name, "", native) for name in _natively(wanted, model)]
-    on_onnx = _on_files(wanted, model)
+    candidates = [theirs(name, "", native) for name in natively(wanted, model)]
+    on_onnx = on_files(wanted, model)
+    for reason in left_out(wanted, model):
+        work.narrator.note(reason)
     for exporter, file in files.items():
         runnable = ModelFiles(spec=spec, onnx=file, user=model)
         candidates += [theirs(name, exporter, runnable) for name in on_onnx]
@@ -226,7 +208,7 @@ def _cells(
         for export in exports
         if export.status == "failed"
         for batch in group.batches
-        for runtime in _on_files(work.wanted, brought.model)
+        for runtime in on_files(work.wanted, brought.model)
     ]
     return [_in_terms_of_options(cell) for cell in cells + missing]
 

@@ -1,0 +1,58 @@
+"""Which runtimes are timed on a user's model: what was named and applies, and of what does not, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.bench.brought.which_runtimes import left_out, natively, on_files
+from assay.bench.brought.work import Wanted
+from assay.registry import EXPORTERS
+from assay.train.brought.model import Location, Tensor, UserModel
+
+ON_FILES = ["ort.cpu", "openvino"]
+LEVELS = ["ort.cpu", "ort.cpu.no-opt", "ort.cpu.basic", "ort.cpu.extended", "openvino"]
+
+
+def model(kind: str, form: str = "function") -> UserModel:
+    row = (Tensor(name="x", dtype="float32", shape=(4,)),)
+    return UserModel(location=Location(path=Path("m.py"), form=form, kind=kind), kind=kind, inputs=row, outputs=row)
+
+
+def wanted(*names: str) -> Wanted:
+    return Wanted(Location(path=Path("m.py"), form="function"), runtimes=names)
+
+
+@pytest.mark.parametrize(
+    ("brought", "names", "files"),
+    [
+        (model("torch"), ["torch.eager", "torch.script", "torch.compile"], ON_FILES),
+        (model("torch", "script"), ["torch.eager", "torch.script"], ON_FILES),
+        (model("torch", "program"), ["torch.eager", "torch.compile"], ON_FILES),
+        (model("tf"), ["tf.function", "tf.xla"], ON_FILES),
+        (model("jax"), ["jax.jit"], ON_FILES),
+        (model("onnx", "onnx"), [], LEVELS),
+    ],
+)
+def test_what_is_timed_unasked(brought: UserModel, names: list[str], files: list[str]) -> None:
+    assert (natively(wanted(), brought), on_files(wanted(), brought)) == (names, files)
+    assert left_out(wanted(), brought) == []
+
+
+def test_what_is_named_is_timed_alone_and_what_does_not_apply_is_told() -> None:
+    asked = wanted("torch.channels_last", "torch.compile", "jax.jit", "ort.cpu.basic")
+    script = model("torch", "script")
+    assert natively(asked, script) == ["torch.channels_last"]
+    assert on_files(asked, script) == ["ort.cpu.basic"]
+    assert left_out(asked, script) == [
+        "torch.compile is left out: it does not run a model that comes as a script",
+        "jax.jit is left out: it does not run models of torch",
+    ]
+
+
+def test_a_route_does_not_apply_to_every_form() -> None:
+    assert {name: one.not_for for name, one in EXPORTERS.items() if one.not_for} == {
+        "torch-dynamo": ("script",),
+        "torch-script": ("program",),
+    }
