@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import openvino as ov
 
 from assay.errors import ArtifactError, InputError
+from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_openvino import observe
 from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
@@ -82,7 +83,7 @@ def compiled_model(
     try:
         return ov.Core().compile_model(model.onnx, "CPU", wanted)
     except RuntimeError as error:
-        raise ArtifactError(f"OpenVINO cannot load {model.onnx}", found=str(error)) from error
+        raise ArtifactError(f"OpenVINO cannot load {model.onnx.name}", found=said_by(error)) from error
 
 
 def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from assay.errors import ArtifactError, InputError
+from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_ort import RECORD_PLACES, observe
 from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
@@ -169,7 +170,7 @@ def session_of(
     try:
         return ort.InferenceSession(model.onnx, options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no base but this
-        raise ArtifactError(f"onnxruntime cannot load {model.onnx}", found=str(error)) from error
+        raise ArtifactError(f"onnxruntime cannot load {model.onnx.name}", found=said_by(error)) from error
 
 
 def _facts(session: ort.InferenceSession, settings: Settings) -> dict[str, str]:
