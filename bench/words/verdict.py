@@ -379,10 +379,11 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
     runtime = f"{kind} runtime".strip()
     if not cells:
         return f"no {runtime} was asked for"
-    wrong = [cell.label for cell in cells if is_timed(cell) and agreement_fails(cell, results)]
-    if wrong:
-        return f"no {runtime} gave outputs that agree (agreement FAILS for {listed(wrong)})"
-    invalid = next((cell for cell in cells if is_timed(cell) and cell.invalid), None)
+    timed = [cell for cell in cells if is_timed(cell)]
+    right = [cell for cell in timed if not agreement_fails(cell, results)]
+    if timed and not right:
+        return f"no {runtime} gave outputs that agree (agreement FAILS for {listed([one.label for one in timed])})"
+    invalid = next((cell for cell in right if cell.invalid), None)
     if invalid:
         return f"no {runtime} has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
     told = (f"; {cell.label}: {_reason_told(cell, results)}" for cell in cells if cell.reason)

@@ -196,6 +196,17 @@ def test_no_onnx_cell_agrees() -> None:
     assert "no ONNX runtime gave outputs that agree (agreement FAILS for ort.cpu@torch-dynamo" in only(results).finding
 
 
+def test_one_onnx_cell_that_agrees_and_is_invalid_is_not_called_wrong() -> None:
+    results = study(comparisons=[])
+    cells = [cell.model_copy(update={"invalid": ["drift"]}) if cell.exporter else cell for cell in results.cells]
+    wrong = next(cell for cell in cells if matches(cell, ONNX) and cell.agreement)
+    told = wrong.model_copy(update={"agreement": wrong.agreement.model_copy(update={"passed": False})})
+    results = results.model_copy(update={"cells": [told if cell is wrong else cell for cell in cells]})
+    finding = only(results).finding
+    assert "gave outputs that agree" not in finding
+    assert "no ONNX runtime has a valid measurement" in finding
+
+
 def test_no_native_cell() -> None:
     cells = [cell for cell in BASE.cells if cell.framework == "onnx"]
     finding = only(study(cells=cells, comparisons=[])).finding
