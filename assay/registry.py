@@ -1,6 +1,6 @@
 """What can be named in a study file or on the command line, and the code behind each name.
 
-Adding a framework, architecture, exporter or data set is one file and one line here; a runtime is an entry in
+Adding a framework, architecture, exporter, data set or task is one file and one line here; a runtime is an entry in
 `assay/runtimes/`. The contract tests run over these tables, so a new line is tested by itself. Targets are text,
 "module:attribute", so that knowing a name never imports a framework.
 """
@@ -15,7 +15,10 @@ __all__ = [
     "DATASETS",
     "EXPORTERS",
     "FRAMEWORKS",
+    "PLAIN_TASK",
     "RUNTIMES",
+    "TASKS",
+    "TASK_OF_ARCHITECTURES",
     "Entry",
     "Registry",
     "installed_versions",
@@ -130,3 +133,20 @@ EXPORTERS = Registry(
 )
 
 RUNTIMES = KnownRuntimes()
+
+TASKS = Registry(
+    "task",
+    [
+        Entry("classification", "assay.bench.tasks.classification:TASK", "one class a record: accuracy, flips"),
+        Entry(
+            "segmentation",
+            "assay.bench.tasks.segmentation:TASK",
+            "one class a pixel: pixel accuracy, mean IoU, flips",
+        ),
+        Entry("numerical", "assay.bench.tasks.numerical:TASK", "numbers, compared with float64 and nothing more"),
+    ],
+)
+
+PLAIN_TASK = "numerical"
+"""Of a model of which nobody said what its answers are."""
+TASK_OF_ARCHITECTURES = "classification"

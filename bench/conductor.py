@@ -27,6 +27,7 @@ from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
 from assay.bench.words.progress import Narrator
 from assay.files.tables import table_bytes
 from assay.records.results import DataSummary, Results
+from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import write_together
 from assay.study import Study
 
@@ -58,6 +59,7 @@ def run_study(
         with run.stage("results", "Results"):
             results = Results(
                 study=study.name,
+                task=TASK_OF_ARCHITECTURES,
                 title=study.title or study.name,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 assay_version=__version__,

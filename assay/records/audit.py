@@ -6,7 +6,7 @@ that the same artifacts audited again give the same verdict anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,16 +15,18 @@ from pydantic_core import from_json, to_json
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_bytes
+from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
 from assay.numerics.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
 from assay.records.mistakes import mistake_in
 from assay.records.renamed import with_names_of_today
+from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 MOST_PICTURES = 200
 MOST_NARROW = 32
 
@@ -80,6 +82,7 @@ class Comparison(Record):
         delivered: the arithmetic that the errors show, see `assay.numerics.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
         note: why it is on record only and nothing was judged, "" where something was.
+        judgement: what the task makes of the same outputs, where it looked at them apart from `measured`.
     """
 
     subject: str
@@ -94,6 +97,7 @@ class Comparison(Record):
     passed: bool
     reason: str = ""
     note: str = ""
+    judgement: Judgement | None = None
 
 
 class Determinism(Record):
@@ -209,6 +213,7 @@ class ModelAudit(Record):
     """One model: the same weights, or a pair of ONNX files.
 
     Attributes:
+        task: how answers are judged, see `assay.bench.tasks`.
         reference: what computed it.
         reference_check: largest relative difference between it and the independent one; None where there is none.
         models: sha256 of weights and ONNX files, by name.
@@ -225,6 +230,7 @@ class ModelAudit(Record):
     """
 
     name: str
+    task: TaskName
     reference: str
     reference_check: float | None
     models: dict[str, str]
@@ -307,7 +313,7 @@ class Audit(Record):
         seconds: what each part took.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     created: str
     assay_version: str
     verdict: Literal["passed", "failed"]
@@ -339,14 +345,34 @@ def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {name: with_names_of_today(value) for name, value in record.items()} | {"schema_version": 2}
 
 
+def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 3 says how a model's answers are judged: before, those of a study's images alone had classes."""
+    models = record.get("models")
+    if not isinstance(models, list):
+        return record | {"schema_version": 3}
+    task = TASK_OF_ARCHITECTURES if record.get("data") else PLAIN_TASK
+    told: list[JsonValue] = [
+        {"task": TASK_OF_ARCHITECTURES if one.get("classes") else task, **one} if isinstance(one, dict) else one
+        for one in models
+    ]
+    return record | {"models": told, "schema_version": 3}
+
+
+# Steps that turn a record of version N into one of version N + 1.
+UPGRADES: dict[JsonValue, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2, 2: _from_2_to_3}
+
+
 def _upgraded(content: bytes) -> bytes:
     """The text of a record, of the present version where it is of an older one."""
     try:
         record = from_json(content)
     except ValueError:
         return content  # its validation says what is wrong with it
-    older = isinstance(record, dict) and record.get("schema_version") == 1
-    return to_json(_from_1_to_2(record)) if older else content
+    if not isinstance(record, dict) or record.get("schema_version") not in (1, 2):
+        return content
+    while record["schema_version"] in UPGRADES:
+        record = UPGRADES[record["schema_version"]](record)
+    return to_json(record)
 
 
 def read_audit(path: Path) -> Audit:

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
 from assay.fingerprint import told_by_older
+from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.precisions import FULL
 from assay.records.attribution import AffineFit, Attribution, Crossover
 from assay.records.base import (
@@ -34,9 +35,9 @@ from assay.records.mistakes import mistake_in
 from assay.records.renamed import with_names_of_today
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
-from assay.registry import RUNTIMES
+from assay.registry import PLAIN_TASK, RUNTIMES, TASK_OF_ARCHITECTURES
 
-SCHEMA_VERSION: Literal[4] = 4
+SCHEMA_VERSION: Literal[5] = 5
 
 # One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the
 # first), `call` the calls of one burst. `boundary` is "host" or "device" for timed calls; "warm-up" and "dropped"
@@ -284,6 +285,7 @@ class Cell(Record):
         provenance: versions and settings that the worker reported.
         agreement: of its outputs on the audited images with the float64 reference.
         timed_agreement: the same of outputs sampled from the timed calls themselves.
+        judgement: what the task makes of its outputs; of a user's model. Those of a study are judged by its audit.
     """
 
     name: str
@@ -314,6 +316,7 @@ class Cell(Record):
     timed_agreement: Agreement | None = None
     invalid: list[str] = Field(default_factory=list)
     steadiness: Steadiness | None = None
+    judgement: Judgement | None = None
 
     @property
     def reduced_precision(self) -> bool:
@@ -378,12 +381,15 @@ class Results(Record):
     """All a study found, or the comparison of one model that a user brought.
 
     Attributes:
-        kind: which of the two: a study's models take images and answer classes, a user's take and give any numbers.
+        kind: which of the two: a study's models take images, a user's take any numbers.
+        task: how answers are judged, see `assay.bench.tasks`.
+        tables: sha256 of the tables that were written with it, by file name; empty in records of older versions.
     """
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     kind: Literal["study", "model"] = "study"
     study: str
+    task: TaskName
     title: str
     created: str
     assay_version: str
@@ -405,7 +411,6 @@ class Results(Record):
     seconds: dict[str, float]
     selfcheck: SelfCheck | None = None
     tables: dict[str, str] = Field(default_factory=dict)
-    """sha256 of the tables that were written with it, by file name; empty in records of older versions."""
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -433,11 +438,18 @@ def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return newer | {"schema_version": 4, "kind": kind}
 
 
+def _from_4_to_5(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 5 says how answers are judged: before, those of a study's images alone had classes."""
+    task = PLAIN_TASK if record.get("kind") == "model" else TASK_OF_ARCHITECTURES
+    return record | {"task": task, "schema_version": 5}
+
+
 # Steps that turn a record of version N into one of version N + 1.
 UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
     3: _from_3_to_4,
+    4: _from_4_to_5,
 }
 
 

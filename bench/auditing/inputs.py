@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay.bench.auditing.hard_inputs import extreme_inputs, hard_inputs, special_inputs
+from assay.bench.auditing.hard_inputs import special_inputs
 from assay.bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
 from assay.bench.run import Run, Subject
+from assay.bench.tasks.task import task
 from assay.errors import FailedError
 from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.files.arrays import load_array
 from assay.numerics.numbers import margin
 from assay.records.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
+from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import file_sha256
 from assay.train.batches import normalise
 from assay.train.datasets.data import Split
@@ -85,12 +87,11 @@ def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced
     test, of_all = _test_inputs(TEST, subject, split, chosen, work), len(split.labels)
     every = np.arange(of_all)
     whole = _test_inputs(WHOLE, subject, split, every, work) if len(chosen) < of_all else None
-    sets = (
-        test,
-        _saved(HARD, hard_inputs(shape).images, work),
-        _saved(EXTREME, extreme_inputs(shape).images, work),
-        _boundary(run, subject, normalise(split.images[started]), work),
-    )
+    judged_as = task(TASK_OF_ARCHITECTURES)
+    made = [_saved(name, one.images, work) for name, one in judged_as.made_inputs(shape).items()]
+    if judged_as.finds_boundary():
+        made.append(_boundary(run, subject, normalise(split.images[started]), work))
+    sets = (test, *made)
     named = special_inputs(shape)
     special = _saved(SPECIAL, named.images, work)
     references = {one.name: _reference(run, subject, one, "torch") for one in sets}

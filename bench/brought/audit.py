@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from assay.bench.auditing.guilt import guilt_in_study
-from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.auditing.record import audit_of
 from assay.bench.auditing.runs import Call
+from assay.bench.brought.decided import audited_outputs
 from assay.bench.brought.exports import Brought
+from assay.bench.brought.work import Wanted
 from assay.bench.machine.host import LOCAL, Host
 from assay.export.probing.probe import RECORDS_FILE
 from assay.files.arrays import load_array
-from assay.numerics.values import is_whole
+from assay.numerics.judgement import Judgement
 from assay.records.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.records.localisation import Localisation
 from assay.records.results import Cell, Export
@@ -30,7 +31,7 @@ def audit_user_model(
     files: Mapping[str, Path],
     exports: Sequence[Export],
     localisations: Sequence[Localisation],
-    command: str,
+    wanted: Wanted,
     *,
     host: Host = LOCAL,
 ) -> Audit:
@@ -40,31 +41,23 @@ def audit_user_model(
         outputs: by cell, .npy of what it gave for the records.
         files: the ONNX files that were run, by exporter.
     """
-    reference, native = brought.reference, brought.native
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
     records = file_sha256(brought.folder / RECORDS_FILE)
-    deciders = brought.deciders
-    for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True):
-        one = AuditedOutput(
-            name=name,
-            reference=reference[:, part],
-            natives={brought.native_name: native[: len(reference), part]},
-            shape=output.shape,
-            whole=is_whole(output.dtype),
-            exact=brought.exact,
-            decider=deciders.get(name),
-            arithmetic=brought.model.arithmetic,
-            may_be_wider=brought.model.kind == "onnx",
-        )
+    known = len(brought.reference)
+    for one, (name, part) in zip(audited_outputs(brought), parts_of(brought.model), strict=True):
         tolerances.append(one.tolerance)
-        for cell, rows in _runs(cells, outputs, len(reference)):
+        for cell, rows in _runs(cells, outputs, known):
             call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
             judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
-            comparisons.append(judged.model_copy(update={"precision": cell.precision or judged.precision}))
+            changes: dict[str, str | Judgement] = {"precision": cell.precision or judged.precision}
+            if cell.judgement and cell.judgement.output == name:
+                changes["judgement"] = cell.judgement
+            comparisons.append(judged.model_copy(update=changes))
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     model = ModelAudit(
         name=brought.model.location.name,
+        task=wanted.task,
         reference=brought.what,
         reference_check=None,
         models={"model": brought.model.fingerprint}
@@ -74,7 +67,7 @@ def audit_user_model(
             InputSet(
                 name=output.name,
                 sha256=records,
-                images=len(reference),
+                images=known,
                 sampled_from=brought.records,
                 what=what,
             )
@@ -89,7 +82,7 @@ def audit_user_model(
             f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
         },
     )
-    return audit_of([model], command, {}, host=host)
+    return audit_of([model], wanted.command, {}, host=host)
 
 
 def _runs(cells: Sequence[Cell], outputs: Mapping[str, Path], known: int) -> Iterator[tuple[Cell, np.ndarray]]:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
+from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, look_for_deciders
 from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
 from assay.bench.brought.which_runtimes import left_out, natively, on_files
@@ -31,7 +32,7 @@ from assay.bench.machine.quiet import say_if_busy
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import Place, attribute_all
 from assay.bench.timing.schedule import Budget, Measured, measure
-from assay.bench.timing.trials import AUDITED_IMAGES, BUDGET_SPENT, MINUTES_SPENT, Group
+from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
@@ -70,10 +71,11 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
     with narrator.showing():
         with work.stage("model", f"Looking at {wanted.location}"):
             brought = bring(work)
+            what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports, files = exported(work, brought)
             nodes = where_exports_go_wrong(work, brought, exports)
-        group = _group(work, brought.model, files)
+        group = _group(work, brought.model, files, what.records)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
             look = partial(say_if_busy, work.host, group.settings.cores, narrator.note)
@@ -81,6 +83,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
                 [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
             )
         cells = _cells(work, brought, group, exports, files, measured)
+        cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
             place = Place(
@@ -94,6 +97,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
     results = Results(
         kind="model",
         study=folder_name(wanted.location),
+        task=wanted.task,
         title=f"{wanted.location}, native and ONNX",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         assay_version=__version__,
@@ -114,7 +118,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         seconds=work.seconds,
     )
     results = write_results(results, measured, work.folder)
-    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted.command, host=host)
+    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted, host=host)
     write_audit(audit, work.folder)
     return results
 
@@ -143,7 +147,7 @@ def _command_seconds(work: Work) -> float:
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
+def _group(work: Work, model: UserModel, files: Mapping[str, Path], audited: int) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
@@ -161,6 +165,7 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path]) -> Group:
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
         images=work.folder / "model" / RECORDS_FILE,
+        audited=audited,
     )
 
 
@@ -229,7 +234,7 @@ def agreements_of(
     for cell, file in measured.logits.items():
         if cell in ranked:
             rows = load_array(file)
-            images[cell] = judge.compare(cell, rows, np.arange(min(len(rows), AUDITED_IMAGES)))
+            images[cell] = judge.compare(cell, rows, np.arange(len(rows)))
     for cell, files in measured.timed.items():
         if cell in ranked:
             kept = [load_arrays(file) for file in files]
@@ -250,6 +255,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "left out": list(model.without),
         "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
         "reference": brought.what,
+        "labels": wanted.labels.name if wanted.labels else "",
         "fingerprint": model.fingerprint,
         "opset": wanted.opset,
         "threads": wanted.threads,

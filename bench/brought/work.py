@@ -12,6 +12,7 @@ from pathlib import Path
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.files.disk import short_name
+from assay.registry import PLAIN_TASK
 from assay.store import Store
 from assay.train.brought.model import Declared, Location
 
@@ -26,6 +27,8 @@ class Wanted:
         command: what a reader types to do it again.
         call_limit: seconds that one call of the model may take; in proportion to its file where None.
         again: time everything once more, whatever an earlier run has finished.
+        task: how answers are judged, see `assay.bench.tasks`.
+        labels: .npy of what is right of each input; None where nobody says so.
         trusted: run the model outside of its box, see `assay.boxed.boxing.Box`.
     """
 
@@ -45,6 +48,8 @@ class Wanted:
     again: bool = False
     call_limit: float | None = None
     without: tuple[str, ...] = ()
+    task: str = PLAIN_TASK
+    labels: Path | None = None
 
 
 @dataclass

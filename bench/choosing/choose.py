@@ -21,7 +21,7 @@ from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
 from assay.bench.deployment.subject import audited_comparisons
-from assay.bench.judging.accuracy import accuracy_of_cell
+from assay.bench.judging.accuracy import accuracy_of_cell, is_labelled
 from assay.bench.judging.judged import judged
 from assay.bench.statistics.tails import least_calls
 from assay.errors import FailedError, InputError
@@ -58,7 +58,7 @@ def choose(
         InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
             asked for where nobody knows it, or the price of a machine that the cells do not fill.
     """
-    labelled = results.kind == "study"
+    labelled = is_labelled(results)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)
@@ -118,7 +118,7 @@ def _check_question(
     if constraints.least_accuracy is not None and not labelled:
         raise InputError(
             "Nobody told Assay which answers of a user's model are right",
-            remedy="Leave the accuracy out of the question",
+            remedy="Leave the accuracy out of the question, or compare again with --task and --labels",
         )
     for name in constraints.runtimes:
         RUNTIMES[name]

@@ -13,6 +13,7 @@ from assay.bench.cli.alone import alone_on_this_machine
 from assay.bench.cli.audit import sizes_of
 from assay.bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
 from assay.bench.words.terminal import complain, print_json, print_line
+from assay.registry import PLAIN_TASK, TASKS
 
 
 def compare_model(
@@ -40,6 +41,17 @@ def compare_model(
         typer.Option("--inputs", help="An .npz or a folder of .npy, one array for each input; drawn when not given."),
     ] = None,
     without: Without = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help=f"How answers are judged beyond their numbers: {', '.join(TASKS)}; {PLAIN_TASK} if not given.",
+        ),
+    ] = PLAIN_TASK,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="An .npy of what is right of each of --inputs: a class, or one for each pixel."),
+    ] = None,
     framework: Annotated[
         str, typer.Option("--framework", help="Of a function, where its result does not show it: torch, tf or jax.")
     ] = "",
@@ -71,6 +83,7 @@ def compare_model(
     from assay.files.locks import working_in
     from assay.train.brought.model import locate, read_shapes
 
+    TASKS[task]  # one that nobody knows is said before anything runs
     say_trust(trust)
     location = locate(model, framework)  # before what takes a second to import
 
@@ -79,6 +92,7 @@ def compare_model(
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.judging.answers import unanswered
     from assay.bench.report.study_report import as_audited, report_of
+    from assay.bench.tasks.task import task_of
     from assay.bench.words.agreement import numbers_in_words
     from assay.bench.words.explanation import spoken
     from assay.bench.words.progress import Narrator
@@ -87,6 +101,8 @@ def compare_model(
         "--shape": shape,
         "--dimension": dimension,
         "--inputs": [inputs.name] if inputs else [],
+        "--task": [task] if task != PLAIN_TASK else [],
+        "--labels": [labels.name] if labels else [],
         "--without": without,
         "--runtime": runtime,
         "--batch": batch,
@@ -99,6 +115,8 @@ def compare_model(
         shapes=read_shapes(shape or []),
         dimensions=sizes_of(dimension or []),
         inputs=inputs,
+        task=task,
+        labels=labels,
         without=tuple(dict.fromkeys(without or ())),
         batches=tuple(batch or (1,)),
         threads=threads,
@@ -123,7 +141,7 @@ def compare_model(
             complain(f"assay: refused: {reason}")
     else:
         refused = [f"Refused: {reason}" for reason in reasons]
-        numbers = [*numbers_in_words(results), *(refused if wrong else ())]
+        numbers = [*numbers_in_words(results), *task_of(results).told(results), *(refused if wrong else ())]
         where = [f"Where: {one}" for one in map(str, located(folder)) if one.partition(": ")[2] not in "".join(refused)]
         for line in [*numbers, *where, *spoken(as_audited(folder, results)), *(() if wrong else refused)]:
             print_line(line)

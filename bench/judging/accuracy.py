@@ -20,10 +20,11 @@ from scipy.special import bdtr
 
 from assay.bench.auditing.runs import TEST, WHOLE
 from assay.bench.deployment.subject import audited_comparisons
+from assay.bench.tasks.task import task_of
 from assay.errors import FailedError
 from assay.records.audit import Audit, Comparison, ModelAudit
 from assay.records.base import Interval
-from assay.records.results import Cell
+from assay.records.results import Cell, Results
 from assay.train.metrics import share
 
 LOGITS_THAT_MAY_BE_OFF = 4
@@ -66,6 +67,9 @@ def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accurac
     Raises:
         FailedError: the audit has none.
     """
+    judged = _judged(model, comparisons)
+    if judged:
+        return judged
     own = _own(comparisons)
     if own is None:
         raise FailedError("the audit has no accuracy of it")
@@ -74,6 +78,23 @@ def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accurac
         return own
     on_edge = _open(model, comparisons)
     return own if on_edge is None else _inferred(*whole, *on_edge)
+
+
+def is_labelled(results: Results) -> bool:
+    """Whether it is known which answers are right: of a study's images always, of a user's records where they said."""
+    if not task_of(results).quality:
+        return False
+    return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)
+
+
+def _judged(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accuracy | None:
+    """What the task found against labels that a user gave."""
+    measure = task_of(model).quality
+    for one in comparisons:
+        found = one.judgement.quality(measure) if one.judgement else None
+        if one.judgement and found:
+            return Accuracy(found.value, one.judgement.records)
+    return None
 
 
 def _own(comparisons: Sequence[Comparison]) -> Accuracy | None:

@@ -30,9 +30,6 @@ PLAIN_WORDS = {
     "Images": "Records",
     "images": "records",
     "image": "record",
-    "Classes changed": "Largest moved",
-    "classes changed": "largest number moved",
-    "no class changes": "no other number is the largest",
 }
 """What stands in a report for the words of a study, in this order."""
 

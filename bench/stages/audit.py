@@ -25,7 +25,7 @@ from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
 from assay.records.audit import Audit, ModelAudit, Propagation
 from assay.records.results import Export
-from assay.registry import FRAMEWORKS, RUNTIMES
+from assay.registry import FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES
 from assay.store import file_sha256
 from assay.train.job import WEIGHTS_FILE
 
@@ -138,6 +138,7 @@ def _audit_model(
         localisations = localisations_of(run, subject, exports, comparisons, work)
         return ModelAudit(
             name=name,
+            task=TASK_OF_ARCHITECTURES,
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
             models=identity.models,

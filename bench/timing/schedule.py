@@ -17,7 +17,17 @@ from pydantic import JsonValue, TypeAdapter
 
 from assay.bench.judging.summary import CellSamples, by_cell
 from assay.bench.machine.host import Host
-from assay.bench.timing.trials import STARTING, CellFacts, Group, Limits, Tell, Unit, logits_name, timed_name
+from assay.bench.timing.trials import (
+    AUDITED_IMAGES,
+    STARTING,
+    CellFacts,
+    Group,
+    Limits,
+    Tell,
+    Unit,
+    logits_name,
+    timed_name,
+)
 from assay.bench.timing.unfinished import is_marked
 from assay.bench.timing.width import contenders, others, references, unsettled
 from assay.files.disk import TEMPORARY, short_name
@@ -321,7 +331,8 @@ def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonV
                 "python": str(candidate.python or ""),
             }
         )
-    return {
+    more: dict[str, JsonValue] = {} if group.audited == AUDITED_IMAGES else {"audited": group.audited}
+    return more | {
         "records": RECORDS,
         "machine": machine.key,
         "group": group.name,

@@ -59,6 +59,7 @@ class Group:
         batches: batch sizes, ascending; a process does one after the other.
         settings: the same for every candidate.
         images: .npy file of float32 (count, H, W, C) images that calls take turns with.
+        audited: of how many of them the first process leaves its outputs.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Group:
     batches: tuple[int, ...]
     settings: Settings
     images: Path
+    audited: int = AUDITED_IMAGES
 
     def cell_name(self, batch: int, label: str) -> str:
         model, _, threads = self.name.rpartition("/")
@@ -348,7 +350,9 @@ class Unit:
             peak = cell.worker.peak_memory_mib()
             cell.worker.write_timed(self.folder / timed_name(cell.name))
             if self.process == 0:
-                cell.worker.write_logits(self.group.images, AUDITED_IMAGES, batch, self.folder / logits_name(cell.name))
+                cell.worker.write_logits(
+                    self.group.images, self.group.audited, batch, self.folder / logits_name(cell.name)
+                )
             self.facts.append(
                 CellFacts(
                     cell=cell.name,

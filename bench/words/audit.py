@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
+from assay.bench.tasks.task import ColumnOfSubject, task_of
 from assay.bench.words.numbers import listed, scientific
 from assay.bench.words.terminal import shown
 from assay.records.audit import Audit, ModelAudit
@@ -26,7 +29,7 @@ def render(audit: Audit, console: Console) -> None:
                 console.print(shown(f"  {one.inputs}: {text}"), soft_wrap=True)
         if model.left_out:
             console.print(shown(f"  left out: {', '.join(model.left_out)}"), soft_wrap=True)
-        console.print(_table(model, flips=bool(audit.data)))
+        console.print(_table(model))
         for found in model.localisations:
             console.print(shown(f"  {found}"), soft_wrap=True)
     if audit.findings:
@@ -57,21 +60,15 @@ def _together(subjects: list[str]) -> str:
     return listed(subjects)
 
 
-def _table(model: ModelAudit, *, flips: bool) -> Table:
-    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads.
-
-    Args:
-        flips: the outputs are of classes, some of which may have changed; of plain tensors they say nothing.
-    """
+def _table(model: ModelAudit) -> Table:
+    """One row for each subject: how much of the tolerance it takes at worst, over all inputs, batches and threads."""
     table = Table(title="worst over all inputs, batches and threads", title_justify="left")
     table.add_column("subject", no_wrap=True)
-    names = ("of tolerance", "bits", "flips", "")
-    for name in names:
-        if flips or name != "flips":
-            table.add_column(name, justify="right")
+    added = [one for one in task_of(model).subject_columns() if one.short]
+    for name in ("of tolerance", "bits", *(one.short for one in added), ""):
+        table.add_column(name, justify="right")
     for subject in dict.fromkeys(one.subject for one in model.comparisons):
-        cells = zip(names, _cells(model, subject), strict=True)
-        table.add_row(*map(shown, (subject, *(text for name, text in cells if flips or name != "flips"))))
+        table.add_row(*map(shown, (subject, *_cells(model, subject, added))))
     return table
 
 
@@ -79,19 +76,18 @@ def _share(share: float) -> str:
     return f"{share:.0%}" if share < MANY_TIMES else f"{scientific(share)} times"
 
 
-def _cells(model: ModelAudit, subject: str) -> tuple[str, str, str, str]:
+def _cells(model: ModelAudit, subject: str, added: Sequence[ColumnOfSubject]) -> tuple[str, ...]:
     comparisons = [one for one in model.comparisons if one.subject == subject]
     loses_nan = any(one.subject == subject and not one.passed for one in model.propagation)
     failed = [one for one in comparisons if not one.passed]
     outcome = f"{len(failed)} FAILED" if failed else "loses NaN" if loses_nan else "ok"
     measured = [one.measured for one in comparisons if one.measured]
     if not measured:
-        return "-", "-", "-", outcome
+        return "-", "-", *("-" for _ in added), outcome
     shares = [one.measured.max_absolute / one.tolerance for one in comparisons if one.measured and one.tolerance]
-    whole = {one.inputs: one.measured for one in reversed(comparisons) if one.measured}
     return (
         _share(max(shares)) if shares else "-",
         f"{min(one.effective_bits for one in measured):.1f}",
-        " + ".join(f"{one.flip_count} {name}" for name, one in reversed(whole.items()) if one.flip_count) or "0",
+        *(one.of(comparisons).text or "-" for one in added),
         outcome,
     )

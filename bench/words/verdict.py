@@ -21,6 +21,7 @@ from assay.bench.report.evidence import (
 )
 from assay.bench.statistics.modes import missed
 from assay.bench.statistics.stats import LEAST_PROCESSES
+from assay.bench.tasks.task import task_of
 from assay.bench.words.numbers import (
     TIMES,
     counted,
@@ -253,10 +254,7 @@ def _agreement_clause(comparison: Comparison, results: Results) -> str:
     flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
     if flips:
         worst = max(flips, key=lambda agreement: agreement.top1_flips)
-        if results.kind == "model":
-            rows = counted(worst.images, "row")
-            return f"agreement holds, though another number is the largest in {worst.top1_flips} of {rows}"
-        return f"agreement holds, though {worst.top1_flips} of {counted(worst.images, 'image')} changed class"
+        return f"agreement holds, though {task_of(results).agrees_though(worst)}"
     return "agreement holds"
 
 

@@ -18,10 +18,12 @@ from pydantic import JsonValue
 
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.exports import KIND, Brought, folder_of
+from assay.bench.brought.work import Wanted
 from assay.export.brought_job import GIVEN
 from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.export.record import MODEL_FILE
 from assay.records.results import Cell, DataSummary, Export, Results
+from assay.registry import PLAIN_TASK
 from assay.store import file_sha256, write_artifact
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
 from assay.train.brought.model import Location, Tensor, UserModel
@@ -119,7 +121,8 @@ def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path
     (cell, *_) = results.cells
     np.save(folder / "rows.npy", _answers(file, model))
     outputs = {cell.name: folder / "rows.npy"}
-    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], [], "assay compare-model Pair.onnx")
+    wanted = Wanted(model.location, command="assay compare-model Pair.onnx")
+    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], [], wanted)
     assert audit.passed, audit.reasons
     (folder / "audit.json").write_text(audit.model_dump_json())
     return folder
@@ -181,8 +184,9 @@ def _results(export: Export, brought: Brought, takes: Takes) -> Results:
     cells = [_cell(like, batch, median_ms) for batch, median_ms in batches.items()]
     return sample.model_copy(
         update={
-            "kind": "model",
             "study": "model-Pair",
+            "task": PLAIN_TASK,
+            "kind": "model",
             "data": data,
             "trainings": [],
             "exports": [export],

@@ -24,6 +24,7 @@ from assay.export.reference.reference import ReferenceRequest, reference_artifac
 from assay.export.run import ExportJob, export_model, usable_model
 from assay.records.audit import Audit, ModelAudit
 from assay.records.results import Cell, Export, Results
+from assay.registry import TASK_OF_ARCHITECTURES
 from assay.spec import ModelSpec
 from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
@@ -159,6 +160,7 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
         models=[
             ModelAudit(
                 name="bloodnet/28",
+                task=TASK_OF_ARCHITECTURES,
                 reference="PyTorch in float64",
                 reference_check=None,
                 models={

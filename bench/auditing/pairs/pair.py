@@ -41,7 +41,7 @@ from assay.numerics.precisions import is_less_exact
 from assay.numerics.ties import read_deciders
 from assay.numerics.values import is_whole
 from assay.records.audit import Audit, Comparison, InputSet, ModelAudit
-from assay.registry import RUNTIMES
+from assay.registry import PLAIN_TASK, RUNTIMES
 from assay.runtimes.ort import CPU
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.store import file_sha256, reporting_disk_errors
@@ -239,6 +239,7 @@ def _model_audit(
         missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
+        task=PLAIN_TASK,
         reference=f"the reference file in float64, by {answer.by}" + (f"; {answer.note}" if answer.note else ""),
         reference_check=answer.apart,
         models={

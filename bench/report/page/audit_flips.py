@@ -6,7 +6,7 @@ import re
 
 from assay.bench.report.page.blocks import Gallery, Picture, Section
 from assay.bench.words.numbers import counted, scientific
-from assay.records.audit import MOST_PICTURES, Audit, FlippedImage, ModelAudit
+from assay.records.audit import MOST_PICTURES, FlippedImage, ModelAudit
 
 SUBJECTS_NAMED = 4
 PICTURE = r"data:image/png;base64,[A-Za-z0-9+/=]*"
@@ -24,16 +24,15 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
     return f"{' and '.join(parts)} change{'s' if len(flipped) == 1 else ''} class in some subject"
 
 
-def flips_section(audit: Audit, model: ModelAudit, number: int) -> Section:
-    """The section with a picture of each; `number` is the place of the model in the audit."""
+def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:
+    """The section with a picture of each; `said` is whose images they are."""
     lead = (
         "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
         "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
     )
-    said = " ".join(text for text in (audit.notice, audit.data) if text)
     pictures = tuple(_picture(model, one) for one in model.flipped)
     heading = f"{counted(len(pictures), 'image')} of {model.name}"
-    return Section(f"flips-{number}", "Changed classes", lead, (Gallery(heading, said, pictures),))
+    return Section(identifier, "Changed classes", lead, (Gallery(heading, said, pictures),))
 
 
 def _picture(model: ModelAudit, one: FlippedImage) -> Picture:

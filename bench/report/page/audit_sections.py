@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from assay.bench.report.page.audit_flips import flips_in_words, flips_section
 from assay.bench.report.page.blocks import (
     Block,
     Code,
@@ -18,6 +17,7 @@ from assay.bench.report.page.blocks import (
     Table,
     Value,
 )
+from assay.bench.tasks.task import ColumnOfSubject, task, task_of
 from assay.bench.words.numbers import count, counted, duration, moment, scientific, significant
 from assay.records.audit import Audit, Comparison, ModelAudit
 
@@ -27,12 +27,9 @@ SUBJECTS = (
     Column("Of what is tolerated", numeric=True),
     Column("Effective bits", numeric=True),
     Column("Arithmetic seen"),
-    Column("Classes changed"),
-    Column("Accuracy, reference to subject"),
-    Column("McNemar p", numeric=True),
-    Column("Again, other batch, other threads"),
-    Column("NaN and infinity"),
 )
+"""Then what the task adds, and what follows."""
+SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
 TOLERANCES = (
     Column("Inputs"),
     Column("For"),
@@ -51,11 +48,9 @@ COMPARISONS = (
     Column("ulps", numeric=True),
     Column("Bits", numeric=True),
     Column("Least cosine", numeric=True),
-    Column("Probability distance", numeric=True),
-    Column("Calibration shift", numeric=True),
-    Column("Classes changed", numeric=True),
-    Column("Agrees"),
 )
+"""Likewise."""
+COMPARISONS_AFTER = (Column("Agrees"),)
 INPUTS = (
     Column("Inputs"),
     Column("Images", numeric=True),
@@ -78,15 +73,22 @@ def headline(audit: Audit) -> str:
     """The verdict in one sentence, with how much was compared."""
     comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
     failed = sum(not one.passed for one in comparisons)
-    flips = flips_in_words([image for model in audit.models for image in model.flipped])
+    changed = "".join(f", and {one}" for one in _changed(audit))
     compared = f"{counted(len(comparisons), 'comparison')} with float64"
     if audit.passed:
-        return f"The audit passed: all {compared} are within what is tolerated, and {flips}."
+        return f"The audit passed: all {compared} are within what is tolerated{changed}."
     if not comparisons:
         return "The audit FAILED: nothing could be compared with float64."
     if not failed:
         return f"The audit FAILED: all {compared} agree, and it fails for another reason, which stands below."
-    return f"The audit FAILED: {count(failed)} of {compared} did not agree, and {flips}."
+    return f"The audit FAILED: {count(failed)} of {compared} did not agree{changed}."
+
+
+def _changed(audit: Audit) -> Iterator[str]:
+    """What changed in the decisions of all models of a task, task by task."""
+    for name in dict.fromkeys(model.task for model in audit.models):
+        if said := task(name).changed_in_audit([model for model in audit.models if model.task == name]):
+            yield said
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
@@ -117,7 +119,8 @@ def subjects_table(model: ModelAudit, number: int = 0) -> Table:
     names = dict.fromkeys(one.subject for one in model.comparisons)
     rows = tuple(_subject(model, name) for name in sorted(names, key=lambda name: name not in failed))
     caption = f"{model.name}: the worst of each subject, over all inputs, batch sizes and threads"
-    return Table(f"audit-subjects-{number}", caption, SUBJECTS, rows)
+    columns = (*SUBJECTS, *(one.column for one in task_of(model).subject_columns()), *SUBJECTS_AFTER)
+    return Table(f"audit-subjects-{number}", caption, columns, rows)
 
 
 def _verdict(audit: Audit) -> Section:
@@ -142,8 +145,10 @@ def _of_model(audit: Audit, model: ModelAudit) -> Iterator[Section]:
         blocks.append(Listing("What could not be audited", items))
     blocks += [_tolerances(model, number), _comparisons(model, number)]
     yield Section(f"model-{number}", model.name, f"Reference: {model.reference}{check}.", tuple(blocks))
-    if model.flipped:
-        yield flips_section(audit, model, number)
+    said = " ".join(text for text in (audit.notice, audit.data) if text)
+    shown = task_of(model).audit_section(model, said, f"flips-{number}")
+    if shown:
+        yield shown
 
 
 def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
@@ -152,17 +157,13 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
     measured = [one.measured for one in mine if one.measured]
     shares = [one.measured.max_absolute / one.tolerance for one in mine if one.measured and one.tolerance]
     bits = min((one.effective_bits for one in measured), default=None)
-    accuracies = [one.measured.accuracy for one in mine if one.measured and one.measured.accuracy]
-    whole = max(accuracies, key=lambda one: one.images, default=None)
     return (
         Value(subject),
         Value(f"{failed} FAILED", tone="bad") if failed else Value("agrees", tone="good"),
         _tolerated(shares, mine),
         Value("" if bits is None else f"{bits:.1f}", bits),
         Value(", ".join(dict.fromkeys(one.delivered for one in mine if one.delivered))),
-        Value(_flip_counts(mine)),
-        Value(f"{whole.reference:.2%} to {whole.candidate:.2%}" if whole else ""),
-        Value(significant(whole.p_value, 2) if whole else "", whole.p_value if whole else None),
+        *(one.of(mine) for one in task_of(model).subject_columns()),
         Value(_determinism(model, subject)),
         _propagation(model, subject),
     )
@@ -178,15 +179,6 @@ def _tolerated(shares: list[float], comparisons: list[Comparison]) -> Value:
 
 def _share(share: float) -> str:
     return f"{share:.1%}" if share < 10 else f"{significant(share, 2)} times"
-
-
-def _flip_counts(comparisons: list[Comparison]) -> str:
-    """The most flips of one comparison, set by set."""
-    most: dict[str, int] = {}
-    for one in comparisons:
-        if one.measured and one.measured.flip_count:
-            most[one.inputs] = max(most.get(one.inputs, 0), one.measured.flip_count)
-    return ", ".join(f"{number} of {name}" for name, number in most.items()) or "0"
 
 
 def _determinism(model: ModelAudit, subject: str) -> str:
@@ -223,19 +215,20 @@ def _tolerances(model: ModelAudit, number: int) -> Table:
 
 
 def _comparisons(model: ModelAudit, number: int) -> Table:
-    rows = tuple(_comparison(one) for one in model.comparisons)
+    added = task_of(model).comparison_columns()
+    rows = tuple(_comparison(one, added) for one in model.comparisons)
     caption = f"Every comparison of {model.name} with its reference"
     summary = f"All {counted(len(rows), 'comparison')}"
-    return Table(f"audit-comparisons-{number}", caption, COMPARISONS, rows, summary=summary)
+    columns = (*COMPARISONS, *(one.column for one in added), *COMPARISONS_AFTER)
+    return Table(f"audit-comparisons-{number}", caption, columns, rows, summary=summary)
 
 
-def _comparison(one: Comparison) -> tuple[Value, ...]:
+def _comparison(one: Comparison, added: Sequence[ColumnOfSubject]) -> tuple[Value, ...]:
     agrees = _agrees(one)
     conditions = (Value(one.subject), Value(one.inputs), *(_number(n) for n in (one.images, one.batch, one.threads)))
     found = one.measured
     if found is None:
-        return (*conditions, *[Value("")] * 8, agrees)
-    shift = found.calibration.shift if found.calibration else None
+        return (*conditions, *[Value("")] * (5 + len(added)), agrees)
     return (
         *conditions,
         Value(scientific(found.max_absolute), found.max_absolute),
@@ -243,9 +236,7 @@ def _comparison(one: Comparison) -> tuple[Value, ...]:
         Value(significant(found.max_ulps, 2), found.max_ulps),
         Value(f"{found.effective_bits:.1f}", found.effective_bits),
         Value(f"1 - {scientific(max(0.0, 1 - found.min_cosine))}", found.min_cosine),
-        Value(scientific(found.max_total_variation), found.max_total_variation),
-        Value("" if shift is None else scientific(shift), shift),
-        _number(found.flip_count),
+        *(column.of([one]) for column in added),
         agrees,
     )
 

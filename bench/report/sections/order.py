@@ -1,4 +1,4 @@
-"""The report's sections, in order. To add one, write a function and put it here.
+"""The report's sections, in order. To add one, write a function and put it here, or let a task ask for it.
 
 A section is made by a function from evidence to a `Section`, or to None where there is nothing to show.
 """
@@ -13,11 +13,8 @@ from assay.bench.report.sections.environment import data, environment, repeat
 from assay.bench.report.sections.models.agreement import agreement
 from assay.bench.report.sections.models.audit import audit
 from assay.bench.report.sections.models.exports import exports
-from assay.bench.report.sections.models.learning import curves, parity
-from assay.bench.report.sections.models.training import accuracy, classes
 from assay.bench.report.sections.reasons.attribution import attribution, operators
 from assay.bench.report.sections.reasons.factors import factors
-from assay.bench.report.sections.reasons.pareto import accuracy_against_latency
 from assay.bench.report.sections.reasons.roofline import roofline
 from assay.bench.report.sections.times.cells import all_cells, not_run
 from assay.bench.report.sections.times.cost import cold_start, memory
@@ -27,8 +24,11 @@ from assay.bench.report.sections.times.speed import latency, ratios, throughput
 from assay.bench.report.sections.times.steadiness import steadiness
 from assay.bench.report.sections.times.validity import validity
 from assay.bench.report.sections.verdict import verdict
+from assay.bench.tasks.task import task_of
 
-SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
+Maker = Callable[[Evidence], Section | None]
+
+BEFORE_THE_TASK: tuple[Maker, ...] = (
     verdict,
     latency,
     throughput,
@@ -40,11 +40,8 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     steadiness,
     validity,
     selfcheck,
-    accuracy,
-    classes,
-    curves,
-    parity,
-    accuracy_against_latency,
+)
+AFTER_THE_TASK: tuple[Maker, ...] = (
     cold_start,
     memory,
     load,
@@ -61,5 +58,6 @@ SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
 
 def sections_of(evidence: Evidence) -> list[Section]:
     """The sections that have something to show."""
-    made = (section(evidence) for section in SECTIONS)
+    asked = task_of(evidence.results).sections()
+    made = (section(evidence) for section in (*BEFORE_THE_TASK, *asked, *AFTER_THE_TASK))
     return [section for section in made if section is not None]

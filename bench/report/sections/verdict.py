@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Item, Listing, Section, Tone
+from assay.bench.tasks.task import task_of
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.explanation import explanations
 from assay.bench.words.verdict import Outcome, Verdict, headline, verdicts
@@ -28,7 +29,8 @@ def verdict(evidence: Evidence) -> Section:
         by_architecture.setdefault(found.group.architecture, []).append(_item(found, evidence))
     listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
     if evidence.results.kind == "model":
-        numbers = tuple(Item(sentence) for sentence in numbers_in_words(evidence.results))
+        told = [*numbers_in_words(evidence.results), *task_of(evidence.results).told(evidence.results)]
+        numbers = tuple(Item(sentence) for sentence in told)
         listings = (Listing("Numbers", numbers), *listings)
     return Section("verdict", "Verdict", headline(evidence.results), listings)
 

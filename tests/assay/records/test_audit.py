@@ -11,6 +11,7 @@ import pytest
 from assay.errors import ArtifactError
 from assay.numerics.numbers import measure
 from assay.records.audit import Audit, Comparison, ModelAudit, Propagation, read_audit, reasons_of
+from assay.registry import TASK_OF_ARCHITECTURES
 
 
 def comparison(*, passed: bool = True) -> Comparison:
@@ -31,6 +32,7 @@ def comparison(*, passed: bool = True) -> Comparison:
 def model(**changes: object) -> ModelAudit:
     whole = ModelAudit(
         name="bloodnet/28",
+        task=TASK_OF_ARCHITECTURES,
         reference="PyTorch in float64",
         reference_check=1e-15,
         models={"weights": "0" * 64},
@@ -117,8 +119,8 @@ def test_what_is_no_audit_is_refused(content: str | None, tmp_path: Path) -> Non
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
-    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 3}
+    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 4}
     path = tmp_path / "audit.json"
     path.write_text(json.dumps(record))
-    with pytest.raises(ArtifactError, match=r"not an audit of version 2.*schema_version"):
+    with pytest.raises(ArtifactError, match=r"not an audit of version 3.*schema_version"):
         read_audit(path)

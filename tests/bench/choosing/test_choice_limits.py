@@ -10,6 +10,7 @@ from assay.bench.choosing.choose import choose
 from assay.bench.choosing.pareto import cost_of
 from assay.errors import InputError
 from assay.records.choice import Choice, Constraints
+from assay.registry import PLAIN_TASK
 from assay.train.metrics import share
 from tests.bench.choosing.test_choose import asked, audit, cell, compared, results
 
@@ -128,7 +129,7 @@ def test_licences_of_all_that_a_runtime_brings_have_to_be_allowed() -> None:
 
 def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_asked() -> None:
     made, record = results([cell(EAGER, 1)]), audit([compared(EAGER, 1960)])
-    users = made.model_copy(update={"kind": "model"})
+    users = made.model_copy(update={"kind": "model", "task": PLAIN_TASK})
     found = choose(users, record, Constraints())
     assert found.answer == made.cells[0].name
     assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)

@@ -22,6 +22,7 @@ from assay.records.audit import Audit, Comparison, ModelAudit
 from assay.records.base import Tail
 from assay.records.choice import Choice, Constraints, nearest_in_words, read_choice, write_choice
 from assay.records.results import Cell, Results, Timing
+from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.cli.test_cli import assay
 from tests.bench.report.sample_audit import keys_of
 from tests.bench.report.sample_results import sample_results, spread
@@ -89,7 +90,8 @@ def compared(label: str, right: int, *, passed: bool = True) -> Comparison:
 
 def audit(comparisons: Sequence[Comparison], keys: dict[str, str] | None = None) -> Audit:
     model = ModelAudit(
-        name="bloodnet/28", reference="float64", reference_check=None, models={}, inputs=[], tolerances=[],
+        name="bloodnet/28", task=TASK_OF_ARCHITECTURES, reference="float64", reference_check=None, models={},
+        inputs=[], tolerances=[],
         comparisons=list(comparisons), keys=keys_of(SAMPLE) if keys is None else keys,
     )  # fmt: skip
     return Audit(

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from assay.bench.deployment.answers import judge_answers, measured_of, reference_images
 from assay.errors import FailedError
 from assay.records.audit import AuditedTolerance, ModelAudit
+from assay.registry import TASK_OF_ARCHITECTURES
 
 IMAGES, CLASSES, OF_A_LOGIT = 600, 8, 1e-4
 ROUNDING = (CLASSES + 6) * 2.0**-24
@@ -30,7 +31,8 @@ def tolerance(
 
 def audit(*tolerances: AuditedTolerance) -> ModelAudit:
     return ModelAudit(
-        name="bloodnet/28", reference="float64", reference_check=None, models={}, inputs=[], comparisons=[],
+        name="bloodnet/28", task=TASK_OF_ARCHITECTURES, reference="float64", reference_check=None, models={},
+        inputs=[], comparisons=[],
         tolerances=list(tolerances),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from assay.numerics.significance import compare_accuracy
 from assay.records.audit import Comparison, ModelAudit, NarrowImage, WholeSplit, read_audit
 from assay.records.choice import Constraints
 from assay.records.results import read_results
+from assay.registry import TASK_OF_ARCHITECTURES
 from assay.train.metrics import share
 
 PUBLISHED = Path(__file__).parents[3] / "artifacts/reference"
@@ -55,7 +56,8 @@ def model(*comparisons: Comparison, margins: list[float] | None = None) -> Model
         NarrowImage(image=n, label=0, reference_class=n % 2, margin=one) for n, one in enumerate(sorted(margins or []))
     ]
     return ModelAudit(
-        name="bloodnet/224", reference="float64", reference_check=None, models={}, inputs=[], tolerances=[],
+        name="bloodnet/224", task=TASK_OF_ARCHITECTURES, reference="float64", reference_check=None, models={},
+        inputs=[], tolerances=[],
         comparisons=list(comparisons), split=WholeSplit(images=IMAGES, right=RIGHT, narrow=narrow) if margins else None,
     )  # fmt: skip
 

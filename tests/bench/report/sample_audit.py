@@ -20,6 +20,7 @@ from assay.records.audit import (
 )
 from assay.records.localisation import Localisation
 from assay.records.results import Results
+from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.report.sample_results import sample_results
 
 IMAGES, CLASSES = 60, 8
@@ -70,6 +71,7 @@ def _model(errors: dict[str, float], *, wrong: bool) -> ModelAudit:
     tolerance = tolerance_of_errors(scale, natives, IMAGES)
     return ModelAudit(
         name="bloodnet/28",
+        task=TASK_OF_ARCHITECTURES,
         reference="PyTorch in float64, checked by JAX in float64",
         reference_check=3.1e-16,
         models={"weights": HASH, "onnx@torch-dynamo": HASH},

@@ -29,6 +29,7 @@ from assay.records.results import (
     Timing,
     Training,
 )
+from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.report.sample_selfcheck import sample_selfcheck
 
 CLASSES = [
@@ -101,6 +102,7 @@ def sample_results(
     ]
     groups = [(a, s, b) for a in architectures for s in sizes for b in batches]
     return Results(
+        task=TASK_OF_ARCHITECTURES,
         study="sample",
         title="Blood cells, natively and through ONNX",
         created="2026-03-14T09:26:53+00:00",

@@ -21,8 +21,9 @@ from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Figure
 from assay.bench.report.page.page import render_markdown, render_page
 from assay.bench.report.sections.environment import study_toml
-from assay.bench.report.sections.order import SECTIONS, sections_of
+from assay.bench.report.sections.order import AFTER_THE_TASK, BEFORE_THE_TASK, sections_of
 from assay.bench.report.write import write_report
+from assay.bench.tasks.task import task_of
 from assay.errors import InputError
 from assay.records.results import Results, read_results
 from assay.study import Study
@@ -98,7 +99,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Pat
         write_report(SMALL, None, in_the_way)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_golden_records_of_every_version_still_read_and_render(version: int) -> None:
     golden = read_results(GOLDEN / f"results-v{version}.json")
     page = render_page(golden, sections_of(Evidence(golden, sample_samples(golden))))
@@ -135,7 +136,8 @@ def test_a_report_can_be_made_of_whatever_there_is(kept: set[str], bare: bool, s
 
 def test_every_section_shows_in_the_full_report(results: Results) -> None:
     """All but that of a load test, which is not part of a study: see test_load_section.py."""
-    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(SECTIONS) - 1
+    every = (*BEFORE_THE_TASK, *task_of(results).sections(), *AFTER_THE_TASK)
+    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 1
 
 
 def test_every_chart_is_valid_vega_lite() -> None:

@@ -18,6 +18,7 @@ from assay.bench.report.sections.verdict import verdict
 from assay.bench.words.agreement import GIVEN, numbers_in_words
 from assay.bench.words.verdict import verdicts
 from assay.records.results import Agreement, Export, Results
+from assay.registry import PLAIN_TASK
 from tests.bench.report.sample_results import sample_results
 
 AGREES = Agreement(
@@ -42,9 +43,10 @@ def results(*exports: Export, cells: dict[str, Any] | None = None) -> Results:
     changed = [cell.model_copy(update=cells) if cells and cell.framework else cell for cell in sample.cells]
     return sample.model_copy(
         update={
-            "kind": "model",
             "exports": list(exports),
             "settings": settings,
+            "task": PLAIN_TASK,
+            "kind": "model",
             "trainings": [],
             "cells": changed,
             "comparisons": [] if cells else sample.comparisons,

@@ -6,6 +6,7 @@ import io
 
 from assay.bench.words.audit import reasons_told, render
 from assay.bench.words.terminal import Terminal
+from assay.registry import PLAIN_TASK
 from tests.bench.report.sample_audit import sample_audit
 
 
@@ -40,5 +41,7 @@ def test_subjects_that_share_a_reason_are_named_together() -> None:
 def test_plain_tensors_have_no_flips() -> None:
     assert " flips " in shown(wrong=True)
     stream = io.StringIO()
-    render(sample_audit(wrong=True).model_copy(update={"data": ""}), Terminal(file=stream, width=200))
+    audit = sample_audit(wrong=True)
+    plain = [model.model_copy(update={"task": PLAIN_TASK}) for model in audit.models]
+    render(audit.model_copy(update={"models": plain}), Terminal(file=stream, width=200))
     assert " flips " not in stream.getvalue()

@@ -10,10 +10,13 @@ from assay.bench.report.drawing.charts import Plot, Row, Scale, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, ordered, series_of
 from assay.bench.report.evidence import Evidence, chart_notice, worded, worded_columns
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.tasks.task import Task, task_of
 from assay.bench.words.numbers import count, counted, pixels, scientific
 from assay.records.results import Agreement, Results
 from assay.runtimes.ort import CPU
 
+CHANGED = "changed"
+"""Stands for what the task calls it."""
 COLUMNS = (
     Column("Subject"),
     Column("Architecture"),
@@ -23,7 +26,7 @@ COLUMNS = (
     Column("Largest error", numeric=True),
     Column("Tolerated", numeric=True),
     Column("Relative error", numeric=True),
-    Column("Classes changed", numeric=True),
+    Column(CHANGED, numeric=True),
     Column("Images", numeric=True),
     Column("Reason"),
 )
@@ -60,7 +63,7 @@ def agreement(evidence: Evidence) -> Section | None:
     )
     legend = families_of(subject.series for subject in compared)
     figures = (Figure("agreement", caption, panels, legend, named=True, legend_in_file=False),) if panels else ()
-    outcome = _outcome(subjects, classes=evidence.results.kind == "study")
+    outcome = _outcome(subjects, task_of(evidence.results))
     lead = f"{outcome} A tolerance is derived from what correct native runs differ by, not chosen."
     return Section(
         "agreement", "Agreement", lead, (*figures, _table(subjects, evidence.results), _derivations(subjects))
@@ -81,11 +84,9 @@ def _subjects(evidence: Evidence) -> Iterator[Subject]:
             yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path)
 
 
-def _outcome(subjects: list[Subject], *, classes: bool) -> str:
+def _outcome(subjects: list[Subject], task: Task) -> str:
     failed = [subject for subject in subjects if not subject.agreement.passed]
-    flips = sum(subject.agreement.top1_flips for subject in subjects)
-    changed = "; no predicted class changed" if not flips else f"; {counted(flips, 'prediction')} changed class"
-    changed = changed if classes else ""
+    changed = task.changed_in_all(sum(subject.agreement.top1_flips for subject in subjects))
     if failed:
         return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED{changed}."
     return f"All {counted(len(subjects), 'comparison')} with the reference agree{changed}."
@@ -100,7 +101,7 @@ def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Pane
     positive = [s.agreement.max_absolute for s in worst.values() if s.agreement.max_absolute > 0]
     least_shown = min(positive, default=1e-9) / 3
     series = _in_order(subjects)
-    moved = worded("classes changed", evidence.results)
+    moved = task_of(evidence.results).chart_note
     rows = [_row(subject, least_shown, moved) for subject in worst.values()]
     title = subjects[0].architecture
     measure = worded("Largest error of a logit", evidence.results)
@@ -150,7 +151,9 @@ def _table(subjects: list[Subject], results: Results) -> Table:
     failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
     rows = tuple(_table_row(subject) for subject in failed_first)
     caption = "Every comparison with the float64 reference, those that failed first"
-    columns = worded_columns(COLUMNS, results)
+    heading = task_of(results).changed_heading
+    named = [replace(one, heading=heading) if one.heading == CHANGED else one for one in COLUMNS]
+    columns = worded_columns(named, results)
     return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 

@@ -1,0 +1,129 @@
+"""What the task makes of a user's model: which output has the decisions, and every runtime's decisions on all records.
+
+Flips are counted against the float64 reference. Where float64 was computed of a few records only, since an evaluator
+in Python is slow, and more are judged, they are counted against the model's own answers in fp32, and ties are twice as
+wide: both sides may then be off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.bench.auditing.outputs import AuditedOutput
+from assay.bench.brought.exports import Brought
+from assay.bench.brought.work import Wanted
+from assay.bench.tasks.task import Answers, Array, Task, task
+from assay.bench.timing.trials import AUDITED_IMAGES
+from assay.errors import InputError
+from assay.files.arrays import load_array
+from assay.numerics.judgement import Judgement
+from assay.numerics.values import is_whole
+from assay.records.results import Cell
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.model import Tensor
+
+MOST_BYTES = 2**28
+"""Of the outputs of one runtime that are kept to be judged."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What is judged of a model.
+
+    Attributes:
+        output: that has the decisions, and `part` its columns among all outputs; None where the task has none.
+        records: how many are judged, the first ones.
+    """
+
+    task: Task
+    output: Tensor | None
+    part: slice
+    labels: Array | None
+    records: int
+
+
+def decided(wanted: Wanted, brought: Brought) -> Decided:
+    """
+    Raises:
+        InputError: the labels do not go with the inputs, or no output goes with the task.
+        ArtifactError: the labels cannot be read.
+    """
+    labels = _labels(wanted, brought)
+    judged_as = task(wanted.task)
+    output = judged_as.output_of(brought.model.outputs, labels)
+    native = brought.native
+    at_most = max(MOST_BYTES // max(native[:1].nbytes, 1), AUDITED_IMAGES)
+    part = next((part for name, part in parts_of(brought.model) if output and name == output.name), slice(0))
+    return Decided(judged_as, output, part, labels, min(len(native), at_most) if output else AUDITED_IMAGES)
+
+
+def _labels(wanted: Wanted, brought: Brought) -> Array | None:
+    if wanted.labels is None:
+        return None
+    if brought.drawn:
+        raise InputError("--labels says what is right of inputs that were drawn", remedy="Give them with --inputs")
+    labels = load_array(wanted.labels)
+    if not labels.ndim or len(labels) != brought.records:
+        raise InputError(
+            "--labels does not go with --inputs",
+            expected=f"a label for each of the {brought.records} records",
+            found=f"an array of shape {labels.shape}",
+        )
+    return labels
+
+
+def audited_outputs(brought: Brought) -> list[AuditedOutput]:
+    """Every output with what it is held against."""
+    reference, native, deciders = brought.reference, brought.native, brought.deciders
+    return [
+        AuditedOutput(
+            name=name,
+            reference=reference[:, part],
+            natives={brought.native_name: native[: len(reference), part]},
+            shape=output.shape,
+            whole=is_whole(output.dtype),
+            exact=brought.exact,
+            decider=deciders.get(name),
+            arithmetic=brought.model.arithmetic,
+            may_be_wider=brought.model.kind == "onnx",
+        )
+        for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True)
+    ]
+
+
+def judgements_of(
+    what: Decided, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]
+) -> dict[str, Judgement]:
+    """By name of a cell, what the task makes of its outputs; none where the task has no decisions."""
+    if what.output is None:
+        return {}
+    audited = next(one for one in audited_outputs(brought) if one.name == what.output.name)
+    reference, native = brought.reference, brought.native
+    found = {}
+    for cell in cells:
+        if not cell.framework or cell.name not in outputs:
+            continue
+        rows = load_array(outputs[cell.name])[: len(native)]
+        in_float64 = len(reference) >= len(rows)
+        base = (reference if in_float64 else native)[: len(rows), what.part]
+        if rows.shape[1:] != native.shape[1:]:
+            continue  # its agreement says so
+        found[cell.name] = what.task.judge(
+            Answers(
+                output=what.output,
+                base=base,
+                found=rows[:, what.part],
+                against=brought.what.partition(":")[0] if in_float64 else f"{brought.native_name} in fp32",
+                tolerance=audited.tolerance.value * (1 if in_float64 else 2),
+                labels=what.labels,
+                decider=audited.decider,
+            )
+        )
+    return found
+
+
+def with_judgements(cells: Sequence[Cell], found: Mapping[str, Judgement]) -> list[Cell]:
+    """The cells, each with its own."""
+    return [cell.model_copy(update={"judgement": found.get(cell.name)}) for cell in cells]

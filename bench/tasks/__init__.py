@@ -1,0 +1,1 @@
+"""How answers are judged beyond being numbers: a task is one file and one entry of `assay.registry.TASKS`."""

@@ -1,0 +1,199 @@
+"""One class for each record, the largest of its numbers: accuracy, images that change their class, and what an audit
+wants for that, which is labels, images that are hard for arithmetic and images at the decision boundary.
+
+How accuracy is compared is `assay.numerics.significance`, how fp16, bf16 and int8 may change classes is
+`assay.numerics.reduced`; a study's audit measures both in `assay.numerics.numbers` as it goes through large splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assay.bench.tasks.decisions import (
+    MOST_CLASSES,
+    check_labels,
+    decides_itself,
+    decisions_of,
+    flips_in_words,
+    shown,
+    the_only,
+    told_of_cells,
+)
+from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Shape, Task
+from assay.bench.words.numbers import count, counted, scientific, significant
+from assay.errors import InputError
+from assay.numerics.judgement import Judgement, Quality
+from assay.numerics.significance import Accuracy
+from assay.records.audit import Comparison, ModelAudit
+from assay.records.results import Agreement, Results
+from assay.train.brought.model import Tensor
+from assay.train.metrics import share
+
+if TYPE_CHECKING:
+    from assay.bench.auditing.hard_inputs import NamedImages
+    from assay.bench.report.evidence import Evidence
+    from assay.bench.report.page.blocks import Section, Value
+
+UNIT = "record"
+ACCURACY = "accuracy"
+WILSON = "Wilson's score interval (1927), record by record"
+
+
+class Classification(Task):
+    """The largest of a record's numbers is its class."""
+
+    name = "classification"
+    quality = ACCURACY
+    changed_heading = "Classes changed"
+    chart_note = "classes changed"
+
+    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor:
+        fitting = [one for one in outputs if _fits(one)]
+        found = the_only(fitting, [shown(one) for one in outputs], "a number for each of two classes or more a record")
+        if labels is not None:
+            if labels.ndim != 1:
+                raise InputError("--labels does not fit", expected="(records,)", found=str(labels.shape))
+            check_labels(labels, MOST_CLASSES if decides_itself(found) else found.size)
+        return found
+
+    def judge(self, answers: Answers) -> Judgement:
+        decisions = decisions_of(answers, None if decides_itself(answers.output) else _axis(answers.output))
+        qualities = []
+        if answers.labels is not None:
+            right = answers.labels[: len(answers.found)].astype(np.int64)
+            hits = [int((side[:, 0] == right).sum()) for side in (decisions.found, decisions.base)]
+            value, base = (share(one, len(right)) for one in hits)
+            qualities.append(Quality(name=ACCURACY, value=value, base=base, method=WILSON))
+        return Judgement(
+            task=self.name,
+            output=answers.output.name,
+            against=answers.against,
+            records=len(answers.found),
+            flips=decisions.flips(),
+            qualities=qualities,
+        )
+
+    def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
+        from assay.bench.auditing.hard_inputs import extreme_inputs, hard_inputs  # noqa: PLC0415
+        from assay.bench.auditing.runs import EXTREME, HARD  # noqa: PLC0415
+
+        return {HARD: hard_inputs(shape), EXTREME: extreme_inputs(shape)}
+
+    def finds_boundary(self) -> bool:
+        return True
+
+    def changed_in_all(self, flips: int) -> str:
+        return f"; {counted(flips, 'prediction')} changed class" if flips else "; no predicted class changed"
+
+    def agrees_though(self, worst: Agreement) -> str:
+        return f"{worst.top1_flips} of {counted(worst.images, 'image')} changed class"
+
+    def told(self, results: Results) -> list[str]:
+        return told_of_cells(results, UNIT)
+
+    def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
+        from assay.bench.report.sections.models.learning import curves, parity  # noqa: PLC0415  they draw
+        from assay.bench.report.sections.models.training import accuracy, classes  # noqa: PLC0415
+        from assay.bench.report.sections.reasons.pareto import accuracy_against_latency  # noqa: PLC0415
+
+        return (accuracy, classes, curves, parity, accuracy_against_latency)
+
+    def subject_columns(self) -> Sequence[ColumnOfSubject]:
+        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
+
+        return (
+            ColumnOfSubject(Column(self.changed_heading), "flips", _flips),
+            ColumnOfSubject(Column("Accuracy, reference to subject"), "accuracy", _accuracy),
+            ColumnOfSubject(Column("McNemar p", numeric=True), "", _p_value),
+        )
+
+    def comparison_columns(self) -> Sequence[ColumnOfSubject]:
+        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
+
+        return (
+            ColumnOfSubject(Column("Probability distance", numeric=True), "", _variation),
+            ColumnOfSubject(Column("Calibration shift", numeric=True), "", _shift),
+            ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),
+        )
+
+    def changed_in_audit(self, models: Sequence[ModelAudit]) -> str:
+        from assay.bench.report.page.audit_flips import flips_in_words as in_words  # noqa: PLC0415
+
+        return in_words([image for model in models for image in model.flipped])
+
+    def audit_section(self, model: ModelAudit, said: str, identifier: str) -> Section | None:
+        from assay.bench.report.page.audit_flips import flips_section  # noqa: PLC0415
+
+        return flips_section(model, said, identifier) if model.flipped else None
+
+
+def _fits(output: Tensor) -> bool:
+    """Whether it has one number a class, or is the class itself."""
+    long = [size for size in output.shape if size > 1]
+    return output.size == 1 if decides_itself(output) else len(long) == 1
+
+
+def _axis(output: Tensor) -> int:
+    return next(place for place, size in enumerate(output.shape) if size > 1)
+
+
+def _text(text: str, number: float | None = None) -> Value:
+    from assay.bench.report.page.blocks import Value  # noqa: PLC0415
+
+    return Value(text, number)
+
+
+def _flips(comparisons: Sequence[Comparison]) -> Value:
+    """The most flips of one comparison, set by set."""
+    judged = [one.judgement for one in comparisons if one.judgement]
+    if judged:
+        return _text(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
+    most: dict[str, int] = {}
+    for one in comparisons:
+        if one.measured and one.measured.flip_count:
+            most[one.inputs] = max(most.get(one.inputs, 0), one.measured.flip_count)
+    return _text(", ".join(f"{number} of {name}" for name, number in most.items()) or "0")
+
+
+def _accuracy(comparisons: Sequence[Comparison]) -> Value:
+    """From the reference's to the subject's, on the most images."""
+    found = [one.judgement.quality(ACCURACY) for one in comparisons if one.judgement]
+    for one in found:
+        if one:
+            return _text(f"{one.base.value:.2%} to {one.value.value:.2%} ({one.value.low:.2%} to {one.value.high:.2%})")
+    whole = _on_most_images(comparisons)
+    return _text(f"{whole.reference:.2%} to {whole.candidate:.2%}" if whole else "")
+
+
+def _p_value(comparisons: Sequence[Comparison]) -> Value:
+    whole = _on_most_images(comparisons)
+    return _text(significant(whole.p_value, 2), whole.p_value) if whole else _text("")
+
+
+def _on_most_images(comparisons: Sequence[Comparison]) -> Accuracy | None:
+    found = [one.measured.accuracy for one in comparisons if one.measured and one.measured.accuracy]
+    return max(found, key=lambda one: one.images, default=None)
+
+
+def _variation(comparisons: Sequence[Comparison]) -> Value:
+    found = comparisons[0].measured
+    return _text(scientific(found.max_total_variation), found.max_total_variation) if found else _text("")
+
+
+def _shift(comparisons: Sequence[Comparison]) -> Value:
+    found = comparisons[0].measured
+    shift = found.calibration.shift if found and found.calibration else None
+    return _text("" if shift is None else scientific(shift), shift)
+
+
+def _flip_count(comparisons: Sequence[Comparison]) -> Value:
+    one = comparisons[0]
+    if one.judgement:
+        return _text(count(one.judgement.flips.flipped), one.judgement.flips.flipped)
+    return _text(count(one.measured.flip_count), one.measured.flip_count) if one.measured else _text("")
+
+
+TASK = Classification()

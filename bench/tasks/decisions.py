@@ -1,0 +1,194 @@
+"""What tasks share whose answers are classes: one decision or many a record, each the largest of some numbers.
+
+A decision that differs is a flip, unless the values that decide it tie: two runs that are both right may then take
+another class each, see `assay.numerics.ties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.bench.tasks.task import Answers
+from assay.bench.words.numbers import count, counted
+from assay.errors import InputError
+from assay.numerics.judgement import Flips, Judgement, Quality
+from assay.numerics.ties import Decider
+from assay.numerics.values import is_whole
+from assay.records.results import Cell, Results
+from assay.train.brought.model import Tensor
+
+NONE = -1
+"""The decision of numbers that are not finite: no class, and equal to none."""
+RECORDS_AT_ONCE = 16
+"""Images of many classes and pixels are large in float64."""
+MOST_CLASSES = 10_000
+"""Of an output that is an index itself, which does not say how many there are."""
+
+Classes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The decisions of two sides on the same records.
+
+    Attributes:
+        base, found: (records, decisions).
+        excused: the same, where `found` differs and what decides ties.
+    """
+
+    base: Classes
+    found: Classes
+    excused: NDArray[np.bool_]
+
+    @property
+    def flipped(self) -> NDArray[np.bool_]:
+        """Where they differ and nothing excuses it."""
+        found: NDArray[np.bool_] = (self.base != self.found) & ~self.excused
+        return found
+
+    def flips(self) -> Flips:
+        flipped = self.flipped
+        return Flips(
+            decisions=self.base.size,
+            flipped=int(flipped.sum()),
+            excused=int(self.excused.sum()),
+            records=int(flipped.any(axis=1).sum()),
+        )
+
+
+def decisions_of(answers: Answers, axis: int | None) -> Decisions:
+    """What both sides decide, piece by piece.
+
+    Args:
+        axis: of one record of the output, along which the largest number is the class; None where the numbers are
+            classes themselves.
+    """
+    parts = [_decided(answers, rows, axis) for rows in _pieces(len(answers.found))]
+    return Decisions(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+
+
+def _pieces(records: int) -> Iterator[slice]:
+    for start in range(0, records, RECORDS_AT_ONCE):
+        yield slice(start, start + RECORDS_AT_ONCE)
+
+
+def _decided(answers: Answers, rows: slice, axis: int | None) -> tuple[Classes, Classes, NDArray[np.bool_]]:
+    if axis is None:
+        base, found = _as_classes(answers.base[rows]), _as_classes(answers.found[rows])
+        decider, places = answers.decider, np.arange(rows.start, rows.start + len(base))
+        excused = decider.excuses(base, found, places) if decider else np.zeros(base.shape, bool)
+    else:
+        values, other = (_by_choice(side[rows], answers.output.shape, axis) for side in (answers.base, answers.found))
+        base, found = _largest(values), _largest(other)
+        excused = Decider(np.nan_to_num(values), answers.tolerance).excuses(base, found)
+        excused &= (base != NONE) & (found != NONE)
+    return base, found, excused & (base != found)
+
+
+def _by_choice(rows: NDArray[np.generic], shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
+    """As (records, outer, choices, inner)."""
+    outer, inner = int(np.prod(shape[:axis])), int(np.prod(shape[axis + 1 :]))
+    found: NDArray[np.float64] = rows.reshape(len(rows), outer, shape[axis], inner).astype(np.float64)
+    return found
+
+
+def _largest(values: NDArray[np.float64]) -> Classes:
+    chosen = np.where(np.isfinite(values).all(axis=2), values.argmax(axis=2), NONE)
+    return chosen.reshape(len(values), -1).astype(np.int64)
+
+
+def _as_classes(rows: NDArray[np.generic]) -> Classes:
+    """Whole numbers as they are, whatever type they are written in."""
+    exact = rows.astype(np.float64)
+    whole = np.isfinite(exact) & (exact == np.floor(exact))
+    return np.where(whole, exact, NONE).astype(np.int64)
+
+
+def decides_itself(output: Tensor) -> bool:
+    """Whether the numbers of an output are classes, and not what decides between them."""
+    return is_whole(output.dtype)
+
+
+def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None = None) -> None:
+    """
+    Args:
+        nobodys: the label of what has no class; negative ones have none either. None where everything has one.
+
+    Raises:
+        InputError: labels are no classes of the model's.
+    """
+    expected = f"whole numbers from 0 to {classes - 1}" + (f", or {nobodys} for none" if nobodys is not None else "")
+    if not is_whole(labels.dtype):
+        raise InputError("--labels has no classes", expected=expected, found=str(labels.dtype))
+    exact = labels.astype(np.int64)
+    known = exact if nobodys is None else exact[(exact >= 0) & (exact != nobodys)]
+    wrong = known[(known < 0) | (known >= classes)]
+    if wrong.size:
+        raise InputError("--labels has classes that the model does not", expected=expected, found=str(int(wrong[0])))
+    if not known.size:
+        raise InputError("--labels says of nothing what is right", expected=expected, found=f"{labels.size} of none")
+
+
+def the_only(fitting: list[Tensor], outputs: list[str], what: str) -> Tensor:
+    """
+    Args:
+        outputs: all there are, in words.
+        what: fits the task, in words.
+
+    Raises:
+        InputError: none fits, or several do.
+    """
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise InputError("No output of the model fits the task", expected=what, found=", ".join(outputs))
+    names = ", ".join(one.name for one in fitting)
+    raise InputError(
+        "Several outputs of the model fit the task",
+        expected=what,
+        found=names,
+        remedy="Leave the others out with --without",
+    )
+
+
+def shown(tensor: Tensor) -> str:
+    """An output in words, "logits float32 [8]"."""
+    return f"{tensor.name} {tensor.dtype} [{', '.join(map(str, tensor.shape))}]"
+
+
+def flips_in_words(flips: Flips, unit: str) -> str:
+    """ "3 of 4,096 pixels (2 records)", and how many more tie."""
+    said = f"{count(flips.flipped)} of {counted(flips.decisions, unit)}"
+    said += f" ({counted(flips.records, 'record')})" if flips.flipped and flips.records < flips.decisions else ""
+    return f"{said}; {count(flips.excused)} more tie" if flips.excused else said
+
+
+def quality_in_words(quality: Quality) -> str:
+    """ "accuracy 98.20 % (97.10 to 98.90), 98.30 % before"."""
+    one, base = quality.value, quality.base.value
+    return f"{quality.name} {one.value:.2%} ({one.low:.2%} to {one.high:.2%}), against {base:.2%}"
+
+
+def told_of_cells(results: Results, unit: str) -> list[str]:
+    """A sentence for each that judges alike: who has the decisions of what they are held against, and how many are
+    right.
+    """
+    alike: dict[str, list[str]] = {}
+    for cell in results.cells:
+        if cell.judgement:
+            alike.setdefault(_told(cell, cell.judgement, unit), []).append(cell.label)
+    return [f"{', '.join(dict.fromkeys(labels))}: {said}." for said, labels in alike.items()]
+
+
+def _told(cell: Cell, found: Judgement, unit: str) -> str:
+    flips = found.flips
+    same = f"every {unit} of {counted(found.records, 'record')} has the class that it has in {found.against}"
+    changed = f"{flips_in_words(flips, unit)} changed class against {found.against}"
+    said = changed if flips.flipped else same
+    if not flips.flipped and flips.excused:
+        said += f" ({count(flips.excused)} but for a tie)"
+    return "; ".join([said, *map(quality_in_words, found.qualities)])

@@ -1,0 +1,21 @@
+"""The plain task: numbers, compared with float64 and nothing more. Every other task has this comparison too."""
+
+from __future__ import annotations
+
+from assay.bench.tasks.task import Task
+from assay.bench.words.numbers import counted
+from assay.records.results import Agreement
+
+
+class Numerical(Task):
+    """Nothing is decided. That another number is the largest is worth a word where an output is a row of numbers."""
+
+    name = "numerical"
+    changed_heading = "Largest moved"
+    chart_note = "largest number moved"
+
+    def agrees_though(self, worst: Agreement) -> str:
+        return f"another number is the largest in {worst.top1_flips} of {counted(worst.images, 'row')}"
+
+
+TASK = Numerical()

@@ -1,0 +1,269 @@
+"""One class for each pixel: pixel accuracy and mean intersection over union against labels, flips counted per pixel.
+
+The pixels of one image resemble each other, so that images are what was sampled, not pixels. Both measures are ratios
+of sums over images, and both have the bootstrap's interval over images (Efron 1979, "Bootstrap methods: another look at
+the jackknife"): images are drawn again with replacement, the sums are formed anew, and the percentiles are expanded as
+few images ask for (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69,
+section 5.3). What does not vary over images, since every one is right throughout say, has no spread to draw from: then
+Wilson's interval for so many images of so many stands in.
+
+The mean is over the classes that are labelled or answered somewhere (Everingham and others 2010, "The PASCAL Visual
+Object Classes Challenge"), whose label for no class, 255, and negative labels are left out of both measures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
+
+from assay.bench.tasks.decisions import (
+    MOST_CLASSES,
+    Classes,
+    check_labels,
+    decides_itself,
+    decisions_of,
+    flips_in_words,
+    shown,
+    the_only,
+    told_of_cells,
+)
+from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
+from assay.bench.words.numbers import count, counted
+from assay.errors import InputError
+from assay.numerics.judgement import Judgement, Quality
+from assay.records.audit import Comparison
+from assay.records.base import Interval
+from assay.records.results import Agreement, Results
+from assay.train.brought.model import Tensor
+from assay.train.metrics import share
+
+if TYPE_CHECKING:
+    from assay.bench.report.page.blocks import Value
+
+UNIT = "pixel"
+PIXEL_ACCURACY, MEAN_IOU = "pixel accuracy", "mean IoU"
+NOBODYS = 255
+"""The label of pixels that belong to no class, in the data sets that have such a label."""
+RESAMPLES, SEED = 1000, 0
+METHOD = f"bootstrap over images, {RESAMPLES:,} draws, expanded percentiles (Hesterberg 2015)"
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What both measures are ratios of, for each image; all (images, classes).
+
+    Attributes:
+        right: pixels of a class that are answered with it.
+        labelled, answered: pixels that have the class, and that are answered with it, where there is a label.
+    """
+
+    right: Counts
+    labelled: Counts
+    answered: Counts
+
+
+Measure = Callable[[Sums, Counts], NDArray[np.float64]]
+
+
+class Segmentation(Task):
+    """Along one axis of an output lie the numbers of the classes, and the largest is a pixel's class."""
+
+    name = "segmentation"
+    quality = PIXEL_ACCURACY
+    changed_heading = "Pixels changed"
+    chart_note = "largest number moved"
+
+    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor:
+        if labels is None:
+            raise InputError(
+                f"The task '{self.name}' needs the labels of the inputs: they show which axis of the output has the "
+                "classes",
+                remedy="Give a class for each pixel with --labels FILE.npy, shape (records, height, width)",
+            )
+        pixels = labels.shape[1:]
+        fitting = [one for one in outputs if _axes(one, pixels) or _is_map(one, pixels)]
+        wanted = f"the shape of a record's labels, {pixels}, and one axis more for the classes"
+        found = the_only(fitting, [shown(one) for one in outputs], wanted)
+        axes = _axes(found, pixels)
+        if len(axes) > 1:
+            raise InputError(
+                f"Which axis of '{found.name}' has the classes cannot be told",
+                expected="another number of classes than of pixels along a side",
+                found=shown(found),
+                remedy="Let the model give the class of each pixel itself",
+            )
+        check_labels(labels, found.shape[axes[0]] if axes else MOST_CLASSES, NOBODYS)
+        return found
+
+    def judge(self, answers: Answers) -> Judgement:
+        assert answers.labels is not None, "without labels there is no output"
+        labels = answers.labels[: len(answers.found)].astype(np.int64)
+        axes = _axes(answers.output, labels.shape[1:])
+        decisions = decisions_of(answers, axes[0] if axes else None)
+        labels = labels.reshape(len(labels), -1)
+        classes = answers.output.shape[axes[0]] if axes else int(max(decisions.base.max(), labels.max(), 0)) + 1
+        sides = [sums_of(one, labels, classes) for one in (decisions.found, decisions.base)]
+        return Judgement(
+            task=self.name,
+            output=answers.output.name,
+            against=answers.against,
+            records=len(answers.found),
+            flips=decisions.flips(),
+            qualities=qualities_of(*sides),
+            left_out=int((~has_class(labels)).sum()),
+        )
+
+    def agrees_though(self, worst: Agreement) -> str:
+        return f"another number is the largest in {worst.top1_flips} of {counted(worst.images, 'record')}"
+
+    def told(self, results: Results) -> list[str]:
+        return told_of_cells(results, UNIT)
+
+    def subject_columns(self) -> Sequence[ColumnOfSubject]:
+        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
+
+        return (
+            ColumnOfSubject(Column(self.changed_heading), "pixels changed", _flips),
+            ColumnOfSubject(Column("Pixel accuracy, reference to subject"), PIXEL_ACCURACY, _quality(PIXEL_ACCURACY)),
+            ColumnOfSubject(Column("Mean IoU, reference to subject"), MEAN_IOU, _quality(MEAN_IOU)),
+        )
+
+    def comparison_columns(self) -> Sequence[ColumnOfSubject]:
+        from assay.bench.report.page.blocks import Column  # noqa: PLC0415
+
+        return (ColumnOfSubject(Column(self.changed_heading, numeric=True), "", _flip_count),)
+
+
+def _axes(output: Tensor, pixels: tuple[int, ...]) -> list[int]:
+    """The axes along which the classes may lie: without one of them the output has the labels' shape."""
+    if decides_itself(output):
+        return []
+    shape = output.shape
+    return [
+        axis
+        for axis, size in enumerate(shape)
+        if size > 1 and pixels in {(*shape[:axis], *shape[axis + 1 :]), (*shape[:axis], 1, *shape[axis + 1 :])}
+    ]
+
+
+def _is_map(output: Tensor, pixels: tuple[int, ...]) -> bool:
+    """Whether the output is the class of each pixel itself; axes of one do not count."""
+    return decides_itself(output) and [n for n in output.shape if n > 1] == [n for n in pixels if n > 1]
+
+
+def has_class(labels: Classes) -> NDArray[np.bool_]:
+    """Which pixels belong to some class."""
+    known: NDArray[np.bool_] = (labels >= 0) & (labels != NOBODYS)
+    return known
+
+
+def sums_of(answered: Classes, labels: Classes, classes: int) -> Sums:
+    """
+    Args:
+        answered, labels: (images, pixels).
+    """
+    found = np.zeros((3, len(labels), classes), np.int64)
+    for image, (answer, label) in enumerate(zip(answered, labels, strict=True)):
+        known = has_class(label)
+        mine, right = answer[known], label[known]
+        of_some_class = mine[(mine >= 0) & (mine < classes)]
+        for place, some in enumerate((right[mine == right], right, of_some_class)):
+            found[place, image] = np.bincount(some, minlength=classes)
+    return Sums(*found)
+
+
+def qualities_of(found: Sums, base: Sums) -> list[Quality]:
+    """Both measures of both sides; images are drawn again alike for both."""
+    images = len(found.right)
+    random = np.random.default_rng(SEED)
+    draws = random.multinomial(images, np.full(images, 1 / images), RESAMPLES)
+    return [
+        Quality(
+            name=name,
+            value=interval_over_images(measure, found, draws),
+            base=interval_over_images(measure, base, draws),
+            method=METHOD,
+        )
+        for name, measure in ((PIXEL_ACCURACY, pixel_accuracy), (MEAN_IOU, mean_iou))
+    ]
+
+
+def pixel_accuracy(sums: Sums, weights: Counts) -> NDArray[np.float64]:
+    """Share of the labelled pixels that are right, (draws,).
+
+    Args:
+        weights: how often each image counts, (draws, images).
+    """
+    right, labelled = ((weights @ side).sum(axis=1) for side in (sums.right, sums.labelled))
+    found: NDArray[np.float64] = right / np.maximum(labelled, 1)
+    return found
+
+
+def mean_iou(sums: Sums, weights: Counts) -> NDArray[np.float64]:
+    """Mean over the classes that are there of intersection over union, (draws,); `weights` as above."""
+    right, labelled, answered = (weights @ side for side in (sums.right, sums.labelled, sums.answered))
+    union = labelled + answered - right
+    shares = right / np.maximum(union, 1)
+    found: NDArray[np.float64] = shares.sum(axis=1) / np.maximum((union > 0).sum(axis=1), 1)
+    return found
+
+
+def interval_over_images(measure: Measure, sums: Sums, draws: Counts) -> Interval:
+    """A measure with its 95 % interval; of one image anything between none and all."""
+    images = draws.shape[1]
+    value = float(measure(sums, np.ones((1, images), np.int64))[0])
+    if images < 2:
+        return Interval(value=value, low=0.0, high=1.0)
+    tail = float(ndtr(-math.sqrt(images / (images - 1)) * stdtrit(images - 1, 0.975)))
+    low, high = np.quantile(measure(sums, draws), [tail, 1 - tail])
+    if low == high:
+        slack = 1 - share(images, images).low
+        low, high = max(value - slack, 0.0), min(value + slack, 1.0)
+    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def _text(text: str, number: float | None = None) -> Value:
+    from assay.bench.report.page.blocks import Value  # noqa: PLC0415
+
+    return Value(text, number)
+
+
+def _judged(comparisons: Sequence[Comparison]) -> Judgement | None:
+    """What has the most flips."""
+    judged = [one.judgement for one in comparisons if one.judgement]
+    return max(judged, key=lambda one: one.flips.flipped, default=None)
+
+
+def _flips(comparisons: Sequence[Comparison]) -> Value:
+    found = _judged(comparisons)
+    return _text(flips_in_words(found.flips, UNIT), found.flips.flipped) if found else _text("")
+
+
+def _flip_count(comparisons: Sequence[Comparison]) -> Value:
+    found = _judged(comparisons)
+    return _text(count(found.flips.flipped), found.flips.flipped) if found else _text("")
+
+
+def _quality(name: str) -> Callable[[Sequence[Comparison]], Value]:
+    """The column of one measure."""
+
+    def of(comparisons: Sequence[Comparison]) -> Value:
+        judged = _judged(comparisons)
+        one = judged.quality(name) if judged else None
+        if one is None:
+            return _text("")
+        said = f"{one.base.value:.2%} to {one.value.value:.2%} ({one.value.low:.2%} to {one.value.high:.2%})"
+        return _text(said, one.value.value)
+
+    return of
+
+
+TASK = Segmentation()

@@ -1,0 +1,160 @@
+"""What a task is: all that one kind of answer adds to the comparison of numbers that every model has.
+
+Whoever judges, words or shows anything of a task asks here, by the name on record; nobody else knows which tasks there
+are. What the base class answers is that a task adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.numerics.judgement import Judgement
+from assay.numerics.ties import Decider
+from assay.records.audit import Comparison, ModelAudit
+from assay.records.results import Agreement, Results
+from assay.registry import TASKS
+from assay.train.brought.model import Tensor
+
+if TYPE_CHECKING:
+    from assay.bench.auditing.hard_inputs import NamedImages
+    from assay.bench.report.evidence import Evidence
+    from assay.bench.report.page.blocks import Column, Section, Value
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One subject's answers in one output, and what they are held against.
+
+    Attributes:
+        base, found: (records, numbers) of the same records, as `assay.train.brought.arrays.rows_of` has them.
+        against: what `base` is, in words.
+        tolerance: how far a number may be from `base`; values that decide and are closer than that to each other tie.
+        labels: what is right of each record, where somebody said so.
+        decider: what decides the output where it is an index itself.
+    """
+
+    output: Tensor
+    base: Array
+    found: Array
+    against: str
+    tolerance: float
+    labels: Array | None = None
+    decider: Decider | None = None
+
+
+@dataclass(frozen=True)
+class ColumnOfSubject:
+    """A column that a task adds to an audit's tables.
+
+    Attributes:
+        short: its heading on the terminal; "" leaves it out there.
+        of: the worst of all comparisons of one subject, or of a single one.
+    """
+
+    column: Column
+    short: str
+    of: Callable[[Sequence[Comparison]], Value]
+
+
+Shape = tuple[int, int, int]
+
+
+class Task:
+    """How answers are judged, in one place.
+
+    Attributes:
+        name: as in `assay.registry.TASKS`.
+        quality: the measure of how right answers are that a user may ask a least value of; "" where there is none.
+        changed_heading: heads the number of decisions that changed.
+        chart_note: the same in the note of a mark.
+    """
+
+    name: ClassVar[str]
+    quality: ClassVar[str] = ""
+    changed_heading: ClassVar[str]
+    chart_note: ClassVar[str]
+
+    # What is judged.
+
+    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor | None:
+        """The output that has the decisions, None where the task has none.
+
+        Raises:
+            InputError: no output fits the task and the labels, or several do, or a label is no class.
+        """
+        if labels is not None:
+            raise InputError(
+                f"--labels says what is right, and the task '{self.name}' has nothing that is right or wrong",
+                remedy="Name the task: " + " or ".join(f"--task {name}" for name in TASKS if task(name).quality),
+            )
+        return None
+
+    def judge(self, answers: Answers) -> Judgement:
+        """What the answers decide, and how much of it is right; asked where `output_of` gave an output."""
+        raise NotImplementedError
+
+    # What an audit wants beside the data.
+
+    def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
+        """Further inputs by the name of their set, finite, for an image of this shape."""
+        return {}
+
+    def finds_boundary(self) -> bool:
+        """Whether images are pushed to where a decision changes by the smallest error."""
+        return False
+
+    # Words.
+
+    def changed_in_all(self, flips: int) -> str:
+        """What ends the sentence that all comparisons agree: "; no predicted class changed"; "" for nothing."""
+        return ""
+
+    def agrees_though(self, worst: Agreement) -> str:
+        """What changed in spite of agreement: "2 of 256 images changed class"."""
+        raise NotImplementedError
+
+    def told(self, results: Results) -> list[str]:
+        """Sentences on the decisions of a user's model, for the terminal and the top of the report."""
+        return []
+
+    # Reports.
+
+    def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
+        """Those of the report that the task asks for, in order."""
+        return ()
+
+    def subject_columns(self) -> Sequence[ColumnOfSubject]:
+        """Of an audit's table of subjects."""
+        return ()
+
+    def comparison_columns(self) -> Sequence[ColumnOfSubject]:
+        """Of an audit's table of single comparisons."""
+        return ()
+
+    def changed_in_audit(self, models: Sequence[ModelAudit]) -> str:
+        """What changed in an audit, for its headline: "no class changes"; "" for nothing."""
+        return ""
+
+    def audit_section(self, model: ModelAudit, said: str, identifier: str) -> Section | None:
+        """What an audit's page shows of the decisions of one model; `said` is whose data it is."""
+        return None
+
+
+def task(name: str) -> Task:
+    """
+    Raises:
+        InputError: there is no such task.
+    """
+    return cast("Task", TASKS[name].load())
+
+
+def task_of(record: Results | ModelAudit) -> Task:
+    """How the answers on record were judged."""
+    return task(record.task)

@@ -1,0 +1,126 @@
+"""What a task makes of a user's model: labels that go with its inputs, and every runtime's decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.bench.brought.audit import audit_user_model
+from assay.bench.brought.decided import decided, judgements_of, with_judgements
+from assay.bench.brought.exports import Brought
+from assay.bench.brought.work import Wanted
+from assay.bench.judging.accuracy import accuracy_of_cell, is_labelled
+from assay.bench.report.page.audit_page import render_audit
+from assay.bench.tasks.task import task
+from assay.errors import InputError
+from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
+from assay.records.results import Cell, Results
+from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.metrics import share
+from tests.bench.report.sample_results import sample_results
+
+RECORDS, CLASSES, SIDE, IN_FLOAT64 = 40, 3, 4, 8
+LOCATION = Location(path=Path("net.pt"), form="script", kind="torch")
+WANTED = Wanted(LOCATION, command="assay compare-model net.pt")
+LABELS = np.random.default_rng(0).integers(0, CLASSES, (RECORDS, SIDE, SIDE))
+
+
+def brought(folder: Path, shape: tuple[int, ...], exact: np.ndarray, known: int = RECORDS) -> Brought:
+    """A model with one output, of which float64 was computed of so many records."""
+    rows = exact.reshape(RECORDS, -1)
+    np.save(folder / RECORDS_FILE, np.zeros(RECORDS))
+    np.save(folder / REFERENCE_FILE, rows[:known])
+    np.save(folder / NATIVE_FILE, rows.astype(np.float32) * np.float32(1 + 1e-7))
+    model = UserModel(
+        location=LOCATION,
+        kind="torch",
+        inputs=(Tensor(name="image", dtype="float32", shape=(1, SIDE, SIDE)),),
+        outputs=(Tensor(name="scores", dtype="float32", shape=shape),),
+        fingerprint="f" * 64,
+    )
+    return Brought(model, folder, "the PyTorch model in float64", exact=True, drawn=False)
+
+
+def wanted(folder: Path, name: str, labels: np.ndarray | None) -> Wanted:
+    if labels is None:
+        return replace(WANTED, task=name)
+    np.save(folder / "labels.npy", labels)
+    return replace(WANTED, task=name, labels=folder / "labels.npy")
+
+
+def a_cell() -> Cell:
+    cell = next(one for one in sample_results().cells if one.label == "ort.cpu@torch-script")
+    return cell.model_copy(update={"architecture": "net"})
+
+
+def of_pixels() -> np.ndarray:
+    return np.moveaxis(np.eye(CLASSES)[LABELS], -1, 1) + np.random.default_rng(1).uniform(0, 0.1, (1, CLASSES, 1, 1))
+
+
+@pytest.mark.parametrize(("known", "against"), [(RECORDS, "the PyTorch model in float64"), (8, "PyTorch in fp32")])
+def test_pixels_are_judged_and_shown(known: int, against: str, tmp_path: Path) -> None:
+    """Two pixels of one record change; the audit's page and the sentence on the terminal say so."""
+    exact = of_pixels()
+    model, asked = brought(tmp_path, (CLASSES, SIDE, SIDE), exact, known), wanted(tmp_path, "segmentation", LABELS)
+    what = decided(asked, model)
+    assert what.records == RECORDS
+    found = exact.astype(np.float32)
+    found[30, :, 0, :2] = np.roll(found[30, :, 0, :2], 1, axis=0)
+    np.save(tmp_path / "cell.npy", found.reshape(RECORDS, -1))
+    cell = a_cell()
+    outputs = {cell.name: tmp_path / "cell.npy"}
+    (cell,) = with_judgements([cell], judgements_of(what, model, [cell], outputs))
+    judgement = cell.judgement
+    assert judgement is not None
+    assert (judgement.flips.flipped, judgement.flips.records, judgement.against) == (2, 1, against)
+    pixels = RECORDS * SIDE * SIDE
+    assert judgement.qualities[0].value.value == pytest.approx((pixels - 2) / pixels)
+    results = brought_results(cell, "segmentation")
+    assert "2 of 640 pixels (1 record) changed class" in " ".join(task("segmentation").told(results))
+    audit = audit_user_model(model, [cell], outputs, {}, [], [], asked)
+    assert audit.models[0].comparisons[0].judgement == judgement
+    page = render_audit(audit)
+    assert "2 of 640 pixels (1 record)" in page
+    assert "Mean IoU, reference to subject" in page
+    assert "Accuracy, reference to subject" not in page
+
+
+def test_the_accuracy_of_a_user_s_classifier_may_be_asked_for(tmp_path: Path) -> None:
+    labels = LABELS[:, 0, 0]
+    exact = np.eye(CLASSES)[labels] + 0.01
+    model, asked = brought(tmp_path, (CLASSES,), exact), wanted(tmp_path, "classification", labels)
+    found = exact.astype(np.float32)
+    found[:3] = np.roll(found[:3], 1, axis=1)
+    np.save(tmp_path / "cell.npy", found)
+    cell = a_cell()
+    outputs = {cell.name: tmp_path / "cell.npy"}
+    (cell,) = with_judgements([cell], judgements_of(decided(asked, model), model, [cell], outputs))
+    assert is_labelled(brought_results(cell, "classification"))
+    assert not is_labelled(brought_results(cell.model_copy(update={"judgement": None}), "classification"))
+    audit = audit_user_model(model, [cell], outputs, {}, [], [], asked)
+    (one,) = audit.models[0].comparisons
+    passed = one.model_copy(update={"passed": True, "reason": ""})
+    audit = audit.model_copy(update={"models": [audit.models[0].model_copy(update={"comparisons": [passed]})]})
+    assert accuracy_of_cell(audit, cell).interval == share(RECORDS - 3, RECORDS)
+
+
+def test_a_plain_model_has_no_decisions(tmp_path: Path) -> None:
+    model = brought(tmp_path, (CLASSES,), np.eye(CLASSES)[LABELS[:, 0, 0]])
+    what = decided(WANTED, model)
+    assert judgements_of(what, model, [a_cell()], {}) == {}
+    assert what.output is None
+
+
+def test_labels_belong_to_inputs_that_were_given(tmp_path: Path) -> None:
+    model = brought(tmp_path, (CLASSES, SIDE, SIDE), of_pixels())
+    with pytest.raises(InputError, match=r"(?s)label for each of the 40 records"):
+        decided(wanted(tmp_path, "segmentation", LABELS[:7]), model)
+    with pytest.raises(InputError, match="--labels says what is right of inputs that were drawn"):
+        decided(wanted(tmp_path, "segmentation", LABELS), replace(model, drawn=True))
+
+
+def brought_results(cell: Cell, name: str) -> Results:
+    return sample_results().model_copy(update={"task": name, "kind": "model", "cells": [cell]})

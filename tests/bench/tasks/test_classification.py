@@ -1,0 +1,60 @@
+"""One class a record, of a user's model too: accuracy by labels, flips with the rule of ties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from assay.bench.tasks.task import Answers, task
+from assay.errors import InputError
+from assay.train.brought.model import Tensor
+from assay.train.metrics import share
+
+TASK = task("classification")
+SCORES = Tensor(name="scores", dtype="float32", shape=(4,))
+LABELS = np.array([0, 1, 2, 3, 0])
+BASE = np.eye(4)[LABELS]
+
+
+def test_accuracy_of_both_sides_and_flips() -> None:
+    found = BASE.copy()
+    found[0] = (0.0, 1.0, 0.0, 0.0)
+    made = TASK.judge(Answers(SCORES, BASE, found, "float64", 1e-3, LABELS))
+    (accuracy,) = made.qualities
+    assert (accuracy.value, accuracy.base) == (share(4, 5), share(5, 5))
+    assert (made.flips.decisions, made.flips.flipped, made.flips.excused) == (5, 1, 0)
+
+
+def test_a_tie_is_no_flip() -> None:
+    base, found = BASE.copy(), BASE.copy()
+    base[0] = (1.0, 0.999, 0.0, 0.0)
+    found[0] = (0.999, 1.0, 0.0, 0.0)
+    made = TASK.judge(Answers(SCORES, base, found, "float64", 1e-3))
+    assert (made.flips.flipped, made.flips.excused, made.qualities) == (0, 1, [])
+
+
+def test_an_output_may_be_the_class_itself() -> None:
+    label = Tensor(name="label", dtype="int64", shape=())
+    made = TASK.judge(Answers(label, LABELS[:, None], (LABELS[:, None] + [[1], [0], [0], [0], [0]]), "it", 0, LABELS))
+    assert (made.flips.flipped, made.qualities[0].value.value) == (1, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "said"),
+    [
+        ([Tensor(name="mask", dtype="float32", shape=(3, 8, 8))], None, "No output of the model fits"),
+        ([Tensor(name="score", dtype="float32", shape=(1,))], None, "two classes or more"),
+        ([SCORES, SCORES.model_copy(update={"name": "more"})], None, "Several outputs"),
+        ([SCORES], LABELS + 1, "classes that the model does not"),
+        ([SCORES], LABELS[:, None], "does not fit"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(outputs: list[Tensor], labels: np.ndarray | None, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        TASK.output_of(outputs, labels)
+
+
+def test_plain_numbers_have_nothing_that_is_right() -> None:
+    assert task("numerical").output_of([SCORES], None) is None
+    with pytest.raises(InputError, match=r"(?s)nothing that is right or wrong.*--task classification"):
+        task("numerical").output_of([SCORES], LABELS)

@@ -1,0 +1,74 @@
+"""What a task is stands in its file: nobody else names one, or decides a word of one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.bench.tasks.task import Task, task
+from assay.registry import TASKS
+
+ROOT = Path(__file__).parents[3]
+PLACE = ROOT / "bench" / "tasks"
+WORDS = re.compile(r"Classes changed|changed class\b|[Pp]ixels changed|pixel accuracy|mean IoU|no predicted class")
+"""Words that a task decides, wherever they are shown."""
+
+
+def modules() -> list[Path]:
+    tops = ("assay", "train", "export", "infer", "bench")
+    found = [path for top in tops for path in sorted((ROOT / top).rglob("*.py"))]
+    return [path for path in found if PLACE not in path.parents]
+
+
+def texts(path: Path) -> Iterator[ast.Constant]:
+    """The texts of a module, what stands by itself as its documentation left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node
+
+
+def test_nobody_else_names_a_task() -> None:
+    """A study's architectures and plain models have theirs by `assay.registry`."""
+    named = {
+        (str(path.relative_to(ROOT)), node.value) for path in modules() for node in texts(path) if node.value in TASKS
+    }
+    wires = {(place, name) for place, name in named if place.startswith("infer/server/front/")}
+    assert {name for _, name in wires} == {"classification"}, "a parameter of the Open Inference Protocol"
+    assert named - wires == {("assay/registry.py", name) for name in TASKS}, "ask the task on record instead"
+
+
+def test_nobody_else_has_a_task_s_words() -> None:
+    assert [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.value!r}"
+        for path in modules()
+        for node in texts(path)
+        if WORDS.search(node.value) and path != ROOT / "assay" / "registry.py"
+    ] == []
+
+
+def test_nobody_asks_which_task_it_is() -> None:
+    """No comparison with a task's name, and no `isinstance` of one: it is asked to answer."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(side, ast.Name | ast.Attribute) and "TASK" in ast.unparse(side) for side in node.comparators)
+        and not isinstance(node.ops[0], ast.In | ast.NotIn)
+    ]
+    assert [one for one in wrong if not one.startswith("bench/cli/user.py")] == [], "the command shows what was given"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_one_entry_that_answers(name: str) -> None:
+    found = task(name)
+    assert isinstance(found, Task)
+    assert found.name == name
+    assert found.changed_heading
+    assert found.chart_note
