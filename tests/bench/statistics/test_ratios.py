@@ -63,6 +63,7 @@ def test_where_nothing_is_known_of_the_spread_nothing_is_said(degrees: int) -> N
     assert blind.interval.low < 1e-300
     assert blind.interval.high > 1e300
     assert (blind.above(5.0), blind.below(-5.0)) == (1.0, 1.0)
+    assert blind.as_far() == blind.chosen(4, 4).as_far() == 1.0
 
 
 def test_a_single_degree_of_freedom_says_something() -> None:
