@@ -21,6 +21,7 @@ from assay.bench.auditing.outputs import AuditedOutput, as_rows
 from assay.bench.auditing.runs import Call
 from assay.numerics.agreement import CEILING
 from assay.numerics.numbers import Measured, measure
+from assay.numerics.rounding import rounding_of
 from assay.records.audit import AuditedTolerance
 from tests.bench.auditing.test_judge import Made, rounding
 
@@ -176,6 +177,13 @@ def test_at_the_edges_and_without_float64_the_next_coarser_arithmetic_is_the_lim
     assert (plain.tolerance.scale, plain.tolerance.noise) == (pytest.approx(scale), 0.0)
     assert "no float64" in plain.tolerance.derivation
     assert output(LOGITS).tolerance.value < CEILING * scale / 100
+
+
+def test_a_candidate_in_a_narrower_arithmetic_is_held_to_its_own_rounding() -> None:
+    narrow = output(LOGITS, narrower="bf16").tolerance
+    assert narrow.value == pytest.approx(rounding_of("bf16").ceiling * np.abs(LOGITS).max())
+    assert narrow.value > output(LOGITS).tolerance.value
+    assert narrow.for_subject == "candidate"
 
 
 def test_a_limit_at_the_edges_is_met_by_itself_and_columns_are_not_looked_at() -> None:
