@@ -92,16 +92,10 @@ class ExporterEntry(Entry):
     """A route to ONNX.
 
     Attributes:
-        brought: "module:function" of the same for a model that a user brings.
         not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
     """
 
-    brought: str = ""
     not_for: tuple[str, ...] = ()
-
-    def load_brought(self) -> object:
-        """Import and return what exports a user's model; it raises what `load` does."""
-        return load_target(self.name, self.brought, self.extra)
 
 
 class Registry(Mapping[str, Kind], Generic[Kind]):

@@ -15,6 +15,7 @@ __all__ = [
     "DATASETS",
     "EXPORTERS",
     "FRAMEWORKS",
+    "GIVEN",
     "PLAIN_TASK",
     "RUNTIMES",
     "TASKS",
@@ -89,7 +90,6 @@ EXPORTERS = Registry(
             "torch",
             "cpu",
             ("torch", "onnxscript"),
-            brought="assay.export.routes.from_torch:export_brought",
             not_for=("script",),
         ),
         ExporterEntry(
@@ -99,7 +99,6 @@ EXPORTERS = Registry(
             "torch",
             "cpu",
             ("torch",),
-            brought="assay.export.routes.from_torchscript:export_brought",
             not_for=("program",),
         ),
         ExporterEntry(
@@ -109,7 +108,6 @@ EXPORTERS = Registry(
             "tf",
             "cpu",
             ("tensorflow", "tf2onnx"),
-            brought="assay.export.routes.from_tf:export_brought",
         ),
         ExporterEntry(
             "jax2onnx",
@@ -118,7 +116,6 @@ EXPORTERS = Registry(
             "jax",
             "cpu",
             ("jax", "jax2onnx"),
-            brought="assay.export.routes.from_jax:export_brought",
         ),
         ExporterEntry(
             "jax2tf",
@@ -127,10 +124,12 @@ EXPORTERS = Registry(
             "jax",
             "cpu",
             (),
-            brought="assay.export.routes.from_jax2tf:export_brought",
         ),
     ],
 )
+
+GIVEN = "given"
+"""The exporter's name of an ONNX file that the user brings: it is looked at and checked as an export is."""
 
 RUNTIMES = KnownRuntimes()
 

@@ -1,13 +1,19 @@
-"""What every exported file gets, whatever route wrote it: the opset asked for, a named batch, metadata."""
+"""What every exported file gets, whatever route wrote it: the opset asked for, a named batch, metadata, names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from assay.errors import ExportFailedError
 from assay.export.graph.inspect import read_model
 from assay.export.graph.saved import save_model
+from assay.export.routes.request import Argument, ExportRequest, plain_names
+from assay.numerics.values import is_whole
+from assay.train.brought.model import Tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -65,3 +71,91 @@ def _name_batch(value: onnx.ValueInfoProto) -> None:
     dimensions = value.type.tensor_type.shape.dim
     if dimensions and not dimensions[0].HasField("dim_value"):
         dimensions[0].dim_param = BATCH
+
+
+def rename(path: Path, request: ExportRequest) -> None:
+    """Give the inputs and outputs of a file the names of the model's; an input that a route dropped because the model
+    does not use it is one of the file again, as it is one of the model.
+
+    Values that go by the names of the route's request are known by them, others by their places. A value inside of the
+    graph that has one of the model's names already gets another.
+
+    Raises:
+        ExportFailedError: it has another number of them.
+    """
+    model, proto = request.model, read_model(path)
+    graph = proto.graph
+    fixed = {tensor.name for tensor in graph.initializer}
+    dropped = _add_dropped(graph, fixed, request.inputs())
+    pairs: dict[str, str] = {}
+    for kind, values, tensors in (
+        ("input", [value for value in graph.input if value.name not in fixed], model.inputs),
+        ("output", list(graph.output), model.outputs),
+    ):
+        found, wanted = [value.name for value in values], [one.name for one in tensors]
+        if len(found) != len(wanted):
+            raise ExportFailedError(
+                f"The file has other {kind}s than the model", expected=", ".join(wanted), found=", ".join(found)
+            )
+        plain = plain_names(kind, len(wanted))
+        if set(found) != set(wanted):
+            pairs |= dict(zip(plain if set(found) == set(plain) else found, wanted, strict=True))
+    if pairs:
+        taken = set(pairs.values()) - pairs.keys()
+        _rename_values(graph, {name: f"{name}_inside" for name in taken} | pairs)
+    if _take_whole_numbers(graph, model.inputs) or pairs or dropped:
+        save_model(proto, path)
+
+
+def _take_whole_numbers(graph: onnx.GraphProto, inputs: Sequence[Tensor]) -> bool:
+    """Whether inputs had to be made what the model takes: JAX without 64-bit types takes int64 and computes in int32,
+    and its file would take int32 alone.
+    """
+    import onnx  # noqa: PLC0415
+
+    casts, values = [], {value.name: value for value in graph.input}
+    for one in inputs:
+        value, wanted = values[one.name], onnx.helper.np_dtype_to_tensor_dtype(np.dtype(one.dtype))
+        written = value.type.tensor_type.elem_type
+        if written == wanted or not is_whole(one.dtype):
+            continue
+        if not is_whole(onnx.helper.tensor_dtype_to_np_dtype(written)):
+            continue
+        inside, outside = f"{value.name}_as_computed", value.name
+        _rename_values(graph, {outside: inside})
+        value.name, value.type.tensor_type.elem_type = outside, wanted
+        casts.append(onnx.helper.make_node("Cast", [outside], [inside], to=written))
+    nodes = list(graph.node)
+    if casts:
+        del graph.node[:]
+        graph.node.extend([*casts, *nodes])
+    return bool(casts)
+
+
+def _add_dropped(graph: onnx.GraphProto, fixed: set[str], inputs: Sequence[Argument]) -> bool:
+    """Whether inputs had to be added, in their places; only a file whose inputs are known by the route's names."""
+    import onnx  # noqa: PLC0415
+
+    found = {value.name: value for value in graph.input if value.name not in fixed}
+    if not set(found) < {one.name for one in inputs}:
+        return False
+    values = [value for value in graph.input if value.name in fixed]
+    for one in inputs:
+        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(one.dtype))
+        shape = [BATCH if size is None else size for size in one.shape]
+        values.append(found.get(one.name) or onnx.helper.make_tensor_value_info(one.name, kind, shape))
+    del graph.input[:]
+    graph.input.extend(values)
+    return True
+
+
+def _rename_values(graph: onnx.GraphProto, pairs: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = pairs.get(value.name, value.name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = pairs.get(name, name)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename_values(inner, pairs)

@@ -1,7 +1,8 @@
-"""One export in a process of its own: `python -P -m assay.export.job`, started by `assay.export.run`.
+"""One model made an ONNX file by one route, and checked: `python -P -m assay.export.job`, a process of its own.
 
-It writes `model.onnx` and `inspection.json` into the folder it is given, in this order, so that whatever was
-made before a crash is there to be looked at. What it reports last is an `assay.records.results.Export`.
+Two jobs. "export" writes `model.onnx` and `inspection.json` into the folder it is given, in this order, so that
+whatever was made before a crash is there to be looked at; where it is told what the file is held against, it checks it
+too. "check" does that alone: a user's model may have no float64 but what comes from an export of it.
 """
 
 from __future__ import annotations
@@ -15,52 +16,60 @@ from typing import cast
 
 from assay import __version__
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
-from assay.export.checking.check import IMAGES_NEEDED, Truth, check_agreement, check_structure, others_on
-from assay.export.finish import finish
-from assay.export.graph.inspect import one_line
-from assay.export.record import MODEL_FILE, checked, recorded
-from assay.export.reference.reference import read_images
+from assay.export.checking.check import check_images, read_truth
+from assay.export.checking.records import Against, check_records
+from assay.export.finish import finish, rename
+from assay.export.graph.inspect import one_line, read_model
+from assay.export.graph.saved import save_model
+from assay.export.record import MODEL_FILE, Judged, asked_for, recorded
 from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
-from assay.files.arrays import load_array
+from assay.export.routes.size_limit import beyond_the_limit
 from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
-from assay.jobs.job import TellingJob
+from assay.jobs.job import Job, TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
-from assay.registry import EXPORTERS
-from assay.spec import ModelSpec
+from assay.registry import EXPORTERS, GIVEN
+from assay.steps import MOST_SECONDS, step
 from assay.store import file_sha256
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 
-class JobRequest(Record):
-    """One export, completely.
+class RouteRequest(Record):
+    """One model by one route.
 
     Attributes:
         key: of the artifact that will be made of it.
-        weights_key: of the weights artifact.
-        weights: its .safetensors file.
-        images: .npy file, see `assay.export.reference.reference.read_images`.
-        reference: .npy file of float64 logits of these images.
-        native: .npy file of the source framework's fp32 logits.
         folder: an empty folder for the files.
+        against: what the file is held against, where that is known already; without it the answer has no agreement.
     """
 
+    model: BuiltModel | UserModel
     exporter: str
-    spec: ModelSpec
     opset: int
     key: str
-    weights_key: str
-    weights: Path
-    images: Path
-    reference: Path
-    native: Path
     folder: Written
+    against: Against | None = None
 
     @property
     def file(self) -> Path:
         """The ONNX file to make."""
         return self.folder / MODEL_FILE
+
+
+class CheckExportRequest(Against):
+    """A file to check.
+
+    Attributes:
+        layout: in which it takes images of our own models.
+    """
+
+    model: BuiltModel | UserModel
+    exporter: str
+    file: Path
+    layout: str = ""
 
 
 class Stage(Record):
@@ -69,46 +78,77 @@ class Stage(Record):
     stage: str
 
 
-EXPORT = TellingJob("assay.export.job", "export", JobRequest, Export, Stage)
+EXPORT = TellingJob("assay.export.job", "export", RouteRequest, Export, Stage)
+CHECK = Job("assay.export.job", "check", CheckExportRequest, Judged)
 
 
-def work(request: JobRequest, tell: Callable[[Stage], None]) -> Export:
-    """Export, complete, inspect and check one file."""
-    truth = _truth(request)
+def work(request: RouteRequest, tell: Callable[[Stage], None]) -> Export:
+    """Export, complete and inspect one file, and check it where that can be done.
+
+    Raises:
+        ExportFailedError: the route gave no ONNX file.
+        AssayError: a user's file fails, or something is missing.
+    """
     tell(Stage(stage="exporting"))
-    outcome, seconds = _export(request)
-    record = _finish(request, outcome, seconds)
+    with step(f"The export by {request.exporter}", MOST_SECONDS):  # or what is left of the job's own limit
+        outcome, seconds = _exported(request)
+    record = _described(request, outcome, _completed(request, outcome), seconds)
+    if request.against is None:
+        return record
     tell(Stage(stage="checking"))
-    return _check(request, record, outcome.layout, truth)
-
-
-def _truth(request: JobRequest) -> Truth:
-    return Truth(
-        images=read_images(request.images, request.spec, IMAGES_NEEDED),
-        reference=load_array(request.reference),
-        native=load_array(request.native),
-        native_name=EXPORTERS[request.exporter].framework,
+    asked = CheckExportRequest(
+        model=request.model,
+        exporter=request.exporter,
+        file=request.file,
+        layout=outcome.layout,
+        **dict(request.against),
     )
+    try:
+        return check(asked).on(record)
+    except FailedError as error:
+        if disk_error_in(error):
+            raise
+        return record.model_copy(update={"status": "failed", "reason": str(error)})
 
 
-def _export(request: JobRequest) -> tuple[ExportOutcome, float]:
-    """Run the exporter; whatever it raises becomes one of our errors.
+def check(request: CheckExportRequest) -> Judged:
+    """Compare a file at every optimisation level, for a few batch sizes, with float64: of a user's model on its
+    records, of ours on images.
+
+    Raises:
+        ExportFailedError: ONNX Runtime does not load or run it at any level, or it is not what was agreed.
+    """
+    model, file = request.model, request.file
+    if isinstance(model, UserModel):
+        return check_records(file, model, request, request.exporter)
+    framework = EXPORTERS[request.exporter].framework
+    truth = read_truth(model.spec, request.records, request.reference, request.native, framework)
+    return check_images(file, model.spec, request.layout, truth, request.exporter)
+
+
+def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
+    """Run the route; whatever it raises becomes one of our errors. A file that was given is only copied.
 
     Returns:
         Its answer, and the seconds it took; importing the framework is not in them.
 
     Raises:
         NotInstalledError: a package of the route is missing.
-        ExportFailedError: the exporter failed.
+        ExportFailedError: the route failed.
     """
-    export = cast("Callable[[ExportRequest], ExportOutcome]", EXPORTERS[request.exporter].load())
+    if request.exporter == GIVEN:
+        _copy_given(request)
+        return ExportOutcome("", (), {}), 0.0
+    route = cast("Callable[[ExportRequest], ExportOutcome]", EXPORTERS[request.exporter].load())
     begun = time.perf_counter()
     try:
-        outcome = export(ExportRequest(request.spec, request.weights, request.file, request.opset))
-    except AssayError:
-        raise
+        outcome = route(ExportRequest(request.model, request.file, request.opset))
+    except AssayError as error:
+        raise beyond_the_limit(request.exporter, str(error)) or error from error.__cause__
     except Exception as error:
         traceback.print_exc()
+        if too_large := beyond_the_limit(request.exporter, f"{type(error).__name__}: {one_line(error)}"):
+            raise too_large from error
         raise ExportFailedError(
             f"The exporter {request.exporter} failed", found=f"{type(error).__name__}: {one_line(error)}"
         ) from error
@@ -118,68 +158,87 @@ def _export(request: JobRequest) -> tuple[ExportOutcome, float]:
     return outcome, seconds
 
 
-def _finish(request: JobRequest, outcome: ExportOutcome, seconds: float) -> Export:
-    """Complete the file and say what it is.
+def _copy_given(request: RouteRequest) -> None:
+    from assay.export.graph.on_onnx_signature import without_outputs  # noqa: PLC0415
+
+    model = request.model
+    if not isinstance(model, UserModel):
+        raise ExportFailedError(f"{model.name} is one of our architectures", expected="an ONNX file")
+    given = read_model(model.location.path)
+    save_model(without_outputs(given, model.without, str(model.location)), request.file)
+
+
+def _completed(request: RouteRequest, outcome: ExportOutcome) -> tuple[str, ...]:
+    """Give a route's file what every file gets; a file that was given stays as it is.
+
+    Returns:
+        What was done or could not be done about its operator set, in words.
 
     Raises:
-        ExportFailedError: the exporter wrote something that is no ONNX file.
+        ExportFailedError: the route wrote something that is no ONNX file, or another model's.
     """
-    asked = Export(
-        architecture=request.spec.architecture,
-        size=request.spec.size,
-        exporter=request.exporter,
-        status="failed",
-        key=request.key,
-        weights=request.weights_key,
-        opset_asked=request.opset,
-        seconds=0,
-    )
+    if request.exporter == GIVEN:
+        return ()
     try:
         _, notes = finish(request.file, request.opset, _metadata(request, outcome))
-        return recorded(asked, request.folder, seconds, _made_by(outcome, notes))
     except ArtifactError as error:
         raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
+    rename(request.file, ExportRequest(request.model, request.file, request.opset))
+    return notes
 
 
-def _metadata(request: JobRequest, outcome: ExportOutcome) -> dict[str, str]:
-    """What the file says of itself, for whoever finds it without its manifest."""
+def _described(request: RouteRequest, outcome: ExportOutcome, notes: tuple[str, ...], seconds: float) -> Export:
+    """The record of the file as it is.
+
+    Raises:
+        ExportFailedError: it is no ONNX file that can be looked at.
+    """
+    model = request.model
+    asked = asked_for(model, request.exporter, request.opset, request.key)
+    made_by = {
+        **outcome.versions,
+        **versions_of("onnxruntime", "onnxruntime-gpu"),
+        **({"layout": outcome.layout} if isinstance(model, BuiltModel) else {}),
+        "transforms": "; ".join((*outcome.transforms, *notes)),
+    }
+    try:
+        record = recorded(asked, request.folder, seconds, made_by)
+    except ArtifactError as error:
+        if request.exporter == GIVEN:
+            raise
+        raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
+    # Nobody asked for another operator set than that of a file that was given.
+    return record.model_copy(update={"opset_asked": record.opset}) if request.exporter == GIVEN else record
+
+
+def _metadata(request: RouteRequest, outcome: ExportOutcome) -> dict[str, str]:
+    """What the file says of itself, for whoever finds it without its record."""
     return {
         "assay.version": __version__,
         "assay.exporter": request.exporter,
         "assay.framework": EXPORTERS[request.exporter].framework,
         "assay.versions": ", ".join(f"{name} {version}" for name, version in outcome.versions.items()),
-        "assay.architecture": request.spec.architecture,
-        "assay.size": str(request.spec.size),
-        "assay.channels": str(request.spec.channels),
-        "assay.classes": str(request.spec.classes),
-        "assay.layout": outcome.layout,
         "assay.transforms": "; ".join(outcome.transforms),
-        "assay.weights": request.weights_key,
-        "assay.weights_sha256": file_sha256(request.weights),
+        **_names_of(request.model, outcome.layout),
     }
 
 
-def _made_by(outcome: ExportOutcome, notes: tuple[str, ...]) -> dict[str, str]:
+def _names_of(model: BuiltModel | UserModel, layout: str) -> dict[str, str]:
+    """Which model the file is of."""
+    if isinstance(model, UserModel):
+        return {"assay.model": model.name, "assay.fingerprint": model.fingerprint}
+    spec = model.spec
     return {
-        **outcome.versions,
-        **versions_of("onnxruntime", "onnxruntime-gpu"),
-        "layout": outcome.layout,
-        "transforms": "; ".join((*outcome.transforms, *notes)),
+        "assay.architecture": spec.architecture,
+        "assay.size": str(spec.size),
+        "assay.channels": str(spec.channels),
+        "assay.classes": str(spec.classes),
+        "assay.layout": layout,
+        "assay.weights": model.fingerprint,
+        "assay.weights_sha256": file_sha256(model.weights),
     }
-
-
-def _check(request: JobRequest, record: Export, layout: str, truth: Truth) -> Export:
-    """The record with the comparisons, or why there are none."""
-    try:
-        check_structure(request.file, request.spec, layout)
-        found = check_agreement(request.file, layout, truth, request.exporter)
-        return checked(record, found, lambda: others_on(request.file, layout, truth))
-    except FailedError as error:
-        if disk_error_in(error):
-            raise
-        return record.model_copy(update={"status": "failed", "reason": str(error)})
 
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(EXPORT.told_by(work))
+    serve_job(EXPORT.told_by(work), CHECK.done_by(check))

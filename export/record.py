@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from assay.export.checking.levels import Levels, sentence_on
+from assay.export.checking.levels import Sentence
 from assay.export.graph.inspect import inspect
-from assay.numerics.guilt import Guilt, Outcome
-from assay.records.results import Export
+from assay.records.base import Record
+from assay.records.results import Agreement, Export
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
+
+
+def asked_for(model: BuiltModel | UserModel, exporter: str, opset: int, key: str = "", reason: str = "") -> Export:
+    """The record of an export as long as nothing is made.
+
+    Args:
+        key: of the artifact that is to be made of it; "" where there will be none.
+        reason: why there is nothing.
+    """
+    return Export(
+        architecture=model.name,
+        size=model.image_size,
+        exporter=exporter,
+        status="failed",
+        reason=reason,
+        key=key,
+        weights=model.fingerprint,
+        opset_asked=opset,
+        seconds=0,
+    )
 
 
 def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str, str]) -> Export:
@@ -44,28 +66,39 @@ def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str,
     )
 
 
-def checked(record: Export, levels: Levels, others: Callable[[], Mapping[str, Outcome]]) -> Export:
-    """The record with what the checks of its file found.
+class Judged(Record):
+    """What the check of a file found.
 
-    Args:
-        others: asks witnesses beside ONNX Runtime, where none of its levels agrees.
+    Attributes:
+        agreement: its comparisons, failed ones included.
+        reason: why it may not be used, or what is wrong about it; "" where nothing is.
+        file_is_right: some runtime is wrong, and not the file: it is timed, and each runtime judged by its own numbers.
+        undecided: nobody can say who is wrong.
+        wrong_in, right_in: who is, and who computes it rightly, see `assay.numerics.guilt`.
     """
-    found = sentence_on(levels, others)
-    update = {
-        "status": "failed" if found.reason and found.guilt.file != "right" else "ok",
-        "reason": found.reason,
-        "agreement": levels.agreements,
-        **guilt_fields(found.guilt),
-    }
-    return record.model_copy(update=update)
+
+    agreement: list[Agreement]
+    reason: str
+    file_is_right: bool
+    undecided: bool
+    wrong_in: list[str]
+    right_in: str
+
+    def on(self, record: Export) -> Export:
+        """The record of the file with that; one that is not right has failed."""
+        status = "failed" if self.reason and not self.file_is_right else "ok"
+        return record.model_copy(update={**dict(self), "status": status})
 
 
-def guilt_fields(guilt: Guilt) -> dict[str, object]:
-    """What the record of an export says of who is wrong."""
+def judged_by(agreements: list[Agreement], sentence: Sentence) -> Judged:
+    """What the check of a file found, from the verdict on its comparisons."""
+    guilt = sentence.guilt
     is_right = guilt.file == "right" and bool(guilt.wrong)
-    return {
-        "file_is_right": is_right,
-        "undecided": guilt.file == "undecided" and bool(guilt.said),
-        "wrong_in": list(guilt.wrong),
-        "right_in": guilt.right if is_right else "",
-    }
+    return Judged(
+        agreement=agreements,
+        reason=sentence.reason,
+        file_is_right=is_right,
+        undecided=guilt.file == "undecided" and bool(guilt.said),
+        wrong_in=list(guilt.wrong),
+        right_in=guilt.right if is_right else "",
+    )

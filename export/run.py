@@ -14,8 +14,9 @@ from pydantic import JsonValue
 
 from assay import __version__, toolenv
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
-from assay.export.job import EXPORT, JobRequest
-from assay.export.record import MODEL_FILE
+from assay.export.checking.records import Against
+from assay.export.job import EXPORT, RouteRequest
+from assay.export.record import MODEL_FILE, asked_for
 from assay.export.reference.reference import (
     CPU_ONLY,
     LOGITS,
@@ -32,6 +33,7 @@ from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.spec import ModelSpec
 from assay.steps import Limit
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
+from assay.train.built import BuiltModel
 
 Progress = Callable[[str, int, int], None]
 
@@ -78,18 +80,19 @@ def export_model(job: ExportJob, progress: Progress) -> Export:
     entry = EXPORTERS[job.exporter]
     weights = read_artifact(job.weights, "weights")
     spec = spec_of(weights)
-    inputs = _inputs(job, entry, weights, spec)
+    inputs = _inputs(job, weights, spec)
     label = f"exporting {spec.architecture} at {spec.size} by {job.exporter}"
 
     def fill(work: Path) -> dict[str, JsonValue]:
         progress(label, 0, 1)
-        attempt = _Attempt(job, entry, weights, spec, artifact_key(KIND, inputs), work)
+        model = BuiltModel(spec=spec, weights=weights.file(WEIGHTS_FILE), fingerprint=weights.key)
+        attempt = _Attempt(job, entry, model, artifact_key(KIND, inputs), work)
         record, try_again = _attempt(attempt, progress)
         progress(label, 1, 1)
         return facts_of(record, try_again=try_again)
 
     name = f"{spec.architecture}-{spec.size}-{job.exporter}"
-    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=_versions(entry)))
+    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=route_versions(job.exporter)))
 
 
 def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
@@ -132,8 +135,7 @@ def record_of(artifact: Artifact) -> Export:
 class _Attempt:
     job: ExportJob
     entry: Entry
-    weights: Artifact
-    spec: ModelSpec
+    model: BuiltModel
     key: str
     work: Path
 
@@ -152,9 +154,7 @@ def _attempt(attempt: _Attempt, progress: Progress) -> tuple[Export, bool]:
 def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
     """Prepare and run the job; `stages` collects how far it got."""
     job = attempt.job
-    environment = ENVIRONMENTS / f"{job.exporter}.txt"
-    if environment.is_file():
-        toolenv.ensure(job.exporter, environment, progress)
+    make_environment(job.exporter, progress)
     wanted = (("torch", "float64"), (attempt.entry.framework, "float32"))
     reference, native = (
         reference_artifact(
@@ -162,41 +162,28 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
         ).file(LOGITS)
         for framework, dtype in wanted
     )
-    request = JobRequest(
+    request = RouteRequest(
+        model=attempt.model,
         exporter=job.exporter,
-        spec=attempt.spec,
         opset=job.opset,
         key=attempt.key,
-        weights_key=attempt.weights.key,
-        weights=attempt.weights.file(WEIGHTS_FILE),
-        images=job.images,
-        reference=reference,
-        native=native,
         folder=attempt.work,
+        against=Against(records=job.images, native=native, reference=reference),
     )
     return run_job(
         EXPORT,
         request,
         attempt.work / LOG_FILE,
         heard=EXPORT.heard_by(lambda told: stages.append(told.stage)),
-        limit_seconds=Limit(job.limit_seconds, f"The export of {attempt.spec.architecture} by {job.exporter}"),
+        limit_seconds=Limit(job.limit_seconds, f"The export of {attempt.model.name} by {job.exporter}"),
         environment=CPU_ONLY,
         host=job.host,
     )
 
 
 def _failed(attempt: _Attempt, reason: str) -> Export:
-    return Export(
-        architecture=attempt.spec.architecture,
-        size=attempt.spec.size,
-        exporter=attempt.job.exporter,
-        status="failed",
-        reason=reason,
-        key=attempt.key,
-        weights=attempt.weights.key,
-        opset_asked=attempt.job.opset,
-        seconds=0,
-    )
+    job = attempt.job
+    return asked_for(attempt.model, job.exporter, job.opset, attempt.key, reason)
 
 
 def facts_of(record: Export, *, try_again: bool) -> dict[str, JsonValue]:
@@ -209,7 +196,7 @@ def facts_of(record: Export, *, try_again: bool) -> dict[str, JsonValue]:
     }
 
 
-def _inputs(job: ExportJob, entry: Entry, weights: Artifact, spec: ModelSpec) -> dict[str, JsonValue]:
+def _inputs(job: ExportJob, weights: Artifact, spec: ModelSpec) -> dict[str, JsonValue]:
     """All that determines the file and its checks."""
     return {
         "spec": spec.to_dict(),
@@ -217,14 +204,28 @@ def _inputs(job: ExportJob, entry: Entry, weights: Artifact, spec: ModelSpec) ->
         "exporter": job.exporter,
         "opset": job.opset,
         "images": file_sha256_of_images(job.images),
-        "versions": dict(_versions(entry)),
+        "versions": dict(route_versions(job.exporter)),
     }
 
 
-def _versions(entry: Entry) -> dict[str, str]:
-    """Versions of the packages of a route; of a tool environment, the hash of its list."""
-    found = installed_versions(sorted({*entry.packages, "onnx", "onnxruntime"}))
-    environment = ENVIRONMENTS / f"{entry.name}.txt"
+def make_environment(exporter: str, progress: Progress) -> None:
+    """Make the tool environment of a route, where it has one and it is not there.
+
+    Raises:
+        NotInstalledError: it cannot be made.
+    """
+    environment = ENVIRONMENTS / f"{exporter}.txt"
+    if environment.is_file():
+        toolenv.ensure(exporter, environment, progress)
+
+
+def route_versions(exporter: str) -> dict[str, str]:
+    """Versions of the packages of a route, or of what looks at a file that was given; of a tool environment, the hash
+    of its list.
+    """
+    packages = EXPORTERS[exporter].packages if exporter in EXPORTERS else ()
+    found = installed_versions(sorted({*packages, "onnx", "onnxruntime"}))
+    environment = ENVIRONMENTS / f"{exporter}.txt"
     if environment.is_file():
         found["environment"] = toolenv.requirements_hash(environment)
     return {**found, "assay": __version__}

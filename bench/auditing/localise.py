@@ -7,15 +7,22 @@ from pathlib import Path
 
 from assay.bench.run import Run, Subject
 from assay.errors import AssayError, DiskError
-from assay.export.localise.localise_job import DeparturesRequest, PartingsRequest, find_departures, find_partings
+from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesRequest, PartingsRequest
 from assay.export.record import MODEL_FILE
+from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import artifact_folder
+from assay.jobs.running import run_job
 from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 from assay.records.results import Export
 from assay.registry import RUNTIMES
+from assay.steps import Limit
+from assay.train.built import BuiltModel
+from assay.train.job import WEIGHTS_FILE
 
 REPRO = "repro"
+LIMIT_SECONDS = 900
+"""To follow one export."""
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
 """By the name that a user gives a runtime, what `on_onnx_runners` calls it; the first does least to a graph."""
 
@@ -51,17 +58,19 @@ def _followed(
     file = artifact_folder(export, run.store("onnx")) / MODEL_FILE
     if not file.is_file():
         return []
-    images, layout = run.images(subject.spec.size), export.made_by["layout"]
+    model = BuiltModel(spec=subject.spec, weights=subject.weights / WEIGHTS_FILE, fingerprint=subject.key)
+    layout, images = export.made_by["layout"], run.images(subject.spec.size)
     log = work / f"localise-{_label(export)}.log"
     repro = run.folder / REPRO / _label(export)
-    asked = PartingsRequest(weights=subject.weights, images=images, candidate=file, layout=layout, repro=repro)
-    nodes = find_partings(asked, log, host=run.host)
+    limit = Limit(LIMIT_SECONDS, f"Following {_label(export)}")
+    asked = PartingsRequest(model=model, file=file, layout=layout, records=images, repro=repro)
+    nodes = run_job(PARTINGS, asked, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
     if nodes or not (wrong and right):
         return nodes
-    further = DeparturesRequest(images=images, file=file, layout=layout, wrong=tuple(wrong), right=right)
-    return find_departures(further, log, host=run.host)
+    further = DeparturesRequest(model=model, file=file, layout=layout, records=images, wrong=tuple(wrong), right=right)
+    return run_job(DEPARTURES, further, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
 
 
 def _label(export: Export) -> str:

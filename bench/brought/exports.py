@@ -12,24 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from assay import toolenv
 from assay.bench.brought.work import Work
 from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError, FailedError
-from assay.export.brought_job import (
-    CHECK,
-    DECIDERS,
-    DOUBLE,
-    EXPORT,
-    GIVEN,
-    CheckExportRequest,
-    DoubleRequest,
-    RouteRequest,
-)
+from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
 from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
-from assay.export.record import MODEL_FILE
+from assay.export.record import MODEL_FILE, asked_for
+from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.reference.reference import CPU_ONLY
-from assay.export.run import ENVIRONMENTS
+from assay.export.run import make_environment, route_versions
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
@@ -38,7 +29,7 @@ from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
-from assay.registry import EXPORTERS, installed_versions
+from assay.registry import EXPORTERS, GIVEN
 from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, LONGER, MOST_SECONDS, Limit, limits_told, size_of
 from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
@@ -49,7 +40,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "double": (120.0, EVALUATOR_SLOWER),
     "deciders": (120.0, EVALUATOR_SLOWER),
 }
-"""By job of `assay.export.brought_job` its seconds, and how many of the model's own calls beyond them. An export
+"""By job of an export its seconds, and how many of the model's own calls beyond them. An export
 imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
 LEAST_EXPORT_SECONDS, EXPORTS_SLOWER = 100.0, 25.0
 """An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
@@ -191,7 +182,6 @@ def folder_of(folder: Path, route: str, key: str) -> Path:
 
 def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
     """Export by one route, or find the file made earlier; a failure is a record with its reason."""
-    packages = EXPORTERS[route].packages if route in EXPORTERS else ()
     inputs: dict[str, JsonValue] = {
         "fingerprint": model.fingerprint,
         "exporter": route,
@@ -200,14 +190,12 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
         "batch": model.batch,
         "whole": model.whole,
         "without": list(model.without),
-        "versions": dict(installed_versions(sorted({*packages, "onnx", "onnxruntime"}))),
+        "versions": dict(route_versions(route)),
     }
     key = artifact_key(KIND, inputs)
 
     def fill(folder: Path) -> dict[str, JsonValue]:
-        environment = ENVIRONMENTS / f"{route}.txt"
-        if environment.is_file():
-            toolenv.ensure(route, environment, work.narrator.bar)
+        make_environment(route, work.narrator.bar)
         request = RouteRequest(model=model, exporter=route, opset=work.wanted.opset, key=key, folder=folder)
         return {RECORD: _job(work, EXPORT, request, f"export-{route}", folder).model_dump(mode="json")}
 
@@ -217,21 +205,9 @@ def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact
     except DiskError:
         raise  # the machine's failure, not this one's
     except AssayError as error:
-        return _failed(work, model, route, str(error).replace(f"{work.folder}/", "")), None
+        reason = str(error).replace(f"{work.folder}/", "")
+        return asked_for(model, route, work.wanted.opset, reason=reason), None
     return found.record(Export, RECORD), found
-
-
-def _failed(work: Work, model: UserModel, route: str, reason: str) -> Export:
-    return Export(
-        architecture=model.location.name,
-        size=model.image_size,
-        exporter=route,
-        status="failed",
-        reason=reason,
-        weights=model.fingerprint,
-        opset_asked=work.wanted.opset,
-        seconds=0,
-    )
 
 
 def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
@@ -308,10 +284,7 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
         judged = _job(work, CHECK, request, f"check-{record.exporter}")
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
-    is_right = judged.file_is_right  # then it is timed, and each runtime judged by its own numbers
-    found = {"agreement": judged.agreement, "reason": judged.reason, "file_is_right": is_right}
-    found |= {"undecided": judged.undecided, "wrong_in": judged.wrong_in, "right_in": judged.right_in}
-    return record.model_copy(update={**found, "status": "failed" if judged.reason and not is_right else "ok"})
+    return judged.on(record)
 
 
 def _limit(work: Work, do: str) -> float:

@@ -12,14 +12,15 @@ from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError
 from assay.export.checking.edges import EDGES_FILE, EDGES_NATIVE_FILE, is_wrong_at_edges_alone
 from assay.export.checking.lacking import lacks_operator
-from assay.export.localise.brought_job import LOCALISE, LocaliseRequest
+from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesRequest, PartingsRequest
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
 from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import CPU_ONLY
+from assay.jobs.job import Asked, Job
 from assay.jobs.running import run_job
 from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
 from assay.records.audit import AUDIT_FILE, read_audit
-from assay.records.localisation import Localisation
+from assay.records.localisation import Localisation, Localised
 from assay.records.results import Cell, Export
 from assay.steps import EVALUATOR_SLOWER, LONGER, Limit, in_proportion, limits_told
 from assay.store import reporting_disk_errors
@@ -36,7 +37,16 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
         if brought.model.kind != "onnx" and may_be_wrong(export) and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
             at_edges = is_wrong_at_edges_alone(export.agreement)
-            found += _asked(work, _request(work, brought, export.exporter, file, at_edges=at_edges), export.exporter)
+            request = PartingsRequest(
+                model=brought.model,
+                file=file,
+                records=brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE),
+                native=brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE),
+                repro=work.folder / REPRO / export.exporter,
+            )
+            with reporting_disk_errors(request.repro):
+                request.repro.mkdir(parents=True, exist_ok=True)
+            found += _asked(work, PARTINGS, request, export.exporter, request.repro)
     return found
 
 
@@ -55,9 +65,10 @@ def where_runtimes_go_wrong(
         wrong, right = _wrong_and_right(cells, export)
         if export.status == "ok" and wrong:
             file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
-            request = _request(work, brought, export.exporter, file)
-            request = request.model_copy(update={"wrong": tuple(wrong), "right": right})
-            found += _asked(work, request, export.exporter)
+            request = DeparturesRequest(
+                model=brought.model, file=file, records=brought.folder / RECORDS_FILE, wrong=tuple(wrong), right=right
+            )
+            found += _asked(work, DEPARTURES, request, export.exporter)
     return found
 
 
@@ -78,31 +89,22 @@ def _outcomes(cells: Sequence[Cell], exporter: str) -> dict[str, bool]:
     return found
 
 
-def _request(work: Work, brought: Brought, exporter: str, file: Path, *, at_edges: bool = False) -> LocaliseRequest:
-    return LocaliseRequest(
-        model=brought.model,
-        file=file,
-        records=brought.folder / (EDGES_FILE if at_edges else RECORDS_FILE),
-        native=brought.folder / (EDGES_NATIVE_FILE if at_edges else NATIVE_FILE),
-        repro=work.folder / REPRO / exporter,
-        name=f"{REPRO}/{exporter}",
-    )
+def _asked(work: Work, job: Job[Asked, Localised], request: Asked, exporter: str, *answers: Path) -> list[Localisation]:
+    """What the job finds; nothing, and a note of why, where it cannot follow the model or the file.
 
-
-def _asked(work: Work, request: LocaliseRequest, exporter: str) -> list[Localisation]:
-    """What the job finds; nothing, and a note of why, where it cannot follow the model or the file."""
-    with reporting_disk_errors(request.repro):
-        request.repro.mkdir(parents=True, exist_ok=True)
+    Args:
+        answers: folders that it writes.
+    """
     log = work.folder / "logs" / f"localise-{exporter}.log"
     seconds = in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS)
     try:
         found = run_job(
-            LOCALISE,
+            job,
             request,
             log,
             limit_seconds=Limit(seconds, f"Looking for the node at which {exporter} goes wrong", LONGER),
             environment=CPU_ONLY | limits_told(work.wanted.call_limit),
-            box=Box((request.repro,), work.wanted.trusted, told=work.held.update),
+            box=Box(answers, work.wanted.trusted, told=work.held.update),
             host=work.host,
         ).found
     except DiskError:

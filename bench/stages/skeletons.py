@@ -6,19 +6,21 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from assay.export.job import EXPORT, RouteRequest
+from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import CPU_ONLY
-from assay.export.skeleton_job import SKELETON, SkeletonRequest
+from assay.export.run import route_versions
 from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
-from assay.registry import EXPORTERS, installed_versions
 from assay.spec import ModelSpec
 from assay.steps import Limit
 from assay.store import Artifact, Store
 from assay.train.architectures import skeleton_of
+from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 
-WEIGHTS_FILE, MODEL_FILE, LOG_FILE = "weights.safetensors", "model.onnx", "export.log"
+WEIGHTS_FILE = "weights.safetensors"
 EXPORT_LIMIT_SECONDS = 300.0
 
 
@@ -47,7 +49,7 @@ def _weights(spec: ModelSpec, store: Store) -> Artifact:
 
 
 def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store, host: Starter) -> Artifact:
-    versions = installed_versions(sorted({*EXPORTERS[exporter].packages, "onnx"}))
+    versions = route_versions(exporter)
     inputs: dict[str, JsonValue] = {
         "spec": spec.to_dict(),
         "exporter": exporter,
@@ -56,16 +58,17 @@ def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Stor
     }
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        request = SkeletonRequest(exporter=exporter, spec=spec, weights=weights, output=work / MODEL_FILE, opset=opset)
+        model = BuiltModel(spec=spec, weights=weights)
+        request = RouteRequest(model=model, exporter=exporter, opset=opset, key="", folder=work)
         log = store.folder / "logs" / f"{spec.architecture}-{exporter}.log"
         made = run_job(
-            SKELETON,
+            EXPORT,
             request,
             log,
             limit_seconds=Limit(EXPORT_LIMIT_SECONDS, f"The export of an empty {spec.architecture} by {exporter}"),
             environment=CPU_ONLY,
             host=host,
         )
-        return {"layout": made.layout}
+        return {"layout": made.made_by["layout"]}
 
     return store.kept("skeleton", inputs, fill, name=f"{spec.architecture}-{exporter}", made_by=versions)

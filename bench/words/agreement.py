@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 from assay.bench.words.numbers import listed, scientific
 from assay.records.results import Export, Results
-
-GIVEN = "given"
-"""The exporter's name of an ONNX file that the user brings, see `assay.export.brought_job`."""
+from assay.registry import GIVEN
 
 
 def numbers_in_words(results: Results) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every exported file must pass before anybody times or offers it.
+"""What every exported file of one of our own models must pass before anybody times or offers it.
 
 Structure first: the ONNX checker, standard operators only, the signature, strict shape inference. Then it must
 load in ONNX Runtime at every optimisation level, and at each of them agree with the float64 reference on real
@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 
 from assay.errors import ExportFailedError
 from assay.export.checking.lacking import lacks_operator, not_run
-from assay.export.checking.levels import Levels, judged_at_levels
+from assay.export.checking.levels import Levels, judged_at_levels, sentence_on
 from assay.export.graph.inspect import STANDARD_DOMAINS, one_line, read_model
+from assay.export.record import Judged, judged_by
+from assay.export.reference.reference import read_images
 from assay.export.routes.request import Images
+from assay.files.arrays import load_array
 from assay.numerics.agreement import Tolerance, compare, derive_tolerance
 from assay.numerics.guilt import Outcome
 from assay.records.results import Agreement
@@ -55,6 +58,30 @@ class Truth:
 
     def tolerance(self) -> Tolerance:
         return derive_tolerance(self.reference, {self.native_name: self.native})
+
+
+def read_truth(spec: ModelSpec, images: Path, reference: Path, native: Path, native_name: str) -> Truth:
+    """What an export is compared with, from .npy files.
+
+    Raises:
+        InputError: there are too few images, or they do not fit the model.
+    """
+    return Truth(read_images(images, spec, IMAGES_NEEDED), load_array(reference), load_array(native), native_name)
+
+
+def check_images(
+    path: Path, spec: ModelSpec, layout: str, truth: Truth, subject: str, precision: str = "fp32"
+) -> Judged:
+    """All of it: structure, agreement at every level, and who is wrong where there is none; arguments as below.
+
+    Raises:
+        ArtifactError: it is no ONNX file.
+        ExportFailedError: its structure fails, or ONNX Runtime does not load or run it at any level.
+    """
+    check_structure(path, spec, layout)
+    levels = check_agreement(path, layout, truth, subject, precision)
+    asked = precision == "fp32"  # the witnesses are no judges of another one
+    return judged_by(levels.agreements, sentence_on(levels, lambda: others_on(path, layout, truth) if asked else {}))
 
 
 def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:

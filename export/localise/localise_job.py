@@ -1,73 +1,102 @@
-"""Where an export of our weights goes wrong, in a process of its own: `find_partings` starts it.
+"""Where an export goes wrong, looked for in a process of its own.
 
-The native model's values in float64, canonical layer by canonical layer, are held against the file's: first the layer
-after which nothing is right any more is found, then the node inside of it.
+The native model is followed step by step and its values are held against those of the file: one of ours in float64,
+canonical layer by canonical layer; a user's operator by operator, in float64 where that can be had and else as it is.
+The images or records on which the file is furthest off are taken.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.errors import AssayError, InputError
+from assay.export.checking.evidence import worst_records
 from assay.export.graph.inspect import read_model
-from assay.export.localise.source import Source
-from assay.export.reference.reference import CPU_ONLY, read_images, spec_of
+from assay.export.graph.saved import is_large
+from assay.export.localise.known_values import distance, wide
+from assay.export.localise.source import Array, Followed, Source
+from assay.export.reference.memory import TooLargeError, in_words
+from assay.export.reference.reference import read_images
 from assay.export.routes.request import Images
-from assay.files.arrays import map_array
+from assay.export.routes.size_limit import LIMIT
+from assay.files.arrays import load_array
 from assay.jobs.files import Written
-from assay.jobs.host import Starter
 from assay.jobs.job import Job
-from assay.jobs.process import HERE
-from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
+from assay.numerics.rounding import rounding_of
+from assay.numerics.values import differences, is_whole
 from assay.records.base import Record
 from assay.records.localisation import Localisation, Localised
 from assay.registry import FRAMEWORKS
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
-from assay.steps import Limit
-from assay.store import read_artifact
+from assay.train.brought.arrays import Records, inputs_of, repeated
+from assay.train.brought.model import Kind, UserModel
+from assay.train.built import BuiltModel
 
-IMAGES = 8
-LIMIT_SECONDS = 900
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-Follow = Callable[[ModelSpec, Path, Images], Source]
+Follow = Callable[..., Followed]
+FollowLayers = Callable[[ModelSpec, Path, Images], Source]
+Feeds = dict[str, Array]
+Logits = NDArray[np.float64]
+
+FOLLOWERS: dict[Kind, str] = {
+    "torch": "assay.export.localise.on_torch_steps",
+    "tf": "assay.export.localise.on_tf_steps",
+    "jax": "assay.export.localise.on_jax_steps",
+}
+LAYERS = "assay.export.localise.on_torch_layers:follow"
+MOST_RECORDS = 8
+"""Of one call: more numbers are told apart better, and take more memory."""
+MOST_BYTES = 1 << 27
+"""Of the native model's values: as much again is needed for the file's, and for both in order."""
 
 
-class PartingsRequest(Record):
-    """A file made from weights.
+class LocaliseRequest(Record):
+    """A file and its model.
 
     Attributes:
-        weights: folder of a weights artifact.
-        images: .npy of normalised float32 images; the one on which the file is furthest off is followed.
-        layout: of the file's input, "NHWC" or "NCHW".
+        layout: in which the file takes images of our own models, "NHWC" or "NCHW".
+        records: .npy of normalised float32 images, or of a user's records.
+    """
+
+    model: BuiltModel | UserModel
+    file: Path
+    layout: str = ""
+    records: Path
+
+
+class PartingsRequest(LocaliseRequest):
+    """A file that may be wrong.
+
+    Attributes:
+        native: a user's model's own outputs of the first records; what one of ours gives is computed.
         repro: takes one folder for each node.
     """
 
-    weights: Path
-    images: Path
-    candidate: Path
-    layout: str
+    native: Path | None = None
     repro: Written
 
 
-class DeparturesRequest(Record):
+class DeparturesRequest(LocaliseRequest):
     """A file that is right, and runtimes that are not.
 
     Attributes:
-        images: .npy of normalised float32 images, of which the first few are run.
-        layout: of the file's input, "NHWC" or "NCHW".
-        wrong: runtimes, as `assay.export.localise.on_onnx_runners` calls them; `right` is one that computes the file
-            rightly.
+        wrong: runtimes, as `assay.export.localise.on_onnx_runners` calls them.
+        right: one that computes the file rightly.
     """
 
-    images: Path
-    file: Path
-    layout: str
     wrong: tuple[str, ...]
     right: str
 
@@ -76,86 +105,153 @@ PARTINGS = Job("assay.export.localise.localise_job", "partings", PartingsRequest
 DEPARTURES = Job("assay.export.localise.localise_job", "departures", DeparturesRequest, Localised)
 
 
-def find_partings(request: PartingsRequest, log: Path, *, host: Starter = HERE) -> list[Localisation]:
-    """The nodes at which a file made from weights parts from them, each with its repro; none where it is right.
+def partings_of(request: PartingsRequest) -> list[Localisation]:
+    """The nodes at which a file parts from its model, each with its repro; none where it does not.
 
     Raises:
-        InputError: weights, images or file cannot be used.
-        WorkerError: the job crashed or took too long.
+        AssayError: the model cannot be followed.
     """
-    return run_job(
-        PARTINGS,
-        request,
-        log,
-        limit_seconds=Limit(LIMIT_SECONDS, f"Following {request.candidate.name}"),
-        environment=CPU_ONLY,
-        host=host,
-    ).found
+    from assay.export.localise.on_onnx_cause import causes  # noqa: PLC0415  onnx is imported in the job alone
+    from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
+    from assay.export.localise.on_onnx_repro import refused_shapes, with_repros  # noqa: PLC0415
+
+    model, proto, folder = request.model, read_model(request.file), request.repro
+    followed, feeds = _user_followed(model, request) if isinstance(model, UserModel) else _ours_followed(model, request)
+    with tempfile.TemporaryDirectory(prefix="assay-localise-") as place:
+        wrong = trace(_inlined(proto, Path(place)), feeds)
+    expected = dict(zip((one.name for one in model.outputs), followed.outputs.values(), strict=True))
+    found = causes(followed.source, wrong, expected) or refused_shapes(proto, wrong)
+    return with_repros(proto, wrong, found, folder, f"{folder.parent.name}/{folder.name}")
 
 
-def find_departures(request: DeparturesRequest, log: Path, *, host: Starter = HERE) -> list[Localisation]:
-    """The operators at which runtimes depart from float64 on a file that is right; none where they cannot be followed.
+def _inlined(proto: ModelProto, folder: Path) -> Path:
+    """The file with its functions written out, so that what is inside of them is seen.
 
     Raises:
-        InputError: images or file cannot be used.
-        WorkerError: the job crashed or took too long.
+        TooLargeError: one file does not hold it.
     """
-    return run_job(
-        DEPARTURES,
-        request,
-        log,
-        limit_seconds=Limit(LIMIT_SECONDS, f"Following {request.file.name}"),
-        environment=CPU_ONLY,
-        host=host,
-    ).found
+    import onnx  # noqa: PLC0415
+    import onnx.inliner  # noqa: PLC0415
+
+    path = folder / "inlined.onnx"
+    if proto.functions:
+        proto.CopyFrom(onnx.inliner.inline_local_functions(proto))
+    if is_large(proto):
+        raise TooLargeError("Its values cannot be followed", expected=LIMIT, found=in_words(proto.ByteSize()))
+    onnx.save(proto, path)
+    return path
 
 
-def follow_departures(request: DeparturesRequest) -> Localised:
-    """Run the file in each wrong runtime, node by node."""
-    from assay.export.localise.on_onnx_runtimes import Run, departures  # noqa: PLC0415  onnx is imported in the job alone
+def departures_of(request: DeparturesRequest) -> list[Localisation]:
+    """The operators at which runtimes depart from float64 on a file that is right."""
+    from assay.export.localise.on_onnx_runtimes import Run, departures  # noqa: PLC0415
 
-    images, file = np.array(map_array(request.images)[:IMAGES]), request.file
-    feeds = {INPUT_NAME: _as_taken(images, request.layout)}
-    right = Run(request.right, file)
+    feeds, right = _feeds_of(request), Run(request.right, request.file)
     with tempfile.TemporaryDirectory(prefix="assay-asked-") as folder:
-        found = [one for wrong in request.wrong for one in departures(Run(wrong, file), right, feeds, Path(folder))]
-    return Localised(found=found)
+        return [
+            one for wrong in request.wrong for one in departures(Run(wrong, request.file), right, feeds, Path(folder))
+        ]
+
+
+def _feeds_of(request: DeparturesRequest) -> Feeds:
+    """One call with the first few records."""
+    model = request.model
+    if isinstance(model, BuiltModel):
+        images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
+        return {INPUT_NAME: _as_taken(images, request.layout)}
+    records = load_array(request.records)
+    count = 1 if model.whole else model.batch or min(len(records), MOST_RECORDS)
+    inputs = inputs_of(model, repeated(records, count))
+    return dict(zip((one.name for one in model.inputs), inputs, strict=True))
+
+
+def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
+    """One of our models, whose layers PyTorch names, on the image on which the file is furthest off."""
+    from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
+
+    follow = cast("FollowLayers", replace(FRAMEWORKS["torch"], target=LAYERS).load())
+    images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
+
+    def feeds(some: Images) -> Feeds:
+        return {INPUT_NAME: _as_taken(some, request.layout).astype(np.float64)}
+
+    def last(source: Source) -> Logits:
+        return np.asarray(source.values[source.steps[-1].outputs[0]], np.float64)
+
+    worst, wrong = 0, trace(request.file, feeds(images))
+    if wrong.stopped is None:
+        errors = np.abs(
+            last(follow(model.spec, model.weights, images)) - np.asarray(wrong.values[OUTPUT_NAME], np.float64)
+        )
+        worst = int(errors.max(axis=1).argmax())
+    one = images[worst : worst + 1]
+    source = follow(model.spec, model.weights, one)
+    return Followed(source, {OUTPUT_NAME: last(source)}), feeds(one)
 
 
 def _as_taken(images: Images, layout: str) -> Images:
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2) if layout == "NCHW" else images)
 
 
+def _user_followed(model: UserModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
+    """A user's model on one call, the records first on which the file is furthest off.
+
+    Raises:
+        AssayError: it cannot be followed.
+    """
+    from assay.export.reference.on_onnx_double import widened  # noqa: PLC0415
+
+    if request.native is None:
+        raise InputError(f"{model.name} cannot be followed", expected="its own outputs", found="none")
+    records = load_array(request.records)
+    worst = worst_records(request.file, model, records, load_array(request.native))
+    followed, inputs = _followed_on(model, records, worst)
+    return followed, {one.name: widened(array) for one, array in zip(model.inputs, inputs, strict=True)}
+
+
+def _followed_on(model: UserModel, records: Records, worst: Sequence[int]) -> tuple[Followed, list[Array]]:
+    """The native model on one call, and that call's inputs; in float64 where it computes the same in that.
+
+    Raises:
+        AssayError: it cannot be followed.
+    """
+    follow = cast("Follow", importlib.import_module(FOLLOWERS[model.kind]).follow)
+    count = 1 if model.whole else model.batch or 1
+    inputs = inputs_of(model, repeated(records[list(worst[:count])], count))
+    native = follow(model, inputs, double=False)
+    followed, double = native, False
+    with contextlib.suppress(AssayError):
+        exact = follow(model, inputs, double=True)
+        pairs = zip(exact.outputs.values(), native.outputs.values(), strict=True)
+        double = all(_same(ours, theirs, rounding_of(model.arithmetic).ceiling) for ours, theirs in pairs)
+        followed = exact if double else native
+    size = sum(value.nbytes for value in followed.source.values.values())
+    more = min(MOST_RECORDS, len(worst), MOST_BYTES // max(size, 1))
+    if model.whole or model.batch or more <= 1:
+        return followed, inputs
+    inputs = inputs_of(model, records[list(worst[:more])])
+    return follow(model, inputs, double=double), inputs
+
+
+def _same(exact: Array, native: Array, ceiling: float) -> bool:
+    """Whether two outputs are the same to the rounding of the model's own precision."""
+    if exact.shape != native.shape:
+        return False
+    if is_whole(exact.dtype) or is_whole(native.dtype):
+        return not differences(exact, native).differing
+    return distance(wide(native), wide(exact)) <= ceiling
+
+
 def follow_partings(request: PartingsRequest) -> Localised:
-    """Hold the file against its weights, layer by layer and then node by node."""
-    from assay.export.localise.on_onnx_cause import causes  # noqa: PLC0415  onnx is imported in the job alone
-    from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
-    from assay.export.localise.on_onnx_repro import with_repros  # noqa: PLC0415
+    """Follow the model and its file."""
+    return Localised(found=partings_of(request))
 
-    weights = read_artifact(request.weights, "weights")
-    spec = spec_of(weights)
-    images = np.array(read_images(request.images, spec)[:IMAGES])
-    follow = cast("Follow", replace(FRAMEWORKS["torch"], target="assay.export.localise.on_torch_layers:follow").load())
-    weights_file, candidate = weights.file("weights.safetensors"), request.candidate
 
-    def feeds(some: Images) -> dict[str, np.ndarray]:
-        return {INPUT_NAME: _as_taken(some, request.layout).astype(np.float64)}
-
-    def last(source: Source) -> np.ndarray:
-        return np.asarray(source.values[source.steps[-1].outputs[0]])
-
-    worst = 0
-    wrong = trace(candidate, feeds(images))
-    if wrong.stopped is None:
-        errors = np.abs(last(follow(spec, weights_file, images)) - wrong.values[OUTPUT_NAME])
-        worst = int(errors.max(axis=1).argmax())
-    one = images[worst : worst + 1]
-    source, wrong = follow(spec, weights_file, one), trace(candidate, feeds(one))
-    found = causes(source, wrong, {OUTPUT_NAME: last(source)})
-    folder = request.repro
-    name = f"{folder.parent.name}/{folder.name}"
-    return Localised(found=with_repros(read_model(candidate), wrong, found, folder, name))
+def follow_departures(request: DeparturesRequest) -> Localised:
+    """Run a file that is right in each wrong runtime, node by node."""
+    return Localised(found=departures_of(request))
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     serve_job(PARTINGS.done_by(follow_partings), DEPARTURES.done_by(follow_departures))

@@ -1,26 +1,28 @@
-"""JAX / Flax NNX to ONNX by jax2onnx.
+"""JAX to ONNX by jax2onnx: a function, or one of our models in Flax NNX.
 
-BatchNorm is folded into the convolutions first. With BatchNorm in a residual chain, jax2onnx 0.17 removes
+BatchNorm of ours is folded into the convolutions first. With BatchNorm in a residual chain, jax2onnx 0.17 removes
 transposes that are needed: the file does not load, or loads and gives wrong numbers. Its other defect, dropping
 the padding of a max-pool, is avoided in `train/models/on_jax.py`, which pads before it pools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import numpy as np
 from jax2onnx import to_onnx
 
-from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest, versions_of
-from assay.spec import INPUT_NAME, OUTPUT_NAME
+from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
 from assay.train.brought.loaders.on_jax import load_forward
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 from assay.train.models import on_jax
 from assay.train.weights import fold_batchnorm, load_weights
 
 OLDEST_OPSET = 18
+FOLDED = "BatchNorm folded into the convolutions"
 
 
 @dataclass(frozen=True)
@@ -32,50 +34,43 @@ class Input:
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model with a dynamic batch dimension, in NHWC.
+    """Write the model, images in NHWC.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
+        AssayError: a user's file fails.
     """
-    weights = load_weights(request.weights)
-    folded = set(fold_batchnorm(request.spec, weights)) != set(weights)
+    model = request.model
+    function, transforms = _folded(model) if isinstance(model, BuiltModel) else (_flat(model), ())
     to_onnx(
-        on_jax.load(request.spec, weights, folded=True),
-        [("batch", *request.spec.image_shape)],
-        model_name=request.spec.architecture,
+        function,
+        [Input(tuple(size or "batch" for size in one.shape), np.dtype(one.dtype)) for one in request.inputs()],
+        model_name=model.name,
         opset=max(request.opset, OLDEST_OPSET),
         return_mode="file",
         output_path=str(request.output),
-        input_names=[INPUT_NAME],
-        output_names=[OUTPUT_NAME],
+        input_names=[one.name for one in request.inputs()],
+        output_names=request.outputs,
     )
-    transforms = ("BatchNorm folded into the convolutions",) if folded else ()
     return ExportOutcome("NHWC", transforms, versions_of("jax", "flax", "jax2onnx", "onnx"))
 
 
-def export_brought(request: BroughtRequest) -> ExportOutcome:
-    """Write the model; same errors as `assay.train.brought.loaders.on_jax.load`."""
-    model = request.model
+def _folded(model: BuiltModel) -> tuple[Callable[..., object], tuple[str, ...]]:
+    """The model without BatchNorm, and what was done for that."""
+    weights = load_weights(model.weights)
+    changed = set(fold_batchnorm(model.spec, weights)) != set(weights)
+    return on_jax.load(model.spec, weights, folded=True), (FOLDED,) if changed else ()
+
+
+def _flat(model: UserModel) -> Callable[..., object]:
+    """The model as a function of arrays by position to one array, or several in the model's order."""
     forward = load_forward(model)
-    inputs = [
-        Input(tuple(size or "batch" for size in model.open_shape_of(one)), np.dtype(one.dtype)) for one in model.inputs
-    ]
 
     def flat(*arrays: jax.Array) -> object:
         found = _apart(list(forward(*arrays).values()), arrays)
         return found[0] if len(found) == 1 else tuple(found)
 
-    to_onnx(
-        flat,
-        inputs,
-        model_name=model.location.name,
-        opset=max(request.opset, OLDEST_OPSET),
-        return_mode="file",
-        output_path=str(request.output),
-        input_names=request.inputs,
-        output_names=request.outputs,
-    )
-    return ExportOutcome("", (), versions_of("jax", "jax2onnx", "onnx"))
+    return flat
 
 
 def _apart(outputs: list[jax.Array], inputs: Sequence[jax.Array]) -> list[jax.Array]:

@@ -1,7 +1,8 @@
-"""JAX / Flax NNX to ONNX by jax2tf and tf2onnx, in a tool environment of their own.
+"""JAX to ONNX by jax2tf and tf2onnx, in a tool environment of their own.
 
 The newest JAX with which this works is 0.6.2 (see export/envs/jax2tf.txt). This side makes the environment and
-hands over by files; `export/routes/jax2tf_script.py` is the other side.
+hands over by files; `export/routes/jax2tf_script.py` is the other side. A user's file is run there too, so it may
+import only what that environment has: JAX 0.6, Flax, numpy.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from assay import toolenv
 from assay.errors import ExportFailedError
-from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest
+from assay.export.routes.request import ExportOutcome, ExportRequest
 from assay.jobs.logs import last_words
 from assay.start import START
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
+SCRIPT = "assay.export.routes.jax2tf_script"
 LIMIT_SECONDS = 840
 """Less than the job that starts it has, so that the reason is told."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model with a dynamic batch dimension, in NHWC, at opset 18 at most.
+    """Write the model at opset 18 at most, images in NHWC.
 
     Raises:
         NotInstalledError: the tool environment cannot be made.
@@ -35,52 +41,32 @@ def export(request: ExportRequest) -> ExportOutcome:
         folder = Path(name)
         answer = folder / "answer.json"
         message = {
-            "spec": request.spec.to_dict(),
-            "weights": str(request.weights.resolve()),
-            "output": str(request.output.resolve()),
-            "opset": request.opset,
-            "answer": str(answer),
-        }
-        (folder / "request.json").write_text(json.dumps(message), encoding="utf-8")
-        run_script(python, folder, "assay.export.routes.jax2tf_script")
-        found = json.loads(answer.read_text(encoding="utf-8"))
-    return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
-
-
-def export_brought(request: BroughtRequest) -> ExportOutcome:
-    """Write the model at opset 18 at most. The user's file is run in that environment too, so it may import only what
-    is there: JAX 0.6, Flax, numpy.
-
-    Raises:
-        NotInstalledError: the tool environment cannot be made.
-        ExportFailedError: the conversion failed; the message ends with its last words.
-    """
-    python = toolenv.ensure("jax2tf", REQUIREMENTS, lambda *_: None)
-    model = request.model
-    with tempfile.TemporaryDirectory(prefix="assay-jax2tf-") as name:
-        folder = Path(name)
-        answer = folder / "answer.json"
-        message = {
-            "path": str(model.location.path),
-            "function": model.location.function,
-            "inputs": [
-                [name, one.dtype, model.open_shape_of(one)]
-                for name, one in zip(request.inputs, model.inputs, strict=True)
-            ],
-            "names": [one.name for one in model.inputs],
-            "without": list(model.without),
+            "model": _described(request.model),
+            "inputs": [(one.name, one.dtype, one.shape) for one in request.inputs()],
             "outputs": request.outputs,
             "output": str(request.output.resolve()),
             "opset": request.opset,
             "answer": str(answer),
         }
         (folder / "request.json").write_text(json.dumps(message), encoding="utf-8")
-        run_script(python, folder, "assay.export.routes.user_jax2tf_script")
+        _run_script(python, folder)
         found = json.loads(answer.read_text(encoding="utf-8"))
-    return ExportOutcome("", tuple(found["transforms"]), found["versions"])
+    return ExportOutcome("NHWC", tuple(found["transforms"]), found["versions"])
 
 
-def run_script(python: Path, folder: Path, module: str) -> None:
+def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
+    """What the other side loads it by."""
+    if isinstance(model, BuiltModel):
+        return {"spec": model.spec.to_dict(), "weights": str(model.weights.resolve())}
+    return {
+        "path": str(model.location.path),
+        "function": model.location.function,
+        "inputs": [one.name for one in model.inputs],
+        "without": list(model.without),
+    }
+
+
+def _run_script(python: Path, folder: Path) -> None:
     """
     Raises:
         ExportFailedError: the script ended with an error; the message has its last words.
@@ -88,7 +74,7 @@ def run_script(python: Path, folder: Path, module: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         outcome = subprocess.run(
-            [str(python), "-P", str(START), module, str(folder / "request.json")],
+            [str(python), "-P", str(START), SCRIPT, str(folder / "request.json")],
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

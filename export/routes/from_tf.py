@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import tensorflow as tf
 
-from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest, versions_of
-from assay.export.routes.tf_graphs import write_function, write_onnx
+from assay.export.routes.request import ExportOutcome, ExportRequest, versions_of
+from assay.export.routes.tf_graphs import write_function
 from assay.train.brought.loaders.on_tf import load_forward
+from assay.train.built import BuiltModel
 from assay.train.models import on_tf
 from assay.train.weights import load_weights
 
-PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx")
-
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model with a dynamic batch dimension, in NHWC, at opset 18 at most.
+    """Write the model at opset 18 at most, images in NHWC.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
+        AssayError: a user's file fails.
     """
-    model = on_tf.load(request.spec, load_weights(request.weights))
-    transforms = write_onnx(lambda image: model(image, training=False), request.spec, request.output, request.opset)
-    return ExportOutcome("NHWC", transforms, versions_of(*PACKAGES))
-
-
-def export_brought(request: BroughtRequest) -> ExportOutcome:
-    """Write the model at opset 18 at most; same errors as `assay.train.brought.loaders.on_tf.load`."""
-    model = request.model
-    forward, keeps = load_forward(model)
-    inputs = [
-        (name, one.dtype, model.open_shape_of(one)) for name, one in zip(request.inputs, model.inputs, strict=True)
-    ]
+    forward, keeps = _forward_of(request)
 
     def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(request.outputs, forward(*tensors).values(), strict=True))
+        return dict(zip(request.outputs, forward(*tensors), strict=True))
 
+    inputs = [(one.name, one.dtype, one.shape) for one in request.inputs()]
     transforms = write_function(named, inputs, request.output, request.opset)
     del keeps
-    return ExportOutcome("", transforms, versions_of(*PACKAGES))
+    packages = versions_of("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx")
+    return ExportOutcome("NHWC", transforms, packages)
+
+
+def _forward_of(request: ExportRequest) -> tuple[Callable[..., Iterable[tf.Tensor]], object]:
+    """The model as a function of tensors by position, and what must live as long."""
+    model = request.model
+    if isinstance(model, BuiltModel):
+        loaded = on_tf.load(model.spec, load_weights(model.weights))
+        return lambda image: [loaded(image, training=False)], loaded
+    forward, keeps = load_forward(model)
+    return lambda *tensors: forward(*tensors).values(), keeps

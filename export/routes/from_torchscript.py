@@ -10,57 +10,34 @@ from onnxscript import optimizer
 
 from assay.export.checking.check import unranked
 from assay.export.graph.inspect import read_model
-from assay.export.routes.from_torch import example_of, what_is_traced
-from assay.export.routes.request import BroughtRequest, ExportOutcome, ExportRequest, versions_of
-from assay.spec import INPUT_NAME, OUTPUT_NAME
-from assay.train.models import on_torch
-from assay.train.weights import load_weights
+from assay.export.routes.on_torch import LAYOUT, example_of, module_of, outcome
+from assay.export.routes.request import ExportOutcome, ExportRequest
+from assay.train.built import BuiltModel
 
 NEWEST_OPSET = 20
 """The exporter knows no newer one and is no longer developed."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model with a dynamic batch dimension, in NCHW.
+    """Write the model.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
+        AssayError: a user's file fails.
     """
-    model = on_torch.load(request.spec, load_weights(request.weights))
-    height, width, channels = request.spec.image_shape
+    inputs = request.inputs(LAYOUT)
+    batched = [one.name for one in inputs if None in one.shape]
     torch.onnx.export(
-        model,
-        (torch.zeros(2, channels, height, width),),
-        request.output,
-        dynamo=False,
-        opset_version=min(request.opset, NEWEST_OPSET),
-        input_names=[INPUT_NAME],
-        output_names=[OUTPUT_NAME],
-        dynamic_axes={INPUT_NAME: {0: "batch"}, OUTPUT_NAME: {0: "batch"}},
-    )
-    return ExportOutcome("NCHW", _fold(request.output), versions_of("torch", "onnxscript", "onnx"))
-
-
-def export_brought(request: BroughtRequest) -> ExportOutcome:
-    """By `torch.onnx.export(dynamo=False)`."""
-    model = request.model
-    any_batch = not model.whole and model.batch is None
-    torch.onnx.export(
-        what_is_traced(request),
+        module_of(request),
         example_of(request),
         request.output,
         dynamo=False,
         opset_version=min(request.opset, NEWEST_OPSET),
-        input_names=request.inputs,
+        input_names=[one.name for one in inputs],
         output_names=request.outputs,
-        dynamic_axes={name: {0: "batch"} for name in (*_batched(request), *request.outputs)} if any_batch else None,
+        dynamic_axes={name: {0: "batch"} for name in (*batched, *request.outputs)} if batched else None,
     )
-    return ExportOutcome("", (), versions_of("torch", "onnxscript", "onnx"))
-
-
-def _batched(request: BroughtRequest) -> list[str]:
-    """Names of the inputs that have the batch."""
-    return [name for name, one in zip(request.inputs, request.model.inputs, strict=True) if not one.shared]
+    return outcome(*(_fold(request.output) if isinstance(request.model, BuiltModel) else ()))
 
 
 def _fold(path: Path) -> tuple[str, ...]:

@@ -2,54 +2,78 @@
 
     python -P -m assay.export.routes.jax2tf_script REQUEST.json
 
-The request has "spec", "weights", "output", "opset" and "answer", the file for the answer: "transforms" and
-"versions". Nothing of ours that needs more than numpy and safetensors may be imported here.
+The request has "model", "inputs", "outputs", "output", "opset" and "answer", the file for the answer: "transforms" and
+"versions". Nothing of ours that needs more than JAX, numpy and safetensors may be imported here.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any, cast
 
-from assay.export.routes.tf_graphs import write_onnx
+from assay.export.routes.tf_graphs import write_function
 from assay.spec import ModelSpec
+from assay.train.brought.source import built
 from assay.train.weights import load_weights
 
 PACKAGES = ("jax", "flax", "tensorflow-cpu", "tf2onnx", "onnx")
+Forward = Callable[..., list[object]]
+"""Arrays by position to arrays in the order of the outputs."""
 
 
 def main() -> None:
     """Convert one model and write the answer."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    transforms = convert(
-        ModelSpec(**request["spec"]), Path(request["weights"]), Path(request["output"]), request["opset"]
-    )
+    model = request["model"]
+    forward = _of_weights(model) if "spec" in model else _of_file(model)
+    inputs = [(name, dtype, tuple(shape)) for name, dtype, shape in request["inputs"]]
+    transforms = convert(forward, inputs, request["outputs"], Path(request["output"]), request["opset"])
     answer = {"transforms": transforms, "versions": {name: metadata.version(name) for name in PACKAGES}}
     Path(request["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 
 
-def convert(spec: ModelSpec, weights: Path, output: Path, opset: int) -> tuple[str, ...]:
-    """Flax to TensorFlow operators to ONNX.
+def _of_weights(model: Mapping[str, Any]) -> Forward:
+    from assay.train.models import on_jax  # noqa: PLC0415  only the process that converts loads JAX
+
+    loaded = on_jax.load(ModelSpec(**model["spec"]), load_weights(Path(model["weights"])))
+    return lambda image: [loaded(image)]
+
+
+def _of_file(model: Mapping[str, Any]) -> Forward:
+    from assay.train.brought.named.on_jax import by_name  # noqa: PLC0415  only the process that converts loads JAX
+
+    function = cast("Callable[..., object]", built(Path(model["path"]), model["function"]))
+    forward = by_name(function, model["inputs"], model["without"], model["function"])
+    return lambda *arrays: list(forward(*arrays).values())
+
+
+def convert(
+    forward: Forward,
+    inputs: Sequence[tuple[str, str, tuple[int | None, ...]]],
+    names: Sequence[str],
+    output: Path,
+    opset: int,
+) -> tuple[str, ...]:
+    """JAX to TensorFlow operators to ONNX.
 
     Without native serialization and XLA jax2tf writes plain TensorFlow operators; without gradients it would
     write PreventGradient, which ONNX has no name for.
+
+    Args:
+        inputs: name, type and shape of each; None is a batch that may be any.
+        names: of the outputs.
     """
     from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
 
-    from assay.train.models import on_jax  # noqa: PLC0415
-
-    model = on_jax.load(spec, load_weights(weights))
-    height, width, channels = spec.image_shape
-    function = jax2tf.convert(
-        model.__call__,
-        polymorphic_shapes=[f"(batch, {height}, {width}, {channels})"],
-        with_gradient=True,
-        native_serialization=False,
-        enable_xla=False,
+    shapes = [f"({', '.join('batch' if size is None else str(size) for size in shape)})" for _, _, shape in inputs]
+    converted = jax2tf.convert(
+        forward, polymorphic_shapes=shapes, with_gradient=True, native_serialization=False, enable_xla=False
     )
-    return write_onnx(function, spec, output, opset)
+    return write_function(lambda *tensors: dict(zip(names, converted(*tensors), strict=True)), inputs, output, opset)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What an exporter is asked for and what it answers; the one interface of all routes to ONNX.
 
-An exporter is a file with two functions, named in `assay.registry.EXPORTERS`: `export(request: ExportRequest)` for our
-architectures and `export_brought(request: BroughtRequest)` for models that users bring, both to an `ExportOutcome`.
-They write the file; naming, metadata and checks are common to all and come after.
+An exporter is a function `export(request: ExportRequest) -> ExportOutcome` in a file of its own, named in
+`assay.registry.EXPORTERS`. Its model is built or brought. It writes the file; naming, metadata and checks are common
+to all and come after.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.spec import ModelSpec
-from assay.train.brought.model import UserModel
+from assay.train.brought.model import Tensor, UserModel
+from assay.train.built import BuiltModel
 
 Images = NDArray[np.float32]
 """Normalised images, (images, height, width, channels)."""
@@ -25,43 +25,50 @@ Forward = Callable[[Images], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
-class ExportRequest:
-    """One model to write as ONNX.
+class Argument:
+    """An input as a route declares it.
 
     Attributes:
-        spec: the model.
-        weights: its neutral weights, a .safetensors file.
-        output: the .onnx file to write, in a folder that exists.
-        opset: the operator set wanted; a route that cannot give it gives the nearest it can.
+        name: what the route calls it; the file gets the model's own names afterwards, which may be any text.
+        shape: None is a batch that may be any.
+        example: a shape to trace with.
     """
 
-    spec: ModelSpec
-    weights: Path
-    output: Path
-    opset: int
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    example: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class BroughtRequest:
-    """A model that a user brought to write as ONNX, its inputs and outputs under the model's names and in their order.
+class ExportRequest:
+    """One model to write as ONNX, its inputs and outputs under plain names and in the model's order.
 
     Attributes:
         output: the .onnx file to write, in a folder that exists.
         opset: the operator set wanted; a route that cannot give it gives the nearest it can.
     """
 
-    model: UserModel
+    model: BuiltModel | UserModel
     output: Path
     opset: int
 
-    @property
-    def inputs(self) -> list[str]:
-        """What a route calls the inputs; the file gets the model's own names afterwards, which may be any text."""
-        return plain_names("input", len(self.model.inputs))
+    def inputs(self, layout: str = "NHWC") -> tuple[Argument, ...]:
+        """
+        Args:
+            layout: that the route takes images of our own models in; a user's inputs are as they are.
+        """
+        model = self.model
+        moved = layout == "NCHW" and isinstance(model, BuiltModel)
+        tensors = [_channels_first(one) if moved else one for one in model.inputs]
+        return tuple(
+            Argument(name, one.dtype, model.open_shape_of(one), model.shape_of(one, model.example_batch))
+            for name, one in zip(plain_names("input", len(tensors)), tensors, strict=True)
+        )
 
     @property
     def outputs(self) -> list[str]:
-        """The same of the outputs."""
+        """What the route calls the outputs."""
         return plain_names("output", len(self.model.outputs))
 
 
@@ -70,7 +77,7 @@ class ExportOutcome:
     """How the file was made.
 
     Attributes:
-        layout: "NHWC" or "NCHW", the order of the input's dimensions.
+        layout: "NHWC" or "NCHW", the order in which the route has the dimensions of our own models' images.
         transforms: what was done to the model on the way, in words, such as "BatchNorm folded into the
             convolutions"; empty for a plain export.
         versions: the packages of the route by name.
@@ -79,6 +86,11 @@ class ExportOutcome:
     layout: str
     transforms: tuple[str, ...]
     versions: dict[str, str]
+
+
+def plain_names(kind: str, count: int) -> list[str]:
+    """Names that every framework and exporter takes, in alphabetical order."""
+    return [f"assay_{kind}_{place:04}" for place in range(count)]
 
 
 def versions_of(*distributions: str) -> dict[str, str]:
@@ -92,6 +104,6 @@ def versions_of(*distributions: str) -> dict[str, str]:
     return found
 
 
-def plain_names(kind: str, count: int) -> list[str]:
-    """Names that every framework and exporter takes, in alphabetical order."""
-    return [f"assay_{kind}_{place:04}" for place in range(count)]
+def _channels_first(image: Tensor) -> Tensor:
+    height, width, channels = image.shape
+    return image.model_copy(update={"shape": (channels, height, width)})

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
-
 if TYPE_CHECKING:
     import tensorflow
     from tf2onnx.graph import Graph, Node
@@ -22,18 +20,6 @@ MOST_BYTES = (2 << 30) - 1
 NEWEST_OPSET = 18
 """The newest that tf2onnx 1.17 writes."""
 ERFC_TRANSFORM = "erfc(x), which ONNX lacks, written as 1 - erf(x)"
-
-
-def write_onnx(
-    function: Callable[[tensorflow.Tensor], tensorflow.Tensor], spec: ModelSpec, output: Path, opset: int
-) -> tuple[str, ...]:
-    """Convert a function of an NHWC float32 batch to an ONNX file with a dynamic batch dimension.
-
-    Returns:
-        The transforms that were needed.
-    """
-    image = (INPUT_NAME, "float32", (None, *spec.image_shape))
-    return write_function(lambda images: {OUTPUT_NAME: function(images)}, [image], output, opset)
 
 
 def write_function(

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 from assay.errors import FailedError
-from assay.export.checking.check import IMAGES_NEEDED, Truth, check_agreement, check_structure
+from assay.export.checking.check import check_images, read_truth
 from assay.export.finish import finish
-from assay.export.record import MODEL_FILE, checked, recorded
+from assay.export.record import MODEL_FILE, recorded
 from assay.export.reference.reference import read_images
 from assay.export.variants.quantize import Int8Settings, check_computes_in, convert_half, quantise_int8
-from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
@@ -31,7 +30,7 @@ class VariantRequest(Record):
     Attributes:
         source: the export's file.
         record: of the variant, as long as it is not made.
-        images, reference, native: as for `assay.export.job.JobRequest`.
+        images, reference, native: as for `assay.export.job.Against`.
         calibration: .npy of images as the model takes them.
         folder: an empty folder for the files.
     """
@@ -63,9 +62,9 @@ def work(request: VariantRequest) -> Export:
     _, notes = finish(path, asked.opset_asked, metadata)
     transforms = "; ".join(filter(None, (asked.made_by["transforms"], f"{asked.precision}: {computes}", *notes)))
     record = recorded(asked, request.folder, seconds, {**asked.made_by, "transforms": transforms})
-    check_structure(path, request.spec, layout)
-    found = check_agreement(path, layout, _truth(request), record.exporter, record.precision)
-    return checked(record, found, dict)
+    framework = EXPORTERS[asked.exporter.partition("+")[0]].framework
+    truth = read_truth(request.spec, request.images, request.reference, request.native, framework)
+    return check_images(path, request.spec, layout, truth, record.exporter, record.precision).on(record)
 
 
 def _make(request: VariantRequest, path: Path, layout: str) -> None:
@@ -76,15 +75,6 @@ def _make(request: VariantRequest, path: Path, layout: str) -> None:
         convert_half(request.source, path, request.record.precision)
     if not path.is_file():
         raise FailedError(f"No {request.record.precision} file was written")
-
-
-def _truth(request: VariantRequest) -> Truth:
-    return Truth(
-        images=read_images(request.images, request.spec, IMAGES_NEEDED),
-        reference=load_array(request.reference),
-        native=load_array(request.native),
-        native_name=EXPORTERS[request.record.exporter.partition("+")[0]].framework,
-    )
 
 
 if __name__ == "__main__":

@@ -19,11 +19,10 @@ from pydantic import JsonValue
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.exports import KIND, Brought, folder_of
 from assay.bench.brought.work import Wanted
-from assay.export.brought_job import GIVEN
 from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.export.record import MODEL_FILE
 from assay.records.results import Cell, DataSummary, Export, Results
-from assay.registry import PLAIN_TASK
+from assay.registry import GIVEN, PLAIN_TASK
 from assay.store import file_sha256, write_artifact
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
 from assay.train.brought.model import Location, Tensor, UserModel

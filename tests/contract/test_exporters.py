@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 from itertools import product
+from pathlib import Path
 
 import onnx
 import pytest
 
-from assay.export import run
-from assay.export.checking.check import BATCHES
+from assay.bench.stages.skeletons import skeleton_files
+from assay.export import routes, run
+from assay.export.checking.check import BATCHES, check_structure
 from assay.export.graph.inspect import Inspection
 from assay.export.run import artifact_folder, export_model, usable_exports, usable_model
+from assay.jobs.process import HERE
 from assay.records.results import Export
 from assay.registry import ARCHITECTURES, EXPORTERS
-from assay.spec import INPUT_NAME, OUTPUT_NAME
+from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+from assay.store import Store
 from tests.export.models import Workspace, silent, workspace
 
 ALWAYS = {("resnet18", "jax2onnx"), ("vit-tiny", "torch-script")}
@@ -34,6 +38,20 @@ def cases() -> list[object]:
         )
         for architecture, exporter in product(ARCHITECTURES, EXPORTERS)
     ]
+
+
+def test_a_route_is_one_entry_and_one_file_whoever_made_the_model() -> None:
+    modules = [entry.target.partition(":")[0].rpartition(".")[2] for entry in EXPORTERS.values()]
+    assert sorted(modules) == sorted(path.stem for path in Path(routes.__path__[0]).glob("from_*.py"))
+
+
+@pytest.mark.slow
+def test_a_skeleton_is_exported_by_the_same_job(tmp_path: Path) -> None:
+    """It is held against nothing, for its numbers mean nothing."""
+    files = skeleton_files(ModelSpec("bloodnet", 28, 8), "torch-script", 18, Store(tmp_path), HERE)
+    assert (files.spec.skeleton, files.onnx_layout) == (True, "NCHW")
+    assert files.onnx is not None
+    check_structure(files.onnx, files.spec, "NCHW")
 
 
 @pytest.fixture(scope="module", params=cases())

@@ -10,12 +10,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import FailedError
-from assay.export.brought_job import EXPORT, GIVEN, RouteRequest
 from assay.export.graph.saved import MOST_BYTES
+from assay.export.job import EXPORT, RouteRequest
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.routes.size_limit import LIMIT
 from assay.files.arrays import most_bytes
 from assay.jobs.running import run_job
+from assay.registry import GIVEN
 from assay.train.brought.model import locate, read_shapes
 from tests.contract.test_user_models import LIMIT_SECONDS, checked
 

@@ -11,7 +11,7 @@ from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import usable_cores
 from assay.bench.timing.workers import Candidate, Worker
 from assay.boxed.boxing import Box
-from assay.export.brought_job import CHECK, EXPORT, CheckExportRequest, RouteRequest
+from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
 from assay.export.record import MODEL_FILE
 from assay.infer.runtime import ModelFiles

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from assay.errors import AssayError
-from assay.export.brought_job import DOUBLE, DoubleRequest
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.reference.double_job import DOUBLE, DoubleRequest
 from assay.jobs.running import run_job
 from assay.train.brought.model import locate, read_shapes
 from tests.contract.test_user_models import LIMIT_SECONDS, checked, exported

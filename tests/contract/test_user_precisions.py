@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import FailedError
-from assay.export.brought_job import CHECK, CheckExportRequest
+from assay.export.job import CHECK, CheckExportRequest
 from assay.export.probing.probe import Probed, ProbeRequest, probe
 from assay.jobs.running import run_job
 from assay.train.brought.model import UserModel, locate, read_shapes

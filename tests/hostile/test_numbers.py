@@ -11,9 +11,10 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
-from assay.export.brought_job import CHECK, DECIDERS, CheckExportRequest, DoubleRequest
+from assay.export.job import CHECK, CheckExportRequest
 from assay.export.localise.on_onnx_localize import localise
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.reference.double_job import DECIDERS, DoubleRequest
 from assay.jobs.running import run_job
 from assay.records.audit import Audit
 from assay.train.brought.model import Location, locate

@@ -115,6 +115,11 @@ class UserModel(Record):
     fingerprint: str = ""
 
     @property
+    def name(self) -> str:
+        """What the model is called in results."""
+        return self.location.name
+
+    @property
     def width(self) -> int:
         """Numbers in the outputs of one record."""
         return sum(output.size for output in self.outputs)

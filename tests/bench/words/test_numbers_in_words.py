@@ -15,10 +15,10 @@ from assay.bench.report.sections.times.cells import all_cells
 from assay.bench.report.sections.times.cost import memory
 from assay.bench.report.sections.times.speed import latency, throughput
 from assay.bench.report.sections.verdict import verdict
-from assay.bench.words.agreement import GIVEN, numbers_in_words
+from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.verdict import verdicts
 from assay.records.results import Agreement, Export, Results
-from assay.registry import PLAIN_TASK
+from assay.registry import GIVEN, PLAIN_TASK
 from tests.bench.report.sample_results import sample_results
 
 AGREES = Agreement(

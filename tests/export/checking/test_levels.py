@@ -8,7 +8,7 @@ import pytest
 
 from assay.errors import ExportFailedError
 from assay.export.checking.levels import Levels, judged_at_levels, sentence_on
-from assay.export.record import checked
+from assay.export.record import judged_by
 from assay.numerics.guilt import Outcome
 from assay.records.results import Agreement, Export
 
@@ -43,17 +43,21 @@ def levels(wrong: tuple[str, ...] = (), refused: tuple[str, ...] = ()) -> Levels
     return judged_at_levels(LEVELS, judge(wrong, refused))
 
 
+def checked(found: Levels, others: Callable[[], dict[str, Outcome]]) -> Export:
+    return judged_by(found.agreements, sentence_on(found, others)).on(RECORD)
+
+
 def nobody() -> dict[str, Outcome]:
     raise AssertionError("nobody has to be asked where a level agrees")
 
 
 def test_a_file_that_agrees_everywhere_has_no_reason() -> None:
     assert sentence_on(levels(), nobody).reason == ""
-    assert checked(RECORD, levels(), nobody).status == "ok"
+    assert checked(levels(), nobody).status == "ok"
 
 
 def test_an_export_that_only_the_optimiser_gets_wrong_may_be_used() -> None:
-    done = checked(RECORD, levels(wrong=("enable_extended", "enable_all")), nobody)
+    done = checked(levels(wrong=("enable_extended", "enable_all")), nobody)
     assert (done.status, done.file_is_right) == ("ok", True)
     assert (done.wrong_in, done.right_in) == (["extended", "all"], "no-opt")
     assert done.reason == (
@@ -63,7 +67,7 @@ def test_an_export_that_only_the_optimiser_gets_wrong_may_be_used() -> None:
 
 
 def test_one_that_the_optimiser_breaks_may_be_used_too() -> None:
-    done = checked(RECORD, levels(refused=("enable_all",)), nobody)
+    done = checked(levels(refused=("enable_all",)), nobody)
     assert (done.status, done.wrong_in) == ("ok", ["all"])
     assert "ONNX Runtime's optimiser does not run it at level all" in done.reason
     assert "more" not in done.reason, "there is nothing else to say"
@@ -78,7 +82,7 @@ def test_one_that_the_optimiser_breaks_may_be_used_too() -> None:
     ],
 )
 def test_where_no_level_agrees_others_are_asked(others: dict[str, Outcome], status: str, words: str) -> None:
-    done = checked(RECORD, levels(wrong=tuple(LEVELS)), lambda: others)
+    done = checked(levels(wrong=tuple(LEVELS)), lambda: others)
     assert done.status == status
     assert words in done.reason
 

@@ -10,9 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import InputError
-from assay.export.brought_job import CheckExportRequest, check
+from assay.export.job import CheckExportRequest, check
 from assay.export.probing.probe import ProbeRequest, check_reference, probe
 from assay.export.probing.undecided import UnsoundError, keep_doubt
+from assay.export.record import Judged
 from assay.train.brought.arrays import record_type
 from assay.train.brought.model import Location, Tensor, UserModel, locate
 
@@ -35,7 +36,7 @@ def traced(path: Path, batch: int | str) -> Path:
 
 def checked(
     folder: Path, batch: int | None, expected: np.ndarray, records: np.ndarray, *, exact: bool = True
-) -> dict[str, object]:
+) -> Judged:
     tensor = Tensor(name="x", dtype="float32", shape=(WIDTH,))
     model = UserModel(
         location=Location(path=folder / "model.py", form="function", kind="torch", function="build"),
@@ -52,12 +53,11 @@ def checked(
         exporter="torch-script",
         file=traced(folder / "model.onnx", "batch" if batch is None else batch),
         exact=exact,
-        deciders=folder / "deciders.npz",
         records=folder / "records.npy",
         native=folder / "native.npy",
         reference=folder / "reference.npy",
     )
-    return check(request).model_dump(mode="json")
+    return check(request)
 
 
 @pytest.mark.parametrize("batch", [1, 4, None])
@@ -66,12 +66,12 @@ def test_a_branch_that_a_trace_lost_is_found_wherever_its_records_are(batch: int
     records["x"] = np.random.default_rng(0).normal(size=(RECORDS, WIDTH))
     twice = records["x"] * np.float32(2)
     fine = checked(tmp_path, batch, twice, records)
-    assert fine["reason"] == ""
-    assert {one["images"] for one in fine["agreement"]} == {RECORDS}  # type: ignore[attr-defined,index]
+    assert fine.reason == ""
+    assert {one.images for one in fine.agreement} == {RECORDS}
     last = np.where(np.arange(RECORDS)[:, None] == RECORDS - 1, records["x"], twice)
     answer = checked(tmp_path, batch, last, records)
-    assert "differs by" in str(answer["reason"])
-    assert not any(one["passed"] for one in answer["agreement"])  # type: ignore[attr-defined,index]
+    assert "differs by" in answer.reason
+    assert not any(one.passed for one in answer.agreement)
 
 
 def test_a_size_that_a_file_declares_open_and_does_not_take_is_said(tmp_path: Path) -> None:
@@ -107,15 +107,15 @@ def test_nothing_that_is_as_close_as_the_models_own_float64_is_called_wrong(tmp_
     with pytest.raises(UnsoundError) as caught:  # the model in fp32 is 0.0099 from this float64
         check_reference(read_model_of(tmp_path), twice.astype(np.float64), off)
     assert caught.value.relative == pytest.approx(0.01, rel=0.01)
-    assert "wrong" in str(checked(tmp_path, None, off, records, exact=False)["reason"])
+    assert "wrong" in checked(tmp_path, None, off, records, exact=False).reason
     keep_doubt(tmp_path, caught.value)
     answer = checked(tmp_path, None, off, records, exact=False)
-    assert "undecided on these inputs" in str(answer["reason"])
-    assert "Give real ones with --inputs" in str(answer["reason"])
-    assert (answer["undecided"], answer["file_is_right"]) == (True, False)
+    assert "undecided on these inputs" in answer.reason
+    assert "Give real ones with --inputs" in answer.reason
+    assert (answer.undecided, answer.file_is_right) == (True, False)
     far = checked(tmp_path, None, twice * np.float32(1.1), records, exact=False)
-    assert "undecided on these inputs" not in str(far["reason"])
-    assert checked(tmp_path, None, twice, records, exact=False)["reason"] == ""
+    assert "undecided on these inputs" not in far.reason
+    assert checked(tmp_path, None, twice, records, exact=False).reason == ""
 
 
 def read_model_of(folder: Path) -> UserModel:

@@ -11,10 +11,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from assay.export.localise.localise_job import PartingsRequest, find_partings
+from assay.export.localise.localise_job import PARTINGS, PartingsRequest
 from assay.export.localise.on_onnx_localize import partings, read_feeds, source_of, trace
 from assay.export.localise.on_onnx_repro import shows, write_repro
 from assay.export.localise.on_torch_layers import follow
+from assay.jobs.running import run_job
+from assay.train.built import BuiltModel
 from assay.train.weights import save_weights
 from tests.contract.training_steps import moved_weights
 from tests.export.localise.test_localize import pool_model
@@ -84,13 +86,13 @@ def test_a_spoiled_export_is_followed_to_its_layer_and_node(bloodnet: Workspace,
     weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
     onnx.save(model, tmp_path / "spoiled.onnx")
     request = PartingsRequest(
-        weights=bloodnet.folder / "weights",
-        images=bloodnet.folder / "images.npy",
-        candidate=tmp_path / "spoiled.onnx",
+        model=BuiltModel(spec=bloodnet.spec, weights=bloodnet.folder / "weights" / "weights.safetensors"),
+        file=tmp_path / "spoiled.onnx",
         layout=record.made_by["layout"],
+        records=bloodnet.folder / "images.npy",
         repro=tmp_path / "study" / "repro",
     )
-    (found,) = find_partings(request, tmp_path / "job.log")
+    (found,) = run_job(PARTINGS, request, tmp_path / "job.log", limit_seconds=900).found
     assert found.node == (spoiled.name or spoiled.output[0])
     assert found.layer.startswith("stage2.unit1")
     assert found.repro == "study/repro/0"

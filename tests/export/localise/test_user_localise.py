@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.export.localise.brought_job import LOCALISE, LocaliseRequest, partings_of
+from assay.export.localise.localise_job import PARTINGS, PartingsRequest, partings_of
 from assay.jobs.running import run_job
 from assay.records.localisation import Localisation
 from assay.train.brought.arrays import record_type
@@ -40,7 +40,7 @@ FLOORED = {
 
 def message(
     folder: Path, kind: Kind, code: str, file: Path, model: dict[str, Tensor], native: np.ndarray, values: np.ndarray
-) -> LocaliseRequest:
+) -> PartingsRequest:
     """A model's code, a file, and the model's own outputs, as `compare-model` hands them over."""
     (folder / "model.py").write_text(code, encoding="utf-8")
     location = Location(path=folder / "model.py", form="function", kind=kind, function="build")
@@ -49,18 +49,17 @@ def message(
     records["x"] = values
     np.save(folder / "records.npy", records)
     np.save(folder / "native.npy", native.reshape(len(values), -1))
-    return LocaliseRequest(
+    return PartingsRequest(
         model=described,
         file=file,
         records=folder / "records.npy",
         native=folder / "native.npy",
-        repro=folder / "repro",
-        name="repro",
+        repro=folder / "repro" / "it",
     )
 
 
-def in_a_job(folder: Path, asked: LocaliseRequest) -> list[Localisation]:
-    return run_job(LOCALISE, asked, folder / "log", limit_seconds=300).found
+def in_a_job(folder: Path, asked: PartingsRequest) -> list[Localisation]:
+    return run_job(PARTINGS, asked, folder / "log", limit_seconds=300).found
 
 
 def shows(folder: Path, found: Localisation) -> bool:

@@ -1,0 +1,150 @@
+"""An export of a user's model compared with the model: on its records and at their edges, at every level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assay.errors import ExportFailedError
+from assay.export.checking.check import level_names, session_at
+from assay.export.checking.edges import Edges, compare_edges, not_run, read_edges
+from assay.export.checking.evidence import others_on
+from assay.export.checking.lacking import lacks_operator
+from assay.export.checking.levels import Levels, Sentence, judged_at_levels, sentence_on
+from assay.export.checking.second_shape import second_shape
+from assay.export.graph.inspect import one_line, read_model
+from assay.export.probing.undecided import doubt_of, furthest_from, undecided
+from assay.export.record import Judged, judged_by
+from assay.export.reference.memory import Batches
+from assay.files.arrays import load_array
+from assay.numerics.guilt import Guilt
+from assay.numerics.ties import read_deciders
+from assay.records.base import Record
+from assay.records.results import Agreement
+from assay.steps import call_seconds, step
+from assay.train.brought.agreement import Judge
+from assay.train.brought.arrays import Array, Records, inputs_of, repeated, rows_of
+from assay.train.brought.model import UserModel
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CHECKED_BATCHES = (1, 3, 32)
+
+
+class Against(Record):
+    """What an export is held against, .npy files all.
+
+    Attributes:
+        records: what goes in: images as the model takes them, or a user's records.
+        native: what the model gives for them itself, in fp32.
+        reference: the same in float64, of the first ones at least.
+        exact: it is float64, and not the model's own output.
+        deciders: what decides outputs that are indices, where that was looked for; it need not exist.
+    """
+
+    records: Path
+    native: Path
+    reference: Path
+    exact: bool = True
+    deciders: Path | None = None
+
+
+def check_records(file: Path, model: UserModel, against: Against, exporter: str) -> Judged:
+    """Compare a file with the float64 outputs, for a few batch sizes.
+
+    Raises:
+        ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
+    """
+    records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
+    deciders = read_deciders(against.deciders) if against.deciders else {}
+    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
+    records, edges = records[: len(reference)], read_edges(against.records.parent)
+    calls, second = Batches(_batches(model, len(reference))), second_shape(file, model, records)
+    furthest: list[float] = []
+
+    def judge_at(level: str) -> list[Agreement]:
+        session, name = session_at(file, level, exporter), f"{exporter} at level {level}"
+        found = []
+        for batch in calls.that_fit():
+            rows = _rows(session, model, records, batch, f"{name}, batch {batch}")
+            furthest.append(furthest_from(model, native[: len(rows)], rows))
+            found.append(judge.compare(f"{name}, batch {batch}", rows, np.arange(len(rows))))
+        found += second.judged(session, name)
+        most = calls.largest
+        return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
+
+    try:
+        levels = judged_at_levels(level_names(), judge_at)
+    except ExportFailedError as error:
+        return _heard_of_others(file, error, records, judge)
+    found = sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
+    doubt = 0.0 if against.exact else doubt_of(against.records.parent)
+    if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(file))):
+        found = Sentence(why, Guilt("undecided", why))
+    return judged_by(levels.agreements, found)
+
+
+def _heard_of_others(file: Path, error: ExportFailedError, records: Records, judge: Judge) -> Judged:
+    """What a check answers of a file that ONNX Runtime lacks an operator for: others may run it, and be right.
+
+    Raises:
+        ExportFailedError: the error, where ONNX Runtime does not run it for another reason, or nobody else tells.
+    """
+    if not lacks_operator(str(error)):
+        raise error
+    levels = Levels({}, dict.fromkeys(level_names(), error))
+    found = sentence_on(levels, lambda: others_on(file, levels, records, judge))
+    if found.guilt.file == "undecided":
+        raise error
+    return judged_by([], found)
+
+
+def _narrow(file: Path) -> str:
+    from assay.export.graph.on_onnx_narrow import narrow_arithmetic  # noqa: PLC0415
+
+    return narrow_arithmetic(read_model(file))
+
+
+def _at_the_edges(
+    session: onnxruntime.InferenceSession,
+    model: UserModel,
+    edges: Edges,
+    ordinary: Array,
+    asked: tuple[str, int],
+) -> Agreement:
+    """
+    Args:
+        asked: what is compared, and the most rows of a call.
+    """
+    subject, most = asked
+    batch = min(_batches(model, len(edges))[-1], most)
+    try:
+        rows = _rows(session, model, edges.records, batch, subject)
+    except ExportFailedError as error:
+        return not_run(subject, edges, error.found or str(error))
+    return compare_edges(model, subject, edges, rows, ordinary)
+
+
+def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
+    if model.whole:
+        return (1,)
+    return (model.batch,) if model.batch else tuple(dict.fromkeys(min(batch, rows) for batch in CHECKED_BATCHES))
+
+
+def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Records, batch: int, subject: str) -> Array:
+    """The outputs of all records, in as many calls of `batch` as it takes; they repeat where they do not fill one."""
+    names = [one.name for one in model.inputs]
+    found = []
+    for start in range(0, len(records), batch):
+        part = records[start : start + batch]
+        try:
+            feeds = dict(zip(names, inputs_of(model, repeated(part, batch)), strict=True))
+            with step(f"A call of the export by {subject},", call_seconds()):
+                outputs = session.run([one.name for one in model.outputs], feeds)
+        except Exception as error:  # its exceptions have no common base
+            raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error
+        found.append(rows_of(model, [np.asarray(one) for one in outputs])[: len(part)])
+    return np.concatenate(found)

@@ -1,0 +1,97 @@
+"""What an export of a user's model computes in float64, by onnx's reference evaluator, in a process of its own.
+
+"double" gives a reference where a framework gives none of its own; "deciders" what decides outputs that are indices.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from assay.export.graph.inspect import read_model
+from assay.export.probing.probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
+from assay.files.arrays import load_array
+from assay.jobs.files import Written
+from assay.jobs.job import Job, Nothing
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Array, inputs_of
+from assay.train.brought.model import UserModel
+
+
+class DoubleRequest(Record):
+    """Which file to compute in float64; the outputs are written to `out`."""
+
+    model: UserModel
+    file: Path
+    records: Path
+    native: Path
+    out: Written
+
+
+class Decided(Record):
+    """The names of the outputs that are indices and of which it is known what decides them."""
+
+    outputs: list[str]
+
+
+DOUBLE = Job("assay.export.reference.double_job", "double", DoubleRequest, Nothing)
+DECIDERS = Job("assay.export.reference.double_job", "deciders", DoubleRequest, Decided)
+
+
+def double(request: DoubleRequest) -> Nothing:
+    """Compute an export in float64 by onnx's reference evaluator, on the first few records.
+
+    Raises:
+        InputError: it cannot be had, or is not what the model itself computes.
+    """
+    from assay.export.probing.on_onnx import double as compute_double  # noqa: PLC0415
+
+    model = request.model
+    records, native = load_array(request.records), load_array(request.native)
+    count = min(len(records), max(MOST_EVALUATED // (model.batch or 1), 1) * (model.batch or 1))
+    compute = compute_double(read_model(request.file), request.file.name)
+    exact = computed_exactly(model, lambda inputs: _in_order(model, compute(inputs)), records[:count])
+    check_reference(model, exact, native, by_columns=True)
+    np.save(request.out, with_own_whole_numbers(model, exact, native))
+    return Nothing()
+
+
+def deciders(request: DoubleRequest) -> Decided:
+    """What decides the outputs that are indices, by an export whose choice is the model's own.
+
+    Raises:
+        InputError: onnx's reference evaluator cannot run the file.
+    """
+    from assay.export.checking.on_onnx_deciders import deciders_of, joined, save_deciders  # noqa: PLC0415
+    from assay.export.reference.on_onnx_double import without_initialisers  # noqa: PLC0415
+
+    model, proto = request.model, read_model(request.file)
+    records, native = load_array(request.records), load_array(request.native)
+    count = min(len(records), len(native), MOST_EVALUATED if model.whole else len(native))
+    step = 1 if model.whole else model.batch or count
+    calls = []
+    for start in range(0, count - count % step, step):
+        inputs = inputs_of(model, records[start : start + step])
+        feeds = dict(zip((value.name for value in without_initialisers(proto.graph)), inputs, strict=True))
+        calls.append(deciders_of(proto, feeds, rows=not model.whole, name=request.file.name))
+    parts = dict(parts_of(model))
+    found = {
+        name: joined([one[name] for one in calls]) for name in parts if calls and all(name in one for one in calls)
+    }
+    sound = {name: one for name, one in found.items() if one.decides(native[: len(one.values), parts[name]])}
+    save_deciders(sound, request.out)
+    return Decided(outputs=list(sound))
+
+
+def _in_order(model: UserModel, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    return {one.name: outputs[one.name] for one in model.outputs}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(DOUBLE.done_by(double), DECIDERS.done_by(deciders))

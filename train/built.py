@@ -1,0 +1,55 @@
+"""One of our architectures with neutral weights, described as a model that somebody brings is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.records.base import Record
+from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+from assay.train.brought.model import Tensor
+
+
+class BuiltModel(Record):
+    """A model that is built in any framework from what is known of it.
+
+    Attributes:
+        weights: neutral weights, a .safetensors file.
+        fingerprint: key of the weights artifact: it changes with the model.
+    """
+
+    spec: ModelSpec
+    weights: Path
+    fingerprint: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the model is called in results."""
+        return self.spec.architecture
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the image that goes in."""
+        return self.spec.size
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The one image, height, width and channels."""
+        return (Tensor(name=INPUT_NAME, dtype="float32", shape=self.spec.image_shape),)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The logits."""
+        return (Tensor(name=OUTPUT_NAME, dtype="float32", shape=(self.spec.classes,)),)
+
+    def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
+        """Shape of an input in a call with so many images."""
+        return (batch, *tensor.shape)
+
+    def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
+        """The same with None for the batch, which may be any."""
+        return (None, *tensor.shape)
+
+    @property
+    def example_batch(self) -> int:
+        """A batch to trace with, so that no dimension of one is baked in."""
+        return 2
