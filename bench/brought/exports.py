@@ -40,8 +40,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "double": (120.0, EVALUATOR_SLOWER),
     "deciders": (120.0, EVALUATOR_SLOWER),
 }
-"""By job of an export its seconds, and how many of the model's own calls beyond them. An export
-imports a framework, traces, converts and optimises; a check calls five sessions with a few batches each."""
+"""By job of an export its seconds, and how many of the model's own calls beyond them. An export imports a framework,
+traces, converts and optimises; a check calls five sessions with a few batches each."""
 LEAST_EXPORT_SECONDS, EXPORTS_SLOWER = 100.0, 25.0
 """An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
 DOING = {
