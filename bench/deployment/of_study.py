@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.bench.deployment.answers import judge_answers, reference_images
+from assay.bench.deployment.answers import reference_images
 from assay.bench.deployment.config import most_records
 from assay.bench.deployment.subject import (
     Built,
@@ -21,12 +21,13 @@ from assay.bench.deployment.subject import (
     export_of,
     servable_cell,
 )
+from assay.bench.tasks.task import ServedAnswers, task_of
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, InputError
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.export.run import usable_model
 from assay.export.served import contract_job
-from assay.export.served.contract import IMAGES, LABEL, PROBABILITIES
+from assay.export.served.contract import IMAGES
 from assay.export.served.contract_job import Contract, ContractRequest, run_contract
 from assay.files.arrays import load_array
 from assay.numerics.served import Tensor, as_records
@@ -36,7 +37,6 @@ from assay.spec import ModelSpec
 from assay.store import Store, read_artifact
 from assay.texts import printable
 from assay.train.datasets.data import Dataset, open_dataset
-from assay.train.metrics import share
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ def study_subject(study: Study, name: str) -> Subject:
     spec = ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1])
     curve = curve_of(study.results, cell)
     inputs = [Tensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
-    outputs = [
-        Tensor(name=PROBABILITIES, datatype="FP32", shape=[spec.classes]),
-        Tensor(name=LABEL, datatype="INT64", shape=[], index_of=PROBABILITIES),
-    ]
+    outputs = task_of(study.results).served_outputs(spec.classes)
     request = ContractRequest(
         source=model,
         contract=Contract(spec=spec, layout=export.made_by["layout"]),
@@ -129,15 +126,9 @@ def _build(parts: _Parts, work: Path, narrator: Narrator) -> Built:
     reference = reference_artifact(request, parts.references, narrator.bar).file(LOGITS)
     normalised.unlink()
     found = load_array(work / contract_job.OUTPUTS_FILE)
-    tolerance = judge_answers(
-        found[PROBABILITIES],
-        load_array(reference),
-        labels,
-        parts.audit,
-        parts.cell.precision or "fp32",
-        outcome.spread[PROBABILITIES],
-    )
-    return Built(work, {PROBABILITIES: tolerance}, share(int((found[LABEL] == labels).sum()), len(labels)))
+    precision = parts.cell.precision or "fp32"
+    answers = ServedAnswers(found, load_array(reference), labels, parts.audit, precision, outcome.spread)
+    return Built(work, *task_of(parts.audit).judge_served(answers))
 
 
 def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:

@@ -22,12 +22,16 @@ from assay.bench.tasks.decisions import (
     the_only,
     told_of_cells,
 )
-from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Shape, Task
+from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, ServedAnswers, Shape, Task
 from assay.bench.words.numbers import count, counted, scientific, significant
 from assay.errors import InputError
+from assay.export.served.contract import LABEL, PROBABILITIES
 from assay.numerics.judgement import Judgement, Quality
+from assay.numerics.served import Tensor as ServedTensor
 from assay.numerics.significance import Accuracy
 from assay.records.audit import Comparison, ModelAudit
+from assay.records.base import Interval
+from assay.records.deployment import Tolerance
 from assay.records.results import Agreement, Results
 from assay.train.brought.model import Tensor
 from assay.train.metrics import share
@@ -84,6 +88,26 @@ class Classification(Task):
 
     def finds_boundary(self) -> bool:
         return True
+
+    def served_outputs(self, width: int) -> list[ServedTensor]:
+        return [
+            ServedTensor(name=PROBABILITIES, datatype="FP32", shape=[width]),
+            ServedTensor(name=LABEL, datatype="INT64", shape=[], index_of=PROBABILITIES),
+        ]
+
+    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, Tolerance], Interval]:
+        from assay.bench.deployment.answers import judge_answers  # noqa: PLC0415
+
+        found, labels = answers.found, answers.labels
+        tolerance = judge_answers(
+            found[PROBABILITIES],
+            answers.reference,
+            labels,
+            answers.audit,
+            answers.precision,
+            answers.spread[PROBABILITIES],
+        )
+        return {PROBABILITIES: tolerance}, share(int((found[LABEL] == labels).sum()), len(labels))
 
     def changed_in_all(self, flips: int) -> str:
         return f"; {counted(flips, 'prediction')} changed class" if flips else "; no predicted class changed"

@@ -79,7 +79,8 @@ class Segmentation(Task):
     name = "segmentation"
     quality = PIXEL_ACCURACY
     changed_heading = "Pixels changed"
-    chart_note = "largest number moved"
+    chart_note = "pixels changed"
+    is_counted_in_agreement = False
 
     def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor:
         if labels is None:

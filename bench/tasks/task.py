@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement
+from assay.numerics.served import Records
+from assay.numerics.served import Tensor as ServedTensor
 from assay.numerics.ties import Decider
 from assay.records.audit import Comparison, ModelAudit
+from assay.records.base import Interval
+from assay.records.deployment import Tolerance
 from assay.records.results import Agreement, Results
 from assay.registry import TASKS
 from assay.train.brought.model import Tensor
@@ -50,6 +55,27 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class ServedAnswers:
+    """What a deployable graph answered to a whole split, and what it is held against.
+
+    Attributes:
+        found: (records,), a field for each output.
+        reference: float64 (records, numbers) of the export's output.
+        labels: int64 (records,).
+        audit: has the tolerance of a number.
+        precision: of the graph.
+        spread: by output, the largest difference between correct evaluations of the file.
+    """
+
+    found: Records
+    reference: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    audit: ModelAudit
+    precision: str
+    spread: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class ColumnOfSubject:
     """A column that a task adds to an audit's tables.
 
@@ -74,12 +100,14 @@ class Task:
         quality: the measure of how right answers are that a user may ask a least value of; "" where there is none.
         changed_heading: heads the number of decisions that changed.
         chart_note: the same in the note of a mark.
+        is_counted_in_agreement: the decision is the largest number of a record, which every comparison counts.
     """
 
     name: ClassVar[str]
     quality: ClassVar[str] = ""
     changed_heading: ClassVar[str]
     chart_note: ClassVar[str]
+    is_counted_in_agreement: ClassVar[bool] = True
 
     # What is judged.
 
@@ -109,6 +137,22 @@ class Task:
     def finds_boundary(self) -> bool:
         """Whether images are pushed to where a decision changes by the smallest error."""
         return False
+
+    # What is served of one of our architectures, whose export has pixels put before it and decisions after it.
+
+    def served_outputs(self, width: int) -> list[ServedTensor]:
+        """What a server answers of a record, from so many numbers of the export."""
+        raise InputError(
+            f"Nothing is served of the task '{self.name}'", expected="a model of your own, served as it is"
+        )
+
+    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, Tolerance], Interval]:
+        """By output, how far a server may be from these answers, and how many of them are right.
+
+        Raises:
+            FailedError: they are further from the reference than rounding explains, or the policy is not met.
+        """
+        raise NotImplementedError
 
     # Words.
 

@@ -156,7 +156,8 @@ def test_only_outputs_on_the_test_split_have_an_accuracy_and_the_most_images_cou
 def test_lost_and_gained_images_leave_none_and_all() -> None:
     """Of three images that may have another class none can be lost where none is right."""
     few = ModelAudit(
-        name="bloodnet/224", reference="float64", reference_check=None, models={}, inputs=[], tolerances=[],
+        name="bloodnet/224", task=TASK_OF_ARCHITECTURES, reference="float64", reference_check=None, models={},
+        inputs=[], tolerances=[],
         comparisons=[], split=WholeSplit(images=200, right=1, narrow=[
             NarrowImage(image=n, label=0, reference_class=0, margin=one) for n, one in enumerate((0.0, EDGE, 9.0))
         ]),

@@ -34,7 +34,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Subject:
-    """One comparison with the reference, where it belongs, and where it stands in results.json."""
+    """One comparison with the reference, where it belongs, and where it and what changed stand in results.json.
+
+    Attributes:
+        changed: how many decisions are other ones, of `decisions`; None where nobody counted them.
+    """
 
     agreement: Agreement
     architecture: str
@@ -42,6 +46,9 @@ class Subject:
     batch: int | None
     series: Series
     path: str
+    changed: int | None
+    decisions: int
+    path_of_changed: str
 
 
 def agreement(evidence: Evidence) -> Section | None:
@@ -76,17 +83,23 @@ def _subjects(evidence: Evidence) -> Iterator[Subject]:
         shown = replace(series, label=f"{export.exporter} file")
         for number, agreement in enumerate(export.agreement):
             path = f"/exports/{index}/agreement/{number}"
-            yield Subject(agreement, export.architecture, export.size, None, shown, path)
+            counted_here = agreement.top1_flips if task_of(evidence.results).is_counted_in_agreement else None
+            changed = (counted_here, agreement.images, f"{path}/top1_flips")
+            yield Subject(agreement, export.architecture, export.size, None, shown, path, *changed)
     for index, cell in enumerate(evidence.results.cells):
         if cell.agreement is not None:
             series = series_of(cell.label, cell.framework)
             path = f"/cells/{index}/agreement"
-            yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path)
+            changed = (cell.agreement.top1_flips, cell.agreement.images, f"{path}/top1_flips")
+            if cell.judgement:
+                flips = cell.judgement.flips
+                changed = (flips.flipped, flips.decisions, f"/cells/{index}/judgement/flips/flipped")
+            yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path, *changed)
 
 
 def _outcome(subjects: list[Subject], task: Task) -> str:
     failed = [subject for subject in subjects if not subject.agreement.passed]
-    changed = task.changed_in_all(sum(subject.agreement.top1_flips for subject in subjects))
+    changed = task.changed_in_all(sum(subject.changed or 0 for subject in subjects))
     if failed:
         return f"{len(failed)} of {counted(len(subjects), 'comparison')} FAILED{changed}."
     return f"All {counted(len(subjects), 'comparison')} with the reference agree{changed}."
@@ -140,7 +153,7 @@ def _row(subject: Subject, least_shown: float, moved: str) -> Row:
             ("", found.subject),
             ("largest error", scientific(found.max_absolute)),
             ("tolerated", scientific(found.tolerance)),
-            (moved, f"{found.top1_flips} of {count(found.images)}"),
+            *([] if subject.changed is None else [(moved, f"{count(subject.changed)} of {count(subject.decisions)}")]),
             ("at", pixels(subject.size)),
         ),
     }
@@ -168,7 +181,7 @@ def _table_row(subject: Subject) -> tuple[Value, ...]:
         _error(found.max_absolute, f"{path}/max_absolute"),
         Value(scientific(found.tolerance), found.tolerance, f"{path}/tolerance"),
         _error(found.max_relative, f"{path}/max_relative"),
-        Value(str(found.top1_flips), found.top1_flips, f"{path}/top1_flips"),
+        Value("" if subject.changed is None else count(subject.changed), subject.changed, subject.path_of_changed),
         Value(count(found.images), found.images, f"{path}/images"),
         Value(found.reason),
     )
