@@ -66,7 +66,7 @@ def _levels(path: Path) -> int:
     """How many folders the file's relative imports go up, from none."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError):
         return 0  # said when it is run
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
