@@ -51,7 +51,7 @@ def markdown(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no link, no mention, and no table cell ends in it."""
     text = " ".join(re.split(r"[\r\n\t]+", text)).lstrip()
     text = printable(text).replace("&", "&amp;")
-    text = re.sub(r"([\\`*\[\]<>|#~!$]|(?<!\w)_|_(?!\w)|:(?=//))", r"\\\1", text)
+    text = re.sub(r"([\\`*\[\]<>|#~!$]|(?<![^\W_])_|_(?![^\W_])|:(?=//))", r"\\\1", text)
     text = re.sub(r"\b(www)\.", r"\1\\.", text, flags=re.IGNORECASE)
     text = re.sub(r"^([-+=](?=[\s=-]|$))", r"\\\1", text)  # a list, a rule or the line below a heading
     text = re.sub(r"^(\d+)([.)](?=\s|$))", r"\1\\\2", text)

@@ -21,7 +21,7 @@ import numpy as np
 import polars
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Browser
@@ -190,6 +190,8 @@ def test_each_escaping_shows_all_and_lets_nothing_through(name: str) -> None:
 
 
 @given(st.text(max_size=60))
+@example("__0__")
+@example("a__b_c")
 def test_markdown_shows_any_text_as_it_is(text: str) -> None:
     """In a paragraph, in a table and as code, there is one text, and it is the one that was given."""
     table = f"| a | b |\n|---|---|\n| {markdown(text)} | {markdown_code(text)} |\n"
