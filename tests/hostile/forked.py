@@ -86,6 +86,13 @@ def command(*arguments: str) -> Callable[[], object]:
     return work
 
 
+def program(*arguments: str) -> Callable[[], object]:
+    """The same in an interpreter of its own: the threads of polars are not there in a fork of a process that has them,
+    which then waits for them for ever.
+    """
+    return lambda: os.execv(sys.executable, [sys.executable, "-P", "-m", "assay", *arguments])
+
+
 def _as_child(work: Callable[[], object], folder: Path, output: Path, variables: dict[str, str]) -> None:
     from assay.errors import AssayError  # noqa: PLC0415
 

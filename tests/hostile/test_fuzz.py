@@ -81,7 +81,7 @@ def targets(study: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     pair = ("audit", "--reference", "good.onnx", "--candidate")
     weights = next(study.glob("weights/*/weights.safetensors"))
     choose = forked.command("choose", "finished", "--batch", "1")
-    report = forked.command("report", "finished", "--out", "out")
+    report = forked.program("report", "finished", "--out", "out")
     return {
         "onnx": Target(
             good,
