@@ -1,6 +1,7 @@
-"""The words every part of Assay shares: errors, specifications, study files, artifacts, results.
+"""Assay: times native and ONNX inference side by side, and proves that the numbers agree.
 
-Nothing in here imports another package of this project, or a framework.
+What lies in this folder itself is shared by all and imports none of `train`, `export`, `infer` and `bench`, which are
+links to the folders beside it, and no framework.
 """
 
 __version__ = "0.1.0"

@@ -39,7 +39,7 @@ def load_target(name: str, target: str, extra: str = "") -> object:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in {"assay"}:
+        if error.name and error.name.split(".")[0] == "assay":
             raise
         raise NotInstalledError(
             needing(f"'{name}'", error),

@@ -65,7 +65,7 @@ class Starter(Files, Protocol):
         """Start a module as a process.
 
         Args:
-            module: to run with `python -P -m`.
+            module: to run, see `assay.start`.
             log: file that takes everything the process prints, the conductor's path of it.
             environment: variables to set beside the conductor's own.
             python: the interpreter, the conductor's own by default.

@@ -48,7 +48,7 @@ class Job(Generic[Asked, Answered]):
     """Something that is done in a process of its own.
 
     Attributes:
-        module: runs as that process, by `python -P -m`.
+        module: runs as that process, see `assay.start`.
         name: tells it from the module's other jobs.
         request, answer: the types of what it is asked and what it answers.
         silence_seconds: between two messages, of one that reports often.

@@ -1,7 +1,7 @@
 """Tensors as an inference server shows them, records of them, and how far an answer is from the audited one.
 
-*Records* are a numpy array with one named field for each tensor, as in `assay.user`. A record of inputs is what one
-answer is about, an image say; a record of outputs is that answer.
+*Records* are a numpy array with one named field for each tensor, as in `assay.train.brought`. A record of inputs is
+what one answer is about, an image say; a record of outputs is that answer.
 """
 
 from __future__ import annotations

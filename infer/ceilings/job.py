@@ -55,7 +55,7 @@ CEILINGS = TellingJob("assay.infer.ceilings.job", "ceilings", CeilingsRequest, C
 
 
 class Library(Protocol):
-    """What `infer.on_*_ceilings` have."""
+    """What the libraries beside this file have."""
 
     def products(self, left: Array, right: Array, threads: int) -> dict[str, Kernel]:
         """By precision, a call that multiplies the two matrices."""

@@ -27,8 +27,8 @@ LEVELS = {
 }
 
 
-class CpuSession:
-    """`InferenceSession.run` on numpy arrays by name."""
+class _OrtSession:
+    """What a session of ONNX Runtime is wherever it computes."""
 
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
         self.precision = model.precision
@@ -37,6 +37,16 @@ class CpuSession:
         self._session, self._file = session, model.onnx
         self._ends = ends_of(model, model.onnx_layout)
         self._inputs, self._outputs = names_of(model, session, self._ends)
+
+    def observe(self, native: object) -> Observed:
+        return observe(self._file, self._session, TF32_OFF)
+
+    def close(self) -> None:
+        del self._session
+
+
+class CpuSession(_OrtSession):
+    """`InferenceSession.run` on numpy arrays by name."""
 
     def prepare(self, records: Records) -> Feeds:
         return dict(zip(self._inputs, self._ends.arrays(records), strict=True))
@@ -47,23 +57,9 @@ class CpuSession:
     def fetch(self, native: Sequence[Array]) -> Array:
         return self._ends.rows(native)
 
-    def observe(self, native: Feeds) -> Observed:
-        return observe(self._file, self._session, TF32_OFF)
 
-    def close(self) -> None:
-        del self._session
-
-
-class CudaSession:
+class CudaSession(_OrtSession):
     """Inputs and outputs stay on the GPU through I/O binding; `prepare` and `fetch` copy."""
-
-    def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
-        self.precision = model.precision
-        self.signature = signature_of(model, model.onnx_layout)
-        self.facts = _facts(session, settings)
-        self._session, self._file = session, model.onnx
-        self._ends = ends_of(model, model.onnx_layout)
-        self._inputs, self._outputs = names_of(model, session, self._ends)
 
     def prepare(self, records: Records) -> Values:
         return [ort.OrtValue.ortvalue_from_numpy(one, "cuda", 0) for one in self._ends.arrays(records)]
@@ -80,12 +76,6 @@ class CudaSession:
 
     def fetch(self, native: Values) -> Array:
         return self._ends.rows([one.numpy() for one in native])
-
-    def observe(self, native: Values) -> Observed:
-        return observe(self._file, self._session, TF32_OFF)
-
-    def close(self) -> None:
-        del self._session
 
 
 def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:

@@ -73,7 +73,8 @@ def _levels(path: Path) -> int:
 
 def names_of_others(folders: Sequence[Path]) -> frozenset[str]:
     """Modules and packages in these folders whose names somebody else's have too."""
-    elsewhere = [one for one in sys.path if Path(one or ".").resolve() not in {folder.resolve() for folder in folders}]
+    own = {folder.resolve() for folder in folders}
+    elsewhere = [one for one in sys.path if Path(one or ".").resolve() not in own]
     here = {name for folder in folders for name in _modules_in(folder)}
     return frozenset(name for name in here if _is_known(name, elsewhere, folders))
 

@@ -22,7 +22,7 @@ from types import ModuleType
 
 from assay.errors import InputError, NotInstalledError, nearest, needing
 from assay.foreign import said_by
-from assay.train.brought.imports import import_file, package_of
+from assay.train.brought.imports import import_file, is_users, package_of
 
 LONGEST = 300
 SEEDED = {
@@ -90,12 +90,8 @@ def forget(path: Path) -> None:
     built.cache_clear()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name != "__main__" and file and _is_below(Path(file), package_of(path)) and not _is_ours(Path(file)):
+        if name != "__main__" and file and _belongs_to(path, file):
             del sys.modules[name]
-
-
-def _is_ours(file: Path) -> bool:
-    return file.is_relative_to(Path(__file__).parents[2])
 
 
 def seed_all(number: int) -> None:
@@ -143,14 +139,13 @@ def _place(path: Path, error: BaseException) -> str:
     """ " (model.py, line 12)": the innermost line below the file's folder."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f" ({Path(error.filename or path).name}, line {error.lineno})"
-    frames = [
-        one for one in traceback.extract_tb(error.__traceback__) if _is_below(Path(one.filename), package_of(path))
-    ]
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if _belongs_to(path, one.filename)]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
-def _is_below(file: Path, folder: Path) -> bool:
-    return file.is_absolute() and file.is_relative_to(folder) and "site-packages" not in file.parts
+def _belongs_to(path: Path, file: str) -> bool:
+    """Whether another file is one of those that come with the user's file: in its package, or below its folder."""
+    return is_users(file, (str(package_of(path)),))
 
 
 def kind_of(found: object, path: Path) -> str:
@@ -182,12 +177,9 @@ def kind_of(found: object, path: Path) -> str:
 def source_hash(path: Path) -> str:
     """sha256 of a file, and of every module below its folder that has been imported by now."""
     named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    files = {Path(name) for name in named if name}
-    chosen = sorted(
-        {file for file in files if _is_below(file, package_of(path)) and file.is_file() and not _is_ours(file)} | {path}
-    )
+    chosen = {Path(name) for name in named if name and _belongs_to(path, name) and Path(name).is_file()}
     digest = hashlib.sha256()
-    for file in chosen:
+    for file in sorted(chosen | {path}):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
