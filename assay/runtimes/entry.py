@@ -14,6 +14,14 @@ LAST = 1000
 
 Framework = Literal["torch", "tf", "jax", "onnx", ""]
 Occasion = Literal["study", "model", "file"]
+Tier = Literal["framework", "deployment", "onnx", ""]
+TIERS: Mapping[Tier, str] = {
+    "framework": "in the framework",
+    "deployment": "in the framework's own deployment runtime",
+    "onnx": "through ONNX",
+}
+"""How near to its framework a model runs, in words: by what it was written in, by what the framework's own people made
+to deploy it with, or as an ONNX file. What is native is of the first two."""
 AS_IT_COMES = "as it comes"
 """The precision of a runtime that chooses by itself: none is asked for, so none can be missed."""
 
@@ -90,6 +98,7 @@ class RuntimeEntry:
         level: how far it optimises the graph of a file, "none", "basic", "extended" or "all", where its family has
             such levels to compare; else "".
         shape: of its points in charts, where it runs the same files as a sibling and would look like it; else "".
+        deploys: it is its framework's own deployment runtime: a model is converted for it into a file of its own.
         ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
         runner: what a run of one file in it is called where the numbers of two files are compared
@@ -113,6 +122,7 @@ class RuntimeEntry:
     reduces: str = ""
     level: str = ""
     shape: str = ""
+    deploys: bool = False
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""
     runner: str = ""
@@ -124,6 +134,13 @@ class RuntimeEntry:
     @property
     def framework(self) -> str:
         return self.family.framework
+
+    @property
+    def tier(self) -> Tier:
+        """How near to its framework it runs a model, see `TIERS`; "" of what runs none."""
+        if self.framework in {"", "onnx"}:
+            return "onnx" if self.framework else ""
+        return "deployment" if self.deploys else "framework"
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -1,0 +1,24 @@
+"""Three kinds of runtime are told apart: in the framework, its own deployment runtime, and through ONNX."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import TIERS
+
+
+@pytest.mark.parametrize("name", list(RUNTIMES))
+def test_every_runtime_of_a_model_has_a_tier_with_words(name: str) -> None:
+    entry = RUNTIMES[name]
+    assert entry.tier == "" if entry.ruler else entry.tier in TIERS
+    assert (entry.tier == "onnx") == entry.runs_files or entry.ruler
+
+
+def test_a_framework_that_deploys_is_still_not_onnx() -> None:
+    eager = RUNTIMES["torch.eager"]
+    assert eager.tier == "framework"
+    assert replace(eager, deploys=True).tier == "deployment"
+    assert replace(RUNTIMES["ort.cpu"], deploys=True).tier == "onnx"
