@@ -203,8 +203,11 @@ def write_artifact(
     return Artifact(folder=folder, manifest=manifest)
 
 
-def read_artifact(folder: Path, kind: str) -> Artifact:
+def read_artifact(folder: Path, kind: str, *older: str) -> Artifact:
     """Read an artifact and verify every file against its manifest.
+
+    Args:
+        older: what the kind was called once.
 
     Raises:
         ArtifactError: it is missing, of another kind or version, or a file has changed.
@@ -221,7 +224,7 @@ def read_artifact(folder: Path, kind: str) -> Artifact:
             found=mistake_in(error),
             remedy="Delete the folder to have it made again",
         ) from error
-    if manifest.kind != kind:
+    if manifest.kind not in {kind, *older}:
         raise ArtifactError(f"{folder} is of another kind", expected=kind, found=manifest.kind)
     for name, expected in manifest.files.items():
         file = folder / name

@@ -26,7 +26,7 @@ from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
 from assay.bench.words.progress import Narrator
 from assay.files.tables import table_bytes
-from assay.records.results import DataSummary, Results
+from assay.records.results import Results
 from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import write_together
 from assay.study import Study
@@ -65,7 +65,7 @@ def run_study(
                 assay_version=__version__,
                 settings=_settings(run),
                 environment=machine_facts(host),
-                data=_data_summary(run),
+                data=run.data(min(size for model in run.study.models for size in model.sizes))[1].summary,
                 trainings=trainings,
                 parity=parity,
                 exports=exports,
@@ -99,25 +99,6 @@ def _settings(run: Run) -> dict[str, JsonValue]:
     settings = run.study.model_dump(mode="json")
     settings["data"] |= {"name": run.study.data.name.partition(":")[0], "root": None}
     return cast("dict[str, JsonValue]", settings)
-
-
-def _data_summary(run: Run) -> DataSummary:
-    """What the images of the smallest size say of themselves; the other sizes are the same pictures."""
-    dataset = run.data(min(size for model in run.study.models for size in model.sizes))[1]
-    return DataSummary(
-        name=dataset.name,
-        content_hash=dataset.content_hash,
-        counts={
-            "train": len(dataset.train.labels),
-            "validation": len(dataset.validation.labels),
-            "test": len(dataset.test.labels),
-        },
-        classes=list(dataset.classes),
-        attribution=dataset.attribution,
-        licence=dataset.licence,
-        notice=dataset.notice,
-        synthetic=dataset.synthetic,
-    )
 
 
 def write_results(results: Results, measured: Measured, folder: Path) -> Results:

@@ -37,7 +37,7 @@ from assay.train.built import BuiltModel
 
 Progress = Callable[[str, int, int], None]
 
-KIND = "onnx"
+KIND, ONCE_OF_USERS = "onnx", "user-onnx"
 LOG_FILE = "export.log"
 WEIGHTS_FILE = "weights.safetensors"
 ENVIRONMENTS = Path(__file__).parent / "envs"
@@ -118,12 +118,13 @@ def usable_model(record: Export, exports: Store) -> Path:
             f"The export of {record.architecture} at {record.size} by {record.exporter} may not be used",
             found=record.reason,
         )
-    return read_artifact(artifact_folder(record, exports), KIND).file(MODEL_FILE)
+    return read_artifact(artifact_folder(record, exports), KIND, ONCE_OF_USERS).file(MODEL_FILE)
 
 
 def artifact_folder(record: Export, exports: Store) -> Path:
     """Where an export is filed, with its inspection and log; a failed one too."""
-    return exports.folder / f"{record.architecture}-{record.size}-{record.exporter}-{record.key[:KEY_CHARACTERS]}"
+    ending = f"{record.exporter}-{record.key[:KEY_CHARACTERS]}"
+    return next(exports.folder.glob(f"*{ending}"), exports.folder / ending)
 
 
 def record_of(artifact: Artifact) -> Export:

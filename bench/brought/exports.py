@@ -20,7 +20,7 @@ from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFEREN
 from assay.export.record import MODEL_FILE, asked_for
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.reference.reference import CPU_ONLY
-from assay.export.run import make_environment, route_versions
+from assay.export.run import KIND, make_environment, route_versions
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
@@ -31,7 +31,7 @@ from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
 from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, LONGER, MOST_SECONDS, Limit, limits_told, size_of
-from assay.store import KEY_CHARACTERS, Artifact, artifact_key, reporting_disk_errors, write_atomically
+from assay.store import Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -53,7 +53,7 @@ DOING = {
 }
 """What a job is at where it tells of no step of its own."""
 DECIDERS_FILE = "deciders.npz"
-KIND, RECORD = "user-onnx", "record"
+RECORD = "record"
 NATIVE_NAMES = {
     "torch": "PyTorch",
     "tf": "TensorFlow",
@@ -173,11 +173,6 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
         checked.append(done)
     passed = {record.exporter for record in checked if record.status == "ok"}
     return brought, checked, {route: file for route, file in files.items() if route in passed}
-
-
-def folder_of(folder: Path, route: str, key: str) -> Path:
-    """Where the export by one route is filed."""
-    return folder / "onnx" / f"{route}-{key[:KEY_CHARACTERS]}"
 
 
 def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assay.bench.auditing.localise import REPRO, RUNNERS, disagreeing
-from assay.bench.brought.exports import Brought, folder_of
+from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Work
 from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError
@@ -16,6 +16,7 @@ from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesR
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE
 from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import CPU_ONLY
+from assay.export.run import artifact_folder
 from assay.jobs.job import Asked, Job
 from assay.jobs.running import run_job
 from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
@@ -33,7 +34,7 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
     """The nodes at which wrong exports part from their model, each with its repro in the folder `repro`."""
     found: list[Localisation] = []
     for export in exports:
-        file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+        file = artifact_folder(export, work.store("onnx")) / MODEL_FILE
         if brought.model.kind != "onnx" and may_be_wrong(export) and file.is_file():
             work.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
             at_edges = is_wrong_at_edges_alone(export.agreement)
@@ -64,7 +65,7 @@ def where_runtimes_go_wrong(
     for export in exports:
         wrong, right = _wrong_and_right(cells, export)
         if export.status == "ok" and wrong:
-            file = folder_of(work.folder, export.exporter, export.key) / MODEL_FILE
+            file = artifact_folder(export, work.store("onnx")) / MODEL_FILE
             request = DeparturesRequest(
                 model=brought.model, file=file, records=brought.folder / RECORDS_FILE, wrong=tuple(wrong), right=right
             )

@@ -16,17 +16,28 @@ from pathlib import Path
 import numpy as np
 
 from assay.bench.deployment import measured
+from assay.bench.deployment.audited_images import audited_images
+from assay.bench.deployment.audited_records import audited_records
 from assay.bench.deployment.checking.check import check_files, check_paths, check_rendered
 from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.checking.signature import Sign
 from assay.bench.deployment.config import WARM_UP, files_by_input, most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.folder import write_whole
-from assay.bench.deployment.of_study import study_subject
-from assay.bench.deployment.of_user import user_subject
 from assay.bench.deployment.render import render
-from assay.bench.deployment.subject import Built, Study, Subject, audited_comparisons
+from assay.bench.deployment.subject import (
+    Audited,
+    Built,
+    Study,
+    Subject,
+    audited_comparisons,
+    check_hash,
+    curve_of,
+    export_of,
+    servable_cell,
+)
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
+from assay.export.run import usable_model
 from assay.export.served import contract_job
 from assay.records.audit import AUDIT_FILE
 from assay.records.deployment import (
@@ -44,16 +55,37 @@ from assay.records.deployment import (
     Version,
     read_deployment,
 )
-from assay.store import file_sha256
+from assay.store import Store, file_sha256
+
+AUDITED_OF = {"study": audited_images, "model": audited_records}
+"""By kind of results, how what a model was audited on is found."""
 
 
-def subject_of(study: Study, cell: str) -> Subject:
-    """What is to be deployed, verified; the one place that knows a study from a user's model.
+def subject_of(study: Study, name: str) -> Subject:
+    """Everything about one cell, verified.
 
     Raises:
-        InputError, FailedError, ArtifactError: see `study_subject` and `user_subject`.
+        InputError: no such cell, one that Triton's onnxruntime backend does not run, or a model that it cannot carry.
+        FailedError: it is not valid, was not audited, or did not pass.
+        ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
-    return user_subject(study, cell) if study.results.kind == "model" else study_subject(study, cell)
+    cell = servable_cell(study.results, name)
+    audit, _ = audited_comparisons(study.audit, cell)
+    export = export_of(study.results, cell)
+    source = usable_model(export, Store(study.folder / "onnx"))
+    check_hash(source, audit.models.get(f"onnx@{export.exporter}", "none"))
+    audited = AUDITED_OF[study.results.kind](study, cell, audit, export)
+    curve = curve_of(study.results, cell)
+    return Subject(
+        results=study.results,
+        cell=cell,
+        curve=curve,
+        export=export,
+        source=source,
+        audited=audited,
+        most_records=most_records(curve) if audited.batched else 0,
+        trusted=study.trusted,
+    )
 
 
 def write_deployment(
@@ -172,7 +204,8 @@ def _before(out: Path, subject: Subject) -> Deployment | None:
             f"{out} is not empty and not a deployment", expected="a new folder, or one written by `assay deploy`"
         )
     before = _read(out)
-    expected, found = (_contract(one) for one in (subject, before))
+    expected = _contract(subject.audited, batched=subject.audited.batched)
+    found = _contract(before, batched=bool(before.most_records))
     if expected != found:
         raise InputError(
             f"{out} has the deployment of another model",
@@ -183,13 +216,13 @@ def _before(out: Path, subject: Subject) -> Deployment | None:
     return before
 
 
-def _contract(one: Subject | Deployment) -> str:
+def _contract(one: Audited | Deployment, *, batched: bool) -> str:
     """What all versions of a deployment have in common, in words."""
     inputs, outputs = (
         ", ".join(f"{tensor.name} {tensor.datatype} {tensor.shape}" for tensor in tensors)
         for tensors in (one.inputs, one.outputs)
     )
-    batch = "any number of" if one.most_records else "one of"
+    batch = "any number of" if batched else "one of"
     classes = f", classes {', '.join(one.classes)}" if one.classes else ""
     return f"{one.name}, {batch} {inputs} -> {outputs}{classes}"
 
@@ -210,23 +243,24 @@ def _version(study: Study, subject: Subject, built: Built, number: int) -> Versi
 
 
 def _deployment(subject: Subject, versions: Sequence[Version], instances: int) -> Deployment:
+    audited = subject.audited
     return Deployment(
-        name=subject.name,
+        name=audited.name,
         serving=versions[-1].number,
         versions=list(versions),
-        unit=subject.unit,
-        inputs=subject.inputs,
-        outputs=subject.outputs,
-        classes=subject.classes,
+        unit=audited.unit,
+        inputs=audited.inputs,
+        outputs=audited.outputs,
+        classes=audited.classes,
         threads=subject.cell.threads,
         instances=instances,
         most_records=subject.most_records,
         preferred_batches=preferred_batches(subject.curve),
-        data=subject.data,
+        data=audited.data,
         rendering=RENDERING,
         warm_up={
-            file: hashlib.sha256(subject.warm_up[name].tobytes()).hexdigest()
-            for name, file in files_by_input(subject.unit, subject.inputs).items()
+            file: hashlib.sha256(audited.warm_up[name].tobytes()).hexdigest()
+            for name, file in files_by_input(audited.unit, audited.inputs).items()
         },
     )
 
@@ -241,10 +275,10 @@ def _add_files(folder: Path, deployment: Deployment, subject: Subject, built: Bu
     shutil.copyfile(built.folder / contract_job.MODEL_FILE, repository / number / MODEL_FILE)
     shutil.copyfile(built.folder / contract_job.OUTPUTS_FILE, audited / OUTPUTS_FILE)
     shutil.copyfile(study.folder / AUDIT_FILE, audited / AUDIT_COPY)
-    if subject.inputs_kept is not None:
-        np.save(audited / INPUTS_FILE, subject.inputs_kept)
-    if subject.labels is not None:
-        np.save(audited / TRUE_LABELS_FILE, subject.labels)
+    if not isinstance(subject.audited.records, Path):
+        np.save(audited / INPUTS_FILE, subject.audited.records)
+    if subject.audited.labels is not None:
+        np.save(audited / TRUE_LABELS_FILE, subject.audited.labels)
     measured.write(audited / MEASURED_FILE, subject)
     for name, file in warm_up_files(deployment).items():
-        (repository / WARM_UP / file).write_bytes(subject.warm_up[name].tobytes())
+        (repository / WARM_UP / file).write_bytes(subject.audited.warm_up[name].tobytes())

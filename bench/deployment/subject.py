@@ -1,13 +1,14 @@
 """What is to be deployed: an audited cell with all that its deployment is made of, or the reason why not.
 
 Nothing is deployed on trust. The file must be the one that its manifest, the results and the audit speak of, by its
-hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. `of_study` finds all
-that for a cell of a study, `of_user` for one of `assay compare-model`, and from there on both are a `Subject`.
+hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. What a model was
+audited on depends on the kind of the results: images of a data set (`audited_images`), or records that go into the file
+as they are (`audited_records`). Both fill an `Audited`, and there is one road from there on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from assay.bench.conductor import RESULTS_FILE
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
+from assay.export.served import contract_job
+from assay.export.served.contract_job import Contract, ContractRequest, run_contract
+from assay.files.arrays import load_array
 from assay.numerics.served import Records, Tensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
 from assay.records.base import Interval
-from assay.records.deployment import Tolerance, Unit
+from assay.records.deployment import INPUTS_FILE, Tolerance, Unit
 from assay.records.results import Cell, DataSummary, Export, Results, read_results
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
@@ -61,6 +65,38 @@ class Built:
     accuracy: Interval | None
 
 
+Judged = tuple[dict[str, Tolerance], Interval | None]
+"""By output how far a server may be from the answers, and how many of them are right where anybody knows."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What a model was audited on, as it will be served.
+
+    Attributes:
+        name, unit, inputs, outputs, classes, data: as in `assay.records.deployment.Deployment`.
+        batched: a request may hold any number of records.
+        contract: to put around the audited file; None where it is served as it is.
+        warm_up: (1,), a real record.
+        records: (count,), which the deployment takes along, or .npy of those that `data` names.
+        labels: int64 (count,), true classes, or None.
+        judge: holds the served graph's answers (count,) and their spread by output against the reference.
+    """
+
+    name: str
+    unit: Unit
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    classes: list[str]
+    batched: bool
+    data: DataSummary
+    contract: Contract | None
+    warm_up: Records
+    records: Records | Path
+    labels: NDArray[np.int64] | None
+    judge: Callable[[Records, Mapping[str, float], Narrator], Judged]
+
+
 @dataclass(frozen=True)
 class Subject:
     """What may be deployed, verified.
@@ -68,32 +104,47 @@ class Subject:
     Attributes:
         cell: the measurement.
         curve: the same runtime and export with the same threads at every batch size, ascending; valid ones only.
-        name, unit, inputs, outputs, classes, most_records, data: as in `assay.records.deployment.Deployment`.
-        warm_up: (1,), a real record.
-        inputs_kept: (count,), the audited inputs that the deployment takes along; None where `data` names them.
-        labels: int64 (count,), true classes of what is audited, or None.
-        build: makes the served graph in an empty folder, runs it over all that is audited and judges its answers.
+        source: the audited file.
+        most_records: as in `assay.records.deployment.Deployment`.
+        trusted: the file runs outside of a box, see `assay.boxed.boxing.Box`.
     """
 
     results: Results
     cell: Cell
     curve: list[Cell]
     export: Export
-    name: str
-    unit: Unit
-    inputs: list[Tensor]
-    outputs: list[Tensor]
-    classes: list[str]
+    source: Path
+    audited: Audited
     most_records: int
-    data: DataSummary
-    warm_up: Records
-    inputs_kept: Records | None
-    labels: NDArray[np.int64] | None
-    build: Callable[[Path, Narrator], Built]
+    trusted: bool
 
     @property
     def precision(self) -> str:
         return self.cell.precision or "fp32"
+
+    def build(self, folder: Path, narrator: Narrator) -> Built:
+        """Make the served graph in an empty folder, run it over all that was audited, and judge its answers.
+
+        Raises:
+            FailedError: they are not what the audit allows.
+        """
+        audited, records = self.audited, self.audited.records
+        if not isinstance(records, Path):
+            np.save(folder / INPUTS_FILE, records)
+            records = folder / INPUTS_FILE
+        request = ContractRequest(
+            source=self.source,
+            contract=audited.contract,
+            inputs=audited.inputs,
+            outputs=audited.outputs,
+            records=records,
+            threads=self.cell.threads,
+            most_records=self.most_records,
+        )
+        narrator.tell(f"running the graph to be served over every audited {audited.unit}")
+        outcome = run_contract(request, folder, trusted=self.trusted)
+        answers = load_array(folder / contract_job.OUTPUTS_FILE)
+        return Built(folder, *audited.judge(answers, outcome.spread, narrator))
 
 
 def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False) -> Study:

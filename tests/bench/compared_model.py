@@ -17,13 +17,14 @@ from onnx import TensorProto, helper, numpy_helper
 from pydantic import JsonValue
 
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.exports import KIND, Brought, folder_of
+from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
 from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.export.record import MODEL_FILE
+from assay.export.run import KIND
 from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import GIVEN, PLAIN_TASK
-from assay.store import file_sha256, write_artifact
+from assay.store import KEY_CHARACTERS, file_sha256, write_artifact
 from assay.train.brought.arrays import inputs_of, record_type, rows_of
 from assay.train.brought.model import Location, Tensor, UserModel
 from tests.bench.report.sample_results import _timed, sample_results
@@ -102,8 +103,9 @@ def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path
 
     key = write_artifact(folder / "made", KIND, {"takes": takes}, made_by={}, fill=fill).key
     (folder / "onnx").mkdir()
-    (folder / "made").rename(folder_of(folder, GIVEN, key))
-    file = folder_of(folder, GIVEN, key) / MODEL_FILE
+    place = folder / "onnx" / f"Pair-0-{GIVEN}-{key[:KEY_CHARACTERS]}"
+    (folder / "made").rename(place)
+    file = place / MODEL_FILE
     export = Export(
         architecture="Pair",
         size=0,

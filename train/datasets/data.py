@@ -24,6 +24,7 @@ from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.files.arrays import load_array, map_array
 from assay.files.texts import read_bytes
 from assay.records.mistakes import mistake_in
+from assay.records.results import DataSummary
 from assay.registry import DATASETS
 from assay.store import MANIFEST, Artifact, Manifest, Store
 from assay.texts import printable
@@ -93,6 +94,21 @@ class Dataset:
     notice: str
     synthetic: bool
     content_hash: str
+
+    @property
+    def summary(self) -> DataSummary:
+        """What results say of it."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return DataSummary(
+            name=self.name,
+            content_hash=self.content_hash,
+            counts={name: len(split.labels) for name, split in splits.items()},
+            classes=list(self.classes),
+            attribution=self.attribution,
+            licence=self.licence,
+            notice=self.notice,
+            synthetic=self.synthetic,
+        )
 
 
 class Facts(BaseModel):

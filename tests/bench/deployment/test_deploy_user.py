@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -14,11 +15,11 @@ from typer.testing import CliRunner
 
 from assay.bench.choosing.choose import Constraints, choose
 from assay.bench.cli.main import app
+from assay.bench.deployment.audited_records import asked_of, judge_outputs, served_name
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, read_config
-from assay.bench.deployment.deploy import roll_back, subject_of, write_deployment
+from assay.bench.deployment.deploy import AUDITED_OF, roll_back, subject_of, write_deployment
 from assay.bench.deployment.folder import write_checksums
-from assay.bench.deployment.of_user import audited_of, judge_outputs, served_name
 from assay.bench.deployment.render import CLIENTS, PLACES
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
@@ -26,7 +27,7 @@ from assay.errors import ArtifactError, AssayError, FailedError, InputError
 from assay.numerics.served import Tensor
 from assay.records.audit import Audit, read_audit
 from assay.records.deployment import Deployment, Tolerance, Version
-from assay.records.results import read_results
+from assay.records.results import Results, read_results
 from assay.store import file_sha256
 from assay.train.brought.arrays import record_type
 from tests.bench.cli.test_cli import GOLDEN
@@ -116,12 +117,12 @@ def test_a_record_is_a_row_or_all_that_one_call_takes(
     takes: Takes, shapes: list[list[int]], most: int, tmp_path: Path
 ) -> None:
     subject = subject_of(read_study(make_comparison(tmp_path / "compared", takes)), cell_name(takes))
-    assert [one.shape for one in subject.inputs] == shapes
-    assert (subject.most_records, subject.name, subject.labels) == (most, "pair", None)
+    assert [one.shape for one in subject.audited.inputs] == shapes
+    assert (subject.most_records, subject.audited.name, subject.audited.labels) == (most, "pair", None)
     kept = np.load(tmp_path / "compared/model/records.npy")
-    assert subject.inputs_kept is not None
+    assert not isinstance(subject.audited.records, Path)
     np.testing.assert_array_equal(
-        subject.inputs_kept["left"].reshape(-1, 6),
+        subject.audited.records["left"].reshape(-1, 6),
         kept["left"].reshape(-1, 6),
     )
 
@@ -130,7 +131,7 @@ def test_fewer_audited_rows_than_a_call_takes_fill_it_by_repeating() -> None:
     model = model_of("four rows")
     records = np.zeros(3, record_type(model.inputs))
     records["times"] = [0, 1, 2]
-    audited = audited_of(model, records, np.arange(21, dtype=np.float64).reshape(3, 7))
+    audited = asked_of(model, records, np.arange(21, dtype=np.float64).reshape(3, 7))
     np.testing.assert_array_equal(audited.records["times"], [[0, 1, 2, 0]])
     np.testing.assert_array_equal(audited.reference["likeness"], [[0, 7, 14, 0]])
     assert audited.reference["sum"].shape == (1, 4, 6)
@@ -143,7 +144,7 @@ def test_a_single_number_without_a_batch_is_refused() -> None:
     model = model.model_copy(update={"inputs": (left, right, times.model_copy(update={"shape": ()}))})
     records = np.zeros(1, record_type(model.inputs))
     with pytest.raises(InputError, match="'times' is a single number in a call without a batch"):
-        audited_of(model, records, np.zeros((1, model.width)))
+        asked_of(model, records, np.zeros((1, model.width)))
 
 
 def test_what_is_written_passes_every_check_and_is_the_audited_file(first: Path, compared: Path) -> None:
@@ -317,3 +318,17 @@ def test_the_commands_choose_and_deploy(copied: Path) -> None:
 )
 def test_a_served_name_is_harmless(name: str, served: str) -> None:
     assert served_name(name) == served
+
+
+def test_a_comparison_of_an_older_assay_is_deployed(tmp_path: Path) -> None:
+    compared = make_comparison(tmp_path / "compared")
+    (filed,) = (compared / "onnx").iterdir()
+    manifest = filed / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"kind": "onnx"', '"kind": "user-onnx"'))
+    filed.rename(filed.with_name(filed.name.removeprefix("Pair-0-")))
+    assert subject_of(read_study(compared), CELL).audited.unit == "record"
+
+
+def test_a_study_and_a_model_of_one_s_own_are_deployed_by_one_road() -> None:
+    """What the kind of results decides is how that which was audited is found."""
+    assert set(AUDITED_OF) == set(get_args(Results.model_fields["kind"].annotation))

@@ -1,104 +1,81 @@
-"""A cell of a study as what is to be deployed: its export with pixels in and probabilities out."""
+"""What a study's model was audited on: the images of a data set's test split, with pixels in and decisions out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from assay.bench.deployment.answers import reference_images
-from assay.bench.deployment.config import most_records
-from assay.bench.deployment.subject import (
-    Built,
-    Study,
-    Subject,
-    audited_comparisons,
-    check_hash,
-    curve_of,
-    export_of,
-    servable_cell,
-)
+from assay.bench.deployment.subject import Audited, Judged, Study, check_hash
 from assay.bench.tasks.task import ServedAnswers, task_of
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, InputError
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
-from assay.export.run import usable_model
-from assay.export.served import contract_job
 from assay.export.served.contract import IMAGES
-from assay.export.served.contract_job import Contract, ContractRequest, run_contract
+from assay.export.served.contract_job import Contract
 from assay.files.arrays import load_array
-from assay.numerics.served import Tensor, as_records
+from assay.numerics.served import Records, Tensor, as_records
 from assay.records.audit import ModelAudit
-from assay.records.results import Cell, DataSummary
+from assay.records.results import Cell, Export
 from assay.spec import ModelSpec
 from assay.store import Store, read_artifact
 from assay.texts import printable
 from assay.train.datasets.data import Dataset, open_dataset
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What the served graph of a cell is made of and judged by; `weights` and `references` are folders."""
-
-    cell: Cell
-    audit: ModelAudit
-    request: ContractRequest
-    dataset: Dataset
-    weights: Path
-    references: Store
-
-
-def study_subject(study: Study, name: str) -> Subject:
-    """Everything about one cell, verified.
-
+def audited_images(study: Study, cell: Cell, audit: ModelAudit, export: Export) -> Audited:
+    """
     Raises:
-        InputError: no such cell, or one that Triton's onnxruntime backend does not run.
-        FailedError: it is not valid, was not audited, or did not pass.
+        InputError: the name of a class is no line of a file.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
-    cell = servable_cell(study.results, name)
-    audit, _ = audited_comparisons(study.audit, cell)
-    export = export_of(study.results, cell)
-    model = usable_model(export, Store(study.folder / "onnx"))
-    check_hash(model, audit.models.get(f"onnx@{export.exporter}", "none"))
     weights = _weights(study, cell, audit)
     folder = _dataset_folder(study, cell.size)
     dataset = open_dataset(folder)
     _check_classes(dataset.classes)
     spec = ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1])
-    curve = curve_of(study.results, cell)
     inputs = [Tensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
-    outputs = task_of(study.results).served_outputs(spec.classes)
-    request = ContractRequest(
-        source=model,
-        contract=Contract(spec=spec, layout=export.made_by["layout"]),
-        inputs=inputs,
-        outputs=outputs,
-        records=folder / "test_images.npy",
-        threads=cell.threads,
-        most_records=most_records(curve),
-    )
-    parts = _Parts(cell, audit, request, dataset, weights, Store(study.folder / "references"))
-    return Subject(
-        results=study.results,
-        cell=cell,
-        curve=curve,
-        export=export,
+    judge = _Judge(dataset, audit, cell.precision or "fp32", weights, Store(study.folder / "references"))
+    return Audited(
         name=f"{cell.architecture}-{cell.size}",
         unit="image",
         inputs=inputs,
-        outputs=outputs,
+        outputs=task_of(study.results).served_outputs(spec.classes),
         classes=list(dataset.classes),
-        most_records=request.most_records,
-        data=_data_summary(dataset),
+        batched=True,
+        data=dataset.summary,
+        contract=Contract(spec=spec, layout=export.made_by["layout"]),
         warm_up=as_records(dataset.validation.images[:1], inputs),
-        inputs_kept=None,
+        records=folder / "test_images.npy",
         labels=np.asarray(dataset.test.labels, np.int64),
-        build=partial(_build, parts),
+        judge=judge,
     )
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What a served graph's answers to a test split are judged by; `weights` and `references` are folders."""
+
+    dataset: Dataset
+    audit: ModelAudit
+    precision: str
+    weights: Path
+    references: Store
+
+    def __call__(self, found: Records, spread: Mapping[str, float], narrator: Narrator) -> Judged:
+        test = self.dataset.test
+        with tempfile.TemporaryDirectory(prefix="assay-reference-") as text:
+            normalised = Path(text) / "normalised.npy"
+            reference_images(test.images, normalised)
+            request = ReferenceRequest(self.weights, normalised, "torch", "float64")
+            reference = reference_artifact(request, self.references, narrator.bar).file(LOGITS)
+        labels = np.asarray(test.labels, np.int64)
+        answers = ServedAnswers(found, load_array(reference), labels, self.audit, self.precision, spread)
+        return task_of(self.audit).judge_served(answers)
 
 
 def _check_classes(names: Sequence[str]) -> None:
@@ -113,22 +90,6 @@ def _check_classes(names: Sequence[str]) -> None:
                 expected="a name that can be read, for the server has one a line in labels.txt",
                 found=f"'{printable(name[:100])}'",
             )
-
-
-def _build(parts: _Parts, work: Path, narrator: Narrator) -> Built:
-    """The deployable graph, its answers over the test split, and the verdict on them."""
-    labels = np.asarray(parts.dataset.test.labels, np.int64)
-    narrator.tell(f"running the deployable graph over {len(labels)} test images")
-    outcome = run_contract(parts.request, work)
-    normalised = work / "normalised.npy"
-    reference_images(parts.dataset.test.images, normalised)
-    request = ReferenceRequest(parts.weights, normalised, "torch", "float64")
-    reference = reference_artifact(request, parts.references, narrator.bar).file(LOGITS)
-    normalised.unlink()
-    found = load_array(work / contract_job.OUTPUTS_FILE)
-    precision = parts.cell.precision or "fp32"
-    answers = ServedAnswers(found, load_array(reference), labels, parts.audit, precision, outcome.spread)
-    return Built(work, *task_of(parts.audit).judge_served(answers))
 
 
 def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
@@ -165,17 +126,3 @@ def _dataset_folder(study: Study, size: int) -> Path:
             )
         return folder
     raise ArtifactError(f"{study.folder} has no images at {size} pixels", expected="the folder of a finished study")
-
-
-def _data_summary(dataset: Dataset) -> DataSummary:
-    counts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return DataSummary(
-        name=dataset.name,
-        content_hash=dataset.content_hash,
-        counts={name: len(split.labels) for name, split in counts.items()},
-        classes=list(dataset.classes),
-        attribution=dataset.attribution,
-        licence=dataset.licence,
-        notice=dataset.notice,
-        synthetic=dataset.synthetic,
-    )

@@ -1,4 +1,4 @@
-"""A cell of `assay compare-model` as what is to be deployed: the audited file itself, with its own inputs and outputs.
+"""What a model of `assay compare-model` was audited on: its records, for the audited file is served as it is.
 
 Nothing is put around the file and nothing is known of its inputs but what they were drawn or given as, so there is no
 image, no class and no accuracy: what can be promised is that a server answers the audited records as audited.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from assay.bench.brought.exports import KIND, folder_of
-from assay.bench.deployment.config import most_records
-from assay.bench.deployment.subject import (
-    Built,
-    Study,
-    Subject,
-    audited_comparisons,
-    check_hash,
-    curve_of,
-    export_of,
-    servable_cell,
-)
-from assay.bench.words.progress import Narrator
+from assay.bench.deployment.subject import Audited, Study, check_hash
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
-from assay.export.record import MODEL_FILE
-from assay.export.served import contract_job
-from assay.export.served.contract_job import ContractRequest, run_contract
 from assay.files.arrays import load_array
 from assay.files.texts import read_bytes
 from assay.numerics.served import DATATYPES, Records, Tensor, records_of
@@ -46,7 +30,6 @@ from assay.records.audit import ModelAudit
 from assay.records.deployment import Tolerance
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell, Export
-from assay.store import read_artifact
 from assay.train.brought import model as user
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import UserModel
@@ -54,9 +37,35 @@ from assay.train.brought.model import UserModel
 REMEDY = "Run `assay compare-model` again"
 
 
+def audited_records(study: Study, cell: Cell, audit: ModelAudit, export: Export) -> Audited:
+    """
+    Raises:
+        InputError: a model that the server cannot carry.
+        ArtifactError: a file is missing, damaged, or not the one that was audited.
+    """
+    del cell, export
+    folder = study.folder / "model"
+    model = _model(folder, audit)
+    asked = asked_of(model, _array(folder / RECORDS_FILE), _array(folder / REFERENCE_FILE))
+    return Audited(
+        name=served_name(model.name),
+        unit="record",
+        inputs=asked.inputs,
+        outputs=asked.outputs,
+        classes=[],
+        batched=not model.whole and model.batch is None,
+        data=study.results.data,
+        contract=None,
+        warm_up=asked.records[:1],
+        records=asked.records,
+        labels=None,
+        judge=lambda found, spread, _: (judge_outputs(found, asked.reference, audit, spread), None),
+    )
+
+
 @dataclass(frozen=True)
-class Audited:
-    """What a user's model was audited on, as it will be served.
+class Asked:
+    """The audited records and their answers, record by record of what is served.
 
     Attributes:
         inputs, outputs: of a request about one record; see the module's text.
@@ -70,52 +79,9 @@ class Audited:
     reference: dict[str, NDArray[np.float64]]
 
 
-def user_subject(study: Study, name: str) -> Subject:
-    """Everything about one cell, verified.
-
-    Raises:
-        InputError: no such cell, or a model that the server cannot carry.
-        FailedError: it is not valid, was not audited, or did not pass.
-        ArtifactError: a file is missing, damaged, or not the one that was audited.
-    """
-    cell = servable_cell(study.results, name)
-    audit, _ = audited_comparisons(study.audit, cell)
-    export = export_of(study.results, cell)
-    file = _file(study.folder, export, audit)
-    model = _model(study.folder / "model", audit)
-    audited = audited_of(model, _array(study.folder / "model" / RECORDS_FILE), _reference(study.folder / "model"))
-    curve = curve_of(study.results, cell)
-    most = most_records(curve) if not model.whole and model.batch is None else 0
-    return Subject(
-        results=study.results,
-        cell=cell,
-        curve=curve,
-        export=export,
-        name=served_name(model.location.name),
-        unit="record",
-        inputs=audited.inputs,
-        outputs=audited.outputs,
-        classes=[],
-        most_records=most,
-        data=study.results.data,
-        warm_up=audited.records[:1],
-        inputs_kept=audited.records,
-        labels=None,
-        build=partial(_build, audited, file, cell, audit, most, trusted=study.trusted),
-    )
-
-
 def served_name(name: str) -> str:
     """What the server calls a model: small letters, digits, dashes and underscores."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "model"
-
-
-def _file(folder: Path, export: Export, audit: ModelAudit) -> Path:
-    """The audited file of an export."""
-    artifact = read_artifact(folder_of(folder, export.exporter, export.key), KIND)
-    file = artifact.file(MODEL_FILE)
-    check_hash(file, audit.models.get(f"onnx@{export.exporter}", "none"))
-    return file
 
 
 def _model(folder: Path, audit: ModelAudit) -> UserModel:
@@ -139,10 +105,6 @@ def _model(folder: Path, audit: ModelAudit) -> UserModel:
     return model
 
 
-def _reference(folder: Path) -> NDArray[np.float64]:
-    return _array(folder / REFERENCE_FILE).astype(np.float64, copy=False)
-
-
 def _array(path: Path) -> NDArray[Any]:
     try:
         return load_array(path)
@@ -152,9 +114,8 @@ def _array(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def audited_of(model: UserModel, records: Records, reference: NDArray[np.float64]) -> Audited:
-    """What was audited, record by record of what is served.
-
+def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> Asked:
+    """
     Args:
         records: of `assay.train.brought.arrays.record_type`, all that there are.
         reference: (the first so many, `model.width`).
@@ -168,10 +129,10 @@ def audited_of(model: UserModel, records: Records, reference: NDArray[np.float64
     places = np.arange(count * (model.batch or 1)) % len(reference)
     arrays = {one.name: records[one.name][places].reshape(count, *one.shape) for one in inputs}
     exact = {
-        one.name: reference[places][:, part].reshape(count, *one.shape)
+        one.name: reference[places][:, part].astype(np.float64, copy=False).reshape(count, *one.shape)
         for one, (_, part) in zip(outputs, parts_of(model), strict=True)
     }
-    return Audited(inputs, outputs, records_of(arrays, inputs), exact)
+    return Asked(inputs, outputs, records_of(arrays, inputs), exact)
 
 
 def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
@@ -192,34 +153,6 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
             expected="a dimension, for Triton knows no tensor without one",
         )
     return Tensor(name=one.name, datatype=DATATYPES[one.dtype], shape=[*rows, *one.shape])
-
-
-def _build(
-    audited: Audited,
-    file: Path,
-    cell: Cell,
-    audit: ModelAudit,
-    most: int,
-    work: Path,
-    narrator: Narrator,
-    *,
-    trusted: bool,
-) -> Built:
-    """The file's answers to all audited records, and the verdict on them."""
-    narrator.tell(f"running the file over {len(audited.records)} audited records")
-    np.save(work / RECORDS_FILE, audited.records)
-    request = ContractRequest(
-        source=file,
-        contract=None,
-        inputs=audited.inputs,
-        outputs=audited.outputs,
-        records=work / RECORDS_FILE,
-        threads=cell.threads,
-        most_records=most,
-    )
-    outcome = run_contract(request, work, trusted=trusted)
-    found = load_array(work / contract_job.OUTPUTS_FILE)
-    return Built(work, judge_outputs(found, audited.reference, audit, outcome.spread), accuracy=None)
 
 
 def judge_outputs(
