@@ -47,13 +47,13 @@ def _known_wanted(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class Section(BaseModel):
+class StudySection(BaseModel):
     """Base of the sections: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(Section):
+class DataSection(StudySection):
     """[data]
 
     Attributes:
@@ -75,7 +75,7 @@ class Data(Section):
         return name
 
 
-class Model(Section):
+class ModelSection(StudySection):
     """[[models]]: one architecture, trained and timed at several resolutions.
 
     Attributes:
@@ -116,7 +116,7 @@ class Model(Section):
         return self
 
 
-class Train(Section):
+class TrainSection(StudySection):
     """[train]: the protocol every framework follows; see `assay.train.recipe.Recipe` for its fixed parts.
 
     Attributes:
@@ -145,7 +145,7 @@ class Train(Section):
     _frameworks = field_validator("frameworks")(lambda names: _known(FRAMEWORKS, names))
 
 
-class Export(Section):
+class ExportSection(StudySection):
     """[export]
 
     Attributes:
@@ -178,7 +178,7 @@ class Export(Section):
         return self
 
 
-class Bench(Section):
+class BenchSection(StudySection):
     """[bench]
 
     Attributes:
@@ -228,7 +228,7 @@ class Bench(Section):
         return weights
 
 
-class Study(Section):
+class Study(StudySection):
     """A whole study file.
 
     Attributes:
@@ -238,11 +238,11 @@ class Study(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str = ""
-    data: Data = Data()
-    models: tuple[Model, ...] = Field(min_length=1)
-    train: Train = Train()
-    export: Export = Export()
-    bench: Bench = Bench()
+    data: DataSection = DataSection()
+    models: tuple[ModelSection, ...] = Field(min_length=1)
+    train: TrainSection = TrainSection()
+    export: ExportSection = ExportSection()
+    bench: BenchSection = BenchSection()
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -335,8 +335,12 @@ def _describe(detail: ErrorDetails) -> str:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a study file may have at a place such as ("bench",) or ("models", 0)."""
-    sections: dict[str, type[Section]] = {
-        "data": Data, "models": Model, "train": Train, "export": Export, "bench": Bench,
-    }  # fmt: skip
+    sections: dict[str, type[StudySection]] = {
+        "data": DataSection,
+        "models": ModelSection,
+        "train": TrainSection,
+        "export": ExportSection,
+        "bench": BenchSection,
+    }
     section = sections[str(location[0])] if location else Study
     return list(section.model_fields)

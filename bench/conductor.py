@@ -23,7 +23,7 @@ from assay.bench.stages.attribute import attribute_stage
 from assay.bench.stages.roofline import roofline
 from assay.bench.stages.time import export_all, groups_of, time_all
 from assay.bench.stages.train import choose_subjects, train_all
-from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measured
+from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measurements
 from assay.bench.words.progress import Narrator
 from assay.files.tables import table_bytes
 from assay.records.results import Results
@@ -101,7 +101,7 @@ def _settings(run: Run) -> dict[str, JsonValue]:
     return cast("dict[str, JsonValue]", settings)
 
 
-def write_results(results: Results, measured: Measured, folder: Path) -> Results:
+def write_results(results: Results, measured: Measurements, folder: Path) -> Results:
     """Write results.json, samples.parquet and bursts.parquet: all of a run, or all of the one before.
 
     Returns:

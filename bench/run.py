@@ -16,7 +16,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import DataError
 from assay.spec import ModelSpec
 from assay.store import Artifact, Fill, Store
-from assay.study import Model, Study
+from assay.study import ModelSection, Study
 from assay.train.batches import normalise
 from assay.train.datasets.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
 
@@ -63,7 +63,7 @@ class Run:
         artifact = store_dataset(replace(self._request, size=size), self.narrator.bar)
         return artifact, open_dataset(artifact.folder)
 
-    def spec(self, model: Model, size: int) -> ModelSpec:
+    def spec(self, model: ModelSection, size: int) -> ModelSpec:
         """The model at one size, for the study's images."""
         dataset = self.data(size)[1]
         return ModelSpec(model.architecture, size, len(dataset.classes), dataset.train.images.shape[-1])
@@ -109,7 +109,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainedModel:
     """The weights that every runtime and exporter is given for one model and size.
 
     Attributes:

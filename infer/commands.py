@@ -32,7 +32,7 @@ class ToLoad(Record):
     settings: Settings
 
 
-class Loaded(Record):
+class SessionLoaded(Record):
     """The seconds that it took, what the session computes in, versions and facts."""
 
     import_seconds: float
@@ -107,19 +107,19 @@ class ToKeep(Record):
     out: Written
 
 
-class Kept(Record):
+class OutputsKept(Record):
     """How many calls those outputs come from."""
 
     calls: int
 
 
-class Memory(Record):
+class PeakMemory(Record):
     """The highest resident memory so far, in MiB."""
 
     peak_mib: float
 
 
-class Seen(Record):
+class SessionObserved(Record):
     """Where it computed and in what, as one more call showed; see `assay.infer.observing.observed.Observed`."""
 
     device: str
@@ -130,10 +130,10 @@ class Seen(Record):
 
 
 IMPORT = Job(MODULE, "import", ToImport, Nothing)
-LOAD = Job(MODULE, "load", ToLoad, Loaded)
+LOAD = Job(MODULE, "load", ToLoad, SessionLoaded)
 WARM = Job(MODULE, "warm", ToWarm, Warmed)
 BURST = Job(MODULE, "burst", ToBurst, Burst)
 LOGITS = Job(MODULE, "logits", ToPredict, Nothing)
-TIMED = Job(MODULE, "timed", ToKeep, Kept)
-MEMORY = Job(MODULE, "memory", Nothing, Memory)
-OBSERVE = Job(MODULE, "observe", Nothing, Seen)
+TIMED = Job(MODULE, "timed", ToKeep, OutputsKept)
+MEMORY = Job(MODULE, "memory", Nothing, PeakMemory)
+OBSERVE = Job(MODULE, "observe", Nothing, SessionObserved)

@@ -34,10 +34,10 @@ from assay.infer.commands import (
     TIMED,
     WARM,
     Burst,
-    Kept,
-    Loaded,
-    Memory,
-    Seen,
+    OutputsKept,
+    PeakMemory,
+    SessionLoaded,
+    SessionObserved,
     ToBurst,
     ToImport,
     ToKeep,
@@ -57,7 +57,7 @@ WINDOW_SECONDS, STEADY_CHANGE = 0.05, 0.03
 SLOW_CALL_SECONDS = 0.25
 
 
-class Worker:
+class WorkerState:
     """The state of the process: one session, and the inputs of the present batch size."""
 
     def __init__(self) -> None:
@@ -80,14 +80,14 @@ class Worker:
         self._import(asked.runtime)
         return Nothing()
 
-    def load(self, asked: ToLoad) -> Loaded:
+    def load(self, asked: ToLoad) -> SessionLoaded:
         """Pin, import if nothing is imported yet, load."""
         run_on(asked.settings.cores)
         load = self._load or self._import(asked.runtime)
         begun = time.perf_counter()
         self._session = load(asked.model, asked.settings)
         loaded = time.perf_counter()
-        return Loaded(
+        return SessionLoaded(
             import_seconds=self._import_seconds,
             load_seconds=loaded - begun,
             precision=self._session.precision,
@@ -157,23 +157,23 @@ class Worker:
         np.save(asked.out, predict(self.session, images, asked.batch))
         return Nothing()
 
-    def timed(self, asked: ToKeep) -> Kept:
+    def timed(self, asked: ToKeep) -> OutputsKept:
         """Write the outputs kept of timed calls."""
         places = np.concatenate([self._places[which] for which, _ in self._timed])
         np.savez(asked.out, places=places, logits=np.concatenate([logits for _, logits in self._timed]))
-        return Kept(calls=len(self._timed))
+        return OutputsKept(calls=len(self._timed))
 
-    def memory(self, _: Nothing) -> Memory:
+    def memory(self, _: Nothing) -> PeakMemory:
         """The highest resident memory so far."""
-        return Memory(peak_mib=peak_memory_mib())
+        return PeakMemory(peak_mib=peak_memory_mib())
 
-    def observe(self, _: Nothing) -> Seen:
+    def observe(self, _: Nothing) -> SessionObserved:
         """Where one more call computed and in what; what cannot be seen is said, and no reason to fail."""
         try:
             found = self.session.observe(self.session.prepare(self._inputs[0]))
         except Exception as error:  # noqa: BLE001  a framework's or a user's, in a call that nothing is measured of
             found = Observed(facts={"not observed": f"{type(error).__name__}: {error}"[:300]})
-        return Seen.model_validate(asdict(found))
+        return SessionObserved.model_validate(asdict(found))
 
     def _window(self) -> list[int]:
         """Calls for 50 ms, at least one, at most 200; nanoseconds of each."""
@@ -226,7 +226,7 @@ def peak_memory_mib() -> float:
 
 def serve() -> None:
     """Answer commands until standard input ends."""
-    worker = Worker()
+    worker = WorkerState()
     serve_commands(
         IMPORT.done_by(worker.imports),
         LOAD.done_by(worker.load),

@@ -14,17 +14,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.bench.deployment.config import WARM_UP, config_of, config_text
 from assay.bench.deployment.folder import write_checksums
-from assay.numerics.served import Records, Tensor, as_records, records_of
+from assay.numerics.served import Records, ServedTensor, as_records, records_of
 from assay.records.base import Interval
-from assay.records.deployment import Deployment, Tolerance, Version
+from assay.records.deployment import Deployment, ServedTolerance, Version
 from assay.records.results import DataSummary
 
 SIDE, CLASSES, IMAGES, MOST = 12, 4, 96, 16
 NAME = "cells"
-INPUTS = [Tensor(name="images", datatype="UINT8", shape=[SIDE, SIDE, 3])]
+INPUTS = [ServedTensor(name="images", datatype="UINT8", shape=[SIDE, SIDE, 3])]
 OUTPUTS = [
-    Tensor(name="probabilities", datatype="FP32", shape=[CLASSES]),
-    Tensor(name="label", datatype="INT64", shape=[], index_of="probabilities"),
+    ServedTensor(name="probabilities", datatype="FP32", shape=[CLASSES]),
+    ServedTensor(name="label", datatype="INT64", shape=[], index_of="probabilities"),
 ]
 
 
@@ -50,7 +50,7 @@ def probabilities(version: int) -> NDArray[np.float32]:
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def answers(shares: NDArray[np.float32], outputs: Sequence[Tensor] = OUTPUTS) -> Records:
+def answers(shares: NDArray[np.float32], outputs: Sequence[ServedTensor] = OUTPUTS) -> Records:
     """The outputs of a version with these probabilities."""
     return records_of({"probabilities": shares, "label": shares.argmax(axis=1)}, outputs)
 
@@ -101,7 +101,9 @@ def version(number: int, folder: Path) -> Version:
         model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         weights="0" * 64,
         accuracy=Interval(value=share, low=share, high=share),
-        tolerances={"probabilities": Tolerance(value=1e-5, derivation="float32 rounding of a product of 432 terms")},
+        tolerances={
+            "probabilities": ServedTolerance(value=1e-5, derivation="float32 rounding of a product of 432 terms")
+        },
         created="2026-11-24T12:00:00+00:00",
     )
 

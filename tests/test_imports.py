@@ -175,3 +175,21 @@ def test_what_runs_in_a_tool_environment_needs_nothing_that_lacks_there() -> Non
     code = f"import sys; sys.modules |= dict.fromkeys({lacking!r}); import assay.export.routes.jax2tf_script"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+OF_ONE_ARCHITECTURE = "train/models"
+
+
+def test_no_class_name_stands_twice() -> None:
+    """One name, one thing. An architecture has the same name in every framework: it is the same function."""
+    where: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                where.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    twice = {name: paths for name, paths in where.items() if len(paths) > 1}
+    assert {
+        name: paths
+        for name, paths in twice.items()
+        if any(not path.startswith(OF_ONE_ARCHITECTURE) for path in paths) or len(set(paths)) < len(paths)
+    } == {}

@@ -12,7 +12,7 @@ import pytest
 from assay.bench.judging.judged import judged
 from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
-from assay.records.results import Comparison, Interval, Results, read_results
+from assay.records.results import Interval, Results, SpeedComparison, read_results
 from tests.bench.cli.test_cli import assay
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ def interval(found: Interval) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def row(comparison: Comparison, results: Results) -> str:
+def row(comparison: SpeedComparison, results: Results) -> str:
     """A comparison as README's tables show it, a verdict where it is not "faster".
 
     The last place is what int8 brings ONNX Runtime beside its own fp32, or that its outputs failed the audit.

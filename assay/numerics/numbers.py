@@ -15,7 +15,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from assay.errors import InputError
-from assay.numerics.significance import Accuracy, Calibration, CalibrationBins, compare_accuracy
+from assay.numerics.significance import Accuracy, CalibrationBins, CalibrationShift, compare_accuracy
 from assay.numerics.values import Differences
 from assay.records.base import Record
 
@@ -95,7 +95,7 @@ class Measured(Record):
     flips: list[Flip] = Field(default_factory=list)
     flipped_margin: float = 0.0
     accuracy: Accuracy | None = None
-    calibration: Calibration | None = None
+    calibration: CalibrationShift | None = None
     lost: int = 0
     values: int = 0
     differing: int | None = None
@@ -237,7 +237,7 @@ class Accumulator:
             accuracy=compare_accuracy(self.compared, self.reference_right, self.lost, self.gained)
             if labelled
             else None,
-            calibration=Calibration.of(self.reference_bins, self.candidate_bins) if labelled else None,
+            calibration=CalibrationShift.of(self.reference_bins, self.candidate_bins) if labelled else None,
         )
 
 

@@ -40,7 +40,7 @@ LARGEST = float(np.finfo(np.float32).max)
 """Stands for an error that is no number, which a record in JSON cannot hold."""
 
 
-class Tensor(Record):
+class ServedTensor(Record):
     """One input or output of a served model.
 
     Attributes:
@@ -64,12 +64,12 @@ class Tensor(Record):
         return self.shape or [1]
 
 
-def record_type(tensors: Sequence[Tensor]) -> np.dtype[np.void]:
+def record_type(tensors: Sequence[ServedTensor]) -> np.dtype[np.void]:
     """One field for each tensor, each where its type may lie in memory."""
     return np.dtype([(one.name, one.dtype, tuple(one.shape)) for one in tensors], align=True)
 
 
-def as_records(array: Array, tensors: Sequence[Tensor]) -> Records:
+def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
     """Records, or the rows of the one tensor there is, as records of these tensors; nothing is copied.
 
     Raises:
@@ -91,7 +91,7 @@ def as_records(array: Array, tensors: Sequence[Tensor]) -> Records:
     return cast("Records", flat.view(kind).reshape(len(array)))
 
 
-def records_of(arrays: Mapping[str, Array], tensors: Sequence[Tensor]) -> Records:
+def records_of(arrays: Mapping[str, Array], tensors: Sequence[ServedTensor]) -> Records:
     """Arrays by name, (count, *shape) each, as records."""
     found = np.zeros(len(arrays[tensors[0].name]), record_type(tensors))
     for one in tensors:
@@ -103,7 +103,7 @@ def _fields(kind: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic]]]:
     return [(name, kind[name]) for name in kind.names or ()]
 
 
-def errors_of(found: Mapping[str, Array], audited: Records, output: Tensor) -> NDArray[np.float64]:
+def errors_of(found: Mapping[str, Array], audited: Records, output: ServedTensor) -> NDArray[np.float64]:
     """How far each record's output is from the audited one: the largest difference of its numbers.
 
     Equal infinities and NaN are no distance apart.
@@ -138,7 +138,7 @@ def _errors_of_values(found: Array, audited: Array) -> NDArray[np.float64]:
     return np.where(same, 0.0, errors)
 
 
-def _errors_of_index(index: NDArray[np.int64], audited: Records, output: Tensor) -> NDArray[np.float64]:
+def _errors_of_index(index: NDArray[np.int64], audited: Records, output: ServedTensor) -> NDArray[np.float64]:
     if (index == audited[output.name]).all():  # nearly always; a load test has no time for the rest
         return np.zeros(index.shape)
     values = audited[output.index_of].astype(np.float64)

@@ -31,7 +31,7 @@ class Accuracy(Record):
     p_value: Share
 
 
-class Calibration(Record):
+class CalibrationShift(Record):
     """Expected calibration error of the reference and the candidate; `shift` is the second less the first."""
 
     reference: Share
@@ -39,7 +39,7 @@ class Calibration(Record):
     shift: float
 
     @classmethod
-    def of(cls, reference: CalibrationBins, candidate: CalibrationBins) -> Calibration:
+    def of(cls, reference: CalibrationBins, candidate: CalibrationBins) -> CalibrationShift:
         before, after = reference.error(), candidate.error()
         return cls(reference=before, candidate=after, shift=after - before)
 

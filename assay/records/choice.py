@@ -46,7 +46,7 @@ class Constraints(Record):
     licences: list[str] = Field(default_factory=list)
 
 
-class Candidate(Record):
+class EligibleCell(Record):
     """A cell that may be believed.
 
     Attributes:
@@ -129,7 +129,7 @@ class Choice(Record):
     assumed: str = ""
     paired: bool = False
     behind_at_most: float | None = Field(default=None, ge=0)
-    candidates: list[Candidate]
+    candidates: list[EligibleCell]
     losers: dict[str, str]
     not_asked_for: list[str] = Field(default_factory=list)
     wrong: list[str] = Field(default_factory=list)

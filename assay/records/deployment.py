@@ -36,7 +36,7 @@ from pydantic import Field, model_validator
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from assay.records.base import Interval, Record
 from assay.records.mistakes import mistake_in
 from assay.records.results import DataSummary
@@ -65,7 +65,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Unit = Literal["image", "record"]
 
 
-class Tolerance(Record):
+class ServedTolerance(Record):
     """How far any number of an output may be from the audited one, and where that comes from."""
 
     value: float = Field(ge=0, allow_inf_nan=False)
@@ -94,7 +94,7 @@ class Version(Record):
     audited_sha256: Sha256 | Literal[""] = ""
     weights: str
     accuracy: Interval | None
-    tolerances: dict[str, Tolerance]
+    tolerances: dict[str, ServedTolerance]
     created: str
 
 
@@ -119,8 +119,8 @@ class Deployment(Record):
     serving: int
     versions: list[Version] = Field(min_length=1)
     unit: Unit
-    inputs: list[Tensor] = Field(min_length=1)
-    outputs: list[Tensor] = Field(min_length=1)
+    inputs: list[ServedTensor] = Field(min_length=1)
+    outputs: list[ServedTensor] = Field(min_length=1)
     classes: list[str]
     threads: int = Field(ge=1, le=MOST)
     instances: int = Field(default=1, ge=1, le=MOST)

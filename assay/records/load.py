@@ -20,7 +20,7 @@ LOAD_FILE = "load.json"
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class Split(Record):
+class LatencySplit(Record):
     """Where a request's time goes on the mean, in milliseconds; the parts sum up to the mean latency.
 
     Attributes:
@@ -73,7 +73,7 @@ class ClosedLoop(Record):
     median_ms: Interval
     p90_ms: Interval
     p99_ms: Interval
-    split: Split | None
+    split: LatencySplit | None
     conditions: list[Conditions]
     invalid: list[str]
 

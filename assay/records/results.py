@@ -331,7 +331,7 @@ class Cell(Record):
         return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
 
 
-class Comparison(Record):
+class SpeedComparison(Record):
     """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
 
     Attributes:
@@ -400,7 +400,7 @@ class Results(Record):
     parity: list[Parity]
     exports: list[Export]
     cells: list[Cell]
-    comparisons: list[Comparison]
+    comparisons: list[SpeedComparison]
     works: list[GraphWork] = Field(default_factory=list)
     ceilings: list[Ceilings] = Field(default_factory=list)
     bounds: list[Bound] = Field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from assay.records.base import Interval, Record
-from assay.records.deployment import Tolerance, Unit
+from assay.records.deployment import ServedTolerance, Unit
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -60,7 +60,7 @@ class Verification(Record):
     version: int
     unit: Unit
     server: str
-    tolerances: dict[str, Tolerance]
+    tolerances: dict[str, ServedTolerance]
     audited_accuracy: Interval | None
     metadata: list[str]
     ways: list[WayVerified]

@@ -41,7 +41,7 @@ DEVICES = frozenset(("cpu", "cuda"))
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedDistribution:
     """What another distribution brought and cannot be used.
 
     Attributes:
@@ -65,7 +65,7 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         super().__init__("runtime", _ours())
 
     @functools.cached_property
-    def _all(self) -> tuple[Mapping[str, RuntimeEntry], tuple[Refused, ...]]:
+    def _all(self) -> tuple[Mapping[str, RuntimeEntry], tuple[RefusedDistribution, ...]]:
         return with_others(self._entries)
 
     @property
@@ -73,7 +73,7 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         return self._all[0]
 
     @property
-    def refused(self) -> tuple[Refused, ...]:
+    def refused(self) -> tuple[RefusedDistribution, ...]:
         """What other distributions bring and cannot be used."""
         return self._all[1]
 
@@ -127,20 +127,20 @@ def _ours() -> list[RuntimeEntry]:
 
 def with_others(
     ours: Mapping[str, RuntimeEntry], points: Iterable[metadata.EntryPoint] | None = None
-) -> tuple[dict[str, RuntimeEntry], tuple[Refused, ...]]:
+) -> tuple[dict[str, RuntimeEntry], tuple[RefusedDistribution, ...]]:
     """Ours and those of other distributions, in the order of their families and distributions.
 
     Args:
         points: the entry points; those of all distributions that are installed where None.
     """
-    known, refused = dict(ours), list[Refused]()
+    known, refused = dict(ours), list[RefusedDistribution]()
     found = metadata.entry_points(group=GROUP) if points is None else points
     for point in sorted(found, key=lambda one: (_told_by(one), one.name)):
         try:
             for entry in _entries_of(point, known):
                 known[entry.name] = entry
         except _UnusableError as error:
-            refused.append(Refused(_told_by(point), f"{point.name} = {point.value}", str(error)))
+            refused.append(RefusedDistribution(_told_by(point), f"{point.name} = {point.value}", str(error)))
     return known, tuple(refused)
 
 

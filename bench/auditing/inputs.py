@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from assay.bench.auditing.hard_inputs import special_inputs
 from assay.bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
-from assay.bench.run import Run, Subject
+from assay.bench.run import Run, TrainedModel
 from assay.bench.tasks.task import task
 from assay.errors import FailedError
 from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
@@ -68,7 +68,7 @@ class Prepared:
     whole: WholeSplit | None
 
 
-def prepare(run: Run, subject: Subject, most_images: int, work: Path, *, reduced: bool) -> Prepared:
+def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, reduced: bool) -> Prepared:
     """Write the inputs into `work` and compute the reference on them, unless a run before has done so.
 
     Args:
@@ -161,7 +161,7 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
     return found
 
 
-def _test_inputs(name: str, subject: Subject, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
+def _test_inputs(name: str, subject: TrainedModel, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
     """Images of the test split, normalised in pieces."""
     path, labels = work / f"{name}.npy", work / f"{name} labels.npy"
     shape = (len(chosen), *subject.spec.image_shape)
@@ -171,7 +171,7 @@ def _test_inputs(name: str, subject: Subject, split: Split, chosen: NDArray[np.i
     return Inputs(name, path, len(chosen), labels)
 
 
-def _boundary(run: Run, subject: Subject, images: NDArray[np.float32], work: Path) -> Inputs:
+def _boundary(run: Run, subject: TrainedModel, images: NDArray[np.float32], work: Path) -> Inputs:
     """Images at the decision boundary, found once for the same weights and starting images."""
     start = _saved("start", images, work)
     inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
@@ -194,7 +194,7 @@ def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:
 
 
 def _reference(
-    run: Run, subject: Subject, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
+    run: Run, subject: TrainedModel, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
 ) -> Path:
     request = ReferenceRequest(subject.weights, inputs.path, framework, dtype, finite)
     return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)

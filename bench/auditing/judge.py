@@ -10,7 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.auditing.runs import BATCHES, BOUNDARY, EXTREME, FULL_BATCH, HARD, WHOLE, Call, Inputs, Outputs, Plan
+from assay.bench.auditing.runs import (
+    BATCHES,
+    BOUNDARY,
+    EXTREME,
+    FULL_BATCH,
+    HARD,
+    WHOLE,
+    AuditCall,
+    AuditPlan,
+    Inputs,
+    Outputs,
+)
 from assay.errors import InputError
 from assay.files.arrays import map_array
 from assay.numerics.agreement import CEILING, tolerance_of_errors
@@ -36,7 +47,7 @@ Logits = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class AuditEvidence:
     """Everything that was computed of one model.
 
     Attributes:
@@ -44,7 +55,7 @@ class Evidence:
         references: by set of inputs, .npy of float64 logits.
     """
 
-    plan: Plan
+    plan: AuditPlan
     outputs: Sequence[Outputs]
     references: Mapping[str, Path]
 
@@ -54,7 +65,7 @@ class Evidence:
         return [one for one in self.outputs if one.candidate.framework in FRAMEWORKS and one.precision == "fp32"]
 
 
-def judge_all(evidence: Evidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
+def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
     """Every subject on every set of inputs against the tolerance for it."""
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
@@ -117,7 +128,7 @@ def _is_sound(found: Measured | str, ceiling: float = CEILING) -> bool:
 
 
 def _comparisons(
-    evidence: Evidence,
+    evidence: AuditEvidence,
     outputs: Outputs,
     inputs: Inputs,
     whole: Measured | str,
@@ -145,7 +156,7 @@ def _comparisons(
 
 def judged(
     subject: str,
-    call: Call,
+    call: AuditCall,
     found: Measured | str,
     tolerance: AuditedTolerance,
     native_bits: float,
@@ -212,7 +223,7 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
     return said if delivered == "fp32" else f"{said}, as few as {delivered} leaves, which is no proof of it"
 
 
-def _measured(evidence: Evidence, outputs: Outputs, inputs: Inputs) -> Measured | str:
+def _measured(evidence: AuditEvidence, outputs: Outputs, inputs: Inputs) -> Measured | str:
     plan = evidence.plan
     of_part = plan.split and inputs is plan.sets[0] and outputs.precision != "fp32"
     labels = None if of_part else inputs.labels  # so few images cannot show how little accuracy is lost
@@ -240,7 +251,7 @@ def measured_or_reason(reference: Path, candidate: Path, images: int, labels: Pa
     return accumulator.result()
 
 
-def determinism_of(outputs: Outputs, plan: Plan) -> Determinism:
+def determinism_of(outputs: Outputs, plan: AuditPlan) -> Determinism:
     """How far a subject's results differ when it runs again, in other batches and with other threads."""
     most, fewest = plan.threads[0], plan.threads[-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from assay.bench.run import Run, Subject
+from assay.bench.run import Run, TrainedModel
 from assay.errors import AssayError, DiskError
 from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesRequest, PartingsRequest
 from assay.export.record import MODEL_FILE
@@ -28,7 +28,7 @@ RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIM
 
 
 def localisations_of(
-    run: Run, subject: Subject, exports: Sequence[Export], comparisons: Sequence[Comparison], work: Path
+    run: Run, subject: TrainedModel, exports: Sequence[Export], comparisons: Sequence[Comparison], work: Path
 ) -> list[Localisation]:
     """The layer and node of every wrong export of one model, its smallest repro in the study's folder `repro`.
 
@@ -52,7 +52,7 @@ def localisations_of(
 
 
 def _followed(
-    run: Run, subject: Subject, export: Export, comparisons: Sequence[Comparison], work: Path
+    run: Run, subject: TrainedModel, export: Export, comparisons: Sequence[Comparison], work: Path
 ) -> list[Localisation]:
     """Where one export goes wrong, or the runtimes that run it wrongly."""
     file = artifact_folder(export, run.store("onnx")) / MODEL_FILE

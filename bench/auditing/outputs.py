@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.auditing.judge import judged, tolerance_for
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.numerics.columns import Columns, columns_of, reason_against_columns
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.rounding import Rounding, rounding_of
@@ -138,7 +138,7 @@ class AuditedOutput:
     def _rounding(self) -> Rounding:
         return rounding_of(self.narrower or self.arithmetic)
 
-    def compared(self, subject: str, call: Call, found: Array, precision: str = "fp32") -> Comparison:
+    def compared(self, subject: str, call: AuditCall, found: Array, precision: str = "fp32") -> Comparison:
         """The record of one run."""
         made = judged(subject, call, self.measured(found), self.tolerance, self.native_bits, precision)
         if not made.passed or self.whole or precision != "fp32":

@@ -40,7 +40,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Call:
+class AuditCall:
     """One way of running one set of inputs: the first `images` of it, `batch` at a time."""
 
     inputs: str
@@ -51,7 +51,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """What is run of every subject.
 
     Attributes:
@@ -85,21 +85,21 @@ class Plan:
         """All, and one where all are more."""
         return tuple(sorted({1, len(self.host.cores())}, reverse=True))
 
-    def whole(self, name: str) -> Call:
+    def whole(self, name: str) -> AuditCall:
         """The run of a whole set."""
         images = next(one.images for one in self.inputs if one.name == name)
-        return Call(name, FULL_BATCH, self.threads[-1], images)
+        return AuditCall(name, FULL_BATCH, self.threads[-1], images)
 
-    def sampled(self, batch: int, threads: int, *, repeated: bool = False) -> Call:
+    def sampled(self, batch: int, threads: int, *, repeated: bool = False) -> AuditCall:
         """A run of the sample."""
         test = self.sets[0]
-        return Call(test.name, batch, threads, min(self.sample, test.images), repeated)
+        return AuditCall(test.name, batch, threads, min(self.sample, test.images), repeated)
 
     def takes_whole_split(self, runtime: str, precision: str) -> bool:
         """Whether the test split as a whole goes through this runtime, where the first set is a part of it."""
         return precision != "fp32" and runtime in self.served
 
-    def calls(self, threads: int, runtime: str, precision: str = "fp32") -> list[Call]:
+    def calls(self, threads: int, runtime: str, precision: str = "fp32") -> list[AuditCall]:
         """All runs of a runtime with this many threads, each once.
 
         Args:
@@ -119,11 +119,11 @@ class Outputs:
 
     candidate: Candidate
     precision: str
-    files: dict[Call, Path]
+    files: dict[AuditCall, Path]
 
 
 def run_subjects(
-    candidates: Sequence[Candidate], plan: Plan, folder: Path, progress: Callable[[str, int, int], None]
+    candidates: Sequence[Candidate], plan: AuditPlan, folder: Path, progress: Callable[[str, int, int], None]
 ) -> tuple[list[Outputs], dict[str, AssayError], dict[str, float]]:
     """Run every subject through the plan, in a fresh process for each number of threads.
 
@@ -183,11 +183,11 @@ class Part:
     """What one process of a subject computed."""
 
     precision: str
-    files: dict[Call, Path]
+    files: dict[AuditCall, Path]
     seconds: float
 
 
-def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: Plan) -> Outputs:
+def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: AuditPlan) -> Outputs:
     files = {call: file for threads in plan.threads for call, file in parts[threads].files.items()}
     return Outputs(candidate, parts[plan.threads[0]].precision, files)
 
@@ -196,7 +196,7 @@ def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: Plan) -> Outp
 class Crew:
     """The processes that are at work, so that an interruption ends them all."""
 
-    plan: Plan
+    plan: AuditPlan
     folder: Path
     free: SimpleQueue[int]
     workers: set[Worker] = field(default_factory=set)
@@ -227,9 +227,9 @@ class Crew:
         for worker in list(self.workers):
             worker.kill()
 
-    def _computed(self, worker: Worker, calls: Sequence[Call], place: Path) -> dict[Call, Path]:
+    def _computed(self, worker: Worker, calls: Sequence[AuditCall], place: Path) -> dict[AuditCall, Path]:
         paths = {one.name: one.path for one in self.plan.inputs}
-        files: dict[Call, Path] = {}
+        files: dict[AuditCall, Path] = {}
         for number, call in enumerate(calls):
             files[call] = place / f"{number}.npy"
             worker.write_logits(paths[call.inputs], call.images, call.batch, files[call])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.errors import StudyError, nearest
-from assay.study import Model, Study
+from assay.study import ModelSection, Study
 
 
 def with_models(study: Study, names: Sequence[str]) -> Study:
@@ -40,7 +40,7 @@ def with_models(study: Study, names: Sequence[str]) -> Study:
     return study.model_copy(update={"models": kept})
 
 
-def _up_to(model: Model, size: int) -> Model:
+def _up_to(model: ModelSection, size: int) -> ModelSection:
     count = sum(one <= size for one in model.sizes)
     cut = {"sizes": model.sizes[:count], "epochs": model.epochs[:count], "audit_images": model.audit_images[:count]}
     return model.model_copy(update=cut)

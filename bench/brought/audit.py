@@ -9,7 +9,7 @@ import numpy as np
 
 from assay.bench.auditing.guilt import guilt_in_study
 from assay.bench.auditing.record import audit_of
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.bench.brought.decided import audited_outputs
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
@@ -48,7 +48,7 @@ def audit_user_model(
     for one, (name, part) in zip(audited_outputs(brought), parts_of(brought.model), strict=True):
         tolerances.append(one.tolerance)
         for cell, rows in _runs(cells, outputs, known):
-            call = Call(name, batch=cell.batch, threads=cell.threads, images=len(rows))
+            call = AuditCall(name, batch=cell.batch, threads=cell.threads, images=len(rows))
             judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
             changes: dict[str, str | Judgement] = {"precision": cell.precision or judged.precision}
             if cell.judgement and cell.judgement.output == name:

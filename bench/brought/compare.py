@@ -30,8 +30,8 @@ from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
 from assay.bench.machine.quiet import say_if_busy
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
-from assay.bench.stages.attribute import Place, attribute_all
-from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.stages.attribute import AttributionSettings, attribute_all
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
@@ -55,7 +55,7 @@ ATTRIBUTION_SHARE = 0.5
 """Of the minutes for timing: so long may processes be added that tell where the time goes."""
 CALLS_TO_WARM = 100.0
 BLOCKS = 10
-"""In one process, as in a study; see `assay.study.Bench`."""
+"""In one process, as in a study; see `assay.study.BenchSection`."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
 
 
@@ -86,7 +86,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
-            place = Place(
+            place = AttributionSettings(
                 work.store("attribution"),
                 wanted.opset,
                 _command_seconds(work),
@@ -192,7 +192,7 @@ def _cells(
     group: Group,
     exports: list[Export],
     files: Mapping[str, Path],
-    measured: Measured,
+    measured: Measurements,
 ) -> list[Cell]:
     """The cells, with how their outputs agree, and those that a failed export would have had."""
     with work.stage("audit", "Comparing numbers"):
@@ -223,7 +223,7 @@ def _in_terms_of_options(cell: Cell) -> Cell:
 
 
 def agreements_of(
-    brought: Brought, group: Group, measured: Measured
+    brought: Brought, group: Group, measured: Measurements
 ) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
     natives = {brought.native_name: brought.native}

@@ -22,7 +22,7 @@ from scipy.special import stdtrit
 
 from assay.bench.judging.verdicts import MARGIN
 from assay.bench.statistics.stats import CONFIDENCE, Ratio, Samples, block_medians, ratio_estimate, standard_error
-from assay.records.choice import Candidate, Objective
+from assay.records.choice import EligibleCell, Objective
 from assay.records.results import Cell
 
 MOST_GIVEN_AWAY = 0.05
@@ -49,7 +49,7 @@ class Speeds:
     known: dict[tuple[str, str], Ratio] = field(default_factory=dict)
     logs: dict[str, list[float]] = field(default_factory=dict)
 
-    def ratio(self, one: Candidate, other: Candidate) -> Ratio:
+    def ratio(self, one: EligibleCell, other: EligibleCell) -> Ratio:
         """How many times as much the one costs as the other, on the scale of logarithms; below zero it is better."""
         key = (one.cell, other.cell)
         if key not in self.known:
@@ -57,12 +57,12 @@ class Speeds:
             self.known[key], self.known[key[::-1]] = found, found.inverse
         return self.known[key]
 
-    def tie(self, one: Candidate, other: Candidate) -> bool:
+    def tie(self, one: EligibleCell, other: EligibleCell) -> bool:
         """Whether they differ by no more than the evidence can tell (95 %), or than what does not matter."""
         found = self.ratio(one, other)
         return abs(found.log_mean) <= max(math.log1p(MARGIN), found.half_width())
 
-    def behind_at_most(self, one: Candidate, others: Sequence[Candidate]) -> float:
+    def behind_at_most(self, one: EligibleCell, others: Sequence[EligibleCell]) -> float:
         """By what share it may cost more than the best of the others, with 95 % confidence; 0 where it is the best."""
         rivals = [other for other in others if other.cell != one.cell]
         if not rivals:
@@ -70,7 +70,7 @@ class Speeds:
         level = 1 - (1 - CONFIDENCE) / len(rivals)
         return math.expm1(max(0.0, *(_upper(self.ratio(one, rival), level) for rival in rivals)))
 
-    def _ratio(self, one: Candidate, other: Candidate) -> Ratio:
+    def _ratio(self, one: EligibleCell, other: EligibleCell) -> Ratio:
         left, right = self.cells[one.cell], self.cells[other.cell]
         above, below = (self.timed.get(cell.name, {}).get(HOST) for cell in (left, right))
         if above is None or below is None:
@@ -95,7 +95,7 @@ class Speeds:
         return 0.0 if self.objective == "latency" else math.log(cell.batch)
 
 
-def best_of(candidates: Sequence[Candidate], speeds: Speeds) -> Candidate:
+def best_of(candidates: Sequence[EligibleCell], speeds: Speeds) -> EligibleCell:
     """The one that none is estimated better than, by the evidence that pairs have in common."""
     best = candidates[0]
     for one in candidates[1:]:
@@ -104,7 +104,7 @@ def best_of(candidates: Sequence[Candidate], speeds: Speeds) -> Candidate:
     return best
 
 
-def tied_with_best(candidates: Sequence[Candidate], speeds: Speeds) -> list[Candidate]:
+def tied_with_best(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[EligibleCell]:
     """The candidates that none is told to be better than, and that are not estimated far behind the best."""
     best, most = best_of(candidates, speeds), math.log1p(MOST_GIVEN_AWAY)
     return [
@@ -115,7 +115,7 @@ def tied_with_best(candidates: Sequence[Candidate], speeds: Speeds) -> list[Cand
     ]
 
 
-def _better(rival: Candidate, one: Candidate, speeds: Speeds) -> bool:
+def _better(rival: EligibleCell, one: EligibleCell, speeds: Speeds) -> bool:
     return rival is not one and speeds.ratio(rival, one).log_mean < 0 and not speeds.tie(rival, one)
 
 
@@ -149,7 +149,7 @@ def _of_processes(above: Sequence[float], below: Sequence[float], planned: int) 
     return Ratio(mean, math.sqrt(total), total**2 / parts if parts else math.inf, processes, 0)
 
 
-def _of_intervals(one: Candidate, other: Candidate, objective: Objective) -> Ratio:
+def _of_intervals(one: EligibleCell, other: EligibleCell, objective: Objective) -> Ratio:
     """From the estimates on record alone, as if they were independent."""
     sign = -1 if objective == "throughput" else 1
     mean = sign * math.log(one.value.value / other.value.value)

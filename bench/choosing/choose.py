@@ -28,7 +28,7 @@ from assay.errors import FailedError, InputError
 from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
 from assay.records.base import Interval
-from assay.records.choice import PRECISIONS, Candidate, Choice, Constraints, NearMiss, Objective, in_words
+from assay.records.choice import PRECISIONS, Choice, Constraints, EligibleCell, NearMiss, Objective, in_words
 from assay.records.results import Cell, Results
 from assay.records.stale import AGAIN, Stale, is_of, stale_parts
 from assay.registry import RUNTIMES
@@ -63,7 +63,7 @@ def choose(
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)
     assumed = _assumed(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[str, EligibleCell] = {}
     cells = {cell.name: cell for cell in results.cells}
     misses: list[NearMiss] = []
     stale = stale_parts(audit, results)
@@ -135,7 +135,7 @@ def _believed(
     price_per_hour: float | None,
     *,
     labelled: bool,
-) -> Candidate:
+) -> EligibleCell:
     """A cell as a candidate.
 
     Args:
@@ -158,7 +158,7 @@ def _believed(
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     audited_comparisons(audit, cell)
     known = accuracy_of_cell(audit, cell) if labelled else None
-    return Candidate(
+    return EligibleCell(
         cell=cell.name,
         label=cell.label,
         precision=cell.precision or "fp32",
@@ -203,7 +203,7 @@ def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str,
     return found
 
 
-def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
+def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
     """Why a cell is not allowed, however good, or ""."""
     if constraints.precisions and found.precision not in constraints.precisions:
         return f"{found.precision} is not among the precisions allowed"
@@ -216,7 +216,7 @@ def _excluded(cell: Cell, found: Candidate, constraints: Constraints) -> str:
     return ""
 
 
-def _missed(found: Candidate, constraints: Constraints) -> list[NearMiss]:
+def _missed(found: EligibleCell, constraints: Constraints) -> list[NearMiss]:
     """The limits that a candidate does not keep."""
     missed = []
     if constraints.least_accuracy is not None and found.correct.low < constraints.least_accuracy:
@@ -266,8 +266,8 @@ def _assumed(results: Results, not_asked_for: Sequence[str], *, one_process: boo
 
 
 def _best(
-    candidates: Sequence[Candidate], cells: dict[str, Cell], results: Results, speeds: Speeds
-) -> tuple[Candidate | None, set[str]]:
+    candidates: Sequence[EligibleCell], cells: dict[str, Cell], results: Results, speeds: Speeds
+) -> tuple[EligibleCell | None, set[str]]:
     """The answer, and the cells that cannot be told from the best of the front."""
     front = pareto_front(candidates, speeds)
     if not front:

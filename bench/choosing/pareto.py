@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.bench.choosing.best import Speeds
-from assay.records.choice import Candidate, Objective
+from assay.records.choice import EligibleCell, Objective
 
 
-def pareto_front(candidates: Sequence[Candidate], speeds: Speeds) -> list[Candidate]:
+def pareto_front(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[EligibleCell]:
     """Those that nothing dominates; never empty unless there is no candidate.
 
     Where cells were not timed in the same number of processes their pairs may contradict each other, so that each is
@@ -25,7 +25,7 @@ def pareto_front(candidates: Sequence[Candidate], speeds: Speeds) -> list[Candid
     return front or list(candidates)
 
 
-def dominates(left: Candidate, right: Candidate, speeds: Speeds) -> bool:
+def dominates(left: EligibleCell, right: EligibleCell, speeds: Speeds) -> bool:
     """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
     if left is right or left.accuracy_images != right.accuracy_images:
         return False

@@ -12,7 +12,7 @@ import math
 
 from assay.bench.choosing.best import Speeds
 from assay.bench.choosing.pareto import dominates
-from assay.records.choice import PRECISIONS, Candidate, Objective
+from assay.records.choice import PRECISIONS, EligibleCell, Objective
 from assay.records.results import Cell, Results
 from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
 
@@ -36,8 +36,8 @@ def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, 
 
 
 def reasons_against(
-    candidates: list[Candidate],
-    answer: Candidate | None,
+    candidates: list[EligibleCell],
+    answer: EligibleCell | None,
     tied: set[str],
     front: set[str],
     cells: dict[str, Cell],
@@ -62,7 +62,7 @@ def reasons_against(
     return found
 
 
-def _not_compared(one: Candidate, answer: Candidate) -> str:
+def _not_compared(one: EligibleCell, answer: EligibleCell) -> str:
     """That two accuracies are not of the same images, or ""."""
     if one.accuracy_images == answer.accuracy_images:
         return ""
@@ -70,7 +70,7 @@ def _not_compared(one: Candidate, answer: Candidate) -> str:
     return f"; their accuracies are of different images, {images}, and were not compared"
 
 
-def _times(loser: Candidate, winner: Candidate, speeds: Speeds) -> str:
+def _times(loser: EligibleCell, winner: EligibleCell, speeds: Speeds) -> str:
     """How much worse the objective of one is."""
     ratio = math.exp(speeds.ratio(loser, winner).log_mean)
     if speeds.tie(loser, winner):
@@ -78,7 +78,7 @@ def _times(loser: Candidate, winner: Candidate, speeds: Speeds) -> str:
     return f"{ratio:.2f} times as {'dear' if speeds.objective == 'cost' else 'slow'}"
 
 
-def _simpler(answer: Candidate, other: Candidate, cells: dict[str, Cell], results: Results) -> str:
+def _simpler(answer: EligibleCell, other: EligibleCell, cells: dict[str, Cell], results: Results) -> str:
     """The first thing in which the answer is simpler."""
     names = ("precision", "conversions", "threads", "batch", "parameters", "runtime", "exporter", "name")
     mine, theirs = (simplicity(cells[one.cell], one.precision, results) for one in (answer, other))
@@ -90,7 +90,7 @@ def _simpler(answer: Candidate, other: Candidate, cells: dict[str, Cell], result
     return f"{names[place]} comes first in Assay's list"
 
 
-def because(answer: Candidate, tied: set[str], objective: Objective) -> str:
+def because(answer: EligibleCell, tied: set[str], objective: Objective) -> str:
     """Why it and not a tied one, in words."""
     others = len(tied) - 1
     best = {"latency": "the least median time", "throughput": "the most images a second", "cost": "the least price"}

@@ -12,7 +12,7 @@ from assay.bench.words.terminal import print_json, print_lines
 from assay.texts import printable
 
 if TYPE_CHECKING:
-    from assay.records.choice import Candidate, Choice, Objective
+    from assay.records.choice import Choice, EligibleCell, Objective
 
 
 def choose(
@@ -130,14 +130,14 @@ def _behind(choice: Choice) -> list[str]:
     return [f"It may be behind {best} by {choice.behind_at_most:.1%} at most, with 95 % confidence."]
 
 
-def _inferred(one: Candidate) -> str:
+def _inferred(one: EligibleCell) -> str:
     """Where its accuracy is from, if not from its own outputs alone."""
     if not one.accuracy_inferred:
         return ""
     return f" On images that it was not run on it has the reference's class: its outputs agree in fp32{_open(one)}."
 
 
-def _open(one: Candidate) -> str:
+def _open(one: EligibleCell) -> str:
     if not one.accuracy_open:
         return ""
     return f"; {one.accuracy_open} images that may be too close to call are counted both ways"
@@ -157,7 +157,7 @@ def _numbers(choice: Choice, cell: str) -> str:
     return f"{value}, {_p99(one)}{memory}, {one.precision}{accuracy}"
 
 
-def _p99(one: Candidate) -> str:
+def _p99(one: EligibleCell) -> str:
     """The 99th percentile with its bound, or that the calls are too few for one."""
     if one.p99_at_most_ms is not None:
         return f"p99 {one.p99_ms:.4g} ms (at most {one.p99_at_most_ms:.4g})"

@@ -18,7 +18,7 @@ from assay.bench.words.terminal import Terminal, print_json
 from assay.texts import printable
 
 if TYPE_CHECKING:
-    from assay.bench.serving.audited import Audited
+    from assay.bench.serving.audited import AuditedAnswers
     from assay.bench.serving.serve import Event
     from assay.infer.wire import Way
 
@@ -59,7 +59,7 @@ def serve(
     from assay.bench.serving.serve import cores_for, serving
     from assay.bench.words.progress import Narrator
     from assay.infer.server.ports import check_host, choose_ports
-    from assay.infer.server.triton import Place
+    from assay.infer.server.triton import ServerPlacement
     from assay.records.deployment import read_deployment
     from assay.toolenv import cache_folder
 
@@ -68,7 +68,7 @@ def serve(
     on = cores_for(deployment, cores)
     ports = choose_ports(host, port)
     log = log or cache_folder() / "logs" / f"serve-{deployment.name}-{ports.http}.log"
-    place = Place(host, ports, on, log)
+    place = ServerPlacement(host, ports, on, log)
     tell = _printing(as_json=as_json)
     narrator = Narrator()
     stopping = threading.Event()
@@ -165,7 +165,7 @@ def load(
 ) -> None:
     """Load a server by closed loops and MLPerf LoadGen, and measure what it costs; exit 1 when a number is INVALID."""
     from assay.bench.serving.audited import target_of
-    from assay.bench.serving.client import Plan
+    from assay.bench.serving.client import LoadPlan
     from assay.bench.serving.load import measure_load
     from assay.bench.words.progress import Narrator
     from assay.bench.words.serving import render_load
@@ -175,7 +175,7 @@ def load(
 
     audited = _audited(deployment, images, data_root)
     (chosen,) = _ways([way])
-    plan = Plan(chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms)
+    plan = LoadPlan(chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms)
     target = target_of(audited.deployment, url, grpc)
     path = (out or Path("artifacts") / f"load-{audited.deployment.name}") / LOAD_FILE
     narrator = Narrator()
@@ -193,7 +193,9 @@ def load(
         raise typer.Exit(1)
 
 
-def _audited(folder: Path, images: Path | None, data_root: Path | None, signed_by: Path | None = None) -> Audited:
+def _audited(
+    folder: Path, images: Path | None, data_root: Path | None, signed_by: Path | None = None
+) -> AuditedAnswers:
     from assay.bench.serving.audited import read_audited
     from assay.bench.words.progress import Narrator
 

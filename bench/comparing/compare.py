@@ -94,7 +94,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
+class CellPair:
     """A cell of both sides, and the ratio of new to base where both have times."""
 
     base: Cell
@@ -133,7 +133,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
             expected="cells of the same model, size, batch, threads and runtime",
             found=f"{_some(base.results)} in {base.source}, and {_some(new.results)} in {new.source}",
         )
-    pairs = [Pair(one, other, _unpaired(base, one, new, other)) for one, other in matched]
+    pairs = [CellPair(one, other, _unpaired(base, one, new, other)) for one, other in matched]
     ours, theirs = ({cell.name for cell in side} for side in zip(*matched, strict=True))
     return Outcome(
         base=base.source,
@@ -149,7 +149,7 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
     )
 
 
-def changes_of(pairs: Sequence[Pair], threshold: float) -> list[Change]:
+def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
     """Judge every pair; those with a ratio are one family.
 
     A regression is a slowdown shown to exceed the threshold: the one-sided test that it does not is rejected at 5 %
@@ -172,7 +172,7 @@ def changes_of(pairs: Sequence[Pair], threshold: float) -> list[Change]:
     return [found.get(pair.new.name) or _unjudged(pair) for pair in pairs]
 
 
-def _unjudged(pair: Pair) -> Change:
+def _unjudged(pair: CellPair) -> Change:
     """A pair of which at least one has no time that counts."""
     before, after = _broken(pair.base), _broken(pair.new)
     times = {"name": pair.new.name, "base_ms": _median_ms(pair.base), "new_ms": _median_ms(pair.new)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay import toolenv
-from assay.bench.comparing.compare import Outcome, Pair, changed_versions, changes_of
+from assay.bench.comparing.compare import CellPair, Outcome, changed_versions, changes_of
 from assay.bench.conductor import check_machine
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import RECORDED_PACKAGES
@@ -75,7 +75,7 @@ def compare_environments(
     for before, after in _pairs(cells):
         ours, theirs = (timed.get(cell.name, {}).get("host") for cell in (before, after))
         ratio = ratio_estimate(theirs, ours) if ours and theirs else None
-        pairs.append(Pair(before, after.model_copy(update={"name": _without_variant(after.name)}), ratio))
+        pairs.append(CellPair(before, after.model_copy(update={"name": _without_variant(after.name)}), ratio))
     return Outcome(
         base=sides[BASE].named,
         new=sides[NEW].named,

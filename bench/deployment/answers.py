@@ -22,7 +22,7 @@ from assay.errors import FailedError
 from assay.numerics.numbers import Accumulator, Measured
 from assay.numerics.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
 from assay.records.audit import ModelAudit
-from assay.records.deployment import Tolerance
+from assay.records.deployment import ServedTolerance
 from assay.train.batches import in_order
 from assay.train.datasets.sources import write_array
 
@@ -40,7 +40,7 @@ def judge_answers(
     audit: ModelAudit,
     precision: str,
     spread: float,
-) -> Tolerance:
+) -> ServedTolerance:
     """Hold the answers of a classifier against the reference, and derive how far a server's may be from them.
 
     Args:
@@ -71,7 +71,7 @@ def judge_answers(
             found=f"{largest:.3g}",
             remedy="The graph that was audited is right, so its input or output is not: this is a defect of Assay",
         )
-    return Tolerance(
+    return ServedTolerance(
         value=allowed + largest,
         derivation=(
             f"{allowed:.2g} from the float64 reference (half of {tolerance.value:.2g} for a logit, and {classes} + "
@@ -82,14 +82,14 @@ def judge_answers(
 
 def _judge_reduced(
     probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64], spread: float
-) -> Tolerance:
+) -> ServedTolerance:
     measured = measured_of(probabilities, reference, labels)
     reason = reason_against_reduced(measured)
     if reason:
         raise FailedError("The deployable graph does not meet the policy for reduced precision", found=reason)
     classes = reference.shape[1]
     rounding = (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
-    return Tolerance(
+    return ServedTolerance(
         value=2 * spread + rounding,
         derivation=(
             f"twice {spread:.2g}, the largest difference of a probability between correct evaluations of the same file "

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from assay.bench.deployment.answers import reference_images
-from assay.bench.deployment.subject import Audited, Judged, Study, check_hash
+from assay.bench.deployment.subject import AuditedModel, FinishedStudy, Judged, check_hash
 from assay.bench.tasks.task import ServedAnswers, task_of
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, InputError
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.export.served.contract import IMAGES
-from assay.export.served.contract_job import Contract
+from assay.export.served.contract_job import ExportContract
 from assay.files.arrays import load_array
-from assay.numerics.served import Records, Tensor, as_records
+from assay.numerics.served import Records, ServedTensor, as_records
 from assay.records.audit import ModelAudit
 from assay.records.results import Cell, Export
 from assay.spec import ModelSpec
@@ -27,7 +27,7 @@ from assay.texts import printable
 from assay.train.datasets.data import Dataset, open_dataset
 
 
-def audited_images(study: Study, cell: Cell, audit: ModelAudit, export: Export) -> Audited:
+def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
     """
     Raises:
         InputError: the name of a class is no line of a file.
@@ -38,9 +38,9 @@ def audited_images(study: Study, cell: Cell, audit: ModelAudit, export: Export) 
     dataset = open_dataset(folder)
     _check_classes(dataset.classes)
     spec = ModelSpec(cell.architecture, cell.size, len(dataset.classes), dataset.test.images.shape[-1])
-    inputs = [Tensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
+    inputs = [ServedTensor(name=IMAGES, datatype="UINT8", shape=list(spec.image_shape))]
     judge = _Judge(dataset, audit, cell.precision or "fp32", weights, Store(study.folder / "references"))
-    return Audited(
+    return AuditedModel(
         name=f"{cell.architecture}-{cell.size}",
         unit="image",
         inputs=inputs,
@@ -48,7 +48,7 @@ def audited_images(study: Study, cell: Cell, audit: ModelAudit, export: Export) 
         classes=list(dataset.classes),
         batched=True,
         data=dataset.summary,
-        contract=Contract(spec=spec, layout=export.made_by["layout"]),
+        contract=ExportContract(spec=spec, layout=export.made_by["layout"]),
         warm_up=as_records(dataset.validation.images[:1], inputs),
         records=folder / "test_images.npy",
         labels=np.asarray(dataset.test.labels, np.int64),
@@ -92,7 +92,7 @@ def _check_classes(names: Sequence[str]) -> None:
             )
 
 
-def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
+def _weights(study: FinishedStudy, cell: Cell, audit: ModelAudit) -> Path:
     """The folder of the weights artifact of a cell."""
     for manifest in sorted((study.folder / "weights").glob("*/manifest.json")):
         artifact = read_artifact(manifest.parent, "weights")
@@ -104,7 +104,7 @@ def _weights(study: Study, cell: Cell, audit: ModelAudit) -> Path:
     )
 
 
-def _dataset_folder(study: Study, size: int) -> Path:
+def _dataset_folder(study: FinishedStudy, size: int) -> Path:
     """Where the images of one size are stored; the study's own sample of them names the folder and the content."""
     for manifest in sorted((study.folder / "images").glob(f"*-{size}-*/manifest.json")):
         if manifest.parent.name.startswith("calibration-"):

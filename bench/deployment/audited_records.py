@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from assay.bench.deployment.subject import Audited, Study, check_hash
+from assay.bench.deployment.subject import AuditedModel, FinishedStudy, check_hash
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
 from assay.files.texts import read_bytes
-from assay.numerics.served import DATATYPES, Records, Tensor, records_of
+from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
 from assay.numerics.values import settled
 from assay.records.audit import ModelAudit
-from assay.records.deployment import Tolerance
+from assay.records.deployment import ServedTolerance
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell, Export
 from assay.train.brought import model as user
@@ -37,7 +37,7 @@ from assay.train.brought.model import UserModel
 REMEDY = "Run `assay compare-model` again"
 
 
-def audited_records(study: Study, cell: Cell, audit: ModelAudit, export: Export) -> Audited:
+def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
     """
     Raises:
         InputError: a model that the server cannot carry.
@@ -47,7 +47,7 @@ def audited_records(study: Study, cell: Cell, audit: ModelAudit, export: Export)
     folder = study.folder / "model"
     model = _model(folder, audit)
     asked = asked_of(model, _array(folder / RECORDS_FILE), _array(folder / REFERENCE_FILE))
-    return Audited(
+    return AuditedModel(
         name=served_name(model.name),
         unit="record",
         inputs=asked.inputs,
@@ -64,7 +64,7 @@ def audited_records(study: Study, cell: Cell, audit: ModelAudit, export: Export)
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditedRecords:
     """The audited records and their answers, record by record of what is served.
 
     Attributes:
@@ -73,8 +73,8 @@ class Asked:
         reference: by output, float64 (count, *shape).
     """
 
-    inputs: list[Tensor]
-    outputs: list[Tensor]
+    inputs: list[ServedTensor]
+    outputs: list[ServedTensor]
     records: Records
     reference: dict[str, NDArray[np.float64]]
 
@@ -114,7 +114,7 @@ def _array(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> Asked:
+def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> AuditedRecords:
     """
     Args:
         records: of `assay.train.brought.arrays.record_type`, all that there are.
@@ -132,10 +132,10 @@ def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> Ask
         one.name: reference[places][:, part].astype(np.float64, copy=False).reshape(count, *one.shape)
         for one, (_, part) in zip(outputs, parts_of(model), strict=True)
     }
-    return Asked(inputs, outputs, records_of(arrays, inputs), exact)
+    return AuditedRecords(inputs, outputs, records_of(arrays, inputs), exact)
 
 
-def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
+def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> ServedTensor:
     if one.dtype not in DATATYPES:
         raise InputError(
             f"{model.location.name} cannot be served: '{one.name}' is {one.dtype}",
@@ -152,12 +152,12 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> Tensor:
             f"{model.location.name} cannot be served: '{one.name}' is a single number in a call without a batch",
             expected="a dimension, for Triton knows no tensor without one",
         )
-    return Tensor(name=one.name, datatype=DATATYPES[one.dtype], shape=[*rows, *one.shape])
+    return ServedTensor(name=one.name, datatype=DATATYPES[one.dtype], shape=[*rows, *one.shape])
 
 
 def judge_outputs(
     found: Records, reference: Mapping[str, NDArray[np.float64]], audit: ModelAudit, spread: Mapping[str, float]
-) -> dict[str, Tolerance]:
+) -> dict[str, ServedTolerance]:
     """Hold the answers of a file against the reference, and derive how far a server's may be from them.
 
     Whatever is as close to the reference as the audit tolerates may be that far from an answer that is itself so far
@@ -173,7 +173,7 @@ def judge_outputs(
         FailedError: they are further away than the audit tolerates, or from each other.
     """
     tolerances = {one.inputs: one for one in audit.tolerances if not one.for_subject and not one.problem}
-    allowed: dict[str, Tolerance] = {}
+    allowed: dict[str, ServedTolerance] = {}
     for name, exact in reference.items():
         if name not in tolerances:
             raise FailedError(f"The audit has no tolerance for the output '{name}'")
@@ -189,7 +189,7 @@ def judge_outputs(
         ):
             if not error <= most:
                 raise FailedError(what.format(name), expected=f"at most {most:.3g} apart", found=f"{error:.3g}")
-        allowed[name] = Tolerance(
+        allowed[name] = ServedTolerance(
             value=value,
             derivation=(
                 f"{tolerance.value:.2g} from the reference ({tolerance.derivation}), and {largest:.2g} that the "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from assay.records.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
@@ -50,7 +50,7 @@ def warm_up_files(deployment: Deployment) -> dict[str, str]:
     return files_by_input(deployment.unit, deployment.inputs)
 
 
-def files_by_input(unit: Unit, inputs: Sequence[Tensor]) -> dict[str, str]:
+def files_by_input(unit: Unit, inputs: Sequence[ServedTensor]) -> dict[str, str]:
     """By input, the name of the file with its raw numbers of one record."""
     numbers = [""] if len(inputs) == 1 else [f"-{place}" for place in range(1, len(inputs) + 1)]
     return {one.name: f"{unit}{number}.raw" for one, number in zip(inputs, numbers, strict=True)}
@@ -131,11 +131,11 @@ def _schema() -> ModuleType:
     return cast("ModuleType", model_config_pb2)
 
 
-def _type(pb: ModuleType, tensor: Tensor) -> int:
+def _type(pb: ModuleType, tensor: ServedTensor) -> int:
     return int(pb.DataType.Value(f"TYPE_{tensor.datatype}"))
 
 
-def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: Tensor) -> ModelInput | ModelOutput:
+def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: ServedTensor) -> ModelInput | ModelOutput:
     """An input or output of the configuration. Triton knows none without a dimension beside the batch: a single number
     is shown as one of size 1, and reshaped to what the graph has."""
     made.name, made.data_type = tensor.name, _type(pb, tensor)

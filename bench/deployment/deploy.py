@@ -25,10 +25,10 @@ from assay.bench.deployment.config import WARM_UP, files_by_input, most_records,
 from assay.bench.deployment.folder import write_whole
 from assay.bench.deployment.render import render
 from assay.bench.deployment.subject import (
-    Audited,
-    Built,
-    Study,
-    Subject,
+    AuditedModel,
+    Deployable,
+    FinishedStudy,
+    ServedGraph,
     audited_comparisons,
     check_hash,
     curve_of,
@@ -61,7 +61,7 @@ AUDITED_OF = {"study": audited_images, "model": audited_records}
 """By kind of results, how what a model was audited on is found."""
 
 
-def subject_of(study: Study, name: str) -> Subject:
+def subject_of(study: FinishedStudy, name: str) -> Deployable:
     """Everything about one cell, verified.
 
     Raises:
@@ -76,7 +76,7 @@ def subject_of(study: Study, name: str) -> Subject:
     check_hash(source, audit.models.get(f"onnx@{export.exporter}", "none"))
     audited = AUDITED_OF[study.results.kind](study, cell, audit, export)
     curve = curve_of(study.results, cell)
-    return Subject(
+    return Deployable(
         results=study.results,
         cell=cell,
         curve=curve,
@@ -89,7 +89,7 @@ def subject_of(study: Study, name: str) -> Subject:
 
 
 def write_deployment(
-    study: Study,
+    study: FinishedStudy,
     cell: str,
     out: Path,
     narrator: Narrator,
@@ -190,7 +190,7 @@ def _warm_up_sums(folder: Path, deployment: Deployment) -> dict[str, str]:
     return {path.name: file_sha256(path) for path in paths}
 
 
-def _before(out: Path, subject: Subject) -> Deployment | None:
+def _before(out: Path, subject: Deployable) -> Deployment | None:
     """The deployment that is there, None where the folder is new or empty.
 
     Raises:
@@ -216,7 +216,7 @@ def _before(out: Path, subject: Subject) -> Deployment | None:
     return before
 
 
-def _contract(one: Audited | Deployment, *, batched: bool) -> str:
+def _contract(one: AuditedModel | Deployment, *, batched: bool) -> str:
     """What all versions of a deployment have in common, in words."""
     inputs, outputs = (
         ", ".join(f"{tensor.name} {tensor.datatype} {tensor.shape}" for tensor in tensors)
@@ -227,7 +227,7 @@ def _contract(one: Audited | Deployment, *, batched: bool) -> str:
     return f"{one.name}, {batch} {inputs} -> {outputs}{classes}"
 
 
-def _version(study: Study, subject: Subject, built: Built, number: int) -> Version:
+def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, number: int) -> Version:
     model, _ = audited_comparisons(study.audit, subject.cell)
     return Version(
         number=number,
@@ -242,7 +242,7 @@ def _version(study: Study, subject: Subject, built: Built, number: int) -> Versi
     )
 
 
-def _deployment(subject: Subject, versions: Sequence[Version], instances: int) -> Deployment:
+def _deployment(subject: Deployable, versions: Sequence[Version], instances: int) -> Deployment:
     audited = subject.audited
     return Deployment(
         name=audited.name,
@@ -265,7 +265,9 @@ def _deployment(subject: Subject, versions: Sequence[Version], instances: int) -
     )
 
 
-def _add_files(folder: Path, deployment: Deployment, subject: Subject, built: Built, study: Study) -> None:
+def _add_files(
+    folder: Path, deployment: Deployment, subject: Deployable, built: ServedGraph, study: FinishedStudy
+) -> None:
     """What a new version brings: its model, what it answered, its audit and measurement, and a record to warm up."""
     number = str(deployment.serving)
     repository = folder / MODELS / deployment.name

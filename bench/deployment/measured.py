@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import Field, JsonValue, ValidationError
 
-from assay.bench.deployment.subject import Subject
+from assay.bench.deployment.subject import Deployable
 from assay.errors import ArtifactError
 from assay.files.texts import read_bytes
 from assay.records.base import Record
 from assay.records.mistakes import mistake_in
-from assay.records.results import Cell, Comparison, Export, Training
+from assay.records.results import Cell, Export, SpeedComparison, Training
 from assay.store import write_atomically
 
 
@@ -27,13 +27,13 @@ class MeasuredVersion(Record):
     study: str
     threads: int = Field(ge=1)
     curve: list[Cell]
-    comparisons: list[Comparison]
+    comparisons: list[SpeedComparison]
     export: Export
     training: Training | None
     environment: dict[str, JsonValue]
 
 
-def write(path: Path, subject: Subject) -> None:
+def write(path: Path, subject: Deployable) -> None:
     """Write measured.json."""
     cell, results = subject.cell, subject.results
     batches = {one.batch for one in subject.curve}

@@ -53,7 +53,7 @@ TRITONS = {1: "25.06", RENDERING: STOCK_TRITON}
 
 
 @dataclass(frozen=True)
-class Kept:
+class RenderingInputs:
     """What a rendering needs beside the record, of the version that serves.
 
     Attributes:
@@ -66,13 +66,13 @@ class Kept:
     metrics: Metrics | None
 
 
-def read_kept(folder: Path, deployment: Deployment) -> Kept:
+def read_kept(folder: Path, deployment: Deployment) -> RenderingInputs:
     """
     Raises:
         ArtifactError: a file is missing or damaged.
     """
     audited = folder / AUDITED / str(deployment.serving)
-    return Kept(
+    return RenderingInputs(
         warm_up=_read_warm_up(folder, deployment),
         measured=measured.read(audited / MEASURED_FILE),
         metrics=_metrics(audited, deployment),
@@ -93,7 +93,7 @@ def render(folder: Path, deployment: Deployment) -> None:
         (folder / name).write_bytes(content)
 
 
-def rendered(deployment: Deployment, kept: Kept) -> dict[str, bytes]:
+def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
     """By path below the deployment's folder, what follows from its record: written by `render`, compared by `check`.
 
     The record, the server's configuration, labels, sample requests, manifests, client and model card, in the form of
@@ -166,7 +166,7 @@ def _request(deployment: Deployment, more: dict[str, dict[str, JsonValue]]) -> s
     return json.dumps({"inputs": inputs}, separators=(",", ":"))
 
 
-def _words(deployment: Deployment, kept: Kept) -> dict[str, object]:
+def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
     """What the templates speak of."""
     known = kept.measured
     others = [one.number for one in deployment.versions if one.number != deployment.serving]

@@ -3,7 +3,7 @@
 Nothing is deployed on trust. The file must be the one that its manifest, the results and the audit speak of, by its
 hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. What a model was
 audited on depends on the kind of the results: images of a data set (`audited_images`), or records that go into the file
-as they are (`audited_records`). Both fill an `Audited`, and there is one road from there on.
+as they are (`audited_records`). Both fill an `AuditedModel`, and there is one road from there on.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from assay.bench.conductor import RESULTS_FILE
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
 from assay.export.served import contract_job
-from assay.export.served.contract_job import Contract, ContractRequest, run_contract
+from assay.export.served.contract_job import ContractRequest, ExportContract, run_contract
 from assay.files.arrays import load_array
-from assay.numerics.served import Records, Tensor
+from assay.numerics.served import Records, ServedTensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
 from assay.records.base import Interval
-from assay.records.deployment import INPUTS_FILE, Tolerance, Unit
+from assay.records.deployment import INPUTS_FILE, ServedTolerance, Unit
 from assay.records.results import Cell, DataSummary, Export, Results, read_results
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
@@ -35,7 +35,7 @@ BACKEND = "onnxruntime"
 
 
 @dataclass(frozen=True)
-class Study:
+class FinishedStudy:
     """A finished study, or the comparison of a user's model, on disk.
 
     Attributes:
@@ -52,7 +52,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Built:
+class ServedGraph:
     """A graph as it is served, with its answers, judged.
 
     Attributes:
@@ -61,16 +61,16 @@ class Built:
     """
 
     folder: Path
-    tolerances: dict[str, Tolerance]
+    tolerances: dict[str, ServedTolerance]
     accuracy: Interval | None
 
 
-Judged = tuple[dict[str, Tolerance], Interval | None]
+Judged = tuple[dict[str, ServedTolerance], Interval | None]
 """By output how far a server may be from the answers, and how many of them are right where anybody knows."""
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedModel:
     """What a model was audited on, as it will be served.
 
     Attributes:
@@ -85,12 +85,12 @@ class Audited:
 
     name: str
     unit: Unit
-    inputs: list[Tensor]
-    outputs: list[Tensor]
+    inputs: list[ServedTensor]
+    outputs: list[ServedTensor]
     classes: list[str]
     batched: bool
     data: DataSummary
-    contract: Contract | None
+    contract: ExportContract | None
     warm_up: Records
     records: Records | Path
     labels: NDArray[np.int64] | None
@@ -98,7 +98,7 @@ class Audited:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Deployable:
     """What may be deployed, verified.
 
     Attributes:
@@ -114,7 +114,7 @@ class Subject:
     curve: list[Cell]
     export: Export
     source: Path
-    audited: Audited
+    audited: AuditedModel
     most_records: int
     trusted: bool
 
@@ -122,7 +122,7 @@ class Subject:
     def precision(self) -> str:
         return self.cell.precision or "fp32"
 
-    def build(self, folder: Path, narrator: Narrator) -> Built:
+    def build(self, folder: Path, narrator: Narrator) -> ServedGraph:
         """Make the served graph in an empty folder, run it over all that was audited, and judge its answers.
 
         Raises:
@@ -144,15 +144,15 @@ class Subject:
         narrator.tell(f"running the graph to be served over every audited {audited.unit}")
         outcome = run_contract(request, folder, trusted=self.trusted)
         answers = load_array(folder / contract_job.OUTPUTS_FILE)
-        return Built(folder, *audited.judge(answers, outcome.spread, narrator))
+        return ServedGraph(folder, *audited.judge(answers, outcome.spread, narrator))
 
 
-def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False) -> Study:
+def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False) -> FinishedStudy:
     """
     Raises:
         ArtifactError: results or audit are missing or damaged.
     """
-    return Study(
+    return FinishedStudy(
         folder.resolve(),
         (data or folder.resolve().parent / "data").resolve(),
         read_results(folder / RESULTS_FILE),

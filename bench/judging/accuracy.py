@@ -36,7 +36,7 @@ DOUBT = 0.05
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class CellAccuracy:
     """What is known of one cell's accuracy.
 
     Attributes:
@@ -52,7 +52,7 @@ class Accuracy:
     inferred: bool = False
 
 
-def accuracy_of_cell(audit: Audit, cell: Cell) -> Accuracy:
+def accuracy_of_cell(audit: Audit, cell: Cell) -> CellAccuracy:
     """
     Raises:
         FailedError: the cell was not audited, did not pass, or its audit has no accuracy.
@@ -61,7 +61,7 @@ def accuracy_of_cell(audit: Audit, cell: Cell) -> Accuracy:
     return accuracy_of(model, comparisons)
 
 
-def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accuracy:
+def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> CellAccuracy:
     """The accuracy of a subject that passed, from all that an audit compared of it.
 
     Raises:
@@ -87,21 +87,21 @@ def is_labelled(results: Results) -> bool:
     return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)
 
 
-def _judged(model: ModelAudit, comparisons: Sequence[Comparison]) -> Accuracy | None:
+def _judged(model: ModelAudit, comparisons: Sequence[Comparison]) -> CellAccuracy | None:
     """What the task found against labels that a user gave."""
     measure = task_of(model).quality
     for one in comparisons:
         found = one.judgement.quality(measure) if one.judgement else None
         if one.judgement and found:
-            return Accuracy(found.value, one.judgement.records)
+            return CellAccuracy(found.value, one.judgement.records)
     return None
 
 
-def _own(comparisons: Sequence[Comparison]) -> Accuracy | None:
+def _own(comparisons: Sequence[Comparison]) -> CellAccuracy | None:
     """Of a subject's own outputs, on the most images."""
     found = [one.measured.accuracy for one in comparisons if one.inputs in {TEST, WHOLE} and one.measured]
     best = max((one for one in found if one), key=lambda one: one.images, default=None)
-    return Accuracy(share(round(best.candidate * best.images), best.images), best.images) if best else None
+    return CellAccuracy(share(round(best.candidate * best.images), best.images), best.images) if best else None
 
 
 def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
@@ -148,7 +148,7 @@ def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | Non
     return most, most, most
 
 
-def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> Accuracy:
+def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> CellAccuracy:
     fewest, most = share(max(right - lost, 0), images), share(min(right + gained, images), images)
     interval = Interval(value=right / images, low=fewest.low, high=most.high)
-    return Accuracy(interval, images, on_edge, inferred=True)
+    return CellAccuracy(interval, images, on_edge, inferred=True)

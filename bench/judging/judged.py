@@ -8,7 +8,7 @@ said of the results that this module gives.
 from __future__ import annotations
 
 from assay.records.audit import Audit
-from assay.records.results import Agreement, Cell, Comparison, Results
+from assay.records.results import Agreement, Cell, Results, SpeedComparison
 from assay.records.stale import Stale, is_of, stale_parts
 
 
@@ -52,7 +52,7 @@ def _failed(cell: Cell, reason: str) -> Cell:
     return cell.model_copy(update={"agreement": known.model_copy(update={"passed": False, "reason": said})})
 
 
-def _without(comparison: Comparison, wrong: list[Cell]) -> Comparison:
+def _without(comparison: SpeedComparison, wrong: list[Cell]) -> SpeedComparison:
     """Without the ratios of what is wrong, except those of the two that are compared."""
     compared = {comparison.native, comparison.onnx}
     place = (comparison.architecture, comparison.size, comparison.batch, comparison.threads)

@@ -18,7 +18,7 @@ from assay.bench.timing.trials import CellFacts, Group, Observation, computed_in
 from assay.bench.timing.workers import Candidate
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval, Verdict
-from assay.records.results import Agreement, Cell, ColdStart, Comparison, Timing
+from assay.records.results import Agreement, Cell, ColdStart, SpeedComparison, Timing
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
@@ -171,7 +171,7 @@ def _throughput(median_ms: Interval, batch: int) -> Interval:
     )
 
 
-def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: int = 0) -> list[Comparison]:
+def comparisons_of(cells: Sequence[Cell], samples: polars.DataFrame, planned: int = 0) -> list[SpeedComparison]:
     """For every group of cells that were timed together, the best ONNX cell against the best native one.
 
     Both compute in fp32, where there is such an ONNX cell; those of reduced precision are among the rivals. Where no
@@ -263,11 +263,11 @@ def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
     return found
 
 
-def _comparison(contest: _Contest, answer: Verdict, family: int) -> Comparison:
+def _comparison(contest: _Contest, answer: Verdict, family: int) -> SpeedComparison:
     cell, others = contest.native, contest.others
     question = contest.ratios[contest.onnx.label]
     judged = judge([contest.ratios[label] for label in others])
-    return Comparison(
+    return SpeedComparison(
         architecture=cell.architecture,
         size=cell.size,
         batch=cell.batch,

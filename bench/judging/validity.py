@@ -15,8 +15,8 @@ from assay.bench.judging.summary import CellSamples, group_key
 from assay.bench.statistics import modes
 from assay.bench.statistics.stats import TOO_FEW, Samples, block_medians
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
-from assay.bench.statistics.steadiness import Steadiness as Found
-from assay.bench.timing.schedule import Measured
+from assay.bench.statistics.steadiness import CallSteadiness as Found
+from assay.bench.timing.schedule import Measurements
 from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
 
@@ -46,7 +46,7 @@ LEAST_BUSY = 0.75
 """Below this share of one thread a runtime on the CPU was waiting for something that is not its work."""
 
 
-def judged(cells: Sequence[Cell], measured: Measured, timed: Mapping[str, Agreement]) -> list[Cell]:
+def judged(cells: Sequence[Cell], measured: Measurements, timed: Mapping[str, Agreement]) -> list[Cell]:
     """The cells with what happened while they were timed, and with the reasons why they are not valid.
 
     Args:

@@ -35,7 +35,7 @@ PLAIN_WORDS = {
 
 
 @dataclass(frozen=True, order=True)
-class Group:
+class CellGroup:
     """Cells that may be compared with one another: the same model under the same conditions."""
 
     architecture: str
@@ -67,8 +67,8 @@ class Evidence:
         return len({cell.threads for cell in self.results.cells}) > 1
 
 
-def group_of(cell: Cell) -> Group:
-    return Group(cell.architecture, cell.size, cell.batch, cell.threads)
+def group_of(cell: Cell) -> CellGroup:
+    return CellGroup(cell.architecture, cell.size, cell.batch, cell.threads)
 
 
 def worded(text: str, results: Results) -> str:

@@ -47,7 +47,7 @@ from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
 
 DESIGN = Design(processes=3, blocks=4)
-"""What a study does at least: see `assay.study.Bench` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
+"""What a study does at least: see `assay.study.BenchSection` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
 TOLD_WITH = (3, 5, 10)
 LEAST_LOGS = 15
 """Ratios of identical runtimes, one a process, before it is said what could be told."""

@@ -19,7 +19,7 @@ from assay.train.datasets.data import DataRequest, Progress, load_dataset
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedAnswers:
     """What a version was asked and what it answered when it was audited.
 
     Attributes:
@@ -41,7 +41,7 @@ def read_audited(
     cache: Path,
     progress: Progress | None = None,
     signed_by: Path | None = None,
-) -> Audited:
+) -> AuditedAnswers:
     """Read a deployment's audited answers, and find what they answer.
 
     Args:
@@ -68,7 +68,7 @@ def read_audited(
             expected=str(len(answered.outputs)),
             found=str(len(inputs)),
         )
-    return Audited(deployment, version, inputs, answered.outputs, answered.labels)
+    return AuditedAnswers(deployment, version, inputs, answered.outputs, answered.labels)
 
 
 def _from_data_set(deployment: Deployment, root: Path | None, cache: Path, progress: Progress | None) -> Array:

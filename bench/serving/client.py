@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.machine.machine import telling_variables
-from assay.bench.serving.audited import Audited
+from assay.bench.serving.audited import AuditedAnswers
 from assay.files.arrays import load_arrays
 from assay.infer.load.load_jobs import (
     CLOSED_LOOP,
@@ -49,7 +49,7 @@ SCENARIOS: tuple[ScenarioName, ...] = ("SingleStream", "MultiStream", "Server", 
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What is measured.
 
     Attributes:
@@ -71,7 +71,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Run(Generic[LoadAnswered_co]):
+class ClientFindings(Generic[LoadAnswered_co]):
     """What one client process found."""
 
     result: LoadAnswered_co
@@ -88,7 +88,7 @@ class Client:
     """
 
     def __init__(
-        self, audited: Audited, folder: Path, target: Target, plan: Plan, work: Path, host: Host = LOCAL
+        self, audited: AuditedAnswers, folder: Path, target: Target, plan: LoadPlan, work: Path, host: Host = LOCAL
     ) -> None:
         self.audited, self.target, self.plan, self._work = audited, target, plan, work
         self._seed, self._host = 0, host
@@ -97,17 +97,17 @@ class Client:
         np.save(work / "expected.npy", audited.outputs)
         self._model = folder / MODELS / target.model / str(version.number) / MODEL_FILE
 
-    def closed_loop(self, clients: int) -> Run[ClosedLoopAnswer]:
+    def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
         """So many clients at the same time; arguments and errors as for `_run`."""
         request = ClosedLoopRequest(**dict(self._common(self.plan.way)), clients=clients)
         return self._run(CLOSED_LOOP, request)
 
-    def overhead(self, way: Way) -> Run[LoadAnswer]:
+    def overhead(self, way: Way) -> ClientFindings[LoadAnswer]:
         """One client by the server and in its own process."""
         threads = self.audited.deployment.threads
         return self._run(OVERHEAD, OverheadRequest(**dict(self._common(way)), model=self._model, threads=threads))
 
-    def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> Run[ScenarioAnswer]:
+    def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> ClientFindings[ScenarioAnswer]:
         """One of LoadGen's scenarios."""
         common, logs = dict(self._common(self.plan.way)), self._work / "loadgen"
         request = ScenarioRequest(**common, scenario=name, rate=rate, bound_ms=bound_ms, logs=logs)
@@ -129,7 +129,7 @@ class Client:
             seed=self._seed,
         )
 
-    def _run(self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked) -> Run[LoadAnswered]:
+    def _run(self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked) -> ClientFindings[LoadAnswered]:
         """One client process to its end.
 
         Raises:
@@ -156,9 +156,9 @@ class Client:
             throttle_events=grown.throttle_events,
             others_busy=busy,
         )
-        return Run(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
+        return ClientFindings(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
 
-    def repeat(self, one: Callable[[], Run[LoadAnswered]]) -> list[Run[LoadAnswered]]:
+    def repeat(self, one: Callable[[], ClientFindings[LoadAnswered]]) -> list[ClientFindings[LoadAnswered]]:
         """As many fresh processes as are planned."""
         return [one() for _ in range(self.plan.processes)]
 

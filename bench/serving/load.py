@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from assay import __version__
 from assay.bench.machine.machine import cores_of_server, environment, telling_variables
-from assay.bench.serving.audited import Audited
-from assay.bench.serving.client import CLIENT_VARIABLES, Client, Plan, Run
+from assay.bench.serving.audited import AuditedAnswers
+from assay.bench.serving.client import CLIENT_VARIABLES, Client, ClientFindings, LoadPlan
 from assay.bench.serving.load_numbers import (
     KEEPS_UP,
     reasons,
@@ -39,7 +39,7 @@ BOUND_TIMES_MEDIAN = 10.0
 Tell = Callable[[str], None]
 
 
-def measure_load(audited: Audited, folder: Path, target: Target, plan: Plan, tell: Tell) -> Load:
+def measure_load(audited: AuditedAnswers, folder: Path, target: Target, plan: LoadPlan, tell: Tell) -> Load:
     """Load a server by all that is planned.
 
     Args:
@@ -152,7 +152,7 @@ def overhead(client: Client, way: Way, tell: Tell) -> Overhead:
     )
 
 
-def _cost(runs: Sequence[Run[LoadAnswer]], planned: int) -> Interval:
+def _cost(runs: Sequence[ClientFindings[LoadAnswer]], planned: int) -> Interval:
     """What the server adds, in ms: of each process the median difference of a block's two medians.
 
     The interval rests on the spread of the planned processes (`assay.bench.statistics.stats`), so that it does not
@@ -164,7 +164,7 @@ def _cost(runs: Sequence[Run[LoadAnswer]], planned: int) -> Interval:
     return difference_over_processes([float(np.median(served - here)) for served, here in sides], planned)
 
 
-def _blocks(runs: Sequence[Run[LoadAnswer]], side: str) -> list[NDArray[np.float64]]:
+def _blocks(runs: Sequence[ClientFindings[LoadAnswer]], side: str) -> list[NDArray[np.float64]]:
     """Of each process the medians of its blocks, in ms."""
     return [np.median(run.arrays[side], axis=1) / 1e6 for run in runs]
 
@@ -217,10 +217,10 @@ def _rate_for(name: ScenarioName, highest: HighestRate | None, most: float) -> f
     return most
 
 
-def _failed_and_wrong(runs: Sequence[Run[LoadAnswer]]) -> tuple[int, int]:
+def _failed_and_wrong(runs: Sequence[ClientFindings[LoadAnswer]]) -> tuple[int, int]:
     return sum(run.result.failed for run in runs), sum(run.result.wrong for run in runs)
 
 
-def _no_answers(runs: Sequence[Run[LoadAnswer]]) -> FailedError:
+def _no_answers(runs: Sequence[ClientFindings[LoadAnswer]]) -> FailedError:
     said = next((reason for run in runs for reason in run.result.reasons), None)
     return FailedError("The server answered no request", found=said)

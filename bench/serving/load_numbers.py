@@ -14,7 +14,7 @@ from assay.bench.statistics.intervals import half_width
 from assay.bench.statistics.stats import Samples
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, steadiness
 from assay.records.base import ROUNDING, Interval
-from assay.records.load import Conditions, HighestRate, RateTried, Split
+from assay.records.load import Conditions, HighestRate, LatencySplit, RateTried
 
 BLOCKS = 8
 """Parts of equal time that a client's run is cut into."""
@@ -34,8 +34,8 @@ def samples_of(begun_ns: Sequence[NDArray[np.int64]], total_ns: Sequence[NDArray
     return Samples(np.concatenate(process), np.concatenate(block), np.concatenate(total_ns) / 1e6)
 
 
-def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, client_ms: float) -> Split | None:
-    """Where the time of a request goes, from what Triton's counters grew by; see `Split`."""
+def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, client_ms: float) -> LatencySplit | None:
+    """Where the time of a request goes, from what Triton's counters grew by; see `LatencySplit`."""
     requests = sum(one["success"]["count"] for one in counters)
     if not requests:
         return None
@@ -45,7 +45,7 @@ def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, clie
 
     queue, compute = mean_ms("queue"), mean_ms("compute_input", "compute_infer", "compute_output")
     whole = mean_ms("success")
-    return Split(
+    return LatencySplit(
         client=client_ms,
         network=wire_ms - whole,
         queue=queue,

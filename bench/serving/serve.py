@@ -22,7 +22,7 @@ from assay.bench.serving.snapshot import fingerprint, take_snapshot
 from assay.errors import AssayError, FailedError
 from assay.infer.server import triton_control
 from assay.infer.server.ports import WORK_PREFIX
-from assay.infer.server.triton import HARMLESS, Place, Progress, TritonServer, contract_of
+from assay.infer.server.triton import HARMLESS, Progress, ServerPlacement, TritonServer, contract_of
 from assay.records.deployment import CONFIG_FILE, MODELS, Deployment
 
 Event = dict[str, JsonValue]
@@ -172,7 +172,12 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
 
 @contextmanager
 def serving(
-    folder: Path, place: Place, progress: Progress, *, shared_memory: bool = False, signed_by: Path | None = None
+    folder: Path,
+    place: ServerPlacement,
+    progress: Progress,
+    *,
+    shared_memory: bool = False,
+    signed_by: Path | None = None,
 ) -> Iterator[Serving]:
     """Serve a deployment folder inside this block.
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.machine.fingerprint import fingerprint
-from assay.bench.serving.audited import Audited
+from assay.bench.serving.audited import AuditedAnswers
 from assay.errors import FailedError, InputError
 from assay.infer import wire
 from assay.infer.server.ports import is_on_loopback
 from assay.infer.wire import Answer, Connection, Description, Target, Way
-from assay.numerics.served import Array, Records, Tensor, errors_of
+from assay.numerics.served import Array, Records, ServedTensor, errors_of
 from assay.records.base import Interval
 from assay.records.deployment import Deployment
 from assay.records.verification import Verification, WayVerified
@@ -30,7 +30,7 @@ REASONS_KEPT = 10
 
 
 def verify(
-    audited: Audited, target: Target, ways: Sequence[Way], seed: int = 0, *, insist: bool = False
+    audited: AuditedAnswers, target: Target, ways: Sequence[Way], seed: int = 0, *, insist: bool = False
 ) -> Verification:
     """Ask a server about every audited record by each way, and hold what it says against the audit.
 
@@ -115,7 +115,7 @@ class _Tally:
             self.reasons.append(reason)
 
 
-def _verify_way(audited: Audited, target: Target, way: Way, seed: int) -> WayVerified:
+def _verify_way(audited: AuditedAnswers, target: Target, way: Way, seed: int) -> WayVerified:
     """All records by one way: requests of one record, of as many as are allowed and of all sizes between, mixed."""
     times = -(-LEAST_ASKED // len(audited.inputs))
     requests = mixed_requests(len(audited.inputs), max(target.most_records, 1), seed, times)
@@ -157,7 +157,7 @@ def mixed_requests(records: int, most: int, seed: int, times: int = 1) -> list[N
 
 
 def _ask_all(
-    audited: Audited,
+    audited: AuditedAnswers,
     target: Target,
     way: Way,
     requests: Sequence[tuple[int, NDArray[np.int64]]],
@@ -180,7 +180,7 @@ def _ask_all(
         connection.close()
 
 
-def _judge(audited: Audited, places: NDArray[np.int64], answer: Answer, tally: _Tally) -> None:
+def _judge(audited: AuditedAnswers, places: NDArray[np.int64], answer: Answer, tally: _Tally) -> None:
     """Add one answer, held element by element against its own records' audited ones."""
     deployment, expected = audited.deployment, audited.outputs[places]
     allowed = deployment.allowed(audited.version)
@@ -196,12 +196,14 @@ def _judge(audited: Audited, places: NDArray[np.int64], answer: Answer, tally: _
     tally.right += _right(audited, answer.outputs, places)
 
 
-def _complaint(deployment: Deployment, output: Tensor, place: int, error: float, most: float) -> str:
+def _complaint(deployment: Deployment, output: ServedTensor, place: int, error: float, most: float) -> str:
     name = f", {output.name}" if len(deployment.outputs) > 1 else ""
     return f"{deployment.unit} {place}{name}: {error:.3g} from the audited answer, {most:.3g} is tolerated"
 
 
-def _right(audited: Audited, outputs: Mapping[str, Array] | Records, places: NDArray[np.int64] | None = None) -> int:
+def _right(
+    audited: AuditedAnswers, outputs: Mapping[str, Array] | Records, places: NDArray[np.int64] | None = None
+) -> int:
     """How many answers are the true class."""
     index = next((one.name for one in audited.deployment.outputs if one.index_of), None)
     if audited.labels is None or index is None:
@@ -210,6 +212,6 @@ def _right(audited: Audited, outputs: Mapping[str, Array] | Records, places: NDA
     return int((outputs[index] == labels).sum())
 
 
-def _accuracy(audited: Audited, right: int, times: int) -> Interval | None:
+def _accuracy(audited: AuditedAnswers, right: int, times: int) -> Interval | None:
     """The share of right answers to all records so many times; None where nobody knows the right ones."""
     return None if audited.labels is None else share(right, len(audited.labels) * times)

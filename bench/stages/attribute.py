@@ -29,7 +29,7 @@ from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.files.texts import read_bytes
 from assay.fingerprint import Fingerprint
-from assay.infer.profile.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
+from assay.infer.profile.attribute_job import ATTRIBUTE, AttributedModel, AttributionRequest, Figures
 from assay.infer.profile.timing import RecordedOperator
 from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
@@ -62,7 +62,7 @@ class Attributed:
 
 
 @dataclass(frozen=True)
-class Task:
+class AttributionTask:
     """All that one process does: one runtime with one set of settings, on every model of the study."""
 
     runtime: str
@@ -82,7 +82,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Place:
+class AttributionSettings:
     """Where attribution keeps its things, and what it may cost.
 
     Attributes:
@@ -103,7 +103,7 @@ class Place:
 Answers = dict[tuple[str, int], Figures]
 
 
-def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: Place, tell: Tell) -> Attributed:
+def attribute_all(groups: Sequence[Group], cells: Sequence[Cell], place: AttributionSettings, tell: Tell) -> Attributed:
     """Attribute the time of every cell that was timed. A runtime that fails leaves its reason in its own cells."""
     timed = {cell.name: cell for cell in cells if cell.status == "ok" and cell.device is not None and cell.framework}
     found: dict[str, Attribution] = {}
@@ -122,24 +122,26 @@ def attribute_stage(run: Run, groups: Sequence[Group], cells: Sequence[Cell]) ->
     """The stage of a study; nothing where the study leaves it out."""
     if not run.study.bench.attribute:
         return Attributed()
-    place = Place(run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds, host=run.host)
+    place = AttributionSettings(
+        run.store("attribution"), run.study.export.opset, run.study.bench.call_limit_seconds, host=run.host
+    )
     with run.stage("attribution", "Attributing the time"):
         return attribute_all(groups, cells, place, run.narrator.tell)
 
 
-def _tasks(groups: Sequence[Group]) -> list[Task]:
+def _tasks(groups: Sequence[Group]) -> list[AttributionTask]:
     """One task for each runtime and settings, the ruler's own zero left out."""
     runtimes = dict.fromkeys(c.runtime for group in groups for c in group.candidates if c.framework)
     settings = dict.fromkeys(group.settings for group in groups)
     return [
-        Task(runtime, one, tuple(group for group in groups if group.settings == one))
+        AttributionTask(runtime, one, tuple(group for group in groups if group.settings == one))
         for one in settings
         for runtime in runtimes
     ]
 
 
 def _answers_of_processes(
-    tasks: Sequence[Task], timed: dict[str, Cell], place: Place, tell: Tell
+    tasks: Sequence[AttributionTask], timed: dict[str, Cell], place: AttributionSettings, tell: Tell
 ) -> list[list[Answers]]:
     """Of every task, the answers of each of its processes; all have one before any has two."""
     found: list[list[Answers]] = [[] for _ in tasks]
@@ -158,12 +160,12 @@ def _answers_of_processes(
     return found
 
 
-def _worth_another(first: Answers, seconds: float, place: Place) -> bool:
+def _worth_another(first: Answers, seconds: float, place: AttributionSettings) -> bool:
     """Whether the first process of a task had figures, and another would end in time."""
     return seconds <= place.seconds and any(one.plain_ns or one.rounds for one in first.values())
 
 
-def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> Answers:
+def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place: AttributionSettings) -> Answers:
     """One process's answers by subject and batch, from an earlier run where nothing has changed."""
     if task.settings.device != "cpu":
         return _refusal(task, "attribution reads profiles of the CPU only")
@@ -183,7 +185,9 @@ def _answers(task: Task, process: int, timed: dict[str, Cell], place: Place) -> 
     return refused | _indexed(FIGURES.validate_json(read_bytes(answers.file(ANSWERS_FILE))))
 
 
-def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Figures], bool]:
+def _run(
+    task: AttributionTask, subjects: list[AttributedModel], place: AttributionSettings
+) -> tuple[list[Figures], bool]:
     """Run the job; after a crash, what it had answered, the reason for the rest, and that it is not the whole."""
     told: list[Figures] = []
     request = AttributionRequest(
@@ -211,16 +215,18 @@ def _run(task: Task, subjects: list[Subject], place: Place) -> tuple[list[Figure
     return told, True
 
 
-def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Subject], Answers]:
+def _subjects(
+    task: AttributionTask, timed: dict[str, Cell], place: AttributionSettings
+) -> tuple[list[AttributedModel], Answers]:
     """What to profile, and the skeletons to time; a skeleton that cannot be made leaves its reason."""
-    found: dict[str, Subject] = {}
+    found: dict[str, AttributedModel] = {}
     refused: Answers = {}
     for group, candidate in task.candidates():
         batches = tuple(batch for batch in group.batches if group.cell_name(batch, candidate.label) in timed)
         if not batches:
             continue
         name = _whole_name(group, candidate)
-        found[name] = Subject(name=name, model=candidate.model, batches=batches, images=group.images)
+        found[name] = AttributedModel(name=name, model=candidate.model, batches=batches, images=group.images)
         bones = _skeleton_name(candidate)
         if bones in found or (bones, 1) in refused:
             continue
@@ -235,7 +241,7 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
                 Store(place.store.folder / "skeletons"),
                 place.host,
             )
-            found[bones] = Subject(name=bones, model=files, batches=(1,), skeleton=True)
+            found[bones] = AttributedModel(name=bones, model=files, batches=(1,), skeleton=True)
         except DiskError:
             raise
         except AssayError as error:
@@ -243,7 +249,9 @@ def _subjects(task: Task, timed: dict[str, Cell], place: Place) -> tuple[list[Su
     return list(found.values()), refused
 
 
-def _inputs(task: Task, process: int, subjects: list[Subject], machine: Fingerprint) -> dict[str, JsonValue]:
+def _inputs(
+    task: AttributionTask, process: int, subjects: list[AttributedModel], machine: Fingerprint
+) -> dict[str, JsonValue]:
     """All that determines what the job answers."""
     return {
         "machine": machine.key,
@@ -277,7 +285,7 @@ def _skeleton_name(candidate: Candidate) -> str:
     return f"skeleton/{candidate.model.spec.architecture}/{candidate.label}"
 
 
-def _refusal(task: Task, reason: str) -> Answers:
+def _refusal(task: AttributionTask, reason: str) -> Answers:
     return {
         key: _without(*key, reason)
         for group, candidate in task.candidates()

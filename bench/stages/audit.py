@@ -10,13 +10,13 @@ from pathlib import Path
 from assay.bench.auditing.flips import flipped_images
 from assay.bench.auditing.guilt import guilt_in_study
 from assay.bench.auditing.inputs import LARGE, Prepared, prepare
-from assay.bench.auditing.judge import Evidence, determinism_of, judge_all, propagation_of
+from assay.bench.auditing.judge import AuditEvidence, determinism_of, judge_all, propagation_of
 from assay.bench.auditing.kept import Identity, determined_by, kept_or_made
 from assay.bench.auditing.localise import localisations_of
 from assay.bench.auditing.record import audit_of, write_audit
-from assay.bench.auditing.runs import SPECIAL, Outputs, Plan, run_subjects
+from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
-from assay.bench.run import Run, Subject
+from assay.bench.run import Run, TrainedModel
 from assay.bench.stages.time import export_all, model_of
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.timing.workers import Candidate
@@ -73,7 +73,7 @@ def audit_study(
     return audit
 
 
-def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
+def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
     """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
@@ -94,7 +94,7 @@ def subjects_of(run: Run, subject: Subject, exports: list[Export]) -> tuple[list
     return found, missing
 
 
-def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: int | None) -> ModelAudit:
+def _kept_audit(run: Run, subject: TrainedModel, exports: list[Export], most_images: int | None) -> ModelAudit:
     """The audit of one model, from an earlier run where nothing has changed."""
     candidates, missing = subjects_of(run, subject, exports)
     if most_images is None:
@@ -110,7 +110,7 @@ def _kept_audit(run: Run, subject: Subject, exports: list[Export], most_images: 
 
 def _audit_model(
     run: Run,
-    subject: Subject,
+    subject: TrainedModel,
     exports: list[Export],
     identity: Identity,
     candidates: list[Candidate],
@@ -127,14 +127,14 @@ def _audit_model(
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
         device, served = run.study.bench.device, _served(run, subject)
-        plan = Plan(
+        plan = AuditPlan(
             prepared.sets, prepared.special, sample, device, limit_seconds, prepared.split, served, host=run.host
         )
         run.seconds[f"inputs of {name}"] = time.monotonic() - begun
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
         run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
-        tolerances, comparisons = judge_all(Evidence(plan, outputs, prepared.references))
+        tolerances, comparisons = judge_all(AuditEvidence(plan, outputs, prepared.references))
         localisations = localisations_of(run, subject, exports, comparisons, work)
         return ModelAudit(
             name=name,
@@ -158,17 +158,17 @@ def _audit_model(
         )
 
 
-def _name(subject: Subject) -> str:
+def _name(subject: TrainedModel) -> str:
     return f"{subject.spec.architecture}/{subject.spec.size}"
 
 
-def _served(run: Run, subject: Subject) -> frozenset[str]:
+def _served(run: Run, subject: TrainedModel) -> frozenset[str]:
     """The runtimes that the study times this model with."""
     wanted = run.study.runtimes_at(subject.spec.architecture, subject.spec.size)
     return frozenset(name.partition("@")[0] for name in wanted)
 
 
-def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: Path) -> list[Propagation]:
+def _propagations(outputs: list[Outputs], prepared: Prepared, plan: AuditPlan, work: Path) -> list[Propagation]:
     """What every subject makes of NaN and infinity, and whether its runtime explains it where it loses them."""
 
     def of(one: Outputs, operators: dict[str, dict[str, str]]) -> Propagation:
@@ -185,23 +185,23 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: Plan, work: 
     return [first[one.candidate.label] if first[one.candidate.label].passed else of(one, operators) for one in outputs]
 
 
-def _of(subject: Subject, exports: list[Export]) -> list[Export]:
+def _of(subject: TrainedModel, exports: list[Export]) -> list[Export]:
     spec = subject.spec
     return [one for one in exports if (one.architecture, one.size) == (spec.architecture, spec.size)]
 
 
-def _good(subject: Subject, exports: list[Export]) -> list[Export]:
+def _good(subject: TrainedModel, exports: list[Export]) -> list[Export]:
     """The exports of one model that may be used."""
     return [one for one in _of(subject, exports) if one.status == "ok"]
 
 
-def _hashes(run: Run, subject: Subject, exports: list[Export]) -> dict[str, str]:
+def _hashes(run: Run, subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
     """sha256 of the weights and of every ONNX file made of them."""
     return {"weights": file_sha256(subject.weights / WEIGHTS_FILE)} | {
         f"onnx@{one.exporter}": file_sha256(usable_model(one, run.store("onnx"))) for one in _good(subject, exports)
     }
 
 
-def _keys(subject: Subject, exports: list[Export]) -> dict[str, str]:
+def _keys(subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
     """Of the same artifacts, the keys by which results name them."""
     return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

@@ -10,8 +10,8 @@ from assay.bench.auditing.cells import audit_cells, audit_timed
 from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.quiet import say_if_busy
-from assay.bench.run import CALIBRATION_SEED, Run, Subject
-from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
@@ -28,7 +28,7 @@ from assay.store import Store
 from assay.train.job import WEIGHTS_FILE
 
 
-def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
+def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
     """Every subject by every route; a route that fails leaves its reason."""
     found = []
     with run.stage("export", "Exporting to ONNX"):
@@ -51,7 +51,7 @@ def export_all(run: Run, subjects: list[Subject]) -> list[Export]:
     return found
 
 
-def _variants(run: Run, subject: Subject, job: ExportJob, export: Export) -> list[Export]:
+def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -> list[Export]:
     """What the study wants of reduced precision of one export."""
     asked = run.study.export
     if export.status != "ok" or job.exporter not in asked.quantise:
@@ -78,7 +78,7 @@ def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
     )
 
 
-def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[Measured, list[Cell]]:
+def time_all(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> tuple[Measurements, list[Cell]]:
     """Time every runtime on every subject, and compare what it computed."""
     groups = groups_of(run, subjects, exports)
     measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.precision)
@@ -92,14 +92,14 @@ def time_all(run: Run, subjects: list[Subject], exports: list[Export]) -> tuple[
     return measured, cells + missing
 
 
-def groups_of(run: Run, subjects: list[Subject], exports: list[Export]) -> list[Group]:
+def groups_of(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> list[Group]:
     """All runtimes of the study on each subject, for each thread count."""
     return [_group(run, subject, exports, threads) for threads in run.study.bench.threads for subject in subjects]
 
 
 def time_groups(
-    run: Run, subjects: list[Subject], groups: list[Group], units: Store, precision: float
-) -> tuple[Measured, list[Cell]]:
+    run: Run, subjects: list[TrainedModel], groups: list[Group], units: Store, precision: float
+) -> tuple[Measurements, list[Cell]]:
     """Time what was grouped by `groups_of`, keeping finished units in `units`, and compare what it computed."""
     bench = run.study.bench
     budget = Budget(
@@ -133,7 +133,7 @@ def _in_two_environments(groups: Iterable[Group]) -> bool:
     return any(candidate.variant for group in groups for candidate in group.candidates)
 
 
-def _group(run: Run, subject: Subject, exports: list[Export], threads: int) -> Group:
+def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int) -> Group:
     """All runtimes of the study on one subject."""
     spec = subject.spec
     native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
@@ -171,7 +171,9 @@ def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str
     return list(dict.fromkeys(found))
 
 
-def _audit(run: Run, subject: Subject, measured: Measured) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+def _audit(
+    run: Run, subject: TrainedModel, measured: Measurements
+) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
     """The agreement of every cell of one subject: on the same images, and in the calls that were timed."""
     images = run.images(subject.spec.size)
 

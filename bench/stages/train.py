@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay.bench.run import Run, Subject
+from assay.bench.run import Run, TrainedModel
 from assay.records.results import Parity, Training
-from assay.study import Model
+from assay.study import ModelSection
 from assay.train.job import WEIGHTS_FILE, TrainingRequest
 from assay.train.recipe import OWN_DEFAULTS, Recipe
 from assay.train.run import measure_parity, train_model
@@ -40,7 +40,7 @@ def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
     return trainings, parity
 
 
-def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: Chain) -> Training:
+def _train(run: Run, model: ModelSection, framework: str, seed: int, size: int, chain: Chain) -> Training:
     """One training, from the weights of the size before it where there was one."""
     request = _training_request(run, model, framework, seed, size)
     place = (model.architecture, framework, seed)
@@ -60,7 +60,7 @@ def _train(run: Run, model: Model, framework: str, seed: int, size: int, chain: 
     return training
 
 
-def _training_request(run: Run, model: Model, framework: str, seed: int, size: int) -> TrainingRequest:
+def _training_request(run: Run, model: ModelSection, framework: str, seed: int, size: int) -> TrainingRequest:
     artifact, dataset = run.data(size)
     wanted = run.study.train
     name = f"{model.architecture}-{size}-{framework}-s{seed}"
@@ -82,7 +82,7 @@ def _training_request(run: Run, model: Model, framework: str, seed: int, size: i
     )
 
 
-def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
+def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parity:
     """The parity of one model at its smallest size, measured once."""
     request = _training_request(run, model, frameworks[0], run.study.train.seed, model.sizes[0])
     steps = run.study.train.parity_steps
@@ -102,7 +102,7 @@ def _parity(run: Run, model: Model, frameworks: tuple[str, ...]) -> Parity:
     return parity
 
 
-def choose_subjects(run: Run, trainings: list[Training]) -> list[Subject]:
+def choose_subjects(run: Run, trainings: list[Training]) -> list[TrainedModel]:
     """For each model and size, the weights that are exported and timed: a framework's, or the best's."""
     found = []
     for model in run.study.models:
@@ -118,5 +118,5 @@ def choose_subjects(run: Run, trainings: list[Training]) -> list[Subject]:
                 candidates = [training for training in candidates if training.framework == wanted]
             best = max(candidates, key=lambda training: training.validation_accuracy)
             folder = run.folder / "weights" / f"{model.architecture}-{size}-{best.framework}-s{best.seed}"
-            found.append(Subject(run.spec(model, size), folder, best.weights))
+            found.append(TrainedModel(run.spec(model, size), folder, best.weights))
     return found

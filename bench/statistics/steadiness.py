@@ -20,7 +20,7 @@ Series = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class CallSteadiness:
     """How steady the calls of one cell are.
 
     Attributes:
@@ -53,12 +53,12 @@ def is_drift(drift: float, p_value: float) -> bool:
     return p_value < DRIFT_LEVEL and abs(drift) > DRIFT_LARGEST
 
 
-def steadiness(samples: Samples) -> Steadiness:
+def steadiness(samples: Samples) -> CallSteadiness:
     """Drift over the blocks of each process, and how neighbours resemble each other."""
     medians = _medians_by_process(samples)
     drift, p_value = trend(medians)
     calls = autocorrelation(_calls_by_block(samples))
-    return Steadiness(
+    return CallSteadiness(
         drift=drift,
         drift_p_value=p_value,
         drift_testable=least_p_value(medians) < DRIFT_LEVEL,

@@ -27,11 +27,11 @@ from assay.bench.words.numbers import count, counted, scientific, significant
 from assay.errors import InputError
 from assay.export.served.contract import LABEL, PROBABILITIES
 from assay.numerics.judgement import Judgement, Quality
-from assay.numerics.served import Tensor as ServedTensor
+from assay.numerics.served import ServedTensor
 from assay.numerics.significance import Accuracy
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
-from assay.records.deployment import Tolerance
+from assay.records.deployment import ServedTolerance
 from assay.records.results import Agreement, Results
 from assay.train.brought.model import Tensor
 from assay.train.metrics import share
@@ -95,7 +95,7 @@ class Classification(Task):
             ServedTensor(name=LABEL, datatype="INT64", shape=[], index_of=PROBABILITIES),
         ]
 
-    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, Tolerance], Interval]:
+    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, ServedTolerance], Interval]:
         from assay.bench.deployment.answers import judge_answers  # noqa: PLC0415
 
         found, labels = answers.found, answers.labels

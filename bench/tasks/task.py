@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement
-from assay.numerics.served import Records
-from assay.numerics.served import Tensor as ServedTensor
+from assay.numerics.served import Records, ServedTensor
 from assay.numerics.ties import Decider
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
-from assay.records.deployment import Tolerance
+from assay.records.deployment import ServedTolerance
 from assay.records.results import Agreement, Results
 from assay.registry import TASKS
 from assay.train.brought.model import Tensor
@@ -146,7 +145,7 @@ class Task:
             f"Nothing is served of the task '{self.name}'", expected="a model of your own, served as it is"
         )
 
-    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, Tolerance], Interval]:
+    def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, ServedTolerance], Interval]:
         """By output, how far a server may be from these answers, and how many of them are right.
 
         Raises:

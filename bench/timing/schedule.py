@@ -76,7 +76,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """All units of a study: samples, bursts, what each process told, outputs by cell, and the seconds they took.
 
     Attributes:
@@ -108,7 +108,7 @@ def measure(
     *,
     again: bool = False,
     before_first: Callable[[], None] = lambda: None,
-) -> Measured:
+) -> Measurements:
     """Run every unit that is not finished, all groups once before any for the second time.
 
     The first processes do the least that makes a sample, since nobody knows yet what the others will cost. After them
@@ -348,7 +348,7 @@ def _seconds(unit: Artifact) -> float:
     return facts_of(unit, UnitFacts).seconds
 
 
-def _gathered(units: list[Artifact], planned: int) -> Measured:
+def _gathered(units: list[Artifact], planned: int) -> Measurements:
     facts, logits = [], {}
     timed: dict[str, list[Path]] = {}
     samples, bursts = [polars.DataFrame(schema=SAMPLE_COLUMNS)], [polars.DataFrame(schema=BURST_COLUMNS)]
@@ -363,7 +363,7 @@ def _gathered(units: list[Artifact], planned: int) -> Measured:
                 timed.setdefault(fact.cell, []).append(unit.file(timed_name(fact.cell)))
     seconds = sum(_seconds(unit) for unit in units)
     samples_of_all, bursts_of_all = polars.concat(samples), polars.concat(bursts)
-    return Measured(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))
+    return Measurements(samples_of_all, bursts_of_all, facts, logits, timed, seconds, planned, tuple(units))
 
 
 @contextmanager

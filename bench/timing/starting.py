@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from assay.bench.timing.workers import Worker
-from assay.infer.commands import Loaded
+from assay.infer.commands import SessionLoaded
 from assay.spec import Settings
 
 MOST_TOGETHER = 4
@@ -24,7 +24,7 @@ Guard = Callable[[Worker], AbstractContextManager[None]]
 
 def start_all(
     workers: Iterator[Worker], settings: Settings, usable: Sequence[int], guard: Guard
-) -> list[tuple[Worker, Loaded]]:
+) -> list[tuple[Worker, SessionLoaded]]:
     """Import and load in workers that are begun as they are taken; those that do not start are left out.
 
     Args:
@@ -33,7 +33,7 @@ def start_all(
     free = deque(lanes(settings.cores, usable))
     under_way: deque[tuple[Worker, tuple[int, ...]]] = deque()
     imported: list[Worker] = []
-    loaded: list[tuple[Worker, Loaded]] = []
+    loaded: list[tuple[Worker, SessionLoaded]] = []
 
     def end_one() -> None:
         worker, cores = under_way.popleft()

@@ -23,7 +23,7 @@ from assay.bench.timing.starting import start_all
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError
 from assay.files.disk import short_name
-from assay.infer.commands import Loaded, Seen, Warmed
+from assay.infer.commands import SessionLoaded, SessionObserved, Warmed
 from assay.records.base import Record
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS
 from assay.spec import Settings
@@ -120,7 +120,7 @@ def computed_in(facts: Sequence[CellFacts]) -> str:
     return next(iter(seen + [fact.precision for fact in facts if fact.precision]), "")
 
 
-def _observation(seen: Seen) -> Observation:
+def _observation(seen: SessionObserved) -> Observation:
     return Observation(device=seen.device, precision=seen.precision, computed=seen.computed, model=seen.model)
 
 
@@ -130,7 +130,7 @@ class _Cell:
 
     worker: Worker
     name: str
-    loaded: Loaded
+    loaded: SessionLoaded
     warmed: Warmed
     bursts: int = 0
 
@@ -186,7 +186,7 @@ class Unit:
     bursts: list[BurstRow] = field(default_factory=list)
     facts: list[CellFacts] = field(default_factory=list)
     spent: dict[str, dict[int, float]] = field(default_factory=dict)
-    _workers: list[tuple[Worker, Loaded]] = field(default_factory=list)
+    _workers: list[tuple[Worker, SessionLoaded]] = field(default_factory=list)
     _further_seconds: float = 0.0
 
     def run(self, tell: Tell) -> float:

@@ -20,8 +20,8 @@ from assay.infer.commands import (
     TIMED,
     WARM,
     Burst,
-    Loaded,
-    Seen,
+    SessionLoaded,
+    SessionObserved,
     ToBurst,
     ToImport,
     ToKeep,
@@ -121,7 +121,7 @@ class Worker:
         answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
         self._process.freeze()
 
-    def load(self, settings: Settings) -> Loaded:
+    def load(self, settings: Settings) -> SessionLoaded:
         """Take the cores that it is timed on, import what `begin_import` did not, and load."""
         wanted = ToLoad(runtime=self.candidate.runtime, model=self.candidate.model, settings=settings)
         return self._ask(LOAD, wanted)
@@ -144,7 +144,7 @@ class Worker:
     def peak_memory_mib(self) -> float:
         return self._ask(MEMORY, Nothing()).peak_mib
 
-    def observe(self) -> Seen:
+    def observe(self) -> SessionObserved:
         """One more call, of which nothing is timed."""
         return self._ask(OBSERVE, Nothing())
 

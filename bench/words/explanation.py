@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from assay.bench.report.evidence import Group, group_of
+from assay.bench.report.evidence import CellGroup, group_of
 from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
 from assay.bench.words.verdict import Verdict, runtime_in_words, verdicts
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
-from assay.records.results import Cell, Comparison, Results
+from assay.records.results import Cell, Results, SpeedComparison
 from assay.records.roofline import Bound
 
 FAR_BEHIND = 2.0
@@ -82,7 +82,7 @@ def spoken(results: Results) -> Iterator[str]:
         yield from (f"  {sentence}" for sentence in explanations(results, found)[:1])
 
 
-def _on_the_compared(results: Results, comparison: Comparison) -> list[str]:
+def _on_the_compared(results: Results, comparison: SpeedComparison) -> list[str]:
     onnx, native = (_known(results, comparison, label) for label in (comparison.onnx, comparison.native))
     if comparison.verdict in {"same", "undecided"}:
         return _both_near_the_limit(onnx, native)
@@ -96,7 +96,7 @@ def _on_the_compared(results: Results, comparison: Comparison) -> list[str]:
     return [f"{_spends(slow)}."]
 
 
-def _on_the_farthest(results: Results, comparison: Comparison) -> list[str]:
+def _on_the_farthest(results: Results, comparison: SpeedComparison) -> list[str]:
     """On the framework whose fastest runtime is farthest behind, if that is beyond doubt twice the winner's time."""
     onnx_wins = comparison.speedup.value > 1
     winner = comparison.onnx if onnx_wins else comparison.native
@@ -116,7 +116,7 @@ def _on_the_farthest(results: Results, comparison: Comparison) -> list[str]:
     return [f"{text}{_cause(slow, fast)}{_worst_layer(slow, fast)}."]
 
 
-def _far_behind(results: Results, comparison: Comparison, least: float) -> str | None:
+def _far_behind(results: Results, comparison: SpeedComparison, least: float) -> str | None:
     """The label of the slowest of the frameworks' fastest runtimes, the two compared left out.
 
     Args:
@@ -142,7 +142,7 @@ def _both_near_the_limit(*pair: Told | Contradiction | None) -> list[str]:
     return [f"{reached} of the rate this machine allows: {limit}."]
 
 
-def _known(results: Results, comparison: Comparison, label: str) -> Told | Contradiction | None:
+def _known(results: Results, comparison: SpeedComparison, label: str) -> Told | Contradiction | None:
     """What is known of a cell of the group, by its label; None where nothing is."""
     cells = [cell for cell in results.cells if group_of(cell) == _group(comparison)]
     cell = next((cell for cell in cells if label in {cell.label, cell.name}), None)
@@ -277,5 +277,5 @@ def _percent(share: float) -> str:
     return f"{significant(100 * share, 2)}{SPACE}%"
 
 
-def _group(comparison: Comparison) -> Group:
-    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)
+def _group(comparison: SpeedComparison) -> CellGroup:
+    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

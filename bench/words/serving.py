@@ -8,7 +8,7 @@ from rich.table import Table
 from assay.bench.words.terminal import shown
 from assay.records.base import Interval
 from assay.records.deployment import Unit
-from assay.records.load import ClosedLoop, HighestRate, Load, Overhead, Scenario, Split
+from assay.records.load import ClosedLoop, HighestRate, LatencySplit, Load, Overhead, Scenario
 from assay.records.verification import Verification
 
 
@@ -117,7 +117,7 @@ def quantity(value: Interval) -> str:
     return f"{value.value:.3g} ({value.low:.3g} to {value.high:.3g})"
 
 
-def split_texts(split: Split | None) -> list[str]:
+def split_texts(split: LatencySplit | None) -> list[str]:
     """Milliseconds of each part."""
     if split is None:
         return ["not told"] * len(PARTS)

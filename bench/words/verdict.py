@@ -12,7 +12,7 @@ from typing import Literal
 
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import (
-    Group,
+    CellGroup,
     agreement_fails,
     agreements_of_export,
     group_of,
@@ -36,7 +36,7 @@ from assay.bench.words.numbers import (
 )
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval
-from assay.records.results import Agreement, Cell, Comparison, Results
+from assay.records.results import Agreement, Cell, Results, SpeedComparison
 from assay.registry import FRAMEWORKS, RUNTIMES
 
 EXPORT_FAILED = "the export failed"
@@ -58,7 +58,7 @@ class Verdict:
         finding: the rest of the sentence.
     """
 
-    group: Group
+    group: CellGroup
     outcome: Outcome
     place: str
     finding: str
@@ -123,7 +123,7 @@ def _faster_part(results: Results, wins: int, groups: int) -> str:
     return f"{text} ({span})"
 
 
-def _verdict(group: Group, comparison: Comparison | None, results: Results, threads_vary: bool) -> Verdict:
+def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Results, threads_vary: bool) -> Verdict:
     place = f"At {pixels(group.size)} and batch {group.batch}"
     if threads_vary:
         place += f" with {counted(group.threads, 'thread')}"
@@ -140,7 +140,7 @@ def _verdict(group: Group, comparison: Comparison | None, results: Results, thre
     return Verdict(group, comparison.verdict, place, finding)
 
 
-def _speed(comparison: Comparison, results: Results) -> str:
+def _speed(comparison: SpeedComparison, results: Results) -> str:
     """Who is faster than whom, by how much, how surely."""
     onnx, native = _labels_with_precision(comparison, results)
     if comparison.verdict == "undecided" and 0 < comparison.processes < LEAST_PROCESSES:
@@ -164,7 +164,7 @@ def _speed(comparison: Comparison, results: Results) -> str:
     return f"{onnx} is {ratio(factor)} {comparison.verdict} than the fastest native runtime, {native}"
 
 
-def _what_same_rests_on(comparison: Comparison) -> str:
+def _what_same_rests_on(comparison: SpeedComparison) -> str:
     """ " (of 3 processes each, ...)": what so few may have missed; "" in records that do not know."""
     if not comparison.processes:
         return ""
@@ -175,7 +175,7 @@ def _what_same_rests_on(comparison: Comparison) -> str:
     )
 
 
-def _of_two_kinds(comparison: Comparison, results: Results) -> str:
+def _of_two_kinds(comparison: SpeedComparison, results: Results) -> str:
     """ ", where 2 of 10 processes are 8 % slower than the rest (ONNX Runtime)": what a mean of processes hides."""
     found = []
     for name in (comparison.onnx, comparison.native):
@@ -185,7 +185,7 @@ def _of_two_kinds(comparison: Comparison, results: Results) -> str:
     return f", where {listed(found)}" if found else ""
 
 
-def _what_is_told(comparison: Comparison) -> str:
+def _what_is_told(comparison: SpeedComparison) -> str:
     """ "; with 3 processes differences under 6 % cannot be told"; "" in records that do not know."""
     if comparison.told is None:
         return ""
@@ -193,7 +193,7 @@ def _what_is_told(comparison: Comparison) -> str:
     return f" (with {in_processes(comparison.processes)} differences under {least} cannot be told)"
 
 
-def _in_reduced_precision(comparison: Comparison, results: Results) -> str:
+def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
     """What the fastest ranked cell that computes in less than fp32 gains by that, as a sentence of its own.
 
     It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against. "" where there is none.
@@ -215,7 +215,7 @@ def _in_reduced_precision(comparison: Comparison, results: Results) -> str:
     return f" {best.precision} makes {name} {times} as fast again as it is in fp32{untimed}."
 
 
-def _gain(cell: Cell, cells: list[Cell], comparison: Comparison) -> Interval | None:
+def _gain(cell: Cell, cells: list[Cell], comparison: SpeedComparison) -> Interval | None:
     """How many times as long the same runtime takes in fp32; without an interval in records that have none."""
     if cell.label in comparison.gains:
         return comparison.gains[cell.label]
@@ -226,7 +226,7 @@ def _gain(cell: Cell, cells: list[Cell], comparison: Comparison) -> Interval | N
     return Interval(value=value, low=value, high=value)
 
 
-def _invalid(comparison: Comparison, disagreement: str) -> str:
+def _invalid(comparison: SpeedComparison, disagreement: str) -> str:
     onnx, native = _labels(comparison)
     return (
         f"the time of {onnx} against {native} ({ratio(comparison.speedup)}) must not be used: "
@@ -234,7 +234,7 @@ def _invalid(comparison: Comparison, disagreement: str) -> str:
     )
 
 
-def _disagreement(comparison: Comparison, results: Results) -> str:
+def _disagreement(comparison: SpeedComparison, results: Results) -> str:
     """Which output differs too much from the reference, and by how much; "" where none does."""
     for label, agreements in _agreements(comparison, results).items():
         for agreement in agreements:
@@ -246,7 +246,7 @@ def _disagreement(comparison: Comparison, results: Results) -> str:
     return ""
 
 
-def _agreement_clause(comparison: Comparison, results: Results) -> str:
+def _agreement_clause(comparison: SpeedComparison, results: Results) -> str:
     by_label = _agreements(comparison, results)
     silent = [runtime_in_words(label) for label, agreements in by_label.items() if not agreements]
     if silent:
@@ -258,7 +258,7 @@ def _agreement_clause(comparison: Comparison, results: Results) -> str:
     return "agreement holds"
 
 
-def _left_out(comparison: Comparison, results: Results) -> str:
+def _left_out(comparison: SpeedComparison, results: Results) -> str:
     """Which cells of the group were timed but not ranked, because their outputs do not agree."""
     group = _group_of_comparison(comparison)
     wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
@@ -268,7 +268,7 @@ def _left_out(comparison: Comparison, results: Results) -> str:
     return text + (f"; not ranked, because the measurement is invalid: {listed(invalid)}" if invalid else "")
 
 
-def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agreement]]:
+def _agreements(comparison: SpeedComparison, results: Results) -> dict[str, list[Agreement]]:
     """All comparisons with the reference of the ONNX cell (and the file it ran) and of the native cell."""
     found: dict[str, list[Agreement]] = {}
     for name in (comparison.onnx, comparison.native):
@@ -279,14 +279,14 @@ def _agreements(comparison: Comparison, results: Results) -> dict[str, list[Agre
     return found
 
 
-def _cell(name: str, comparison: Comparison, results: Results) -> Cell | None:
+def _cell(name: str, comparison: SpeedComparison, results: Results) -> Cell | None:
     """The cell a comparison names, by its label or its full name."""
     group = _group_of_comparison(comparison)
     matches = (c for c in results.cells if group_of(c) == group and name in {c.label, c.name})
     return next(matches, None)
 
 
-def _why_nothing_compared(group: Group, results: Results) -> str:
+def _why_nothing_compared(group: CellGroup, results: Results) -> str:
     cells = [cell for cell in results.cells if group_of(cell) == group]
     if not any(cell.framework in FRAMEWORKS for cell in results.cells):
         return _fastest_of_onnx(cells, results)
@@ -395,13 +395,13 @@ def _reason_told(cell: Cell, results: Results) -> str:
     return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")
 
 
-def _labels(comparison: Comparison) -> tuple[str, str]:
+def _labels(comparison: SpeedComparison) -> tuple[str, str]:
     """The ONNX and the native runtime in words, whether given by label or by cell name."""
     onnx, native = (name.rsplit("/", 1)[-1] for name in (comparison.onnx, comparison.native))
     return runtime_in_words(onnx), runtime_in_words(native)
 
 
-def _labels_with_precision(comparison: Comparison, results: Results) -> tuple[str, str]:
+def _labels_with_precision(comparison: SpeedComparison, results: Results) -> tuple[str, str]:
     """The same, each with its precision where it is less than fp32, or the two differ in it: then the ratio is not
     ONNX's alone.
     """
@@ -414,5 +414,5 @@ def _labels_with_precision(comparison: Comparison, results: Results) -> tuple[st
     return onnx, native
 
 
-def _group_of_comparison(comparison: Comparison) -> Group:
-    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)
+def _group_of_comparison(comparison: SpeedComparison) -> CellGroup:
+    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import AssayError
-from assay.export.pairs.pair_inputs import Value
+from assay.export.pairs.pair_inputs import OnnxValue
 from assay.export.probing.calls import MOST_ROWS, computed
 from assay.export.probing.drawn_ranges import Range
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
@@ -107,10 +107,10 @@ def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tie
     kind = record_type(model.inputs)
     pieces = []
     for signed, rows in ((True, count - count // 2), (False, count // 2)):
-        values = [Value(one.name, one.dtype, (rows, *one.shape)) for one in model.inputs]
+        values = [OnnxValue(one.name, one.dtype, (rows, *one.shape)) for one in model.inputs]
         pieces.append(draw_edges(values, ranges, TIERS[tier], random, signed=signed))
     if not tier:
-        pieces.append(zeros([Value(one.name, one.dtype, (1, *one.shape)) for one in model.inputs], ranges))
+        pieces.append(zeros([OnnxValue(one.name, one.dtype, (1, *one.shape)) for one in model.inputs], ranges))
     records = np.zeros(count + (not tier), kind)
     for one in model.inputs:
         numbers = np.concatenate([piece[one.name] for piece in pieces])

@@ -17,7 +17,7 @@ from assay.export.checking.second_shape import second_shape
 from assay.export.graph.inspect import one_line, read_model
 from assay.export.probing.undecided import doubt_of, furthest_from, undecided
 from assay.export.record import Judged, judged_by
-from assay.export.reference.memory import Batches
+from assay.export.reference.memory import FittingBatches
 from assay.files.arrays import load_array
 from assay.numerics.guilt import Guilt
 from assay.numerics.ties import read_deciders
@@ -62,7 +62,7 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str)
     deciders = read_deciders(against.deciders) if against.deciders else {}
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
     records, edges = records[: len(reference)], read_edges(against.records.parent)
-    calls, second = Batches(_batches(model, len(reference))), second_shape(file, model, records)
+    calls, second = FittingBatches(_batches(model, len(reference))), second_shape(file, model, records)
     furthest: list[float] = []
 
     def judge_at(level: str) -> list[Agreement]:

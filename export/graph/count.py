@@ -85,7 +85,7 @@ def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Star
 
 
 @dataclass(frozen=True)
-class Tensor:
+class CountedTensor:
     """A value's shape and the bytes of one element; `constant` if it is the same in every call."""
 
     shape: Shape
@@ -108,8 +108,8 @@ class _Node:
     """One node with what it reads and writes."""
 
     proto: onnx.NodeProto
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[CountedTensor, ...]
+    outputs: tuple[CountedTensor, ...]
 
     def attribute(self, name: str) -> object:
         """An attribute's value, or None."""
@@ -160,7 +160,7 @@ def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, e
     )
 
 
-def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, Tensor]]:
+def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, CountedTensor]]:
     """The graph's nodes in order, and all values by name."""
     tensors = _declared(model)
     nodes = []
@@ -174,12 +174,12 @@ def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, Tensor]]:
                     remedy="Export the model with shapes that are fixed but for the batch",
                 )
             if name and folded:
-                tensors[name] = Tensor(tensors[name].shape, tensors[name].width, True, tensors[name].indices)
+                tensors[name] = CountedTensor(tensors[name].shape, tensors[name].width, True, tensors[name].indices)
         nodes.append(_Node(proto, inputs, tuple(tensors[name] for name in proto.output if name)))
     return nodes, tensors
 
 
-def _declared(model: onnx.ModelProto) -> dict[str, Tensor]:
+def _declared(model: onnx.ModelProto) -> dict[str, CountedTensor]:
     """Every value whose type and whole shape are known."""
     found = {}
     graph = model.graph
@@ -193,14 +193,14 @@ def _declared(model: onnx.ModelProto) -> dict[str, Tensor]:
     return found
 
 
-def _tensor(shape: Shape, kind: int, *, constant: bool) -> Tensor:
+def _tensor(shape: Shape, kind: int, *, constant: bool) -> CountedTensor:
     import onnx  # noqa: PLC0415
 
     try:
         width = int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
     except (KeyError, ValueError):  # text and what is not a tensor
         width = 0
-    return Tensor(shape, width, constant, kind == onnx.TensorProto.INT64)
+    return CountedTensor(shape, width, constant, kind == onnx.TensorProto.INT64)
 
 
 def matrix_flops(node: _Node) -> int | None:
@@ -248,7 +248,7 @@ def _padding_before(node: _Node, axis: int, lengths: Shape, stride: int, dilatio
     return {"VALID": 0, "SAME_UPPER": whole // 2, "SAME_LOWER": whole - whole // 2}[rule]
 
 
-def _weight_of(convolution: _Node) -> Tensor:
+def _weight_of(convolution: _Node) -> CountedTensor:
     return convolution.inputs[3] if convolution.proto.op_type == "QLinearConv" else convolution.inputs[1]
 
 

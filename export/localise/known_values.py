@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.export.localise.source import Array, Source
+from assay.export.localise.source import Array, ExactComputation
 from assay.numerics.agreement import CEILING
 from assay.numerics.values import differences, is_whole, settled
 
@@ -46,7 +46,7 @@ def _few(ordered: Array) -> Float64:
 class KnownValues:
     """The values of a right computation that depend on its input, found by their numbers."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ExactComputation) -> None:
         self._by_size: dict[int, list[_Entry]] = {}
         for name, value in source.values.items():
             if name not in source.constants:

@@ -24,7 +24,7 @@ from assay.export.checking.evidence import worst_records
 from assay.export.graph.inspect import read_model
 from assay.export.graph.saved import is_large
 from assay.export.localise.known_values import distance, wide
-from assay.export.localise.source import Array, Followed, Source
+from assay.export.localise.source import Array, ExactComputation, Followed
 from assay.export.reference.memory import TooLargeError, in_words
 from assay.export.reference.reference import read_images
 from assay.export.routes.request import Images
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Follow = Callable[..., Followed]
-FollowLayers = Callable[[ModelSpec, Path, Images], Source]
+FollowLayers = Callable[[ModelSpec, Path, Images], ExactComputation]
 Feeds = dict[str, Array]
 Logits = NDArray[np.float64]
 
@@ -144,12 +144,14 @@ def _inlined(proto: ModelProto, folder: Path) -> Path:
 
 def departures_of(request: DeparturesRequest) -> list[Localisation]:
     """The operators at which runtimes depart from float64 on a file that is right."""
-    from assay.export.localise.on_onnx_runtimes import Run, departures  # noqa: PLC0415
+    from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures  # noqa: PLC0415
 
-    feeds, right = _feeds_of(request), Run(request.right, request.file)
+    feeds, right = _feeds_of(request), RuntimeOnFile(request.right, request.file)
     with tempfile.TemporaryDirectory(prefix="assay-asked-") as folder:
         return [
-            one for wrong in request.wrong for one in departures(Run(wrong, request.file), right, feeds, Path(folder))
+            one
+            for wrong in request.wrong
+            for one in departures(RuntimeOnFile(wrong, request.file), right, feeds, Path(folder))
         ]
 
 
@@ -175,7 +177,7 @@ def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followe
     def feeds(some: Images) -> Feeds:
         return {INPUT_NAME: _as_taken(some, request.layout).astype(np.float64)}
 
-    def last(source: Source) -> Logits:
+    def last(source: ExactComputation) -> Logits:
         return np.asarray(source.values[source.steps[-1].outputs[0]], np.float64)
 
     worst, wrong = 0, trace(request.file, feeds(images))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from assay.export.localise.source import Followed, Source, Step
+from assay.export.localise.source import ComputationStep, ExactComputation, Followed
 from assay.train.brought.loaders.loaded import Array
 from assay.train.brought.loaders.on_jax import load_forward
 from assay.train.brought.model import UserModel
@@ -41,18 +41,18 @@ def _followed(
 ) -> Followed:
     arrays = [one.astype(np.float64) if double and one.dtype.kind == "f" else one for one in inputs]
     closed, shapes = jax.make_jaxpr(forward, return_shape=True)(*map(jax.numpy.asarray, arrays))
-    recorder = _Recorder(dict(zip(names, arrays, strict=True)))
+    recorder = _EquationRecorder(dict(zip(names, arrays, strict=True)))
     results = recorder.run(closed.jaxpr, closed.consts, [*map(jax.numpy.asarray, arrays)], list(names))
     outputs = jax.tree.unflatten(jax.tree.structure(shapes), results)
-    source = Source(recorder.values, frozenset(), tuple(recorder.steps))
+    source = ExactComputation(recorder.values, frozenset(), tuple(recorder.steps))
     return Followed(source, {name: np.asarray(value) for name, value in outputs.items()})
 
 
-class _Recorder:
+class _EquationRecorder:
     """Evaluates equations, and keeps what each gives and what it was made from."""
 
     def __init__(self, inputs: dict[str, Array]) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[ComputationStep] = []
         self.values: dict[str, Array] = dict(inputs)
 
     def run(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], names: list[str]) -> list[Any]:
@@ -90,7 +90,7 @@ class _Recorder:
         name = f"{equation.primitive.name} {len(self.steps)}"
         told = [f"{key}={str(one)[:LONGEST_PARAMETER]}" for key, one in equation.params.items() if one is not None]
         layer = str(equation.source_info.name_stack)
-        self.steps.append(Step(f"{equation.primitive.name}({', '.join(told)})", taken, (name,), layer))
+        self.steps.append(ComputationStep(f"{equation.primitive.name}({', '.join(told)})", taken, (name,), layer))
         self.values[name] = np.asarray(value)
         return name
 

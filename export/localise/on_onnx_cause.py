@@ -21,7 +21,7 @@ from onnx import ModelProto, NodeProto, helper
 
 from assay.export.localise.known_values import KnownValues, differs, distance, in_order, same_numbers
 from assay.export.localise.on_onnx_localize import Parting, Trace, attributes_of, known_of, partings
-from assay.export.localise.source import Array, Source
+from assay.export.localise.source import Array, ExactComputation
 from assay.export.reference.on_onnx_evaluator import evaluator_of
 from assay.numerics.values import is_whole
 
@@ -44,7 +44,7 @@ RIGHT, SOME, NOTHING = 2, 1, 0
 class _Candidate:
     """A wrong file beside what is right."""
 
-    source: Source
+    source: ExactComputation
     wrong: Trace
     expected: Mapping[str, Array]
     numbers: KnownValues
@@ -61,7 +61,7 @@ class _Candidate:
         ][:MOST_TRIED]
 
 
-def causes(source: Source, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
+def causes(source: ExactComputation, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
     """As `on_onnx_localize.partings`, each moved to the node that is the cause, as far as that can be told."""
     found = partings(source, wrong, expected)
     if not found or wrong.stopped is not None:

@@ -18,7 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from assay.errors import InputError
 from assay.export.graph.inspect import read_model
 from assay.export.localise.known_values import KnownValues, differs, distance, in_order
-from assay.export.localise.source import Array, Source, Step
+from assay.export.localise.source import Array, ComputationStep, ExactComputation
 from assay.export.reference.on_onnx_double import evaluate, to_double, widened
 from assay.files.named_arrays import read_named
 from assay.numerics.values import is_whole
@@ -82,7 +82,7 @@ def read_feeds(inputs: Path) -> dict[str, Array]:
     return {name: widened(array) for name, array in read_named(inputs).items()}
 
 
-def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
+def source_of(reference: Path, feeds: Mapping[str, Array]) -> ExactComputation:
     """A file taken for right.
 
     Raises:
@@ -92,7 +92,7 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
     model = to_double(read_model(reference))
     constants = _constants(model)
     steps = tuple(
-        Step(
+        ComputationStep(
             f"{node.op_type}({_text(attributes_of(node))})",
             tuple(name for name in node.input if name and name not in constants),
             tuple(node.output),
@@ -100,10 +100,10 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> Source:
         )
         for node in model.graph.node
     )
-    return Source(evaluate(model, feeds, reference.name), constants, steps)
+    return ExactComputation(evaluate(model, feeds, reference.name), constants, steps)
 
 
-def partings(source: Source, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
+def partings(source: ExactComputation, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
     """The nodes at which a candidate parts from the source; none where its outputs are the expected ones.
 
     Args:
@@ -196,7 +196,9 @@ def unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) ->
     return [node for node in wrong.nodes if seen & set(node.output)]
 
 
-def _parting(right: Source, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]) -> Parting:
+def _parting(
+    right: ExactComputation, wrong: Trace, node: NodeProto, fed: list[str], known: Mapping[str, str]
+) -> Parting:
     counterparts = {known[name] for name in fed}
     there = right.taking(counterparts)
     before = [distance(in_order(wrong.values[name]), in_order(right.values[known[name]])) for name in fed]
@@ -222,7 +224,7 @@ def _parting(right: Source, wrong: Trace, node: NodeProto, fed: list[str], known
     return Parting(node, found, theirs)
 
 
-def _counterpart(right: Source, there: list[int], wrong: Trace, node: NodeProto) -> int | None:
+def _counterpart(right: ExactComputation, there: list[int], wrong: Trace, node: NodeProto) -> int | None:
     """The step of the source whose result should be the node's: the last one before what comes next in both.
 
     A file may have folded several steps into the node (convolution, norm), so that the first step that takes the same

@@ -34,7 +34,7 @@ MOST_ASKED_ALONE = 200
 
 
 @dataclass(frozen=True)
-class Run:
+class RuntimeOnFile:
     """A runtime, as `assay.export.localise.on_onnx_runners` calls it, and the file that it runs."""
 
     runtime: str
@@ -42,7 +42,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Seen:
+class DeparturesSeen:
     """How far the values of one runtime are from float64, by name; what is not there was not seen.
 
     Attributes:
@@ -53,7 +53,9 @@ class Seen:
     departed: frozenset[str]
 
 
-def departures(wrong: Run, right: Run, feeds: Mapping[str, Array], folder: Path) -> list[Localisation]:
+def departures(
+    wrong: RuntimeOnFile, right: RuntimeOnFile, feeds: Mapping[str, Array], folder: Path
+) -> list[Localisation]:
     """The nodes at which a wrong runtime departs first; none where it does not on these inputs, or cannot be followed.
 
     Args:
@@ -66,7 +68,7 @@ def departures(wrong: Run, right: Run, feeds: Mapping[str, Array], folder: Path)
         return []
     names = _values_to_ask_for(exact)
     outputs = [value.name for value in exact.model.graph.output]
-    asking = _Asking(exact, feeds, folder)
+    asking = _RuntimesAsked(exact, feeds, folder)
     try:
         correct = asking.errors(right, [*names, *outputs])
         limits = _limits(exact, correct, right.runtime)
@@ -89,7 +91,9 @@ def first_apart(runtime: str, file: Path, feeds: Mapping[str, Array]) -> str:
     exact = trace(file, {name: widened(array) for name, array in feeds.items()})
     outputs = [value.name for value in exact.model.graph.output]
     try:
-        seen = _Asking(exact, feeds, file.parent).errors(Run(runtime, file), [*_values_to_ask_for(exact), *outputs])
+        seen = _RuntimesAsked(exact, feeds, file.parent).errors(
+            RuntimeOnFile(runtime, file), [*_values_to_ask_for(exact), *outputs]
+        )
     except InputError:
         return ""
     for node in exact.nodes:
@@ -101,7 +105,9 @@ def first_apart(runtime: str, file: Path, feeds: Mapping[str, Array]) -> str:
     return ""
 
 
-def _watch(asking: _Asking, wrong: Run, names: list[str], outputs: list[str], limits: Mapping[str, float]) -> Seen:
+def _watch(
+    asking: _RuntimesAsked, wrong: RuntimeOnFile, names: list[str], outputs: list[str], limits: Mapping[str, float]
+) -> DeparturesSeen:
     """What a wrong runtime computes inside, by as few runs as still show that it is wrong."""
     plain = _seen(asking.errors(wrong, outputs), limits)
     if not plain.departed:
@@ -123,20 +129,20 @@ def _watch(asking: _Asking, wrong: Run, names: list[str], outputs: list[str], li
     return _seen(errors, limits)
 
 
-def _seen(errors: Mapping[str, float], limits: Mapping[str, float]) -> Seen:
+def _seen(errors: Mapping[str, float], limits: Mapping[str, float]) -> DeparturesSeen:
     known = {name: error for name, error in errors.items() if name in limits}
-    return Seen(known, frozenset(name for name, error in known.items() if not error <= limits[name]))
+    return DeparturesSeen(known, frozenset(name for name, error in known.items() if not error <= limits[name]))
 
 
 @dataclass(frozen=True)
-class _Asking:
+class _RuntimesAsked:
     """Asks runtimes for values inside of a graph."""
 
     exact: Trace
     feeds: Mapping[str, Array]
     folder: Path
 
-    def errors(self, run: Run, names: list[str]) -> dict[str, float]:
+    def errors(self, run: RuntimeOnFile, names: list[str]) -> dict[str, float]:
         """The largest |value - float64| of these values, infinite where they cannot be compared.
 
         Raises:
@@ -157,7 +163,7 @@ class _Before:
     nodes: tuple[str, ...]
 
 
-def _before(exact: Trace, node: NodeProto, seen: Seen) -> _Before:
+def _before(exact: Trace, node: NodeProto, seen: DeparturesSeen) -> _Before:
     maker = {name: one for one in exact.nodes for name in one.output}
     waiting: list[str] = list(node.input)
     values: set[str] = set()
@@ -176,7 +182,7 @@ def _before(exact: Trace, node: NodeProto, seen: Seen) -> _Before:
 def _localisation(
     exact: Trace,
     node: NodeProto,
-    seen: Seen,
+    seen: DeparturesSeen,
     correct: Mapping[str, float],
     before: _Before,
     runtimes: tuple[str, str],

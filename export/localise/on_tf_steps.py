@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from assay.errors import InputError
-from assay.export.localise.source import Followed, Source, Step
+from assay.export.localise.source import ComputationStep, ExactComputation, Followed
 from assay.train.brought.double.on_tf import widened_graph
 from assay.train.brought.loaders.loaded import Array
 from assay.train.brought.loaders.on_tf import load_forward
@@ -74,7 +74,7 @@ def _followed(
     named |= {one.ref(): one.name for one in asked}
     found = dict(zip(fed[0], map(np.asarray, given), strict=True))
     found |= {tensor.name: array for tensor, array in zip(asked, arrays, strict=False)}
-    source = Source(found, frozenset(), tuple(_step(one, named) for one in moving))
+    source = ExactComputation(found, frozenset(), tuple(_step(one, named) for one in moving))
     return Followed(source, dict(zip(outputs, arrays[len(asked) :], strict=True)))
 
 
@@ -105,13 +105,13 @@ def _is_numbers(tensor: tf.Tensor) -> bool:
     return bool(tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool)
 
 
-def _step(one: tf.Operation, named: dict[object, str]) -> Step:
+def _step(one: tf.Operation, named: dict[object, str]) -> ComputationStep:
     known = one.node_def.attr
     told = [f"{name}={_said(one.get_attr(name))}" for name in TELLING if name in known]
     inputs = tuple(named[tensor.ref()] for tensor in one.inputs if tensor.ref() in named)
     outputs = tuple(tensor.name for tensor in one.outputs)
     layer = "/".join(part for part in one.name.split("/")[:-1] if part not in WRAPPERS)
-    return Step(f"{one.type}({', '.join(told)})", inputs, outputs, layer)
+    return ComputationStep(f"{one.type}({', '.join(told)})", inputs, outputs, layer)
 
 
 def _said(value: object) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from assay.export.localise.source import Source, Step
+from assay.export.localise.source import ComputationStep, ExactComputation
 from assay.export.routes.request import Images
 from assay.spec import ModelSpec
 from assay.train.models import on_torch
@@ -19,7 +19,7 @@ from assay.train.weights import load_weights
 LONGEST_ARGUMENT = 40
 
 
-def follow(spec: ModelSpec, weights_file: Path, images: Images) -> Source:
+def follow(spec: ModelSpec, weights_file: Path, images: Images) -> ExactComputation:
     """Every function call of the forward pass in float64, in the order of the calls.
 
     Each value is named by its canonical layer (`assay.train.architectures`) and the function, "stage1.unit1.norm:
@@ -30,21 +30,21 @@ def follow(spec: ModelSpec, weights_file: Path, images: Images) -> Source:
     """
     model = on_torch.load(spec, load_weights(weights_file), "float64")
     start = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).double()
-    recorder = Recorder(start)
+    recorder = FunctionRecorder(start)
     hooks = [handle for name, module in model.named_modules() for handle in recorder.watch(name, module)]
     with torch.inference_mode(), recorder:
         model(start)
     for hook in hooks:
         hook.remove()
-    return Source(recorder.values, frozenset(), tuple(recorder.steps))
+    return ExactComputation(recorder.values, frozenset(), tuple(recorder.steps))
 
 
-class Recorder(TorchFunctionMode):
+class FunctionRecorder(TorchFunctionMode):
     """Keeps every tensor that a function gives, and which ones it was made from."""
 
     def __init__(self, start: Tensor) -> None:
         super().__init__()
-        self.steps: list[Step] = []
+        self.steps: list[ComputationStep] = []
         self.values: dict[str, np.ndarray] = {"image": start.numpy()}
         self._names: dict[int, str] = {id(start): "image"}
         self._kept: list[Tensor] = [start]  # so that no identity is given to another tensor
@@ -83,7 +83,7 @@ class Recorder(TorchFunctionMode):
         name = name if name not in self.values else f"{name} {len(self.steps)}"
         told = [str(one)[:LONGEST_ARGUMENT] for one in args if not isinstance(one, Tensor) and one is not None]
         told += [f"{key}={str(one)[:LONGEST_ARGUMENT]}" for key, one in kwargs.items() if not isinstance(one, Tensor)]
-        self.steps.append(Step(f"{function}({', '.join(told)})", tuple(inputs), (name,), layer))
+        self.steps.append(ComputationStep(f"{function}({', '.join(told)})", tuple(inputs), (name,), layer))
         self.values[name] = found.numpy()
         self._names[id(found)] = name
         self._kept.append(found)

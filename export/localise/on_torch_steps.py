@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.hooks import RemovableHandle
 
-from assay.export.localise.source import Followed, Source, Step
+from assay.export.localise.source import ComputationStep, ExactComputation, Followed
 from assay.train.brought.double.on_torch import float64_throughout
 from assay.train.brought.loaders.loaded import Array
 from assay.train.brought.loaders.on_torch import load_bound
@@ -36,10 +36,10 @@ def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Follow
     module, binding = load_bound(model)
     module = module.double() if double else module
     tensors = [_tensor(one, double=double) for one in inputs]
-    recorder = _Recorder(dict(zip((one.name for one in model.inputs), tensors, strict=True)))
+    recorder = _OperatorRecorder(dict(zip((one.name for one in model.inputs), tensors, strict=True)))
     with float64_throughout() if double else nullcontext(), _watched(module, recorder), recorder:
         outputs = forward_of(module, binding, model.without, str(model.location))(tensors)
-    source = Source(recorder.values, frozenset(), tuple(recorder.steps))
+    source = ExactComputation(recorder.values, frozenset(), tuple(recorder.steps))
     return Followed(source, {name: _array(value) for name, value in outputs.items()})
 
 
@@ -49,7 +49,7 @@ def _tensor(array: Array, *, double: bool) -> Tensor:
 
 
 @contextmanager
-def _watched(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
+def _watched(module: nn.Module, recorder: _OperatorRecorder) -> Iterator[None]:
     """The recorder knows when a module begins and ends; the inside of TorchScript says nothing of that."""
     handles: list[RemovableHandle] = []
     if not isinstance(module, torch.jit.ScriptModule):
@@ -62,12 +62,12 @@ def _watched(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
             handle.remove()
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
+class _OperatorRecorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
     """Keeps a copy of every tensor that an operator gives, and which ones it was made from."""
 
     def __init__(self, inputs: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.steps: list[Step] = []
+        self.steps: list[ComputationStep] = []
         self.values: dict[str, Array] = {name: one.numpy().copy() for name, one in inputs.items()}
         self.layers: list[str] = []
         self._names: dict[int, str] = {id(one): name for name, one in inputs.items()}
@@ -110,7 +110,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         name = f"{layer or 'model'}: {operator}"
         name = name if name not in self.values else f"{name} {len(self.steps)}"
         told = [str(one)[:LONGEST_ARGUMENT] for one in arguments if not _tensors(one) and one is not None]
-        self.steps.append(Step(f"{operator}({', '.join(told)})", taken, (name,), layer))
+        self.steps.append(ComputationStep(f"{operator}({', '.join(told)})", taken, (name,), layer))
         self.values[name] = _array(found)
         self._names[id(found)] = name
         self._kept.append(found)

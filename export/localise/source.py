@@ -12,7 +12,7 @@ Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Step:
+class ComputationStep:
     """One operation.
 
     Attributes:
@@ -35,7 +35,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Source:
+class ExactComputation:
     """A right computation with every value in float64, by name.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source:
 
     values: Mapping[str, Array]
     constants: frozenset[str]
-    steps: tuple[Step, ...]
+    steps: tuple[ComputationStep, ...]
 
     def taking(self, names: set[str]) -> list[int]:
         """Places of the steps that take one of these values."""
@@ -60,5 +60,5 @@ class Source:
 class Followed:
     """A native model's computation with its outputs by name, in the model's order."""
 
-    source: Source
+    source: ExactComputation
     outputs: Mapping[str, Array]

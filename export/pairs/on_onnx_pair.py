@@ -26,11 +26,11 @@ from assay.export.graph.on_onnx_signature import dimensions_of, refuse_incompara
 from assay.export.graph.saved import save_model
 from assay.export.localise.on_onnx_repro import localise_with_repros
 from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
-from assay.export.localise.on_onnx_runtimes import Run, departures
+from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures
 from assay.export.localise.source import Array
 from assay.export.pairs.on_onnx_pair_company import told_of_company
 from assay.export.pairs.on_onnx_pair_drawn import call_at_the_edges, drawn_by_trying, made_how
-from assay.export.pairs.pair_inputs import ROWS, Value, check_same, draw_inputs, narrowed, read_inputs
+from assay.export.pairs.pair_inputs import ROWS, OnnxValue, check_same, draw_inputs, narrowed, read_inputs
 from assay.export.pairs.pair_jobs import (
     COMPANY,
     FOLLOW,
@@ -38,8 +38,8 @@ from assay.export.pairs.pair_jobs import (
     LOCALISE,
     RUN,
     Company,
+    FilePair,
     Heard,
-    Pair,
     PairAnswer,
     PairToAskItself,
     PairToFollow,
@@ -67,7 +67,7 @@ from assay.steps import (
     step,
 )
 
-OnPair = TypeVar("OnPair", bound=Pair)
+OnPair = TypeVar("OnPair", bound=FilePair)
 Compute = Callable[[], dict[str, Array]]
 
 EVALUATOR = "onnx reference evaluator"
@@ -121,7 +121,7 @@ def run_pair(request: PairToRun) -> PairAnswer:
         feeds, ranges, exact = drawn(ROWS)
     else:
         exact = exactly(feeds)
-    files, out = Files(reference, candidate, request.runtimes, model, slowest), request.out
+    files, out = PairRunner(reference, candidate, request.runtimes, model, slowest), request.out
     answer = _run_all(files, feeds, exact, out)
     save_deciders(deciders_of(model, feeds, rows=False, name="the reference"), out / "deciders.npz")
     edges = None
@@ -142,7 +142,7 @@ def run_pair(request: PairToRun) -> PairAnswer:
 
 
 @dataclass(frozen=True)
-class Files:
+class PairRunner:
     """Two files and what runs them.
 
     Attributes:
@@ -157,7 +157,7 @@ class Files:
     slowest: float
 
 
-def _run_all(files: Files, feeds: Mapping[str, Array], exact: Exact, out: Path) -> RunsOfPair:
+def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: Path) -> RunsOfPair:
     """Everything on one call; see `run_pair`."""
     reference, candidate, slowest = files.reference, files.candidate, files.slowest
     save_named(out / "inputs.npz", feeds)
@@ -210,12 +210,12 @@ def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequen
     return {name: found[name] for name in names}
 
 
-def _value(value: ValueInfoProto) -> Value:
+def _value(value: ValueInfoProto) -> OnnxValue:
     """
     Raises:
         InputError: it is no tensor of numbers.
     """
-    return Value(value.name, type_of(value), dimensions_of(value))
+    return OnnxValue(value.name, type_of(value), dimensions_of(value))
 
 
 def _without(request: OnPair) -> OnPair:
@@ -266,10 +266,10 @@ def follow(request: PairToFollow) -> Localised:
     """Which operator of each wrong runtime is the first to depart from float64, where another runtime is right."""
     request = _without(request)
     candidate, feeds = request.candidate, read_named(request.inputs)
-    right = Run(request.right, candidate)
+    right = RuntimeOnFile(request.right, candidate)
     found = []
     for wrong in request.wrong:
-        found += departures(Run(wrong, candidate), right, feeds, request.out)
+        found += departures(RuntimeOnFile(wrong, candidate), right, feeds, request.out)
     return Localised(found=found)
 
 

@@ -19,7 +19,7 @@ from assay.errors import InputError
 from assay.export.graph.inspect import one_line
 from assay.export.graph.on_onnx_random import fewest_places
 from assay.export.localise.source import Array
-from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
 from assay.export.probing.drawn_ranges import Range, first_taken, ranges_of
 from assay.export.probing.edge_inputs import TIERS, draw_edges
 from assay.export.reference.on_onnx_exact import Exact
@@ -64,7 +64,7 @@ class Trying:
 
 
 def drawn_by_trying(
-    path: Path, model: ModelProto, values: Sequence[Value], dimensions: Mapping[str, int], rows: int
+    path: Path, model: ModelProto, values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int
 ) -> tuple[Feeds, Mapping[str, Range]]:
     """Inputs whose whole numbers the file takes; those of the signature alone where it runs on none.
 
@@ -99,7 +99,7 @@ def call_at_the_edges(
         exactly: computes the reference in float64, or raises InputError.
         rounding: of what the reference file computes in.
     """
-    values = [Value(name, array.dtype.name, array.shape) for name, array in feeds.items()]
+    values = [OnnxValue(name, array.dtype.name, array.shape) for name, array in feeds.items()]
     for place in reversed(range(len(TIERS))):
         for signed in (True, False):
             random = np.random.default_rng(place + 1)

@@ -26,7 +26,7 @@ BYTES_DRAWN = 8
 
 
 @dataclass(frozen=True)
-class Value:
+class OnnxValue:
     """An input or output of an ONNX file.
 
     Attributes:
@@ -43,7 +43,7 @@ class Value:
         return f"'{self.name}' {self.dtype} {shape}"
 
 
-def check_same(kind: str, reference: Sequence[Value], candidate: Sequence[Value]) -> None:
+def check_same(kind: str, reference: Sequence[OnnxValue], candidate: Sequence[OnnxValue]) -> None:
     """Make sure that two files have the same inputs or outputs: names, types and fixed dimensions.
 
     Raises:
@@ -72,7 +72,7 @@ def _compatible(left: tuple[int | str, ...] | None, right: tuple[int | str, ...]
     return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
-def narrowed(reference: Sequence[Value], candidate: Sequence[Value]) -> list[Value]:
+def narrowed(reference: Sequence[OnnxValue], candidate: Sequence[OnnxValue]) -> list[OnnxValue]:
     """The inputs of two files that are the same, each dimension fixed where it is in either: what both can take."""
     others = {one.name: one.shape for one in candidate}
     pairs = [pair for one in reference for pair in zip(one.shape or (), others[one.name] or (), strict=False)]
@@ -85,7 +85,7 @@ def narrowed(reference: Sequence[Value], candidate: Sequence[Value]) -> list[Val
 
 
 def draw_inputs(
-    values: Sequence[Value],
+    values: Sequence[OnnxValue],
     dimensions: Mapping[str, int],
     seed: int = 0,
     ranges: Mapping[str, Range] = MappingProxyType({}),
@@ -118,7 +118,7 @@ def draw_inputs(
     return found
 
 
-def _sized(values: Sequence[Value], dimensions: Mapping[str, int], rows: int) -> dict[str, tuple[int, ...]]:
+def _sized(values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int) -> dict[str, tuple[int, ...]]:
     """The shapes of inputs with every size known.
 
     Raises:
@@ -144,13 +144,13 @@ def _sized(values: Sequence[Value], dimensions: Mapping[str, int], rows: int) ->
     return found
 
 
-def _rows(value: Value, dimensions: Mapping[str, int], rows: int) -> int:
+def _rows(value: OnnxValue, dimensions: Mapping[str, int], rows: int) -> int:
     """How many there are along a first dimension; one without a name goes by the name of the batch too."""
     nameless = value.shape is not None and value.shape[0] == unnamed(value.name, 0)
     return dimensions.get(BATCH, rows) if nameless else rows
 
 
-def read_inputs(path: Path, values: Sequence[Value]) -> dict[str, Array]:
+def read_inputs(path: Path, values: Sequence[OnnxValue]) -> dict[str, Array]:
     """Inputs from an .npz file, or from a folder with one .npy for each input.
 
     Raises:

@@ -17,7 +17,7 @@ FileName = Annotated[str, Field(pattern=r"^[\w-]+\.npz$")]
 """Of a file in the folder of answers: no path leads out of it."""
 
 
-class Pair(Record):
+class FilePair(Record):
     """Two files.
 
     Attributes:
@@ -31,7 +31,7 @@ class Pair(Record):
     without: tuple[str, ...] = ()
 
 
-class PairToRun(Pair):
+class PairToRun(FilePair):
     """Two files in runtimes.
 
     Attributes:
@@ -45,7 +45,7 @@ class PairToRun(Pair):
     runtimes: tuple[str, ...]
 
 
-class PairOnInputs(Pair):
+class PairOnInputs(FilePair):
     """Two files on inputs that were used before."""
 
     inputs: Path

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.export.pairs.pair_inputs import Value
+from assay.export.pairs.pair_inputs import OnnxValue
 from assay.export.probing.drawn_ranges import Range, drawn
 from assay.numerics.values import is_whole
 
@@ -38,7 +38,7 @@ FURTHEST = TIERS[-1]
 
 
 def draw_edges(
-    values: Sequence[Value], ranges: Mapping[str, Range], tier: Tier, random: np.random.Generator, *, signed: bool
+    values: Sequence[OnnxValue], ranges: Mapping[str, Range], tier: Tier, random: np.random.Generator, *, signed: bool
 ) -> dict[str, Array]:
     """Inputs of these shapes, all of whose dimensions are numbers.
 
@@ -58,7 +58,7 @@ def draw_edges(
     return found
 
 
-def zeros(values: Sequence[Value], ranges: Mapping[str, Range]) -> dict[str, Array]:
+def zeros(values: Sequence[OnnxValue], ranges: Mapping[str, Range]) -> dict[str, Array]:
     """Nothing but zeros; where a model takes no zero, its least number."""
     lowest = {value.name: ranges[value.name].least if value.name in ranges else 0 for value in values}
     return {

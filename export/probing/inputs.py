@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import InputError
-from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
 from assay.export.probing.drawn_ranges import Range
 from assay.files.arrays import check_call
 from assay.train.brought.arrays import Records, record_type
@@ -76,7 +76,7 @@ def records_of(
     if arrays:
         return _given(form, arrays, kind)
     count = CALLS if form.whole else max(most_batch, min(ROWS, MOST_BYTES // max(kind.itemsize, 1)))
-    values = [Value(one.name, one.dtype, one.shape if one.shared else (count, *one.shape)) for one in form.inputs]
+    values = [OnnxValue(one.name, one.dtype, one.shape if one.shared else (count, *one.shape)) for one in form.inputs]
     return _filled(kind, _for_all(form, draw_inputs(values, {}, ranges=ranges), count), count)
 
 

@@ -23,13 +23,13 @@ from assay.export.graph.on_onnx_signature import (
 )
 from assay.export.reference.on_onnx_double import without_initialisers
 from assay.export.reference.on_onnx_exact import exact_of
-from assay.train.brought.loaders.loaded import Called, Compute, Loaded
+from assay.train.brought.loaders.loaded import Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location
 
 Array = NDArray[np.generic]
 
 
-def load(location: Location) -> Loaded:
+def load(location: Location) -> LoadedModel:
     """
     Raises:
         ArtifactError: the file is no ONNX model, or ONNX Runtime refuses it.
@@ -44,7 +44,7 @@ def load(location: Location) -> Loaded:
         outputs = [one.name for one in kept.graph.output]
         return _native(location, declared, names, outputs), lambda: double(kept, location.name)
 
-    return Loaded(
+    return LoadedModel(
         declared,
         called,
         random=partial(random_operators, model),

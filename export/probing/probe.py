@@ -29,8 +29,8 @@ from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_
 from assay.export.probing.inputs import Form, form_of, records_of
 from assay.export.probing.outputs import refuse_incomparable, steady_sizes
 from assay.export.probing.shapes import declared_inputs
-from assay.export.probing.steadiness import Steadiness
-from assay.export.probing.undecided import Asked, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
+from assay.export.probing.steadiness import SteadinessCheck
+from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
 from assay.export.reference.memory import Appetite, TooLargeError, in_float64
 from assay.files.disk import disk_error_in
 from assay.files.texts import read_text
@@ -45,7 +45,7 @@ from assay.steps import load_seconds, size_of, step
 from assay.store import file_sha256
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated
-from assay.train.brought.loaders.loaded import Compute, Loaded
+from assay.train.brought.loaders.loaded import Compute, LoadedModel
 from assay.train.brought.model import Declared, Kind, Location, Tensor, UserModel
 from assay.train.brought.source import built, kind_of, source_hash
 from assay.train.brought.watched import slowest_call, watched
@@ -135,12 +135,12 @@ def probe(request: ProbeRequest) -> Probed:
     arrays = {one.name: arrays[one.name] for one in declared} if arrays else {}
     names = [one.name for one in declared]
 
-    def ready(fresh: Loaded) -> Loaded:
+    def ready(fresh: LoadedModel) -> LoadedModel:
         bound = fresh.bound(names, request.without)
         return replace(bound, native=steady_sizes(bound.native, location))
 
     loaded = ready(loaded)
-    again = Asked(loaded, lambda: ready(load(location)[1]))
+    again = CalledModel(loaded, lambda: ready(load(location)[1]))
     seen = _run(location, declared, arrays, request.batches, again)
     model, records, native = seen.model.model_copy(update={"without": request.without}), seen.records, seen.rows
     edges = (
@@ -211,7 +211,7 @@ def _describe(model: UserModel, path: Path) -> None:
     path.write_text(model.model_copy(update={"location": here}).model_dump_json(indent=1), encoding="utf-8")
 
 
-def load(location: Location) -> tuple[Location, Loaded]:
+def load(location: Location) -> tuple[Location, LoadedModel]:
     """A model with its framework, which of a function is found by running its file.
 
     Raises:
@@ -233,7 +233,7 @@ def load(location: Location) -> tuple[Location, Loaded]:
         ) from error
     size = size_of(location.path)
     with step(f"Loading {location}", load_seconds(size, imported)):
-        loaded = cast("Callable[[Location], Loaded]", loader)(location)
+        loaded = cast("Callable[[Location], LoadedModel]", loader)(location)
     return location, watched(loaded, str(location), size)
 
 
@@ -271,7 +271,11 @@ class _Seen:
 
 
 def _run(
-    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
+    location: Location,
+    declared: Sequence[Declared],
+    arrays: dict[str, Array],
+    batches: Sequence[int],
+    asked: CalledModel,
 ) -> _Seen:
     """What is seen of a model by running it.
 
@@ -288,7 +292,11 @@ def _run(
 
 
 def _run_as_declared(
-    location: Location, declared: Sequence[Declared], arrays: dict[str, Array], batches: Sequence[int], asked: Asked
+    location: Location,
+    declared: Sequence[Declared],
+    arrays: dict[str, Array],
+    batches: Sequence[int],
+    asked: CalledModel,
 ) -> _Seen:
     """The same by what the inputs declare.
 
@@ -296,7 +304,7 @@ def _run_as_declared(
     rows must treat them one by one.
     """
     form, native, appetite = form_of(declared), asked.loaded.native, Appetite()
-    steady = Steadiness(location, native, lambda: asked.again().native, asked.loaded.random)
+    steady = SteadinessCheck(location, native, lambda: asked.again().native, asked.loaded.random)
     model, records, ranges = _described(form, arrays, batches, asked, steady)
     if model is not None:
         at_once = appetite.rows(TRIED_ROWS, MOST_ROWS) if model.batch is None else MOST_ROWS
@@ -336,7 +344,7 @@ def _with_batch(declared: Sequence[Declared]) -> Declared:
 
 
 def _described(
-    form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: Asked, steady: Steadiness
+    form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: CalledModel, steady: SteadinessCheck
 ) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
     """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
     records = records_of(form, arrays, max(batches))

@@ -40,7 +40,7 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class SteadinessCheck:
     """What it takes to ask a model again.
 
     Attributes:

@@ -18,7 +18,7 @@ from assay.files.arrays import load_array
 from assay.numerics.values import differences, is_whole, settled
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records
-from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Declared, Location, UserModel
 
 DOUBT_FILE = "doubt.npy"
@@ -28,15 +28,15 @@ DOUBTED = 2.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class CalledModel:
     """A model that has been called, and what loads it afresh: float64 may change it."""
 
-    loaded: Loaded
-    again: Callable[[], Loaded]
+    loaded: LoadedModel
+    again: Callable[[], LoadedModel]
 
 
 def refusal_of_rows(
-    model: UserModel, first: Declared, asked: Asked, records: Records, apart: str, *, drawn: bool
+    model: UserModel, first: Declared, asked: CalledModel, records: Records, apart: str, *, drawn: bool
 ) -> InputError:
     """What to tell a user whose model takes any number of rows and gives them differently in other company.
 
@@ -136,7 +136,7 @@ def _fixed(first: Declared, rows: int) -> str:
     return f"--dimension {first.shape[0]}={rows}"
 
 
-def _is_rounding(model: UserModel, again: Callable[[], Loaded], records: Records) -> bool:
+def _is_rounding(model: UserModel, again: Callable[[], LoadedModel], records: Records) -> bool:
     """Whether the model in float64 gives every row the same in any company."""
     try:
         double = again().double()

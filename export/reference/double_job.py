@@ -33,14 +33,14 @@ class DoubleRequest(Record):
     out: Written
 
 
-class Decided(Record):
+class DecidedOutputs(Record):
     """The names of the outputs that are indices and of which it is known what decides them."""
 
     outputs: list[str]
 
 
 DOUBLE = Job("assay.export.reference.double_job", "double", DoubleRequest, Nothing)
-DECIDERS = Job("assay.export.reference.double_job", "deciders", DoubleRequest, Decided)
+DECIDERS = Job("assay.export.reference.double_job", "deciders", DoubleRequest, DecidedOutputs)
 
 
 def double(request: DoubleRequest) -> Nothing:
@@ -61,7 +61,7 @@ def double(request: DoubleRequest) -> Nothing:
     return Nothing()
 
 
-def deciders(request: DoubleRequest) -> Decided:
+def deciders(request: DoubleRequest) -> DecidedOutputs:
     """What decides the outputs that are indices, by an export whose choice is the model's own.
 
     Raises:
@@ -85,7 +85,7 @@ def deciders(request: DoubleRequest) -> Decided:
     }
     sound = {name: one for name, one in found.items() if one.decides(native[: len(one.values), parts[name]])}
     save_deciders(sound, request.out)
-    return Decided(outputs=list(sound))
+    return DecidedOutputs(outputs=list(sound))
 
 
 def _in_order(model: UserModel, outputs: Mapping[str, Array]) -> dict[str, Array]:

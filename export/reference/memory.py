@@ -47,7 +47,7 @@ class Appetite:
         return max(min(most, int(limit / a_row) if a_row else most), 1)
 
 
-class Batches:
+class FittingBatches:
     """Batch sizes from small to large of which memory holds a call; what does not fit is made as large as does."""
 
     def __init__(self, sizes: Sequence[int], at_most: int | None = None) -> None:

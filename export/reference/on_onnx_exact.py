@@ -68,24 +68,24 @@ def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: 
         InputError: neither evaluator can run it, or they disagree and nothing decides.
     """
     with tempfile.TemporaryDirectory(prefix="assay-exact-") as text:
-        asking = _Asking(model, feeds, name, Path(text))
+        others = _OtherEvaluators(model, feeds, name, Path(text))
         try:
             first = run_double(model, feeds, name, at_most)
         except TooLargeError:  # the other evaluator would take as much
             raise
         except InputError as error:
-            return _by_kernels_alone(asking, error)
-        second = asking.in_kernels_for_double()
+            return _by_kernels_alone(others, error)
+        second = others.in_kernels_for_double()
         if second is None:
-            return _by_evaluator_alone(asking, first)
+            return _by_evaluator_alone(others, first)
         apart = max((relative_difference(second[key], value) for key, value in first.items()), default=0.0)
         if apart <= FURTHEST_APART:
             return Exact(first, EVALUATOR, apart)
-        return _decided(asking, first, second)
+        return _decided(others, first, second)
 
 
 @dataclass(frozen=True)
-class _Asking:
+class _OtherEvaluators:
     model: ModelProto
     feeds: Mapping[str, Array]
     name: str
@@ -135,46 +135,46 @@ class _Asking:
             return None
 
 
-def _by_kernels_alone(asking: _Asking, error: InputError) -> Exact:
-    second = asking.in_kernels_for_double()
-    if second is None or not (asking.is_narrow or asking.agrees(second, asking.in_runtime(NATIVE_LEVEL))):
+def _by_kernels_alone(others: _OtherEvaluators, error: InputError) -> Exact:
+    second = others.in_kernels_for_double()
+    if second is None or not (others.is_narrow or others.agrees(second, others.in_runtime(NATIVE_LEVEL))):
         raise error
     return Exact(second, KERNELS, note=str(error))
 
 
-def _by_evaluator_alone(asking: _Asking, first: Outputs) -> Exact:
-    native = asking.in_runtime(NATIVE_LEVEL)
-    if native is None or asking.is_narrow or asking.agrees(first, native):
+def _by_evaluator_alone(others: _OtherEvaluators, first: Outputs) -> Exact:
+    native = others.in_runtime(NATIVE_LEVEL)
+    if native is None or others.is_narrow or others.agrees(first, native):
         return Exact(first, EVALUATOR)
-    third = asking.in_runtime(OPENVINO)
-    if asking.agrees(first, third):
+    third = others.in_runtime(OPENVINO)
+    if others.agrees(first, third):
         return Exact(
-            first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} parts from it{asking.parting()}; OpenVINO does not"
+            first, EVALUATOR, note=f"{called(NATIVE_LEVEL)} parts from it{others.parting()}; OpenVINO does not"
         )
-    sides = f"{EVALUATOR} and {called(NATIVE_LEVEL)} part{asking.parting()}"
-    if third is not None and asking.agrees(native, third):
+    sides = f"{EVALUATOR} and {called(NATIVE_LEVEL)} part{others.parting()}"
+    if third is not None and others.agrees(native, third):
         raise InputError(
-            f"{asking.name} has no reference in float64",
+            f"{others.name} has no reference in float64",
             found=f"{sides}; OpenVINO agrees with ONNX Runtime, so that the evaluator is wrong",
             remedy="Name another reference, or a file without that operator",
         )
     raise InputError(
-        f"{asking.name} has no reference in float64",
+        f"{others.name} has no reference in float64",
         found=f"{sides}, and nothing decides between them",
         remedy="Name another reference, or a file without that operator",
     )
 
 
-def _decided(asking: _Asking, first: Outputs, second: Outputs) -> Exact:
-    native = asking.in_runtime(NATIVE_LEVEL)
-    right = [asking.agrees(one, native) for one in (first, second)]
+def _decided(others: _OtherEvaluators, first: Outputs, second: Outputs) -> Exact:
+    native = others.in_runtime(NATIVE_LEVEL)
+    right = [others.agrees(one, native) for one in (first, second)]
     if right == [True, False]:
         return Exact(first, EVALUATOR, note=f"{KERNELS} give something else, and fp32 does not agree with them")
     if right == [False, True]:
-        return Exact(second, KERNELS, note=f"{EVALUATOR} is wrong{asking.parting()}")
+        return Exact(second, KERNELS, note=f"{EVALUATOR} is wrong{others.parting()}")
     raise InputError(
-        f"{asking.name} has no reference in float64",
-        found=f"{EVALUATOR} and {KERNELS} disagree{asking.parting()}, and fp32 does not decide between them",
+        f"{others.name} has no reference in float64",
+        found=f"{EVALUATOR} and {KERNELS} disagree{others.parting()}, and fp32 does not decide between them",
         remedy="Name another reference, or a file without that operator",
     )
 

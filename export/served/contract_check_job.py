@@ -14,7 +14,7 @@ from assay.export.served.contract_job import BATCH, check_answers, run_graph, se
 from assay.files.arrays import map_array
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Records, Tensor, as_records, errors_of, record_type
+from assay.numerics.served import Records, ServedTensor, as_records, errors_of, record_type
 from assay.records.base import Record
 from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE
 
@@ -46,8 +46,8 @@ class CheckRequest(Record):
     """
 
     models: list[ModelToCheck]
-    inputs: list[Tensor]
-    outputs: list[Tensor]
+    inputs: list[ServedTensor]
+    outputs: list[ServedTensor]
     record: dict[str, Path]
     most_records: int
 
@@ -99,7 +99,7 @@ def check_is_whole(path: Path) -> None:
             )
 
 
-def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequence[Tensor]) -> None:
+def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequence[ServedTensor]) -> None:
     """
     Raises:
         ExportFailedError: the graph has other inputs or outputs, by their names or types.

@@ -29,7 +29,7 @@ from assay.jobs.job import Job
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Records, Tensor, as_records, errors_of, record_type
+from assay.numerics.served import Records, ServedTensor, as_records, errors_of, record_type
 from assay.records.base import Record
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
@@ -44,7 +44,7 @@ LIMIT_SECONDS = 3600
 """Of all steps together, each of which has its own: there may be many records."""
 
 
-class Contract(Record):
+class ExportContract(Record):
     """What `assay.export.served.contract.write_deployable` has to know of an export; `layout` is that of its input."""
 
     spec: ModelSpec
@@ -64,9 +64,9 @@ class ContractRequest(Record):
     """
 
     source: Path
-    contract: Contract | None
-    inputs: list[Tensor]
-    outputs: list[Tensor]
+    contract: ExportContract | None
+    inputs: list[ServedTensor]
+    outputs: list[ServedTensor]
     records: Path
     threads: int
     most_records: int
@@ -173,7 +173,7 @@ def session_of(path: Path, threads: int, level: object) -> onnxruntime.Inference
 
 
 def run_graph(
-    session: onnxruntime.InferenceSession, records: Records, outputs: Sequence[Tensor], batch: int
+    session: onnxruntime.InferenceSession, records: Records, outputs: Sequence[ServedTensor], batch: int
 ) -> Records:
     """The answers to all records, `batch` at a time, the last one may be smaller; one by one and without a batch if 0.
 
@@ -207,7 +207,7 @@ def run_graph(
     return found
 
 
-def _spread(others: Sequence[Records], found: Records, output: Tensor) -> float:
+def _spread(others: Sequence[Records], found: Records, output: ServedTensor) -> float:
     """How far any of the others is from what was found."""
     return max(float(errors_of({output.name: one[output.name]}, found, output).max()) for one in others)
 

@@ -33,7 +33,7 @@ from assay.spec import Settings
 INPUTS = 2
 
 
-class Subject(Record):
+class AttributedModel(Record):
     """One model to attribute the time of.
 
     Attributes:
@@ -55,7 +55,7 @@ class AttributionRequest(Record):
 
     runtime: str
     settings: Settings
-    subjects: tuple[Subject, ...]
+    subjects: tuple[AttributedModel, ...]
     seconds: float
 
 
@@ -89,7 +89,7 @@ def work(request: AttributionRequest, tell: Tell) -> Nothing:
     return Nothing()
 
 
-def _do(subject: Subject, request: AttributionRequest, load: Load, tell: Tell) -> None:
+def _do(subject: AttributedModel, request: AttributionRequest, load: Load, tell: Tell) -> None:
     """Answer every batch of a model, with figures or with the reason why there are none."""
     try:
         session = load(subject.model, request.settings)
@@ -124,7 +124,7 @@ def _reason(error: Exception) -> str:
 
 
 def _figures(
-    subject: Subject, request: AttributionRequest, session: Session[object], natives: list[object]
+    subject: AttributedModel, request: AttributionRequest, session: Session[object], natives: list[object]
 ) -> dict[str, object]:
     """By the field of `Figures`, what was measured."""
     if subject.skeleton:
@@ -144,7 +144,7 @@ def _figures(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _inputs(subject: Subject, batch: int) -> list[Images]:
+def _inputs(subject: AttributedModel, batch: int) -> list[Images]:
     """Batches to take turns with; images repeat when there are too few."""
     if subject.images is None:
         return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]

@@ -41,7 +41,7 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Call:
+class ProfiledCall:
     """One profiled call.
 
     Attributes:
@@ -65,7 +65,7 @@ class Recorder(Protocol):
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:
         """Profile so many calls, taking turns with the inputs; nanoseconds of each, starting the profiler left out."""
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         """End profiling and read what was recorded.
 
         Raises:
@@ -129,7 +129,7 @@ def outermost(operators: Sequence[Operator]) -> list[Operator]:
 
 def calls_of(
     marks: Iterable[tuple[float, float]], operators: Iterable[Operator], events: Sequence[float]
-) -> list[Call]:
+) -> list[ProfiledCall]:
     """Sort operators and other events into the calls within which they started.
 
     An operator that ends after its call (asynchronous work that nobody waited for) is cut at its end.
@@ -150,10 +150,10 @@ def calls_of(
     return calls
 
 
-def _call(start: float, end: float, operators: Sequence[Operator], events: Sequence[float]) -> Call:
+def _call(start: float, end: float, operators: Sequence[Operator], events: Sequence[float]) -> ProfiledCall:
     inside = [
         replace(operator, end_ns=min(operator.end_ns, end))
         for operator in operators
         if start <= operator.start_ns < end
     ]
-    return Call(start, end, tuple(inside), sum(start <= event < end for event in events))
+    return ProfiledCall(start, end, tuple(inside), sum(start <= event < end for event in events))

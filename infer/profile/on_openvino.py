@@ -10,7 +10,7 @@ from typing import Protocol
 
 import openvino as ov
 
-from assay.infer.profile.calls import Call, Operator
+from assay.infer.profile.calls import Operator, ProfiledCall
 from assay.infer.runtime import ModelFiles, Session
 from assay.infer.runtimes.on_openvino import compiled_model
 from assay.spec import Settings
@@ -34,7 +34,7 @@ class OpenVinoRecorder:
         del folder
         compiled = compiled_model(model, settings, counting=True, precision=session.facts["inference precision"])
         self._request = compiled.create_infer_request()
-        self._calls: list[Call] = []
+        self._calls: list[ProfiledCall] = []
         self._warm = False
 
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:
@@ -44,7 +44,7 @@ class OpenVinoRecorder:
                 self._infer(natives[call % len(natives)])
         return [self._one_call(natives[call % len(natives)]) for call in range(calls)]
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         return self._calls
 
     def _infer(self, native: object) -> None:
@@ -58,7 +58,7 @@ class OpenVinoRecorder:
         return end - start
 
 
-def call_of(start_ns: int, end_ns: int, counters: Sequence[Counter]) -> Call:
+def call_of(start_ns: int, end_ns: int, counters: Sequence[Counter]) -> ProfiledCall:
     """A call whose executed nodes follow each other from its start.
 
     OpenVINO counts how long a node took, in whole microseconds, and not when it ran; with one stream one node runs
@@ -70,4 +70,4 @@ def call_of(start_ns: int, end_ns: int, counters: Sequence[Counter]) -> Call:
             end = reached + node.real_time.total_seconds() * 1e9
             operators.append(Operator(node.node_name, node.node_type, reached, end))
             reached = end
-    return Call(float(start_ns), float(end_ns), tuple(operators), len(counters))
+    return ProfiledCall(float(start_ns), float(end_ns), tuple(operators), len(counters))

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
-from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.calls import ProfiledCall, marked_calls
 from assay.infer.profile.traces import read_ort_profile
 from assay.infer.runtime import ModelFiles, Session
 from assay.infer.runtimes import on_ort
@@ -31,7 +31,7 @@ class OrtRecorder:
             self._calls(natives, WARM_CALLS)
         return self._calls(natives, calls)
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         return read_ort_profile(Path(self._inference.end_profiling()), WARM_CALLS)
 
     def _calls(self, natives: Sequence[object], calls: int) -> list[int]:

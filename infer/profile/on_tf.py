@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.calls import ProfiledCall, marked_calls
 from assay.infer.profile.on_xplane import newest, read_xplane
 from assay.infer.runtime import ModelFiles, Session
 from assay.spec import Settings
@@ -32,5 +32,5 @@ class TensorFlowRecorder:
         self._files.append(newest(folder))
         return found
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         return [call for file in self._files for call in read_xplane(file)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from assay.infer.profile.calls import Call, marked_calls
+from assay.infer.profile.calls import ProfiledCall, marked_calls
 from assay.infer.profile.traces import read_torch_trace
 from assay.infer.runtime import ModelFiles, Session
 from assay.spec import Settings
@@ -29,5 +29,5 @@ class TorchRecorder:
         self._files.append(file)
         return found
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         return [call for file in self._files for call in read_torch_trace(file)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from jax.profiler import ProfileData
 
 from assay.errors import DataError
-from assay.infer.profile.calls import CALL, Call, Operator, calls_of
+from assay.infer.profile.calls import CALL, Operator, ProfiledCall, calls_of
 
 GRAPH_KERNEL = re.compile(r"(?P<path>[^:]+):(?P<kind>_?[A-Z]\w*)")
 EAGER_OPERATOR = "EagerLocalExecute: "
@@ -29,7 +29,7 @@ def newest(folder: Path) -> Path:
     return files[-1]
 
 
-def read_xplane(path: Path) -> list[Call]:
+def read_xplane(path: Path) -> list[ProfiledCall]:
     """The calls in an xplane file.
 
     What is an operator depends on who ran it. Of these the first kind that the file has is taken: thunks of XLA

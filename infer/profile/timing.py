@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from assay.infer.profile.calls import Call, Operator, Recorder, outermost, own_times_ns, union_ns
+from assay.infer.profile.calls import Operator, ProfiledCall, Recorder, outermost, own_times_ns, union_ns
 from assay.infer.runtime import Session, device_calls
 from assay.records.base import Record
 
@@ -97,7 +97,7 @@ def _rounds(seconds: float) -> Iterator[int]:
         yield number
 
 
-def _round(plain: list[int], profiled: list[int], calls: list[Call]) -> Round:
+def _round(plain: list[int], profiled: list[int], calls: list[ProfiledCall]) -> Round:
     return Round(
         plain_ns=statistics.median(plain),
         profiled_ns=statistics.median(profiled),
@@ -108,7 +108,7 @@ def _round(plain: list[int], profiled: list[int], calls: list[Call]) -> Round:
     )
 
 
-def events_inside(call: Call) -> float:
+def events_inside(call: ProfiledCall) -> float:
     """How many recorded events make the operators' union longer.
 
     A profiler works before and after what it records: what it does for an outermost operator falls half inside it,
@@ -118,7 +118,7 @@ def events_inside(call: Call) -> float:
     return 0.5 * outer + (len(call.operators) - outer)
 
 
-def common_operators(calls: Sequence[Call]) -> list[RecordedOperator]:
+def common_operators(calls: Sequence[ProfiledCall]) -> list[RecordedOperator]:
     """The sequence of outermost operators that most calls have, with the median time of each place in it."""
     outer = [outermost(call.operators) for call in calls]
     names = Counter(_names(one) for one in outer).most_common(1)[0][0]

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from assay.errors import DataError
 from assay.files.texts import parse_json
-from assay.infer.profile.calls import CALL, Call, Operator, calls_of
+from assay.infer.profile.calls import CALL, Operator, ProfiledCall, calls_of
 
 MICROSECOND = 1e3
 Event = dict[str, JsonValue]
@@ -17,7 +17,7 @@ Event = dict[str, JsonValue]
 KERNEL_SUFFIX = "_kernel_time"
 
 
-def read_torch_trace(path: Path) -> list[Call]:
+def read_torch_trace(path: Path) -> list[ProfiledCall]:
     """The calls in a Chrome trace of `torch.profiler`.
 
     Operators are what PyTorch's dispatcher ran ("aten::conv2d", which contains "aten::mkldnn_convolution") and the
@@ -33,7 +33,7 @@ def read_torch_trace(path: Path) -> list[Call]:
     return calls_of(marks, operators, [_span(event)[0] for event in inner])
 
 
-def read_ort_profile(path: Path, first_call: int = 0) -> list[Call]:
+def read_ort_profile(path: Path, first_call: int = 0) -> list[ProfiledCall]:
     """The calls in a profile of `onnxruntime.SessionOptions.enable_profiling`, whose times are whole microseconds.
 
     A call is a "model_run"; its operators are the kernels of the nodes.

@@ -32,7 +32,7 @@ class TensorSession:
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, loaded: Loaded, forward: Forward) -> None:
+    def __init__(self, model: ModelFiles, loaded: ModelOnDevice, forward: Forward) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = _facts()
         self._ends, self._loaded, self._forward, self._device = ends_of(model), loaded, forward, loaded.device
@@ -63,7 +63,7 @@ class PredictSession:
 
     precision = "fp32"
 
-    def __init__(self, model: ModelFiles, loaded: Loaded, network: keras.Model) -> None:
+    def __init__(self, model: ModelFiles, loaded: ModelOnDevice, network: keras.Model) -> None:
         self.signature = signature_of(model, "NHWC")
         self.facts = _facts()
         self._loaded, self._network = loaded, network
@@ -87,7 +87,7 @@ class PredictSession:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ModelOnDevice:
     """A model on its device.
 
     Attributes:
@@ -137,7 +137,7 @@ def load_xla(model: ModelFiles, settings: Settings) -> TensorSession:
     return TensorSession(model, loaded, loaded.function(xla=True))
 
 
-def _loaded(model: ModelFiles, settings: Settings) -> Loaded:
+def _loaded(model: ModelFiles, settings: Settings) -> ModelOnDevice:
     """
     Raises:
         InputError: CUDA is asked for and there is none, there are no weights, or the user's code fails.
@@ -157,12 +157,12 @@ def _network(model: ModelFiles, device: str) -> keras.Model:
         return on_tf.load(model.spec, load_weights(model.weights))
 
 
-def _built(model: ModelFiles, network: keras.Model, device: str) -> Loaded:
+def _built(model: ModelFiles, network: keras.Model, device: str) -> ModelOnDevice:
     image = tf.TensorSpec((None, *model.spec.image_shape), tf.float32)
-    return Loaded(lambda images: [network(images, training=False)], (image,), device, network)
+    return ModelOnDevice(lambda images: [network(images, training=False)], (image,), device, network)
 
 
-def _brought(user: UserModel, device: str) -> Loaded:
+def _brought(user: UserModel, device: str) -> ModelOnDevice:
     """
     Raises:
         InputError: the user's code fails.
@@ -174,7 +174,7 @@ def _brought(user: UserModel, device: str) -> Loaded:
         return list(named(*tensors).values())
 
     signature = tuple(tf.TensorSpec(user.open_shape_of(one), np.dtype(one.dtype)) for one in user.inputs)
-    return Loaded(forward, signature, device, keeps)
+    return ModelOnDevice(forward, signature, device, keeps)
 
 
 def _facts() -> dict[str, str]:

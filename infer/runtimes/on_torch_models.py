@@ -24,7 +24,7 @@ from assay.train.weights import load_weights
 Forward = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
-class Loaded(Protocol):
+class LoadedModule(Protocol):
     """A module in evaluation mode."""
 
     @property
@@ -43,7 +43,7 @@ class Loaded(Protocol):
         baked in) and optimised for inference."""
 
 
-def load_model(model: ModelFiles, settings: Settings) -> Loaded:
+def load_model(model: ModelFiles, settings: Settings) -> LoadedModule:
     """The model on its device, after PyTorch has been told its threads.
 
     Raises:
@@ -52,14 +52,14 @@ def load_model(model: ModelFiles, settings: Settings) -> Loaded:
     device = torch_device(settings)
     if model.user is not None:
         module, binding = load_bound(model.user)
-        return Brought(module.to(device), device, model.user, binding)
+        return BroughtModule(module.to(device), device, model.user, binding)
     if model.weights is None:
         raise InputError("A PyTorch runtime needs neutral weights", found="an ONNX file alone")
-    return Built(on_torch.load(model.spec, load_weights(model.weights)).to(device), device, model.spec)
+    return BuiltModule(on_torch.load(model.spec, load_weights(model.weights)).to(device), device, model.spec)
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltModule:
     """One of our architectures: one tensor goes in, one comes out."""
 
     module: nn.Module
@@ -81,7 +81,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Brought:
+class BroughtModule:
     """A user's model: tensors go in by the names of its arguments, and come out by their names."""
 
     module: nn.Module

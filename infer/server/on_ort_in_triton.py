@@ -23,7 +23,7 @@ Config = dict[str, Any]  # the server's ModelConfig as JSON
 KINDS = {"FP32": "float", "FP64": "double"}  # of ONNX, where it is not Triton's own in small letters
 
 
-class RefusedError(Exception):
+class UnanswerableError(Exception):
     """A request that cannot be answered; its text goes to the client."""
 
 
@@ -54,7 +54,7 @@ class TritonPythonModel:
         for place, request in enumerate(requests):
             try:
                 accepted[place] = self.inputs_of(request)
-            except RefusedError as error:
+            except UnanswerableError as error:
                 answers[place] = failed(error)
         answers |= self.answered(accepted)
         return [answers[place] for place in range(len(requests))]
@@ -69,18 +69,18 @@ class TritonPythonModel:
         for name, kind, shape in zip(self.inputs, self.types, self.shapes, strict=True):
             tensor = triton.get_input_tensor_by_name(request, name)
             if tensor is None:
-                raise RefusedError(f"the input {name} is missing")
+                raise UnanswerableError(f"the input {name} is missing")
             array = tensor.as_numpy()
             if array.dtype != kind:
-                raise RefusedError(f"the input {name} is {array.dtype}, expected {np.dtype(kind)}")
+                raise UnanswerableError(f"the input {name} is {array.dtype}, expected {np.dtype(kind)}")
             given = array.shape[1:] if self.most else array.shape
             if array.ndim != len(shape) + bool(self.most) or given != shape:
-                raise RefusedError(f"a record's {name} is {given}, expected {shape}")
+                raise UnanswerableError(f"a record's {name} is {given}, expected {shape}")
             found.append(array)
         counts = {len(array) for array in found} if self.most else {1}
         if len(counts) != 1 or not 1 <= min(counts) <= max(self.most, 1):
             counted = ", ".join(map(str, sorted(counts)))
-            raise RefusedError(f"the request has {counted} records, expected 1 to {self.most}")
+            raise UnanswerableError(f"the request has {counted} records, expected 1 to {self.most}")
         return found
 
     def answered(self, accepted: dict[int, Arrays]) -> dict[int, triton.InferenceResponse]:
@@ -111,7 +111,7 @@ class TritonPythonModel:
             return {place: self.answer(outputs) for place in accepted}
         for name, output in zip(self.outputs, outputs, strict=True):
             if output.shape[:1] != inputs[0].shape[:1]:
-                raise RefusedError(f"the model answered {len(inputs[0])} records with {output.shape} of {name}")
+                raise UnanswerableError(f"the model answered {len(inputs[0])} records with {output.shape} of {name}")
         if len(parts) == 1:
             return {place: self.answer(outputs) for place in accepted}
         ends = np.cumsum([len(part[0]) for part in parts])[:-1]

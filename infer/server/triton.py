@@ -70,7 +70,7 @@ def why_not_here() -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerPlacement:
     """Where a server runs.
 
     Attributes:
@@ -107,7 +107,7 @@ class TritonServer:
         work: Path,
         repository: Path,
         contract: Contract,
-        place: Place,
+        place: ServerPlacement,
         *,
         progress: Progress,
     ) -> None:
@@ -246,7 +246,9 @@ def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory:
     )
 
 
-def _start(python: Path, work: Path, place: Place, arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    python: Path, work: Path, place: ServerPlacement, arguments: Sequence[str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
     """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
     packages = _packages_of(python)
     server = packages / "pytriton" / "tritonserver"

@@ -11,7 +11,7 @@ import numpy as np
 from assay.errors import FailedError
 from assay.infer.wire.clients import UNREADABLE, refusal, text_of
 from assay.infer.wire.target import Answer, Target
-from assay.numerics.served import DTYPES, Array, Tensor
+from assay.numerics.served import DTYPES, Array, ServedTensor
 
 FIELDS = {
     **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
@@ -77,7 +77,7 @@ def _typed(output: Any) -> Array:
     return np.array(numbers, DTYPES[output.datatype]).reshape(list(output.shape))
 
 
-def _checked(target: Target, count: int, tensor: Tensor, array: object) -> Array:
+def _checked(target: Target, count: int, tensor: ServedTensor, array: object) -> Array:
     """An output as (count, *shape).
 
     Raises:

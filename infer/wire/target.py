@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from assay.errors import FailedError
-from assay.numerics.served import Array, Records, Tensor
+from assay.numerics.served import Array, Records, ServedTensor
 from assay.records.base import Record
 
 Way = Literal["http", "grpc", "shared-memory"]
@@ -31,8 +31,8 @@ class Target(Record):
     http: str
     grpc: str
     model: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[ServedTensor, ...]
+    outputs: tuple[ServedTensor, ...]
     most_records: int
     binary: bool = True
 

@@ -32,7 +32,7 @@ from assay.steps import (
     waiting_for,
 )
 from assay.train.brought import watched as watched_calls
-from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import Location
 from assay.train.brought.watched import Watched, slowest_call, watched
 from tests.assay.small_job import SMALL, At, Deed
@@ -164,7 +164,7 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
     monkeypatch.delenv(steps.CALL_VARIABLE, raising=False)
     monkeypatch.setattr(watched_calls, "_natives", [])
     assert slowest_call() == 0
-    model = Loaded((), lambda names, without: (lambda inputs: {}, lambda: lambda inputs: {}))
+    model = LoadedModel((), lambda names, without: (lambda inputs: {}, lambda: lambda inputs: {}))
     loaded = watched(model, "mlp", 0).bound(["x"])
     few, many = [np.zeros((2, 3))], [np.zeros((32, 3))]
     for inputs in (few, many):

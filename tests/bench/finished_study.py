@@ -17,7 +17,7 @@ import pytest
 from pydantic import JsonValue
 
 from assay.bench.auditing.judge import judged, measured_or_reason, tolerance_for
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.bench.run import Run
 from assay.bench.words.progress import Narrator
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
@@ -148,7 +148,7 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
     own = measured_or_reason(reference, native, count, labels)
     tolerance = tolerance_for("test", "", {"torch.eager": own}, 0.0)
     found = measured_or_reason(reference, logits, count, labels)
-    comparison = judged(f"ort.cpu@{EXPORTER}", Call("test", 32, 1, count), found, tolerance, 24.0)
+    comparison = judged(f"ort.cpu@{EXPORTER}", AuditCall("test", 32, 1, count), found, tolerance, 24.0)
     assert comparison.passed, comparison.reason
     return Audit(
         created="2026-01-01T00:00:00+00:00",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assay.bench.deployment.render import render
-from assay.records.deployment import RENDERING, Tolerance, read_deployment
+from assay.records.deployment import RENDERING, ServedTolerance, read_deployment
 from tests.bench.cli.test_cli import GOLDEN
 
 
@@ -26,7 +26,7 @@ def golden_and_generated(
     copy = Path(shutil.copytree(deployed, work / "golden"))
     found = read_deployment(copy)
     version = found.version(1)
-    tolerances = {one: Tolerance(value=1e-5, derivation="the rounding of fp32") for one in version.tolerances}
+    tolerances = {one: ServedTolerance(value=1e-5, derivation="the rounding of fp32") for one in version.tolerances}
     fixed = {"model_sha256": "0" * 64, "tolerances": tolerances, "created": "2026-01-01"}
     changes = {"versions": [version.model_copy(update=fixed)], "rendering": rendering}
     render(copy, found.model_copy(update=changes))

@@ -12,7 +12,7 @@ import pytest
 from assay.errors import InputError
 from assay.export.probing.probe import load
 from assay.registry import EXPORTERS, RUNTIMES
-from assay.train.brought.loaders.loaded import Loaded
+from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import locate
 from tests.contract.test_user_models import agrees, checked, exported, probed
 
@@ -75,7 +75,7 @@ def without_wide_types() -> Iterator[None]:
         sys.modules["jax"].config.update("jax_enable_x64", False)
 
 
-def loaded(kind: str, folder: Path) -> Loaded:
+def loaded(kind: str, folder: Path) -> LoadedModel:
     path = folder / f"named_{kind}.py"
     path.write_text(HEAD + KINDS[kind])
     return load(locate(f"{path}:build", kind))[1]

@@ -12,11 +12,11 @@ from onnx import TensorProto, helper
 
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import AssayError, InputError
-from assay.export.pairs.pair_inputs import Value, check_same, draw_inputs, read_inputs
+from assay.export.pairs.pair_inputs import OnnxValue, check_same, draw_inputs, read_inputs
 from tests.bench.cli.test_cli import assay, one_line_error
 from tests.export.pairs.pair_models import WIDTH, save_classifier
 
-IMAGE = Value("image", "float32", ("batch", WIDTH))
+IMAGE = OnnxValue("image", "float32", ("batch", WIDTH))
 
 
 def truncate(path: Path) -> None:
@@ -134,7 +134,7 @@ def test_nan_in_the_inputs_leaves_no_reference(tmp_path: Path) -> None:
 
 
 def test_a_dimension_without_a_size_is_asked_for() -> None:
-    value = Value("image", "float32", ("batch", "width"))
+    value = OnnxValue("image", "float32", ("batch", "width"))
     with pytest.raises(InputError, match="--dimension width=64"):
         draw_inputs([value], {})
     assert draw_inputs([value], {"width": 5, "batch": 2})["image"].shape == (2, 5)
@@ -143,7 +143,7 @@ def test_a_dimension_without_a_size_is_asked_for() -> None:
 
 def test_a_type_that_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(InputError, match="--inputs"):
-        draw_inputs([Value("image", "complex64", (2,))], {})
+        draw_inputs([OnnxValue("image", "complex64", (2,))], {})
 
 
 def test_files_without_inputs_or_outputs_are_refused() -> None:

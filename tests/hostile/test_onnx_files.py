@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import ArtifactError, InputError
 from assay.export.graph.inspect import inspect, inspect_file, read_model, render
-from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
 from assay.export.probing.inputs import Form, records_of
 from assay.train.brought.model import Tensor
 
@@ -212,7 +212,7 @@ def test_graphs_inside_graphs_have_an_end(good: Path) -> None:
 
 
 def test_an_input_that_memory_cannot_hold_is_named() -> None:
-    values = [Value("x", "float32", (10**5, 10**6)), Value("y", "float32", (1,))]
+    values = [OnnxValue("x", "float32", (10**5, 10**6)), OnnxValue("y", "float32", (1,))]
     with pytest.raises(InputError, match=r"'x'.*100000 x 1000000"):
         draw_inputs(values, {})
     form = Form((Tensor(name="x", dtype="float32", shape=(10**10,)),), whole=True, batch=None)

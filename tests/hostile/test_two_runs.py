@@ -16,7 +16,7 @@ import pytest
 from assay.bench.cli.main import app
 from assay.bench.conductor import write_results
 from assay.bench.report.study_report import report_of
-from assay.bench.timing.schedule import Measured
+from assay.bench.timing.schedule import Measurements
 from assay.errors import ArtifactError, InputError
 from assay.files.locks import replacing, working_in
 from assay.records.results import BURST_COLUMNS, SAMPLE_COLUMNS, read_results
@@ -151,9 +151,9 @@ def test_what_two_studies_share_is_made_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def measured(cell: str) -> Measured:
+def measured(cell: str) -> Measurements:
     samples = polars.DataFrame([(cell, 0, 0, 0, "host", 1, 1)], schema=SAMPLE_COLUMNS, orient="row")
-    return Measured(samples, polars.DataFrame(schema=BURST_COLUMNS), [], {}, {}, 0.0)
+    return Measurements(samples, polars.DataFrame(schema=BURST_COLUMNS), [], {}, {}, 0.0)
 
 
 def test_a_report_is_never_made_of_the_results_of_one_run_and_the_samples_of_another(tmp_path: Path) -> None:

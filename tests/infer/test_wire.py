@@ -17,9 +17,9 @@ import pytest
 from assay.errors import FailedError, InputError
 from assay.infer import wire
 from assay.infer.wire.exchange import FIELDS, exchange
-from assay.numerics.served import DTYPES, Records, Tensor, records_of
+from assay.numerics.served import DTYPES, Records, ServedTensor, records_of
 
-NUMBER = Tensor(name="x", datatype="FP32", shape=[])
+NUMBER = ServedTensor(name="x", datatype="FP32", shape=[])
 TARGET = wire.Target(http="", grpc="", model="m", inputs=(NUMBER,), outputs=(NUMBER,), most_records=8, binary=False)
 
 
@@ -164,7 +164,7 @@ def grpc_answer(datatype: str, array: Any, *, raw: bool) -> Any:
 @pytest.mark.parametrize("raw", [True, False])
 @pytest.mark.parametrize("datatype", FIELDS)
 def test_numbers_in_typed_fields_are_read_like_bytes(datatype: str, raw: bool) -> None:
-    tensor = Tensor(name="x", datatype=datatype, shape=[3])  # type: ignore[arg-type]
+    tensor = ServedTensor(name="x", datatype=datatype, shape=[3])  # type: ignore[arg-type]
     target = TARGET.model_copy(update={"outputs": (tensor,)})
     limits = np.iinfo(DTYPES[datatype]) if np.dtype(DTYPES[datatype]).kind in "iu" else None  # type: ignore[index]
     numbers = [0, 1, 0.1] if limits is None else [limits.min, limits.max, 1]

@@ -16,7 +16,7 @@ from assay.bench.judging.verdicts import judge
 from assay.bench.statistics.selection import favoured_level, upper_quantile
 from assay.bench.statistics.stats import Samples
 from assay.records.base import Interval
-from assay.records.choice import Candidate
+from assay.records.choice import EligibleCell
 from tests.bench.choosing.test_choose import cell
 from tests.statistics.simulation import (
     COUNTS,
@@ -136,7 +136,7 @@ def test_an_answer_is_behind_the_best_by_no_more_than_is_said(processes: int) ->
 
 def _field(
     random: np.random.Generator, noise: dict[str, object], truths: NDArray[np.float64], processes: int
-) -> tuple[Speeds, list[Candidate]]:
+) -> tuple[Speeds, list[EligibleCell]]:
     """Candidates with these logarithms of their true times, each with its own noise."""
     cells = [cell(label, 1.0) for label in LABELS]
     timed = {}
@@ -145,7 +145,7 @@ def _field(
         timed[one.name] = {"host": Samples(made.process, made.block, made.values * math.exp(float(truth)))}
     one = Interval(value=1, low=1, high=1)
     them = [
-        Candidate(
+        EligibleCell(
             cell=each.name, label=each.label, precision="fp32", value=one, accuracy=None, p99_ms=1, memory_mib=None
         )
         for each in cells

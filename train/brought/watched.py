@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from assay.steps import EVALUATOR_SECONDS, EVALUATOR_SLOWER, SLOWER, call_seconds, in_proportion, step
-from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 
 _natives: list[Watched] = []
 
@@ -41,7 +41,7 @@ class Watched:
         return found
 
 
-def watched(loaded: Loaded, name: str, size: int) -> Loaded:
+def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
     """The model with its calls watched, in float64 by what its own precision took until then.
 
     Args:

@@ -57,7 +57,7 @@ class SetInfo(BaseModel):
 
 
 @dataclass(frozen=True)
-class Place:
+class FileLocation:
     """Where the file of a set is, or is to be.
 
     Attributes:
@@ -157,7 +157,7 @@ def _usable_set(name: str, request: DataRequest) -> SetInfo:
     return info
 
 
-def _find_file(filename: str, url: str, request: DataRequest) -> Place:
+def _find_file(filename: str, url: str, request: DataRequest) -> FileLocation:
     """The file of a set; one that is not there is to be downloaded."""
     if request.root:
         path = request.root.expanduser() / filename
@@ -167,11 +167,11 @@ def _find_file(filename: str, url: str, request: DataRequest) -> Place:
                 expected=f"the file {path}",
                 remedy=f"Download it there from {url}, or leave out the folder to have that done",
             )
-        return Place(path, chosen=True)
+        return FileLocation(path, chosen=True)
     named = os.environ.get("ASSAY_DATA_ROOT")
-    downloaded = Place(request.cache / "medmnist" / filename, chosen=False)
-    places = [Place(Path(named).expanduser() / filename, chosen=True)] if named else []
-    places += [Place(Path.home() / ".medmnist" / filename, chosen=False)]
+    downloaded = FileLocation(request.cache / "medmnist" / filename, chosen=False)
+    places = [FileLocation(Path(named).expanduser() / filename, chosen=True)] if named else []
+    places += [FileLocation(Path.home() / ".medmnist" / filename, chosen=False)]
     return next((place for place in places if place.path.is_file()), downloaded)
 
 
@@ -204,7 +204,7 @@ def _source(
     )
 
 
-def _own_source(name: str, info: SetInfo, request: DataRequest, place: Place, md5: str) -> Source:
+def _own_source(name: str, info: SetInfo, request: DataRequest, place: FileLocation, md5: str) -> Source:
     """A file that is not the published one: made by Assay, or the user's own."""
     published = info.addresses[request.size][1]
     source = _source(name, info, request, place.path, md5)

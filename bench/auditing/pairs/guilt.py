@@ -10,7 +10,7 @@ from typing import Protocol
 from assay.bench.auditing.guilt import witnesses_in
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import Array, AuditedOutput, as_rows
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.errors import AssayError, DiskError
 from assay.export.pairs.pair_jobs import (
     COMPANY,
@@ -45,7 +45,7 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True)
-class Refused:
+class DisagreeingCandidate:
     """A candidate that did not agree.
 
     Attributes:
@@ -72,7 +72,7 @@ class Refused:
     drawn: bool
 
 
-def explained(one: Refused) -> ModelAudit:
+def explained(one: DisagreeingCandidate) -> ModelAudit:
     """The audit with who is wrong and where; without either where it cannot be followed.
 
     A candidate is held against itself first: one that only seems to differ is told as such, and followed nowhere.
@@ -104,7 +104,7 @@ def explained(one: Refused) -> ModelAudit:
     return one.model.model_copy(update={"localisations": nodes, "guilt": said})
 
 
-def _of_itself(one: Refused) -> str:
+def _of_itself(one: DisagreeingCandidate) -> str:
     """What the files held against themselves say in place of who is wrong, or ""."""
     if one.same_file:
         return ""
@@ -123,7 +123,7 @@ def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
     return [OPENVINO] if outcomes.get(OPENVINO_AS_IT_COMES) == "differs" else []
 
 
-def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
+def _heard(one: DisagreeingCandidate, names: list[str]) -> dict[str, Outcome]:
     """What others make of the candidate; without those that are not there."""
     if not names:
         return {}
@@ -136,10 +136,10 @@ def _heard(one: Refused, names: list[str]) -> dict[str, Outcome]:
     return {name: _judged(one, read_named(one.out / file)) for name, file in heard.items() if name in names}
 
 
-def _judged(one: Refused, arrays: Mapping[str, Array]) -> Outcome:
+def _judged(one: DisagreeingCandidate, arrays: Mapping[str, Array]) -> Outcome:
     for output in one.outputs:
         rows = as_rows(arrays[output.tensor])
-        call = Call(output.name, batch=len(rows), threads=0, images=len(rows))
+        call = AuditCall(output.name, batch=len(rows), threads=0, images=len(rows))
         if not output.compared("", call, rows).passed:
             return "differs"
     return "agrees"

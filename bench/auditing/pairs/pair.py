@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
-from assay.bench.auditing.pairs.guilt import Refused, explained
+from assay.bench.auditing.pairs.guilt import DisagreeingCandidate, explained
 from assay.bench.auditing.record import audit_of
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
@@ -118,7 +118,7 @@ def audit_pair(request: PairRequest) -> Audit:
             only = bool(refused) and all(one.inputs.endswith(AT_THE_EDGES) for one in refused)
             used = (out / EDGES if only else out) / INPUTS_FILE
             model = explained(
-                Refused(
+                DisagreeingCandidate(
                     model=model,
                     pair=PairOnInputs(
                         reference=pair.reference,
@@ -214,7 +214,7 @@ def _compared(
     """Every output of every run, without the runs of these names."""
     subjects = _outputs(answer.subjects, out)
     return [
-        one.compared(run, Call(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
+        one.compared(run, AuditCall(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
         for output in outputs
         for run, arrays in subjects.items()
         if run not in without

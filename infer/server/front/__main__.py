@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from assay.infer.server.front.contract import Contract
-from assay.infer.server.front.crowd import Crowd, Memory
+from assay.infer.server.front.crowd import Crowd, RequestMemory
 from assay.infer.server.front.grpc_front import GrpcFront, GrpcPort
 from assay.infer.server.front.http_front import HttpFront, Port
 from assay.infer.server.front.places import CONTRACT_FILE, Sockets
@@ -36,7 +36,7 @@ async def run(folder: Path, numbers: list[int]) -> None:
     """Serve until SIGTERM."""
     contract = Contract.model_validate_json((folder / CONTRACT_FILE).read_bytes())
     sockets = Sockets(folder)
-    memory = Memory(max(LEAST_MEMORY, REQUESTS_HELD * contract.largest_body))
+    memory = RequestMemory(max(LEAST_MEMORY, REQUESTS_HELD * contract.largest_body))
     crowds = [Crowd() for _ in numbers]
     upstream = Upstream(sockets.http)
     http = Port(inference_routes(contract), upstream, crowds[0], memory, contract)

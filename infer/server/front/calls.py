@@ -40,7 +40,7 @@ class HostileError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class RelayedCall:
     """A call as the server gets it.
 
     Attributes:
@@ -75,9 +75,9 @@ class Calls:
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=HEADER_BYTES)
         self._decoder.header_table = self._table = _Table()
-        self._kept: dict[bytes, Call] = {}
+        self._kept: dict[bytes, RelayedCall] = {}
 
-    def read(self, block: bytes) -> Call:
+    def read(self, block: bytes) -> RelayedCall:
         """
         Raises:
             HostileError: it is no HPACK, or more than is read.
@@ -101,7 +101,7 @@ class Calls:
         return found
 
 
-def _call(headers: list[tuple[bytes, bytes]]) -> Call:
+def _call(headers: list[tuple[bytes, bytes]]) -> RelayedCall:
     """
     Raises:
         HostileError: it is no call of gRPC.
@@ -114,16 +114,16 @@ def _call(headers: list[tuple[bytes, bytes]]) -> Call:
         raise HostileError("no call of gRPC")
     path, timeout = said.get(b":path", b""), said.get(b"grpc-timeout")
     if path not in METHODS:
-        return Call(b"", False, (UNIMPLEMENTED, b"this server answers no such call"))
+        return RelayedCall(b"", False, (UNIMPLEMENTED, b"this server answers no such call"))
     if said.get(b"grpc-encoding", b"identity") != b"identity":
-        return Call(b"", False, (UNIMPLEMENTED, b"compressed messages are not read"))
+        return RelayedCall(b"", False, (UNIMPLEMENTED, b"compressed messages are not read"))
     if timeout is not None and not TIMEOUT.fullmatch(timeout):
-        return Call(b"", False, (INVALID, b"malformed grpc-timeout"))
+        return RelayedCall(b"", False, (INVALID, b"malformed grpc-timeout"))
     written = b"\x83\x86" + literal(b":path", path) + literal(b":authority", b"triton")
     written += literal(b"te", b"trailers") + literal(b"content-type", b"application/grpc")
     if timeout is not None:
         written += literal(b"grpc-timeout", timeout)
-    return Call(written, path == INFER)
+    return RelayedCall(written, path == INFER)
 
 
 def status_block(status: int, text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from assay.records.base import Record
 
 OVERHEAD_BYTES = 65_536
@@ -62,8 +62,8 @@ class Contract(Record):
     """
 
     model: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[ServedTensor, ...]
+    outputs: tuple[ServedTensor, ...]
     most_records: int
     hosts: tuple[str, ...]
     any_address: bool = False

@@ -37,7 +37,7 @@ class Guest(Protocol):
         """End now."""
 
 
-class Memory:
+class RequestMemory:
     """How many bytes of requests are held at a time, by all connections together."""
 
     def __init__(self, limit: int) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 from assay.infer.server.front.calls import INVALID, Calls, HostileError, status_block
 from assay.infer.server.front.contract import Contract
-from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, Memory
+from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory
 from assay.infer.server.front.frames import (
     CANCEL,
     CONTINUATION,
@@ -51,7 +51,7 @@ class GrpcPort:
     contract: Contract
     path: str
     crowd: Crowd
-    memory: Memory
+    memory: RequestMemory
 
 
 class _Behind(asyncio.Protocol):

@@ -14,8 +14,8 @@ from typing import cast
 import httptools
 
 from assay.infer.server.front.contract import Contract, RefusedError, shown
-from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, Memory
-from assay.infer.server.front.routes import JSON, Asked, Route
+from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory
+from assay.infer.server.front.routes import JSON, RequestHead, Route
 from assay.infer.server.front.upstream import Reply, Upstream
 
 MOST_HEADERS, HEADER_BYTES, MOST_CHUNKS = 64, 16_384, 4_096
@@ -35,7 +35,7 @@ class Port:
     routes: Sequence[Route]
     upstream: Upstream
     crowd: Crowd
-    memory: Memory
+    memory: RequestMemory
     contract: Contract
 
 
@@ -220,12 +220,12 @@ class HttpFront(asyncio.Protocol):
         head = f"{route.method} {path} HTTP/1.1\r\nHost: triton\r\n".encode() + headers + length + b"\r\n"
         self._port.upstream.ask(head + content, lambda reply: self._reply(route.read(reply)))
 
-    def _asked(self) -> Asked:
+    def _asked(self) -> RequestHead:
         kind = self._headers.get(b"content-type")
         length = self._headers.get(b"inference-header-content-length")
         if length is not None and not (length.isdigit() and len(length) < 12):
             raise RefusedError(f"{shown(length)} is no length of a header")
-        return Asked(
+        return RequestHead(
             self._url.decode("latin-1"),
             None if kind is None else kind.partition(b";")[0].strip().lower(),
             None if length is None else int(length),

@@ -21,7 +21,7 @@ JSON, OCTETS = b"application/json", b"application/octet-stream"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestHead:
     """A request's own words: its path, and what its headers say of the body."""
 
     path: str
@@ -29,7 +29,7 @@ class Asked:
     header_bytes: int | None
 
 
-Check = Callable[[Asked, bytes], tuple[str, bytes, bytes]]
+Check = Callable[[RequestHead, bytes], tuple[str, bytes, bytes]]
 """A request and its body to the path, headers and body for the server; raises RefusedError."""
 
 
@@ -61,7 +61,7 @@ def inference_routes(contract: Contract) -> list[Route]:
     canonical = Canonical(contract)
     looks = rf"/v2/health/(live|ready)|/v2/models/stats|{model}(/(ready|config|stats))?"
 
-    def infer(asked: Asked, body: bytes) -> tuple[str, bytes, bytes]:
+    def infer(asked: RequestHead, body: bytes) -> tuple[str, bytes, bytes]:
         if (asked.content_type or JSON) not in ({JSON} if asked.header_bytes is None else {JSON, OCTETS}):
             raise RefusedError(
                 "a request is application/json, or application/octet-stream with its header's length", 415
@@ -78,7 +78,7 @@ def inference_routes(contract: Contract) -> list[Route]:
     return found + (_memory_routes(contract) if contract.shared_memory else [])
 
 
-def _nothing_else(asked: Asked, body: bytes) -> tuple[str, bytes, bytes]:
+def _nothing_else(asked: RequestHead, body: bytes) -> tuple[str, bytes, bytes]:
     return asked.path, b"", b""
 
 
@@ -102,14 +102,14 @@ def _memory_routes(contract: Contract) -> list[Route]:
     region = "/v2/systemsharedmemory/region/[A-Za-z0-9_.-]{1,200}"
     registered: set[str] = set()
 
-    def register(asked: Asked, body: bytes) -> tuple[str, bytes, bytes]:
+    def register(asked: RequestHead, body: bytes) -> tuple[str, bytes, bytes]:
         content = checked_registration(body, contract)
         if len(registered) >= MOST_REGIONS:
             raise RefusedError(f"{MOST_REGIONS} regions of shared memory are registered, which is the most", 503)
         registered.add(asked.path.rpartition("/")[0])
         return asked.path, b"Content-Type: application/json\r\n", content
 
-    def unregister(asked: Asked, body: bytes) -> tuple[str, bytes, bytes]:
+    def unregister(asked: RequestHead, body: bytes) -> tuple[str, bytes, bytes]:
         registered.discard(asked.path.rpartition("/")[0])
         return asked.path, b"", b""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from assay.infer.server.front.calls import EXHAUSTED, INVALID, STATUSES, UNIMPLEMENTED, Call
+from assay.infer.server.front.calls import EXHAUSTED, INVALID, STATUSES, UNIMPLEMENTED, RelayedCall
 from assay.infer.server.front.contract import Contract, RefusedError
-from assay.infer.server.front.crowd import Memory
+from assay.infer.server.front.crowd import RequestMemory
 from assay.infer.server.front.message import OTHER_BYTES, check_infer
 
 PREFIX = 5
@@ -26,7 +26,7 @@ class Stream:
         complete: whether that was so.
     """
 
-    call: Call
+    call: RelayedCall
     since: float
     head: bytes = b""
     told: bool = False
@@ -34,7 +34,7 @@ class Stream:
     need: int = 0
     complete: bool = False
 
-    def take(self, part: bytes, contract: Contract, memory: Memory, *, ended: bool) -> Problem | None:
+    def take(self, part: bytes, contract: Contract, memory: RequestMemory, *, ended: bool) -> Problem | None:
         """Add a part of the message."""
         if self.complete:
             return (INVALID, b"a call has one message") if part else None
@@ -56,7 +56,7 @@ class Stream:
             return UNIMPLEMENTED, b"compressed messages are not read"
         return (EXHAUSTED, b"a message is at most %d bytes" % limit) if size > limit else None
 
-    def _check(self, contract: Contract, memory: Memory) -> Problem | None:
+    def _check(self, contract: Contract, memory: RequestMemory) -> Problem | None:
         """The message is whole."""
         if len(self.message) > self.need:
             return INVALID, b"a call has one message"
@@ -71,7 +71,7 @@ class Stream:
             return STATUSES.get(error.status, INVALID), str(error).encode()
         return None
 
-    def forget(self, memory: Memory) -> None:
+    def forget(self, memory: RequestMemory) -> None:
         """Give back what the message took."""
         memory.give_back(len(self.message))
         self.message = bytearray()

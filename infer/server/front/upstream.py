@@ -36,7 +36,7 @@ class Upstream:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._idle: list[_Asking] = []
+        self._idle: list[_UpstreamConnection] = []
         self._waiting: deque[tuple[bytes, Then]] = deque()
         self._under_way = 0
         self._connecting: set[asyncio.Task[None]] = set()
@@ -59,13 +59,13 @@ class Upstream:
     async def _connect(self, request: bytes, then: Then) -> None:
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_unix_connection(lambda: _Asking(self), self._path)
+            _, connection = await loop.create_unix_connection(lambda: _UpstreamConnection(self), self._path)
         except OSError:
             self.done(None, then, NO_REPLY)
             return
         connection.ask(request, then)
 
-    def done(self, connection: _Asking | None, then: Then, reply: Reply) -> None:
+    def done(self, connection: _UpstreamConnection | None, then: Then, reply: Reply) -> None:
         """A reply has come; its connection is free for the next."""
         self._under_way -= 1
         if connection is not None and connection.usable:
@@ -75,7 +75,7 @@ class Upstream:
         then(reply)
 
 
-class _Asking(asyncio.Protocol):
+class _UpstreamConnection(asyncio.Protocol):
     """One connection to the server, with one request at a time."""
 
     def __init__(self, upstream: Upstream) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from assay.errors import DataError
-from assay.numerics.served import LARGEST, Tensor, as_records, errors_of, record_type, records_of
+from assay.numerics.served import LARGEST, ServedTensor, as_records, errors_of, record_type, records_of
 
-IMAGES = [Tensor(name="images", datatype="UINT8", shape=[2, 3])]
-PAIR = [Tensor(name="left", datatype="FP32", shape=[3]), Tensor(name="flag", datatype="BOOL", shape=[])]
-SHARES = Tensor(name="shares", datatype="FP32", shape=[3])
-LABEL = Tensor(name="label", datatype="INT64", shape=[], index_of="shares")
+IMAGES = [ServedTensor(name="images", datatype="UINT8", shape=[2, 3])]
+PAIR = [ServedTensor(name="left", datatype="FP32", shape=[3]), ServedTensor(name="flag", datatype="BOOL", shape=[])]
+SHARES = ServedTensor(name="shares", datatype="FP32", shape=[3])
+LABEL = ServedTensor(name="label", datatype="INT64", shape=[], index_of="shares")
 
 
 def test_a_single_number_has_a_dimension_on_the_wire_alone() -> None:
@@ -49,7 +49,7 @@ def test_records_come_back_from_disk_as_they_were(tmp_path: object) -> None:
         (np.zeros((4, 1), record_type(PAIR)), PAIR),
     ],
 )
-def test_what_are_no_records_of_the_model_is_refused(array: np.ndarray, tensors: list[Tensor]) -> None:
+def test_what_are_no_records_of_the_model_is_refused(array: np.ndarray, tensors: list[ServedTensor]) -> None:
     with pytest.raises(DataError, match="not the records of the model"):
         as_records(np.asarray(array), tensors)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
-from assay.numerics.significance import Calibration, CalibrationBins, compare_accuracy, mcnemar, most_accuracy_lost
+from assay.numerics.significance import CalibrationBins, CalibrationShift, compare_accuracy, mcnemar, most_accuracy_lost
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_overconfidence_is_the_shift() -> None:
     before, after = CalibrationBins(), CalibrationBins()
     before.add(np.tile(np.log([[0.75, 0.25]]), (4, 1)), labels)
     after.add(np.tile(np.log([[0.99, 0.01]]), (4, 1)), labels)
-    found = Calibration.of(before, after)
+    found = CalibrationShift.of(before, after)
     assert found.shift == pytest.approx(0.24)
     assert found.candidate == pytest.approx(0.24)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.bench.auditing.judge import Evidence, determinism_of, difference, judge_all, propagation_of
-from assay.bench.auditing.runs import WHOLE, Inputs, Outputs, Plan
+from assay.bench.auditing.judge import AuditEvidence, determinism_of, difference, judge_all, propagation_of
+from assay.bench.auditing.runs import WHOLE, AuditPlan, Inputs, Outputs
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
@@ -86,7 +86,7 @@ class Made:
         np.save(labels, self.exact.argmax(axis=1))
         inputs = [Inputs("test", folder / "unused.npy", IMAGES, labels)]
         inputs += [Inputs(name, folder / "unused.npy", len(self.exacts[name])) for name in sets]
-        self.plan = Plan(tuple(inputs), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60, host=LOCAL)
+        self.plan = AuditPlan(tuple(inputs), Inputs("special", folder / "unused.npy", 4), 96, "cpu", 60, host=LOCAL)
 
     def outputs(
         self, runtime: str, change: Change, exporter: str = "", precision: str = "fp32", on: str = ""
@@ -104,7 +104,7 @@ class Made:
         return Outputs(candidate, precision, files)
 
     def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
-        return judge_all(Evidence(self.plan, outputs, self.references))
+        return judge_all(AuditEvidence(self.plan, outputs, self.references))
 
 
 def near_ties(seed: int) -> Float64:
@@ -251,7 +251,7 @@ class Sampled(Made):
         self.references = {"test": few, WHOLE: self.references["test"]}
         test = Inputs("test", whole.path, 200, labels)
         split = Inputs(WHOLE, whole.path, IMAGES, whole.labels)
-        self.plan = Plan(
+        self.plan = AuditPlan(
             (test,), self.plan.special, 96, "cpu", 60, split, frozenset({"torch.eager", "ort.cpu"}), host=LOCAL
         )
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from assay.bench.auditing.outputs import AuditedOutput
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.numerics.ties import Decider
 
 ROWS = 16
-CALL = Call("y", batch=ROWS, threads=1, images=ROWS)
+CALL = AuditCall("y", batch=ROWS, threads=1, images=ROWS)
 
 
 def output(reference: np.ndarray, decider: Decider | None = None, *, exact: bool = True) -> AuditedOutput:

@@ -18,7 +18,7 @@ from assay.bench.auditing.judge import (
     tolerance_for,
 )
 from assay.bench.auditing.outputs import AuditedOutput, as_rows
-from assay.bench.auditing.runs import Call
+from assay.bench.auditing.runs import AuditCall
 from assay.numerics.agreement import CEILING
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.rounding import rounding_of
@@ -26,7 +26,7 @@ from assay.records.audit import AuditedTolerance
 from tests.bench.auditing.test_judge import Made, rounding
 
 LOGITS = np.random.default_rng(0).normal(0, 2, (40, 4))
-CALL = Call("test", batch=32, threads=1, images=40)
+CALL = AuditCall("test", batch=32, threads=1, images=40)
 
 
 def measured(**changes: object) -> Measured:
@@ -102,7 +102,7 @@ def test_a_subject_is_judged_by_the_rule_of_its_precision() -> None:
 def test_on_made_images_reduced_precision_follows_the_reference_where_its_range_lets_it(
     precision: str, inputs: str, changes: dict[str, object], passed: bool, note: str
 ) -> None:
-    call = Call(inputs, batch=32, threads=1, images=40)
+    call = AuditCall(inputs, batch=32, threads=1, images=40)
     found = judged("it", call, measured(**changes), tolerance(0.25), 22.0, precision)
     assert found.passed == passed
     assert found.note.startswith(note)

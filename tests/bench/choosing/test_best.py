@@ -19,7 +19,7 @@ from assay.bench.report.study_report import samples_of
 from assay.bench.statistics.stats import Ratio, Samples, paired_ratio, quantile_intervals
 from assay.records.audit import read_audit
 from assay.records.base import Interval
-from assay.records.choice import Candidate, Constraints, Objective
+from assay.records.choice import Constraints, EligibleCell, Objective
 from assay.records.results import read_results
 from tests.bench.choosing.test_choose import cell
 
@@ -36,9 +36,9 @@ def calls(block_ms: Times) -> Samples:
     return Samples(process, block, block_ms.reshape(-1).repeat(CALLS))
 
 
-def candidate(label: str, samples: Samples, batch: int = 1) -> Candidate:
+def candidate(label: str, samples: Samples, batch: int = 1) -> EligibleCell:
     (median,) = quantile_intervals(samples, (0.5,))
-    return Candidate(
+    return EligibleCell(
         cell=f"bloodnet/28/b{batch}/t1/{label}", label=label, precision="fp32", value=median, accuracy=None, p99_ms=1,
         memory_mib=None,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def candidate(label: str, samples: Samples, batch: int = 1) -> Candidate:
 
 def field(
     times: Mapping[str, Times], objective: Objective = "latency", batch: int = 1
-) -> tuple[Speeds, list[Candidate]]:
+) -> tuple[Speeds, list[EligibleCell]]:
     """Candidates of these block times, and what is known of them."""
     samples = {label: calls(one) for label, one in times.items()}
     cells = [cell(label, float(np.median(one)), batch=batch) for label, one in times.items()]
@@ -182,7 +182,7 @@ def _surely_slower(batches: tuple[int, ...]) -> list[str]:
     return found
 
 
-def known(*ratios: Ratio) -> tuple[Speeds, list[Candidate]]:
+def known(*ratios: Ratio) -> tuple[Speeds, list[EligibleCell]]:
     """A first candidate, and others that it is known to be so many times as slow as."""
     labels = ["torch.eager", "jax.jit", "tf.xla"][: len(ratios) + 1]
     them = [candidate(label, calls(np.ones((3, 2)))) for label in labels]

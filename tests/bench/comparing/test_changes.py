@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from assay.bench.comparing.compare import (
+    CellPair,
     Change,
     Outcome,
-    Pair,
     Side,
     changed_versions,
     changes_of,
@@ -27,8 +27,8 @@ from tests.bench.judging.test_validity import WRONG, cell, timing
 FIVE_PERCENT = math.log1p(0.05)
 
 
-def by(log_ratio: float, error: float, **new: object) -> Pair:
-    return Pair(cell(), cell(**new), Ratio(log_ratio, error, 2, 3, 12))
+def by(log_ratio: float, error: float, **new: object) -> CellPair:
+    return CellPair(cell(), cell(**new), Ratio(log_ratio, error, 2, 3, 12))
 
 
 def test_a_slowdown_is_held_against_the_threshold_on_one_side() -> None:
@@ -83,14 +83,14 @@ INVALID = {"invalid": ["drift: +9.0%", "throttled"]}
 def test_what_has_no_time_that_counts_is_broken_where_it_had_one_and_its_measurement_is_not_to_blame(
     base: dict[str, object], new: dict[str, object], verdict: str, regression: bool, reason: str
 ) -> None:
-    (found,) = changes_of([Pair(cell(**base), cell(**new), Ratio(1.0, 0.001, 2, 3, 12))], 0.05)
+    (found,) = changes_of([CellPair(cell(**base), cell(**new), Ratio(1.0, 0.001, 2, 3, 12))], 0.05)
     assert (found.verdict, found.regression, found.ratio) == (verdict, regression, None)
     assert found.reason.startswith(reason)
     assert (found.base_ms, found.new_ms) == tuple(None if one.get("host", 1) is None else 1.0 for one in (base, new))
 
 
 def test_without_samples_nothing_is_judged() -> None:
-    (found,) = changes_of([Pair(cell(), cell(host=timing(2.0)), None)], 0.05)
+    (found,) = changes_of([CellPair(cell(), cell(host=timing(2.0)), None)], 0.05)
     assert (found.verdict, found.reason) == ("not judged", "one of the two has no samples")
     assert (found.base_ms, found.new_ms) == (1.0, 2.0)
 
@@ -101,7 +101,7 @@ def test_nothing_compared_is_no_pass() -> None:
 
     (good,) = changes_of([by(0.0, 0.001)], 0.05)
     (bad,) = changes_of([by(1.0, 0.001)], 0.05)
-    (none,) = changes_of([Pair(cell(), cell(), None)], 0.05)
+    (none,) = changes_of([CellPair(cell(), cell(), None)], 0.05)
     found = [outcome(*changes).passed for changes in ((), (none,), (good,), (good, none), (good, bad))]
     assert found == [False, False, True, True, False]
     assert outcome(good, bad).regressions == [bad]

@@ -24,9 +24,9 @@ from assay.bench.deployment.render import CLIENTS, PLACES
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from assay.records.audit import Audit, read_audit
-from assay.records.deployment import Deployment, Tolerance, Version
+from assay.records.deployment import Deployment, ServedTolerance, Version
 from assay.records.results import Results, read_results
 from assay.store import file_sha256
 from assay.train.brought.arrays import record_type
@@ -64,7 +64,7 @@ def two_inputs(most_records: int) -> Deployment:
         model_sha256="0" * 64,
         weights="0" * 64,
         accuracy=None,
-        tolerances={"scores": Tolerance(value=1e-5, derivation="")},
+        tolerances={"scores": ServedTolerance(value=1e-5, derivation="")},
         created="2026-01-01",
     )
     return Deployment(
@@ -73,10 +73,10 @@ def two_inputs(most_records: int) -> Deployment:
         versions=[version],
         unit="record",
         inputs=[
-            Tensor(name="ids", datatype="INT64", shape=[16]),
-            Tensor(name="scale", datatype="FP32", shape=[]),
+            ServedTensor(name="ids", datatype="INT64", shape=[16]),
+            ServedTensor(name="scale", datatype="FP32", shape=[]),
         ],
-        outputs=[Tensor(name="scores", datatype="FP64", shape=[3, 2])],
+        outputs=[ServedTensor(name="scores", datatype="FP64", shape=[3, 2])],
         classes=[],
         threads=1,
         most_records=most_records,

@@ -16,7 +16,7 @@ from assay.bench.explaining.estimate import (
     profiled_estimate,
     skeleton_estimate,
 )
-from assay.infer.profile.calls import Call, Operator
+from assay.infer.profile.calls import Operator, ProfiledCall
 from assay.infer.profile.timing import Profiled, Round, events_inside, profile_in_turns, time_plainly
 from assay.infer.runtimes.calibrated import spend
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
@@ -51,7 +51,7 @@ class KnownRecorder:
 
     def __init__(self, session: KnownSession) -> None:
         self._session = session
-        self._calls: list[Call] = []
+        self._calls: list[ProfiledCall] = []
 
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:
         self._session.recording, found = True, []
@@ -59,12 +59,12 @@ class KnownRecorder:
             start = time.perf_counter_ns()
             self._session.run(natives[0])
             end = time.perf_counter_ns()
-            self._calls.append(Call(start, end, (self._session.kernels[-1],), 1))
+            self._calls.append(ProfiledCall(start, end, (self._session.kernels[-1],), 1))
             found.append(end - start)
         self._session.recording = False
         return found
 
-    def finish(self) -> list[Call]:
+    def finish(self) -> list[ProfiledCall]:
         return self._calls
 
 
@@ -173,7 +173,7 @@ def test_a_part_is_as_uncertain_as_the_whole() -> None:
 
 def test_events_lie_inside_operators_by_half_or_wholly() -> None:
     outer, inner, second = Operator("a", "a", 0, 50), Operator("b", "b", 10, 20), Operator("c", "c", 60, 70)
-    assert events_inside(Call(0, 100, (outer, inner, second), 5)) == 2.0
+    assert events_inside(ProfiledCall(0, 100, (outer, inner, second), 5)) == 2.0
 
 
 def test_a_skeleton_never_takes_more_than_the_whole() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from assay.bench.conductor import run_study
 from assay.bench.machine.host import LOCAL, Host
-from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
@@ -55,7 +55,7 @@ def relayed(tmp_path: Path) -> RelayHost:
     return RelayHost(root)
 
 
-def measured(folder: Path, host: Host) -> Measured:
+def measured(folder: Path, host: Host) -> Measurements:
     """null twice, whose outputs are the same bytes in every process."""
     folder.mkdir()
     save_weights(folder / "w.safetensors", initial_weights(SPEC, 0))

@@ -15,7 +15,7 @@ from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.records.base import Interval
-from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell, Comparison
+from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell, SpeedComparison
 from assay.spec import ModelSpec, Settings
 from tests.bench.judging.test_validity import AGREES, WRONG, cell, timing
 
@@ -62,7 +62,9 @@ def cells(groups: Sequence[Group], samples: polars.DataFrame, agreements: dict[s
     return cells_of(groups, facts, samples, agreements, {one.name: "weights" for one in groups})
 
 
-def compared(groups: Sequence[Group], processes: Mapping[str, Sequence[float]], **wrong: Agreement) -> list[Comparison]:
+def compared(
+    groups: Sequence[Group], processes: Mapping[str, Sequence[float]], **wrong: Agreement
+) -> list[SpeedComparison]:
     samples = timed(groups, processes)
     agreements = {one.cell_name(1, label): AGREES for one in groups for label in processes} | wrong
     return comparisons_of(cells(groups, samples, agreements), samples)

@@ -11,7 +11,7 @@ import pytest
 
 from assay.bench.judging.summary import NANOSECONDS_IN_MS, ranked
 from assay.bench.judging.validity import is_too_short, judged, reasons, times_may_change, to_time_again
-from assay.bench.timing.schedule import Measured
+from assay.bench.timing.schedule import Measurements
 from assay.records.base import Interval
 from assay.records.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Timing
 
@@ -138,7 +138,7 @@ def test_the_rulers_own_zero_is_not_judged() -> None:
     assert reasons(cell(framework="", runtime="null", timed_agreement=None)) == []
 
 
-def measured(names: list[str], switches: int) -> Measured:
+def measured(names: list[str], switches: int) -> Measurements:
     """Three processes of four blocks of 50 ms for each cell; calls of 1 ms, the ruler's of 0.05 ms."""
     calls = [
         (name, process, block, call, "host", int(NANOSECONDS_IN_MS * (0.05 if "null" in name else 1)), 0)
@@ -154,7 +154,7 @@ def measured(names: list[str], switches: int) -> Measured:
         for block in range(4)
     ]
     columns = ["cell", "process", "block", "call", "boundary", "wall_ns", "cpu_ns"]
-    return Measured(
+    return Measurements(
         polars.DataFrame(calls, schema=columns, orient="row"),
         polars.DataFrame(bursts, schema=BURST_COLUMNS, orient="row"),
         [], {}, {}, 1.0,

@@ -18,13 +18,13 @@ from assay.records.results import (
     Agreement,
     Cell,
     ColdStart,
-    Comparison,
     DataSummary,
     Epoch,
     Export,
     Metrics,
     Parity,
     Results,
+    SpeedComparison,
     Steadiness,
     Timing,
     Training,
@@ -414,7 +414,7 @@ def _timed(cell: Cell, median: float, cold: tuple[float, float, float], chance: 
     )
 
 
-def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> Comparison:
+def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> SpeedComparison:
     architecture, size, batch = group
     timed = [c for c in cells if (c.architecture, c.size, c.batch) == group and c.host and c.framework]
     medians = {c.label: c.host.median_ms.value for c in timed if c.host}
@@ -422,7 +422,7 @@ def _comparison(cells: list[Cell], group: tuple[str, int, int]) -> Comparison:
     onnx = min((c for c in timed if c.framework == "onnx"), key=lambda c: medians[c.label]).label
     speedup = spread(medians[native] / medians[onnx], 0.018)
     ratios = {label: spread(median / medians[native], 0.017) for label, median in medians.items()}
-    return Comparison(
+    return SpeedComparison(
         architecture=architecture,
         size=size,
         batch=batch,

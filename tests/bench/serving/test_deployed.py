@@ -15,7 +15,7 @@ from assay.bench.deployment.deploy import write_deployment
 from assay.bench.deployment.folder import write_checksums
 from assay.bench.deployment.subject import read_study
 from assay.bench.serving.audited import read_audited, target_of
-from assay.bench.serving.client import Plan
+from assay.bench.serving.client import LoadPlan
 from assay.bench.serving.load import measure_load
 from assay.bench.serving.verify import verify
 from assay.bench.words.progress import Narrator
@@ -55,7 +55,7 @@ def test_a_user_s_model_is_served_verified_and_loaded(platform: None, takes: Tak
         target = target_of(audited.deployment, served.ready["http"], None)
         found = verify(audited, target, WAYS)
         _samples_are_answered(served)
-        plan = Plan(
+        plan = LoadPlan(
             seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream", "MultiStream", "Offline"), known_to=1
         )
         load = measure_load(audited, folder, target, plan, print)

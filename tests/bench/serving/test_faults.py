@@ -20,7 +20,7 @@ from assay.bench.serving.serve import serving
 from assay.errors import ArtifactError, FailedError
 from assay.infer import wire
 from assay.infer.server.ports import LOOPBACK, Ports
-from assay.infer.server.triton import Place
+from assay.infer.server.triton import ServerPlacement
 from assay.infer.wire.clients import grpc_client
 from assay.infer.wire.clients import refusal as refusal_of_client
 from tests import serving_folder
@@ -180,7 +180,7 @@ def refusal(folder: Path) -> str:
     """Why `assay serve` does not start with a folder."""
     with (
         pytest.raises(ArtifactError) as refused,
-        serving(folder, Place(LOOPBACK, Ports(1), [0], folder / "log"), print),
+        serving(folder, ServerPlacement(LOOPBACK, Ports(1), [0], folder / "log"), print),
     ):
         pass
     return str(refused.value)

@@ -12,7 +12,7 @@ import pytest
 
 from assay.bench.machine.machine import telling_variables
 from assay.bench.serving.audited import read_audited, target_of
-from assay.bench.serving.client import CLIENT_VARIABLES, Client, Plan
+from assay.bench.serving.client import CLIENT_VARIABLES, Client, LoadPlan
 from assay.bench.serving.load import closed_loop, measure_load, overhead
 from assay.bench.serving.load_numbers import (
     reasons,
@@ -38,7 +38,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_short_load_counts_every_answer_and_splits_the_time(served: Served, images: Path) -> None:
     audited = read_audited(served.folder, images, None, served.folder)
-    plan = Plan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream",), known_to=math.inf)
+    plan = LoadPlan(seconds=0.3, processes=2, clients=(2,), scenarios=("SingleStream",), known_to=math.inf)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
     told: list[str] = []
     found = measure_load(audited, served.folder, target, plan, told.append)
@@ -67,7 +67,7 @@ def test_processes_are_added_until_the_cost_is_known_as_far_as_they_go(
 ) -> None:
     audited = read_audited(served.folder, images, None, served.folder)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
-    plan = Plan(seconds=0.2, processes=2, known_to=0)
+    plan = LoadPlan(seconds=0.2, processes=2, known_to=0)
     assert overhead(Client(audited, served.folder, target, plan, tmp_path), "grpc", print).processes == 8
 
 
@@ -104,7 +104,7 @@ def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: 
     serving_folder.with_checksums(folder)
     audited = read_audited(folder, images, None, folder)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
-    client = Client(audited, folder, target, Plan(seconds=0.2, processes=2), tmp_path)
+    client = Client(audited, folder, target, LoadPlan(seconds=0.2, processes=2), tmp_path)
     found = closed_loop(client, 1, lambda _: None)
     assert found.wrong > 0
     assert any("otherwise than audited" in why for why in found.invalid)

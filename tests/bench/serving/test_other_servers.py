@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from assay import toolenv
-from assay.bench.serving.audited import Audited, read_audited, target_of
-from assay.bench.serving.client import Plan
+from assay.bench.serving.audited import AuditedAnswers, read_audited, target_of
+from assay.bench.serving.client import LoadPlan
 from assay.bench.serving.load import measure_load
 from assay.bench.serving.verify import verify
 from assay.infer.server.ports import LOOPBACK, choose_ports
@@ -33,14 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def audited(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
+def audited(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditedAnswers:
     images = tmp_path_factory.mktemp("images") / "images.npy"
     np.save(images, serving_folder.images())
     return read_audited(folder, images, None, folder)
 
 
 @pytest.fixture(scope="module")
-def kserve(folder: Path, audited: Audited, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def kserve(folder: Path, audited: AuditedAnswers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     python = toolenv.ensure("kserve", OTHERS / "kserve.txt", lambda *_: None)
     ports = choose_ports(LOOPBACK, None)
     command = [str(python), str(OTHERS / "kserve_server.py"), str(folder), str(ports.http), str(ports.grpc)]
@@ -64,7 +64,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def test_it_gives_the_audited_answers(kserve: Target, audited: Audited) -> None:
+def test_it_gives_the_audited_answers(kserve: Target, audited: AuditedAnswers) -> None:
     found = verify(audited, kserve, WAYS)
     assert found.passed, found
     assert [way.way for way in found.ways] == ["http", "grpc"]
@@ -73,8 +73,8 @@ def test_it_gives_the_audited_answers(kserve: Target, audited: Audited) -> None:
     assert found.server.startswith("kserve")
 
 
-def test_it_is_loaded_though_it_keeps_no_counters(kserve: Target, audited: Audited, folder: Path) -> None:
-    plan = Plan(seconds=0.3, processes=2, clients=(1,), scenarios=("SingleStream",), known_to=math.inf)
+def test_it_is_loaded_though_it_keeps_no_counters(kserve: Target, audited: AuditedAnswers, folder: Path) -> None:
+    plan = LoadPlan(seconds=0.3, processes=2, clients=(1,), scenarios=("SingleStream",), known_to=math.inf)
     found = measure_load(audited, folder, kserve, plan, print)
     assert all(one.failed == one.wrong == 0 for one in (*found.closed_loop, *found.scenarios))
     assert [one.split for one in found.closed_loop] == [None]

@@ -23,7 +23,7 @@ from assay.bench.serving.serve import cores_for
 from assay.errors import FailedError, InputError, NotInstalledError
 from assay.infer import wire
 from assay.infer.server.ports import LOOPBACK, Ports, choose_ports
-from assay.infer.server.triton import PROGRAM, Place, TritonServer, contract_of
+from assay.infer.server.triton import PROGRAM, ServerPlacement, TritonServer, contract_of
 from assay.records.deployment import Version, read_deployment
 from tests import serving_folder
 from tests.bench.serving.conftest import Served, alive, descendants, start, stop
@@ -200,7 +200,9 @@ def test_where_it_cannot_run_it_says_so_and_how_docker_can(tmp_path: Path, monke
     deployment = read_deployment(serving_folder.write_folder(tmp_path / "deployment"))
     contract = contract_of(deployment, LOOPBACK, tmp_path, shared_memory=False)
     with pytest.raises(NotInstalledError, match="riscv64") as refused:
-        TritonServer(tmp_path, tmp_path, contract, Place(LOOPBACK, Ports(8000), [0], tmp_path / "log"), progress=print)
+        TritonServer(
+            tmp_path, tmp_path, contract, ServerPlacement(LOOPBACK, Ports(8000), [0], tmp_path / "log"), progress=print
+        )
     assert "docker compose -f docker/compose.yaml up --build" in str(refused.value)
     assert refused.value.exit_code == 3
 

@@ -17,7 +17,7 @@ from assay.bench.serving.verify import differences, mixed_requests
 from assay.bench.serving.verify import verify as verify_here
 from assay.errors import ArtifactError, InputError
 from assay.infer import wire
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from assay.records.deployment import read_deployment
 from assay.records.verification import Verification
 from tests import serving_folder
@@ -39,7 +39,7 @@ def verify(served: Served, folder: Path, images: Path, *ways: wire.Way) -> Verif
 def other_folder(place: Path, version: int, **changes: Any) -> Path:
     """A deployment like the served one that says that another version's answers are right."""
     folder = serving_folder.write_folder(place / "other")
-    outputs = [Tensor.model_validate(one) for one in changes.get("outputs", [])] or serving_folder.OUTPUTS
+    outputs = [ServedTensor.model_validate(one) for one in changes.get("outputs", [])] or serving_folder.OUTPUTS
     shares = serving_folder.probabilities(version)
     np.save(folder / "audited" / "1" / "outputs.npy", serving_folder.answers(shares, outputs))
     record = json.loads((folder / "deployment.json").read_text()) | changes

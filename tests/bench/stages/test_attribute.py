@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay.bench.machine.host import LOCAL
-from assay.bench.stages.attribute import PROCESSES, Place, attribute_all
+from assay.bench.stages.attribute import PROCESSES, AttributionSettings, attribute_all
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
@@ -39,7 +39,7 @@ def timed(group: Group) -> list[Cell]:
 def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Path) -> None:
     """Each leaves its answers in a folder of its own, and the next run takes them from there."""
     told: list[str] = []
-    place = Place(Store(tmp_path), 18, 60.0, host=LOCAL)
+    place = AttributionSettings(Store(tmp_path), 18, 60.0, host=LOCAL)
     found = attribute_all([group], timed(group), place, told.append).attributions
     assert [one.profiled.processes for one in found] == [PROCESSES, PROCESSES]
     assert [one.skeleton.processes for one in found] == [PROCESSES, PROCESSES]
@@ -52,7 +52,7 @@ def test_every_runtime_is_profiled_in_fresh_processes(group: Group, tmp_path: Pa
 
 
 def test_where_time_is_short_every_runtime_has_one_process(group: Group, tmp_path: Path) -> None:
-    place = replace(Place(Store(tmp_path), 18, 60.0, host=LOCAL), seconds=0.0)
+    place = replace(AttributionSettings(Store(tmp_path), 18, 60.0, host=LOCAL), seconds=0.0)
     found = attribute_all([group], timed(group), place, lambda _: None).attributions
     assert [one.profiled.processes for one in found] == [1, 1]
     assert found[0].profiled.kernel_ms is not None

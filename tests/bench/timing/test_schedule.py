@@ -19,11 +19,11 @@ import pytest
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LocalHost
 from assay.bench.timing import schedule, trials
-from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import BUDGET_SPENT, Group
 from assay.bench.timing.width import contenders
 from assay.bench.timing.workers import Candidate
-from assay.infer.commands import Burst, Loaded, Seen, Warmed
+from assay.infer.commands import Burst, SessionLoaded, SessionObserved, Warmed
 from assay.infer.runtime import ModelFiles
 from assay.records.results import read_results
 from assay.spec import ModelSpec, Settings
@@ -101,12 +101,12 @@ class Pretender:
     def end_import(self) -> None:
         self.world.now = max(self.world.now, self.imported_at)
 
-    def load(self, settings: Settings) -> Loaded:
+    def load(self, settings: Settings) -> SessionLoaded:
         del settings
         label = self.candidate.label
         self.world.wait(published().loads[label])
         seconds = {"import_seconds": published().imports[label], "load_seconds": published().loads[label]}
-        return Loaded(**seconds, precision="fp32", facts={})
+        return SessionLoaded(**seconds, precision="fp32", facts={})
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         self.cell = f"bloodnet/{images.stem}/b{batch}/t1/{self.candidate.label}"
@@ -139,9 +139,9 @@ class Pretender:
         del images, out
         self.world.wait(count / batch * self.call_seconds)
 
-    def observe(self) -> Seen:
+    def observe(self) -> SessionObserved:
         self.world.wait(COMMAND_SECONDS + 10 * self.call_seconds)
-        return Seen(device="cpu", precision="fp32", computed="", model="", facts={})
+        return SessionObserved(device="cpu", precision="fp32", computed="", model="", facts={})
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -162,14 +162,14 @@ class QuietHost(LocalHost):
         return Disturbance(0.0, 0.0, 0, 0)
 
 
-Timed = Callable[[World, Budget], Measured]
+Timed = Callable[[World, Budget], Measurements]
 
 
 @pytest.fixture
 def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Timed:
     """Time the quick study's groups in such a world."""
 
-    def run(world: World, budget: Budget) -> Measured:
+    def run(world: World, budget: Budget) -> Measurements:
         for size in (28, 64):
             (tmp_path / f"{size}.npy").touch()
         clock = SimpleNamespace(monotonic=world.monotonic, monotonic_ns=world.monotonic_ns)
@@ -207,14 +207,14 @@ def quick_budget(seconds: float | None = None) -> Budget:
     )
 
 
-def processes_of(found: Measured) -> dict[str, int]:
+def processes_of(found: Measurements) -> dict[str, int]:
     host = found.samples.filter(polars.col("boundary") == "host")
     return dict(host.group_by("cell").agg(polars.col("process").n_unique()).iter_rows())
 
 
-def of_contenders(found: Measured) -> dict[str, int]:
+def of_contenders(found: Measurements) -> dict[str, int]:
     """The processes of each group's contender that has fewest."""
-    first = Measured(found.samples.filter(polars.col("process") == 0), found.bursts, [], {}, {}, 0).by_cell
+    first = Measurements(found.samples.filter(polars.col("process") == 0), found.bursts, [], {}, {}, 0).by_cell
     processes = processes_of(found)
     return {
         group.name: min(
@@ -226,7 +226,7 @@ def of_contenders(found: Measured) -> dict[str, int]:
     }
 
 
-def order_of(found: Measured) -> list[tuple[str, int, int]]:
+def order_of(found: Measurements) -> list[tuple[str, int, int]]:
     """Group, process and number of candidates of each unit."""
     facts = [unit.manifest.facts for unit in found.units]
     return [(str(one["group"]), int(str(one["process"])), len(dict(one["spent"]))) for one in facts]  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 
 from assay.bench.judging.summary import cells_of, comparisons_of
 from assay.bench.machine.host import LOCAL
-from assay.bench.timing.schedule import Budget, Measured, measure
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import (
     BUDGET_SPENT,
     LEAST_BLOCKS,
@@ -28,9 +28,9 @@ from assay.bench.timing.trials import (
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
-from assay.infer.commands import Burst, Seen
+from assay.infer.commands import Burst, SessionObserved
 from assay.infer.runtime import ModelFiles
-from assay.records.results import SAMPLE_COLUMNS, Comparison
+from assay.records.results import SAMPLE_COLUMNS, SpeedComparison
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.train.brought.model import Location, Tensor, UserModel
@@ -108,7 +108,7 @@ def test_a_worker_that_ends_when_it_is_looked_at_has_its_times(
 ) -> None:
     """What it computed in is asked last, and is worth less than what was measured."""
 
-    def end(worker: Worker) -> Seen:
+    def end(worker: Worker) -> SessionObserved:
         worker.kill()
         raise WorkerError("The worker ended")
 
@@ -155,7 +155,7 @@ def test_what_is_invalid_is_timed_again_and_all_of_it_when_asked(group: Group, t
     budget = Budget(seconds=60, processes=1, call_seconds=60, blocks=2)
     small = Group(group.name, group.candidates[:1], (1,), group.settings, group.images)
 
-    def timed(*, again: bool = False) -> Measured:
+    def timed(*, again: bool = False) -> Measurements:
         told.clear()
         return measure(
             [small],
@@ -267,7 +267,7 @@ def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_co
     assert comparison.ratios["ort.cpu@tf2onnx+int8"].value == pytest.approx(0.25, rel=0.01)
 
 
-def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[Comparison]:
+def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[SpeedComparison]:
     """What is compared of a user's cells that were seen to compute in these precisions; the first one is slowest."""
     model = ModelFiles(spec=group.candidates[0].model.spec, user=USER)
     made = Group(group.name, tuple(Candidate(*pair, model) for pair in precisions), (1,), group.settings, group.images)

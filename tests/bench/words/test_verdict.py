@@ -12,7 +12,7 @@ from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.report.sections.verdict import verdict as section
 from assay.bench.words.verdict import Verdict, headline, verdicts
 from assay.records.base import Interval
-from assay.records.results import Agreement, Cell, Comparison, Results, Steadiness
+from assay.records.results import Agreement, Cell, Results, SpeedComparison, Steadiness
 from assay.registry import FRAMEWORKS
 from tests.bench.report.sample_results import agreement, plain, sample_results
 
@@ -172,7 +172,7 @@ def test_cells_that_were_left_out_as_wrong_are_named() -> None:
     results = compared((3.1, 3.0, 3.2), "faster")
     results = with_cells(results, "jax.eager", agreement=agreement("jax.eager", error=0.3))
     ratios = {label: ratio for label, ratio in results.comparisons[0].ratios.items() if label != "jax.eager"}
-    comparison: Comparison = results.comparisons[0].model_copy(update={"ratios": ratios})
+    comparison: SpeedComparison = results.comparisons[0].model_copy(update={"ratios": ratios})
     found = only(results.model_copy(update={"comparisons": [comparison]}))
     assert found.finding.endswith("agreement holds; not ranked, because agreement fails: jax.eager.")
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from assay.export.localise.on_onnx_runtimes import Run, departures
+from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures
 from tests.export.pairs.pair_models import WIDTH, Weights, save_classifier, swapped_class, transposed, wrong_sign
 
 pytest.importorskip("openvino")
@@ -26,7 +26,7 @@ def test_the_first_operator_that_departs_is_named_with_its_runtime(
     change: Callable[[Weights], None], node: str, wrong: str, right: str, tmp_path: Path
 ) -> None:
     sound, spoiled = save_classifier(tmp_path / "sound.onnx"), save_classifier(tmp_path / "spoiled.onnx", change)
-    (found,) = departures(Run(wrong, spoiled), Run(right, sound), FEEDS, tmp_path)
+    (found,) = departures(RuntimeOnFile(wrong, spoiled), RuntimeOnFile(right, sound), FEEDS, tmp_path)
     assert found.node == node
     assert found.error_before < 1e-6
     assert found.error_after is not None
@@ -41,7 +41,7 @@ def test_the_first_operator_that_departs_is_named_with_its_runtime(
 @pytest.mark.parametrize(("wrong", "right"), RUNTIMES)
 def test_runtimes_that_agree_depart_nowhere(wrong: str, right: str, tmp_path: Path) -> None:
     file = save_classifier(tmp_path / "sound.onnx")
-    assert departures(Run(wrong, file), Run(right, file), FEEDS, tmp_path) == []
+    assert departures(RuntimeOnFile(wrong, file), RuntimeOnFile(right, file), FEEDS, tmp_path) == []
 
 
 def fused(path: Path) -> Path:
@@ -58,7 +58,9 @@ def fused(path: Path) -> Path:
 def test_what_a_runtime_computes_as_one_is_named_as_one(wrong: str, right: str, tmp_path: Path) -> None:
     """It gives nothing of what lies between: it is asked for one value after the other."""
     sound = save_classifier(tmp_path / "sound.onnx")
-    (found,) = departures(Run(wrong, fused(tmp_path / "fused.onnx")), Run(right, sound), FEEDS, tmp_path)
+    (found,) = departures(
+        RuntimeOnFile(wrong, fused(tmp_path / "fused.onnx")), RuntimeOnFile(right, sound), FEEDS, tmp_path
+    )
     assert (found.node, found.together) == ("add", ["first_matmul"])
     assert "may compute as one with 'first_matmul'" in str(found)
 
@@ -66,4 +68,7 @@ def test_what_a_runtime_computes_as_one_is_named_as_one(wrong: str, right: str, 
 def test_a_runtime_that_does_not_run_the_file_cannot_be_followed(tmp_path: Path) -> None:
     sound = save_classifier(tmp_path / "sound.onnx")
     (tmp_path / "broken.onnx").write_bytes(sound.read_bytes()[:100])
-    assert departures(Run("all", tmp_path / "broken.onnx"), Run("no-opt", sound), FEEDS, tmp_path) == []
+    assert (
+        departures(RuntimeOnFile("all", tmp_path / "broken.onnx"), RuntimeOnFile("no-opt", sound), FEEDS, tmp_path)
+        == []
+    )

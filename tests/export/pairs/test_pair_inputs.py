@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import InputError
-from assay.export.pairs.pair_inputs import Value, check_same, draw_inputs, narrowed
+from assay.export.pairs.pair_inputs import OnnxValue, check_same, draw_inputs, narrowed
 
 
-def value(name: str, *shape: int | str) -> Value:
-    return Value(name, "float32", shape)
+def value(name: str, *shape: int | str) -> OnnxValue:
+    return OnnxValue(name, "float32", shape)
 
 
 def test_a_size_that_one_file_fixes_is_both_files() -> None:
@@ -20,7 +20,7 @@ def test_a_size_that_one_file_fixes_is_both_files() -> None:
 
 
 def test_a_rank_that_one_file_leaves_open_is_the_others() -> None:
-    reference, candidate = [Value("x", "float32", None)], [value("x", "n", 3)]
+    reference, candidate = [OnnxValue("x", "float32", None)], [value("x", "n", 3)]
     check_same("input", reference, candidate)
     assert draw_inputs(narrowed(reference, candidate), {})["x"].shape == (8, 3)
     with pytest.raises(InputError, match=r"of any rank.*--inputs"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.pairs.pair_inputs import Value, draw_inputs
+from assay.export.pairs.pair_inputs import OnnxValue, draw_inputs
 from assay.export.probing.drawn_ranges import FINENESS, LADDER, Array, Range, first_taken, ranges_of
 from assay.export.probing.edge_inputs import TIERS, draw_edges, zeros
 
@@ -75,14 +75,14 @@ def test_bytes_are_drawn_in_full(dtype: str, ends: tuple[int, int]) -> None:
 
 
 def test_both_ends_are_among_the_numbers_that_are_drawn() -> None:
-    value = Value("n", "int64", (8, 3))
+    value = OnnxValue("n", "int64", (8, 3))
     numbers = draw_inputs([value], {}, ranges={"n": Range(0, 99)})["n"]
     assert (numbers.min(), numbers.max()) == (0, 99)
-    assert set(draw_inputs([Value("b", "bool", (8, 3))], {})["b"].ravel()) == {True, False}
+    assert set(draw_inputs([OnnxValue("b", "bool", (8, 3))], {})["b"].ravel()) == {True, False}
 
 
 def test_edges_have_zeros_tiny_large_and_negative_numbers_and_are_always_the_same() -> None:
-    values = [Value("x", "float32", (20, 30)), Value("n", "int64", (20, 30)), Value("b", "bool", (20, 30))]
+    values = [OnnxValue("x", "float32", (20, 30)), OnnxValue("n", "int64", (20, 30)), OnnxValue("b", "bool", (20, 30))]
     ranges = {"n": Range(0, 1, -(2**31), 2**31 - 1)}
     for tier in TIERS:
         first, second = (draw_edges(values, ranges, tier, np.random.default_rng(0), signed=True) for _ in range(2))

@@ -10,9 +10,9 @@ import pytest
 
 from assay.errors import InputError
 from assay.export.probing.calls import company_matters, computed
-from assay.export.probing.undecided import Asked, refusal_of_rows
+from assay.export.probing.undecided import CalledModel, refusal_of_rows
 from assay.train.brought.arrays import record_type
-from assay.train.brought.loaders.loaded import Array, Compute, Loaded
+from assay.train.brought.loaders.loaded import Array, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location, Tensor, UserModel
 
 WIDTH = 4
@@ -95,12 +95,12 @@ def refusal(function: Callable[[Array], Array], double: Callable[[Array], Array]
             raise InputError("There is no float64")
         return of(lambda x: double(x.astype(np.float64)))
 
-    def loaded() -> Loaded:
+    def loaded() -> LoadedModel:
         called = (of(function), make_double)
-        return Loaded((), lambda *_: called, per_call=lambda: names).bound([])
+        return LoadedModel((), lambda *_: called, per_call=lambda: names).bound([])
 
     apart = matters(function)
-    return str(refusal_of_rows(model(), FIRST, Asked(loaded(), loaded), records(), apart, drawn=True))
+    return str(refusal_of_rows(model(), FIRST, CalledModel(loaded(), loaded), records(), apart, drawn=True))
 
 
 def test_a_scale_for_each_call_is_told_from_rows_that_depend() -> None:

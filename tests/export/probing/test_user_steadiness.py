@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.probing.steadiness import REPEATABLE, Steadiness, difference
+from assay.export.probing.steadiness import REPEATABLE, SteadinessCheck, difference
 from assay.train.brought.loaders.loaded import Compute
 from assay.train.brought.model import Location
 from assay.train.brought.source import built
@@ -26,8 +26,8 @@ def model(x):
 
 def steady(
     native: Compute, again: Compute | None = None, path: Path = Path("model.py"), random: str = ""
-) -> Steadiness:
-    return Steadiness(
+) -> SteadinessCheck:
+    return SteadinessCheck(
         Location(path=path, form="function", kind="torch", function="model"),
         native,
         lambda: again or native,
@@ -35,7 +35,7 @@ def steady(
     )
 
 
-def message(one: Steadiness) -> str:
+def message(one: SteadinessCheck) -> str:
     first = one.native(INPUTS)
     with pytest.raises(InputError) as caught:
         one.check(INPUTS, first, is_first_call=True)
@@ -65,7 +65,7 @@ def test_a_model_that_begins_anew_when_loaded_afresh_keeps_a_state(tmp_path: Pat
         return lambda inputs: {"y": function(inputs[0])}
 
     location = Location(path=path, form="function", kind="torch", function="model")
-    one = Steadiness(location, load(), load, str)
+    one = SteadinessCheck(location, load(), load, str)
     found = message(one)
     assert "it keeps a state: " in found
     assert "output 'y': 1 apart" in found

@@ -24,7 +24,7 @@ from assay.export.pairs import on_onnx_pair
 from assay.export.pairs.pair_jobs import PairToRun
 from assay.export.probing.probe import computed_exactly
 from assay.export.reference import on_onnx_double
-from assay.export.reference.memory import Appetite, Batches, TooLargeError
+from assay.export.reference.memory import Appetite, FittingBatches, TooLargeError
 from assay.export.reference.on_onnx_double import evaluate, run_double, to_double
 from assay.export.reference.on_onnx_exact import exact_of
 from assay.files.named_arrays import read_named
@@ -142,7 +142,7 @@ def test_calls_are_as_large_as_memory_holds() -> None:
     assert 1 <= appetite.rows(1, 32, at_most=4 * size) <= 4
     assert appetite.rows(1, 32, at_most=1) == 1
     assert appetite.rows(1, 2, at_most=1 << 60) == 2
-    few, all_fit = Batches((1, 3, 32), at_most=1), Batches((1, 3, 32), at_most=1 << 60)
+    few, all_fit = FittingBatches((1, 3, 32), at_most=1), FittingBatches((1, 3, 32), at_most=1 << 60)
     assert list(few.that_fit()) in ([1], [1, 3, 32])  # where nothing was taken at all, everything fits
     assert list(all_fit.that_fit()) == list(all_fit.that_fit()) == [1, 3, 32]
     assert kept.size

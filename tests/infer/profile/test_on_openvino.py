@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.bench.explaining.layers import aligned
-from assay.infer.profile.attribute_job import ATTRIBUTE, AttributionRequest, Figures, Subject
+from assay.infer.profile.attribute_job import ATTRIBUTE, AttributedModel, AttributionRequest, Figures
 from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
@@ -18,7 +18,7 @@ CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit 
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Figures:
     place = workspace("bloodnet", tmp_path_factory)
     model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
-    subject = Subject(name="bloodnet", model=model, batches=(8,), images=place.folder / "images.npy")
+    subject = AttributedModel(name="bloodnet", model=model, batches=(8,), images=place.folder / "images.npy")
     request = AttributionRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
     answers: list[Figures] = []
     log = tmp_path_factory.mktemp("openvino") / "log"

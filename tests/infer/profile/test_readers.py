@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from assay.bench.explaining.layers import aligned, computing_layers
 from assay.errors import DataError
-from assay.infer.profile.calls import Call, Operator, own_times_ns, union_ns
+from assay.infer.profile.calls import Operator, ProfiledCall, own_times_ns, union_ns
 from assay.infer.profile.timing import common_operators
 from assay.infer.profile.traces import read_ort_profile, read_torch_trace
 from assay.spec import ModelSpec
@@ -45,15 +45,17 @@ def unpacked(name: str, folder: Path) -> Path:
     return path
 
 
-def read_xplane(path: Path) -> list[Call]:
+def read_xplane(path: Path) -> list[ProfiledCall]:
     command = [sys.executable, "-c", XPLANE_READER, str(path)]
     answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     if isinstance(answer, str):
         raise DataError(answer)
-    return [Call(**(call | {"operators": tuple(Operator(**one) for one in call["operators"])})) for call in answer]
+    return [
+        ProfiledCall(**(call | {"operators": tuple(Operator(**one) for one in call["operators"])})) for call in answer
+    ]
 
 
-Reader = Callable[[Path], list[Call]]
+Reader = Callable[[Path], list[ProfiledCall]]
 PROFILES: dict[str, tuple[Reader, str]] = {
     "ort.cpu.json.gz": (partial(read_ort_profile, first_call=3), "onnx"),
     "torch.eager.json.gz": (read_torch_trace, "torch"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from assay.infer.server.front.calls import Calls, HostileError, literal
 from assay.infer.server.front.contract import Contract, RefusedError
-from assay.infer.server.front.crowd import REQUEST_SECONDS, Crowd, Memory
+from assay.infer.server.front.crowd import REQUEST_SECONDS, Crowd, RequestMemory
 from assay.infer.server.front.grpc_front import GrpcFront, GrpcPort
 from assay.infer.server.front.http_front import HttpFront, Port, host_of
 from assay.infer.server.front.json_request import Canonical, canonical
@@ -24,7 +24,7 @@ from assay.infer.server.front.memory import SHARED_MEMORY, checked_registration
 from assay.infer.server.front.message import check_infer
 from assay.infer.server.front.routes import inference_routes
 from assay.infer.server.front.upstream import Upstream
-from assay.numerics.served import Tensor
+from assay.numerics.served import ServedTensor
 from tests import serving_folder
 from tests.hostile import raw_grpc
 
@@ -138,7 +138,7 @@ def test_a_block_means_what_the_table_says_now() -> None:
 @pytest.mark.parametrize("name", ["http", "grpc"])
 def test_who_does_not_end_a_request_in_time_is_sent_away(name: str, tmp_path: Path) -> None:
     async def held_open() -> None:
-        crowd, memory = Crowd(), Memory(10**6)
+        crowd, memory = Crowd(), RequestMemory(10**6)
         port = Port(inference_routes(CONTRACT), Upstream(str(tmp_path / "http")), crowd, memory, CONTRACT)
         calls = GrpcPort(CONTRACT, str(tmp_path / "grpc"), crowd, memory)
         others: list[asyncio.StreamWriter] = []
@@ -168,7 +168,7 @@ def test_who_does_not_end_a_request_in_time_is_sent_away(name: str, tmp_path: Pa
 
 
 def test_memory_of_requests_is_counted() -> None:
-    memory = Memory(10)
+    memory = RequestMemory(10)
     assert memory.take(10)
     assert not memory.take(1)
     memory.give_back(10)
@@ -223,7 +223,7 @@ def test_only_shared_memory_that_is_there_and_ones_own_is_registered() -> None:
 
 
 def test_what_a_request_may_take_grows_with_the_names_of_its_tensors() -> None:
-    long = Tensor(name="n" * 100_000, datatype="FP32", shape=[1])
+    long = ServedTensor(name="n" * 100_000, datatype="FP32", shape=[1])
     contract = Contract(model="long", inputs=(long,), outputs=(long,), most_records=0, hosts=())
     said = {"inputs": [{"name": long.name, "datatype": "FP32", "shape": [1], "data": [1.5]}]}
     body = json.dumps(said).encode()

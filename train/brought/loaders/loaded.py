@@ -25,7 +25,7 @@ def _unbound(inputs: Sequence[Array]) -> dict[str, Array]:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model that is loaded; it is called once it is `bound` to the names of its inputs.
 
     Attributes:
@@ -51,7 +51,7 @@ class Loaded:
     places: Callable[[Sequence[str], Sequence[Array]], int | None] = lambda names, inputs: None
     narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
 
-    def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> Loaded:
+    def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> LoadedModel:
         """The same, ready to be called with inputs of these names.
 
         Args:

@@ -10,14 +10,14 @@ import numpy as np
 
 from assay.errors import InputError
 from assay.train.brought.double.on_jax import double_of
-from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_jax import Forward, by_name
 from assay.train.brought.narrow.on_jax import narrow_arithmetic
 from assay.train.brought.source import built, explained
 
 
-def load(location: Location) -> Loaded:
+def load(location: Location) -> LoadedModel:
     """
     Raises:
         InputError: the function fails, or gives nothing that can be called.
@@ -34,7 +34,7 @@ def load(location: Location) -> Loaded:
     def narrow(names: Sequence[str], inputs: Sequence[Array]) -> str:
         return narrow_arithmetic(by_name(function, names, (), str(location)), inputs)
 
-    return Loaded((), called, places=places, narrow=narrow)
+    return LoadedModel((), called, places=places, narrow=narrow)
 
 
 def load_forward(model: UserModel) -> Forward:

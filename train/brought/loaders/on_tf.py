@@ -16,7 +16,7 @@ from assay.foreign import said_by
 from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.files.on_keras_file import check_keras_file
 from assay.train.brought.files.on_saved_model import check_saved_model
-from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Declared, Location, UserModel, unnamed
 from assay.train.brought.named.on_keras import call_of, declared_by
 from assay.train.brought.outputs import kept_outputs, named_outputs
@@ -28,7 +28,7 @@ Forward = Callable[..., dict[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
-class Program:
+class TensorProgram:
     """A callable of tensors.
 
     Attributes:
@@ -43,7 +43,7 @@ class Program:
     bound: Callable[[Sequence[str]], Callable[..., object]] = field(repr=False)
 
 
-def load(location: Location) -> Loaded:
+def load(location: Location) -> LoadedModel:
     """
     Raises:
         ArtifactError: the file is not what its ending says.
@@ -63,7 +63,7 @@ def load(location: Location) -> Loaded:
 
         return narrow_arithmetic(_by_name(program, names, (), str(location)), inputs)
 
-    return Loaded(program.declared, called, places=places, narrow=narrow)
+    return LoadedModel(program.declared, called, places=places, narrow=narrow)
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:
@@ -73,7 +73,7 @@ def load_forward(model: UserModel) -> tuple[Forward, object]:
     return _by_name(program, names, model.without, str(model.location)), program.keeps
 
 
-def _by_name(program: Program, names: Sequence[str], without: Sequence[str], what: str) -> Forward:
+def _by_name(program: TensorProgram, names: Sequence[str], without: Sequence[str], what: str) -> Forward:
     bound = program.bound(names)
 
     def forward(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -82,7 +82,7 @@ def _by_name(program: Program, names: Sequence[str], without: Sequence[str], wha
     return forward
 
 
-def _load_program(location: Location) -> Program:
+def _load_program(location: Location) -> TensorProgram:
     if location.form == "saved-model":
         return _saved_model(location)
     if location.form == "keras":
@@ -97,7 +97,7 @@ def _load_program(location: Location) -> Program:
     return _function(found, location)
 
 
-def _function(function: Callable[..., object], location: Location) -> Program:
+def _function(function: Callable[..., object], location: Location) -> TensorProgram:
     """A function, or an object with `__call__`, each a tf.function or not."""
     named = function if hasattr(function, "input_signature") else getattr(function, "__call__", function)  # noqa: B004
     parameters = parameters_of(named)
@@ -114,7 +114,7 @@ def _function(function: Callable[..., object], location: Location) -> Program:
         binding = binding_of(parameters, given, str(location))
         return lambda *tensors: binding.call(function, tensors)
 
-    return Program(_declared_of(specs, names), function, bound)
+    return TensorProgram(_declared_of(specs, names), function, bound)
 
 
 def _read_keras(location: Location) -> keras.Model:
@@ -132,12 +132,12 @@ def _read_keras(location: Location) -> keras.Model:
         ) from error
 
 
-def _keras(model: keras.Model, location: Location) -> Program:
+def _keras(model: keras.Model, location: Location) -> TensorProgram:
     """Its inputs by name, training switched off."""
-    return Program(declared_by(model), model, lambda names: call_of(model, names, str(location)))
+    return TensorProgram(declared_by(model), model, lambda names: call_of(model, names, str(location)))
 
 
-def _saved_model(location: Location) -> Program:
+def _saved_model(location: Location) -> TensorProgram:
     check_saved_model(location.path, trusted=is_trusted())
     try:
         root = tf.saved_model.load(str(location.path))
@@ -153,7 +153,7 @@ def _saved_model(location: Location) -> Program:
     def bound(names: Sequence[str]) -> Callable[..., object]:
         return lambda *tensors: function(**dict(zip(names, tensors, strict=True)))
 
-    return Program(_declared_of(list(specs.values()), list(specs)), root, bound)
+    return TensorProgram(_declared_of(list(specs.values()), list(specs)), root, bound)
 
 
 def _declared_of(specs: Sequence[tf.TensorSpec], names: Sequence[str]) -> tuple[Declared, ...]:

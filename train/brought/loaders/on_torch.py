@@ -14,14 +14,14 @@ from assay.train.brought.binding import Binds
 from assay.train.brought.double.on_torch import float64_throughout
 from assay.train.brought.files.on_torch_archive import load_checked_program, load_checked_script
 from assay.train.brought.files.on_torch_program import binding_of_program, declared_of
-from assay.train.brought.loaders.loaded import Array, Called, Compute, Loaded
+from assay.train.brought.loaders.loaded import Array, Called, Compute, LoadedModel
 from assay.train.brought.model import Location, UserModel
 from assay.train.brought.named.on_torch import Forward, forward_of, module_binding
 from assay.train.brought.narrow.on_torch import narrow_arithmetic
 from assay.train.brought.source import built, explained
 
 
-def load(location: Location) -> Loaded:
+def load(location: Location) -> LoadedModel:
     """
     Raises:
         ArtifactError: the file is not what its ending says.
@@ -43,7 +43,7 @@ def load(location: Location) -> Loaded:
             compute(inputs)
         return seen.narrowest
 
-    return Loaded(declared, called, per_call=lambda: _per_call(module), narrow=narrow)
+    return LoadedModel(declared, called, per_call=lambda: _per_call(module), narrow=narrow)
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:

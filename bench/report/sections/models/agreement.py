@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class AgreementRow:
     """One comparison with the reference, where it belongs, and where it and what changed stand in results.json.
 
     Attributes:
@@ -77,7 +77,7 @@ def agreement(evidence: Evidence) -> Section | None:
     )
 
 
-def _subjects(evidence: Evidence) -> Iterator[Subject]:
+def _subjects(evidence: Evidence) -> Iterator[AgreementRow]:
     for index, export in enumerate(evidence.results.exports):
         series = series_of(f"{CPU.name}@{export.exporter}", CPU.framework)
         shown = replace(series, label=f"{export.exporter} file")
@@ -85,7 +85,7 @@ def _subjects(evidence: Evidence) -> Iterator[Subject]:
             path = f"/exports/{index}/agreement/{number}"
             counted_here = agreement.top1_flips if task_of(evidence.results).is_counted_in_agreement else None
             changed = (counted_here, agreement.images, f"{path}/top1_flips")
-            yield Subject(agreement, export.architecture, export.size, None, shown, path, *changed)
+            yield AgreementRow(agreement, export.architecture, export.size, None, shown, path, *changed)
     for index, cell in enumerate(evidence.results.cells):
         if cell.agreement is not None:
             series = series_of(cell.label, cell.framework)
@@ -94,10 +94,10 @@ def _subjects(evidence: Evidence) -> Iterator[Subject]:
             if cell.judgement:
                 flips = cell.judgement.flips
                 changed = (flips.flipped, flips.decisions, f"/cells/{index}/judgement/flips/flipped")
-            yield Subject(cell.agreement, cell.architecture, cell.size, cell.batch, series, path, *changed)
+            yield AgreementRow(cell.agreement, cell.architecture, cell.size, cell.batch, series, path, *changed)
 
 
-def _outcome(subjects: list[Subject], task: Task) -> str:
+def _outcome(subjects: list[AgreementRow], task: Task) -> str:
     failed = [subject for subject in subjects if not subject.agreement.passed]
     changed = task.changed_in_all(sum(subject.changed or 0 for subject in subjects))
     if failed:
@@ -105,8 +105,8 @@ def _outcome(subjects: list[Subject], task: Task) -> str:
     return f"All {counted(len(subjects), 'comparison')} with the reference agree{changed}."
 
 
-def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Panel:
-    worst: dict[tuple[str, int], Subject] = {}
+def _panel(evidence: Evidence, subjects: list[AgreementRow], identifier: str) -> Panel:
+    worst: dict[tuple[str, int], AgreementRow] = {}
     for subject in subjects:
         key = (subject.series.label, subject.size)
         if key not in worst or _excess(subject) > _excess(worst[key]):
@@ -129,19 +129,19 @@ def _panel(evidence: Evidence, subjects: list[Subject], identifier: str) -> Pane
     return Panel(identifier, dots(plot, [entry.label for entry in series], x, size_field="size"), description)
 
 
-def _in_order(subjects: list[Subject]) -> tuple[Series, ...]:
+def _in_order(subjects: list[AgreementRow]) -> tuple[Series, ...]:
     """Runtimes in the order of legends, then files."""
     runtimes = ordered(subject.series for subject in subjects if subject.batch is not None)
     files = {subject.series.label: subject.series for subject in subjects if subject.batch is None}
     return (*runtimes, *files.values())
 
 
-def _excess(subject: Subject) -> float:
+def _excess(subject: AgreementRow) -> float:
     """The error in units of what is tolerated."""
     return subject.agreement.max_absolute / max(subject.agreement.tolerance, 1e-300)
 
 
-def _row(subject: Subject, least_shown: float, moved: str) -> Row:
+def _row(subject: AgreementRow, least_shown: float, moved: str) -> Row:
     found = subject.agreement
     row: Row = {
         "name": subject.series.label,
@@ -160,7 +160,7 @@ def _row(subject: Subject, least_shown: float, moved: str) -> Row:
     return row | {"limit": found.tolerance} if found.tolerance > 0 else row
 
 
-def _table(subjects: list[Subject], results: Results) -> Table:
+def _table(subjects: list[AgreementRow], results: Results) -> Table:
     failed_first = sorted(subjects, key=lambda subject: subject.agreement.passed)
     rows = tuple(_table_row(subject) for subject in failed_first)
     caption = "Every comparison with the float64 reference, those that failed first"
@@ -170,7 +170,7 @@ def _table(subjects: list[Subject], results: Results) -> Table:
     return Table("agreements", caption, columns, rows, summary=f"All {counted(len(rows), 'comparison')}")
 
 
-def _table_row(subject: Subject) -> tuple[Value, ...]:
+def _table_row(subject: AgreementRow) -> tuple[Value, ...]:
     found, path = subject.agreement, subject.path
     return (
         Value(found.subject),
@@ -192,7 +192,7 @@ def _error(value: float, path: str) -> Value:
     return Value("not compared", tone="muted") if value < 0 else Value(scientific(value), value, path)
 
 
-def _derivations(subjects: list[Subject]) -> Table:
+def _derivations(subjects: list[AgreementRow]) -> Table:
     texts = Counter(subject.agreement.derivation for subject in subjects if subject.agreement.derivation)
     rows = tuple((Value(text), Value(str(uses), uses)) for text, uses in texts.items())
     columns = (Column("Derivation"), Column("Comparisons", numeric=True))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from assay.bench.report.evidence import Evidence, Group, agreement_fails, group_of, is_timed, worded_columns
+from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, group_of, is_timed, worded_columns
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
 from assay.bench.words.numbers import TIMES, counted, interval, significant
 from assay.records.base import Interval, Tail
-from assay.records.results import Cell, ColdStart, Comparison, Timing
+from assay.records.results import Cell, ColdStart, SpeedComparison, Timing
 
 STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
 PLACE_COLUMNS = (
@@ -60,7 +60,7 @@ def all_cells(evidence: Evidence) -> Section | None:
         return None
     wrong = {cell.name for cell in cells if is_timed(cell) and agreement_fails(cell, evidence.results)}
     comparisons = {
-        Group(c.architecture, c.size, c.batch, c.threads): (index, c)
+        CellGroup(c.architecture, c.size, c.batch, c.threads): (index, c)
         for index, c in enumerate(evidence.results.comparisons)
     }
     rows = tuple(
@@ -93,7 +93,7 @@ def _place(index: int, cell: Cell, *, wrong: bool = False) -> tuple[Value, ...]:
     )
 
 
-def _numbers(index: int, cell: Cell, compared: tuple[int, Comparison] | None) -> tuple[Value, ...]:
+def _numbers(index: int, cell: Cell, compared: tuple[int, SpeedComparison] | None) -> tuple[Value, ...]:
     path = f"/cells/{index}"
     median, p90, p99, calls, processes = _timing(cell.host, f"{path}/host")
     device_median = _timing(cell.device, f"{path}/device")[0]
@@ -135,7 +135,7 @@ def _cold(cold: ColdStart | None, path: str) -> tuple[Value, Value, Value]:
     )
 
 
-def _ratio(cell: Cell, compared: tuple[int, Comparison] | None) -> Value:
+def _ratio(cell: Cell, compared: tuple[int, SpeedComparison] | None) -> Value:
     if compared is None or cell.label not in compared[1].ratios:
         return Value("")
     pointer = cell.label.replace("~", "~0").replace("/", "~1")

@@ -10,8 +10,8 @@ import altair as alt
 from assay.bench.report.drawing.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, dots, heat, lines, notes
 from assay.bench.report.drawing.palette import ordered, series_of
 from assay.bench.report.evidence import (
+    CellGroup,
     Evidence,
-    Group,
     agreement_fails,
     chart_notice,
     conditions,
@@ -25,7 +25,7 @@ from assay.bench.report.evidence import (
 from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
 from assay.bench.words.numbers import TIMES, counted, in_processes, interval, pixels, ratio, significant
 from assay.records.base import Interval
-from assay.records.results import Cell, Comparison
+from assay.records.results import Cell, SpeedComparison
 
 MILLISECONDS = ("median", " ms")
 IMAGES_A_SECOND = ("throughput", " images/s")
@@ -82,7 +82,7 @@ def ratios(evidence: Evidence) -> Section | None:
     return Section("ratios", "Native against ONNX", lead, (Figure("ratios", caption, panels),))
 
 
-def what_is_told(comparisons: Sequence[Comparison]) -> str:
+def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
     """The differences between the fastest of both sides that these samples could tell; "" where nobody knows."""
     told = sorted(100 * one.told for one in comparisons if one.told is not None)
     if not told:
@@ -179,7 +179,7 @@ def _ruler_zero(evidence: Evidence) -> str:
     )
 
 
-def _ratio_panel(evidence: Evidence, comparisons: Sequence[Comparison], identifier: str) -> Panel:
+def _ratio_panel(evidence: Evidence, comparisons: Sequence[SpeedComparison], identifier: str) -> Panel:
     across = {_group(c): _column(_group(c)) for c in sorted(comparisons, key=lambda c: (c.size, c.batch))}
     cells = [cell for cell in evidence.results.cells if group_of(cell) in across and cell.framework]
     down = [entry.label for entry in ordered(series_of(cell.label, cell.framework) for cell in cells)]
@@ -207,7 +207,7 @@ def _ratio_panel(evidence: Evidence, comparisons: Sequence[Comparison], identifi
     return Panel(identifier, spec, description, HEAT_LABELS_PX + HEAT_COLUMN_PX * len(across))
 
 
-def _ratio_row(label: str, comparison: Comparison, column: str) -> Row:
+def _ratio_row(label: str, comparison: SpeedComparison, column: str) -> Row:
     estimate = comparison.ratios[label]
     return {
         "row": label,
@@ -228,9 +228,9 @@ def _unranked_row(cell: Cell, evidence: Evidence, column: str) -> Row:
     return {"row": cell.label, "column": column, "colour": None, "text": text, "notes": why}
 
 
-def _column(group: Group) -> str:
+def _column(group: CellGroup) -> str:
     return f"{pixels(group.size)}\nbatch {group.batch}"
 
 
-def _group(comparison: Comparison) -> Group:
-    return Group(comparison.architecture, comparison.size, comparison.batch, comparison.threads)
+def _group(comparison: SpeedComparison) -> CellGroup:
+    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)

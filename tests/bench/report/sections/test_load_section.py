@@ -11,7 +11,7 @@ from assay.bench.report.page.blocks import Listing, Paragraphs, Table
 from assay.bench.report.sections.times.load import load
 from assay.bench.report.write import write_report
 from assay.records.base import Interval
-from assay.records.load import ClosedLoop, Conditions, HighestRate, Load, Overhead, RateTried, Scenario, Split
+from assay.records.load import ClosedLoop, Conditions, HighestRate, LatencySplit, Load, Overhead, RateTried, Scenario
 from tests.bench.report.sample_results import sample_results
 
 IS_ON_TOP = """element => {
@@ -37,7 +37,7 @@ def sample_load() -> Load:
         median_ms=about(0.62),
         p90_ms=about(0.7),
         p99_ms=about(1.3),
-        split=Split(client=0.11, network=0.25, queue=0.02, compute=0.2, server=0.04),
+        split=LatencySplit(client=0.11, network=0.25, queue=0.02, compute=0.2, server=0.04),
         conditions=[conditions] * 3,
         invalid=[],
     )
