@@ -15,6 +15,8 @@ from assay.records.base import Record
 from assay.spec import Settings
 
 MODULE = "assay.infer.worker"
+NOT_OBSERVED = "not observed"
+"""The fact that says why nothing was seen of a call."""
 
 
 class ToImport(Record):

@@ -6,7 +6,6 @@ imports a framework, since thread pools take the cores they find, and to those c
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import random
@@ -14,7 +13,6 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -30,6 +28,7 @@ from assay.infer.commands import (
     LOAD,
     LOGITS,
     MEMORY,
+    NOT_OBSERVED,
     OBSERVE,
     TIMED,
     WARM,
@@ -48,6 +47,7 @@ from assay.infer.commands import (
 )
 from assay.infer.observing.observed import Observed
 from assay.infer.runtime import Images, Load, Logits, Session, device_calls, predict
+from assay.infer.runtimes.same_for_all import run_on
 from assay.jobs.job import Nothing
 from assay.jobs.serving import serve_commands
 from assay.registry import RUNTIMES
@@ -154,6 +154,7 @@ class WorkerState:
     def logits(self, asked: ToPredict) -> Nothing:
         """Compute the logits of the first images, and write them."""
         images = map_array(asked.images)[: asked.count]
+        self._inputs = self._inputs or [np.ascontiguousarray(images[: asked.batch])]
         np.save(asked.out, predict(self.session, images, asked.batch))
         return Nothing()
 
@@ -168,11 +169,13 @@ class WorkerState:
         return PeakMemory(peak_mib=peak_memory_mib())
 
     def observe(self, _: Nothing) -> SessionObserved:
-        """Where one more call computed and in what; what cannot be seen is said, and no reason to fail."""
+        """Where one more call computed and in what, of inputs that it had; what cannot be seen is said, and no reason
+        to fail.
+        """
         try:
             found = self.session.observe(self.session.prepare(self._inputs[0]))
         except Exception as error:  # noqa: BLE001  a framework's or a user's, in a call that nothing is measured of
-            found = Observed(facts={"not observed": f"{type(error).__name__}: {error}"[:300]})
+            found = Observed(facts={NOT_OBSERVED: f"{type(error).__name__}: {error}"[:300]})
         return SessionObserved.model_validate(asdict(found))
 
     def _window(self) -> list[int]:
@@ -200,18 +203,6 @@ def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
     """Which images make up the batches that calls take turns with; they repeat only when there are too few."""
     count = min(ROTATED_INPUTS, max(images // batch, 1))
     return list(np.arange(count * batch).reshape(count, batch) % images)
-
-
-def run_on(cores: Iterable[int]) -> None:
-    """Pin all threads of this process, and those that they start, to these cores; to none where there are no names."""
-    wanted, tasks = tuple(cores), Path("/proc/self/task")
-    if not wanted or not hasattr(os, "sched_setaffinity"):
-        return
-    os.sched_setaffinity(0, wanted)
-    for _ in range(2):  # a thread may have been started while the others were looked through
-        for task in tasks.iterdir() if tasks.exists() else ():
-            with contextlib.suppress(ProcessLookupError):  # it has ended
-                os.sched_setaffinity(int(task.name), wanted)
 
 
 def peak_memory_mib() -> float:

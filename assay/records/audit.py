@@ -31,6 +31,27 @@ MOST_PICTURES = 200
 MOST_NARROW = 32
 
 
+class Ran(Record):
+    """Where a subject computed and in what, as a call showed it, beside what was asked of it.
+
+    Attributes:
+        asked_device, asked_precision: "" where nothing was asked for.
+        device: "" where it could not be seen, with the reason in `unseen`.
+        precision: of its numbers; what the runtime says of itself where it could not be seen.
+        computed_in: what its kernels computed in, where a call showed something else than `precision`.
+        otherwise: what of it is not as asked, in words: what it computed is then no answer.
+    """
+
+    subject: str
+    asked_device: str = ""
+    asked_precision: str = ""
+    device: str = ""
+    precision: str = ""
+    computed_in: str = ""
+    unseen: str = ""
+    otherwise: list[str] = Field(default_factory=list)
+
+
 class InputSet(Record):
     """Inputs that go through every subject.
 
@@ -219,6 +240,8 @@ class ModelAudit(Record):
         models: sha256 of weights and ONNX files, by name.
         keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed.
         data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
+        ran: where each subject of a study computed and in what; empty in older records, and of models that results
+            say it of.
         localisations: where a failed candidate goes wrong.
         guilt: who is wrong about each file that anything gets wrong, see `assay.numerics.guilt`.
         classes: names of the classes, in their order; none where they have none.
@@ -239,6 +262,7 @@ class ModelAudit(Record):
     inputs: list[InputSet]
     tolerances: list[AuditedTolerance]
     comparisons: list[Comparison]
+    ran: list[Ran] = Field(default_factory=list)
     determinism: list[Determinism] = Field(default_factory=list)
     propagation: list[Propagation] = Field(default_factory=list)
     localisations: list[Localisation] = Field(default_factory=list)

@@ -61,8 +61,9 @@ class AuditEvidence:
 
     @property
     def natives(self) -> list[Outputs]:
-        """The frameworks' own runtimes, of those that say they compute in fp32."""
-        return [one for one in self.outputs if one.candidate.framework in FRAMEWORKS and one.precision == "fp32"]
+        """The frameworks' own runtimes, of those that compute in fp32."""
+        own = [one for one in self.outputs if one.candidate.framework in FRAMEWORKS and not one.ran.otherwise]
+        return [one for one in own if one.precision == "fp32"]
 
 
 def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
@@ -83,8 +84,17 @@ def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Com
             if label in natives and others:  # its own error is no measure of itself
                 tolerance = tolerance_for(inputs.name, label, others, noise)
                 tolerances.append(tolerance)
-            comparisons += list(_comparisons(evidence, outputs, inputs, whole[label], tolerance, best))
+            found = _comparisons(evidence, outputs, inputs, whole[label], tolerance, best)
+            comparisons += [_answering(one, outputs) for one in found]
     return tolerances, comparisons
+
+
+def _answering(comparison: Comparison, outputs: Outputs) -> Comparison:
+    """The comparison, failed where the subject ran on another device or in another arithmetic than was asked for."""
+    if not outputs.ran.otherwise:
+        return comparison
+    reason = "; ".join([*outputs.ran.otherwise, *filter(None, [comparison.reason])])
+    return comparison.model_copy(update={"passed": False, "reason": reason, "note": ""})
 
 
 def tolerance_for(
@@ -141,7 +151,7 @@ def _comparisons(
     yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
     if inputs is not plan.sets[0]:
         return
-    if plan.split and plan.takes_whole_split(outputs.candidate.runtime, precision):
+    if plan.split and plan.whole(WHOLE) in outputs.files:
         yield judged(
             label, plan.whole(WHOLE), _measured(evidence, outputs, plan.split), tolerance, native_bits, precision
         )

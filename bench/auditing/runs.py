@@ -13,6 +13,10 @@ from queue import SimpleQueue
 from assay.bench.machine.host import Host
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, DiskError, WorkerError
+from assay.infer.commands import NOT_OBSERVED, SessionObserved
+from assay.infer.observing.observed import not_as_asked
+from assay.numerics.precisions import is_less_exact
+from assay.records.audit import Ran
 from assay.spec import Settings
 
 TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
@@ -115,11 +119,18 @@ class AuditPlan:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one subject computed: .npy of logits by run, and the precision that it says it computes in."""
+    """What one subject computed.
+
+    Attributes:
+        precision: by which it is judged: what was asked of it, else what a call showed.
+        files: .npy of logits by run.
+        ran: where it computed and in what.
+    """
 
     candidate: Candidate
     precision: str
     files: dict[AuditCall, Path]
+    ran: Ran
 
 
 def run_subjects(
@@ -180,16 +191,53 @@ def _as_they_end(futures: Iterable[Future[Part]]) -> Iterator[Future[Part]]:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process of a subject computed."""
+    """What one process of a subject computed, and where and in what."""
 
-    precision: str
+    ran: Ran
     files: dict[AuditCall, Path]
     seconds: float
 
 
 def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: AuditPlan) -> Outputs:
     files = {call: file for threads in plan.threads for call, file in parts[threads].files.items()}
-    return Outputs(candidate, parts[plan.threads[0]].precision, files)
+    ran = next((part.ran for part in parts.values() if part.ran.otherwise), parts[plan.threads[0]].ran)
+    return Outputs(candidate, ran.asked_precision or ran.precision, files, ran)
+
+
+def _seen(worker: Worker) -> SessionObserved | str:
+    """What one more call shows, after all that count; or why nothing can be seen, which costs none of those."""
+    try:
+        return worker.observe()
+    except DiskError:
+        raise
+    except AssayError as error:
+        return str(error)
+
+
+def ran_of(candidate: Candidate, device: str, said: str, seen: SessionObserved | str) -> Ran:
+    """Where a subject computed and in what, held against what was asked of it.
+
+    What computes in more than was asked, as ONNX Runtime does with a file in fp16 on a CPU, is held against it where
+    it is timed. Its numbers are those of the file, and are judged.
+
+    Args:
+        device: that the audit asks for.
+        said: what the runtime says that it computes in.
+        seen: what a call showed, or why nothing was seen.
+    """
+    asked = candidate.asked_precision
+    shown = SessionObserved(device="", precision="", computed="", model="", facts={}) if isinstance(seen, str) else seen
+    precision, wanted = shown.precision or said, candidate.asked_device(device)
+    return Ran(
+        subject=candidate.label,
+        asked_device=wanted,
+        asked_precision=asked,
+        device=shown.device,
+        precision=precision,
+        computed_in=shown.computed if shown.computed != precision else "",
+        unseen=seen if isinstance(seen, str) else shown.facts.get(NOT_OBSERVED, ""),
+        otherwise=not_as_asked(wanted, asked if is_less_exact(precision, asked) else "", shown.device, precision),
+    )
 
 
 @dataclass
@@ -215,11 +263,13 @@ class Crew:
         try:
             with self._worker(candidate, place) as worker:
                 cores = [core] if threads == 1 else self.plan.host.cores()[-threads:]
-                precision = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
+                said = worker.load(Settings(threads, tuple(cores), self.plan.device)).precision
+                precision = candidate.asked_precision or said
                 files = self._computed(worker, self.plan.calls(threads, candidate.runtime, precision), place)
+                ran = ran_of(candidate, self.plan.device, said, _seen(worker))
         finally:
             self.free.put(core)
-        return Part(precision, files, time.monotonic() - begun)
+        return Part(ran, files, time.monotonic() - begun)
 
     def kill(self) -> None:
         """End every process, also one that is about to start."""

@@ -19,9 +19,7 @@ from assay.bench.timing.workers import Candidate
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval, Verdict
 from assay.records.results import Agreement, Cell, ColdStart, SpeedComparison, Timing
-from assay.registry import FRAMEWORKS, RUNTIMES
-from assay.runtimes.entry import AS_IT_COMES
-from assay.spec import Settings
+from assay.registry import FRAMEWORKS
 
 NANOSECONDS_IN_MS = 1e6
 GroupKey = tuple[str, int, int, int]
@@ -65,9 +63,9 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
         size=spec.size,
         batch=batch,
         threads=group.settings.threads,
-        device_kind=asked_device(candidate, group.settings),
-        asked_device=asked_device(candidate, group.settings),
-        asked_precision=asked_precision(candidate),
+        device_kind=candidate.asked_device(group.settings.device),
+        asked_device=candidate.asked_device(group.settings.device),
+        asked_precision=candidate.asked_precision,
         runtime=candidate.runtime,
         framework=candidate.framework,
         exporter=candidate.exporter,
@@ -76,19 +74,6 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
         reason="nothing was measured",
         weights=weights,
     )
-
-
-def asked_device(candidate: Candidate, settings: Settings) -> str:
-    """The device that was asked for, where the runtime runs on it, else its own."""
-    return RUNTIMES[candidate.runtime].asked_device(settings.device)
-
-
-def asked_precision(candidate: Candidate) -> str:
-    """What a runtime or the file's variant says; "" where that is left to it, as of a user's model."""
-    own = RUNTIMES[candidate.runtime].precision
-    if own:
-        return "" if own == AS_IT_COMES else own
-    return "" if candidate.model.user else candidate.model.precision
 
 
 def planned_of(settings: Mapping[str, JsonValue]) -> int:

@@ -17,6 +17,7 @@ from assay.bench.statistics.stats import TOO_FEW, Samples, block_medians
 from assay.bench.statistics.steadiness import DRIFT_LARGEST, is_drift, process_medians, steadiness
 from assay.bench.statistics.steadiness import CallSteadiness as Found
 from assay.bench.timing.schedule import Measurements
+from assay.infer.observing.observed import not_as_asked
 from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
 
@@ -200,13 +201,8 @@ def _wrong_processor_use(cell: Cell) -> list[str]:
 
 def _not_as_asked(cell: Cell) -> list[str]:
     """Times of another device or another arithmetic than was asked for answer another question."""
-    found = []
-    if cell.asked_device and cell.device_kind != cell.asked_device:
-        found.append(f"ran on {cell.device_kind}: {cell.asked_device} was asked for")
     computed = cell.computed_in or cell.precision
-    if cell.asked_precision and computed and computed != cell.asked_precision:
-        found.append(f"computed in {computed}: {cell.asked_precision} was asked for")
-    return found
+    return not_as_asked(cell.asked_device, cell.asked_precision, cell.device_kind, computed)
 
 
 def _wrong_outputs(cell: Cell) -> list[str]:

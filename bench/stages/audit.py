@@ -147,6 +147,7 @@ def _audit_model(
             inputs=prepared.records,
             tolerances=tolerances,
             comparisons=comparisons,
+            ran=[one.ran for one in outputs],
             determinism=[determinism_of(one, plan) for one in outputs],
             propagation=_propagations(outputs, prepared, plan, work),
             localisations=localisations,

@@ -35,6 +35,7 @@ from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job, Nothing
 from assay.jobs.running import answer_to, ask, tell_to
 from assay.registry import RUNTIMES
+from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
 from assay.steps import SLOWER, in_proportion, waiting_for
 
@@ -78,6 +79,18 @@ class Candidate:
     @property
     def framework(self) -> str:
         return RUNTIMES[self.runtime].framework
+
+    @property
+    def asked_precision(self) -> str:
+        """What a runtime or the file's variant says; "" where that is left to it, as of a user's model."""
+        own = RUNTIMES[self.runtime].precision
+        if own:
+            return "" if own == AS_IT_COMES else own
+        return "" if self.model.user else self.model.precision
+
+    def asked_device(self, wanted: str) -> str:
+        """The device that was asked for, where the runtime runs on it, else its own."""
+        return RUNTIMES[self.runtime].asked_device(wanted)
 
 
 class Worker:

@@ -10,7 +10,6 @@ whatever else the machine does only makes a repetition slower.
 from __future__ import annotations
 
 import importlib
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.infer.runtimes.same_for_all import run_on
 from assay.jobs.job import TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
@@ -180,9 +180,8 @@ def _repetitions(kernel: Kernel) -> Iterator[float]:
 
 
 def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
-    """Pinning comes first: thread pools take the cores they find when they start."""
-    if request.cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, request.cores)
+    """Pinning comes first."""
+    run_on(request.cores)
     return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 
 

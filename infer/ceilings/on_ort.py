@@ -9,6 +9,9 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from assay.infer.runtimes.same_for_all import onnxruntime_options
+from assay.spec import Settings
+
 Kernel = Callable[[], object]
 
 
@@ -40,9 +43,7 @@ def _product(
         [onnx.numpy_helper.from_array(right, "b")],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options = onnxruntime_options(Settings(threads))
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     feed = {"a": left}

@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from assay.infer.runtimes.same_for_all import torch_device
+from assay.spec import Settings
+
 Kernel = Callable[[], object]
 
 
 def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
     """The product in fp32 and, where the processor has instructions for it, in bf16."""
-    torch.set_num_threads(threads)
+    torch_device(Settings(threads))
     a, b = torch.from_numpy(left), torch.from_numpy(right)
     out = torch.empty_like(a)
     found: dict[str, Kernel] = {"fp32": lambda: torch.mm(a, b, out=out)}

@@ -6,10 +6,10 @@ products of matrices and convolutions; a model that has none is what its other o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from assay.numerics.precisions import counted_in_words, least_exact
+from assay.numerics.precisions import counted_in_words, least_exact, precision_named
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,31 @@ def observed_of(
         precision=least_exact(arithmetic) or least_exact(others),
         facts=dict(facts) | {name: text for name, text in told.items() if text},
     )
+
+
+def of_each(tensors: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What each tensor is in and where, as a fact to record; none where all are alike.
+
+    Args:
+        tensors: that came out of a call, in their order, each a type and a device by any framework's name.
+    """
+    found = [f"{precision_named(kind) or kind} on {device_named(device)}" for kind, device in tensors]
+    told = ", ".join(f"output {place}: {one}" for place, one in enumerate(found))
+    return {"outputs": told} if len(set(found)) > 1 else {}
+
+
+def not_as_asked(asked_device: str, asked_precision: str, device: str, computed: str) -> list[str]:
+    """Why what was computed answers another question than was asked, in words.
+
+    Args:
+        asked_device, asked_precision: "" where nothing was asked for; `device` and `computed` where nothing was seen.
+    """
+    found = []
+    if asked_device and device and device != asked_device:
+        found.append(f"ran on {device}: {asked_device} was asked for")
+    if asked_precision and computed and computed != asked_precision:
+        found.append(f"computed in {computed}: {asked_precision} was asked for")
+    return found
 
 
 def device_named(text: str) -> str:

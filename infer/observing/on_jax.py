@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 from jax.extend import core
 
-from assay.infer.observing.observed import Observed, observed_of
+from assay.infer.observing.observed import Observed, observed_of, of_each
 from assay.numerics.precisions import is_floating, least_exact, precision_named
 
 ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linear_solve")
@@ -17,7 +17,9 @@ ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linea
 
 def observe(function: Callable[..., object], arguments: Sequence[object], outputs: object) -> Observed:
     """What a function computes in, and where these outputs of a call of it lie."""
-    devices = {place.platform for leaf in jax.tree.leaves(outputs) for place in leaf.devices()}
+    leaves = jax.tree.leaves(outputs)
+    devices = {place.platform for leaf in leaves for place in leaf.devices()}
+    tensors = [(str(leaf.dtype), " and ".join(sorted({place.platform for place in leaf.devices()}))) for leaf in leaves]
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for equation in _equations(jax.make_jaxpr(function)(*arguments).jaxpr):
@@ -29,7 +31,7 @@ def observe(function: Callable[..., object], arguments: Sequence[object], output
             precision = "tf32"
         if precision:
             (arithmetic if name in ARITHMETIC else others)[precision] += 1
-    return observed_of(arithmetic, others, devices, settings())
+    return observed_of(arithmetic, others, devices, settings() | of_each(tensors))
 
 
 def settings() -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from assay.infer.observing.observed import Observed, observed_of
+from assay.infer.observing.observed import Observed, observed_of, of_each
 from assay.infer.observing.on_onnx import counts_of_file
 from assay.numerics.precisions import is_floating, least_exact, precision_named
 
@@ -31,7 +31,8 @@ def observe(file: Path | None, compiled: ov.CompiledModel) -> Observed:
         elif is_floating(precision) and not kind.startswith(NO_WORK):
             others[precision] += 1
     devices = [name.lower() for name in compiled.get_property("EXECUTION_DEVICES")]
-    found = observed_of(arithmetic, others, devices, {})
+    tensors = [(str(one.get_element_type().to_string()), " and ".join(devices)) for one in compiled.outputs]
+    found = observed_of(arithmetic, others, devices, of_each(tensors))
     of_file = counts_of_file(file) if file else ({}, {})
     model = least_exact(of_file[0]) or least_exact(of_file[1])
     return Observed(

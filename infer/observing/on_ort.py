@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from assay.infer.observing.observed import Observed, observed_of
+from assay.infer.observing.observed import Observed, observed_of, of_each
 from assay.infer.observing.on_onnx import ARITHMETIC, INTEGER, counts_of_file
 from assay.numerics.precisions import least_exact
 
@@ -30,11 +30,13 @@ def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str
     placed = _placed(session)
     deciding = {place for place, operators in placed.items() if operators & (ARITHMETIC | INTEGER)}
     told = {"nodes of": ", ".join(f"{place} ({', '.join(sorted(placed[place]))})" for place in sorted(placed))}
+    bound = PROVIDERS.get(session.get_providers()[0], "")
+    tensors = of_each([(one.type, bound) for one in session.get_outputs()])
     found = observed_of(
         arithmetic,
         others,
         [PROVIDERS.get(place, place) for place in deciding or placed or session.get_providers()[:1]],
-        dict(facts) | (told if len(placed) > 1 else {}),
+        dict(facts) | (told if len(placed) > 1 else {}) | tensors,
     )
     computed = _between_casts(file, session) if file and found.precision in WITHOUT_KERNELS else ""
     return Observed(found.device, found.precision, computed, model=found.precision, facts=found.facts)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from assay.infer.observing.observed import Observed, device_named, observed_of, with_tf32
+from assay.infer.observing.observed import Observed, device_named, observed_of, of_each, with_tf32
 from assay.numerics.precisions import is_floating, least_exact, precision_named
 
 ARITHMETIC = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv", "Einsum", "CudnnRNN", "_Fused", "XlaDot", "XlaConv")
@@ -31,12 +31,12 @@ def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
         elif is_floating(precision := _precision(node)):
             others[precision] += 1
     del arithmetic[""]
-    devices = {device_named(one.device) for one in outputs}
+    given = list(outputs)
+    devices = {device_named(one.device) for one in given}
     device = "cuda" if "cuda" in devices else "cpu"
     allowed = tf.config.experimental.tensor_float_32_execution_enabled()
-    return observed_of(
-        _as_rewritten(with_tf32(arithmetic, allowed=allowed, device=device)), others, devices, settings()
-    )
+    told = settings() | of_each([(one.dtype.name, one.device) for one in given])
+    return observed_of(_as_rewritten(with_tf32(arithmetic, allowed=allowed, device=device)), others, devices, told)
 
 
 def settings() -> dict[str, str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from assay.infer.observing.observed import Observed, observed_of
+from assay.infer.observing.observed import Observed, observed_of, of_each
 from assay.numerics.precisions import is_floating, least_exact, precision_named
 
 PRODUCTS = (
@@ -68,11 +68,12 @@ def _tensors(tree: object) -> list[Tensor]:
 def observe(call: Callable[[], object]) -> Observed:
     """One call, watched. It is not to be compiled: what a compiler makes of the operators is not seen."""
     with torch.inference_mode(), _Watch() as seen:
-        call()
+        outputs = _tensors(call())
     on_gpu = any(device.startswith("cuda") for device in seen.devices)
     products = _as_allowed(seen.products, _matrices_in(on_gpu=on_gpu))
     convolutions = _as_allowed(seen.convolutions, _convolutions_in(on_gpu=on_gpu))
-    return observed_of(products + convolutions, seen.others, seen.devices, settings())
+    told = settings() | of_each([(str(one.dtype), str(one.device)) for one in outputs])
+    return observed_of(products + convolutions, seen.others, seen.devices, told)
 
 
 def settings() -> dict[str, str]:

@@ -24,6 +24,7 @@ from assay.foreign import said_by
 from assay.infer.profile.calls import StartRecorder
 from assay.infer.profile.timing import RecordedOperator, Round, profile_in_turns, time_plainly
 from assay.infer.runtime import Images, Load, ModelFiles, Session
+from assay.infer.runtimes.same_for_all import run_on
 from assay.jobs.job import Nothing, TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
@@ -81,8 +82,7 @@ Tell = Callable[[Figures], None]
 
 def work(request: AttributionRequest, tell: Tell) -> Nothing:
     """Pin, import, and do one model after the other; each answer is an event."""
-    if request.settings.cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, request.settings.cores)
+    run_on(request.settings.cores)
     load = cast("Load", RUNTIMES[request.runtime].load())
     for subject in request.subjects:
         _do(subject, request, load, tell)

@@ -1,12 +1,15 @@
 """Settings that must be the same for all that are compared, each applied here and nowhere else.
 
-Threads, device, and no TF32 where a cell says fp32. A framework is imported when it is told.
+Cores, threads, device, and no TF32 where a cell says fp32. A framework is imported when it is told.
 """
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import InputError
@@ -20,6 +23,21 @@ if TYPE_CHECKING:
 CPU_ALONE = 'Set bench.device = "cpu" in the study file'
 TF32_OFF = {"TF32": "off"}
 """The CPU has none, and CUDA is told so."""
+
+
+def run_on(cores: Iterable[int]) -> None:
+    """Pin all threads of this process, and those that they start, to these cores; to none where there are no names.
+
+    Comes before a framework is imported too: thread pools take the cores that they find when they start.
+    """
+    wanted, tasks = tuple(cores), Path("/proc/self/task")
+    if not wanted or not hasattr(os, "sched_setaffinity"):
+        return
+    os.sched_setaffinity(0, wanted)
+    for _ in range(2):  # a thread may have been started while the others were looked through
+        for task in tasks.iterdir() if tasks.exists() else ():
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(task.name), wanted)
 
 
 def torch_device(settings: Settings) -> torch.device:

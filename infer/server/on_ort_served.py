@@ -8,7 +8,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from assay.errors import ArtifactError
+from assay.infer.runtimes.same_for_all import onnxruntime_options
 from assay.numerics.served import Array
+from assay.spec import Settings
 
 Ask = Callable[[Mapping[str, Array]], Sequence[Array]]
 
@@ -19,11 +21,8 @@ def open_served(path: Path, threads: int, outputs: Sequence[str]) -> Ask:
     Raises:
         ArtifactError: onnxruntime refuses the file.
     """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
     try:
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(path, onnxruntime_options(Settings(threads)), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but this
         raise ArtifactError(f"onnxruntime cannot load {path}", found=str(error)) from error
     names = list(outputs)

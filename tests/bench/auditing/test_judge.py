@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.reduced import reason_against_reduced
-from assay.records.audit import AuditedTolerance, Comparison
+from assay.records.audit import AuditedTolerance, Comparison, Ran
 from assay.spec import ModelSpec
 
 IMAGES, CLASSES = 2500, 8
@@ -101,7 +102,7 @@ class Made:
             for call in self.plan.calls(threads, runtime, precision):
                 files[call] = self.folder / f"{candidate.label}-{len(files)}.npy"
                 np.save(files[call], found.get(call.inputs, found["test"])[: call.images])
-        return Outputs(candidate, precision, files)
+        return Outputs(candidate, precision, files, Ran(subject=candidate.label, precision=precision))
 
     def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
         return judge_all(AuditEvidence(self.plan, outputs, self.references))
@@ -123,6 +124,19 @@ def made(tmp_path: Path) -> Made:
 
 def of(comparisons: list[Comparison], subject: str) -> list[Comparison]:
     return [one for one in comparisons if one.subject == subject]
+
+
+def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made: Made) -> None:
+    """Its numbers may be as good as those of fp32: they answer another question."""
+    right = made.outputs("torch.eager", rounding(1))
+    other = made.outputs("jax.jit", rounding(2))
+    otherwise = ["computed in tf32: fp32 was asked for"]
+    other = replace(other, ran=other.ran.model_copy(update={"otherwise": otherwise}))
+    evidence = AuditEvidence(made.plan, (right, other), made.references)
+    assert [one.candidate.label for one in evidence.natives] == ["torch.eager"]
+    _, comparisons = judge_all(evidence)
+    assert all(one.passed for one in of(comparisons, "torch.eager"))
+    assert {(one.passed, one.reason) for one in of(comparisons, "jax.jit")} == {(False, otherwise[0])}
 
 
 def test_correct_rounding_passes_at_every_batch_size_and_thread_count(made: Made) -> None:

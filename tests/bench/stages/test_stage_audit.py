@@ -54,6 +54,10 @@ def test_every_runtime_and_level_agrees_on_every_input(audit: Audit) -> None:
     assert [one.reason for one in model.comparisons if not one.passed] == []
     assert {one.delivered for one in model.comparisons} == {"fp32"}
     assert model.missing == {}
+    assert {one.subject for one in model.ran} == {one.subject for one in model.comparisons}
+    asked = {(one.asked_device, one.asked_precision) for one in model.ran}
+    assert {(one.device, one.precision) for one in model.ran} == asked == {("cpu", "fp32")}
+    assert {one.unseen for one in model.ran} == {""}
     assert model.split is not None  # 40 of 128 images were run in fp32; the reference is known on all
     assert (model.split.images, len(model.split.narrow)) == (128, 32)
     assert [one.margin for one in model.split.narrow] == sorted(one.margin for one in model.split.narrow)

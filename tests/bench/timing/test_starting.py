@@ -125,7 +125,7 @@ def test_all_threads_of_a_process_are_pinned_and_those_they_start(tmp_path: Path
     program = tmp_path / "program.py"
     program.write_text(
         "import os, sys, threading\n"
-        "from assay.infer.worker import run_on\n"
+        "from assay.infer.runtimes.same_for_all import run_on\n"
         "wait, found = threading.Event(), []\n"
         "def look():\n"
         "    wait.wait()\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.infer.observing.observed import device_named, observed_of, with_tf32
+from assay.infer.observing.observed import device_named, not_as_asked, observed_of, of_each, with_tf32
 from assay.numerics.precisions import counted_in_words, is_less_exact, least_exact, precision_named
 
 
@@ -56,3 +56,19 @@ def test_tf32_is_what_a_gpu_makes_of_fp32_where_it_may() -> None:
     assert with_tf32(counts, allowed=True, device="cuda") == {"tf32": 3, "fp16": 1}
     assert with_tf32(counts, allowed=False, device="cuda") == counts
     assert with_tf32(counts, allowed=True, device="cpu") == counts
+
+
+def test_each_tensor_is_told_of_where_they_differ() -> None:
+    assert of_each([("torch.float32", "cpu"), ("float32", "/device:CPU:0")]) == {}
+    assert of_each([("torch.float16", "cuda:0"), ("torch.float32", "cuda:0"), ("torch.int64", "cpu")]) == {
+        "outputs": "output 0: fp16 on cuda, output 1: fp32 on cuda, output 2: torch.int64 on cpu"
+    }
+
+
+def test_what_is_not_as_asked_is_said_and_what_was_not_asked_or_seen_is_not() -> None:
+    assert not_as_asked("cuda", "fp32", "cpu", "tf32") == [
+        "ran on cpu: cuda was asked for", "computed in tf32: fp32 was asked for"
+    ]  # fmt: skip
+    assert not_as_asked("cuda", "fp32", "cuda", "fp32") == []
+    assert not_as_asked("", "", "cuda", "bf16") == []
+    assert not_as_asked("cuda", "fp32", "", "") == []

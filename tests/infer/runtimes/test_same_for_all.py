@@ -15,7 +15,7 @@ FOLDER = Path(same_for_all.__file__).parent
 TOLD = {
     "set_num_threads", "set_num_interop_threads", "allow_tf32", "set_float32_matmul_precision",
     "set_intra_op_parallelism_threads", "set_inter_op_parallelism_threads", "enable_tensor_float_32_execution",
-    "intra_op_num_threads", "inter_op_num_threads",
+    "intra_op_num_threads", "inter_op_num_threads", "sched_setaffinity",
 }  # fmt: skip
 """Attributes by which frameworks are told; reading them is anybody's."""
 
@@ -28,11 +28,18 @@ def told_in(path: Path) -> set[str]:
     return {node.attr for node in (*called, *stored) if isinstance(node, ast.Attribute)} & TOLD
 
 
-def test_no_runtime_tells_a_framework_by_itself() -> None:
+ELSEWHERE = {
+    "server/triton_guard.py": "a script without Assay, which pins what it starts",
+    "server/on_ort_in_triton.py": "runs in the server's own Python and obeys the deployed configuration",
+}
+"""Of all that runs models, what tells a framework or the system by itself, with why."""
+
+
+def test_nothing_that_runs_a_model_tells_a_framework_or_pins_by_itself() -> None:
+    infer = FOLDER.parent
     assert told_in(FOLDER / "same_for_all.py") == TOLD - {"set_float32_matmul_precision"}
-    assert {
-        path.name: told_in(path) for path in FOLDER.glob("*.py") if path.name != "same_for_all.py" and told_in(path)
-    } == {}
+    telling = {str(path.relative_to(infer)) for path in infer.rglob("*.py") if told_in(path)}
+    assert telling == {"runtimes/same_for_all.py", *ELSEWHERE}
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -1,0 +1,67 @@
+"""What a subject of an audit ran on and computed in is asked of a call, and held against what was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.bench.auditing.runs import AuditPlan, Inputs, ran_of, run_subjects
+from assay.bench.machine.host import LOCAL
+from assay.bench.timing.workers import Candidate
+from assay.infer.commands import NOT_OBSERVED, SessionObserved
+from assay.infer.runtime import ModelFiles
+from assay.spec import ModelSpec
+
+MODEL = ModelFiles(spec=ModelSpec("bloodnet", 28, 8))
+
+
+def seen(device: str = "cpu", precision: str = "fp32", computed: str = "", **facts: str) -> SessionObserved:
+    return SessionObserved(device=device, precision=precision, computed=computed, model="", facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "device", "shown", "otherwise"),
+    [
+        (Candidate("torch.eager", "", MODEL), "cpu", seen(), []),
+        (Candidate("torch.eager", "", MODEL), "cpu", seen(precision="bf16"), ["computed in bf16: fp32 was asked for"]),
+        (Candidate("jax.jit", "", MODEL), "cuda", seen("cuda", "tf32"), ["computed in tf32: fp32 was asked for"]),
+        (Candidate("torch.eager", "", MODEL), "cuda", seen("cpu"), ["ran on cpu: cuda was asked for"]),
+        (Candidate("ort.cpu", "tf2onnx", MODEL), "cuda", seen("cpu"), []),  # it runs on the CPU alone
+        (Candidate("openvino.default", "tf2onnx", MODEL), "cpu", seen(precision="bf16"), []),  # it chooses by itself
+        (
+            Candidate("ort.cpu", "tf2onnx", MODEL.model_copy(update={"precision": "fp16"})),
+            "cpu",
+            seen(precision="fp16", computed="fp32"),
+            [],
+        ),
+    ],
+)
+def test_what_runs_otherwise_than_asked_is_told(
+    candidate: Candidate, device: str, shown: SessionObserved, otherwise: list[str]
+) -> None:
+    ran = ran_of(candidate, device, "fp32", shown)
+    assert ran.otherwise == otherwise
+    assert (ran.device, ran.precision, ran.computed_in) == (shown.device, shown.precision, shown.computed)
+    assert ran.asked_device == candidate.asked_device(device)
+    assert ran.asked_precision == candidate.asked_precision
+
+
+def test_a_runtime_s_word_stands_where_nothing_was_seen_and_is_held_against_what_was_asked() -> None:
+    candidate = Candidate("torch.eager", "", MODEL)
+    ran = ran_of(candidate, "cpu", "fp32", "it crashed")
+    assert (ran.precision, ran.device, ran.unseen, ran.otherwise) == ("fp32", "", "it crashed", [])
+    assert ran_of(candidate, "cpu", "bf16", "it crashed").otherwise == ["computed in bf16: fp32 was asked for"]
+    assert ran_of(candidate, "cpu", "fp32", seen("", "", **{NOT_OBSERVED: "ValueError"})).unseen == "ValueError"
+
+
+def test_a_subject_of_an_audit_is_watched_in_a_call(tmp_path: Path) -> None:
+    """The null runtime, which needs no framework, in a process of its own."""
+    np.save(tmp_path / "images.npy", np.zeros((5, 28, 28, 3), np.float32))
+    inputs = Inputs("test", tmp_path / "images.npy", 5)
+    plan = AuditPlan((inputs,), Inputs("special", tmp_path / "images.npy", 5), 4, "cpu", 60, host=LOCAL)
+    outputs, failed, _ = run_subjects([Candidate("null", "", MODEL)], plan, tmp_path / "out", lambda *_: None)
+    assert failed == {}
+    [one] = outputs
+    assert (one.ran.device, one.ran.precision, one.ran.unseen) == ("cpu", "fp32", "")
