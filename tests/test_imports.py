@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "bench": set(TOPS),
 }
 MOST_IN_A_ROOM = 15
+MOST_LINES = 400
 FRAMEWORKS = {
     "torch", "tensorflow", "keras", "jax", "flax", "optax", "onnx", "onnxruntime", "onnxscript", "tf2onnx",
     "jax2onnx", "openvino", "torchvision", "medmnist",
@@ -115,6 +116,11 @@ def test_no_room_is_crowded() -> None:
             room = str(path.parent.relative_to(ROOT))
             counts[room] = counts.get(room, 0) + 1
     assert {room: count for room, count in counts.items() if count > MOST_IN_A_ROOM} == {}
+
+
+def test_no_file_is_longer_than_a_reader_follows() -> None:
+    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in modules()}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
 
 
 def test_every_room_says_what_it_is() -> None:

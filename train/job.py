@@ -14,7 +14,7 @@ from assay.jobs.files import Written
 from assay.jobs.job import Job, TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.records.results import Training
+from assay.records.trainings import Training
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
 from assay.store import artifact_key

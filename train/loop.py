@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
 from assay.records.base import Record
-from assay.records.results import Epoch
+from assay.records.trainings import Epoch
 from assay.store import write_atomically
 from assay.train.batches import Batches, in_order
 from assay.train.datasets.data import Dataset, Split

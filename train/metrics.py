@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri, stdtrit
 
 from assay.records.base import Interval
-from assay.records.results import Metrics
+from assay.records.trainings import Metrics
 
 Z95 = float(ndtri(0.975))
 
 
 def classification_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Metrics:
-    """Metrics from logits (count, classes) and labels (count,); see `assay.records.results.Metrics`."""
+    """Metrics from logits (count, classes) and labels (count,); see `assay.records.trainings.Metrics`."""
     predicted = logits.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from assay.jobs.host import Starter
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
-from assay.records.results import Parity, Training
+from assay.records.trainings import Parity, Training
 from assay.registry import FRAMEWORKS, installed_versions
 from assay.store import Artifact, Store
 from assay.train.job import FIRST_LOSSES, TRAIN, TRAINING_FILE, TrainingRequest

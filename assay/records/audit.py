@@ -21,7 +21,7 @@ from assay.numerics.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
 from assay.records.mistakes import mistake_in
-from assay.records.renamed import with_names_of_today
+from assay.records.upgrades import with_names_of_today
 from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"

@@ -6,7 +6,6 @@ the record are derived from the samples and can be derived again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,27 +14,24 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
-from assay.fingerprint import told_by_older
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.precisions import FULL
-from assay.records.attribution import AffineFit, Attribution, Crossover
+from assay.records.attribution import AffineFit, Attribution, Crossover, Factors
 from assay.records.base import (
     OLDER,
     Duration,
     Interval,
-    IntervalOfShare,
     IntervalOfTime,
     Record,
-    Share,
     TailOfTime,
     Verdict,
 )
-from assay.records.factors import Factors
 from assay.records.mistakes import mistake_in
-from assay.records.renamed import with_names_of_today
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
-from assay.registry import PLAIN_TASK, RUNTIMES, TASK_OF_ARCHITECTURES
+from assay.records.trainings import Parity, Training
+from assay.records.upgrades import UPGRADES_OF_RESULTS
+from assay.registry import RUNTIMES
 
 SCHEMA_VERSION: Literal[5] = 5
 
@@ -67,65 +63,6 @@ BURST_COLUMNS = {
     "stolen_seconds": polars.Float64,
     "throttle_events": polars.Int64,
 }
-
-
-class Metrics(Record):
-    """Classification on a test split; `count` images.
-
-    Attributes:
-        accuracy: share classified right (Wilson interval).
-        macro_auc: mean over classes of one-against-rest area under the ROC curve (DeLong's interval).
-        recall: per class name, share of its images classified right (Wilson interval).
-        confusion: row = true class, column = predicted class, counts.
-    """
-
-    count: int
-    accuracy: IntervalOfShare
-    macro_auc: IntervalOfShare
-    recall: dict[str, IntervalOfShare]
-    confusion: list[list[int]]
-
-
-class Epoch(Record):
-    """One evaluation during training; `epoch` counts passes over the data and may be a fraction."""
-
-    epoch: float
-    training_loss: float
-    validation_loss: float
-    validation_accuracy: Share
-    seconds: Duration
-
-
-class Training(Record):
-    """One trained model. `weights` is the key of its weights artifact."""
-
-    architecture: str
-    size: int
-    framework: str
-    seed: int
-    weights: str
-    started_from: str | None
-    parameters: int
-    best_epoch: float
-    validation_accuracy: Share
-    seconds: Duration
-    history: list[Epoch]
-    test: Metrics
-
-
-class Parity(Record):
-    """Loss curves of the frameworks from the same start over the same batches.
-
-    Attributes:
-        losses: per framework, the training loss of each step.
-        worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
-    """
-
-    architecture: str
-    size: int
-    steps: int
-    losses: dict[str, list[float]]
-    worst_relative_difference: float
 
 
 class Agreement(Record):
@@ -413,46 +350,6 @@ class Results(Record):
     tables: dict[str, str] = Field(default_factory=dict)
 
 
-def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 2 added validity, steadiness, a verdict for every label, and what explains the times; all may be missing.
-
-    Version 1 called ONNX faster or slower without correcting for many comparisons, which stays as it was said.
-    """
-    return record | {"schema_version": 2}
-
-
-def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 3 knows a machine by its fingerprint; an older record tells what it knows of one."""
-    newer = record | {"schema_version": 3}
-    told = record.get("environment")
-    if isinstance(told, dict):
-        newer["environment"] = {"fingerprint": told_by_older(told), **told}
-    return newer
-
-
-def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 says what kind of results it has, and has one name for a runtime, whoever brought the model it runs."""
-    settings = record.get("settings")
-    kind = "model" if isinstance(settings, dict) and "fingerprint" in settings else "study"
-    newer = {name: with_names_of_today(value) for name, value in record.items()}
-    return newer | {"schema_version": 4, "kind": kind}
-
-
-def _from_4_to_5(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 5 says how answers are judged: before, those of a study's images alone had classes."""
-    task = PLAIN_TASK if record.get("kind") == "model" else TASK_OF_ARCHITECTURES
-    return record | {"task": task, "schema_version": 5}
-
-
-# Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[int, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
-    1: _from_1_to_2,
-    2: _from_2_to_3,
-    3: _from_3_to_4,
-    4: _from_4_to_5,
-}
-
-
 def read_results(path: Path) -> Results:
     """Read `results.json`, upgrading older versions.
 
@@ -472,8 +369,8 @@ def read_results(path: Path) -> Results:
             expected="a results.json written by `assay run`",
             found=mistake_in(error),
         ) from error
-    while version in UPGRADES:
-        record = UPGRADES[version](record)
+    while version in UPGRADES_OF_RESULTS:
+        record = UPGRADES_OF_RESULTS[version](record)
         version = record["schema_version"]
     if version != SCHEMA_VERSION:
         raise ArtifactError(

@@ -43,7 +43,7 @@ from assay.records.deployment import (
     Deployment,
     Unit,
 )
-from assay.records.results import Metrics
+from assay.records.trainings import Metrics
 from assay.train.metrics import classification_metrics
 
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from assay.bench.judging.summary import ranked
 from assay.bench.statistics.stats import Samples, block_medians, paired_ratio
+from assay.records.attribution import Factors, Question
 from assay.records.base import Interval
-from assay.records.factors import Factors, Question
 from assay.records.results import Cell
 from assay.registry import RUNTIMES
 

@@ -14,7 +14,8 @@ from assay.bench.words.numbers import pixels, shortened
 from assay.records.audit import Audit
 from assay.records.base import Interval
 from assay.records.load import Load
-from assay.records.results import Agreement, Cell, Results, Training
+from assay.records.results import Agreement, Cell, Results
+from assay.records.trainings import Training
 
 SYNTHETIC_LABEL = "SYNTHETIC images"
 PLAIN_WORDS = {

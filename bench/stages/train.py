@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.bench.run import Run, TrainedModel
-from assay.records.results import Parity, Training
+from assay.records.trainings import Parity, Training
 from assay.study import ModelSection
 from assay.train.job import WEIGHTS_FILE, TrainingRequest
 from assay.train.recipe import OWN_DEFAULTS, Recipe

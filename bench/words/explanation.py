@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from assay.bench.report.evidence import CellGroup, group_of
 from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
-from assay.bench.words.verdict import Verdict, runtime_in_words, verdicts
+from assay.bench.words.runtimes import runtime_in_words
+from assay.bench.words.verdict import Verdict, verdicts
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
 from assay.records.results import Cell, Results, SpeedComparison

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColu
 from rich.text import Text
 
 from assay.bench.words.terminal import Terminal, shown
-from assay.records.results import Export, Training
+from assay.records.results import Export
+from assay.records.trainings import Training
 from assay.steps import Step, heard_by
 from assay.texts import printable
 from assay.train.loop import TrainingNews

@@ -6,13 +6,10 @@ rows of a batch depend on each other, and runs the model in its own precision an
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib
 import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,52 +18,41 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import ArtifactError, AssayError, InputError, NotInstalledError, needing
+from assay.errors import AssayError, InputError
 from assay.export.checking.edges import Edges, made_how, sound_edges, tried_edges
 from assay.export.pairs.pair_inputs import read_arrays
 from assay.export.probing.calls import MOST_ROWS, company_matters, computed
 from assay.export.probing.drawn_ranges import Range, Taken, first_taken, ranges_of
+from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from assay.export.probing.inputs import Form, form_of, records_of
+from assay.export.probing.loading import load
 from assay.export.probing.outputs import refuse_incomparable, steady_sizes
 from assay.export.probing.shapes import declared_inputs
 from assay.export.probing.steadiness import SteadinessCheck
 from assay.export.probing.undecided import CalledModel, UnsoundError, keep_doubt, refusal_of_rows, refusal_of_shapes
-from assay.export.reference.memory import Appetite, TooLargeError, in_float64
+from assay.export.reference.memory import Appetite, in_float64
 from assay.files.disk import disk_error_in
-from assay.files.texts import read_text
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
-from assay.numerics.columns import columns_of, reason_against_columns
-from assay.numerics.rounding import rounding_of
-from assay.numerics.values import is_whole, settled
+from assay.numerics.values import is_whole
 from assay.records.base import Record
-from assay.steps import load_seconds, size_of, step
 from assay.store import file_sha256
-from assay.train.brought.agreement import parts_of
 from assay.train.brought.arrays import Records, inputs_of, repeated
 from assay.train.brought.loaders.loaded import Compute, LoadedModel
 from assay.train.brought.model import Declared, Kind, Location, Tensor, UserModel
-from assay.train.brought.source import built, kind_of, source_hash
-from assay.train.brought.watched import slowest_call, watched
+from assay.train.brought.source import source_hash
+from assay.train.brought.watched import slowest_call
 
 Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
 """The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
-MOST_EVALUATED = 8
-"""Of the records, those that onnx's reference evaluator, which is slow, computes in float64."""
 TRIED_ROWS = 5
 """Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
 SECONDS_OF_GIVEN = 5.0
 """What the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
-LOADERS: dict[Kind, tuple[str, str]] = {
-    "torch": ("assay.train.brought.loaders.on_torch", "cpu"),
-    "tf": ("assay.train.brought.loaders.on_tf", "cpu"),
-    "jax": ("assay.train.brought.loaders.on_jax", "cpu"),
-    "onnx": ("assay.export.probing.on_onnx", "cpu"),
-}
 REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
     "tf": "TensorFlow's graph of the model in float64",
@@ -74,8 +60,6 @@ REFERENCES: dict[Kind, str] = {
     "onnx": "the file in float64, by onnx's reference evaluator",
 }
 
-IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
-"""Packages that a file imports, each with the one that takes longest first."""
 WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding error"
 
 
@@ -211,52 +195,6 @@ def _describe(model: UserModel, path: Path) -> None:
     path.write_text(model.model_copy(update={"location": here}).model_dump_json(indent=1), encoding="utf-8")
 
 
-def load(location: Location) -> tuple[Location, LoadedModel]:
-    """A model with its framework, which of a function is found by running its file.
-
-    Raises:
-        InputError: it does not load.
-        NotInstalledError: its framework is missing.
-    """
-    imported = _import_framework(location)
-    if not location.kind:
-        with step(f"Running {location}", load_seconds(imported=imported)):
-            kind = kind_of(built(location.path, location.function), location.path)
-        location = location.model_copy(update={"kind": kind})
-    module, extra = LOADERS[cast("Kind", location.kind)]
-    try:
-        loader = importlib.import_module(module).load
-    except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing(str(location), error),
-            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
-        ) from error
-    size = size_of(location.path)
-    with step(f"Loading {location}", load_seconds(size, imported)):
-        loaded = cast("Callable[[Location], LoadedModel]", loader)(location)
-    return location, watched(loaded, str(location), size)
-
-
-def _import_framework(location: Location) -> float | None:
-    """Import the framework that a function's file names, and say how many seconds that took: the measure of what comes
-    next. None where there is nothing to import, or the file names several.
-    """
-    if location.form != "function":
-        return None
-    try:
-        text = read_text(location.path)
-    except (OSError, ValueError, ArtifactError):  # whoever runs it says what is wrong with it
-        return None
-    named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
-    found = [one for one in IMPORTED_TOGETHER if named & set(one)]
-    if len(found) != 1:
-        return None
-    begun = time.monotonic()
-    with step(f"Importing {found[0][0]}", load_seconds()), contextlib.suppress(ImportError):
-        importlib.import_module(found[0][0])  # what is missing the file says itself
-    return time.monotonic() - begun
-
-
 @dataclass(frozen=True)
 class _Seen:
     """A model with its outputs, its records and how whole numbers among them were drawn, its own outputs on those that
@@ -382,87 +320,6 @@ def _beside(name: str, taken: set[str]) -> str:
         name += "_out"
     taken.add(name)
     return name
-
-
-def computed_exactly(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
-    """The same in float64, of fewer rows a call where memory does not hold the values of more.
-
-    Args:
-        rows: of one call, where the model takes any number.
-
-    Raises:
-        TooLargeError: it does not hold those of one call either.
-        InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
-    """
-
-    def checked(inputs: Sequence[Array]) -> dict[str, Array]:
-        outputs = compute(inputs)
-        for name, value in outputs.items():
-            if not is_whole(value.dtype) and value.dtype != np.float64:
-                raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
-        return outputs
-
-    rows = min(rows, len(records))
-    while True:
-        try:
-            return computed(model, checked, records, rows)
-        except TooLargeError:
-            if model.whole or model.batch or rows == 1:
-                raise
-            rows = (rows + 1) // 2
-
-
-def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:
-    """Make sure that outputs can be a reference for a model's own: every output on its own scale.
-
-    Args:
-        exact: (records, `model.width`); `native` has so many records or more.
-        by_columns: every column on its own scale too, which what comes from an export has to bear: a column that is a
-            small difference of large numbers is then no reference either, and fp32 takes its place.
-
-    Raises:
-        InputError: an output is not what the model gives, or further from it than the rounding of what it computes in
-            explains; or all are zero.
-    """
-    if not exact.any():
-        raise InputError("Its outputs in float64 are zero everywhere")
-    own, ceiling = native[: len(exact)], rounding_of(model.arithmetic).ceiling
-    if own.shape != exact.shape:
-        raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
-    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
-        if is_whole(output.dtype):
-            continue
-        both = settled(exact[:, part], own[:, part])
-        scale, apart = both.scale, both.apart
-        if both.problem or not apart <= ceiling * scale:
-            unsound = UnsoundError(
-                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}",
-                expected=f"at most {ceiling * scale:.3g} apart",
-                found=both.problem or f"{apart:.3g}",
-            )
-            largest = max(scale, float(np.abs(both.found).max()))
-            unsound.relative = apart / largest if largest and not both.problem else 0.0
-            raise unsound
-        shape = (-1, *output.shape)
-        reference, error = both.reference.reshape(shape), both.errors.reshape(shape)
-        columns = columns_of(reference, np.zeros_like(reference), ceiling * scale) if by_columns else []
-        if reason := reason_against_columns(columns, error):
-            raise InputError(
-                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}", found=reason
-            )
-
-
-def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
-    """A reference whose whole numbers are those that the model itself gives: they are exact in any precision, and an
-    export must not be what they are held against.
-    """
-    if not any(is_whole(one.dtype) for one in model.outputs):
-        return exact
-    found = exact.astype(np.result_type(exact, native))
-    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
-        if is_whole(output.dtype):
-            found[:, part] = native[: len(exact), part]
-    return found
 
 
 def _files_hash(location: Location) -> str:

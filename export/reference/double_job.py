@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from assay.export.graph.inspect import read_model
-from assay.export.probing.probe import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
+from assay.export.probing.exact import MOST_EVALUATED, check_reference, computed_exactly, with_own_whole_numbers
 from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job, Nothing

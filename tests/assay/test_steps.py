@@ -14,7 +14,7 @@ from assay import steps
 from assay.bench.brought.exports import LEAST_EXPORT_SECONDS, LIMITS, _limit
 from assay.bench.brought.work import Wanted, Work
 from assay.errors import WorkerError
-from assay.export.probing.probe import _import_framework
+from assay.export.probing.loading import _import_framework
 from assay.jobs.running import run_job
 from assay.steps import (
     CALL_SECONDS,

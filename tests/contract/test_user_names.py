@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.probing.probe import load
+from assay.export.probing.loading import load
 from assay.registry import EXPORTERS, RUNTIMES
 from assay.train.brought.loaders.loaded import LoadedModel
 from assay.train.brought.model import locate

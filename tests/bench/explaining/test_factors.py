@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from assay.bench.explaining.factors import effects, factors_of, shares_of, whole_table
 from assay.bench.statistics.stats import Samples
-from assay.records.factors import Factors
+from assay.records.attribution import Factors
 from assay.records.results import Cell
 from tests.bench.report.sample_results import sample_results
 

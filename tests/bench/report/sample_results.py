@@ -19,16 +19,13 @@ from assay.records.results import (
     Cell,
     ColdStart,
     DataSummary,
-    Epoch,
     Export,
-    Metrics,
-    Parity,
     Results,
     SpeedComparison,
     Steadiness,
     Timing,
-    Training,
 )
+from assay.records.trainings import Epoch, Metrics, Parity, Training
 from assay.registry import TASK_OF_ARCHITECTURES
 from tests.bench.report.sample_selfcheck import sample_selfcheck
 

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from assay.errors import InputError
 from assay.export.job import CheckExportRequest, check
-from assay.export.probing.probe import ProbeRequest, check_reference, probe
+from assay.export.probing.exact import check_reference
+from assay.export.probing.probe import ProbeRequest, probe
 from assay.export.probing.undecided import UnsoundError, keep_doubt
 from assay.export.record import Judged
 from assay.train.brought.arrays import record_type

@@ -22,7 +22,7 @@ import assay.export.reference.on_onnx_evaluator as evaluators
 from assay.errors import InputError
 from assay.export.pairs import on_onnx_pair
 from assay.export.pairs.pair_jobs import PairToRun
-from assay.export.probing.probe import computed_exactly
+from assay.export.probing.exact import computed_exactly
 from assay.export.reference import on_onnx_double
 from assay.export.reference.memory import Appetite, FittingBatches, TooLargeError
 from assay.export.reference.on_onnx_double import evaluate, run_double, to_double

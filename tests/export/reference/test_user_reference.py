@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.probing.probe import check_reference, computed_exactly, with_own_whole_numbers
+from assay.export.probing.exact import check_reference, computed_exactly, with_own_whole_numbers
 from assay.train.brought.model import Tensor, UserModel
 from tests.train.brought.test_agreement import model
 

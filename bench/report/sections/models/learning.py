@@ -7,7 +7,7 @@ from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import counted, pixels, scientific, significant
-from assay.records.results import Parity, Training
+from assay.records.trainings import Parity, Training
 
 
 def curves(evidence: Evidence) -> Section | None:

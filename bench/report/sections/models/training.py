@@ -14,7 +14,7 @@ from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
 from assay.records.base import Interval
-from assay.records.results import Training
+from assay.records.trainings import Training
 
 CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
 from assay.bench.words.numbers import TIMES, pixels, ratio, significant
+from assay.records.attribution import Factors
 from assay.records.base import Interval
-from assay.records.factors import Factors
 
 WORTH_TELLING = 0.05
 SHARE_COLUMNS = (

@@ -1,0 +1,69 @@
+"""What training leaves: how right the models are, how they learned, and whether the frameworks learn alike."""
+
+from __future__ import annotations
+
+from assay.records.base import (
+    Duration,
+    IntervalOfShare,
+    Record,
+    Share,
+)
+
+
+class Metrics(Record):
+    """Classification on a test split; `count` images.
+
+    Attributes:
+        accuracy: share classified right (Wilson interval).
+        macro_auc: mean over classes of one-against-rest area under the ROC curve (DeLong's interval).
+        recall: per class name, share of its images classified right (Wilson interval).
+        confusion: row = true class, column = predicted class, counts.
+    """
+
+    count: int
+    accuracy: IntervalOfShare
+    macro_auc: IntervalOfShare
+    recall: dict[str, IntervalOfShare]
+    confusion: list[list[int]]
+
+
+class Epoch(Record):
+    """One evaluation during training; `epoch` counts passes over the data and may be a fraction."""
+
+    epoch: float
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: Share
+    seconds: Duration
+
+
+class Training(Record):
+    """One trained model. `weights` is the key of its weights artifact."""
+
+    architecture: str
+    size: int
+    framework: str
+    seed: int
+    weights: str
+    started_from: str | None
+    parameters: int
+    best_epoch: float
+    validation_accuracy: Share
+    seconds: Duration
+    history: list[Epoch]
+    test: Metrics
+
+
+class Parity(Record):
+    """Loss curves of the frameworks from the same start over the same batches.
+
+    Attributes:
+        losses: per framework, the training loss of each step.
+        worst_relative_difference: largest over steps and pairs of frameworks of |a-b| / max(|a|,|b|).
+    """
+
+    architecture: str
+    size: int
+    steps: int
+    losses: dict[str, list[float]]
+    worst_relative_difference: float

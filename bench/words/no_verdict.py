@@ -1,0 +1,136 @@
+"""Why a group of cells has no verdict, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from assay.bench.judging.validity import is_too_short
+from assay.bench.report.evidence import (
+    CellGroup,
+    agreement_fails,
+    group_of,
+    is_timed,
+    median_of,
+)
+from assay.bench.words.numbers import (
+    counted,
+    interval,
+    listed,
+)
+from assay.bench.words.runtimes import runtime_in_words
+from assay.numerics.precisions import FULL
+from assay.records.results import Cell, Results
+from assay.registry import FRAMEWORKS
+
+EXPORT_FAILED = "the export failed"
+"""How the reason of a cell begins that has no file to run."""
+
+
+def why_nothing_compared(group: CellGroup, results: Results) -> str:
+    """What one side lacks, or both, as the end of a sentence."""
+    cells = [cell for cell in results.cells if group_of(cell) == group]
+    if not any(cell.framework in FRAMEWORKS for cell in results.cells):
+        return _fastest_of_onnx(cells, results)
+    sides = {
+        "ONNX": [cell for cell in cells if cell.framework == "onnx"],
+        "native": [cell for cell in cells if cell.framework in FRAMEWORKS],
+    }
+    missing = [
+        _nothing_ran(kind, side, results)
+        for kind, side in sides.items()
+        if not any(may_be_ranked(cell, results) for cell in side)
+    ]
+    unranked = [side for side in sides.values() if not any(may_be_ranked(cell, results) for cell in side)]
+    if missing and all(_too_short(side, results) for side in unranked):
+        return _too_short([cell for side in unranked for cell in side], results)
+    if not missing and (apart := _in_other_precisions(sides, results)):
+        return f"nothing is compared: {apart}."
+    if not missing:
+        return "both sides were timed, but no comparison was recorded."
+    lacks = {_lack(side, results) for side in sides.values()}
+    if len(missing) == 2 and len(lacks) == 1 and lacks != {""}:
+        missing = [_nothing_ran("", [*sides["ONNX"], *sides["native"]], results)]
+    return f"nothing is compared: {'; '.join(missing)}."
+
+
+def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
+    """That native cells compute in less than any ONNX cell, so that a ratio would be no verdict on ONNX; else ""."""
+    found = {
+        kind: sorted({cell.precision or "fp32" for cell in side if may_be_ranked(cell, results)})
+        for kind, side in sides.items()
+    }
+    if set(found["native"]) & set(found["ONNX"]) or any(one in FULL for one in found["native"]):
+        return ""
+    return (
+        f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "
+        "smaller precision is no base for a verdict on ONNX"
+    )
+
+
+def may_be_ranked(cell: Cell, results: Results) -> bool:
+    """Whether a cell was timed, and its times and numbers may be believed."""
+    return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
+
+
+def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
+    """What a file that is ONNX from the beginning allows to be said: there is nothing native to compare it with."""
+    good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
+    good = [cell for cell in good if not agreement_fails(cell, results)]
+    if not good and (short := _too_short(cells, results)):
+        return short
+    if not good:
+        return f"nothing is compared: {_nothing_ran('ONNX', [c for c in cells if c.framework == 'onnx'], results)}."
+    best = min(good, key=lambda cell: median_of(cell).value)
+    return (
+        f"{runtime_in_words(best.label)} is the fastest of {counted(len(good), 'valid ONNX cell')} with "
+        f"{interval(median_of(best), ' ms')}; nothing native was asked for."
+    )
+
+
+def _too_short(cells: list[Cell], results: Results) -> str:
+    """That some of these cells are right and take so little time that the harness's own is too much of it; else ""."""
+    timed = [cell for cell in cells if is_timed(cell) and not agreement_fails(cell, results)]
+    short = [cell for cell in timed if is_too_short(cell)]
+    if not short:
+        return ""
+    longest = max(short, key=lambda cell: median_of(cell).value)
+    name, (reason, *_) = runtime_in_words(longest.label), longest.invalid
+    return (
+        f"nothing is ranked, for calls are too short: the longest of them, with {name}, takes "
+        f"{interval(median_of(longest), ' ms')} ({reason}). A larger batch makes calls longer."
+    )
+
+
+def _lack(cells: list[Cell], results: Results) -> str:
+    """What all of these cells lack, "" where some lack another thing: of both sides one sentence is enough then."""
+    if not cells or any(agreement_fails(cell, results) for cell in cells):
+        return ""
+    found = {"valid" if is_timed(cell) else cell.reason for cell in cells}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
+    """ "no ONNX runtime finished (5 cells failed or skipped; ort.cpu@jax2onnx: does not load)".
+
+    Args:
+        kind: "ONNX", "native", or "" for both.
+    """
+    runtime = f"{kind} runtime".strip()
+    if not cells:
+        return f"no {runtime} was asked for"
+    timed = [cell for cell in cells if is_timed(cell)]
+    right = [cell for cell in timed if not agreement_fails(cell, results)]
+    if timed and not right:
+        return f"no {runtime} gave outputs that agree (agreement FAILS for {listed([one.label for one in timed])})"
+    invalid = next((cell for cell in right if cell.invalid), None)
+    if invalid:
+        return f"no {runtime} has a valid measurement ({invalid.label}: {invalid.invalid[0]})"
+    told = (f"; {cell.label}: {_reason_told(cell, results)}" for cell in cells if cell.reason)
+    reason = next(told, "")
+    return f"no {runtime} finished ({counted(len(cells), 'cell')} failed or skipped{reason})"
+
+
+def _reason_told(cell: Cell, results: Results) -> str:
+    """Why a cell has no time. A failed export of a user's model is not told again: its numbers are told before."""
+    failed = cell.reason.startswith(EXPORT_FAILED)
+    return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")

@@ -1,0 +1,106 @@
+"""A user's model in float64, and whether that can be what its outputs are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+from assay.export.probing.calls import MOST_ROWS, computed
+from assay.export.probing.undecided import UnsoundError
+from assay.export.reference.memory import TooLargeError
+from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.rounding import rounding_of
+from assay.numerics.values import is_whole, settled
+from assay.train.brought.agreement import parts_of
+from assay.train.brought.arrays import Records
+from assay.train.brought.loaders.loaded import Compute
+from assay.train.brought.model import UserModel
+
+Array = NDArray[np.generic]
+
+MOST_EVALUATED = 8
+"""The most records that onnx's reference evaluator, which is slow, computes in float64."""
+
+
+def computed_exactly(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
+    """The model's outputs in float64, with fewer rows a call where memory does not hold the values of more.
+
+    Args:
+        rows: of one call, where the model takes any number.
+
+    Raises:
+        TooLargeError: it does not hold those of one call either.
+        InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
+    """
+
+    def checked(inputs: Sequence[Array]) -> dict[str, Array]:
+        outputs = compute(inputs)
+        for name, value in outputs.items():
+            if not is_whole(value.dtype) and value.dtype != np.float64:
+                raise InputError("It computes in something else than float64", found=f"'{name}' in {value.dtype}")
+        return outputs
+
+    rows = min(rows, len(records))
+    while True:
+        try:
+            return computed(model, checked, records, rows)
+        except TooLargeError:
+            if model.whole or model.batch or rows == 1:
+                raise
+            rows = (rows + 1) // 2
+
+
+def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns: bool = False) -> None:
+    """Make sure that outputs can be a reference for a model's own: every output on its own scale.
+
+    Args:
+        exact: (records, `model.width`); `native` has so many records or more.
+        by_columns: every column on its own scale too, which what comes from an export has to bear: a column that is a
+            small difference of large numbers is then no reference either, and fp32 takes its place.
+
+    Raises:
+        InputError: an output is not what the model gives, or further from it than the rounding of what it computes in
+            explains; or all are zero.
+    """
+    if not exact.any():
+        raise InputError("Its outputs in float64 are zero everywhere")
+    own, ceiling = native[: len(exact)], rounding_of(model.arithmetic).ceiling
+    if own.shape != exact.shape:
+        raise InputError("Its outputs have another shape", expected=str(own.shape), found=str(exact.shape))
+    for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            continue
+        both = settled(exact[:, part], own[:, part])
+        scale, apart = both.scale, both.apart
+        if both.problem or not apart <= ceiling * scale:
+            unsound = UnsoundError(
+                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}",
+                expected=f"at most {ceiling * scale:.3g} apart",
+                found=both.problem or f"{apart:.3g}",
+            )
+            largest = max(scale, float(np.abs(both.found).max()))
+            unsound.relative = apart / largest if largest and not both.problem else 0.0
+            raise unsound
+        shape = (-1, *output.shape)
+        reference, error = both.reference.reshape(shape), both.errors.reshape(shape)
+        columns = columns_of(reference, np.zeros_like(reference), ceiling * scale) if by_columns else []
+        if reason := reason_against_columns(columns, error):
+            raise InputError(
+                f"Its output '{name}' in float64 is not the model's own to rounding in {model.arithmetic}", found=reason
+            )
+
+
+def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
+    """A reference whose whole numbers are those that the model itself gives: they are exact in any precision, and an
+    export must not be what they are held against.
+    """
+    if not any(is_whole(one.dtype) for one in model.outputs):
+        return exact
+    found = exact.astype(np.result_type(exact, native))
+    for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
+        if is_whole(output.dtype):
+            found[:, part] = native[: len(exact), part]
+    return found

@@ -1,0 +1,74 @@
+"""A user's model with its framework, loaded in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import time
+from collections.abc import Callable
+from typing import cast
+
+from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.files.texts import read_text
+from assay.steps import load_seconds, size_of, step
+from assay.train.brought.loaders.loaded import LoadedModel
+from assay.train.brought.model import Kind, Location
+from assay.train.brought.source import built, kind_of
+from assay.train.brought.watched import watched
+
+LOADERS: dict[Kind, tuple[str, str]] = {
+    "torch": ("assay.train.brought.loaders.on_torch", "cpu"),
+    "tf": ("assay.train.brought.loaders.on_tf", "cpu"),
+    "jax": ("assay.train.brought.loaders.on_jax", "cpu"),
+    "onnx": ("assay.export.probing.on_onnx", "cpu"),
+}
+
+IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
+"""Packages that a file imports, each with the one that takes longest first."""
+
+
+def load(location: Location) -> tuple[Location, LoadedModel]:
+    """A model with its framework, which of a function is found by running its file.
+
+    Raises:
+        InputError: it does not load.
+        NotInstalledError: its framework is missing.
+    """
+    imported = _import_framework(location)
+    if not location.kind:
+        with step(f"Running {location}", load_seconds(imported=imported)):
+            kind = kind_of(built(location.path, location.function), location.path)
+        location = location.model_copy(update={"kind": kind})
+    module, extra = LOADERS[cast("Kind", location.kind)]
+    try:
+        loader = importlib.import_module(module).load
+    except ModuleNotFoundError as error:
+        raise NotInstalledError(
+            needing(str(location), error),
+            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
+        ) from error
+    size = size_of(location.path)
+    with step(f"Loading {location}", load_seconds(size, imported)):
+        loaded = cast("Callable[[Location], LoadedModel]", loader)(location)
+    return location, watched(loaded, str(location), size)
+
+
+def _import_framework(location: Location) -> float | None:
+    """Import the framework that a function's file names, and say how many seconds that took: the measure of what comes
+    next. None where there is nothing to import, or the file names several.
+    """
+    if location.form != "function":
+        return None
+    try:
+        text = read_text(location.path)
+    except (OSError, ValueError, ArtifactError):  # whoever runs it says what is wrong with it
+        return None
+    named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
+    found = [one for one in IMPORTED_TOGETHER if named & set(one)]
+    if len(found) != 1:
+        return None
+    begun = time.monotonic()
+    with step(f"Importing {found[0][0]}", load_seconds()), contextlib.suppress(ImportError):
+        importlib.import_module(found[0][0])  # what is missing the file says itself
+    return time.monotonic() - begun
