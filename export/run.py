@@ -26,12 +26,13 @@ from assay.export.reference.reference import (
     spec_of,
 )
 from assay.jobs.host import Starter
+from assay.jobs.pace import allowed, pace_in
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.records.results import Export
 from assay.registry import EXPORTERS, Entry, installed_versions
 from assay.spec import ModelSpec
-from assay.steps import Limit
+from assay.steps import Limit, size_of
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
 from assay.train.built import BuiltModel
 
@@ -54,7 +55,8 @@ class ExportJob:
         opset: the operator set wanted.
         exports: where the artifact is kept.
         references: where reference outputs are kept, shared by all exports.
-        limit_seconds: for the export with its checks; not for making a tool environment.
+        limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
+            model took where it is None.
         host: where the jobs run.
     """
 
@@ -64,7 +66,7 @@ class ExportJob:
     exports: Store
     references: Store
     opset: int = 18
-    limit_seconds: float = 900
+    limit_seconds: float | None = None
     host: Starter = HERE
 
 
@@ -160,23 +162,25 @@ def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
     reference, native = (
         reference_artifact(
             ReferenceRequest(job.weights, job.images, framework, dtype), job.references, progress, host=job.host
-        ).file(LOGITS)
+        )
         for framework, dtype in wanted
     )
+    pace, size = pace_in(native.manifest.facts), size_of(attempt.model.weights)
+    seconds = job.limit_seconds or allowed("export", pace, size) + allowed("check", pace, size)
     request = RouteRequest(
         model=attempt.model,
         exporter=job.exporter,
         opset=job.opset,
         key=attempt.key,
         folder=attempt.work,
-        against=Against(records=job.images, native=native, reference=reference),
+        against=Against(records=job.images, native=native.file(LOGITS), reference=reference.file(LOGITS)),
     )
     return run_job(
         EXPORT,
         request,
         attempt.work / LOG_FILE,
         heard=EXPORT.heard_by(lambda told: stages.append(told.stage)),
-        limit_seconds=Limit(job.limit_seconds, f"The export of {attempt.model.name} by {job.exporter}"),
+        limit_seconds=Limit(seconds, f"The export of {attempt.model.name} by {job.exporter}"),
         environment=CPU_ONLY,
         host=job.host,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -17,11 +18,12 @@ from assay.records.base import Record
 from assay.records.trainings import Training
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
+from assay.steps import load_seconds, size_of, step
 from assay.store import artifact_key
 from assay.train.architectures import parameters
 from assay.train.batches import Batches
 from assay.train.datasets.data import Dataset, open_dataset
-from assay.train.loop import Checkpoint, Report, TrainingNews, all_logits, train
+from assay.train.loop import Checkpoint, Report, TrainingNews, all_logits, allowed_for, train
 from assay.train.metrics import classification_metrics
 from assay.train.recipe import Recipe
 from assay.train.trainers.trainer import Trainer
@@ -98,7 +100,9 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
         checkpoint=checkpoint,
         report=report,
     )
-    logits = all_logits(trainer_class(request.spec, request.recipe, best), dataset.test.images)
+    tested = len(dataset.test.images)
+    with step("The test of the trained model", allowed_for(tested, progress.seconds / progress.steps)):
+        logits = all_logits(trainer_class(request.spec, request.recipe, best), dataset.test.images)
     metrics = classification_metrics(logits, np.asarray(dataset.test.labels), dataset.classes)
     record = Training(
         architecture=request.spec.architecture,
@@ -123,19 +127,23 @@ def first_losses(request: TrainingRequest) -> Losses:
     _, batches, trainer_class = _begun(request)
     trainer = trainer_class(request.spec, request.recipe, request.first_weights())
     steps = max(round(request.epochs * batches.in_epoch), request.parity_steps)
-    return Losses(
-        losses=[
-            trainer.step(*batches.batch(step), request.recipe.learning_rate(step, steps))
-            for step in range(request.parity_steps)
-        ]
-    )
+    losses: list[float] = []
+    a_step = 0.0
+    for number in range(request.parity_steps):
+        begun = time.monotonic()
+        with step(f"Step {number + 1} of {request.parity_steps}", allowed_for(1, a_step)):
+            losses.append(trainer.step(*batches.batch(number), request.recipe.learning_rate(number, steps)))
+        a_step = time.monotonic() - begun
+    return Losses(losses=losses)
 
 
 def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, type[Trainer]]:
     """The images, whole and in batches, and what trains on them."""
-    dataset = open_dataset(request.dataset)
+    with step("Opening the images", load_seconds(size_of(request.dataset))):
+        dataset = open_dataset(request.dataset)
     batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
-    return dataset, batches, cast("type[Trainer]", FRAMEWORKS[request.framework].load())
+    with step(f"Importing {request.framework}", load_seconds()):
+        return dataset, batches, cast("type[Trainer]", FRAMEWORKS[request.framework].load())
 
 
 def keep(request: TrainingRequest, record: Training, best: Weights) -> None:

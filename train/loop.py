@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ from assay.errors import ArtifactError
 from assay.files.texts import read_json
 from assay.records.base import Record
 from assay.records.trainings import Epoch
+from assay.steps import call_seconds, load_seconds
+from assay.steps import step as limited
 from assay.store import write_atomically
 from assay.train.batches import Batches, in_order
 from assay.train.datasets.data import Dataset, Split
@@ -26,6 +30,8 @@ from assay.train.weights import Weights, load_weights
 EVALUATION_BATCH = 128
 SECONDS_BETWEEN_REPORTS = 0.5
 PROBED_STEPS, PROBE_WARMUP = 5, 3
+STEPS_SLOWER = 10.0
+"""A step takes at most so many times as long as those before it; an image in an evaluation less than a whole step."""
 
 
 class TrainingStep(Record):
@@ -38,10 +44,17 @@ class TrainingStep(Record):
 
 
 class TrainingNews(Record):
-    """What a training tells: a step now and then, and every evaluation."""
+    """What a training tells: a step now and then, and every evaluation.
+
+    Attributes:
+        epochs: all that are planned.
+        left: seconds to the end, by what it took so far.
+    """
 
     step: TrainingStep | None = None
     epoch: Epoch | None = None
+    epochs: float = 0.0
+    left: float = 0.0
 
 
 Report = Callable[[TrainingNews], None]
@@ -153,7 +166,9 @@ def train(
     else:
         steps = max(round(epochs * batches.in_epoch), 1)
         if minutes > 0:
-            steps = min(steps, max(int(minutes * 60 / probe_step_seconds(make_trainer(), batches)), 1))
+            with limited("Timing the first steps", load_seconds() + PROBE_WARMUP * call_seconds()):
+                seconds = probe_step_seconds(make_trainer(), batches)
+            steps = min(steps, max(int(minutes * 60 / seconds), 1))
         progress, best = Progress(steps), {}
     while progress.step < progress.steps:
         epoch = _one_epoch(trainer, batches, dataset, recipe, progress, report)
@@ -161,7 +176,8 @@ def train(
         if progress.best < 0 or _better(epoch, progress.history[progress.best]):
             progress.best, best = len(progress.history) - 1, trainer.weights()
         checkpoint.write(progress, trainer.state(), best)
-        report(TrainingNews(epoch=epoch))
+        left = progress.seconds / progress.step * (progress.steps - progress.step)
+        report(TrainingNews(epoch=epoch, epochs=progress.steps / batches.in_epoch, left=left))
     return progress, best
 
 
@@ -188,16 +204,23 @@ def _one_epoch(
     first = progress.step
     last = min((first // batches.in_epoch + 1) * batches.in_epoch, progress.steps)
     total = 0.0
-    for step in range(first, last):
-        loss = trainer.step(*batches.batch(step), recipe.learning_rate(step, progress.steps))
-        total += loss
-        now = time.monotonic()
-        if now - reported > SECONDS_BETWEEN_REPORTS:
-            reported = now
-            left = (now - begun) / (step + 1 - first) * (progress.steps - step - 1)
-            report(TrainingNews(step=TrainingStep(step=step + 1, steps=progress.steps, loss=loss, left=left)))
+    epoch = f"Epoch {math.ceil(last / batches.in_epoch)} of {math.ceil(progress.steps / batches.in_epoch)}"
+    a_step = 0.0
+    for place in parts(first, last):
+        started = time.monotonic()
+        with limited(epoch, allowed_for(len(place), a_step)):
+            for step in place:
+                loss = trainer.step(*batches.batch(step), recipe.learning_rate(step, progress.steps))
+                total += loss
+                now = time.monotonic()
+                if now - reported > SECONDS_BETWEEN_REPORTS:
+                    reported = now
+                    left = (now - begun) / (step + 1 - first) * (progress.steps - step - 1)
+                    report(TrainingNews(step=TrainingStep(step=step + 1, steps=progress.steps, loss=loss, left=left)))
+        a_step = (time.monotonic() - started) / len(place)
     progress.step = last
-    validation_loss, accuracy = evaluate(trainer, dataset.validation)
+    with limited(f"The evaluation after {epoch.lower()}", allowed_for(len(dataset.validation.images), a_step)):
+        validation_loss, accuracy = evaluate(trainer, dataset.validation)
     progress.seconds += time.monotonic() - begun
     return Epoch(
         epoch=last / batches.in_epoch,
@@ -206,6 +229,21 @@ def _one_epoch(
         validation_accuracy=accuracy,
         seconds=progress.seconds,
     )
+
+
+def parts(first: int, last: int) -> list[range]:
+    """The steps of an epoch: two alone, of which the first may compile and the second says what the rest takes."""
+    edges = sorted({min(edge, last) for edge in (first, first + 1, first + 2, last)})
+    return [range(begin, end) for begin, end in itertools.pairwise(edges)]
+
+
+def allowed_for(steps: int, a_step: float) -> float:
+    """Seconds that so many steps, or images evaluated, may take.
+
+    Args:
+        a_step: seconds of one step just before; 0 where there was none, and it may compile.
+    """
+    return load_seconds() + STEPS_SLOWER * a_step * steps
 
 
 def _better(new: Epoch, old: Epoch) -> bool:

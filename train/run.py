@@ -13,6 +13,7 @@ from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.records.trainings import Parity, Training
 from assay.registry import FRAMEWORKS, installed_versions
+from assay.steps import Limit
 from assay.store import Artifact, Store
 from assay.train.job import FIRST_LOSSES, TRAIN, TRAINING_FILE, TrainingRequest
 from assay.train.loop import Report
@@ -43,7 +44,7 @@ def train_model(
             TRAIN,
             request.model_copy(update={"out": work}),
             log,
-            limit_seconds=limit_seconds(request, images),
+            limit_seconds=Limit(limit_seconds(request, images), f"The training of {_called(request)}"),
             heard=TRAIN.heard_by(report),
             host=host,
         )
@@ -56,10 +57,16 @@ def train_model(
 
 
 def limit_seconds(request: TrainingRequest, images: int) -> float:
-    """How long a training may take at the very most: many times what it needs on a slow machine."""
+    """How long a training may take at the very most: many times what it needs on a slow machine. Each of its epochs has
+    a limit of its own, by its first steps.
+    """
     steps = request.parity_steps or request.epochs * images / request.recipe.batch_size
     most = steps * SECONDS_A_STEP
     return BEGIN_SECONDS + (min(most, request.minutes * 60 * MINUTES_EXCEEDED) if request.minutes else most)
+
+
+def _called(request: TrainingRequest) -> str:
+    return f"{request.spec.architecture} at {request.spec.size} in {request.framework}"
 
 
 def training_record(artifact: Artifact) -> Training:
@@ -78,7 +85,7 @@ def measure_parity(
             FIRST_LOSSES,
             changed,
             log_folder / f"parity-{framework}.log",
-            limit_seconds=BEGIN_SECONDS + steps * SECONDS_A_STEP,
+            limit_seconds=Limit(BEGIN_SECONDS + steps * SECONDS_A_STEP, f"The first steps of {_called(changed)}"),
             host=host,
         )
         losses[framework] = answer.losses

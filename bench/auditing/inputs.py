@@ -17,10 +17,11 @@ from assay.errors import FailedError
 from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.files.arrays import load_array
+from assay.jobs.pace import Pace, pace_in
 from assay.numerics.numbers import margin
 from assay.records.audit import MOST_NARROW, InputSet, NarrowImage, WholeSplit
 from assay.registry import TASK_OF_ARCHITECTURES
-from assay.store import file_sha256
+from assay.store import Artifact, file_sha256
 from assay.train.batches import normalise
 from assay.train.datasets.data import Split
 from assay.train.datasets.sources import write_array
@@ -90,7 +91,8 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     judged_as = task(TASK_OF_ARCHITECTURES)
     made = [_saved(name, one.images, work) for name, one in judged_as.made_inputs(shape).items()]
     if judged_as.finds_boundary():
-        made.append(_boundary(run, subject, normalise(split.images[started]), work))
+        pace = pace_in(_reference_of(run, subject, test, "torch").manifest.facts)
+        made.append(_boundary(run, subject, normalise(split.images[started]), pace, work))
     sets = (test, *made)
     named = special_inputs(shape)
     special = _saved(SPECIAL, named.images, work)
@@ -171,7 +173,7 @@ def _test_inputs(name: str, subject: TrainedModel, split: Split, chosen: NDArray
     return Inputs(name, path, len(chosen), labels)
 
 
-def _boundary(run: Run, subject: TrainedModel, images: NDArray[np.float32], work: Path) -> Inputs:
+def _boundary(run: Run, subject: TrainedModel, images: NDArray[np.float32], pace: Pace | None, work: Path) -> Inputs:
     """Images at the decision boundary, found once for the same weights and starting images."""
     start = _saved("start", images, work)
     inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
@@ -180,7 +182,7 @@ def _boundary(run: Run, subject: TrainedModel, images: NDArray[np.float32], work
     def fill(place: Path) -> dict[str, JsonValue]:
         run.narrator.tell("pushing images to the decision boundary")
         asked = BoundaryRequest(weights=subject.weights, images=start.path, out=place / "images.npy")
-        margins = find_boundary(asked, place / "job.log", host=run.host)
+        margins = find_boundary(asked, place / "job.log", pace=pace, host=run.host)
         return {"largest_margin": max(margins)}
 
     found = run.store("references").kept("boundary", inputs, fill, name=name, single=True)
@@ -196,5 +198,11 @@ def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:
 def _reference(
     run: Run, subject: TrainedModel, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
 ) -> Path:
+    return _reference_of(run, subject, inputs, framework, finite=finite, dtype=dtype).file(LOGITS)
+
+
+def _reference_of(
+    run: Run, subject: TrainedModel, inputs: Inputs, framework: str, *, finite: bool = True, dtype: str = "float64"
+) -> Artifact:
     request = ReferenceRequest(subject.weights, inputs.path, framework, dtype, finite)
-    return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)
+    return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)

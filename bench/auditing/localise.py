@@ -9,20 +9,19 @@ from assay.bench.run import Run, TrainedModel
 from assay.errors import AssayError, DiskError
 from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesRequest, PartingsRequest
 from assay.export.record import MODEL_FILE
-from assay.export.reference.reference import CPU_ONLY
+from assay.export.reference.reference import CPU_ONLY, ReferenceRequest, reference_artifact
 from assay.export.run import artifact_folder
+from assay.jobs.pace import Pace, allowed, pace_in
 from assay.jobs.running import run_job
 from assay.records.audit import Comparison
 from assay.records.localisation import Localisation
 from assay.records.results import Export
 from assay.registry import RUNTIMES
-from assay.steps import Limit
+from assay.steps import Limit, size_of
 from assay.train.built import BuiltModel
 from assay.train.job import WEIGHTS_FILE
 
 REPRO = "repro"
-LIMIT_SECONDS = 900
-"""To follow one export."""
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
 """By the name that a user gives a runtime, what `on_onnx_runners` calls it; the first does least to a graph."""
 
@@ -62,7 +61,7 @@ def _followed(
     layout, images = export.made_by["layout"], run.images(subject.spec.size)
     log = work / f"localise-{_label(export)}.log"
     repro = run.folder / REPRO / _label(export)
-    limit = Limit(LIMIT_SECONDS, f"Following {_label(export)}")
+    limit = Limit(allowed("following", _pace(run, subject), size_of(file)), f"Following {_label(export)}")
     asked = PartingsRequest(model=model, file=file, layout=layout, records=images, repro=repro)
     nodes = run_job(PARTINGS, asked, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
@@ -71,6 +70,13 @@ def _followed(
         return nodes
     further = DeparturesRequest(model=model, file=file, layout=layout, records=images, wrong=tuple(wrong), right=right)
     return run_job(DEPARTURES, further, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
+
+
+def _pace(run: Run, subject: TrainedModel) -> Pace | None:
+    """What the model took when its reference was computed, which was kept then."""
+    request = ReferenceRequest(subject.weights, run.images(subject.spec.size))
+    found = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
+    return pace_in(found.manifest.facts)
 
 
 def _label(export: Export) -> str:

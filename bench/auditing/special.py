@@ -10,9 +10,8 @@ from assay.infer.operators.special_job import SPECIAL, SpecialRequest
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
-from assay.steps import Limit
+from assay.steps import MOST_SECONDS, Limit
 
-LIMIT_SECONDS = 600
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
@@ -29,7 +28,7 @@ def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) 
                 SPECIAL,
                 SpecialRequest(runtime=name),
                 logs / f"special-{name}.log",
-                limit_seconds=Limit(LIMIT_SECONDS, f"Looking for operators of {name} that lose NaN"),
+                limit_seconds=Limit(MOST_SECONDS, f"Looking for operators of {name} that lose NaN"),
                 environment=environment,
                 host=host,
             )

@@ -24,26 +24,17 @@ from assay.export.run import KIND, make_environment, route_versions
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.pace import SHARES, allowed
 from assay.jobs.running import run_job
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
-from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, LONGER, MOST_SECONDS, Limit, limits_told, size_of
+from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told, size_of
 from assay.store import Artifact, artifact_key, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
-LIMITS: Mapping[str, tuple[float, float]] = {
-    "export": (240.0, 100.0),
-    "check": (120.0, 1000.0),
-    "double": (120.0, EVALUATOR_SLOWER),
-    "deciders": (120.0, EVALUATOR_SLOWER),
-}
-"""By job of an export its seconds, and how many of the model's own calls beyond them. An export imports a framework,
-traces, converts and optimises; a check calls five sessions with a few batches each."""
-LEAST_EXPORT_SECONDS, EXPORTS_SLOWER = 100.0, 25.0
-"""An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
 DOING = {
     PROBE.name: "Looking at the model",
     EXPORT.name: "The export",
@@ -285,13 +276,9 @@ def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export
 def _limit(work: Work, do: str) -> float:
     """Seconds that a job may take in all: in proportion to the model, or what its steps add up to at most."""
     asked = work.wanted.call_limit or 0.0
-    if do not in LIMITS:
+    if do not in SHARES:
         return max(MOST_SECONDS, 10 * asked)
-    least, calls = LIMITS[do]
-    if do == "export" and work.load_seconds:  # a slow machine imports the exporter as slowly
-        least = min(max(LEAST_EXPORT_SECONDS, EXPORTS_SLOWER * work.load_seconds), least)
-    large = 3 * size_of(work.wanted.location.path) / BYTES_A_SECOND
-    return max(asked, min(least + large + calls * work.call_seconds, MOST_SECONDS + large))
+    return max(asked, allowed(do, work, size_of(work.wanted.location.path)))
 
 
 def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answers: Path) -> Answered:

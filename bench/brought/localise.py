@@ -18,16 +18,14 @@ from assay.export.record import MODEL_FILE
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import artifact_folder
 from assay.jobs.job import Asked, Job
+from assay.jobs.pace import allowed
 from assay.jobs.running import run_job
 from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
 from assay.records.audit import AUDIT_FILE, read_audit
 from assay.records.localisation import Localisation, Localised
 from assay.records.results import Cell, Export
-from assay.steps import EVALUATOR_SLOWER, LONGER, Limit, in_proportion, limits_told
+from assay.steps import LONGER, Limit, limits_told, size_of
 from assay.store import reporting_disk_errors
-
-LIMIT_SECONDS = 300.0
-"""To follow a model and its exports step by step; more in proportion to the model's own calls."""
 
 
 def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Export]) -> list[Localisation]:
@@ -97,7 +95,7 @@ def _asked(work: Work, job: Job[Asked, Localised], request: Asked, exporter: str
         answers: folders that it writes.
     """
     log = work.folder / "logs" / f"localise-{exporter}.log"
-    seconds = in_proportion(work.call_seconds, EVALUATOR_SLOWER, least=LIMIT_SECONDS)
+    seconds = max(allowed("following", work, size_of(work.wanted.location.path)), work.wanted.call_limit or 0.0)
     try:
         found = run_job(
             job,

@@ -23,8 +23,8 @@ from assay.infer.server.ports import is_on_loopback
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.registry import RUNTIMES
+from assay.steps import Limit, load_seconds
 
-PROBE_SECONDS = 120
 TELLING_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR",
     "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE",
@@ -240,7 +240,8 @@ def probe_frameworks(host: Starter, names: Iterable[str] | None = None) -> dict[
         for name in [one for one in known if one in wanted]:
             try:
                 asked, log = FrameworkRequest(framework=name), Path(folder) / f"{name}.log"
-                found[name] = run_job(FRAMEWORK, asked, log, limit_seconds=PROBE_SECONDS, host=host).facts
+                limit = Limit(load_seconds(), f"Asking what {name} is here")
+                found[name] = run_job(FRAMEWORK, asked, log, limit_seconds=limit, host=host).facts
             except DiskError:
                 raise  # the machine's failure, not this one's
             except AssayError as error:

@@ -35,12 +35,14 @@ from assay.jobs.job import Asked, TellingJob
 from assay.jobs.running import run_job
 from assay.records.deployment import MODEL_FILE, MODELS
 from assay.records.load import Conditions
+from assay.steps import SLOWER, Limit, in_proportion
 
 LoadAnswered = TypeVar("LoadAnswered", bound=LoadAnswer)
 LoadAnswered_co = TypeVar("LoadAnswered_co", bound=LoadAnswer, covariant=True)
 
 LOOK_SECONDS = 0.25
-LIMIT_SECONDS = 120.0
+FIRST_SECONDS, SLOWER_MEASUREMENTS = 120.0, 10.0
+"""A first client takes at most so long beside its measurement, which takes at most so many times what was planned."""
 CLIENT_VARIABLES = {"GRPC_EXPERIMENTS": "-event_engine_client"}
 """Of the client processes, where the user has not set them. With its event engine gRPC's client reads an answer in a
 thread of its own and wakes the caller: 0.06 ms of a call, measured on 2 cores with grpcio 1.85.1, which are not the
@@ -92,6 +94,7 @@ class Client:
     ) -> None:
         self.audited, self.target, self.plan, self._work = audited, target, plan, work
         self._seed, self._host = 0, host
+        self._beside = 0.0
         version = audited.version
         np.save(work / "records.npy", audited.inputs)
         np.save(work / "expected.npy", audited.outputs)
@@ -100,18 +103,19 @@ class Client:
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
         """So many clients at the same time; arguments and errors as for `_run`."""
         request = ClosedLoopRequest(**dict(self._common(self.plan.way)), clients=clients)
-        return self._run(CLOSED_LOOP, request)
+        return self._run(CLOSED_LOOP, request, f"{clients} at a time")
 
     def overhead(self, way: Way) -> ClientFindings[LoadAnswer]:
         """One client by the server and in its own process."""
         threads = self.audited.deployment.threads
-        return self._run(OVERHEAD, OverheadRequest(**dict(self._common(way)), model=self._model, threads=threads))
+        request = OverheadRequest(**dict(self._common(way)), model=self._model, threads=threads)
+        return self._run(OVERHEAD, request, f"one by {way}, and in its own process")
 
     def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> ClientFindings[ScenarioAnswer]:
         """One of LoadGen's scenarios."""
         common, logs = dict(self._common(self.plan.way)), self._work / "loadgen"
         request = ScenarioRequest(**common, scenario=name, rate=rate, bound_ms=bound_ms, logs=logs)
-        return self._run(SCENARIO, request)
+        return self._run(SCENARIO, request, f"LoadGen's {name}")
 
     def _common(self, way: Way) -> LoadRequest:
         """What every kind of load has to know; with a seed of its own."""
@@ -129,8 +133,13 @@ class Client:
             seed=self._seed,
         )
 
-    def _run(self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked) -> ClientFindings[LoadAnswered]:
+    def _run(
+        self, job: TellingJob[Asked, LoadAnswered, Moment], request: Asked, what: str
+    ) -> ClientFindings[LoadAnswered]:
         """One client process to its end.
+
+        Args:
+            what: it asks for, in words.
 
         Raises:
             AssayError: it could not work; a request that fails or is answered wrongly is no error but counted.
@@ -140,15 +149,17 @@ class Client:
         cores = self._host.cores()
         seen: dict[str, Disturbance] = {}
         busy = _busy_cores(self._host, cores)
+        begun = time.monotonic()
         result = run_job(
             job,
             request,
             self._work / "log",
             heard=job.heard_by(lambda told: seen.__setitem__(told.moment, self._host.disturbance(cores))),
-            limit_seconds=LIMIT_SECONDS + 10 * self.plan.seconds,
+            limit_seconds=Limit(self._limit(), f"A client of {self.target.model}: {what}"),
             environment=CLIENT_VARIABLES | telling_variables(),
             host=self._host,
         )
+        self._beside = max(self._beside, time.monotonic() - begun - result.wall_ns / 1e9)
         grown = seen["end"].since(seen["begin"])
         conditions = Conditions(
             client_use=result.client_use,
@@ -157,6 +168,11 @@ class Client:
             others_busy=busy,
         )
         return ClientFindings(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
+
+    def _limit(self) -> float:
+        """Seconds that a client may take: beside its measurement by what the slowest before it took there."""
+        beside = in_proportion(self._beside, SLOWER) if self._beside else FIRST_SECONDS
+        return beside + SLOWER_MEASUREMENTS * self.plan.seconds
 
     def repeat(self, one: Callable[[], ClientFindings[LoadAnswered]]) -> list[ClientFindings[LoadAnswered]]:
         """As many fresh processes as are planned."""

@@ -32,6 +32,7 @@ from assay.fingerprint import Fingerprint
 from assay.infer.profile.attribute_job import ATTRIBUTE, AttributedModel, AttributionRequest, Figures
 from assay.infer.profile.timing import RecordedOperator
 from assay.infer.runtime import ModelFiles
+from assay.jobs.pace import Pace, allowed
 from assay.jobs.running import run_job
 from assay.records.attribution import AffineFit, Attribution, Crossover, ProfiledEstimate, SkeletonEstimate
 from assay.records.results import Cell
@@ -170,12 +171,16 @@ def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place:
     if task.settings.device != "cpu":
         return _refusal(task, "attribution reads profiles of the CPU only")
     subjects, refused = _subjects(task, timed, place)
+    limit = place.call_seconds * (len(subjects) + 1)
+    paces = [_pace(timed, group, candidate) for group, candidate in task.candidates()]
+    if all(paces):
+        limit = min(limit, sum(2 * allowed("attribution", pace) for pace in paces))  # with its skeleton
     if not any(not subject.skeleton for subject in subjects):
         return refused
     inputs = _inputs(task, process, subjects, place.host.fingerprint())
 
     def fill(work: Path) -> dict[str, JsonValue]:
-        found, whole = _run(task, subjects, place)
+        found, whole = _run(task, subjects, limit, place)
         (work / ANSWERS_FILE).write_bytes(FIGURES.dump_json(found, indent=1))
         return {TRY_AGAIN: not whole}
 
@@ -186,7 +191,7 @@ def _answers(task: AttributionTask, process: int, timed: dict[str, Cell], place:
 
 
 def _run(
-    task: AttributionTask, subjects: list[AttributedModel], place: AttributionSettings
+    task: AttributionTask, subjects: list[AttributedModel], limit: float, place: AttributionSettings
 ) -> tuple[list[Figures], bool]:
     """Run the job; after a crash, what it had answered, the reason for the rest, and that it is not the whole."""
     told: list[Figures] = []
@@ -200,7 +205,7 @@ def _run(
             request,
             place.store.folder / "logs" / f"{task.runtime}-t{task.settings.threads}.log",
             heard=ATTRIBUTE.heard_by(told.append),
-            limit_seconds=Limit(place.call_seconds * (len(subjects) + 1), f"Attributing the time of {task.runtime}"),
+            limit_seconds=Limit(limit, f"Attributing the time of {task.runtime}"),
             environment=environment,
             box=task.box(),
             host=place.host,
@@ -240,6 +245,7 @@ def _subjects(
                 place.opset,
                 Store(place.store.folder / "skeletons"),
                 place.host,
+                _pace(timed, group, candidate),
             )
             found[bones] = AttributedModel(name=bones, model=files, batches=(1,), skeleton=True)
         except DiskError:
@@ -247,6 +253,14 @@ def _subjects(
         except AssayError as error:
             refused[(bones, 1)] = _without(bones, 1, str(error))
     return list(found.values()), refused
+
+
+def _pace(timed: dict[str, Cell], group: Group, candidate: Candidate) -> Pace | None:
+    """What a model took in a runtime when it was timed; None where it was not."""
+    cells = [timed[name] for batch in group.batches if (name := group.cell_name(batch, candidate.label)) in timed]
+    calls = [one.host.median_ms.value / 1000 for one in cells if one.host]
+    loads = [one.cold.import_seconds + one.cold.load_seconds for one in cells if one.cold]
+    return Pace(load_seconds=max(loads, default=0.0), call_seconds=max(calls)) if calls else None
 
 
 def _inputs(

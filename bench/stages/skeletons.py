@@ -12,6 +12,7 @@ from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import route_versions
 from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
+from assay.jobs.pace import Pace, allowed
 from assay.jobs.running import run_job
 from assay.spec import ModelSpec
 from assay.steps import Limit
@@ -21,11 +22,15 @@ from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 
 WEIGHTS_FILE = "weights.safetensors"
-EXPORT_LIMIT_SECONDS = 300.0
 
 
-def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store, host: Starter) -> ModelFiles:
+def skeleton_files(
+    spec: ModelSpec, exporter: str, opset: int, store: Store, host: Starter, pace: Pace | None = None
+) -> ModelFiles:
     """The skeleton of a model: its weights, or with an exporter its ONNX file. Made once, for all sizes.
+
+    Args:
+        pace: of the model itself, which the limit of the export is in proportion to.
 
     Raises:
         AssayError: the route cannot export it.
@@ -34,7 +39,7 @@ def skeleton_files(spec: ModelSpec, exporter: str, opset: int, store: Store, hos
     weights = _weights(skeleton, store).file(WEIGHTS_FILE)
     if not exporter:
         return ModelFiles(spec=skeleton, weights=weights)
-    file = _onnx(skeleton, weights, exporter, opset, store, host)
+    file = _onnx(skeleton, weights, exporter, opset, store, host, pace)
     return ModelFiles(spec=skeleton, onnx=file.file(MODEL_FILE), onnx_layout=str(file.manifest.facts["layout"]))
 
 
@@ -48,7 +53,9 @@ def _weights(spec: ModelSpec, store: Store) -> Artifact:
     return store.kept("skeleton weights", inputs, fill, name=f"{spec.architecture}-weights")
 
 
-def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store, host: Starter) -> Artifact:
+def _onnx(
+    spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Store, host: Starter, pace: Pace | None
+) -> Artifact:
     versions = route_versions(exporter)
     inputs: dict[str, JsonValue] = {
         "spec": spec.to_dict(),
@@ -65,7 +72,7 @@ def _onnx(spec: ModelSpec, weights: Path, exporter: str, opset: int, store: Stor
             EXPORT,
             request,
             log,
-            limit_seconds=Limit(EXPORT_LIMIT_SECONDS, f"The export of an empty {spec.architecture} by {exporter}"),
+            limit_seconds=Limit(allowed("export", pace), f"The export of an empty {spec.architecture} by {exporter}"),
             environment=CPU_ONLY,
             host=host,
         )

@@ -81,9 +81,10 @@ class Narrator:
         if (at := news.step) is not None:
             self._show(label, at.step, at.steps, f"loss {at.loss:.3f}, {at.left / 60:.1f} min left")
         if (epoch := news.epoch) is not None:
+            still = f"; {news.left / 60:.1f} min left" if news.left else ""
             self.note(
-                f"{label}: epoch {epoch.epoch:.4g}, loss {epoch.training_loss:.4f}, "
-                f"validation accuracy {100 * epoch.validation_accuracy:.2f} %"
+                f"{label}: epoch {epoch.epoch:.4g} of {news.epochs:.4g}, loss {epoch.training_loss:.4f}, "
+                f"validation accuracy {100 * epoch.validation_accuracy:.2f} %{still}"
             )
 
     def waiting(self, step: Step) -> None:

@@ -13,11 +13,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.export.reference.reference import CPU_ONLY, LIMIT_SECONDS, read_images, spec_of
+from assay.export.reference.reference import CPU_ONLY, read_images, spec_of
 from assay.export.routes.request import Images
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
 from assay.jobs.job import Job
+from assay.jobs.pace import Pace, allowed
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
@@ -46,8 +47,13 @@ BOUNDARY = Job("assay.export.boundary.boundary_job", "boundary", BoundaryRequest
 Search = Callable[[ModelSpec, Path, Images], tuple[Images, NDArray[np.float64]]]
 
 
-def find_boundary(request: BoundaryRequest, log: Path, *, host: Starter = HERE) -> list[float]:
+def find_boundary(
+    request: BoundaryRequest, log: Path, *, pace: Pace | None = None, host: Starter = HERE
+) -> list[float]:
     """Push every image to the decision boundary by PyTorch's gradients and write the new ones.
+
+    Args:
+        pace: of the model, which its limit is in proportion to.
 
     Returns:
         The float64 margin between the two largest logits of each image found; near 0.
@@ -60,7 +66,7 @@ def find_boundary(request: BoundaryRequest, log: Path, *, host: Starter = HERE) 
         BOUNDARY,
         request,
         log,
-        limit_seconds=Limit(LIMIT_SECONDS, "The search for the decision boundary"),
+        limit_seconds=Limit(allowed("boundary", pace), "The search for the decision boundary"),
         environment=CPU_ONLY,
         host=host,
     ).margins

@@ -25,12 +25,11 @@ from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
 from assay.records.roofline import GraphWork, LayerWork
-from assay.steps import Limit
+from assay.steps import Limit, load_seconds, size_of
 
 if TYPE_CHECKING:
     import onnx
 
-LIMIT_SECONDS = 120
 Shape = tuple[int, ...]
 VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"}
 MOVES = {"Transpose", "Concat", "Slice", "Gather", "Split", "Pad", "Expand", "Cast", "Tile", "CastLike"}
@@ -71,7 +70,7 @@ def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Star
                 COUNT,
                 request,
                 Path(folder) / "log",
-                limit_seconds=Limit(LIMIT_SECONDS, f"Counting the work of {exporter}"),
+                limit_seconds=Limit(load_seconds(size_of(path)), f"Counting the work of {exporter}"),
                 host=host,
             ).works
         except DiskError:

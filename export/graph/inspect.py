@@ -22,7 +22,7 @@ from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.steps import Limit
+from assay.steps import Limit, load_seconds, size_of
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 REMEDY = "Export it again; `assay export` writes files that pass every check"
-INSPECTION_LIMIT_SECONDS = 120
 
 
 class TensorInfo(Record):
@@ -108,7 +107,7 @@ def inspect_file(path: Path, *, trusted: bool = False, host: Starter = HERE) -> 
                 INSPECT,
                 InspectionRequest(path=path),
                 Path(folder) / "log",
-                limit_seconds=Limit(INSPECTION_LIMIT_SECONDS, f"Reading {path.name}"),
+                limit_seconds=Limit(load_seconds(size_of(path)), f"Reading {path.name}"),
                 box=Box(trusted=trusted),
                 host=host,
             )

@@ -21,11 +21,11 @@ from assay.export.localise.on_onnx_localize import Parting, Trace, read_feeds, s
 from assay.export.localise.source import Array
 from assay.files.named_arrays import save_named
 from assay.records.localisation import Localisation
+from assay.steps import call_seconds, load_seconds, size_of, step
 
-LIMIT_SECONDS = 300
 SHOWS = 1
 """The script's exit status where the defect shows."""
-SCRIPT, ABOUT = "run.py", "repro.json"
+SCRIPT, ABOUT, MODEL = "run.py", "repro.json", "model.onnx"
 """The program is the same byte for byte in every repro; what comes from the model is data beside it."""
 
 
@@ -145,10 +145,15 @@ def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: P
 
 
 def shows(folder: Path) -> bool:
-    """Whether the script of a repro says that the defect is there."""
-    done = subprocess.run(
-        [sys.executable, "-I", str(folder / SCRIPT)], capture_output=True, timeout=LIMIT_SECONDS, check=False
-    )
+    """Whether the script of a repro says that the defect is there; one that does not end shows nothing."""
+    limit = load_seconds(size_of(folder / MODEL)) + call_seconds()
+    with step("Trying a repro", 2 * limit):
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", str(folder / SCRIPT)], capture_output=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return False
     return done.returncode == SHOWS
 
 
@@ -173,7 +178,7 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
         small.graph.value_info.extend(
             one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
         )
-    onnx.save(small, folder / "model.onnx")
+    onnx.save(small, folder / MODEL)
     save_named(folder / "inputs.npz", feeds)
     np.save(folder / "expected.npy", np.asarray(parting.expected))
     found = parting.localisation

@@ -7,6 +7,7 @@ Each is computed once for the same weights and images, in a process of its own, 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from assay.export.routes.request import Forward, Images
 from assay.files.arrays import load_array, map_array
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
-from assay.jobs.job import Job, Nothing
+from assay.jobs.job import Job
+from assay.jobs.pace import Pace
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
@@ -35,9 +37,8 @@ from assay.store import Artifact, Store, file_sha256, read_artifact
 Progress = Callable[[str, int, int], None]
 
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-LOGITS = "logits.npy"
+LOGITS, WEIGHTS_FILE = "logits.npy", "weights.safetensors"
 MOST_IMAGES_IN_ONE_CALL = 32
-LIMIT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ForwardRequest(Record):
     output: Written
 
 
-FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Nothing)
+FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Pace)
 
 
 def ensure_reference(
@@ -89,7 +90,7 @@ def ensure_reference(
 def reference_artifact(
     request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
 ) -> Artifact:
-    """The artifact behind `ensure_reference`; same arguments and errors."""
+    """The artifact behind `ensure_reference`, whose facts tell the model's pace; same arguments and errors."""
     weights = read_artifact(request.weights, "weights")
     inputs = {
         "weights": weights.key,
@@ -103,19 +104,27 @@ def reference_artifact(
     def fill(work: Path) -> dict[str, JsonValue]:
         progress(label, 0, 1)
         asked = ForwardRequest(wanted=request, output=work / LOGITS)
-        run_job(
+        pace = run_job(
             FORWARD,
             asked,
             work / "job.log",
-            limit_seconds=Limit(LIMIT_SECONDS, f"The {label}"),
+            limit_seconds=Limit(_limit(request, weights), f"The {label}"),
             environment=CPU_ONLY,
             host=host,
         )
         progress(label, 1, 1)
-        return {}
+        return pace.model_dump(mode="json")
 
     called = f"{request.framework}-{request.dtype}-{name}"
     return store.kept("reference", inputs, fill, name=called, single=True)
+
+
+def _limit(request: ReferenceRequest, weights: Artifact) -> float:
+    """What loading and the first call of every piece may take together; each has a limit of its own, by the others."""
+    size = weights.file(WEIGHTS_FILE).stat().st_size
+    piece = 4 * math.prod(spec_of(weights).image_shape) * MOST_IMAGES_IN_ONE_CALL
+    pieces = math.ceil(request.images.stat().st_size / piece)
+    return load_seconds(size) + pieces * call_seconds(size)
 
 
 def file_sha256_of_images(path: Path) -> str:
@@ -190,24 +199,32 @@ def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str
     return make(spec, weights_file, dtype)
 
 
-def compute(request: ForwardRequest) -> Nothing:
-    """Run a framework on all images, and write the logits."""
+def compute(request: ForwardRequest) -> Pace:
+    """Run a framework on all images, and write the logits.
+
+    Returns:
+        What it took, by the calls after the first, which may compile; where that is all, it is called once more.
+    """
     wanted = request.wanted
     weights = read_artifact(wanted.weights, "weights")
     spec = spec_of(weights)
     images = read_images(wanted.images, spec, finite=wanted.finite)
-    file, what = weights.file("weights.safetensors"), f"{spec.architecture} in {wanted.framework}, {wanted.dtype}"
+    file, what = weights.file(WEIGHTS_FILE), f"{spec.architecture} in {wanted.framework}, {wanted.dtype}"
     size = file.stat().st_size
+    begun = time.monotonic()
     with step(f"Loading {what}", load_seconds(size)):
         run = load_forward(wanted.framework, spec, file, wanted.dtype)
-    limit, found = call_seconds(size), []
-    for number, piece in enumerate(_pieces(images)):
+    loaded = time.monotonic() - begun
+    pieces = list(_pieces(images))
+    limit, found, took = call_seconds(size), [], []
+    for number, piece in enumerate(2 * pieces if len(pieces) == 1 else pieces):
         begun = time.monotonic()
         with step(f"Call {number + 1} of {what}", limit):
             found.append(run(np.array(piece)))
-        limit = max(limit, in_proportion(time.monotonic() - begun, SLOWER))
-    np.save(request.output, np.concatenate(found))
-    return Nothing()
+        took.append(time.monotonic() - begun)
+        limit = max(limit, in_proportion(took[-1], SLOWER))
+    np.save(request.output, np.concatenate(found[: len(pieces)]))
+    return Pace(load_seconds=loaded, call_seconds=max(took[1:]))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ from assay.export.run import (
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variant_job import VARIANT, VariantRequest
 from assay.files.arrays import map_array
+from assay.jobs.pace import allowed, pace_in
 from assay.jobs.running import run_job
 from assay.records.results import Calibration, Export
 from assay.registry import EXPORTERS, installed_versions
-from assay.steps import Limit
+from assay.steps import Limit, size_of
 from assay.store import artifact_key, file_sha256, read_artifact
 
 
@@ -123,26 +124,28 @@ def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> 
     reference, native = (
         reference_artifact(
             ReferenceRequest(job.weights, job.images, name, dtype), job.references, progress, host=job.host
-        ).file(LOGITS)
+        )
         for name, dtype in (("torch", "float64"), (framework, "float32"))
     )
+    source = usable_model(variant.source, job.exports)
     request = VariantRequest(
-        source=usable_model(variant.source, job.exports),
+        source=source,
         spec=spec_of(read_artifact(job.weights, "weights")),
         record=blank,
         images=job.images,
-        reference=reference,
-        native=native,
+        reference=reference.file(LOGITS),
+        native=native.file(LOGITS),
         calibration=variant.calibration,
         percentile=variant.settings.percentile,
         leave_out=variant.settings.leave_out,
         folder=work,
     )
+    seconds = job.limit_seconds or allowed("variant", pace_in(native.manifest.facts), size_of(source))
     return run_job(
         VARIANT,
         request,
         work / LOG_FILE,
-        limit_seconds=Limit(job.limit_seconds, f"Making {blank.exporter} of {blank.architecture}"),
+        limit_seconds=Limit(seconds, f"Making {blank.exporter} of {blank.architecture}"),
         environment=CPU_ONLY,
         host=job.host,
     )

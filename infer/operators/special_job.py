@@ -20,6 +20,7 @@ from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.registry import RUNTIMES
+from assay.steps import call_seconds, step
 
 Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -46,10 +47,11 @@ def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
     everywhere = np.full(SHAPE, np.nan, np.float32)
     found = {}
     for name, operator in operators.items():
-        if not np.isnan(operator(everywhere)).all():
-            found[name] = "NaN everywhere"
-        elif not np.isnan(operator(single)).any():
-            found[name] = "a single NaN"
+        with step(f"Asking {name} what it does to NaN", 2 * call_seconds()):
+            if not np.isnan(operator(everywhere)).all():
+                found[name] = "NaN everywhere"
+            elif not np.isnan(operator(single)).any():
+                found[name] = "a single NaN"
     return found
 
 

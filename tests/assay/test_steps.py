@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from assay import steps
-from assay.bench.brought.exports import LEAST_EXPORT_SECONDS, LIMITS, _limit
+from assay.bench.brought.exports import _limit
 from assay.bench.brought.work import Wanted, Work
 from assay.errors import WorkerError
 from assay.export.probing.loading import _import_framework
+from assay.jobs.pace import SHARES, Pace, allowed, pace_in
 from assay.jobs.running import run_job
 from assay.steps import (
     CALL_SECONDS,
@@ -184,16 +185,31 @@ def test_a_call_is_measured_by_the_calls_before_it(told: list[dict[str, Any]], m
 def test_every_job_on_a_users_model_has_a_limit_in_proportion(tmp_path: Path) -> None:
     location = Location(path=tmp_path / "mlp.onnx", function="", kind="onnx", form="onnx")
     work = Work(Wanted(location), tmp_path, None)  # type: ignore[arg-type]
-    quick = {do: _limit(work, do) for do in LIMITS}
-    assert max(quick.values()) <= 240
+    quick = {do: _limit(work, do) for do in SHARES}
+    assert max(quick.values()) <= 300
     work.load_seconds = 2.0
-    assert _limit(work, "export") == LEAST_EXPORT_SECONDS < quick["export"]
+    assert _limit(work, "export") == SHARES["export"].least < quick["export"]
     work.load_seconds = 1000.0
     assert _limit(work, "export") == quick["export"]
     work.load_seconds, work.call_seconds = 0.0, 0.5
-    assert all(quick[do] < _limit(work, do) <= MOST_SECONDS for do in LIMITS)
+    assert all(quick[do] < _limit(work, do) <= MOST_SECONDS for do in SHARES)
     patient = Work(Wanted(location, call_limit=2000), tmp_path, None)  # type: ignore[arg-type]
-    assert all(_limit(patient, do) >= 2000 for do in (*LIMITS, ""))
+    assert all(_limit(patient, do) >= 2000 for do in (*SHARES, ""))
+
+
+def test_what_was_not_measured_may_take_the_most_and_a_large_file_longer() -> None:
+    quick = Pace(load_seconds=2.0, call_seconds=0.01)
+    for work, share in SHARES.items():
+        assert allowed(work, None) == MOST_SECONDS
+        assert allowed(work, quick) < share.seconds + 0.01 * share.calls + 1 < MOST_SECONDS / 2
+        assert allowed(work, Pace(call_seconds=1e6)) == MOST_SECONDS
+        assert allowed(work, quick, 2 << 30) > allowed(work, quick) + 600
+
+
+@pytest.mark.parametrize("facts", [{}, {"call_seconds": "soon"}, {"call_seconds": -1}, {"load_seconds": 1}])
+def test_a_manifest_of_before_tells_of_no_pace(facts: dict[str, Any]) -> None:
+    assert pace_in(facts) is None
+    assert pace_in({"call_seconds": 0.5, "load_seconds": 2.0, "more": 1}) == Pace(load_seconds=2.0, call_seconds=0.5)
 
 
 def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_is_left(

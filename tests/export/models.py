@@ -39,7 +39,7 @@ class Workspace:
     def exports(self) -> Store:
         return Store(self.folder / "exports")
 
-    def job(self, exporter: str, opset: int = 18, limit_seconds: float = 300) -> ExportJob:
+    def job(self, exporter: str, opset: int = 18, limit_seconds: float | None = None) -> ExportJob:
         return ExportJob(
             exporter=exporter,
             weights=self.folder / "weights",

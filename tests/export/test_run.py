@@ -16,7 +16,9 @@ import pytest
 from assay.errors import ArtifactError, ExportFailedError, InputError
 from assay.export import run
 from assay.export.run import ExportJob, artifact_folder, export_model, usable_exports, usable_model
+from assay.jobs.pace import SHARES, Pace
 from assay.records.results import Export
+from assay.steps import MOST_SECONDS, Limit
 from assay.store import Store
 from tests.export.models import Workspace, silent, workspace
 
@@ -116,6 +118,28 @@ def test_an_exporter_that_hangs_is_killed(job: ExportJob, bad: Path) -> None:
     record = export_model(replace(job, limit_seconds=8), silent)
     assert record.status == "failed"
     assert "The export by torch-script did not end within" in record.reason
+
+
+def test_an_export_is_given_up_in_proportion_to_what_the_model_took(
+    job: ExportJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a small model soon, and with words for whoever waits."""
+    limits: list[Limit] = []
+
+    def stop(*_: object, limit_seconds: Limit, **__: object) -> None:
+        limits.append(limit_seconds)
+        raise ExportFailedError("not run in this test")
+
+    monkeypatch.setattr(run, "run_job", stop)
+    pace = Pace(load_seconds=2.0, call_seconds=0.01)
+    monkeypatch.setattr(run, "pace_in", lambda facts: pace if set(Pace.model_fields) <= set(facts) else None)
+    export_model(job, silent)
+    monkeypatch.setattr(run, "pace_in", lambda facts: None)
+    export_model(replace(job, opset=17), silent)
+    quick, unmeasured = limits
+    assert quick.doing == f"The export of bloodnet by {job.exporter}"
+    assert SHARES["export"].least < quick.seconds < unmeasured.seconds / 3
+    assert unmeasured.seconds > 2 * MOST_SECONDS
 
 
 @pytest.mark.parametrize("bad", ["wrong"], indirect=True)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from assay import steps
 from assay.errors import ArtifactError
 from assay.spec import ModelSpec
+from assay.steps import LOAD_SECONDS
 from assay.train.batches import Batches
 from assay.train.datasets.data import Dataset, Split
-from assay.train.loop import Checkpoint, Progress, TrainingNews, train
+from assay.train.loop import Checkpoint, Progress, TrainingNews, allowed_for, parts, train
 from assay.train.recipe import Recipe
 from assay.train.trainers.trainer import STEPS, State
 from assay.train.weights import Weights
@@ -63,10 +66,12 @@ def dataset() -> Dataset:
     return Dataset("drawn", 4, split(96), split(30), split(30), ("a", "b", "c"), "", "", "", True, "")
 
 
-def run(folder: Path, *, epochs: float = 6, minutes: float = 0, stop_after: int = 0) -> tuple[Progress, Weights]:
+def run(
+    folder: Path, *, epochs: float = 6, minutes: float = 0, stop_after: int = 0, seen: list[TrainingNews] | None = None
+) -> tuple[Progress, Weights]:
     images, recipe = dataset(), Recipe(batch_size=8)
     start = {"kernel": np.zeros((16, CLASSES), np.float32)}
-    seen: list[TrainingNews] = []
+    seen = [] if seen is None else seen
 
     def report(news: TrainingNews) -> None:
         seen.append(news)
@@ -100,6 +105,29 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path) -> Non
     parts, parts_best = run(tmp_path / "parts")
     np.testing.assert_array_equal(whole_best["kernel"], parts_best["kernel"])
     assert [e.training_loss for e in whole.history] == [e.training_loss for e in parts.history]
+
+
+def test_the_steps_of_an_epoch_have_a_limit_and_the_epochs_that_are_left_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(steps, "_send", told.append)
+    news: list[TrainingNews] = []
+    run(tmp_path, epochs=1.5, seen=news)
+    named = [one["step"] for one in told if one["step"]]
+    first, second = ["Epoch 1 of 2"] * 3, ["Epoch 2 of 2"] * 3
+    assert named == [*first, "The evaluation after epoch 1 of 2", *second, "The evaluation after epoch 2 of 2"]
+    ended = [one for one in news if one.epoch]
+    assert [one.epochs for one in ended] == [1.5, 1.5]
+    assert ended[0].left > ended[1].left == 0
+
+
+def test_an_epoch_may_take_in_proportion_to_its_second_step() -> None:
+    assert [len(one) for one in parts(24, 36)] == [1, 1, 10]
+    assert [list(one) for one in parts(3, 5)] == [[3], [4]]
+    assert list(parts(7, 7)) == []
+    assert allowed_for(1, 0) == LOAD_SECONDS, "the first compiles"
+    assert allowed_for(1000, 0.5) == LOAD_SECONDS + 5000, "there is no most: an epoch may take hours"
 
 
 def test_epochs_may_be_a_fraction(tmp_path: Path) -> None:

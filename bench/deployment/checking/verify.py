@@ -17,9 +17,7 @@ from assay.export.served.contract_check_job import CHECK_SERVED, CheckRequest, M
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.records.deployment import AUDITED, Deployment, read_deployment
-from assay.steps import Limit
-
-LIMIT_SECONDS = 300
+from assay.steps import MOST_SECONDS, Limit, load_seconds, size_of
 
 
 def check_deployment(
@@ -75,12 +73,13 @@ def _check_models(folder: Path, deployment: Deployment, host: Starter, *, truste
         record={name: folder / file for name, file in warm_up_paths(deployment).items()},
         most_records=deployment.most_records,
     )
+    loading = sum(load_seconds(size_of(one.path)) for one in models)
     with tempfile.TemporaryDirectory(prefix="assay-check-") as text:
         run_job(
             CHECK_SERVED,
             request,
             Path(text) / "check.log",
-            limit_seconds=Limit(LIMIT_SECONDS, "The check of the deployment's models"),
+            limit_seconds=Limit(MOST_SECONDS + loading, "The check of the deployment's models"),
             box=Box(trusted=trusted),
             host=host,
         )

@@ -10,6 +10,7 @@ import pytest
 from assay.errors import ArtifactError, InputError
 from assay.export.reference import reference
 from assay.export.reference.reference import ReferenceRequest, ensure_reference, read_images, spec_of
+from assay.jobs.pace import pace_in
 from assay.spec import ModelSpec
 from assay.store import write_artifact
 from tests.export.models import IMAGES, Workspace, silent, workspace
@@ -27,6 +28,11 @@ def test_it_is_computed_once(place: Workspace, monkeypatch: pytest.MonkeyPatch) 
     request = ReferenceRequest(job.weights, job.images)
     first = ensure_reference(request, job.references, silent)
     assert (first.shape, first.dtype) == ((IMAGES, place.spec.classes), np.float64)
+    facts = reference.reference_artifact(request, job.references, silent).manifest.facts
+    pace = pace_in(facts)
+    assert pace is not None, "what comes after is measured by it"
+    assert pace.call_seconds > 0
+    assert pace.load_seconds > 0
     monkeypatch.setattr(reference, "run_job", lambda *_, **__: pytest.fail("it was computed again"))
     assert np.array_equal(ensure_reference(request, job.references, silent), first)
 

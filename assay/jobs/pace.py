@@ -1,0 +1,91 @@
+"""How long work on a model may take, in proportion to how long the model itself took just before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import Field, JsonValue, ValidationError
+
+from assay.records.base import Record
+from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS
+
+
+class Pace(Record):
+    """What a model took in a process of its own.
+
+    Attributes:
+        load_seconds: importing its framework, and making or reading it; 0 where that was not measured.
+        call_seconds: its slowest call that did not trace or compile.
+    """
+
+    load_seconds: float = Field(default=0.0, ge=0)
+    call_seconds: float = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How long one kind of work takes at the very most.
+
+    Attributes:
+        seconds: of a model that costs nothing.
+        calls: of the model's own, which it may take beyond them.
+        least: what is left of the seconds on a machine that loads the model quickly; all of them where it is 0.
+    """
+
+    seconds: float
+    calls: float
+    least: float = 0.0
+
+
+SHARES: Mapping[str, Share] = {
+    "export": Share(240.0, 100.0, least=100.0),
+    "check": Share(120.0, 1000.0),
+    "double": Share(120.0, EVALUATOR_SLOWER),
+    "deciders": Share(120.0, EVALUATOR_SLOWER),
+    "following": Share(300.0, EVALUATOR_SLOWER),
+    "variant": Share(240.0, 2000.0),
+    "boundary": Share(240.0, 3000.0),
+    "attribution": Share(120.0, 1000.0),
+}
+"""By work its share. An export imports a framework, traces, converts and optimises; a check calls five sessions with a
+few batches each; an evaluator in Python is thousands of times as slow as the model, and following an export runs two; a
+variant is calibrated, made, and checked; a search goes hundreds of steps, forwards and back."""
+LOADS_SLOWER = 25.0
+"""An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
+
+
+class Sized(Protocol):
+    """What has a pace."""
+
+    @property
+    def load_seconds(self) -> float: ...
+    @property
+    def call_seconds(self) -> float: ...
+
+
+def allowed(work: str, pace: Sized | None, size: int = 0) -> float:
+    """How many seconds a kind of work on a model may take.
+
+    Args:
+        work: one of `SHARES`.
+        pace: of the model; None where it was not measured: then the most that there is.
+        size: of its file, in bytes, which is read, written and read again.
+    """
+    large = 3 * size / BYTES_A_SECOND
+    if pace is None:
+        return MOST_SECONDS + large
+    share = SHARES[work]
+    seconds = share.seconds
+    if share.least and pace.load_seconds:  # a slow machine imports the exporter as slowly
+        seconds = min(max(share.least, LOADS_SLOWER * pace.load_seconds), seconds)
+    return min(seconds + share.calls * pace.call_seconds, MOST_SECONDS) + large
+
+
+def pace_in(facts: Mapping[str, JsonValue]) -> Pace | None:
+    """The pace that a manifest tells of; None where it tells of none, as those of older versions."""
+    try:
+        return Pace.model_validate({name: facts[name] for name in Pace.model_fields if name in facts})
+    except ValidationError:
+        return None
