@@ -194,8 +194,9 @@ class BenchSection(StudySection):
             1.2 times as slow as the fastest of its side (native, ONNX) at every batch; as many as `processes` when not
             given. Those after the first come when the contenders of all groups have theirs: where the budget is small,
             that buys verdicts on what may be the answer. With two, a cell has a time and no verdict.
-        precision: processes are added, where they are needed most, until the 95 % interval of each ratio to the
-            fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none.
+        interval_width: processes are added, where they are needed most, until the 95 % interval of each ratio to the
+            fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none. Older
+            studies call it `precision`.
         blocks: most interleaved blocks in one process; fewer where the budget does not suffice. Starting a process
             costs about 30 times a block and varies about as much, so that more than ten are better spent on another
             process (Kalibera & Jones 2013, section 7).
@@ -212,13 +213,22 @@ class BenchSection(StudySection):
     device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
     processes: Positive = 3
     processes_of_slower: Positive | None = None
-    precision: float = Field(default=0.02, ge=0, lt=1)
+    interval_width: float = Field(default=0.02, ge=0, lt=1)
     blocks: Positive = 10
     budget_minutes: float = Field(default=10, gt=0)
     call_limit_seconds: float = Field(default=120, gt=0)
     attribute: bool = True
 
     _runtimes = field_validator("runtimes")(_known_wanted)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, keys: object) -> object:
+        if not isinstance(keys, dict) or "precision" not in keys:
+            return keys
+        if "interval_width" in keys:
+            raise ValueError("interval_width is given twice: precision is its older name")
+        return {("interval_width" if key == "precision" else key): value for key, value in keys.items()}
 
     @field_validator("weights")
     @classmethod

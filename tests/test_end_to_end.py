@@ -36,7 +36,7 @@ exporters = ["torch-script", "tf2onnx"]
 runtimes = ["torch.eager", "tf.function", "jax.jit", "ort.cpu", "null"]
 batches = [1, 4]
 processes = 2
-precision = 0
+interval_width = 0
 blocks = 3
 budget_minutes = 5
 """

@@ -150,7 +150,7 @@ def test_modules_of_the_users_keep_their_names(installed: Path, tmp_path: Path) 
         "x=batch,8",
         "--minutes",
         "1",
-        "--precision",
+        "--interval-width",
         "0",
         "--runtime",
         "ort.cpu",

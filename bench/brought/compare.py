@@ -77,7 +77,9 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             nodes = where_exports_go_wrong(work, brought, exports)
         group = _group(work, brought.model, files, what.records)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
-            budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.precision)
+            budget = Budget(
+                wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width
+            )
             look = partial(say_if_busy, work.host, group.settings.cores, narrator.note)
             measured = measure(
                 [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
@@ -261,7 +263,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "threads": wanted.threads,
         "processes": wanted.processes,
         "minutes": wanted.minutes,
-        "precision": wanted.precision,
+        "interval_width": wanted.interval_width,
     }
 
 

@@ -40,7 +40,7 @@ class Wanted:
     threads: int = 1
     runtimes: tuple[str, ...] = ()
     minutes: float = 5.0
-    precision: float = 0.02
+    interval_width: float = 0.02
     processes: int = 3
     opset: int = 18
     command: str = ""

@@ -64,12 +64,16 @@ def compare_model(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Wall time that timing may cost.")] = 5.0,
-    precision: Annotated[
+    interval_width: Annotated[
         float,
         typer.Option(
-            "--precision", min=0, max=1, help="Add processes until every ratio is known to this; 0 adds none."
+            "--interval-width",
+            min=0,
+            max=1,
+            help="Add processes until the interval of every ratio is no wider than this share of it; 0 adds none.",
         ),
     ] = 0.02,
+    precision: Annotated[float | None, typer.Option("--precision", min=0, max=1, hidden=True)] = None,
     opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
@@ -122,7 +126,7 @@ def compare_model(
         threads=threads,
         runtimes=tuple(runtime or ()),
         minutes=minutes,
-        precision=precision,
+        interval_width=interval_width if precision is None else precision,  # its older name
         opset=opset,
         trusted=trust,
         again=again,

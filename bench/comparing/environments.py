@@ -69,7 +69,7 @@ def compare_environments(
         trainings, _ = train_all(run)
         subjects = choose_subjects(run, trainings)
         groups = [in_both(group, sides) for group in groups_of(run, subjects, export_all(run, subjects))]
-        measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), precision=0)
+        measured, cells = time_groups(run, subjects, groups, run.store(f"compared/{_key(sides)}"), interval_width=0)
     timed = measured.by_cell
     pairs = []
     for before, after in _pairs(cells):

@@ -81,7 +81,8 @@ def planned_of(settings: Mapping[str, JsonValue]) -> int:
     bench = settings.get("bench")
     asked = bench if isinstance(bench, dict) else settings
     processes = asked.get("processes")
-    return processes if isinstance(processes, int) and asked.get("precision") else 0
+    adds = asked.get("interval_width", asked.get("precision"))  # as older records call it
+    return processes if isinstance(processes, int) and adds else 0
 
 
 def by_cell(samples: polars.DataFrame, planned: int = 0) -> dict[str, dict[str, Samples]]:

@@ -96,7 +96,7 @@ def _tested(
     remarks = (
         [f"{len(errors) - sum(errors) if bound == 'at least' else sum(errors)} of {len(errors)}"] if errors else []
     )
-    remarks += [_precision(found)] if errors else []
+    remarks += [_ratios_found(found)] if errors else []
     remarks += (
         [test.sentence]
         if answer != "open"
@@ -126,7 +126,7 @@ def least_told(logs: Sequence[float], processes: int) -> float:
     return max(math.expm1(float(np.quantile(needed, TOLD_OFTEN))), 0.0)
 
 
-def _precision(found: PlantedComparisons) -> str:
+def _ratios_found(found: PlantedComparisons) -> str:
     """How the ratios came out, and how sure they were."""
     halves = [(ratio.high - ratio.low) / 2 / ratio.value for ratio in found.ratios]
     values = [ratio.value - 1 for ratio in found.ratios]

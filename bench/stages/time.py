@@ -81,7 +81,7 @@ def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
 def time_all(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> tuple[Measurements, list[Cell]]:
     """Time every runtime on every subject, and compare what it computed."""
     groups = groups_of(run, subjects, exports)
-    measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.precision)
+    measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.interval_width)
     missing = [
         cell
         for group in groups
@@ -98,7 +98,7 @@ def groups_of(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> 
 
 
 def time_groups(
-    run: Run, subjects: list[TrainedModel], groups: list[Group], units: Store, precision: float
+    run: Run, subjects: list[TrainedModel], groups: list[Group], units: Store, interval_width: float
 ) -> tuple[Measurements, list[Cell]]:
     """Time what was grouped by `groups_of`, keeping finished units in `units`, and compare what it computed."""
     bench = run.study.bench
@@ -107,7 +107,7 @@ def time_groups(
         bench.processes,
         bench.call_limit_seconds,
         bench.blocks,
-        precision,
+        interval_width,
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
     with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):

@@ -56,8 +56,8 @@ class Budget:
             (`width.contenders`), where seconds are left when the others have theirs; 0 for as many.
         call_seconds: for one load or one call.
         blocks: most blocks in one process.
-        precision: processes are added where the interval of a ratio to the reference is wider than this share of it;
-            0 adds none.
+        interval_width: processes are added where the interval of a ratio to the reference is wider than this share of
+            it; 0 adds none.
         most_processes: of one cell, however wide its intervals are.
     """
 
@@ -65,14 +65,14 @@ class Budget:
     processes: int
     call_seconds: float
     blocks: int
-    precision: float = 0.0
+    interval_width: float = 0.0
     processes_of_slower: int = 0
     most_processes: int = 40
 
     @property
     def planned(self) -> int:
         """Processes that are decided on before any is timed, where others are added later; else 0."""
-        return self.processes if self.precision else 0
+        return self.processes if self.interval_width else 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def measure(
             share = needs[0] + spare / len(needs)
             if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
                 sitting.run(part, process, share)
-        if budget.precision:
+        if budget.interval_width:
             _refine(groups, sitting)
     return _gathered(sitting.units, budget.planned)
 
@@ -164,7 +164,7 @@ def _refine(groups: list[Group], sitting: _Sitting) -> None:
         wanted = []
         for name, group in names.items():
             near = sitting.contenders(group) if sitting.budget.processes_of_slower else group
-            part, width = unsettled(near, timed, sitting.budget.precision)
+            part, width = unsettled(near, timed, sitting.budget.interval_width)
             if part and sitting.may_run(group, part):
                 wanted.append((width, name, part))
         if not wanted:

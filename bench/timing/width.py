@@ -1,4 +1,4 @@
-"""Where a measurement is not yet as precise as was asked: pure functions over the samples so far."""
+"""Where intervals are still wider than was asked for: pure functions over the samples so far."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def references(group: Group, timed: CellSamples) -> list[Candidate]:
     return [one for one in group.candidates if one in found]
 
 
-def unsettled(group: Group, timed: CellSamples, precision: float) -> tuple[Group | None, float]:
+def unsettled(group: Group, timed: CellSamples, widest: float) -> tuple[Group | None, float]:
     """What of a group is worth another process, and how wide its widest interval is.
 
     Returns:
-        The group with only the candidates and batches that are wider than `precision`, and the references they are
+        The group with only the candidates and batches that are wider than `widest`, and the references they are
         compared with; None and 0 when all are narrow enough.
     """
-    wide = {key: width for key, width in widths(group, timed).items() if width > precision}
+    wide = {key: width for key, width in widths(group, timed).items() if width > widest}
     if not wide:
         return None, 0.0
     batches = tuple(batch for batch in group.batches if any(batch == wanted for wanted, _ in wide))

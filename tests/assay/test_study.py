@@ -43,6 +43,7 @@ def test_the_shipped_studies_are_valid(path: Path) -> None:
         ('[export]\nexporters = ["tf2onx"]', "Did you mean 'tf2onnx'"),
         ('[data]\nname = "bloodmist"', "Did you mean 'bloodmnist'"),
         ("[bench]\nbatchs = [1]", "did you mean 'batches'"),
+        ("[bench]\ninterval_width = 0.1\nprecision = 0.1", "precision is its older name"),
         ("[benhc]\nbatches = [1]", "did you mean 'bench'"),
         ("[bench]\nbatches = [0]", "bench.batches.0"),
         ('[bench]\ndevice = "tpu"', "bench.device"),
@@ -52,6 +53,15 @@ def test_the_shipped_studies_are_valid(path: Path) -> None:
 )
 def test_a_mistake_is_named(tmp_path: Path, change: str, message: str) -> None:
     assert message in load(tmp_path, GOOD + change)
+
+
+@pytest.mark.parametrize("key", ["interval_width", "precision"])
+def test_a_study_from_before_the_interval_width_had_its_name_is_read(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(f"{GOOD}[bench]\n{key} = 0.07\n")
+    bench = load_study(path).bench
+    assert bench.interval_width == 0.07
+    assert "precision" not in bench.model_dump(), "which is a number format"
 
 
 def test_an_unknown_architecture_names_the_nearest(tmp_path: Path) -> None:

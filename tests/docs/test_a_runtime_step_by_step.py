@@ -69,7 +69,7 @@ def test_it_is_listed_timed_audited_and_shown(installed: Path, tmp_path: Path) -
     assert (told["brought_by"], told["family"]) == ("reference-runtime 1.0", "Reference evaluator")
     save_classifier(tmp_path / "model.onnx")
     words = ("compare-model", "model.onnx", "--runtime", "reference", "--runtime", "ort.cpu", "--minutes", "1")
-    done = assay(*words, "--precision", "0", "--batch", "1", folder=tmp_path, **there)
+    done = assay(*words, "--interval-width", "0", "--batch", "1", folder=tmp_path, **there)
     assert "Traceback" not in done.stderr
     folder = tmp_path / "artifacts" / "model-model"
     cells = {cell.runtime: cell for cell in read_results(folder / "results.json").cells}

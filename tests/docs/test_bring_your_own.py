@@ -26,7 +26,7 @@ SECTIONS = {
 }
 QUICK = "An ONNX file"
 ADDRESS = "127.0.0.1:8000"
-ENOUGH = ["--precision", "0", "--minutes", "30"]
+ENOUGH = ["--interval-width", "0", "--minutes", "30"]
 FEW = {"pair.onnx": ["--runtime", "ort.cpu", "--runtime", "ort.cpu.no-opt"]}
 SHORT = {"load": ["--seconds", "0.3", "--processes", "2", "--clients", "1"]}
 

@@ -86,7 +86,7 @@ exporters = ["torch-script"]
 runtimes = ["torch.eager", "ort.cpu", "null"]
 batches = [1]
 processes = 2
-precision = 0
+interval_width = 0
 blocks = 3
 budget_minutes = 2
 weights = "torch"
@@ -201,7 +201,7 @@ REMOVE = ("onnx", "logs", "units", "")
 def test_what_is_removed_during_a_run_is_one_message_or_made_again(
     part: str, seeds: list[Path], tmp_path: Path
 ) -> None:
-    command = ["compare-model", str(seeds[0]), "--minutes", "0.2", "--precision", "0", "--out", "out"]
+    command = ["compare-model", str(seeds[0]), "--minutes", "0.2", "--interval-width", "0", "--out", "out"]
     folder = tmp_path / "out" / "model-product"
     with subprocess.Popen(
         [str(ASSAY), *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -228,7 +228,7 @@ def test_what_is_removed_during_a_run_is_one_message_or_made_again(
         [["report", "quick"], ["compare", "quick", "quick", "--markdown", "pull.md", "--junit", "pull.xml"]],
         [["train", "disk.toml"], ["export", "disk.toml"], ["bench", "disk.toml"]],
         [["run", "disk.toml"], ["audit", "disk.toml", "--images", "96"], ["choose", "artifacts/disk"]],
-        [["compare-model", "product.onnx", "--minutes", "0.2", "--precision", "0", "--runtime", "ort.cpu"]],
+        [["compare-model", "product.onnx", "--minutes", "0.2", "--interval-width", "0", "--runtime", "ort.cpu"]],
     ],
     ids=lambda commands: " ".join(command[0] for command in commands),
 )

@@ -609,7 +609,7 @@ def test_every_route_and_runtime_takes_odd_names(framework: str, tmp_path: Path)
     shapes = ("--shape", "self=batch,4", "--shape", 'a[b] "c"/\u00e9\u202e{{x}}=batch,4')
     done = assay(
         *("compare-model", "model.py:make", "--framework", framework, *shapes),
-        *("--minutes", "2", "--precision", "0", "--out", "out"),
+        *("--minutes", "2", "--interval-width", "0", "--out", "out"),
         folder=tmp_path,
     )
     assert_seen(done)
@@ -625,7 +625,9 @@ def test_every_route_and_runtime_takes_odd_names(framework: str, tmp_path: Path)
 @pytest.mark.parametrize("names", [ODD, (*NAMES.values(), EVERYTHING, LONG)], ids=["odd", "hostile"])
 def test_an_onnx_file_with_any_names_is_timed_and_reported(names: Sequence[str], tmp_path: Path) -> None:
     write_sum(tmp_path / "sum.onnx", names)
-    done = assay("compare-model", "sum.onnx", "--minutes", "2", "--precision", "0", "--out", "out", folder=tmp_path)
+    done = assay(
+        "compare-model", "sum.onnx", "--minutes", "2", "--interval-width", "0", "--out", "out", folder=tmp_path
+    )
     assert_seen(done)
     results = read_results(tmp_path / "out/model-sum/results.json")
     assert done.returncode == status_of_good(results), done.stdout + done.stderr

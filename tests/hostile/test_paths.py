@@ -117,7 +117,7 @@ def test_every_kind_of_name(name: str, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [ALL_AT_ONCE, NAMES["long"], NAMES["longest letters"]], ids=["all", "long", "letters"])
 def test_a_model_of_any_name_is_compared(name: str, model: Path, tmp_path: Path) -> None:
     place = place_of(name, model, tmp_path)
-    options = ("--minutes=0.2", "--precision=0", "--runtime=ort.cpu", f"--out={name}")
+    options = ("--minutes=0.2", "--interval-width=0", "--runtime=ort.cpu", f"--out={name}")
     works(place, "compare-model", *options, "--", f"{name}.onnx")
     (folder,) = (place / name).iterdir()
     assert (folder / "results.json").is_file()
@@ -148,7 +148,7 @@ exporters = ["torch-script", "torch-dynamo", "tf2onnx", "jax2onnx", "jax2tf"]
 runtimes = ["torch.eager", "torch.compile", "tf.function", "jax.jit", "ort.cpu", "null"]
 batches = [1]
 processes = 2
-precision = 0
+interval_width = 0
 blocks = 3
 budget_minutes = 3
 """

@@ -91,7 +91,7 @@ def test_a_model_that_no_route_exports_is_timed_all_the_same(tmp_path: Path) -> 
         "import torch\n\nclass Odd(torch.nn.Module):\n    def forward(self, x):\n"
         "        return torch.special.bessel_j0(x) @ torch.ones(4, 2, dtype=x.dtype)\n"
     )
-    options = ("--shape", "x=batch,4", "--runtime", "torch.eager", "--minutes", "10", "--precision", "0")
+    options = ("--shape", "x=batch,4", "--runtime", "torch.eager", "--minutes", "10", "--interval-width", "0")
     done = assay("compare-model", "mine.py:Odd", *options, folder=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "no route gave an ONNX file that may be used" in done.stdout

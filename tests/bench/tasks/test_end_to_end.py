@@ -75,7 +75,7 @@ def test_a_segmentation_model_is_judged_per_pixel(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", labels)
     words = ["--inputs", "images.npz", "--task", "segmentation", "--labels", "labels.npy", "--minutes", "2"]
     shape = ["--shape", f"image=batch,1,{SIDE},{SIDE}", "--runtime", "torch.eager", "--runtime", "ort.cpu"]
-    done = assay("compare-model", "shapes.py:build", *shape, *words, "--precision", "0", folder=tmp_path)
+    done = assay("compare-model", "shapes.py:build", *shape, *words, "--interval-width", "0", folder=tmp_path)
     folder = tmp_path / "artifacts" / "model-shapes-build"
     results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
     assert done.returncode == status_of_good(results), done.stderr + done.stdout

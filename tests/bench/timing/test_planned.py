@@ -27,14 +27,15 @@ def samples(planned: int) -> Samples:
 
 
 def test_settings_say_how_many_were_planned() -> None:
-    assert planned_of({"bench": {"processes": 3, "precision": 0.02}}) == 3
-    assert planned_of({"processes": 5, "precision": 0.01}) == 5, "those of compare-model"
-    assert planned_of({"bench": {"processes": 3, "precision": 0.0}}) == 0, "none is added"
+    assert planned_of({"bench": {"processes": 3, "interval_width": 0.02}}) == 3
+    assert planned_of({"processes": 5, "interval_width": 0.01}) == 5, "those of compare-model"
+    assert planned_of({"bench": {"processes": 3, "interval_width": 0.0}}) == 0, "none is added"
+    assert planned_of({"bench": {"processes": 3, "precision": 0.02}}) == 3, "of an older record"
     assert planned_of({}) == 0
 
 
 def test_a_budget_that_adds_no_processes_plans_them_all() -> None:
-    assert Budget(1, 3, 1, 1, precision=0.02).planned == 3
+    assert Budget(1, 3, 1, 1, interval_width=0.02).planned == 3
     assert Budget(1, 3, 1, 1).planned == 0
 
 

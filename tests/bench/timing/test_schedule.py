@@ -106,7 +106,7 @@ class Pretender:
         label = self.candidate.label
         self.world.wait(published().loads[label])
         seconds = {"import_seconds": published().imports[label], "load_seconds": published().loads[label]}
-        return SessionLoaded(**seconds, precision="fp32", facts={})
+        return SessionLoaded(**seconds, interval_width="fp32", facts={})
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         self.cell = f"bloodnet/{images.stem}/b{batch}/t1/{self.candidate.label}"
@@ -141,7 +141,7 @@ class Pretender:
 
     def observe(self) -> SessionObserved:
         self.world.wait(COMMAND_SECONDS + 10 * self.call_seconds)
-        return SessionObserved(device="cpu", precision="fp32", computed="", model="", facts={})
+        return SessionObserved(device="cpu", interval_width="fp32", computed="", model="", facts={})
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -245,7 +245,7 @@ def test_the_quick_study_answers_all_its_questions_within_its_time(timed: Timed,
 
 def test_contenders_have_their_processes_in_all_groups_before_the_rest_has_its_second(timed: Timed) -> None:
     small, large = (group.name for group in groups(Path()))
-    budget = replace(quick_budget(2000), processes=3, precision=0.0)
+    budget = replace(quick_budget(2000), processes=3, interval_width=0.0)
     found = timed(World(), budget)
     everyone = len(groups(Path())[0].candidates)
     order = order_of(found)
@@ -261,7 +261,7 @@ def test_contenders_have_their_processes_in_all_groups_before_the_rest_has_its_s
 
 
 def test_where_the_time_does_not_suffice_for_all_of_the_rest_the_quickest_of_it_are_timed(timed: Timed) -> None:
-    budget = replace(quick_budget(), processes=3, precision=0.0)
+    budget = replace(quick_budget(), processes=3, interval_width=0.0)
     whole = timed(World(), replace(budget, processes_of_slower=1))
     least = sum(float(str(unit.manifest.facts["least_seconds"])) for unit in whole.units)
     found = timed(World(1.0 + 1e-9), replace(budget, seconds=least + 42))
@@ -280,6 +280,6 @@ def test_what_is_left_goes_to_further_processes_of_the_contenders(timed: Timed) 
 def test_a_budget_that_ends_while_workers_start_starts_no_more(timed: Timed) -> None:
     world = World()
     begun = world.now
-    found = timed(world, replace(quick_budget(8.0), precision=0.0))
+    found = timed(world, replace(quick_budget(8.0), interval_width=0.0))
     assert world.now - begun < 20
     assert {fact.reason for fact in found.facts if fact.skipped} == {BUDGET_SPENT}

@@ -186,7 +186,7 @@ def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_pat
     null, eager = group.candidates[0], group.candidates[2]
     candidates = (null, eager, Candidate("torch.channels_last", "", eager.model))
     small = Group(group.name, candidates, (1,), group.settings, group.images)
-    never = Budget(600, 2, 60, 2, precision=1e-9, most_processes=3)
+    never = Budget(600, 2, 60, 2, interval_width=1e-9, most_processes=3)
     found = measure([small], never, Store(tmp_path / "units"), silent, LOCAL)
     processes = dict(found.samples.group_by("cell").agg(polars.col("process").n_unique()).iter_rows())
     assert {cell.split("/")[-1]: count for cell, count in processes.items()} == {
@@ -195,7 +195,7 @@ def test_processes_are_added_where_an_interval_is_too_wide(group: Group, tmp_pat
         "torch.channels_last": 3,
     }
     told: list[str] = []
-    content = Budget(600, 2, 60, 2, precision=1e9, most_processes=3)
+    content = Budget(600, 2, 60, 2, interval_width=1e9, most_processes=3)
     assert measure([small], content, Store(tmp_path / "units"), told.append, LOCAL).samples["process"].max() == 1
     assert told == [], "the first two processes are kept, and no third is wanted"
 
