@@ -106,7 +106,7 @@ class Pretender:
         label = self.candidate.label
         self.world.wait(published().loads[label])
         seconds = {"import_seconds": published().imports[label], "load_seconds": published().loads[label]}
-        return SessionLoaded(**seconds, interval_width="fp32", facts={})
+        return SessionLoaded(**seconds, precision="fp32", facts={})
 
     def warm(self, images: Path, batch: int, limit_seconds: float) -> Warmed:
         self.cell = f"bloodnet/{images.stem}/b{batch}/t1/{self.candidate.label}"
@@ -141,7 +141,7 @@ class Pretender:
 
     def observe(self) -> SessionObserved:
         self.world.wait(COMMAND_SECONDS + 10 * self.call_seconds)
-        return SessionObserved(device="cpu", interval_width="fp32", computed="", model="", facts={})
+        return SessionObserved(device="cpu", precision="fp32", computed="", model="", facts={})
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -202,7 +202,7 @@ def quick_budget(seconds: float | None = None) -> Budget:
         bench.processes,
         bench.call_limit_seconds,
         bench.blocks,
-        bench.precision,
+        bench.interval_width,
         processes_of_slower=bench.processes_of_slower or 0,
     )
 
