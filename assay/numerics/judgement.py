@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, FiniteFloat
 
 from assay.records.base import IntervalOfShare, Record
 from assay.registry import TASKS
@@ -59,6 +59,7 @@ class Judgement(Record):
         records: how many were judged.
         qualities: empty where nobody said what is right.
         left_out: decisions that have no label, and enter no quality.
+        threshold: what lies above it is of class 1; None where the largest of several numbers decides.
     """
 
     task: TaskName
@@ -68,6 +69,7 @@ class Judgement(Record):
     flips: Flips
     qualities: list[Quality] = Field(default_factory=list)
     left_out: int = Field(default=0, ge=0)
+    threshold: FiniteFloat | None = None
 
     def quality(self, name: str) -> Quality | None:
         """The measure of this name, where there is one."""

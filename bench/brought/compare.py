@@ -258,6 +258,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "a call is": "everything the model takes at once" if model.whole else "rows of a batch",
         "reference": brought.what,
         "labels": wanted.labels.name if wanted.labels else "",
+        **({} if wanted.threshold is None else {"threshold": wanted.threshold}),
         "fingerprint": model.fingerprint,
         "opset": wanted.opset,
         "threads": wanted.threads,

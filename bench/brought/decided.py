@@ -7,6 +7,7 @@ wide: both sides may then be off.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Decided:
 
     Attributes:
         output: that has the decisions, and `part` its columns among all outputs; None where the task has none.
+        threshold: see `Wanted`.
         records: how many are judged, the first ones.
     """
 
@@ -41,6 +43,7 @@ class Decided:
     output: Tensor | None
     part: slice
     labels: Array | None
+    threshold: float | None
     records: int
 
 
@@ -51,12 +54,15 @@ def decided(wanted: Wanted, brought: Brought) -> Decided:
         ArtifactError: the labels cannot be read.
     """
     labels = _labels(wanted, brought)
+    if wanted.threshold is not None and not math.isfinite(wanted.threshold):
+        raise InputError("--threshold is no number", expected="0 or 0.5, say", found=str(wanted.threshold))
     judged_as = task(wanted.task)
-    output = judged_as.output_of(brought.model.outputs, labels)
+    output = judged_as.output_of(brought.model.outputs, labels, wanted.threshold)
     native = brought.native
     at_most = max(MOST_BYTES // max(native[:1].nbytes, 1), AUDITED_IMAGES)
     part = next((part for name, part in parts_of(brought.model) if output and name == output.name), slice(0))
-    return Decided(judged_as, output, part, labels, min(len(native), at_most) if output else AUDITED_IMAGES)
+    records = min(len(native), at_most) if output else AUDITED_IMAGES
+    return Decided(judged_as, output, part, labels, wanted.threshold, records)
 
 
 def _labels(wanted: Wanted, brought: Brought) -> Array | None:
@@ -118,6 +124,7 @@ def judgements_of(
                 against=brought.what.partition(":")[0] if in_float64 else f"{brought.native_name} in fp32",
                 tolerance=audited.tolerance.value * (1 if in_float64 else 2),
                 labels=what.labels,
+                threshold=what.threshold,
                 decider=audited.decider,
             )
         )

@@ -29,6 +29,7 @@ class Wanted:
         again: time everything once more, whatever an earlier run has finished.
         task: how answers are judged, see `assay.bench.tasks`.
         labels: .npy of what is right of each input; None where nobody says so.
+        threshold: above which an output with one number a decision means class 1; None where nobody says so.
         trusted: run the model outside of its box, see `assay.boxed.boxing.Box`.
     """
 
@@ -50,6 +51,7 @@ class Wanted:
     without: tuple[str, ...] = ()
     task: str = PLAIN_TASK
     labels: Path | None = None
+    threshold: float | None = None
 
 
 @dataclass

@@ -52,6 +52,14 @@ def compare_model(
         Path | None,
         typer.Option("--labels", help="An .npy of what is right of each of --inputs: a class, or one for each pixel."),
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="Of an output with one number a record or pixel, what lies above it is class 1: 0 of logits, 0.5 of "
+            "probabilities.",
+        ),
+    ] = None,
     framework: Annotated[
         str, typer.Option("--framework", help="Of a function, where its result does not show it: torch, tf or jax.")
     ] = "",
@@ -107,6 +115,7 @@ def compare_model(
         "--inputs": [inputs.name] if inputs else [],
         "--task": [task] if task != PLAIN_TASK else [],
         "--labels": [labels.name] if labels else [],
+        "--threshold": [threshold] if threshold is not None else [],
         "--without": without,
         "--runtime": runtime,
         "--batch": batch,
@@ -121,6 +130,7 @@ def compare_model(
         inputs=inputs,
         task=task,
         labels=labels,
+        threshold=threshold,
         without=tuple(dict.fromkeys(without or ())),
         batches=tuple(batch or (1,)),
         threads=threads,

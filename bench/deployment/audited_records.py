@@ -1,7 +1,8 @@
 """What a model of `assay compare-model` was audited on: its records, for the audited file is served as it is.
 
 Nothing is put around the file and nothing is known of its inputs but what they were drawn or given as, so there is no
-image, no class and no accuracy: what can be promised is that a server answers the audited records as audited.
+image and no class: what can be promised is that a server answers the audited records as audited. Where the user said
+what is right, the card has what the audit found of it, on all of their records.
 
 A record is a row where the model takes any number of rows, which the server then puts into batches. Where it takes one
 number of rows alone, or rows depend on each other, a record is a whole call and so is a request.

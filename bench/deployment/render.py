@@ -30,6 +30,7 @@ from assay.bench.deployment.picture import png_of
 from assay.bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
 from assay.bench.deployment.templating import render_template, template
 from assay.fingerprint import fingerprint_in
+from assay.numerics.judgement import Judgement
 from assay.numerics.served import Array
 from assay.records.base import Interval
 from assay.records.deployment import (
@@ -42,6 +43,7 @@ from assay.records.deployment import (
     TRUE_LABELS_FILE,
     Deployment,
     Unit,
+    Version,
 )
 from assay.records.trainings import Metrics
 from assay.train.metrics import classification_metrics
@@ -144,6 +146,12 @@ def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
     return classification_metrics(logits, labels, tuple(deployment.classes))
 
 
+def judgement_of(known: MeasuredVersion, version: Version) -> Judgement | None:
+    """How right the version's answers to a user's records are; None where nobody told."""
+    found = next((cell.judgement for cell in known.curve if cell.name == version.cell), None)
+    return found if found and found.qualities else None
+
+
 def request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
     """The JSON that comes before the raw inputs of one record in a binary request."""
     more: dict[str, dict[str, JsonValue]] = {
@@ -187,6 +195,7 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "channels": channels,
         "mode": "RGB" if channels == 3 else "L",
         "metrics": kept.metrics,
+        "judged": judgement_of(known, deployment.version(deployment.serving)),
         "measured": known,
         "export": known.export,
         "training": known.training,

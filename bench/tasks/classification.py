@@ -1,5 +1,6 @@
-"""One class for each record, the largest of its numbers: accuracy, images that change their class, and what an audit
-wants for that, which is labels, images that are hard for arithmetic and images at the decision boundary.
+"""One class for each record: the largest of its numbers, or, where it has one alone, the side of a threshold. That is
+accuracy, images that change their class, and what an audit wants for it: labels, images that are hard for arithmetic
+and images at the decision boundary.
 
 How accuracy is compared is `assay.numerics.significance`, how fp16, bf16 and int8 may change classes is
 `assay.numerics.reduced`; a study's audit measures both in `assay.numerics.numbers` as it goes through large splits.
@@ -14,6 +15,7 @@ import numpy as np
 
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
+    THRESHOLD,
     check_labels,
     decides_itself,
     decisions_of,
@@ -54,17 +56,23 @@ class Classification(Task):
     changed_heading = "Classes changed"
     chart_note = "classes changed"
 
-    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor:
-        fitting = [one for one in outputs if _fits(one)]
-        found = the_only(fitting, [shown(one) for one in outputs], "a number for each of two classes or more a record")
+    def output_of(self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None) -> Tensor:
+        one_number = [one for one in outputs if one.size == 1 and not decides_itself(one)]
+        told = [shown(one) for one in outputs]
+        if threshold is None:
+            fitting, remedy = [one for one in outputs if _fits(one)], THRESHOLD if one_number else ""
+            found = the_only(fitting, told, "a number for each of two classes or more a record", remedy)
+        else:
+            found = the_only(one_number, told, "one number a record, which --threshold is for")
         if labels is not None:
             if labels.ndim != 1:
                 raise InputError("--labels does not fit", expected="(records,)", found=str(labels.shape))
-            check_labels(labels, MOST_CLASSES if decides_itself(found) else found.size)
+            check_labels(labels, MOST_CLASSES if decides_itself(found) else max(found.size, 2))
         return found
 
     def judge(self, answers: Answers) -> Judgement:
-        decisions = decisions_of(answers, None if decides_itself(answers.output) else _axis(answers.output))
+        by_itself = answers.threshold is not None or decides_itself(answers.output)
+        decisions = decisions_of(answers, None if by_itself else _axis(answers.output))
         qualities = []
         if answers.labels is not None:
             right = answers.labels[: len(answers.found)].astype(np.int64)
@@ -78,6 +86,7 @@ class Classification(Task):
             records=len(answers.found),
             flips=decisions.flips(),
             qualities=qualities,
+            threshold=answers.threshold,
         )
 
     def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
@@ -121,9 +130,9 @@ class Classification(Task):
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
         from assay.bench.report.sections.models.learning import curves, parity  # noqa: PLC0415  they draw
         from assay.bench.report.sections.models.training import accuracy, classes  # noqa: PLC0415
-        from assay.bench.report.sections.reasons.pareto import accuracy_against_latency  # noqa: PLC0415
+        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415
 
-        return (accuracy, classes, curves, parity, accuracy_against_latency)
+        return (accuracy, classes, curves, parity, quality_against_latency)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
         from assay.bench.report.page.blocks import Column  # noqa: PLC0415

@@ -77,7 +77,11 @@ def _pieces(records: int) -> Iterator[slice]:
 
 
 def _decided(answers: Answers, rows: slice, axis: int | None) -> tuple[Classes, Classes, NDArray[np.bool_]]:
-    if axis is None:
+    if answers.threshold is not None:
+        above = [side[rows].astype(np.float64) - answers.threshold for side in (answers.base, answers.found)]
+        base, found = (np.where(np.isfinite(one), one > 0, NONE).astype(np.int64) for one in above)
+        excused = (np.abs(above[0]) <= answers.tolerance) & (base != NONE) & (found != NONE)
+    elif axis is None:
         base, found = _as_classes(answers.base[rows]), _as_classes(answers.found[rows])
         decider, places = answers.decider, np.arange(rows.start, rows.start + len(base))
         excused = decider.excuses(base, found, places) if decider else np.zeros(base.shape, bool)
@@ -113,6 +117,13 @@ def decides_itself(output: Tensor) -> bool:
     return is_whole(output.dtype)
 
 
+THRESHOLD = (
+    "Say with --threshold which numbers mean class 1, those above it: --threshold 0 of logits, --threshold 0.5 of "
+    "probabilities"
+)
+"""What is asked of who brings a model that answers with one number: its own numbers do not say which they are."""
+
+
 def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None = None) -> None:
     """
     Args:
@@ -133,9 +144,10 @@ def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None 
         raise InputError("--labels says of nothing what is right", expected=expected, found=f"{labels.size} of none")
 
 
-def the_only(fitting: list[Tensor], outputs: list[str], what: str) -> Tensor:
+def the_only(fitting: list[Tensor], outputs: list[str], what: str, remedy: str = "") -> Tensor:
     """
     Args:
+        remedy: where none fits.
         outputs: all there are, in words.
         what: fits the task, in words.
 
@@ -145,7 +157,8 @@ def the_only(fitting: list[Tensor], outputs: list[str], what: str) -> Tensor:
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        raise InputError("No output of the model fits the task", expected=what, found=", ".join(outputs))
+        said = ", ".join(outputs)
+        raise InputError("No output of the model fits the task", expected=what, found=said, remedy=remedy or None)
     names = ", ".join(one.name for one in fitting)
     raise InputError(
         "Several outputs of the model fit the task",

@@ -24,6 +24,7 @@ from scipy.special import ndtr, stdtrit
 
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
+    THRESHOLD,
     Classes,
     check_labels,
     decides_itself,
@@ -44,7 +45,8 @@ from assay.train.brought.model import Tensor
 from assay.train.metrics import share
 
 if TYPE_CHECKING:
-    from assay.bench.report.page.blocks import Value
+    from assay.bench.report.evidence import Evidence
+    from assay.bench.report.page.blocks import Section, Value
 
 UNIT = "pixel"
 PIXEL_ACCURACY, MEAN_IOU = "pixel accuracy", "mean IoU"
@@ -82,17 +84,22 @@ class Segmentation(Task):
     chart_note = "pixels changed"
     is_counted_in_agreement = False
 
-    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor:
+    def output_of(self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None) -> Tensor:
         if labels is None:
             raise InputError(
                 f"The task '{self.name}' needs the labels of the inputs: they show which axis of the output has the "
                 "classes",
                 remedy="Give a class for each pixel with --labels FILE.npy, shape (records, height, width)",
             )
-        pixels = labels.shape[1:]
-        fitting = [one for one in outputs if _axes(one, pixels) or _is_map(one, pixels)]
+        pixels, told = labels.shape[1:], [shown(one) for one in outputs]
+        one_number = [one for one in outputs if _is_map(one, pixels) and not decides_itself(one)]
+        if threshold is not None:
+            found = the_only(one_number, told, f"one number for each of the labels, {pixels}")
+            check_labels(labels, 2, NOBODYS)
+            return found
+        fitting = [one for one in outputs if _axes(one, pixels) or (_is_map(one, pixels) and one not in one_number)]
         wanted = f"the shape of a record's labels, {pixels}, and one axis more for the classes"
-        found = the_only(fitting, [shown(one) for one in outputs], wanted)
+        found = the_only(fitting, told, wanted, THRESHOLD if one_number else "")
         axes = _axes(found, pixels)
         if len(axes) > 1:
             raise InputError(
@@ -107,7 +114,7 @@ class Segmentation(Task):
     def judge(self, answers: Answers) -> Judgement:
         assert answers.labels is not None, "without labels there is no output"
         labels = answers.labels[: len(answers.found)].astype(np.int64)
-        axes = _axes(answers.output, labels.shape[1:])
+        axes = [] if answers.threshold is not None else _axes(answers.output, labels.shape[1:])
         decisions = decisions_of(answers, axes[0] if axes else None)
         labels = labels.reshape(len(labels), -1)
         classes = answers.output.shape[axes[0]] if axes else int(max(decisions.base.max(), labels.max(), 0)) + 1
@@ -120,10 +127,16 @@ class Segmentation(Task):
             flips=decisions.flips(),
             qualities=qualities_of(*sides),
             left_out=int((~has_class(labels)).sum()),
+            threshold=answers.threshold,
         )
 
     def agrees_though(self, worst: Agreement) -> str:
         return f"another number is the largest in {worst.top1_flips} of {counted(worst.images, 'record')}"
+
+    def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
+        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415  it draws
+
+        return (quality_against_latency,)
 
     def told(self, results: Results) -> list[str]:
         return told_of_cells(results, UNIT)
@@ -156,8 +169,8 @@ def _axes(output: Tensor, pixels: tuple[int, ...]) -> list[int]:
 
 
 def _is_map(output: Tensor, pixels: tuple[int, ...]) -> bool:
-    """Whether the output is the class of each pixel itself; axes of one do not count."""
-    return decides_itself(output) and [n for n in output.shape if n > 1] == [n for n in pixels if n > 1]
+    """Whether the output has one number for each pixel, its class or what decides it; axes of one do not count."""
+    return [n for n in output.shape if n > 1] == [n for n in pixels if n > 1]
 
 
 def has_class(labels: Classes) -> NDArray[np.bool_]:

@@ -42,6 +42,7 @@ class Answers:
         tolerance: how far a number may be from `base`; values that decide and are closer than that to each other tie.
         labels: what is right of each record, where somebody said so.
         decider: what decides the output where it is an index itself.
+        threshold: what lies above it is of class 1, where the output has one number for a decision.
     """
 
     output: Tensor
@@ -51,6 +52,7 @@ class Answers:
     tolerance: float
     labels: Array | None = None
     decider: Decider | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Task:
 
     Attributes:
         name: as in `assay.registry.TASKS`.
-        quality: the measure of how right answers are that a user may ask a least value of; "" where there is none.
+        quality: the measure of how right answers are that a user may ask a least value of, and that reports draw
+            against time; "" where there is none.
         changed_heading: heads the number of decisions that changed.
         chart_note: the same in the note of a mark.
         is_counted_in_agreement: the decision is the largest number of a record, which every comparison counts.
@@ -110,12 +113,22 @@ class Task:
 
     # What is judged.
 
-    def output_of(self, outputs: Sequence[Tensor], labels: Array | None) -> Tensor | None:
+    def output_of(
+        self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None
+    ) -> Tensor | None:
         """The output that has the decisions, None where the task has none.
 
+        Args:
+            threshold: see `Answers`; None where nobody said one.
+
         Raises:
-            InputError: no output fits the task and the labels, or several do, or a label is no class.
+            InputError: no output fits the task, the labels and the threshold, or several do, or a label is no class.
         """
+        if threshold is not None:
+            raise InputError(
+                f"--threshold says from where on a number is of class 1, and the task '{self.name}' has no classes",
+                remedy="Name the task: " + " or ".join(f"--task {name}" for name in TASKS if task(name).quality),
+            )
         if labels is not None:
             raise InputError(
                 f"--labels says what is right, and the task '{self.name}' has nothing that is right or wrong",

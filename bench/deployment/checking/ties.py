@@ -46,9 +46,11 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
         names = ", ".join(one.name for one in known.curve)
         raise _other(path.with_name(MEASURED_FILE), "a measurement of the deployed cell", version.cell, names)
     try:
-        model, _ = audited_comparisons(read_audit(path), cell)
+        model, comparisons = audited_comparisons(read_audit(path), cell)
     except FailedError as error:
         raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
+    if cell.judgement and cell.judgement not in [one.judgement for one in comparisons]:
+        raise _other(path, "the audit of how right the answers are", str(cell.judgement.records), "another judgement")
     named = model.models.get(f"onnx@{known.export.exporter}", "none")
     expected = {version.audited_sha256} if version.audited_sha256 else set()
     if deployment.unit == "record":  # whose file is served as it was audited

@@ -24,8 +24,10 @@ from assay.bench.deployment.render import CLIENTS, PLACES
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
+from assay.numerics.judgement import Flips, Judgement, Quality
 from assay.numerics.served import ServedTensor
 from assay.records.audit import Audit, read_audit
+from assay.records.base import Interval
 from assay.records.deployment import Deployment, ServedTolerance, Version
 from assay.records.results import Results, read_results
 from assay.store import file_sha256
@@ -83,6 +85,55 @@ def two_inputs(most_records: int) -> Deployment:
         preferred_batches=[8] if most_records else [],
         data=read_results(GOLDEN / "results-v2.json").data,
     )
+
+
+def labelled(folder: Path) -> Path:
+    """The same comparison, of a user who said what is right."""
+    known = Interval(value=0.9, low=0.8, high=0.95)
+    judgement = Judgement(
+        task="classification",
+        output="scores",
+        against="the model in float64",
+        records=40,
+        flips=Flips(decisions=40, flipped=0, excused=0, records=0),
+        qualities=[Quality(name="accuracy", value=known, base=known, method="Wilson")],
+    )
+    results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
+    cells = [cell.model_copy(update={"judgement": judgement}) for cell in results.cells]
+    (model,) = audit.models
+    first, *rest = model.comparisons
+    comparisons = [first.model_copy(update={"judgement": judgement}), *rest]
+    model = model.model_copy(update={"comparisons": comparisons})
+    (folder / "results.json").write_text(results.model_copy(update={"cells": cells}).model_dump_json())
+    (folder / "audit.json").write_text(audit.model_copy(update={"models": [model]}).model_dump_json())
+    return folder
+
+
+def test_the_card_of_a_labelled_model_says_how_right_it_is(first: Path, copied: Path) -> None:
+    assert "unknown: nobody told Assay" in (first / "README.md").read_text()
+    write_deployment(read_study(labelled(copied)), CELL, copied / "deployment", Narrator())
+    card = (copied / "deployment" / "README.md").read_text()
+    said = (
+        "| Accuracy | 90.00% (80.00% to 95.00%) on the 40 records that were labelled; 90.00% (80.00% to 95.00%) in the"
+    )
+    assert said in card
+    assert "unknown" not in card
+    check_deployment(copied / "deployment")
+
+
+def test_an_accuracy_that_the_audit_does_not_have_is_found(copied: Path) -> None:
+    study = labelled(copied)
+    results = read_results(study / "results.json")
+    better = Interval(value=1.0, low=0.99, high=1.0)
+    cells = [
+        cell.model_copy(update={"judgement": cell.judgement.model_copy(update={"qualities": [
+            cell.judgement.qualities[0].model_copy(update={"value": better})
+        ]})}) for cell in results.cells if cell.judgement
+    ]  # fmt: skip
+    (study / "results.json").write_text(results.model_copy(update={"cells": cells}).model_dump_json())
+    write_deployment(read_study(study), CELL, study / "deployment", Narrator())
+    with pytest.raises(ArtifactError, match="how right the answers are"):
+        check_deployment(study / "deployment")
 
 
 @pytest.mark.parametrize("most_records", [32, 0])

@@ -43,7 +43,11 @@ def test_an_output_may_be_the_class_itself() -> None:
     ("outputs", "labels", "said"),
     [
         ([Tensor(name="mask", dtype="float32", shape=(3, 8, 8))], None, "No output of the model fits"),
-        ([Tensor(name="score", dtype="float32", shape=(1,))], None, "two classes or more"),
+        (
+            [Tensor(name="score", dtype="float32", shape=(1,))],
+            None,
+            "(?s)or more.*--threshold 0 of logits",
+        ),
         ([SCORES, SCORES.model_copy(update={"name": "more"})], None, "Several outputs"),
         ([SCORES], LABELS + 1, "classes that the model does not"),
         ([SCORES], LABELS[:, None], "does not fit"),
@@ -58,3 +62,48 @@ def test_plain_numbers_have_nothing_that_is_right() -> None:
     assert task("numerical").output_of([SCORES], None) is None
     with pytest.raises(InputError, match=r"(?s)nothing that is right or wrong.*--task classification"):
         task("numerical").output_of([SCORES], LABELS)
+
+
+SCORE = Tensor(name="score", dtype="float32", shape=(1,))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_one_number_is_decided_by_the_threshold_that_was_said(threshold: float, shape: tuple[int, ...]) -> None:
+    """The same numbers are other classes as logits and as probabilities: who brought them has to say which."""
+    output = SCORE.model_copy(update={"shape": shape})
+    labels = np.array([0, 1, 1, 1])
+    assert TASK.output_of([output], labels, threshold) == output
+    numbers = np.array([-1.0, 0.2, 0.7, 2.0])[:, None]
+    found = numbers.astype(np.float32)
+    found[3] = -2.0
+    made = TASK.judge(Answers(output, numbers, found, "float64", 1e-6, labels, threshold=threshold))
+    assert (made.flips.flipped, made.flips.excused, made.threshold) == (1, 0, threshold)
+    assert made.qualities[0].base == share(4 if threshold == 0 else 3, 4)
+    assert made.qualities[0].value == share(3 if threshold == 0 else 2, 4)
+
+
+def test_what_lies_at_the_threshold_ties_and_what_is_no_number_is_no_class() -> None:
+    base = np.array([[1e-7], [3.0], [3.0]])
+    found = np.array([[-1e-7], [np.nan], [3.0]])
+    made = TASK.judge(Answers(SCORE, base, found, "float64", 1e-6, threshold=0.0))
+    assert (made.flips.flipped, made.flips.excused) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "said"),
+    [
+        ([SCORES], None, "one number a record, which --threshold is for"),
+        ([Tensor(name="label", dtype="int64", shape=())], None, "one number a record"),
+        ([SCORE, SCORE.model_copy(update={"name": "more"})], None, "Several outputs"),
+        ([SCORE], np.array([0, 2]), "from 0 to 1"),
+    ],
+)
+def test_a_threshold_is_for_one_number(outputs: list[Tensor], labels: np.ndarray | None, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        TASK.output_of(outputs, labels, 0.5)
+
+
+def test_plain_numbers_have_no_threshold() -> None:
+    with pytest.raises(InputError, match=r"(?s)has no classes.*--task classification"):
+        task("numerical").output_of([SCORE], None, 0.5)

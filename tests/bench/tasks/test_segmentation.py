@@ -131,3 +131,19 @@ def test_labels_that_do_not_go_with_the_model_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=f"(?s){said}"):
         TASK.output_of(outputs, labels)
+
+
+def test_one_number_a_pixel_is_decided_by_the_threshold_that_was_said() -> None:
+    labels = np.array([[[0, 1], [1, 255]], [[0, 0], [1, 1]]])
+    output = Tensor(name="mask", dtype="float32", shape=(1, 2, 2))
+    with pytest.raises(InputError, match=r"(?s)No output of the model fits.*--threshold 0 of logits"):
+        TASK.output_of([output], labels)
+    assert TASK.output_of([output], labels, 0.5) == output
+    base = np.array([[0.1, 0.9, 0.6, 0.2], [0.1, 0.4, 0.9, 0.8]])
+    found = base.copy()
+    found[0, 2] = 0.4
+    made = TASK.judge(Answers(output, base, found, "float64", 1e-6, labels, threshold=0.5))
+    assert (made.flips.decisions, made.flips.flipped, made.threshold, made.left_out) == (8, 1, 0.5, 1)
+    assert (made.qualities[0].base.value, made.qualities[0].value.value) == (1.0, pytest.approx(6 / 7))
+    with pytest.raises(InputError, match="one number for each of the labels"):
+        TASK.output_of([output.model_copy(update={"shape": (2, 2, 2)})], labels, 0.5)

@@ -1,8 +1,13 @@
-"""Section on accuracy against latency: which models at which resolutions are worth choosing between."""
+"""Section on how right answers are against latency: what is worth choosing between.
+
+A study's models differ in it by architecture and resolution, and it is the accuracy on the test split. A model that a
+user brought and labelled is one, whose cells differ by what they compute in; it is the task's measure on the records.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from assay.bench.judging.accuracy import accuracy_of_cell
 from assay.bench.report.drawing.charts import Plot, Row, Scale, notes, scatter_with_front
@@ -17,6 +22,7 @@ from assay.bench.report.evidence import (
     training_of,
 )
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.tasks.task import task_of
 from assay.bench.words.numbers import counted, interval, percent, pixels, points
 from assay.errors import FailedError
 from assay.records.base import Interval
@@ -30,13 +36,12 @@ COLUMNS = (
     Column("Batch", numeric=True),
     Column("Threads", numeric=True),
     Column("Median, ms", numeric=True),
-    Column("Accuracy, %", numeric=True),
 )
 
 
-def accuracy_against_latency(evidence: Evidence) -> Section | None:
-    """Test accuracy of each cell against the time of a call, with the Pareto front."""
-    known = _accuracies(evidence)
+def quality_against_latency(evidence: Evidence) -> Section | None:
+    """The task's measure of each cell against the time of a call, with the Pareto front."""
+    known, words = _accuracies(evidence), _words_of(evidence)
     usable = [cell for cell in evidence.timed if cell.name in known]
     if not usable:
         return None
@@ -45,31 +50,69 @@ def accuracy_against_latency(evidence: Evidence) -> Section | None:
     for cells in split_by(usable, lambda cell: (cell.batch, cell.threads)):
         points = [(known[cell.name].value, median_of(cell).value) for cell in cells]
         front = [cells[index] for index in pareto_front(points)]
-        panels.append(_panel(evidence, cells, front, known, f"pareto-{len(panels) + 1}"))
+        panels.append(_panel(evidence, cells, front, known, words, f"pareto-{len(panels) + 1}"))
         rows += [_table_row(evidence, cell, known[cell.name]) for cell in front]
-    caption = (
-        "Accuracy on the whole test split against median latency: what computes in fp32 and agrees has the classes of "
-        "the weights, what computes in less has its own, from the audit. Rings mark the Pareto front."
-    )
     lead = (
-        "On the front nothing is both faster and more accurate. Cells whose outputs do not agree, that did not pass "
-        "their audit, or whose accuracy is not known on the same images are left out."
+        f"On the front nothing is both faster and better. Cells whose outputs do not agree, that did not pass "
+        f"their audit, or whose {words.measure} is not known on the same {words.inputs} are left out."
     )
-    figure = Figure("pareto", caption, tuple(panels), legend_of(usable))
-    table = Table("pareto-front", "The Pareto front, from fast to accurate", COLUMNS, tuple(rows))
-    return Section("pareto", "Accuracy against latency", lead, (figure, table))
+    figure = Figure("pareto", words.caption, tuple(panels), legend_of(usable))
+    columns = (*(COLUMNS if words.has_architectures else COLUMNS[:1] + COLUMNS[3:]), Column(words.axis, numeric=True))
+    table = Table("pareto-front", "The Pareto front, from the fastest on", columns, tuple(rows))
+    return Section("pareto", f"{_capital(words.measure)} against latency", lead, (figure, table))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the section speaks of.
+
+    Attributes:
+        measure: of the task.
+        axis: what a chart's axis and a table's column say of it.
+        inputs: what it was measured on.
+        has_architectures: cells are of several models and sizes.
+    """
+
+    measure: str
+    axis: str
+    inputs: str
+    caption: str
+    has_architectures: bool
+
+
+def _words_of(evidence: Evidence) -> _Words:
+    measure = task_of(evidence.results).quality
+    if evidence.results.kind == "study":
+        caption = (
+            f"{_capital(measure)} on the whole test split against median latency: what computes in fp32 and agrees has "
+            "the answers of the weights, what computes in less has its own, by the audit. Rings mark the Pareto front."
+        )
+        return _Words(measure, f"Test {measure}, %", "images", caption, has_architectures=True)
+    caption = f"{_capital(measure)} on the labelled records against median latency. Rings mark the Pareto front."
+    return _Words(measure, f"{_capital(measure)}, %", "records", caption, has_architectures=False)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _accuracies(evidence: Evidence) -> dict[str, Interval]:
-    """By cell, its accuracy on the whole test split, where it is known and the cell may be believed."""
-    found = {cell.name: _accuracy(evidence, cell) for cell in evidence.timed if not cell.invalid}
+    """By cell, its accuracy on all there is, where it is known and the cell may be believed."""
+    timed = [cell for cell in evidence.timed if not cell.invalid and not agreement_fails(cell, evidence.results)]
+    found = {cell.name: _judged(evidence, cell) or _accuracy(evidence, cell) for cell in timed}
     return {name: accuracy for name, accuracy in found.items() if accuracy}
+
+
+def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
+    """What the task found of a user's model, against their labels; all cells on the same records."""
+    found = cell.judgement.quality(task_of(evidence.results).quality) if cell.judgement else None
+    return found.value if found else None
 
 
 def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
     """That of the audit; without one, in fp32, that of the weights that the cell runs."""
     training = training_of(evidence.results, cell.weights)
-    if training is None or agreement_fails(cell, evidence.results):
+    if training is None:
         return None
     audit = evidence.audit
     model = next((one for one in audit.models if is_of(cell, one)), None) if audit else None
@@ -94,24 +137,29 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _panel(
-    evidence: Evidence, cells: list[Cell], front: list[Cell], known: dict[str, Interval], identifier: str
+    evidence: Evidence,
+    cells: list[Cell],
+    front: list[Cell],
+    known: dict[str, Interval],
+    words: _Words,
+    identifier: str,
 ) -> Panel:
     first = cells[0]
     threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
     plot = Plot(
         title=f"batch {first.batch}{threads}",
-        measure="Test accuracy, %",
+        measure=words.axis,
         notice=chart_notice(evidence.results),
-        rows=[_row(cell, known[cell.name], cell in front) for cell in cells],
+        rows=[_row(cell, known[cell.name], words, cell in front) for cell in cells],
         series=legend_of(cells),
     )
-    ends = " to ".join(dict.fromkeys(_in_words(cell, known[cell.name]) for cell in (front[0], front[-1])))
-    description = f"{plot.title}: test accuracy against median latency. The Pareto front runs from {ends}."
+    ends = " to ".join(dict.fromkeys(_in_words(cell, known[cell.name], words) for cell in (front[0], front[-1])))
+    description = f"{plot.title}: {words.measure} against median latency. The Pareto front runs from {ends}."
     x = Scale("latency", "median latency, ms", log=True)
     return Panel(identifier, scatter_with_front(plot, x, Scale("accuracy")), description)
 
 
-def _row(cell: Cell, accuracy: Interval, on_front: bool) -> Row:
+def _row(cell: Cell, accuracy: Interval, words: _Words, on_front: bool) -> Row:
     return {
         "cell": cell.name,
         "label": cell.label,
@@ -120,19 +168,19 @@ def _row(cell: Cell, accuracy: Interval, on_front: bool) -> Row:
         "accuracy": accuracy.value * 100,
         "front": on_front,
         "notes": notes(
-            ("", f"{cell.label}, {cell.architecture} at {pixels(cell.size)}"),
+            ("", _named(cell, words)),
             ("median", interval(median_of(cell), " ms")),
-            ("accuracy", percent(accuracy)),
+            (words.measure, percent(accuracy)),
         ),
     }
 
 
 def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Value, ...]:
     index = evidence.place_of(cell)
+    of_model = (Value(cell.architecture), Value(str(cell.size), cell.size, f"/cells/{index}/size"))
     return (
         Value(cell.label),
-        Value(cell.architecture),
-        Value(str(cell.size), cell.size, f"/cells/{index}/size"),
+        *(of_model if evidence.results.kind == "study" else ()),
         Value(str(cell.batch), cell.batch, f"/cells/{index}/batch"),
         Value(str(cell.threads), cell.threads, f"/cells/{index}/threads"),
         Value(interval(median_of(cell)), median_of(cell).value, f"/cells/{index}/host/median_ms/value"),
@@ -140,6 +188,11 @@ def _table_row(evidence: Evidence, cell: Cell, accuracy: Interval) -> tuple[Valu
     )
 
 
-def _in_words(cell: Cell, accuracy: Interval) -> str:
+def _named(cell: Cell, words: _Words) -> str:
+    return f"{cell.label}, {cell.architecture} at {pixels(cell.size)}" if words.has_architectures else cell.label
+
+
+def _in_words(cell: Cell, accuracy: Interval, words: _Words) -> str:
     numbers = f"{interval(median_of(cell), ' ms')}, {percent(accuracy)}"
-    return f"{cell.architecture} at {pixels(cell.size)} in {cell.label} ({numbers})"
+    of_model = f"{cell.architecture} at {pixels(cell.size)} in " if words.has_architectures else ""
+    return f"{of_model}{cell.label} ({numbers})"

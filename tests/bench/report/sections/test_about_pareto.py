@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Table
-from assay.bench.report.sections.reasons.pareto import accuracy_against_latency
+from assay.bench.report.page.blocks import Figure, Table
+from assay.bench.report.sections.reasons.pareto import quality_against_latency
+from assay.bench.tasks.task import task
+from assay.numerics.judgement import Flips, Judgement, Quality
+from assay.records.base import Interval
 from assay.records.results import Cell, Results
 from tests.bench.report.sample_audit import TIMED, sample_audit
 
@@ -24,7 +29,7 @@ def with_cell(**changes: object) -> Results:
 
 
 def on_front(evidence: Evidence) -> list[str]:
-    section = accuracy_against_latency(evidence)
+    section = quality_against_latency(evidence)
     assert section is not None
     (table,) = (one for one in section.blocks if isinstance(one, Table))
     return [row[0].text for row in table.rows]
@@ -51,3 +56,42 @@ def test_what_is_invalid_or_did_not_pass_its_audit_is_on_no_front() -> None:
     changed = audit.model_copy(update={"models": [model.model_copy(update={"comparisons": failed})]})
     assert LABEL not in on_front(Evidence(with_cell(), audit=changed))
     assert LABEL in on_front(Evidence(with_cell(), audit=audit))
+
+
+def judged(share_right: float, name: str) -> Judgement:
+    known = Interval(value=share_right, low=share_right - 0.05, high=share_right + 0.04)
+    flips = Flips(decisions=200, flipped=0, excused=0, records=0)
+    quality = Quality(name=name, value=known, base=known, method="Wilson")
+    return Judgement(
+        task="classification", output="scores", against="float64", records=200, flips=flips, qualities=[quality]
+    )
+
+
+@pytest.mark.parametrize("name", ["classification", "segmentation"])
+def test_a_labelled_model_of_a_user_s_has_its_cells_on_a_front(name: str) -> None:
+    """The task's measure by the labels that they gave; nothing is said of test splits, architectures and sizes."""
+    measure = task(name).quality
+    assert quality_against_latency in task(name).sections()
+    cells = [
+        cell.model_copy(update={"judgement": judged(0.95 if cell.label == LABEL else 0.9, measure)})
+        for cell in with_cell().cells
+    ]
+    changes = {"kind": "model", "task": name, "cells": cells, "trainings": []}
+    section = quality_against_latency(Evidence(TIMED.model_copy(update=changes)))
+    assert section is not None
+    (table,) = (one for one in section.blocks if isinstance(one, Table))
+    assert {row[0].text for row in table.rows} == {LABEL}
+    assert [column.heading for column in table.columns] == [
+        "Runtime", "Batch", "Threads", "Median, ms", f"{measure[:1].upper()}{measure[1:]}, %"
+    ]  # fmt: skip
+    (figure,) = (one for one in section.blocks if isinstance(one, Figure))
+    said = f"{section.title} {section.lead} {figure.caption} {figure.panels[0].description}"
+    assert measure in said.lower() or measure in said
+    assert "test" not in said.lower().replace("fastest", "")
+    assert "bloodnet" not in said
+
+
+def test_without_labels_there_is_no_front() -> None:
+    cells = [cell.model_copy(update={"judgement": None}) for cell in TIMED.cells]
+    changes = {"kind": "model", "cells": cells, "trainings": []}
+    assert quality_against_latency(Evidence(TIMED.model_copy(update=changes))) is None
