@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # a tool environment reads this without pydantic
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
+LITERT_FILE = "model.tflite"
+"""What is made of a model for LiteRT."""
 
 
 @dataclass(frozen=True)

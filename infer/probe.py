@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from importlib import metadata
 from typing import cast
 
 from assay.entries import load_target
@@ -91,6 +92,11 @@ def openvino() -> Found:
         "cpu capabilities": ", ".join(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
         "inference precision": f"{core.get_property('CPU', 'INFERENCE_PRECISION_HINT').get_type_name()} unless told",
     }
+
+
+def litert() -> Found:
+    importlib.import_module("ai_edge_litert.interpreter")
+    return {"version": metadata.version("ai-edge-litert"), "devices": "cpu", "delegate": "XNNPACK"}
 
 
 class FrameworkRequest(Record):

@@ -37,6 +37,9 @@ class ModelFiles(BaseModel):
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
         precision: of the ONNX file; what is not fp32 is judged as such.
+        program: folder of what was made of the model for a runtime that loads its own format
+            (`assay.runtimes.entry.RuntimeEntry.maker`).
+        program_key: of that folder's artifact; "" where there is none.
         user: a model that somebody brought; its inputs are records (see `assay.train.brought.model`), not images.
     """
 
@@ -47,6 +50,8 @@ class ModelFiles(BaseModel):
     onnx: Path | None = None
     onnx_layout: str = "NHWC"
     precision: str = "fp32"
+    program: Path | None = None
+    program_key: str = ""
     user: UserModel | None = None
 
     @property

@@ -99,6 +99,9 @@ class RuntimeEntry:
             such levels to compare; else "".
         shape: of its points in charts, where it runs the same files as a sibling and would look like it; else "".
         deploys: it is its framework's own deployment runtime: a model is converted for it into a file of its own.
+        maker: "module:function" that makes what it loads of a model (`assay.export.programs.request.Make`), in a job
+            before anything is timed; "" where it loads the model itself.
+        calibrated: its maker takes ranges of values from images, or a user's own inputs.
         ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
         runner: what a run of one file in it is called where the numbers of two files are compared
@@ -123,6 +126,8 @@ class RuntimeEntry:
     level: str = ""
     shape: str = ""
     deploys: bool = False
+    maker: str = ""
+    calibrated: bool = False
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""
     runner: str = ""

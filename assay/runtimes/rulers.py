@@ -13,7 +13,7 @@ FAMILY = Family(
         ("#6b6f76", "#868a91", "#4e5258", "#7a7e85", "#5d6168"),
         ("#9aa0a8", "#b8bdc4", "#80868e", "#a9aeb5", "#8d939b"),
     ),
-    place=5,
+    place=6,
 )
 NULL = RuntimeEntry(
     name="null",

@@ -46,7 +46,8 @@ def determined_by(
         served: of their runtimes, those that the whole test split goes through where the images are a part of it.
     """
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
-    return {
+    programs: list[JsonValue] = [one.model.program_key for one in candidates if one.model.program_key]
+    return ({"programs": programs} if programs else {}) | {
         "rules": RULES,
         "machine": identity.machine,
         "models": dict(identity.models),

@@ -31,6 +31,7 @@ from assay.bench.machine.machine import check_cores
 from assay.bench.machine.quiet import say_if_busy
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import AttributionSettings, attribute_all
+from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
 from assay.bench.timing.unfinished import mark
@@ -38,13 +39,14 @@ from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
+from assay.export.programs.programs import Workshop
 from assay.files.arrays import load_array, load_arrays
 from assay.infer.runtime import ModelFiles
 from assay.records.results import Agreement, Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
 from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
-from assay.steps import in_proportion
+from assay.steps import MOST_SECONDS, in_proportion
 from assay.store import file_sha256
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
@@ -161,13 +163,31 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path], audited: int
     for exporter, file in files.items():
         runnable = ModelFiles(spec=spec, onnx=file, user=model)
         candidates += [theirs(name, exporter, runnable) for name in on_onnx]
+    able, refused = with_programs(candidates, model, _workshop(work))
     return Group(
         name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
-        candidates=(*candidates, theirs(NULL.name, "", native)),
+        candidates=(*able, theirs(NULL.name, "", native)),
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),
         images=work.folder / "model" / RECORDS_FILE,
         audited=audited,
+        refused=refused,
+    )
+
+
+def _workshop(work: Work) -> Workshop:
+    """Where what runtimes load is made of the user's model, calibrated on the inputs that the user gave; on what was
+    drawn at random nothing is."""
+    wanted = work.wanted
+    return Workshop(
+        work.store("programs"),
+        lambda: work.folder / "model" / RECORDS_FILE if wanted.inputs else None,
+        host=work.host,
+        tell=work.narrator.tell,
+        limit_seconds=max(MOST_SECONDS, 10 * (wanted.call_limit or 0.0)),
+        trusted=wanted.trusted,
+        call_limit=wanted.call_limit,
+        told=work.held.update,
     )
 
 

@@ -51,6 +51,9 @@ def cells_of(
             for candidate in group.candidates:
                 blank = blank_cell(group, batch, candidate, weights[group.name])
                 found.append(_cell(blank, told[blank.name], timed.get(blank.name), agreements.get(blank.name)))
+            for candidate, reason in group.refused:
+                blank = blank_cell(group, batch, candidate, weights[group.name])
+                found.append(blank.model_copy(update={"status": "failed", "reason": reason}))
     return found
 
 

@@ -288,7 +288,7 @@ def _inputs(
 
 def _identity(model: ModelFiles) -> str:
     file = model.onnx or model.weights
-    return file_sha256(file) if file else model.fingerprint
+    return (file_sha256(file) if file else model.fingerprint) + model.program_key
 
 
 def _whole_name(group: Group, candidate: Candidate) -> str:

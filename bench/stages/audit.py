@@ -17,7 +17,7 @@ from assay.bench.auditing.record import audit_of, write_audit
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
-from assay.bench.stages.time import export_all, model_of
+from assay.bench.stages.time import export_all, model_of, programs_of
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.timing.workers import Candidate
 from assay.export.run import usable_model
@@ -91,7 +91,9 @@ def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple
             continue
         model = model_of(run, spec, export)
         found += [Candidate(name, export.exporter, model) for name in levels]
-    return found, missing
+    able, refused = programs_of(run, subject, found)
+    missing |= {one.label: reason for one, reason in refused if not RUNTIMES[one.runtime].reduces}
+    return list(able), missing
 
 
 def _kept_audit(run: Run, subject: TrainedModel, exports: list[Export], most_images: int | None) -> ModelAudit:
@@ -122,7 +124,7 @@ def _audit_model(
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-audit-") as text:
         work = Path(text)
-        reduced = any(one.model.precision != "fp32" for one in candidates)
+        reduced = any(one.model.precision != "fp32" or RUNTIMES[one.runtime].reduces for one in candidates)
         prepared = prepare(run, subject, most_images, work, reduced=reduced)
         limit_seconds = CALLS_IN_A_COMMAND * run.study.bench.call_limit_seconds
         sample = SAMPLE if subject.spec.size <= LARGE else LARGE_SAMPLE
@@ -177,7 +179,8 @@ def _propagations(outputs: list[Outputs], prepared: Prepared, plan: AuditPlan, w
         reference = load_array(prepared.references[SPECIAL])
         candidate = one.candidate
         names = prepared.special_names
-        lost = INTEGERS if candidate.model.precision == "int8" else operators.get(candidate.runtime)
+        integers = "int8" in {candidate.model.precision, RUNTIMES[candidate.runtime].precision}
+        lost = INTEGERS if integers else operators.get(candidate.runtime)
         return propagation_of(candidate.label, names, reference, found, lost)
 
     first = {one.candidate.label: of(one, {}) for one in outputs}

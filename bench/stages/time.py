@@ -10,11 +10,18 @@ from assay.bench.auditing.cells import audit_cells, audit_timed
 from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.quiet import say_if_busy
+<<<<<<< HEAD
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
 from assay.bench.timing.schedule import Budget, Measurements, measure
+=======
+from assay.bench.run import CALIBRATION_SEED, Run, Subject
+from assay.bench.timing.programs import Refused, with_programs
+from assay.bench.timing.schedule import Budget, Measured, measure
+>>>>>>> 076ffd2 (LiteRT is a runtime: fp32, weights in fp16, int8 of dynamic range and int8 throughout, made by a job of a study's model and a user's)
 from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
+from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.export.run import ExportJob, export_model, usable_model
 from assay.export.variants.quantize import Int8Settings
@@ -25,6 +32,7 @@ from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
+from assay.train.built import BuiltModel
 from assay.train.job import WEIGHTS_FILE
 
 
@@ -142,17 +150,34 @@ def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int)
         for export in exports
         if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
     }
-    candidates = [
+    wanted = [
         Candidate(runtime, exporter, exported[exporter] if exporter else native)
         for runtime, exporter in runs_of(run.study.runtimes_at(spec.architecture, spec.size), exported)
     ]
+    candidates, refused = programs_of(run, subject, wanted)
     return Group(
         name=f"{spec.architecture}/{spec.size}/t{threads}",
-        candidates=tuple(candidates),
+        candidates=candidates,
         batches=tuple(sorted(run.study.bench.batches)),
         settings=Settings(threads, run.host.cores()[-threads:], run.study.bench.device),
         images=run.images(spec.size),
+        refused=refused,
     )
+
+
+def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tuple[tuple[Candidate, ...], Refused]:
+    """The candidates with what their runtimes load, calibrated on the images that int8 variants of exports are, and
+    those of which it cannot be made.
+    """
+    spec = subject.spec
+    workshop = Workshop(
+        run.store("programs"),
+        lambda: run.calibration_images(spec.size, run.study.export.calibration_images),
+        host=run.host,
+        tell=run.narrator.tell,
+    )
+    model = BuiltModel(spec=spec, weights=subject.weights / WEIGHTS_FILE, fingerprint=subject.key)
+    return with_programs(wanted, model, workshop)
 
 
 def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:

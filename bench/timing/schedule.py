@@ -327,6 +327,7 @@ def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonV
             {
                 "label": candidate.label,
                 "file": file_sha256(file) if file else candidate.model.fingerprint,
+                **({"program": model.program_key} if model.program_key else {}),
                 "versions": dict(RUNTIMES[candidate.runtime].versions()),
                 "python": str(candidate.python or ""),
             }

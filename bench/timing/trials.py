@@ -60,6 +60,7 @@ class Group:
         settings: the same for every candidate.
         images: .npy file of float32 (count, H, W, C) images that calls take turns with.
         audited: of how many of them the first process leaves its outputs.
+        refused: what cannot be timed, since nothing that its runtime loads could be made of the model, and why.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Group:
     settings: Settings
     images: Path
     audited: int = AUDITED_IMAGES
+    refused: tuple[tuple[Candidate, str], ...] = ()
 
     def cell_name(self, batch: int, label: str) -> str:
         model, _, threads = self.name.rpartition("/")

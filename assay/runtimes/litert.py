@@ -1,0 +1,76 @@
+"""LiteRT, TensorFlow's own runtime for deployment: each precision is a file of its own, made by TensorFlow."""
+
+from __future__ import annotations
+
+from assay.runtimes.entry import Family, Looks, RuntimeEntry
+
+FAMILY = Family(
+    name="litert",
+    words="LiteRT",
+    framework="tf",
+    looks=Looks(
+        "triangle-down",
+        ("#5b6f00", "#3f7d1f", "#7a8000", "#2f5c0a", "#6a8440"),
+        ("#b8d44a", "#8fd06a", "#d4e08a", "#9ac72c", "#b0c98a"),
+    ),
+    place=5,
+    library="litert",
+    probe="assay.infer.probe:litert",
+    needed_for="litert.* runtimes (optional)",
+    packages=("ai_edge_litert",),
+    licences={"ai_edge_litert": "Apache-2.0"},
+    extra="litert",
+)
+FP32 = RuntimeEntry(
+    name="litert",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_litert:load_fp32",
+    summary="LiteRT on the CPU with XNNPACK, fp32",
+    words="LiteRT",
+    formats=("weights", "tf"),
+    deploys=True,
+    maker="assay.export.programs.on_litert:make_fp32",
+)
+ENTRIES = (
+    FP32,
+    RuntimeEntry(
+        name="litert.fp16",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_litert:load_half_weights",
+        summary="LiteRT on the CPU, weights kept in fp16 and computed with in fp32",
+        words="LiteRT with weights in fp16",
+        formats=("weights", "tf"),
+        precision="fp16",
+        reduces=FP32.name,
+        shape="triangle-up",
+        deploys=True,
+        maker="assay.export.programs.on_litert:make_half_weights",
+    ),
+    RuntimeEntry(
+        name="litert.dynamic",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_litert:load_int8",
+        summary="LiteRT on the CPU, int8 with the range of activations found in every call",
+        words="LiteRT in int8 of dynamic range",
+        formats=("weights", "tf"),
+        precision="int8",
+        reduces=FP32.name,
+        shape="triangle-left",
+        deploys=True,
+        maker="assay.export.programs.on_litert:make_dynamic",
+    ),
+    RuntimeEntry(
+        name="litert.int8",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_litert:load_int8",
+        summary="LiteRT on the CPU, int8 throughout",
+        words="LiteRT in int8",
+        formats=("weights", "tf"),
+        precision="int8",
+        reduces=FP32.name,
+        shape="wedge",
+        deploys=True,
+        maker="assay.export.programs.on_litert:make_int8",
+        calibrated=True,
+    ),
+)

@@ -1,0 +1,45 @@
+"""Candidates whose runtimes load a format of their own, made of the model before anything is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from assay.bench.timing.workers import Candidate
+from assay.errors import AssayError, DiskError
+from assay.export.programs.programs import Workshop, program_of
+from assay.registry import RUNTIMES
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
+
+Refused = tuple[tuple[Candidate, str], ...]
+
+
+def with_programs(
+    candidates: Iterable[Candidate], model: BuiltModel | UserModel, workshop: Workshop
+) -> tuple[tuple[Candidate, ...], Refused]:
+    """The candidates as they can be timed, and those of which nothing can be made that their runtime loads, with why.
+
+    Raises:
+        DiskError: the machine cannot write.
+    """
+    able: list[Candidate] = []
+    refused: list[tuple[Candidate, str]] = []
+    for candidate in candidates:
+        entry, files = RUNTIMES[candidate.runtime], candidate.model
+        if not entry.maker:
+            able.append(candidate)
+            continue
+        if files.precision != "fp32":
+            continue  # a variant of reduced precision is nothing to make another one of
+        onnx = files.onnx if entry.runs_files else None
+        try:
+            made = program_of(entry, model, workshop, onnx, files.onnx_layout)
+        except DiskError:
+            raise  # the machine's failure, not this one's
+        except AssayError as error:
+            refused.append((candidate, str(error).replace(f"{workshop.store.folder.parent}/", "")))
+        else:
+            program = files.model_copy(update={"program": made.folder, "program_key": made.key})
+            able.append(replace(candidate, model=program))
+    return tuple(able), tuple(refused)

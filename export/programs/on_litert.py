@@ -1,0 +1,95 @@
+"""TensorFlow models as LiteRT's files: in fp32, with weights in fp16, and in int8 of two kinds.
+
+TensorFlow's own converter makes them of a graph whose variables are constants; its quantiser follows Jacob et al. 2018,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference". Of the two kinds of
+int8, "dynamic range" finds the ranges of activations in every call, the full one takes them from calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from assay.errors import ExportFailedError
+from assay.export.programs.request import ProgramRequest, calibration_calls
+from assay.export.routes.on_tf import forward_of
+from assay.export.routes.request import plain_names, versions_of
+from assay.foreign import said_by
+from assay.spec import LITERT_FILE
+
+Change = Callable[[tf.lite.TFLiteConverter], None]
+
+
+def make_fp32(request: ProgramRequest) -> dict[str, str]:
+    """
+    Raises:
+        AssayError: a user's file fails.
+        ExportFailedError: the converter refuses the graph.
+    """
+    return _converted(request, lambda converter: None)
+
+
+def make_half_weights(request: ProgramRequest) -> dict[str, str]:
+    """Weights are kept in fp16 and widened when the file is loaded; same errors as `make_fp32`."""
+
+    def change(converter: tf.lite.TFLiteConverter) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+
+    return _converted(request, change)
+
+
+def make_dynamic(request: ProgramRequest) -> dict[str, str]:
+    """Weights in int8, activations in int8 by the range that each call has; same errors as `make_fp32`."""
+
+    def change(converter: tf.lite.TFLiteConverter) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+    return _converted(request, change)
+
+
+def make_int8(request: ProgramRequest) -> dict[str, str]:
+    """Integers throughout, but for float32 at its inputs and outputs.
+
+    Raises:
+        InputError: there is nothing to calibrate with, or it does not fit.
+        AssayError: as for `make_fp32`; an operator that has no integers is one of the converter's refusals.
+    """
+    calls = [list(call) for call in calibration_calls(request)]
+
+    def change(converter: tf.lite.TFLiteConverter) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: iter(calls)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+    return _converted(request, change) | {"calibrated on": f"{len(calls)} calls"}
+
+
+def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
+    """Convert, and write the file."""
+    forward, keeps = forward_of(request.model)
+    model = request.model
+    names = plain_names("input", len(model.inputs))
+    signature = [
+        tf.TensorSpec(model.open_shape_of(one), one.dtype, name=name)
+        for one, name in zip(model.inputs, names, strict=True)
+    ]
+
+    def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        """Each output as a node of its own, also where it is an input or stands there twice."""
+        return [tf.identity(one) for one in forward(*tensors)]
+
+    traced = tf.function(kept, signature, autograph=False).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(traced)], None)
+    change(converter)
+    try:
+        content = converter.convert()
+    except Exception as error:  # the converter raises whatever its parts raise
+        raise ExportFailedError(
+            f"TensorFlow's converter makes no file for LiteRT of {model.name}", found=said_by(error)
+        ) from error
+    del keeps
+    (request.folder / LITERT_FILE).write_bytes(content)
+    return versions_of("tensorflow", "tensorflow-cpu", "ai-edge-litert")

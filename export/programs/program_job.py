@@ -1,0 +1,67 @@
+"""What one runtime loads, made of one model: `python -P -m assay.export.programs.program_job`, a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from typing import cast
+
+from assay.entries import load_target
+from assay.errors import AssayError, ExportFailedError
+from assay.export.programs.request import Make, ProgramRequest
+from assay.files.disk import disk_error_in
+from assay.foreign import said_by
+from assay.jobs.job import Job
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.registry import RUNTIMES
+from assay.steps import MOST_SECONDS, step
+
+
+class Made(Record):
+    """The seconds that it took, the framework's import left out, and what the maker says of it."""
+
+    seconds: float
+    facts: dict[str, str]
+
+
+PROGRAM = Job("assay.export.programs.program_job", "program", ProgramRequest, Made)
+
+
+def work(request: ProgramRequest) -> Made:
+    """Make it.
+
+    Raises:
+        NotInstalledError: a package is missing.
+        InputError: there is nothing to calibrate with, or it does not fit.
+        ExportFailedError: the converter refuses the model, or writes nothing.
+    """
+    entry = RUNTIMES[request.runtime]
+    make = cast("Make", load_target(entry.name, entry.maker, entry.extra or entry.family.extra))
+    begun = time.perf_counter()
+    with step(f"Making what {entry.name} loads", MOST_SECONDS):
+        facts = _made(make, request)
+    if not any(request.folder.iterdir()):
+        raise ExportFailedError(f"Nothing was written that {entry.name} loads")
+    return Made(seconds=time.perf_counter() - begun, facts=facts)
+
+
+def _made(make: Make, request: ProgramRequest) -> dict[str, str]:
+    try:
+        return make(request)
+    except AssayError:
+        raise
+    except Exception as error:  # converters raise whatever their parts raise
+        if full := disk_error_in(error):
+            raise full from error
+        traceback.print_exc()
+        raise ExportFailedError(
+            f"{request.model.name} cannot be converted for {request.runtime}",
+            found=f"{type(error).__name__}: {said_by(error)}",
+        ) from error
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    serve_job(PROGRAM.done_by(work))

@@ -1,0 +1,109 @@
+"""What runtimes load as the conductor sees it: made by a job once, kept in the store, with the reason where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.boxed.boxing import Box
+from assay.errors import AssayError, DiskError, ExportFailedError, NotInstalledError, WorkerError
+from assay.export.programs.program_job import PROGRAM
+from assay.export.programs.request import ProgramRequest
+from assay.export.reference.reference import CPU_ONLY
+from assay.jobs.host import Starter
+from assay.jobs.process import HERE
+from assay.jobs.running import run_job
+from assay.registry import installed_versions
+from assay.runtimes.entry import RuntimeEntry
+from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
+from assay.store import TRY_AGAIN, Artifact, Store, file_sha256
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
+
+KIND, LOG_FILE, REASON = "program", "program.log", "reason"
+MAKERS = ("tensorflow", "tensorflow-cpu", "torch", "onnx", "nncf")
+"""Whose versions decide what is made, beside those of the runtime."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where programs are made.
+
+    Attributes:
+        store: keeps them.
+        calibration: gives .npy of what ranges are taken from, when it is first needed; None where there is none.
+        host: where the jobs run.
+        tell: told what is being made.
+        limit_seconds: for one.
+        trusted: a user's model runs outside of its box.
+        call_limit: seconds that its user lets one call of the model take, where that was said.
+        told: see `assay.boxed.boxing.Box`.
+    """
+
+    store: Store
+    calibration: Callable[[], Path | None]
+    host: Starter = HERE
+    tell: Callable[[str], None] = lambda text: None
+    limit_seconds: float = MOST_SECONDS
+    trusted: bool = False
+    call_limit: float | None = None
+    told: Callable[[dict[str, str]], None] | None = None
+
+
+def program_of(
+    entry: RuntimeEntry,
+    model: BuiltModel | UserModel,
+    workshop: Workshop,
+    onnx: Path | None = None,
+    layout: str = "NHWC",
+) -> Artifact:
+    """What a runtime with a maker loads of a model: the one that is kept, else made now.
+
+    Args:
+        onnx: the ONNX file that it is made of, where the runtime runs those; `layout` is that of its image.
+
+    Raises:
+        ExportFailedError: it cannot be made, for the reason that the job gave, now or earlier.
+        NotInstalledError: a package is missing.
+        AssayError: there is nothing to calibrate with, or a user's file fails.
+    """
+    calibration = workshop.calibration() if entry.calibrated else None
+    inputs: dict[str, JsonValue] = {
+        "runtime": entry.name,
+        "model": model.fingerprint,
+        "onnx": file_sha256(onnx) if onnx else "",
+        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
+        "calibration": file_sha256(calibration) if calibration else "",
+        "versions": {**installed_versions(MAKERS), **entry.versions(), "assay": __version__},
+    }
+
+    def fill(work: Path) -> dict[str, JsonValue]:
+        workshop.tell(f"making what {entry.name} loads of {model.name}")
+        request = ProgramRequest(
+            runtime=entry.name, model=model, onnx=onnx, layout=layout, calibration=calibration, folder=work
+        )
+        boxed = isinstance(model, UserModel)
+        try:
+            made = run_job(
+                PROGRAM,
+                request,
+                workshop.store.folder / "logs" / f"{entry.name}-{model.name}.log",
+                limit_seconds=Limit(workshop.limit_seconds, f"Making what {entry.name} loads", LONGER if boxed else ""),
+                environment=CPU_ONLY | limits_told(workshop.call_limit),
+                box=Box((work,), workshop.trusted, told=workshop.told) if boxed else None,
+                host=workshop.host,
+            )
+        except (DiskError, NotInstalledError):
+            raise
+        except AssayError as error:
+            return {REASON: str(error), "exit_code": error.exit_code, TRY_AGAIN: isinstance(error, WorkerError)}
+        return {"seconds": made.seconds, **made.facts}
+
+    found = workshop.store.kept(KIND, inputs, fill, name=f"{model.name}-{entry.name}")
+    if reason := found.manifest.facts.get(REASON):
+        raise ExportFailedError(str(reason))
+    return found

@@ -1,0 +1,71 @@
+"""What the maker of a runtime's program is asked for and what it answers; the one interface of all makers.
+
+A maker is a function `make(request: ProgramRequest) -> dict[str, str]` in a file of its own, named in the entry of its
+runtime (`assay.runtimes.entry.RuntimeEntry.maker`). It writes into the request's folder what its runtime loads, and
+returns what is worth recording of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from assay.errors import InputError
+from assay.export.reference.reference import read_images
+from assay.files.arrays import load_array
+from assay.jobs.files import Written
+from assay.records.base import Record
+from assay.train.brought.arrays import Array, inputs_of, record_type
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
+
+
+class ProgramRequest(Record):
+    """One model, and the runtime that something is made for.
+
+    Attributes:
+        runtime: a registered runtime with a maker.
+        onnx: the ONNX file that it is made of, where the runtime runs those; `layout` is that of its image.
+        calibration: .npy of what ranges of values are taken from: float32 images as one of our architectures takes
+            them, or records of a user's model; None where there are none.
+        folder: an empty folder for what is made.
+    """
+
+    runtime: str
+    model: BuiltModel | UserModel
+    onnx: Path | None = None
+    layout: str = "NHWC"
+    calibration: Path | None = None
+    folder: Written
+
+
+Make = Callable[[ProgramRequest], dict[str, str]]
+
+
+def calibration_calls(request: ProgramRequest) -> Iterator[Sequence[Array]]:
+    """The inputs of one call after the other, in the model's order, one image or record each.
+
+    Images are (1, height, width, channels), whatever the layout of the file.
+
+    Raises:
+        InputError: there are none, or they are of another type or shape than the model takes.
+    """
+    if request.calibration is None:
+        raise InputError(
+            f"{request.runtime} takes the ranges of its integers from inputs, and there are none",
+            remedy="Give inputs like those that the model will see: --inputs FILE.npz",
+        )
+    model = request.model
+    if isinstance(model, BuiltModel):
+        images = read_images(request.calibration, model.spec)
+        return ([np.array(images[place : place + 1])] for place in range(len(images)))
+    records, wanted = load_array(request.calibration), record_type(model.inputs)
+    if records.dtype != wanted or not len(records):
+        raise InputError(
+            f"The inputs to calibrate with do not fit {model.location}", expected=str(wanted), found=str(records.dtype)
+        )
+    rows = 1 if model.whole else model.batch or 1
+    starts = range(0, len(records) - rows + 1, rows)
+    return (inputs_of(model, records[start : start + rows]) for start in starts)

@@ -1,0 +1,107 @@
+"""LiteRT, TensorFlow's own runtime for deployment, which was called TensorFlow Lite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ai_edge_litert.interpreter import Interpreter
+
+from assay.errors import ArtifactError, InputError
+from assay.foreign import said_by
+from assay.infer.observing.observed import Observed
+from assay.infer.observing.on_litert import computed_in, observe
+from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
+from assay.spec import LITERT_FILE, Settings
+from assay.train.brought.arrays import Array
+
+Arrays = Sequence[Array]
+NONE_WRITTEN = "LiteRT needs a file that is made for it"
+
+
+class LiteRtSession:
+    """An interpreter with XNNPACK. A call copies its inputs into the interpreter's memory and its outputs out of it."""
+
+    def __init__(self, model: ModelFiles, interpreter: Interpreter, content: bytes, precision: str) -> None:
+        self.signature = signature_of(model, "NHWC")
+        self.precision, self.facts = precision, {"delegate": "XNNPACK"}
+        self._ends, self._content, self._interpreter = ends_of(model), content, interpreter
+        named = sorted(interpreter.get_input_details(), key=lambda one: str(one["name"]))
+        self._inputs = [int(one["index"]) for one in named]
+        self._outputs = [int(one["index"]) for one in interpreter.get_output_details()]
+        self._shapes: list[tuple[int, ...]] = []
+
+    def prepare(self, records: Records) -> Arrays:
+        return self._ends.arrays(records)
+
+    def run(self, native: Arrays) -> Arrays:
+        shapes = [one.shape for one in native]
+        if shapes != self._shapes:
+            self._take(shapes)
+        for place, value in zip(self._inputs, native, strict=True):
+            self._interpreter.set_tensor(place, value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(place) for place in self._outputs]
+
+    def fetch(self, native: Arrays) -> Array:
+        return self._ends.rows(native)
+
+    def observe(self, native: Arrays) -> Observed:
+        return observe(self._content)
+
+    def close(self) -> None:
+        del self._interpreter
+
+    def _take(self, shapes: list[tuple[int, ...]]) -> None:
+        """Take inputs of these shapes from now on.
+
+        Raises:
+            InputError: the file has no place for them.
+        """
+        try:
+            for place, shape in zip(self._inputs, shapes, strict=True):
+                self._interpreter.resize_tensor_input(place, shape)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                "LiteRT does not run this model with these inputs", expected=str(shapes), found=said_by(error)
+            ) from error
+        self._shapes = shapes
+
+
+def load_fp32(model: ModelFiles, settings: Settings) -> LiteRtSession:
+    return _load(model, settings, "fp32", lambda found: found == "fp32")
+
+
+def load_half_weights(model: ModelFiles, settings: Settings) -> LiteRtSession:
+    return _load(model, settings, "fp16", lambda found: found == "fp16")
+
+
+def load_int8(model: ModelFiles, settings: Settings) -> LiteRtSession:
+    """Of either kind."""
+    return _load(model, settings, "int8", lambda found: found == "int8")
+
+
+def _load(model: ModelFiles, settings: Settings, precision: str, is_right: Callable[[str], bool]) -> LiteRtSession:
+    """
+    Raises:
+        InputError: nothing was made for LiteRT of this model, or another device than the CPU is asked for.
+        ArtifactError: it is no such file, or computes in another precision than it is said to.
+    """
+    if model.program is None:
+        raise InputError(NONE_WRITTEN, expected=LITERT_FILE, found="neutral weights or a user's model alone")
+    if settings.device != "cpu":
+        raise InputError("LiteRT runs on the CPU only", found=settings.device)
+    file = model.program / LITERT_FILE
+    try:
+        content = file.read_bytes()
+        interpreter = Interpreter(model_content=content, num_threads=settings.threads)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"LiteRT cannot load {file.name}", found=said_by(error)) from error
+    found = computed_in(content)
+    if found and not is_right(found):
+        raise ArtifactError(
+            f"{file.name} does not compute in {precision}",
+            expected=f"products and convolutions in {precision}",
+            found=observe(content).facts.get("arithmetic in", found),
+        )
+    return LiteRtSession(model, interpreter, content, precision)
