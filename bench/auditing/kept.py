@@ -47,7 +47,8 @@ def determined_by(
     """
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
     programs: list[JsonValue] = [one.model.program_key for one in candidates if one.model.program_key]
-    return ({"programs": programs} if programs else {}) | {
+    found: dict[str, JsonValue] = {"programs": programs} if programs else {}
+    return found | {
         "rules": RULES,
         "machine": identity.machine,
         "models": dict(identity.models),

@@ -10,14 +10,9 @@ from assay.bench.auditing.cells import audit_cells, audit_timed
 from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.quiet import say_if_busy
-<<<<<<< HEAD
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
-from assay.bench.timing.schedule import Budget, Measurements, measure
-=======
-from assay.bench.run import CALIBRATION_SEED, Run, Subject
 from assay.bench.timing.programs import Refused, with_programs
-from assay.bench.timing.schedule import Budget, Measured, measure
->>>>>>> 076ffd2 (LiteRT is a runtime: fp32, weights in fp16, int8 of dynamic range and int8 throughout, made by a job of a study's model and a user's)
+from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate

@@ -10,21 +10,25 @@ import pytest
 
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import gpus, usable_cores
+from assay.bench.timing.programs import with_programs
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError
+from assay.export.programs.programs import Workshop
 from assay.export.run import usable_model
 from assay.infer.runtime import ModelFiles
 from assay.numerics.agreement import compare, compare_reduced, derive_tolerance
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import Settings
+from assay.store import Store
+from assay.train.built import BuiltModel
 from tests.export.models import CLASSES, Workspace, workspace
 
 BATCHES = (1, 5, 32)
 AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
-COMPILING = {"torch.compile"}
-"""The C++ compiler takes a minute."""
+COMPILING = {"torch.compile", *(name for name, entry in RUNTIMES.items() if entry.maker)}
+"""The C++ compiler takes a minute, and a converter imports a framework, with which the worker does without."""
 LIMIT_SECONDS = 300
 
 
@@ -34,7 +38,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def candidate(runtime: str, place: Workspace) -> Candidate:
-    """The runtime on bloodnet: neutral weights, or an export in either layout."""
+    """The runtime on bloodnet: neutral weights, or an export in either layout, or what is made of it to load."""
+    one = _candidate(runtime, place)
+    if not RUNTIMES[runtime].maker:
+        return one
+    model = BuiltModel(spec=place.spec, weights=place.folder / "weights/weights.safetensors")
+    workshop = Workshop(Store(place.folder / "programs"), lambda: place.folder / "images.npy")
+    (made,), refused = with_programs([one], model, workshop)
+    assert not refused
+    return made
+
+
+def _candidate(runtime: str, place: Workspace) -> Candidate:
     if RUNTIMES[runtime].framework != "onnx":
         return Candidate(runtime, "", ModelFiles(spec=place.spec, weights=place.folder / "weights/weights.safetensors"))
     record = place.export("torch-script")
