@@ -15,7 +15,7 @@ from pydantic import Field
 from scipy.special import log_softmax
 
 from assay.errors import InputError
-from assay.numerics.significance import Accuracy, CalibrationBins, CalibrationShift, compare_accuracy
+from assay.numerics.classification.significance import Accuracy, CalibrationBins, CalibrationShift, compare_accuracy
 from assay.numerics.values import Differences
 from assay.records.base import Record
 

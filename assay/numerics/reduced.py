@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import math
 
+from assay.numerics.classification.significance import most_accuracy_lost
 from assay.numerics.numbers import Measured
-from assay.numerics.significance import most_accuracy_lost
 
 MOST_ACCURACY_LOST = 0.01
 POLICY_CONFIDENCE = 0.95

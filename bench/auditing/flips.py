@@ -13,9 +13,9 @@ from PIL import Image
 
 from assay.bench.auditing.runs import Inputs
 from assay.files.arrays import map_array
+from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.numerics.numbers import Flip
 from assay.records.audit import Comparison
-from assay.records.classification import MOST_PICTURES, FlippedImage
 
 PICTURE_SIDE_PX = 96
 """Larger images are made smaller: a picture shows which image it is, and the record stays one to mail."""

@@ -18,9 +18,9 @@ from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.files.arrays import load_array
 from assay.jobs.pace import Pace, pace_in
+from assay.numerics.classification.pictured import MOST_NARROW, NarrowImage, WholeSplit
 from assay.numerics.numbers import margin
 from assay.records.audit import InputSet
-from assay.records.classification import MOST_NARROW, NarrowImage, WholeSplit
 from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import Artifact, file_sha256
 from assay.train.batches import normalise

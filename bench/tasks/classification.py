@@ -2,7 +2,7 @@
 accuracy, images that change their class, and what an audit wants for it: labels, images that are hard for arithmetic
 and images at the decision boundary.
 
-How accuracy is compared is `assay.numerics.significance`, how fp16, bf16 and int8 may change classes is
+How accuracy is compared is `assay.numerics.classification.significance`, how fp16, bf16 and int8 may change classes is
 `assay.numerics.reduced`; a study's audit measures both in `assay.numerics.numbers` as it goes through large splits.
 """
 
@@ -28,9 +28,9 @@ from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, ServedAnswer
 from assay.bench.words.numbers import count, counted, scientific, significant
 from assay.errors import InputError
 from assay.export.served.contract import LABEL, PROBABILITIES
+from assay.numerics.classification.significance import Accuracy
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.served import ServedTensor
-from assay.numerics.significance import Accuracy
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
 from assay.records.deployment import ServedTolerance

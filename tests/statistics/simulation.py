@@ -27,7 +27,7 @@ from assay.bench.statistics.stats import Ratio, Samples, quantile_intervals, rat
 from assay.bench.statistics.tails import tail
 from assay.bench.timing.width import OUT_OF_THE_RUNNING
 from assay.infer.profile.timing import Round
-from assay.numerics.significance import most_accuracy_lost
+from assay.numerics.classification.significance import most_accuracy_lost
 from assay.records.base import Interval
 from assay.records.load import RateTried
 from assay.train.metrics import macro_auc, share

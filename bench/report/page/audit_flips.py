@@ -6,8 +6,8 @@ import re
 
 from assay.bench.report.page.blocks import Gallery, Picture, Section
 from assay.bench.words.numbers import counted, scientific
+from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.records.audit import ModelAudit
-from assay.records.classification import MOST_PICTURES, FlippedImage
 
 SUBJECTS_NAMED = 4
 PICTURE = r"data:image/png;base64,[A-Za-z0-9+/=]*"

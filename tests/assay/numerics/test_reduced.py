@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.numerics.agreement import Tolerance, compare
+from assay.numerics.classification.significance import compare_accuracy
 from assay.numerics.numbers import FLIPS_LISTED, Measured, measure
 from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN, reason_against_reduced, reason_against_reduced_made
-from assay.numerics.significance import compare_accuracy
 
 NO_TOLERANCE = Tolerance(0.0, "of fp32, which is not asked for")
 

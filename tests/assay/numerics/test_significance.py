@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
-from assay.numerics.significance import CalibrationBins, CalibrationShift, compare_accuracy, mcnemar, most_accuracy_lost
+from assay.numerics.classification.significance import (
+    CalibrationBins,
+    CalibrationShift,
+    compare_accuracy,
+    mcnemar,
+    most_accuracy_lost,
+)
 
 
 @pytest.mark.parametrize(

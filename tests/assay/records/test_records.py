@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from assay.numerics.significance import Accuracy
+from assay.numerics.classification.significance import Accuracy
 from assay.records.base import OLDER, ROUNDING, Interval, Tail
 from assay.records.results import ColdStart, Timing, read_results
 from assay.records.trainings import Metrics

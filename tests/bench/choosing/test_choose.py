@@ -16,8 +16,8 @@ from assay.bench.choosing.choose import choose
 from assay.bench.choosing.pareto import dominates
 from assay.bench.cli.choose import render
 from assay.errors import ArtifactError, InputError
+from assay.numerics.classification.significance import Accuracy
 from assay.numerics.numbers import Measured
-from assay.numerics.significance import Accuracy
 from assay.records.audit import Audit, Comparison, ModelAudit
 from assay.records.base import Tail
 from assay.records.choice import Choice, Constraints, nearest_in_words, read_choice, write_choice

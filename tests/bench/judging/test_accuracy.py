@@ -12,11 +12,11 @@ from assay.bench.auditing.runs import TEST, WHOLE
 from assay.bench.choosing.choose import choose
 from assay.bench.judging.accuracy import LOGITS_THAT_MAY_BE_OFF, accuracy_of
 from assay.errors import FailedError
+from assay.numerics.classification.pictured import NarrowImage, WholeSplit
+from assay.numerics.classification.significance import compare_accuracy
 from assay.numerics.numbers import Flip, Measured
-from assay.numerics.significance import compare_accuracy
 from assay.records.audit import Comparison, ModelAudit, read_audit
 from assay.records.choice import Constraints
-from assay.records.classification import NarrowImage, WholeSplit
 from assay.records.results import read_results
 from assay.registry import TASK_OF_ARCHITECTURES
 from assay.train.metrics import share

@@ -1,0 +1,1 @@
+"""What is measured of classes alone: the part of `assay.bench.tasks.classification` that others stand on."""
