@@ -26,7 +26,7 @@ from assay.export.routes.request import ExportOutcome, ExportRequest, versions_o
 from assay.export.routes.size_limit import beyond_the_limit
 from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
-from assay.jobs.job import Job, TellingJob
+from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
@@ -64,38 +64,32 @@ class CheckExportRequest(Against):
 
     Attributes:
         layout: in which it takes images of our own models.
+        precision: of the file.
     """
 
     model: BuiltModel | UserModel
     exporter: str
     file: Path
     layout: str = ""
+    precision: str = "fp32"
 
 
-class Stage(Record):
-    """How far an export is."""
-
-    stage: str
-
-
-EXPORT = TellingJob("assay.export.job", "export", RouteRequest, Export, Stage)
+EXPORT = Job("assay.export.job", "export", RouteRequest, Export)
 CHECK = Job("assay.export.job", "check", CheckExportRequest, Judged)
 
 
-def work(request: RouteRequest, tell: Callable[[Stage], None]) -> Export:
+def work(request: RouteRequest) -> Export:
     """Export, complete and inspect one file, and check it where that can be done.
 
     Raises:
         ExportFailedError: the route gave no ONNX file.
         AssayError: a user's file fails, or something is missing.
     """
-    tell(Stage(stage="exporting"))
     with step(f"The export by {request.exporter}", MOST_SECONDS):  # or what is left of the job's own limit
         outcome, seconds = _exported(request)
     record = _described(request, outcome, _completed(request, outcome), seconds)
     if request.against is None:
         return record
-    tell(Stage(stage="checking"))
     asked = CheckExportRequest(
         model=request.model,
         exporter=request.exporter,
@@ -120,10 +114,10 @@ def check(request: CheckExportRequest) -> Judged:
     """
     model, file = request.model, request.file
     if isinstance(model, UserModel):
-        return check_records(file, model, request, request.exporter)
-    framework = EXPORTERS[request.exporter].framework
+        return check_records(file, model, request, request.exporter, request.precision)
+    framework = EXPORTERS[request.exporter.partition("+")[0]].framework
     truth = read_truth(model.spec, request.records, request.reference, request.native, framework)
-    return check_images(file, model.spec, request.layout, truth, request.exporter)
+    return check_images(file, model.spec, request.layout, truth, request.exporter, request.precision)
 
 
 def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
@@ -241,4 +235,4 @@ def _names_of(model: BuiltModel | UserModel, layout: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    serve_job(EXPORT.told_by(work), CHECK.done_by(check))
+    serve_job(EXPORT.done_by(work), CHECK.done_by(check))

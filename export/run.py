@@ -6,9 +6,10 @@ and nothing else; what it left is kept beside the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import JsonValue
 
@@ -16,7 +17,7 @@ from assay import __version__, toolenv
 from assay.errors import ExportFailedError, FailedError, NotInstalledError, WorkerError
 from assay.export.checking.records import Against
 from assay.export.job import EXPORT, RouteRequest
-from assay.export.record import MODEL_FILE, asked_for
+from assay.export.record import INSPECTION_FILE, MODEL_FILE, asked_for
 from assay.export.reference.reference import (
     CPU_ONLY,
     LOGITS,
@@ -26,14 +27,15 @@ from assay.export.reference.reference import (
     spec_of,
 )
 from assay.jobs.host import Starter
+from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import allowed, pace_in
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.records.results import Export
-from assay.registry import EXPORTERS, Entry, installed_versions
-from assay.spec import ModelSpec
+from assay.registry import EXPORTERS, installed_versions
 from assay.steps import Limit, size_of
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
+from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
 
 Progress = Callable[[str, int, int], None]
@@ -41,7 +43,20 @@ Progress = Callable[[str, int, int], None]
 KIND, ONCE_OF_USERS = "onnx", "user-onnx"
 LOG_FILE = "export.log"
 WEIGHTS_FILE = "weights.safetensors"
+STEPS = {"export": ("export", "check"), "variant": ("variant",)}
+"""By job, the work whose limits it has, see `assay.jobs.pace`."""
 ENVIRONMENTS = Path(__file__).parent / "envs"
+
+
+class Start(Protocol):
+    """Runs a job of an export to its end: where, for how long and with what rights is whose model it is to say."""
+
+    def __call__(self, job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
+        """
+        Args:
+            doing: what it is at, in words.
+            answers: folders that it writes.
+        """
 
 
 @dataclass(frozen=True)
@@ -50,51 +65,146 @@ class ExportJob:
 
     Attributes:
         exporter: a registered exporter.
+        exports: where the artifact is kept.
+        start: runs the jobs.
+        opset: the operator set wanted.
+        data: what else than the model determines a file and its checks.
+        against: gives what the file is held against; None where that is known later.
+    """
+
+    model: BuiltModel | UserModel
+    exporter: str
+    exports: Store
+    start: Start
+    opset: int = 18
+    data: Mapping[str, JsonValue] = field(default_factory=dict)
+    against: Callable[[Progress], Against] | None = None
+
+
+def job_of_weights(
+    exporter: str,
+    weights: Path,
+    images: Path,
+    exports: Store,
+    references: Store,
+    *,
+    opset: int = 18,
+    limit_seconds: float | None = None,
+    host: Starter = HERE,
+) -> ExportJob:
+    """An export of one of our architectures.
+
+    Args:
         weights: folder of a weights artifact.
         images: .npy file of at least 32 real images as the model takes them: float32, normalised, NHWC.
-        opset: the operator set wanted.
-        exports: where the artifact is kept.
         references: where reference outputs are kept, shared by all exports.
         limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
             model took where it is None.
         host: where the jobs run.
-    """
 
-    exporter: str
-    weights: Path
-    images: Path
-    exports: Store
-    references: Store
-    opset: int = 18
-    limit_seconds: float | None = None
-    host: Starter = HERE
+    Raises:
+        InputError: unknown exporter, or weights or images that cannot be used.
+    """
+    framework = EXPORTERS[exporter].framework
+    artifact = read_artifact(weights, "weights")
+    model = BuiltModel(spec=spec_of(artifact), weights=artifact.file(WEIGHTS_FILE), fingerprint=artifact.key)
+
+    def computed(name: str, dtype: str, progress: Progress) -> Artifact:
+        return reference_artifact(ReferenceRequest(weights, images, name, dtype), references, progress, host=host)
+
+    def against(progress: Progress) -> Against:
+        reference, native = computed("torch", "float64", progress), computed(framework, "float32", progress)
+        return Against(records=images, native=native.file(LOGITS), reference=reference.file(LOGITS))
+
+    def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:
+        pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it is there by now
+        seconds = limit_seconds or sum(allowed(work, pace, size_of(model.weights)) for work in STEPS[job.name])
+        return run_job(job, request, log, limit_seconds=Limit(seconds, doing), environment=CPU_ONLY, host=host)
+
+    return ExportJob(model, exporter, exports, start, opset, {"images": file_sha256_of_images(images)}, against)
 
 
 def export_model(job: ExportJob, progress: Progress) -> Export:
-    """Export and check one model, or give the record of the same export made earlier.
-
-    A failure of the route is a record with status "failed" and the reason. One that may pass next time (a
-    crash, the time limit, a package that could not be had) is tried again at the next call.
+    """Export one model, and check it where that can be done yet, or give the record of the same export made earlier.
 
     Raises:
-        InputError: unknown exporter, or weights, images or folders that cannot be used.
+        InputError: images or folders that cannot be used.
     """
-    entry = EXPORTERS[job.exporter]
-    weights = read_artifact(job.weights, "weights")
-    spec = spec_of(weights)
-    inputs = _inputs(job, weights, spec)
-    label = f"exporting {spec.architecture} at {spec.size} by {job.exporter}"
+    inputs = {**determined_by(job.model), **job.data, "exporter": job.exporter, "opset": job.opset}
+    versions = route_versions(job.exporter)
+    key = artifact_key(KIND, inputs | {"versions": dict(versions)})
+    doing = f"The export of {job.model.name} by {job.exporter}"
 
-    def fill(work: Path) -> dict[str, JsonValue]:
+    def make(folder: Path) -> Export:
+        make_environment(job.exporter, progress)
+        request = RouteRequest(
+            model=job.model,
+            exporter=job.exporter,
+            opset=job.opset,
+            key=key,
+            folder=folder,
+            against=job.against(progress) if job.against else None,
+        )
+        return job.start(EXPORT, request, folder / LOG_FILE, doing, folder)
+
+    return filed(job, asked_for(job.model, job.exporter, job.opset, key), inputs, versions, make, progress)
+
+
+def filed(
+    job: ExportJob,
+    blank: Export,
+    inputs: Mapping[str, JsonValue],
+    versions: Mapping[str, str],
+    make: Callable[[Path], Export],
+    progress: Progress,
+) -> Export:
+    """The record of a file of an earlier run, else of the one that `make` makes in an empty folder.
+
+    A failure is a record with status "failed" and the reason. One that may pass next time (a crash, the time limit, a
+    package that could not be had, code of the user's) is tried again at the next call.
+    """
+    label = f"exporting {blank.architecture} by {blank.exporter}"
+
+    def fill(folder: Path) -> dict[str, JsonValue]:
         progress(label, 0, 1)
-        model = BuiltModel(spec=spec, weights=weights.file(WEIGHTS_FILE), fingerprint=weights.key)
-        attempt = _Attempt(job, entry, model, artifact_key(KIND, inputs), work)
-        record, try_again = _attempt(attempt, progress)
+        try:
+            record, try_again = make(folder), False
+        except (FailedError, NotInstalledError) as error:
+            died = isinstance(error, WorkerError)
+            stage = "checking: " if (folder / INSPECTION_FILE).is_file() else "exporting: "
+            reason = f"{stage if died else ''}{error}".replace(f"{job.exports.folder.parent}/", "")
+            record = blank.model_copy(update={"reason": reason})
+            try_again = died or isinstance(error, NotInstalledError) or isinstance(job.model, UserModel)
         progress(label, 1, 1)
-        return facts_of(record, try_again=try_again)
+        return {
+            "status": record.status,
+            "reason": record.reason,
+            TRY_AGAIN: try_again,
+            "record": record.model_dump(mode="json"),
+        }
 
-    name = f"{spec.architecture}-{spec.size}-{job.exporter}"
-    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=route_versions(job.exporter)))
+    name = (
+        f"{blank.architecture}-{blank.size}-{blank.exporter}" if isinstance(job.model, BuiltModel) else blank.exporter
+    )
+    kept = job.exports.kept(KIND, {**inputs, "versions": dict(versions)}, fill, name=name, made_by=versions)
+    return record_of(kept)
+
+
+def _told_to_nobody(label: str, done: int, total: int) -> None:
+    """Progress of what is there."""
+
+
+def determined_by(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
+    """What of a model determines its file."""
+    if isinstance(model, BuiltModel):
+        return {"spec": model.spec.to_dict(), "weights": model.fingerprint}
+    return {
+        "fingerprint": model.fingerprint,
+        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
+        "batch": model.batch,
+        "whole": model.whole,
+        "without": list(model.without),
+    }
 
 
 def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
@@ -132,85 +242,6 @@ def artifact_folder(record: Export, exports: Store) -> Path:
 def record_of(artifact: Artifact) -> Export:
     """The record in an artifact's manifest."""
     return artifact.record(Export, "record")
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    job: ExportJob
-    entry: Entry
-    model: BuiltModel
-    key: str
-    work: Path
-
-
-def _attempt(attempt: _Attempt, progress: Progress) -> tuple[Export, bool]:
-    """The record, and whether a failure is worth another attempt later."""
-    stages = ["preparing"]
-    try:
-        return _run(attempt, stages, progress), False
-    except (WorkerError, NotInstalledError) as error:
-        return _failed(attempt, f"{stages[-1]}: {error}"), True
-    except FailedError as error:
-        return _failed(attempt, f"{stages[-1]}: {error}"), False
-
-
-def _run(attempt: _Attempt, stages: list[str], progress: Progress) -> Export:
-    """Prepare and run the job; `stages` collects how far it got."""
-    job = attempt.job
-    make_environment(job.exporter, progress)
-    wanted = (("torch", "float64"), (attempt.entry.framework, "float32"))
-    reference, native = (
-        reference_artifact(
-            ReferenceRequest(job.weights, job.images, framework, dtype), job.references, progress, host=job.host
-        )
-        for framework, dtype in wanted
-    )
-    pace, size = pace_in(native.manifest.facts), size_of(attempt.model.weights)
-    seconds = job.limit_seconds or allowed("export", pace, size) + allowed("check", pace, size)
-    request = RouteRequest(
-        model=attempt.model,
-        exporter=job.exporter,
-        opset=job.opset,
-        key=attempt.key,
-        folder=attempt.work,
-        against=Against(records=job.images, native=native.file(LOGITS), reference=reference.file(LOGITS)),
-    )
-    return run_job(
-        EXPORT,
-        request,
-        attempt.work / LOG_FILE,
-        heard=EXPORT.heard_by(lambda told: stages.append(told.stage)),
-        limit_seconds=Limit(seconds, f"The export of {attempt.model.name} by {job.exporter}"),
-        environment=CPU_ONLY,
-        host=job.host,
-    )
-
-
-def _failed(attempt: _Attempt, reason: str) -> Export:
-    job = attempt.job
-    return asked_for(attempt.model, job.exporter, job.opset, attempt.key, reason)
-
-
-def facts_of(record: Export, *, try_again: bool) -> dict[str, JsonValue]:
-    """What the manifest of an export says of it."""
-    return {
-        "status": record.status,
-        "reason": record.reason,
-        TRY_AGAIN: try_again,
-        "record": record.model_dump(mode="json"),
-    }
-
-
-def _inputs(job: ExportJob, weights: Artifact, spec: ModelSpec) -> dict[str, JsonValue]:
-    """All that determines the file and its checks."""
-    return {
-        "spec": spec.to_dict(),
-        "weights": weights.key,
-        "exporter": job.exporter,
-        "opset": job.opset,
-        "images": file_sha256_of_images(job.images),
-        "versions": dict(route_versions(job.exporter)),
-    }
 
 
 def make_environment(exporter: str, progress: Progress) -> None:

@@ -142,6 +142,11 @@ class Export(Record):
     wrong_in: list[str] = Field(default_factory=list)
     right_in: str = ""
 
+    @property
+    def is_refused_variant(self) -> bool:
+        """Whether it was to be in reduced precision and may not be used."""
+        return self.precision != "fp32" and self.status == "failed"
+
 
 class Timing(Record):
     """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.

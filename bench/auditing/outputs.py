@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from assay.bench.auditing.judge import judged, tolerance_for
 from assay.bench.auditing.runs import AuditCall
 from assay.numerics.columns import Columns, columns_of, reason_against_columns
+from assay.numerics.following import LARGEST_SHARE, deviation_of, reason_against_share, share_of_error
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Decider
@@ -147,6 +148,18 @@ class AuditedOutput:
         error = both.errors.reshape(-1, *self.shape)
         reason = reason_against_columns(self._columns, error)
         return made.model_copy(update={"passed": not reason, "reason": reason})
+
+    def followed(self, subject: str, call: AuditCall, found: Array, precision: str) -> Comparison:
+        """The record of a run in reduced precision, which has to follow the reference (`assay.numerics.following`)."""
+        measured = self.measured(found)
+        made = judged(subject, call, measured, self.tolerance, self.native_bits, precision)
+        if self.whole or isinstance(measured, str):
+            return made
+        whole = settled(self.reference, self.reference).reference
+        both, deviation = settled(self.reference[: len(found)], found), deviation_of(whole)
+        reason = both.problem or reason_against_share(share_of_error(both.errors, deviation))
+        changes = {"tolerance": LARGEST_SHARE * deviation, "passed": not reason, "reason": reason, "note": ""}
+        return made.model_copy(update=changes)
 
     @cached_property
     def _columns(self) -> list[Columns]:

@@ -16,6 +16,7 @@ from assay.bench.brought.work import Wanted
 from assay.bench.machine.host import LOCAL, Host
 from assay.export.probing.probe import RECORDS_FILE
 from assay.files.arrays import load_array
+from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.records.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.records.localisation import Localisation
@@ -49,7 +50,10 @@ def audit_user_model(
         tolerances.append(one.tolerance)
         for cell, rows in _runs(cells, outputs, known):
             call = AuditCall(name, batch=cell.batch, threads=cell.threads, images=len(rows))
-            judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
+            if is_reduced(cell.asked_precision, brought.model.arithmetic):
+                judged = one.followed(cell.label, call, rows[:, part], cell.asked_precision)
+            else:
+                judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
             changes: dict[str, str | Judgement] = {"precision": cell.precision or judged.precision}
             if cell.judgement and cell.judgement.output == name:
                 changes["judgement"] = cell.judgement
@@ -79,7 +83,9 @@ def audit_user_model(
         guilt=guilt_in_study(comparisons, exports, localisations),
         left_out=list(brought.model.without),
         missing={
-            f"the export by {one.exporter}": one.reason for one in exports if one.agreement and one.status != "ok"
+            f"the export by {one.exporter}": one.reason
+            for one in exports
+            if one.agreement and one.status != "ok" and not one.is_refused_variant
         },
     )
     return audit_of([model], wanted.command, {}, host=host)

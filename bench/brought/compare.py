@@ -5,7 +5,7 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from assay import __version__
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judgements_of, with_judgements
-from assay.bench.brought.exports import Brought, bring, described, exported, look_for_deciders
+from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
 from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
 from assay.bench.brought.which_runtimes import left_out, natively, on_files
 from assay.bench.brought.work import Wanted, Work, folder_name
@@ -56,6 +56,9 @@ COMMAND_SECONDS = 180.0
 ATTRIBUTION_SHARE = 0.5
 """Of the minutes for timing: so long may processes be added that tell where the time goes."""
 CALLS_TO_WARM = 100.0
+INT8 = "int8"
+REDUCED = (INT8, "fp16", "bf16")
+"""What `assay.export.variants` makes of a file, or says why it cannot."""
 BLOCKS = 10
 """In one process, as in a study; see `assay.study.BenchSection`."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
@@ -75,9 +78,10 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             brought = bring(work)
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
-            brought, exports, files = exported(work, brought)
+            brought, exports = exported(work, brought)
+            files = files_of(work, exports)
             nodes = where_exports_go_wrong(work, brought, exports)
-        group = _group(work, brought.model, files, what.records)
+        group = _group(work, brought.model, exports, what.records)
         with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
             budget = Budget(
                 wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width
@@ -86,7 +90,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             measured = measure(
                 [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
             )
-        cells = _cells(work, brought, group, exports, files, measured)
+        cells = _cells(work, brought, group, exports, measured)
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
@@ -130,8 +134,14 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
 def _check(wanted: Wanted, host: Host) -> None:
     """
     Raises:
-        InputError: more threads than cores, or a runtime that runs no model of a user's.
+        InputError: more threads than cores, a runtime that runs no model of a user's, or nothing to calibrate with.
     """
+    if INT8 in wanted.reduce and wanted.inputs is None:
+        raise InputError(
+            "--reduce int8 takes the ranges of all numbers from what goes in, and drawn inputs are like none of yours",
+            expected="real inputs, a hundred or more",
+            remedy="Give them with --inputs",
+        )
     check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
     known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
     for name in wanted.runtimes:
@@ -139,6 +149,18 @@ def _check(wanted: Wanted, host: Host) -> None:
             raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
         if name not in known:
             raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
+
+
+def precisions_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """What --reduce asks for, each once.
+
+    Raises:
+        InputError: files are made in no such precision.
+    """
+    for text in texts:
+        if text not in REDUCED:
+            raise InputError("--reduce has no such precision", expected=" or ".join(REDUCED), found=f"'{text}'")
+    return tuple(dict.fromkeys(texts))
 
 
 def _libraries(model: UserModel) -> list[str]:
@@ -151,7 +173,7 @@ def _command_seconds(work: Work) -> float:
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
-def _group(work: Work, model: UserModel, files: Mapping[str, Path], audited: int) -> Group:
+def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
     spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
     native, wanted = ModelFiles(spec=spec, user=model), work.wanted
@@ -160,8 +182,9 @@ def _group(work: Work, model: UserModel, files: Mapping[str, Path], audited: int
     on_onnx = on_files(wanted, model)
     for reason in left_out(wanted, model):
         work.narrator.note(reason)
-    for exporter, file in files.items():
-        runnable = ModelFiles(spec=spec, onnx=file, user=model)
+    precisions = {one.exporter: one.precision for one in exports}
+    for exporter, file in files_of(work, exports).items():
+        runnable = ModelFiles(spec=spec, onnx=file, user=model, precision=precisions[exporter])
         candidates += [theirs(name, exporter, runnable) for name in on_onnx]
     able, refused = with_programs(candidates, model, _workshop(work))
     return Group(
@@ -213,14 +236,14 @@ def _cells(
     brought: Brought,
     group: Group,
     exports: list[Export],
-    files: Mapping[str, Path],
     measured: Measurements,
 ) -> list[Cell]:
     """The cells, with how their outputs agree, and those that a failed export would have had."""
     with work.stage("audit", "Comparing numbers"):
         agreements, timed = agreements_of(brought, group, measured)
         failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
-        if failed and look_for_deciders(work, brought, files):
+        whole = files_of(work, (one for one in exports if one.precision == "fp32"))
+        if failed and look_for_deciders(work, brought, whole):
             agreements, timed = agreements_of(brought, group, measured)
     weights = {group.name: brought.model.fingerprint}
     measured_cells = cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned)
@@ -250,18 +273,18 @@ def agreements_of(
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
     natives = {brought.native_name: brought.native}
     judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
-    models = [one.label for one in group.candidates if one.framework]
-    ranked = {group.cell_name(batch, label) for batch in group.batches for label in models}
+    models = {one.label: one.asked_precision for one in group.candidates if one.framework}
+    ranked = {group.cell_name(batch, label): asked for batch in group.batches for label, asked in models.items()}
     images, calls = {}, {}
     for cell, file in measured.logits.items():
         if cell in ranked:
             rows = load_array(file)
-            images[cell] = judge.compare(cell, rows, np.arange(len(rows)))
+            images[cell] = judge.compare(cell, rows, np.arange(len(rows)), ranked[cell])
     for cell, files in measured.timed.items():
         if cell in ranked:
             kept = [load_arrays(file) for file in files]
             rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
-            calls[cell] = judge.compare(cell, rows, places)
+            calls[cell] = judge.compare(cell, rows, places, ranked[cell])
     return images, calls
 
 
@@ -285,6 +308,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "processes": wanted.processes,
         "minutes": wanted.minutes,
         "interval_width": wanted.interval_width,
+        "reduced to": list(wanted.reduce),
     }
 
 
@@ -309,14 +333,16 @@ def refusals(results: Results) -> list[str]:
 
 def refusals_of_numbers(results: Results) -> list[str]:
     """Why numbers or files are refused: they come before anything on speed."""
-    wrong = [one for one in results.exports if any(not part.passed for part in one.agreement)]
-    wrong += [one for one in results.exports if not one.agreement and one.file_is_right]
+    asked = [one for one in results.exports if one.precision == "fp32"]
+    wrong = [one for one in asked if any(not part.passed for part in one.agreement)]
+    wrong += [one for one in asked if not one.agreement and one.file_is_right]
     found = [
         f"{one.exporter}: {one.reason}"
         if one.file_is_right or one.undecided
         else f"the export by {one.exporter} is wrong: {one.reason}"
         for one in wrong
     ]
+    found += [f"{one.exporter} may not be used: {one.reason}" for one in results.exports if one.is_refused_variant]
     alike: dict[str, list[str]] = {}
     for cell in results.cells:
         failed = [part for part in (cell.agreement, cell.timed_agreement) if part is not None and not part.passed]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from assay.bench.brought.work import Work
 from assay.boxed.boxing import Box
-from assay.errors import AssayError, DiskError, FailedError
-from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
+from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
+from assay.export.checking.records import Against
+from assay.export.job import CHECK, CheckExportRequest
 from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
-from assay.export.record import MODEL_FILE, asked_for
+from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.reference.reference import CPU_ONLY
-from assay.export.run import KIND, make_environment, route_versions
+from assay.export.run import ExportJob, artifact_folder, export_model
+from assay.export.variants.quantize import Int8Settings
+from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
@@ -32,19 +34,20 @@ from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told, size_of
-from assay.store import Artifact, artifact_key, reporting_disk_errors, write_atomically
+from assay.store import file_sha256, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
 DOING = {
     PROBE.name: "Looking at the model",
-    EXPORT.name: "The export",
     CHECK.name: "The check of the export",
     DOUBLE.name: "The export in float64",
     DECIDERS.name: "The search for what decides indices",
 }
 """What a job is at where it tells of no step of its own."""
 DECIDERS_FILE = "deciders.npz"
-RECORD = "record"
+CALIBRATION_SEED = 0
+CALIBRATION_PERCENTILE = 100.0
+"""All records that were given are calibrated with, and they are few: nothing of their ranges is cut off."""
 NATIVE_NAMES = {
     "torch": "PyTorch",
     "tf": "TensorFlow",
@@ -133,11 +136,11 @@ def described(model: UserModel, tensor: Tensor) -> str:
     return f"{tensor.name} {tensor.dtype} [{shape}]"
 
 
-def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[str, Path]]:
-    """Every route of the model's framework.
+def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
+    """Every route of the model's framework, and what was asked for of reduced precision.
 
     Returns:
-        The model with a reference, one record for each route, and the files that passed, by exporter.
+        The model with a reference, and one record for each route and each variant of what it gave.
     """
     kind, form = brought.model.kind, brought.model.location.form
     routes = (
@@ -145,13 +148,8 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
         if kind == "onnx"
         else [one.name for one in EXPORTERS.values() if one.framework == kind and form not in one.not_for]
     )
-    records: list[Export] = []
-    files: dict[str, Path] = {}
-    for route in routes:
-        record, artifact = _attempt(work, brought.model, route)
-        records.append(record)
-        if artifact is not None:
-            files[route] = artifact.file(MODEL_FILE)
+    records = [export_model(_export_job(work, brought.model, route), work.narrator.bar) for route in routes]
+    files = files_of(work, records)
     brought = _with_reference(work, brought, files)
     checked = []
     for record in records:
@@ -162,38 +160,44 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export], dict[
                 done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
-    passed = {record.exporter for record in checked if record.status == "ok"}
-    return brought, checked, {route: file for route, file in files.items() if route in passed}
+    checked += [one for record in checked if record.status == "ok" for one in _reduced(work, brought, record)]
+    return brought, checked
 
 
-def _attempt(work: Work, model: UserModel, route: str) -> tuple[Export, Artifact | None]:
-    """Export by one route, or find the file made earlier; a failure is a record with its reason."""
-    inputs: dict[str, JsonValue] = {
-        "fingerprint": model.fingerprint,
-        "exporter": route,
-        "opset": work.wanted.opset,
-        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
-        "batch": model.batch,
-        "whole": model.whole,
-        "without": list(model.without),
-        "versions": dict(route_versions(route)),
+def files_of(work: Work, exports: Iterable[Export]) -> dict[str, Path]:
+    """The files that may be used, by exporter."""
+    store = work.store("onnx")
+    return {one.exporter: artifact_folder(one, store) / MODEL_FILE for one in exports if one.status == "ok"}
+
+
+def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
+    """The variants of one export that were asked for, calibrated with the records that were given."""
+    records = brought.folder / RECORDS_FILE
+    against = _against(brought)
+    hashes = {
+        name: file_sha256(path) for name, path in dict(against).items() if isinstance(path, Path) and path.exists()
     }
-    key = artifact_key(KIND, inputs)
+    job = replace(_export_job(work, brought.model, export.exporter), data=dict(hashes), against=lambda _: against)
+    found = []
+    for precision in work.wanted.reduce:
+        variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
+        made = export_variant(variant, work.narrator.bar)
+        work.narrator.exported(made)
+        found.append(made)
+    return found
 
-    def fill(folder: Path) -> dict[str, JsonValue]:
-        make_environment(route, work.narrator.bar)
-        request = RouteRequest(model=model, exporter=route, opset=work.wanted.opset, key=key, folder=folder)
-        return {RECORD: _job(work, EXPORT, request, f"export-{route}", folder).model_dump(mode="json")}
 
-    work.narrator.tell(f"exporting by {route}")
-    try:
-        found = work.store("onnx").kept(KIND, inputs, fill, name=route)
-    except DiskError:
-        raise  # the machine's failure, not this one's
-    except AssayError as error:
-        reason = str(error).replace(f"{work.folder}/", "")
-        return asked_for(model, route, work.wanted.opset, reason=reason), None
-    return found.record(Export, RECORD), found
+def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:
+    def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
+        work.narrator.tell(doing)
+        try:
+            return _run(work, job, request, log, doing, *answers)
+        except DiskError:
+            raise  # the machine's failure, not this one's
+        except InputError as error:  # what the user's own code says is wrong costs its route
+            raise ExportFailedError(str(error)) from error
+
+    return ExportJob(model, route, work.store("onnx"), start, work.wanted.opset)
 
 
 def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
@@ -255,22 +259,25 @@ def _own_reference(brought: Brought) -> Brought:
 
 def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export:
     """The record with how the file agrees; one that does not has failed."""
-    request = CheckExportRequest(
-        model=brought.model,
-        exporter=record.exporter,
-        file=file,
-        records=brought.folder / RECORDS_FILE,
-        native=brought.folder / NATIVE_FILE,
-        reference=brought.folder / REFERENCE_FILE,
-        exact=brought.exact,
-        deciders=brought.folder / DECIDERS_FILE,
-    )
+    held = dict(_against(brought))
+    request = CheckExportRequest(model=brought.model, exporter=record.exporter, file=file, **held)
     work.narrator.tell(f"checking the export by {record.exporter}")
     try:
         judged = _job(work, CHECK, request, f"check-{record.exporter}")
     except FailedError as error:
         return record.model_copy(update={"status": "failed", "reason": str(error)})
     return judged.on(record)
+
+
+def _against(brought: Brought) -> Against:
+    folder = brought.folder
+    return Against(
+        records=folder / RECORDS_FILE,
+        native=folder / NATIVE_FILE,
+        reference=folder / REFERENCE_FILE,
+        exact=brought.exact,
+        deciders=folder / DECIDERS_FILE,
+    )
 
 
 def _limit(work: Work, do: str) -> float:
@@ -282,17 +289,21 @@ def _limit(work: Work, do: str) -> float:
 
 
 def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answers: Path) -> Answered:
-    """A job that runs the user's code, in its box.
+    """A job of a model that is not yet exported, or of its files.
 
     Args:
         answers: folders that it writes.
     """
-    log = work.folder / "logs" / f"{name}.log"
+    return _run(work, job, request, work.folder / "logs" / f"{name}.log", DOING[job.name], *answers)
+
+
+def _run(work: Work, job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
+    """A job that runs the user's code, in its box."""
     return run_job(
         job,
         request,
         log,
-        limit_seconds=Limit(_limit(work, job.name), DOING[job.name], LONGER),
+        limit_seconds=Limit(_limit(work, job.name), doing, LONGER),
         environment=CPU_ONLY | limits_told(work.wanted.call_limit),
         box=Box(answers, work.wanted.trusted, told=work.held.update),
         host=work.host,

@@ -51,8 +51,8 @@ def where_exports_go_wrong(work: Work, brought: Brought, exports: Sequence[Expor
 
 def may_be_wrong(export: Export) -> bool:
     """Whether there is a file that may be at fault: of one that its runtime has no operator for, nothing is known."""
-    judged = not export.undecided and not lacks_operator(export.reason)
-    return export.status == "failed" and bool(export.key) and judged
+    judged = not export.undecided and not lacks_operator(export.reason) and export.precision == "fp32"
+    return export.status == "failed" and bool(export.opset) and judged
 
 
 def where_runtimes_go_wrong(
@@ -62,7 +62,7 @@ def where_runtimes_go_wrong(
     found: list[Localisation] = []
     for export in exports:
         wrong, right = _wrong_and_right(cells, export)
-        if export.status == "ok" and wrong:
+        if export.status == "ok" and wrong and export.precision == "fp32":
             file = artifact_folder(export, work.store("onnx")) / MODEL_FILE
             request = DeparturesRequest(
                 model=brought.model, file=file, records=brought.folder / RECORDS_FILE, wrong=tuple(wrong), right=right

@@ -70,6 +70,14 @@ def compare_model(
     runtime: Annotated[
         list[str] | None, typer.Option("--runtime", help="Time this runtime alone, several times for several.")
     ] = None,
+    reduce: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reduce",
+            metavar="PRECISION",
+            help="Make every right ONNX file in int8 or fp16 too, several times for both; int8 needs --inputs.",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Wall time that timing may cost.")] = 5.0,
     interval_width: Annotated[
@@ -99,7 +107,7 @@ def compare_model(
     say_trust(trust)
     location = locate(model, framework)  # before what takes a second to import
 
-    from assay.bench.brought.compare import compare_model, refusals_of_numbers
+    from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
     from assay.bench.brought.localise import located
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.judging.answers import unanswered
@@ -118,6 +126,7 @@ def compare_model(
         "--threshold": [threshold] if threshold is not None else [],
         "--without": without,
         "--runtime": runtime,
+        "--reduce": reduce,
         "--batch": batch,
         "--threads": [threads] if threads > 1 else [],
     }
@@ -135,6 +144,7 @@ def compare_model(
         batches=tuple(batch or (1,)),
         threads=threads,
         runtimes=tuple(runtime or ()),
+        reduce=precisions_of(reduce or []),
         minutes=minutes,
         interval_width=interval_width if precision is None else precision,  # its older name
         opset=opset,

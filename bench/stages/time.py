@@ -18,7 +18,7 @@ from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
 from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
-from assay.export.run import ExportJob, export_model, usable_model
+from assay.export.run import ExportJob, export_model, job_of_weights, usable_model
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.infer.runtime import ModelFiles
@@ -37,7 +37,7 @@ def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
     with run.stage("export", "Exporting to ONNX"):
         for subject in subjects:
             for exporter in run.study.export.exporters:
-                job = ExportJob(
+                job = job_of_weights(
                     exporter=exporter,
                     weights=subject.weights,
                     images=run.images(subject.spec.size),

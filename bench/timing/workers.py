@@ -86,7 +86,7 @@ class Candidate:
         own = RUNTIMES[self.runtime].precision
         if own:
             return "" if own == AS_IT_COMES else own
-        return "" if self.model.user else self.model.precision
+        return "" if self.model.user and self.model.precision == "fp32" else self.model.precision
 
     def asked_device(self, wanted: str) -> str:
         """The device that was asked for, where the runtime runs on it, else its own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.bench.words.numbers import listed, scientific
-from assay.records.results import Export, Results
+from assay.records.results import Agreement, Export, Results
 from assay.registry import GIVEN
 
 
@@ -19,30 +19,32 @@ def numbers_in_words(results: Results) -> list[str]:
         results: of `assay compare-model`, whose settings name the reference.
     """
     reference = str(results.settings.get("reference", "float64")).partition(":")[0]
-    agreeing = [one for one in results.exports if one.agreement and all(part.passed for part in one.agreement)]
-    undecided = [one for one in results.exports if one.agreement and one not in agreeing and one.undecided]
-    others = [one for one in results.exports if one not in agreeing and one not in undecided]
+    exports = [one for one in results.exports if one.precision == "fp32"]
+    agreeing = [one for one in exports if one.agreement and all(part.passed for part in one.agreement)]
+    undecided = [one for one in exports if one.agreement and one not in agreeing and one.undecided]
+    others = [one for one in exports if one not in agreeing and one not in undecided]
     wrong = [one for one in others if one.agreement and not one.file_is_right]
     optimised = [one for one in others if one.agreement and one.file_is_right]
-    unrun = [one for one in results.exports if not one.agreement and one.file_is_right]
-    lacking = [one for one in results.exports if not one.agreement and one not in unrun]
+    unrun = [one for one in exports if not one.agreement and one.file_is_right]
+    lacking = [one for one in exports if not one.agreement and one not in unrun]
     found = []
     if wrong:
-        found.append(f"{_disagree(wrong, results.exports)} with {reference}.")
+        found.append(f"{_disagree(wrong, exports)} with {reference}.")
     if undecided:
         verb = "is" if len(undecided) == 1 else "are"
-        found.append(f"{_named(undecided, results.exports)} {verb} not judged.")
+        found.append(f"{_named(undecided, exports)} {verb} not judged.")
     if optimised:
         verb = "is" if len(optimised) == 1 else "are"
-        found.append(f"{_named(optimised, results.exports)} {verb} right, and ONNX Runtime's optimiser is not.")
+        found.append(f"{_named(optimised, exports)} {verb} right, and ONNX Runtime's optimiser is not.")
     if unrun:
         verb = "is" if len(unrun) == 1 else "are"
-        found.append(f"{_named(unrun, results.exports)} {verb} right, and ONNX Runtime lacks an operator to run it.")
+        found.append(f"{_named(unrun, exports)} {verb} right, and ONNX Runtime lacks an operator to run it.")
     if agreeing:
         verb = "agrees" if len(agreeing) == 1 else "agree"
-        found.append(f"{_run(agreeing, results.exports)} {verb} with {reference}{_how_closely(agreeing)}.")
+        found.append(f"{_run(agreeing, exports)} {verb} with {reference}{_how_closely(agreeing)}.")
     found += [f"The route {one.exporter} gave no file that may be used: {one.reason.rstrip('.')}." for one in lacking]
-    return found
+    variants = [one for one in results.exports if one.precision != "fp32" and one.status == "ok"]
+    return [*found, *(f"{one.exporter} follows {reference}: {_worst([one]).derivation}." for one in variants)]
 
 
 def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
@@ -77,9 +79,13 @@ def _disagree(wrong: Sequence[Export], of_all: Sequence[Export]) -> str:
 
 def _how_closely(agreeing: Sequence[Export]) -> str:
     """ " to 3.0e-07, where 1.6e-06 is tolerated", by the comparison that takes most of its tolerance."""
-    parts = [part for one in agreeing for part in one.agreement]
-    rounded = [part for part in parts if part.tolerance > 0]
-    if not rounded:
+    worst = _worst(agreeing)
+    if not worst.tolerance:
         return ", number for number"
-    worst = max(rounded, key=lambda part: part.max_absolute / part.tolerance)
     return f" to {scientific(worst.max_absolute)}, where {scientific(worst.tolerance)} is tolerated"
+
+
+def _worst(some: Sequence[Export]) -> Agreement:
+    """The comparison that takes most of its tolerance."""
+    parts = [part for one in some for part in one.agreement]
+    return max(parts, key=lambda part: part.max_absolute / part.tolerance if part.tolerance else -1.0)

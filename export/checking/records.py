@@ -19,6 +19,7 @@ from assay.export.probing.undecided import doubt_of, furthest_from, undecided
 from assay.export.record import Judged, judged_by
 from assay.export.reference.memory import FittingBatches
 from assay.files.arrays import load_array
+from assay.numerics.following import is_reduced
 from assay.numerics.guilt import Guilt
 from assay.numerics.ties import read_deciders
 from assay.records.base import Record
@@ -52,8 +53,12 @@ class Against(Record):
     deciders: Path | None = None
 
 
-def check_records(file: Path, model: UserModel, against: Against, exporter: str) -> Judged:
+def check_records(file: Path, model: UserModel, against: Against, exporter: str, precision: str = "fp32") -> Judged:
     """Compare a file with the float64 outputs, for a few batch sizes.
+
+    Args:
+        precision: of the file. In less than the model's it is run on the records alone: at the edges of what a model
+            takes the ranges of integers end, and the witnesses are no judges of another precision.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
@@ -61,7 +66,8 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str)
     records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
     deciders = read_deciders(against.deciders) if against.deciders else {}
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
-    records, edges = records[: len(reference)], read_edges(against.records.parent)
+    reduced = is_reduced(precision, model.arithmetic)
+    records, edges = records[: len(reference)], None if reduced else read_edges(against.records.parent)
     calls, second = FittingBatches(_batches(model, len(reference))), second_shape(file, model, records)
     furthest: list[float] = []
 
@@ -71,7 +77,9 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str)
         for batch in calls.that_fit():
             rows = _rows(session, model, records, batch, f"{name}, batch {batch}")
             furthest.append(furthest_from(model, native[: len(rows)], rows))
-            found.append(judge.compare(f"{name}, batch {batch}", rows, np.arange(len(rows))))
+            found.append(judge.compare(f"{name}, batch {batch}", rows, np.arange(len(rows)), precision))
+        if reduced:
+            return found
         found += second.judged(session, name)
         most = calls.largest
         return found if edges is None else [*found, _at_the_edges(session, model, edges, reference, (name, most))]
@@ -80,7 +88,9 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str)
         levels = judged_at_levels(level_names(), judge_at)
     except ExportFailedError as error:
         return _heard_of_others(file, error, records, judge)
-    found = sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
+    found = sentence_on(levels, lambda: {} if reduced else others_on(file, levels, records, judge, edges))
+    if reduced:
+        return judged_by(levels.agreements, found)
     doubt = 0.0 if against.exact else doubt_of(against.records.parent)
     if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(file))):
         found = Sentence(why, Guilt("undecided", why))

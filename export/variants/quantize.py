@@ -13,24 +13,24 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.errors import ExportFailedError
 from assay.export.graph.inspect import one_line, read_model
-from assay.export.routes.request import Images
 from assay.runtimes.openvino import BF16
-from assay.spec import INPUT_NAME
 
 if TYPE_CHECKING:
     import onnx
     from onnxruntime.quantization.calibrate import TensorsData
 
-IMAGES_AT_ONCE = 8
+Feeds = Mapping[str, NDArray[np.generic]]
+"""The inputs of one call, by name."""
 INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
 """What ONNX Runtime makes of a quantised operator that it computes in integers."""
 HEAVY_OPERATORS = {"Conv", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
@@ -54,12 +54,11 @@ class Int8Settings:
         return "least and greatest value" if self.percentile >= 100 else f"percentile {self.percentile:g}"
 
 
-def quantise_int8(source: Path, destination: Path, images: Images, layout: str, settings: Int8Settings) -> None:
+def quantise_int8(source: Path, destination: Path, feeds: Sequence[Feeds], settings: Int8Settings) -> None:
     """Write the int8 variant of an export's file.
 
     Args:
-        images: to calibrate with, as the model takes them: float32, normalised, (images, height, width, channels).
-        layout: of the file's input.
+        feeds: to calibrate with, the inputs of one call each.
 
     Raises:
         ExportFailedError: onnxruntime's quantiser refuses the graph.
@@ -78,7 +77,7 @@ def quantise_int8(source: Path, destination: Path, images: Images, layout: str, 
         prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"
         try:
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            found = _ranges(prepared, images, layout, method, settings)
+            found = _ranges(prepared, feeds, method, settings)
             save_tensors_data(found, ranges)
             quantize_static(
                 prepared,
@@ -152,8 +151,8 @@ def check_computes_in(path: Path, precision: str) -> str:
     return f"{precision} kernels"
 
 
-def _ranges(prepared: Path, images: Images, layout: str, method: object, settings: Int8Settings) -> TensorsData:
-    """The range of every tensor over all images, a few at a time."""
+def _ranges(prepared: Path, feeds: Sequence[Feeds], method: object, settings: Int8Settings) -> TensorsData:
+    """The range of every tensor over all calls, one at a time."""
     from onnxruntime.quantization.calibrate import create_calibrator  # noqa: PLC0415
 
     options = {} if settings.percentile >= 100 else {"percentile": settings.percentile}
@@ -165,23 +164,19 @@ def _ranges(prepared: Path, images: Images, layout: str, method: object, setting
         providers=["CPUExecutionProvider"],
         extra_options=options,
     )
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        calibrator.collect_data(_Reader(images[start : start + IMAGES_AT_ONCE], layout))
+    for one in feeds:
+        calibrator.collect_data(_Reader(one))
     return calibrator.compute_data()
 
 
 class _Reader:
-    """One call with all images, as onnxruntime's calibrators read them."""
+    """One call, as onnxruntime's calibrators read them."""
 
-    def __init__(self, images: Images, layout: str) -> None:
-        self._feeds: Iterator[dict[str, Images]] = iter([{INPUT_NAME: _as_taken(images, layout)}])
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds: Iterator[Feeds] = iter([feeds])
 
-    def get_next(self) -> dict[str, Images] | None:
+    def get_next(self) -> Feeds | None:
         return next(self._feeds, None)
-
-
-def _as_taken(images: Images, layout: str) -> Images:
-    return np.ascontiguousarray(images if layout == "NHWC" else images.transpose(0, 3, 1, 2))
 
 
 def _optimised(path: Path) -> onnx.ModelProto:

@@ -7,21 +7,30 @@ the float64 reference, and beside that it has to compute in the precision that i
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from assay.errors import FailedError
-from assay.export.checking.check import check_images, read_truth
+from assay.export.checking.records import Against
 from assay.export.finish import finish
+from assay.export.job import CheckExportRequest, check
 from assay.export.record import MODEL_FILE, recorded
 from assay.export.reference.reference import read_images
-from assay.export.variants.quantize import Int8Settings, check_computes_in, convert_half, quantise_int8
+from assay.export.variants.quantize import Feeds, Int8Settings, check_computes_in, convert_half, quantise_int8
+from assay.files.arrays import load_array
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
 from assay.records.results import Export
-from assay.registry import EXPORTERS
-from assay.spec import ModelSpec
+from assay.spec import INPUT_NAME
+from assay.train.brought.arrays import inputs_of, repeated
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
+
+RECORDS_AT_ONCE = 8
 
 
 class VariantRequest(Record):
@@ -30,17 +39,15 @@ class VariantRequest(Record):
     Attributes:
         source: the export's file.
         record: of the variant, as long as it is not made.
-        images, reference, native: as for `assay.export.job.Against`.
-        calibration: .npy of images as the model takes them.
+        against: what it is held against.
+        calibration: .npy of images as the model takes them, or of a user's records.
         folder: an empty folder for the files.
     """
 
     source: Path
-    spec: ModelSpec
+    model: BuiltModel | UserModel
     record: Export
-    images: Path
-    reference: Path
-    native: Path
+    against: Against
     calibration: Path
     percentile: float
     leave_out: tuple[str, ...]
@@ -53,28 +60,50 @@ VARIANT = Job("assay.export.variants.variant_job", "variant", VariantRequest, Ex
 def work(request: VariantRequest) -> Export:
     """Make, complete, inspect and check one variant."""
     path, asked = request.folder / MODEL_FILE, request.record
-    layout = asked.made_by["layout"]
     begun = time.perf_counter()
-    _make(request, path, layout)
+    _make(request, path)
     seconds = time.perf_counter() - begun
     computes = check_computes_in(path, asked.precision)
     metadata = {"assay.exporter": asked.exporter, "assay.precision": asked.precision}
     _, notes = finish(path, asked.opset_asked, metadata)
     transforms = "; ".join(filter(None, (asked.made_by["transforms"], f"{asked.precision}: {computes}", *notes)))
     record = recorded(asked, request.folder, seconds, {**asked.made_by, "transforms": transforms})
-    framework = EXPORTERS[asked.exporter.partition("+")[0]].framework
-    truth = read_truth(request.spec, request.images, request.reference, request.native, framework)
-    return check_images(path, request.spec, layout, truth, record.exporter, record.precision).on(record)
+    held = CheckExportRequest(
+        model=request.model,
+        exporter=asked.exporter,
+        file=path,
+        layout=asked.made_by.get("layout", ""),
+        precision=asked.precision,
+        **dict(request.against),
+    )
+    return check(held).on(record)
 
 
-def _make(request: VariantRequest, path: Path, layout: str) -> None:
+def _make(request: VariantRequest, path: Path) -> None:
     if request.record.precision == "int8":
-        images = read_images(request.calibration, request.spec)
-        quantise_int8(request.source, path, images, layout, Int8Settings(request.percentile, request.leave_out))
+        quantise_int8(request.source, path, list(_feeds(request)), Int8Settings(request.percentile, request.leave_out))
     else:
         convert_half(request.source, path, request.record.precision)
     if not path.is_file():
         raise FailedError(f"No {request.record.precision} file was written")
+
+
+def _feeds(request: VariantRequest) -> Iterator[Feeds]:
+    """What goes into the calls that ranges are taken from."""
+    model = request.model
+    if isinstance(model, BuiltModel):
+        images = read_images(request.calibration, model.spec)
+        if request.record.made_by["layout"] == "NCHW":
+            images = images.transpose(0, 3, 1, 2)
+        for start in range(0, len(images), RECORDS_AT_ONCE):
+            yield {INPUT_NAME: np.ascontiguousarray(images[start : start + RECORDS_AT_ONCE])}
+        return
+    records = load_array(request.calibration)
+    count = 1 if model.whole else model.batch or RECORDS_AT_ONCE
+    for start in range(0, len(records), count):
+        part = records[start : start + count]
+        arrays = inputs_of(model, repeated(part, model.batch) if model.batch else part)
+        yield dict(zip((one.name for one in model.inputs), arrays, strict=True))
 
 
 if __name__ == "__main__":

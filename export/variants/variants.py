@@ -8,26 +8,14 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import __version__
-from assay.errors import FailedError, WorkerError
-from assay.export.reference.reference import CPU_ONLY, LOGITS, ReferenceRequest, reference_artifact, spec_of
-from assay.export.run import (
-    KIND,
-    LOG_FILE,
-    ExportJob,
-    Progress,
-    facts_of,
-    record_of,
-    usable_model,
-)
+from assay.errors import ExportFailedError
+from assay.export.run import KIND, LOG_FILE, ExportJob, Progress, filed, usable_model
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variant_job import VARIANT, VariantRequest
 from assay.files.arrays import map_array
-from assay.jobs.pace import allowed, pace_in
-from assay.jobs.running import run_job
 from assay.records.results import Calibration, Export
-from assay.registry import EXPORTERS, installed_versions
-from assay.steps import Limit, size_of
-from assay.store import artifact_key, file_sha256, read_artifact
+from assay.registry import installed_versions
+from assay.store import artifact_key, file_sha256
 
 
 @dataclass(frozen=True)
@@ -36,9 +24,10 @@ class VariantJob:
 
     Attributes:
         source: the export it is made of, a good one.
-        job: that the export came from.
+        job: that the export came from, which knows what its file is held against.
         precision: "int8", "fp16" or "bf16".
-        calibration: .npy of float32 images of the validation split as the model takes them, drawn with `seed`.
+        calibration: .npy of float32 images of the validation split as the model takes them, or of a user's records,
+            drawn with `seed`.
         settings: of int8.
     """
 
@@ -65,32 +54,34 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
         InputError: weights, images or folders that cannot be used.
         ArtifactError: the export's file is not the one that was written.
     """
-    job, source = variant.job, variant.source
+    job, source, settings = variant.job, variant.source, variant.settings
     inputs: dict[str, JsonValue] = {
+        **job.data,
         "source": source.key,
         "precision": variant.precision,
         "calibration": file_sha256(variant.calibration),
-        "images": file_sha256(job.images),
-        "settings": {"percentile": variant.settings.percentile, "left out": list(variant.settings.leave_out)},
-        "versions": {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__},
+        "settings": {"percentile": settings.percentile, "left out": list(settings.leave_out)},
     }
-    key = artifact_key(KIND, inputs)
-    blank = _blank(variant, key)
-    label = f"making {variant.precision} of {source.architecture} at {source.size} by {source.exporter}"
+    versions = {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}
+    blank = _blank(variant, artifact_key(KIND, inputs | {"versions": dict(versions)}))
 
-    def fill(work: Path) -> dict[str, JsonValue]:
-        progress(label, 0, 1)
-        try:
-            record, try_again = _run(variant, blank, work, progress), False
-        except WorkerError as error:
-            record, try_again = blank.model_copy(update={"reason": str(error)}), True
-        except FailedError as error:
-            record, try_again = blank.model_copy(update={"reason": str(error)}), False
-        progress(label, 1, 1)
-        return facts_of(record, try_again=try_again)
+    def make(folder: Path) -> Export:
+        if job.against is None:
+            raise ExportFailedError(f"Nothing is known that {blank.exporter} could be held against")
+        request = VariantRequest(
+            source=usable_model(source, job.exports),
+            model=job.model,
+            record=blank,
+            against=job.against(progress),
+            calibration=variant.calibration,
+            percentile=settings.percentile,
+            leave_out=settings.leave_out,
+            folder=folder,
+        )
+        doing = f"Making {blank.exporter} of {blank.architecture}"
+        return job.start(VARIANT, request, folder / LOG_FILE, doing, folder)
 
-    name = f"{source.architecture}-{source.size}-{variant.label}"
-    return record_of(job.exports.kept(KIND, inputs, fill, name=name, made_by=source.made_by))
+    return filed(job, blank, inputs, versions, make, progress)
 
 
 def _blank(variant: VariantJob, key: str) -> Export:
@@ -115,37 +106,4 @@ def _blank(variant: VariantJob, key: str) -> Export:
         made_by=source.made_by,
         precision=variant.precision,
         calibration=calibration if variant.precision == "int8" else None,
-    )
-
-
-def _run(variant: VariantJob, blank: Export, work: Path, progress: Progress) -> Export:
-    job = variant.job
-    framework = EXPORTERS[job.exporter].framework
-    reference, native = (
-        reference_artifact(
-            ReferenceRequest(job.weights, job.images, name, dtype), job.references, progress, host=job.host
-        )
-        for name, dtype in (("torch", "float64"), (framework, "float32"))
-    )
-    source = usable_model(variant.source, job.exports)
-    request = VariantRequest(
-        source=source,
-        spec=spec_of(read_artifact(job.weights, "weights")),
-        record=blank,
-        images=job.images,
-        reference=reference.file(LOGITS),
-        native=native.file(LOGITS),
-        calibration=variant.calibration,
-        percentile=variant.settings.percentile,
-        leave_out=variant.settings.leave_out,
-        folder=work,
-    )
-    seconds = job.limit_seconds or allowed("variant", pace_in(native.manifest.facts), size_of(source))
-    return run_job(
-        VARIANT,
-        request,
-        work / LOG_FILE,
-        limit_seconds=Limit(seconds, f"Making {blank.exporter} of {blank.architecture}"),
-        environment=CPU_ONLY,
-        host=job.host,
     )

@@ -21,7 +21,7 @@ from assay.bench.auditing.runs import AuditCall
 from assay.bench.run import Run
 from assay.bench.words.progress import Narrator
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
-from assay.export.run import ExportJob, export_model, usable_model
+from assay.export.run import export_model, job_of_weights, usable_model
 from assay.records.audit import Audit, ModelAudit
 from assay.records.results import Cell, Export, Results
 from assay.registry import TASK_OF_ARCHITECTURES
@@ -84,7 +84,7 @@ def _make_study(root: Path) -> Path:
         return {}
 
     artifact = write_artifact(weights, "weights", {"spec": dict(spec.to_dict())}, made_by={}, fill=fill)
-    job = ExportJob(EXPORTER, weights, run.images(28), run.store("onnx"), run.store("references"))
+    job = job_of_weights(EXPORTER, weights, run.images(28), run.store("onnx"), run.store("references"))
     export = export_model(job, silent)
     assert export.status == "ok", export.reason
     results = _results(export, artifact.key, run)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import JsonValue
 
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
-from assay.export.run import ExportJob, artifact_folder, export_model
+from assay.export.run import ExportJob, artifact_folder, export_model, job_of_weights
 from assay.records.results import Export
 from assay.spec import ModelSpec
 from assay.store import Store, write_artifact
@@ -39,13 +39,17 @@ class Workspace:
     def exports(self) -> Store:
         return Store(self.folder / "exports")
 
+    @property
+    def references(self) -> Store:
+        return Store(self.folder / "references")
+
     def job(self, exporter: str, opset: int = 18, limit_seconds: float | None = None) -> ExportJob:
-        return ExportJob(
-            exporter=exporter,
-            weights=self.folder / "weights",
-            images=self.folder / "images.npy",
-            exports=self.exports,
-            references=Store(self.folder / "references"),
+        return job_of_weights(
+            exporter,
+            self.folder / "weights",
+            self.folder / "images.npy",
+            self.exports,
+            self.references,
             opset=opset,
             limit_seconds=limit_seconds,
         )
@@ -57,9 +61,8 @@ class Workspace:
         return artifact_folder(self.export(exporter), self.exports) / "model.onnx"
 
     def logits(self, framework: str, dtype: str) -> np.ndarray:
-        job = self.job("torch-script")
-        request = ReferenceRequest(job.weights, job.images, framework, dtype)
-        return np.load(reference_artifact(request, job.references, silent).file("logits.npy"))
+        request = ReferenceRequest(self.folder / "weights", self.folder / "images.npy", framework, dtype)
+        return np.load(reference_artifact(request, self.references, silent).file("logits.npy"))
 
 
 def workspace(architecture: str, temporary: pytest.TempPathFactory) -> Workspace:

@@ -15,7 +15,7 @@ import pytest
 
 from assay.errors import ArtifactError, ExportFailedError, InputError
 from assay.export import run
-from assay.export.run import ExportJob, artifact_folder, export_model, usable_exports, usable_model
+from assay.export.run import ExportJob, artifact_folder, export_model, job_of_weights, usable_exports, usable_model
 from assay.jobs.pace import SHARES, Pace
 from assay.records.results import Export
 from assay.steps import MOST_SECONDS, Limit
@@ -73,7 +73,7 @@ def kept(record: Export, job: ExportJob) -> set[str]:
     return {path.name for path in artifact_folder(record, job.exports).iterdir()}
 
 
-def runs_of_a_second_call(job: ExportJob, monkeypatch: pytest.MonkeyPatch) -> int:
+def runs_of_a_second_call(job: ExportJob) -> int:
     """How often a job is started when the same export is asked for again."""
     runs = []
 
@@ -81,9 +81,7 @@ def runs_of_a_second_call(job: ExportJob, monkeypatch: pytest.MonkeyPatch) -> in
         runs.append(1)
         raise ExportFailedError("not run in this test")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(run, "run_job", count)
-        export_model(job, silent)
+    export_model(replace(job, start=count), silent)
     return len(runs)
 
 
@@ -99,9 +97,7 @@ def runs_of_a_second_call(job: ExportJob, monkeypatch: pytest.MonkeyPatch) -> in
     ],
     indirect=["bad"],
 )
-def test_an_exporter_that_fails_costs_its_own_record(
-    job: ExportJob, bad: Path, words: str, tried_again: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exporter_that_fails_costs_its_own_record(job: ExportJob, bad: Path, words: str, tried_again: int) -> None:
     record = export_model(job, silent)
     assert record.status == "failed"
     assert re.search(words, record.reason), record.reason
@@ -110,12 +106,13 @@ def test_an_exporter_that_fails_costs_its_own_record(
     with pytest.raises(ExportFailedError, match="may not be used"):
         usable_model(record, job.exports)
     assert [path.name for path in job.exports.folder.iterdir()] == [artifact_folder(record, job.exports).name]
-    assert runs_of_a_second_call(job, monkeypatch) == tried_again
+    assert runs_of_a_second_call(job) == tried_again
 
 
 @pytest.mark.parametrize("bad", ["hang"], indirect=True)
-def test_an_exporter_that_hangs_is_killed(job: ExportJob, bad: Path) -> None:
-    record = export_model(replace(job, limit_seconds=8), silent)
+def test_an_exporter_that_hangs_is_killed(job: ExportJob, place: Workspace, bad: Path) -> None:
+    hasty = place.job("torch-script", limit_seconds=8)
+    record = export_model(replace(hasty, exports=job.exports), silent)
     assert record.status == "failed"
     assert "The export by torch-script did not end within" in record.reason
 
@@ -175,13 +172,14 @@ def test_a_damaged_file_is_not_offered(job: ExportJob, place: Workspace) -> None
         usable_exports(job.exports)
 
 
-def test_what_the_user_gave_is_named_when_it_is_wrong(job: ExportJob, tmp_path: Path) -> None:
+def test_what_the_user_gave_is_named_when_it_is_wrong(job: ExportJob, place: Workspace, tmp_path: Path) -> None:
+    weights, images, stores = place.folder / "weights", place.folder / "images.npy", (place.exports, place.references)
     with pytest.raises(InputError, match="Did you mean 'jax2onnx'"):
-        export_model(replace(job, exporter="jax2onx"), silent)
+        job_of_weights("jax2onx", weights, images, *stores)
     with pytest.raises(InputError, match=r"no file of images.*absent\.npy"):
-        export_model(replace(job, images=tmp_path / "absent.npy"), silent)
+        job_of_weights(job.exporter, weights, tmp_path / "absent.npy", *stores)
     with pytest.raises(ArtifactError, match="is not an artifact"):
-        export_model(replace(job, weights=tmp_path), silent)
+        job_of_weights(job.exporter, tmp_path, images, *stores)
     (tmp_path / "a file").write_text("in the way")
     with pytest.raises(InputError, match="a file"):
         export_model(replace(job, exports=Store(tmp_path / "a file")), silent)

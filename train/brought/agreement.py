@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 
 from assay.numerics.agreement import NOT_COMPARED, Tolerance, compare, derive_tolerance
 from assay.numerics.columns import columns_of, reason_against_columns
+from assay.numerics.following import (
+    FOLLOWING_POLICY,
+    LARGEST_SHARE,
+    deviation_of,
+    is_reduced,
+    reason_against_share,
+    share_of_error,
+)
 from assay.numerics.rounding import rounding_of
 from assay.numerics.ties import Decider
 from assay.numerics.values import EQUALITY, NO_EVIDENCE, Settled, differences, is_whole, settled
@@ -43,17 +51,20 @@ class Judge:
     exact: bool = True
     deciders: Mapping[str, Decider] = field(default_factory=dict)
 
-    def compare(self, subject: str, rows: Rows, places: Places) -> Agreement:
+    def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
         """The comparison of the output that is worst off; all must pass.
 
         Args:
             rows: (n, width) of any type.
             places: (n,), which records they are of; those without a reference are left out.
+            precision: that was asked for; in less than the model's an output has to follow the reference
+                (`assay.numerics.following`).
         """
         known = np.flatnonzero(places < len(self.reference))
         rows, places = rows[known], places[known]
         parts = zip(self.model.outputs, parts_of(self.model), strict=True)
-        found = [self._one(subject, output, rows[:, part], places, part) for output, (_, part) in parts if len(known)]
+        one = self._following if is_reduced(precision, self.model.arithmetic) else self._one
+        found = [one(subject, output, rows[:, part], places, part) for output, (_, part) in parts if len(known)]
         if not found:
             return compare(subject, np.empty((0, 1)), np.empty((0, 1)), Tolerance(0.0, "none", "nothing to compare"))
         return max(found, key=_distress)
@@ -78,6 +89,30 @@ class Judge:
         changes = {"reason": label + reason if reason else "", "passed": not reason}
         rank = len(output.shape) - (1 if self.model.whole else 0)
         return made.model_copy(update=changes | ({} if rank == 1 else {"top1_flips": 0}))
+
+    def _following(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
+        label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
+        if is_whole(output.dtype):
+            return self._counted(subject, output, rows, places, part)
+        mine = settled(self.reference[places, part], rows)
+        if mine.problem:
+            return _failed(subject, len(rows), label + mine.problem)
+        whole = settled(self.reference[:, part], self.reference[:, part]).reference
+        deviation, scale = deviation_of(whole), float(np.abs(whole).max(initial=0.0))
+        share = share_of_error(mine.errors, deviation)
+        reason = reason_against_share(share)
+        largest = float(mine.errors.max(initial=0.0))
+        return Agreement(
+            subject=subject,
+            images=len(rows),
+            max_absolute=largest,
+            max_relative=largest / scale if scale else largest,
+            tolerance=LARGEST_SHARE * deviation,
+            derivation=f"{FOLLOWING_POLICY}; it is {share:.2%}",
+            top1_flips=0,
+            passed=not reason,
+            reason=label + reason if reason else "",
+        )
 
     def _counted(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         expected = self.reference[places, part]
