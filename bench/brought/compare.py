@@ -5,6 +5,7 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -44,6 +45,7 @@ from assay.files.arrays import load_array, load_arrays
 from assay.infer.runtime import ModelFiles
 from assay.records.results import Agreement, Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
+from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
 from assay.spec import ModelSpec, Settings
 from assay.steps import MOST_SECONDS, in_proportion
@@ -57,8 +59,9 @@ ATTRIBUTION_SHARE = 0.5
 """Of the minutes for timing: so long may processes be added that tell where the time goes."""
 CALLS_TO_WARM = 100.0
 INT8 = "int8"
-REDUCED = (INT8, "fp16", "bf16")
-"""What `assay.export.variants` makes of a file, or says why it cannot."""
+SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")
+REDUCED = (INT8, "fp16")
+"""What `assay.export.variants` makes of a file."""
 BLOCKS = 10
 """In one process, as in a study; see `assay.study.BenchSection`."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
@@ -136,9 +139,9 @@ def _check(wanted: Wanted, host: Host) -> None:
     Raises:
         InputError: more threads than cores, a runtime that runs no model of a user's, or nothing to calibrate with.
     """
-    if INT8 in wanted.reduce and wanted.inputs is None:
+    if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
-            "--reduce int8 takes the ranges of all numbers from what goes in, and drawn inputs are like none of yours",
+            "--precision int8 takes the ranges of all numbers from what goes in, and drawn inputs are like none of yours",
             expected="real inputs, a hundred or more",
             remedy="Give them with --inputs",
         )
@@ -151,16 +154,27 @@ def _check(wanted: Wanted, host: Host) -> None:
             raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
 
 
-def precisions_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """What --reduce asks for, each once.
+def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
+    """What --precision asks for, each once, and the width of intervals, which was its meaning once.
 
     Raises:
         InputError: files are made in no such precision.
     """
+    found: dict[str, None] = {}
+    width = None
     for text in texts:
-        if text not in REDUCED:
-            raise InputError("--reduce has no such precision", expected=" or ".join(REDUCED), found=f"'{text}'")
-    return tuple(dict.fromkeys(texts))
+        if text in REDUCED:
+            found[text] = None
+        elif SHARE.fullmatch(text):
+            width = float(text)
+        else:
+            raise InputError(
+                "--precision makes files of other precisions",
+                expected=" or ".join(REDUCED),
+                found=f"'{text}'",
+                remedy=f"OpenVINO computes an fp32 file in bf16: --runtime {BF16.name}" if text == "bf16" else None,
+            )
+    return tuple(found), width
 
 
 def _libraries(model: UserModel) -> list[str]:
@@ -308,7 +322,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "processes": wanted.processes,
         "minutes": wanted.minutes,
         "interval_width": wanted.interval_width,
-        "reduced to": list(wanted.reduce),
+        "reduced to": list(wanted.reduced),
     }
 
 

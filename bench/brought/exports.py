@@ -179,7 +179,7 @@ def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
     }
     job = replace(_export_job(work, brought.model, export.exporter), data=dict(hashes), against=lambda _: against)
     found = []
-    for precision in work.wanted.reduce:
+    for precision in work.wanted.reduced:
         variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
         made = export_variant(variant, work.narrator.bar)
         work.narrator.exported(made)

@@ -27,7 +27,7 @@ class Wanted:
         command: what a reader types to do it again.
         call_limit: seconds that one call of the model may take; in proportion to its file where None.
         again: time everything once more, whatever an earlier run has finished.
-        reduce: precisions that every right file is made in too, "int8" or "fp16".
+        reduced: precisions that every right file is made in too, "int8" or "fp16".
         task: how answers are judged, see `assay.bench.tasks`.
         labels: .npy of what is right of each input; None where nobody says so.
         threshold: above which an output with one number a decision means class 1; None where nobody says so.
@@ -41,7 +41,7 @@ class Wanted:
     batches: tuple[int, ...] = (1,)
     threads: int = 1
     runtimes: tuple[str, ...] = ()
-    reduce: tuple[str, ...] = ()
+    reduced: tuple[str, ...] = ()
     minutes: float = 5.0
     interval_width: float = 0.02
     processes: int = 3

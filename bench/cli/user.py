@@ -70,10 +70,10 @@ def compare_model(
     runtime: Annotated[
         list[str] | None, typer.Option("--runtime", help="Time this runtime alone, several times for several.")
     ] = None,
-    reduce: Annotated[
+    precision: Annotated[
         list[str] | None,
         typer.Option(
-            "--reduce",
+            "--precision",
             metavar="PRECISION",
             help="Make every right ONNX file in int8 or fp16 too, several times for both; int8 needs --inputs.",
         ),
@@ -89,7 +89,6 @@ def compare_model(
             help="Add processes until the interval of every ratio is no wider than this share of it; 0 adds none.",
         ),
     ] = 0.02,
-    precision: Annotated[float | None, typer.Option("--precision", min=0, max=1, hidden=True)] = None,
     opset: Annotated[int, typer.Option("--opset", min=13, max=24, help="The ONNX operator set asked for.")] = 18,
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it a model.")] = (
         ARTIFACTS
@@ -117,6 +116,7 @@ def compare_model(
     from assay.bench.words.explanation import spoken
     from assay.bench.words.progress import Narrator
 
+    reduced, width = precisions_of(precision or [])
     given: dict[str, Sequence[object] | None] = {
         "--shape": shape,
         "--dimension": dimension,
@@ -126,7 +126,7 @@ def compare_model(
         "--threshold": [threshold] if threshold is not None else [],
         "--without": without,
         "--runtime": runtime,
-        "--reduce": reduce,
+        "--precision": reduced,
         "--batch": batch,
         "--threads": [threads] if threads > 1 else [],
     }
@@ -144,9 +144,9 @@ def compare_model(
         batches=tuple(batch or (1,)),
         threads=threads,
         runtimes=tuple(runtime or ()),
-        reduce=precisions_of(reduce or []),
+        reduced=reduced,
         minutes=minutes,
-        interval_width=interval_width if precision is None else precision,  # its older name
+        interval_width=interval_width if width is None else width,
         opset=opset,
         trusted=trust,
         again=again,
