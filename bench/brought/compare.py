@@ -141,7 +141,7 @@ def _check(wanted: Wanted, host: Host) -> None:
     """
     if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
-            "--precision int8 takes the ranges of all numbers from what goes in, and drawn inputs are like none of yours",
+            "--precision int8 takes the range of every number from what goes in, which drawn inputs do not tell",
             expected="real inputs, a hundred or more",
             remedy="Give them with --inputs",
         )

@@ -25,8 +25,10 @@ from assay.errors import ArtifactError, FailedError, InputError
 from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
 from assay.files.texts import read_bytes
+from assay.numerics.agreement import FLOOR_ULPS
+from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
 from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
-from assay.numerics.values import settled
+from assay.numerics.values import is_whole, settled
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
 from assay.records.mistakes import mistake_in
@@ -44,10 +46,11 @@ def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export:
         InputError: a model that the server cannot carry.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
-    del cell, export
+    del export
     folder = study.folder / "model"
     model = _model(folder, audit)
     asked = asked_of(model, _array(folder / RECORDS_FILE), _array(folder / REFERENCE_FILE))
+    judged = judge_reduced if is_reduced(cell.asked_precision, model.arithmetic) else judge_outputs
     return AuditedModel(
         name=served_name(model.name),
         unit="record",
@@ -60,7 +63,7 @@ def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export:
         warm_up=asked.records[:1],
         records=asked.records,
         labels=None,
-        judge=lambda found, spread, _: (judge_outputs(found, asked.reference, audit, spread), None),
+        judge=lambda found, spread, _: (judged(found, asked.reference, audit, spread), None),
     )
 
 
@@ -195,6 +198,38 @@ def judge_outputs(
             derivation=(
                 f"{tolerance.value:.2g} from the reference ({tolerance.derivation}), and {largest:.2g} that the "
                 "audited answers are from it"
+            ),
+        )
+    return allowed
+
+
+def judge_reduced(
+    found: Records, reference: Mapping[str, NDArray[np.float64]], audit: ModelAudit, spread: Mapping[str, float]
+) -> dict[str, ServedTolerance]:
+    """The same of a file in reduced precision, which has to follow the reference (`assay.numerics.following`).
+
+    How far it is from the reference says nothing of how far a server may be from it: what does is how far apart correct
+    evaluations of the file are. Whole numbers have to be equal.
+
+    Raises:
+        FailedError: an output does not follow the reference.
+    """
+    whole = {name: exact for name, exact in reference.items() if is_whole(found.dtype[name].base)}
+    allowed = judge_outputs(found, whole, audit, spread)
+    for name, exact in reference.items():
+        if name in whole:
+            continue
+        both = settled(exact.reshape(len(exact), -1), found[name].reshape(len(exact), -1))
+        reason = both.problem or reason_against_share(share_of_error(both.errors, deviation_of(both.reference)))
+        if reason:
+            raise FailedError(f"The served file's output '{name}' does not follow the reference", found=reason)
+        rounding = FLOOR_ULPS * float(np.spacing(np.float32(both.scale)))
+        allowed[name] = ServedTolerance(
+            value=2 * spread[name] + rounding,
+            derivation=(
+                f"twice {spread[name]:.2g}, the largest difference between correct evaluations of the same file (other "
+                f"batches, and without graph optimisations), and {FLOOR_ULPS} ulps; against the reference: "
+                f"{FOLLOWING_POLICY}"
             ),
         )
     return allowed

@@ -88,9 +88,11 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
         levels = judged_at_levels(level_names(), judge_at)
     except ExportFailedError as error:
         return _heard_of_others(file, error, records, judge)
-    found = sentence_on(levels, lambda: {} if reduced else others_on(file, levels, records, judge, edges))
     if reduced:
-        return judged_by(levels.agreements, found)
+        problems = [f"{one.subject}: {one.reason}" for one in levels.agreements if not one.passed]
+        reason = next(iter([*problems, *map(str, levels.failures.values())]), "")
+        return judged_by(levels.agreements, Sentence(reason, Guilt("undecided", "")))
+    found = sentence_on(levels, lambda: others_on(file, levels, records, judge, edges))
     doubt = 0.0 if against.exact else doubt_of(against.records.parent)
     if found.reason and (why := undecided(max(furthest, default=0.0), doubt, _narrow(file))):
         found = Sentence(why, Guilt("undecided", why))
