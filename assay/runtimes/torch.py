@@ -23,6 +23,17 @@ FAMILY = Family(
     profiler="assay.infer.profile.on_torch:TorchRecorder",
     ceilings="assay.infer.ceilings.on_torch",
 )
+COMPILED = "assay.infer.operators.on_torch:compiled"
+FROZEN = RuntimeEntry(
+    name="torch.compile.frozen",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_torch_compiled:load_frozen",
+    summary="torch.compile with its weights frozen into the code",
+    formats=("weights", "torch"),
+    not_for=("script",),
+    operators=COMPILED,
+    unasked=("model",),
+)
 ENTRIES = (
     RuntimeEntry(
         name="torch.eager",
@@ -58,12 +69,45 @@ ENTRIES = (
     RuntimeEntry(
         name="torch.compile",
         family=FAMILY,
-        target="assay.infer.runtimes.on_torch:load_compile",
+        target="assay.infer.runtimes.on_torch_compiled:load_compile",
         summary="torch.compile with Inductor",
         formats=("weights", "torch"),
         not_for=("script",),
         devices=("cpu", "cuda"),
-        operators="assay.infer.operators.on_torch:compiled",
-        unasked=("model",),
+        operators=COMPILED,
+    ),
+    FROZEN,
+    RuntimeEntry(
+        name="torch.compile.autocast",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_torch_compiled:load_autocast",
+        summary="torch.compile with frozen weights, products in bf16 by autocast",
+        formats=("weights", "torch"),
+        not_for=("script",),
+        precision="bf16",
+        reduces=FROZEN.name,
+        operators=COMPILED,
+    ),
+    RuntimeEntry(
+        name="torch.compile.bf16",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_torch_compiled:load_bf16",
+        summary="torch.compile with frozen weights, which are in bf16",
+        formats=("weights", "torch"),
+        not_for=("script", "program"),
+        precision="bf16",
+        reduces=FROZEN.name,
+        operators=COMPILED,
+    ),
+    RuntimeEntry(
+        name="torch.compile.fp16",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_torch_compiled:load_fp16",
+        summary="torch.compile with frozen weights, which are in fp16",
+        formats=("weights", "torch"),
+        not_for=("script", "program"),
+        precision="fp16",
+        reduces=FROZEN.name,
+        operators=COMPILED,
     ),
 )

@@ -70,10 +70,16 @@ def observe(call: Callable[[], object]) -> Observed:
     with torch.inference_mode(), _Watch() as seen:
         outputs = _tensors(call())
     on_gpu = any(device.startswith("cuda") for device in seen.devices)
-    products = _as_allowed(seen.products, _matrices_in(on_gpu=on_gpu))
-    convolutions = _as_allowed(seen.convolutions, _convolutions_in(on_gpu=on_gpu))
+    arithmetic = as_allowed(seen.products, seen.convolutions, on_gpu=on_gpu)
     told = settings() | of_each([(str(one.dtype), str(one.device)) for one in outputs])
-    return observed_of(products + convolutions, seen.others, seen.devices, told)
+    return observed_of(arithmetic, seen.others, seen.devices, told)
+
+
+def as_allowed(products: Counter[str], convolutions: Counter[str], *, on_gpu: bool) -> Counter[str]:
+    """Counts of both together, in which what is fp32 by its type is what PyTorch is allowed to round that to."""
+    return _as_allowed(products, _matrices_in(on_gpu=on_gpu)) + _as_allowed(
+        convolutions, _convolutions_in(on_gpu=on_gpu)
+    )
 
 
 def settings() -> dict[str, str]:

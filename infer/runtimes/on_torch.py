@@ -1,14 +1,12 @@
-"""PyTorch: eager in both memory layouts, TorchScript, and torch.compile, of our architectures and of users' models."""
+"""PyTorch: eager in both memory layouts, and TorchScript, of our architectures and of users' models."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from assay.errors import InputError, NotInstalledError
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_torch import observe
 from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
@@ -84,22 +82,3 @@ def load_script(model: ModelFiles, settings: Settings) -> TorchSession:
     """What is a TorchScript file already is frozen; everything else is traced first."""
     loaded = load_model(model, settings)
     return TorchSession(model, loaded.scripted(), loaded.device)
-
-
-def load_compile(model: ModelFiles, settings: Settings) -> TorchSession:
-    """Inductor with its default mode; it compiles C++ for each input shape at the first call.
-
-    Raises:
-        NotInstalledError: there is no C++ compiler.
-        InputError: the model is TorchScript.
-    """
-    if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
-        raise NotInstalledError(
-            "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
-            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
-        )
-    loaded = load_model(model, settings)
-    if isinstance(loaded.module, torch.jit.ScriptModule):
-        raise InputError("torch.compile compiles Python, and the model is TorchScript")
-    compiled = loaded.forward(torch.compile(loaded.module, dynamic=False))
-    return TorchSession(model, compiled, loaded.device, observed=loaded.forward(loaded.module))

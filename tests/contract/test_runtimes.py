@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 
 from assay.bench.machine.host import LOCAL
@@ -27,8 +26,10 @@ from tests.export.models import CLASSES, Workspace, workspace
 BATCHES = (1, 5, 32)
 AGREEING = [name for name, entry in RUNTIMES.items() if entry.framework]
 RULERS = [name for name, entry in RUNTIMES.items() if not entry.framework]
-COMPILING = {"torch.compile", *(name for name, entry in RUNTIMES.items() if entry.maker)}
+COMPILING = {name for name, entry in RUNTIMES.items() if name.startswith("torch.compile") or entry.maker}
 """The C++ compiler takes a minute, and a converter imports a framework, with which the worker does without."""
+FLAGS = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "fp16": {"avx512_fp16", "fphp"}}
+"""By precision, what Linux calls a processor's instructions for it."""
 LIMIT_SECONDS = 300
 
 
@@ -59,6 +60,11 @@ def _candidate(runtime: str, place: Workspace) -> Candidate:
     )
 
 
+def processor_flags() -> set[str]:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.split()}
+
+
 def start(one: Candidate, folder: Path) -> Worker:
     return Worker(
         one,
@@ -77,12 +83,14 @@ def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path:
     if "cpu" not in RUNTIMES[runtime].devices and not gpus():
         pytest.skip(f"{runtime} needs an NVIDIA GPU, and this machine has none")
     asked = RUNTIMES[runtime].precision
-    if asked == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this processor has no bf16 arithmetic")
     reference = place.logits("torch", "float64")
     tolerance = derive_tolerance(reference, {"torch": place.logits("torch", "float32")})
     worker = start(candidate(runtime, place), tmp_path)
     try:
+        if asked in FLAGS and not FLAGS[asked] & processor_flags():
+            with pytest.raises(AssayError, match=f"computes nothing in {asked} on this processor"):
+                worker.load(Settings())
+            return
         loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
         assert asked == AS_IT_COMES or loaded.precision == (asked or "fp32")
         for batch in BATCHES:

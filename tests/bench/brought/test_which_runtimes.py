@@ -27,9 +27,9 @@ def wanted(*names: str) -> Wanted:
 @pytest.mark.parametrize(
     ("brought", "names", "files"),
     [
-        (model("torch"), ["torch.eager", "torch.script", "torch.compile"], ON_FILES),
+        (model("torch"), ["torch.eager", "torch.script", "torch.compile.frozen"], ON_FILES),
         (model("torch", "script"), ["torch.eager", "torch.script"], ON_FILES),
-        (model("torch", "program"), ["torch.eager", "torch.compile"], ON_FILES),
+        (model("torch", "program"), ["torch.eager", "torch.compile.frozen"], ON_FILES),
         (model("tf"), ["tf.function", "tf.xla"], ON_FILES),
         (model("jax"), ["jax.jit"], ON_FILES),
         (model("onnx", "onnx"), [], LEVELS),

@@ -1,0 +1,146 @@
+"""torch.compile, as it comes and with its weights frozen into the code, in fp32 and in less.
+
+Freezing makes constants of the weights, so that Inductor folds the norms into them and packs them once as oneDNN's
+kernels want them. https://docs.pytorch.org/docs/stable/torch.compiler.html; in the code, `torch._inductor.freezing`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+
+import torch
+import torch._inductor.config as inductor
+from torch import Tensor
+
+from assay.errors import InputError, NotInstalledError
+from assay.foreign import said_by
+from assay.infer.observing.observed import Observed
+from assay.infer.observing.on_torch_kernels import TYPES, observe_compiled, reason_against
+from assay.infer.runtime import ModelFiles
+from assay.infer.runtimes.on_torch import TorchSession
+from assay.infer.runtimes.on_torch_models import Forward, Loaded, load_model
+from assay.spec import Settings
+
+
+class CompiledSession(TorchSession):
+    """What is looked at of a call is what was run, and not the operators that it was compiled from."""
+
+    def __init__(
+        self, model: ModelFiles, forward: Forward, device: torch.device, observed: Forward, precision: str = "fp32"
+    ) -> None:
+        super().__init__(model, forward, device, observed=observed)
+        self.precision = precision
+
+    def observe(self, native: Sequence[Tensor]) -> Observed:
+        return observe_compiled(lambda: self._forward(native), lambda: self._observed(native))
+
+
+def load_compile(model: ModelFiles, settings: Settings) -> CompiledSession:
+    """Inductor with its default mode; it compiles C++ for each input shape at the first call.
+
+    See `compilable` for what it raises.
+    """
+    loaded = compilable(model, settings)
+    function = loaded.forward(torch.compile(loaded.module, dynamic=False))
+    return CompiledSession(model, function, loaded.device, loaded.forward(loaded.module))
+
+
+def load_frozen(model: ModelFiles, settings: Settings) -> CompiledSession:
+    """See `compilable` for what it raises."""
+    loaded = compilable(model, settings)
+    return CompiledSession(model, compiled(loaded), loaded.device, loaded.forward(loaded.module))
+
+
+def load_autocast(model: ModelFiles, settings: Settings) -> CompiledSession:
+    """Products and convolutions in bf16, and what autocast leaves in fp32 in that.
+
+    Raises:
+        InputError: this processor does not compute in bf16.
+    """
+    loaded = compilable(model, settings, "bf16")
+
+    def cast(forward: Forward) -> Forward:
+        def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+            with torch.autocast(loaded.device.type, torch.bfloat16):
+                return [_as_given(one) for one in forward(inputs)]
+
+        return run
+
+    plain = loaded.forward(loaded.module)
+    return CompiledSession(model, cast(compiled(loaded)), loaded.device, cast(plain), "bf16")
+
+
+def load_bf16(model: ModelFiles, settings: Settings) -> CompiledSession:
+    return _with_weights_in("bf16", model, settings)
+
+
+def load_fp16(model: ModelFiles, settings: Settings) -> CompiledSession:
+    return _with_weights_in("fp16", model, settings)
+
+
+def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> CompiledSession:
+    """Weights and floating-point inputs in 16 bits, and so everything between them.
+
+    Raises:
+        InputError: this processor does not compute in the precision.
+    """
+    loaded = compilable(model, settings, precision)
+    wanted = TYPES[precision]
+    module = loaded.module.to(wanted)
+
+    def narrow(forward: Forward) -> Forward:
+        def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+            taken = [one.to(wanted) if one.dtype == torch.float32 else one for one in inputs]
+            try:
+                return [_as_given(one) for one in forward(taken)]
+            except RuntimeError as error:
+                raise InputError(
+                    f"The model does not run with its weights in {precision}",
+                    found=said_by(error),
+                    remedy="Where it makes fp32 numbers of its own, autocast may do",
+                ) from error
+
+        return run
+
+    plain = narrow(loaded.forward(module))
+    return CompiledSession(model, narrow(compiled(loaded)), loaded.device, plain, precision)
+
+
+def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -> Loaded:
+    """A model that can be compiled, where its precision is one that the device computes in.
+
+    Raises:
+        NotInstalledError: there is no C++ compiler.
+        InputError: the model is TorchScript, or the processor has no arithmetic of this precision.
+    """
+    need_compiler(settings)
+    if settings.device == "cpu" and (reason := reason_against(precision)):
+        raise InputError(f"PyTorch computes nothing in {precision} on this processor", found=reason)
+    loaded = load_model(model, settings)
+    if isinstance(loaded.module, torch.jit.ScriptModule):
+        raise InputError("torch.compile compiles Python, and the model is TorchScript")
+    return loaded
+
+
+def need_compiler(settings: Settings) -> None:
+    """
+    Raises:
+        NotInstalledError: Inductor is to compile for the CPU, and there is no C++ compiler.
+    """
+    if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
+        raise NotInstalledError(
+            "torch.compile needs a C++ compiler, and neither g++ nor clang++ is on the PATH",
+            remedy="Install one (Debian and Ubuntu: apt-get install g++) or leave torch.compile out",
+        )
+
+
+def compiled(loaded: Loaded, function: Callable[..., object] | None = None) -> Forward:
+    """The module, or a function in its place, compiled with freezing at the first call of each input shape."""
+    inductor.freezing = True  # the process has this one runtime
+    return loaded.forward(torch.compile(function or loaded.module, dynamic=False))
+
+
+def _as_given(output: Tensor) -> Tensor:
+    """In fp32, as a server would answer and numpy can hold."""
+    return output.float() if output.dtype in TYPES.values() else output
