@@ -90,9 +90,9 @@ def test_it_computes_the_same_function(runtime: str, place: Workspace, tmp_path:
         try:
             loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
         except AssayError as refusal:
-            assert f"computes nothing in {asked} on this processor" in str(refusal)
-            assert not FLAGS[asked] & processor_flags()
-            return
+            if "on this processor" in str(refusal) and not FLAGS[asked] & processor_flags():
+                return
+            raise
         assert asked == AS_IT_COMES or loaded.precision == (asked or "fp32")
         for batch in BATCHES:
             worker.write_logits(place.folder / "images.npy", 32, batch, tmp_path / "logits.npy")

@@ -9,7 +9,9 @@ from torch import nn
 from assay.infer.observing.on_torch_kernels import emulated, kernels_in, observe_compiled, products_in, reason_against
 
 ROWS = torch.ones(2, 3, 8, 8)
-LINE = "onednn_verbose,v1,primitive,exec,cpu,{},{},forward_inference,src:{}::blocked:acdb::f0 wei:bf16:a,attr,alg,mb1,0.1"
+LINE = (
+    "onednn_verbose,v1,primitive,exec,cpu,{},{},forward_inference,src:{}::blocked:acdb::f0 wei:bf16:a,attr,alg,mb1,0.1"
+)
 X86 = {"architecture": "x86_64"}
 
 
