@@ -19,7 +19,7 @@ from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_torch_kernels import TYPES, observe_compiled, reason_against
 from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.on_torch import TorchSession
-from assay.infer.runtimes.on_torch_models import Forward, Loaded, load_model
+from assay.infer.runtimes.on_torch_models import Forward, LoadedModule, load_model
 from assay.spec import Settings
 
 
@@ -107,7 +107,7 @@ def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> C
     return CompiledSession(model, narrow(compiled(loaded)), loaded.device, plain, precision)
 
 
-def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -> Loaded:
+def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -> LoadedModule:
     """A model that can be compiled, where its precision is one that the device computes in.
 
     Raises:
@@ -135,7 +135,7 @@ def need_compiler(settings: Settings) -> None:
         )
 
 
-def compiled(loaded: Loaded, function: Callable[..., object] | None = None) -> Forward:
+def compiled(loaded: LoadedModule, function: Callable[..., object] | None = None) -> Forward:
     """The module, or a function in its place, compiled with freezing at the first call of each input shape."""
     inductor.freezing = True  # the process has this one runtime
     return loaded.forward(torch.compile(function or loaded.module, dynamic=False))
