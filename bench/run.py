@@ -18,7 +18,9 @@ from assay.spec import ModelSpec
 from assay.store import Artifact, Fill, Store
 from assay.study import ModelSection, Study
 from assay.train.batches import normalise
+from assay.train.built import BuiltModel
 from assay.train.datasets.data import DataRequest, Dataset, open_dataset, resolve_auto, store_dataset
+from assay.train.job import WEIGHTS_FILE
 
 SAMPLED_IMAGES = 64
 CALIBRATION_SEED = 0
@@ -120,3 +122,7 @@ class TrainedModel:
     spec: ModelSpec
     weights: Path
     key: str
+
+    @property
+    def model(self) -> BuiltModel:
+        return BuiltModel(spec=self.spec, weights=self.weights / WEIGHTS_FILE, fingerprint=self.key)

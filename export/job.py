@@ -229,7 +229,7 @@ def _names_of(model: BuiltModel | UserModel, layout: str) -> dict[str, str]:
         "assay.classes": str(spec.classes),
         "assay.layout": layout,
         "assay.weights": model.fingerprint,
-        "assay.weights_sha256": file_sha256(model.weights),
+        "assay.weights_sha256": file_sha256(model.file),
     }
 
 

@@ -118,7 +118,7 @@ def job_of_weights(
 
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:
         pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it is there by now
-        seconds = limit_seconds or sum(allowed(work, pace, size_of(model.weights)) for work in STEPS[job.name])
+        seconds = limit_seconds or sum(allowed(work, pace, size_of(model.file)) for work in STEPS[job.name])
         return run_job(job, request, log, limit_seconds=Limit(seconds, doing), environment=CPU_ONLY, host=host)
 
     return ExportJob(model, exporter, exports, start, opset, {"images": file_sha256_of_images(images)}, against)

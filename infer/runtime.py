@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from assay.errors import InputError
 from assay.infer.observing.observed import Observed
 from assay.spec import INPUT_NAME, ModelSpec, Settings, Signature
 from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
 from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 Native = TypeVar("Native")
 Images = NDArray[np.float32]
@@ -30,29 +32,53 @@ Records = NDArray[Any]
 
 
 class ModelFiles(BaseModel):
-    """A model on disk: what it is, and where its weights or its ONNX file are.
+    """A model, built or brought, and the files that were made of it.
 
     Attributes:
-        weights: neutral weights (.safetensors), for the frameworks' own runtimes.
+        model: what the frameworks' own runtimes run; the inputs of one that somebody brought are records (see
+            `assay.train.brought.model`), not images.
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
         precision: of the ONNX file; what is not fp32 is judged as such.
         program: folder of what was made of the model for a runtime that loads its own format
             (`assay.runtimes.entry.RuntimeEntry.maker`).
         program_key: of that folder's artifact; "" where there is none.
-        user: a model that somebody brought; its inputs are records (see `assay.train.brought.model`), not images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    spec: ModelSpec
-    weights: Path | None = None
+    model: BuiltModel | UserModel
     onnx: Path | None = None
     onnx_layout: str = "NHWC"
     precision: str = "fp32"
     program: Path | None = None
     program_key: str = ""
-    user: UserModel | None = None
+
+    @property
+    def user(self) -> UserModel | None:
+        """The model where somebody brought it."""
+        return self.model if isinstance(self.model, UserModel) else None
+
+    @property
+    def built(self) -> BuiltModel:
+        """
+        Raises:
+            InputError: somebody brought it.
+        """
+        if isinstance(self.model, BuiltModel):
+            return self.model
+        raise InputError(f"{self.model.name} is none of our architectures", expected="a model with neutral weights")
+
+    @property
+    def weights(self) -> Path | None:
+        """Neutral weights, where the model has some."""
+        return self.model.weights if isinstance(self.model, BuiltModel) else None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What results call the model, and how many numbers it answers with."""
+        model = self.model
+        return model.spec if isinstance(model, BuiltModel) else ModelSpec(model.name, model.image_size, model.width, 0)
 
     @property
     def fingerprint(self) -> str:

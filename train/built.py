@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.errors import InputError
 from assay.records.base import Record
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from assay.train.brought.model import Tensor
@@ -13,13 +14,24 @@ class BuiltModel(Record):
     """A model that is built in any framework from what is known of it.
 
     Attributes:
-        weights: neutral weights, a .safetensors file.
+        weights: neutral weights, a .safetensors file; None where nothing needs them, as of a ruler.
         fingerprint: key of the weights artifact: it changes with the model.
     """
 
     spec: ModelSpec
-    weights: Path
+    weights: Path | None = None
     fingerprint: str = ""
+
+    @property
+    def file(self) -> Path:
+        """Its weights.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.weights is None:
+            raise InputError(f"{self.name} has no neutral weights", expected="a .safetensors file")
+        return self.weights
 
     @property
     def name(self) -> str:

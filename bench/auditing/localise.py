@@ -18,8 +18,6 @@ from assay.records.localisation import Localisation
 from assay.records.results import Export
 from assay.registry import RUNTIMES
 from assay.steps import Limit, size_of
-from assay.train.built import BuiltModel
-from assay.train.job import WEIGHTS_FILE
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
@@ -57,18 +55,19 @@ def _followed(
     file = artifact_folder(export, run.store("onnx")) / MODEL_FILE
     if not file.is_file():
         return []
-    model = BuiltModel(spec=subject.spec, weights=subject.weights / WEIGHTS_FILE, fingerprint=subject.key)
     layout, images = export.made_by["layout"], run.images(subject.spec.size)
     log = work / f"localise-{_label(export)}.log"
     repro = run.folder / REPRO / _label(export)
     limit = Limit(allowed("following", _pace(run, subject), size_of(file)), f"Following {_label(export)}")
-    asked = PartingsRequest(model=model, file=file, layout=layout, records=images, repro=repro)
+    asked = PartingsRequest(model=subject.model, file=file, layout=layout, records=images, repro=repro)
     nodes = run_job(PARTINGS, asked, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
     if nodes or not (wrong and right):
         return nodes
-    further = DeparturesRequest(model=model, file=file, layout=layout, records=images, wrong=tuple(wrong), right=right)
+    further = DeparturesRequest(
+        model=subject.model, file=file, layout=layout, records=images, wrong=tuple(wrong), right=right
+    )
     return run_job(DEPARTURES, further, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
 
 

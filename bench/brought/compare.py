@@ -47,7 +47,7 @@ from assay.records.results import Agreement, Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
-from assay.spec import ModelSpec, Settings
+from assay.spec import Settings
 from assay.steps import MOST_SECONDS, in_proportion
 from assay.store import file_sha256
 from assay.train.brought.agreement import Judge
@@ -189,8 +189,7 @@ def _command_seconds(work: Work) -> float:
 
 def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
     """All runtimes on one model; those of ONNX on every file that passed its check."""
-    spec = ModelSpec(model.location.name, model.image_size, model.width, 0)
-    native, wanted = ModelFiles(spec=spec, user=model), work.wanted
+    native, wanted = ModelFiles(model=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
     candidates = [theirs(name, "", native) for name in natively(wanted, model)]
     on_onnx = on_files(wanted, model)
@@ -198,11 +197,11 @@ def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int
         work.narrator.note(reason)
     precisions = {one.exporter: one.precision for one in exports}
     for exporter, file in files_of(work, exports).items():
-        runnable = ModelFiles(spec=spec, onnx=file, user=model, precision=precisions[exporter])
+        runnable = ModelFiles(model=model, onnx=file, precision=precisions[exporter])
         candidates += [theirs(name, exporter, runnable) for name in on_onnx]
     able, refused = with_programs(candidates, model, _workshop(work))
     return Group(
-        name=f"{spec.architecture}/{spec.size}/t{wanted.threads}",
+        name=f"{model.name}/{model.image_size}/t{wanted.threads}",
         candidates=(*able, theirs(NULL.name, "", native)),
         batches=_batches(wanted, model),
         settings=Settings(wanted.threads, work.host.cores()[-wanted.threads :]),

@@ -45,6 +45,7 @@ from assay.records.selfcheck import SELFCHECK_FILE, Check, Design, PlantedCompar
 from assay.runtimes import rulers
 from assay.spec import ModelSpec, Settings
 from assay.store import write_atomically
+from assay.train.built import BuiltModel
 
 DESIGN = Design(processes=3, blocks=4)
 """What a study does at least: see `assay.study.BenchSection` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
@@ -54,7 +55,7 @@ LEAST_LOGS = 15
 CALL_SECONDS = 30.0
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
-FILES = ModelFiles(spec=SPEC)
+FILES = ModelFiles(model=BuiltModel(spec=SPEC))
 REFERENCE = Candidate(rulers.CALIBRATED.name, "", FILES)
 IDENTICAL = tuple(
     (Candidate(rulers.CALIBRATED.name, again, FILES), Candidate(rulers.CALIBRATED.name, name, FILES))

@@ -76,7 +76,7 @@ def audit_study(
 def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple[list[Candidate], dict[str, str]]:
     """Every runtime of the study, ONNX Runtime at every optimisation level on every export; and what is missing."""
     spec = subject.spec
-    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    native = ModelFiles(model=subject.model)
     names = [name for name in run.study.runtimes if RUNTIMES[name].framework]
     found = [Candidate(name, "", native) for name in names if RUNTIMES[name].framework in FRAMEWORKS]
     others = [name for name in names if RUNTIMES[name].framework not in FRAMEWORKS]
@@ -89,7 +89,7 @@ def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple
             if export.precision == "fp32":  # a variant that was refused is nothing that anybody could choose
                 missing[f"the export by {export.exporter}"] = export.reason
             continue
-        model = model_of(run, spec, export)
+        model = model_of(run, subject, export)
         found += [Candidate(name, export.exporter, model) for name in levels]
     able, refused = programs_of(run, subject, found)
     missing |= {one.label: reason for one, reason in refused if not RUNTIMES[one.runtime].reduces}

@@ -37,10 +37,11 @@ def skeleton_files(
     """
     skeleton = skeleton_of(spec)
     weights = _weights(skeleton, store).file(WEIGHTS_FILE)
+    model = BuiltModel(spec=skeleton, weights=weights)
     if not exporter:
-        return ModelFiles(spec=skeleton, weights=weights)
+        return ModelFiles(model=model)
     file = _onnx(skeleton, weights, exporter, opset, store, host, pace)
-    return ModelFiles(spec=skeleton, onnx=file.file(MODEL_FILE), onnx_layout=str(file.manifest.facts["layout"]))
+    return ModelFiles(model=model, onnx=file.file(MODEL_FILE), onnx_layout=str(file.manifest.facts["layout"]))
 
 
 def _weights(spec: ModelSpec, store: Store) -> Artifact:

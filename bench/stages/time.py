@@ -25,10 +25,8 @@ from assay.infer.runtime import ModelFiles
 from assay.records.results import Agreement, Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.rulers import NULL
-from assay.spec import ModelSpec, Settings
+from assay.spec import Settings
 from assay.store import Store
-from assay.train.built import BuiltModel
-from assay.train.job import WEIGHTS_FILE
 
 
 def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
@@ -71,10 +69,10 @@ def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -
     ]
 
 
-def model_of(run: Run, spec: ModelSpec, export: Export) -> ModelFiles:
+def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:
     """A good export as runtimes take it."""
     return ModelFiles(
-        spec=spec,
+        model=subject.model,
         onnx=usable_model(export, run.store("onnx")),
         onnx_layout=export.made_by["layout"],
         precision=export.precision,
@@ -139,9 +137,9 @@ def _in_two_environments(groups: Iterable[Group]) -> bool:
 def _group(run: Run, subject: TrainedModel, exports: list[Export], threads: int) -> Group:
     """All runtimes of the study on one subject."""
     spec = subject.spec
-    native = ModelFiles(spec=spec, weights=subject.weights / WEIGHTS_FILE)
+    native = ModelFiles(model=subject.model)
     exported = {
-        export.exporter: model_of(run, spec, export)
+        export.exporter: model_of(run, subject, export)
         for export in exports
         if (export.architecture, export.size, export.status) == (spec.architecture, spec.size, "ok")
     }
@@ -171,8 +169,7 @@ def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tup
         host=run.host,
         tell=run.narrator.tell,
     )
-    model = BuiltModel(spec=spec, weights=subject.weights / WEIGHTS_FILE, fingerprint=subject.key)
-    return with_programs(wanted, model, workshop)
+    return with_programs(wanted, subject.model, workshop)
 
 
 def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str, str]]:
@@ -222,9 +219,8 @@ def _audit(
 
 def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...]) -> list[Cell]:
     """The cells that would have run a failed export."""
-    spec = group.candidates[0].model.spec
     candidates = [
-        Candidate(runtime, exporter, ModelFiles(spec=spec))
+        Candidate(runtime, exporter, group.candidates[0].model)
         for runtime, exporter in runs_of(runtimes, [export.exporter])
         if exporter
     ]

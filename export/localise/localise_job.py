@@ -183,11 +183,11 @@ def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followe
     worst, wrong = 0, trace(request.file, feeds(images))
     if wrong.stopped is None:
         errors = np.abs(
-            last(follow(model.spec, model.weights, images)) - np.asarray(wrong.values[OUTPUT_NAME], np.float64)
+            last(follow(model.spec, model.file, images)) - np.asarray(wrong.values[OUTPUT_NAME], np.float64)
         )
         worst = int(errors.max(axis=1).argmax())
     one = images[worst : worst + 1]
-    source = follow(model.spec, model.weights, one)
+    source = follow(model.spec, model.file, one)
     return Followed(source, {OUTPUT_NAME: last(source)}), feeds(one)
 
 

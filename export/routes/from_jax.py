@@ -57,7 +57,7 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 def _folded(model: BuiltModel) -> tuple[Callable[..., object], tuple[str, ...]]:
     """The model without BatchNorm, and what was done for that."""
-    weights = load_weights(model.weights)
+    weights = load_weights(model.file)
     changed = set(fold_batchnorm(model.spec, weights)) != set(weights)
     return on_jax.load(model.spec, weights, folded=True), (FOLDED,) if changed else ()
 

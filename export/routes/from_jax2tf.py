@@ -56,7 +56,7 @@ def export(request: ExportRequest) -> ExportOutcome:
 def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
     """What the other side loads it by."""
     if isinstance(model, BuiltModel):
-        return {"spec": model.spec.to_dict(), "weights": str(model.weights.resolve())}
+        return {"spec": model.spec.to_dict(), "weights": str(model.file.resolve())}
     return {
         "path": str(model.location.path),
         "function": model.location.function,

@@ -23,7 +23,7 @@ def forward_of(model: BuiltModel | UserModel) -> tuple[Forward, object]:
         AssayError: a user's file fails.
     """
     if isinstance(model, BuiltModel):
-        loaded = on_tf.load(model.spec, load_weights(model.weights))
+        loaded = on_tf.load(model.spec, load_weights(model.file))
         return lambda image: [loaded(image, training=False)], loaded
     forward, keeps = load_forward(model)
     return lambda *tensors: list(forward(*tensors).values()), keeps

@@ -24,7 +24,7 @@ def module_of(request: ExportRequest) -> nn.Module:
     """
     model = request.model
     if isinstance(model, BuiltModel):
-        return on_torch.load(model.spec, load_weights(model.weights))
+        return on_torch.load(model.spec, load_weights(model.file))
     module, binding = load_bound(model)
     return traceable(module, binding, model.without, example_of(request))
 

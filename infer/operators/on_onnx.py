@@ -15,6 +15,7 @@ from assay.infer.operators.special_job import FUSED, MEAN, POOL, RELU, SHAPE, Op
 from assay.infer.runtime import Load, ModelFiles
 from assay.registry import RUNTIMES
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 
 SPEC = ModelSpec("bloodnet", SHAPE[1], classes=SHAPE[-1], channels=SHAPE[-1])
 """Stands in for a model's: only the shape of an image matters here."""
@@ -54,5 +55,5 @@ def _loaded(runtime: str, nodes: Sequence[NodeProto], path: Path) -> Operator:
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     load = cast("Load", RUNTIMES[runtime].load())
-    session = load(ModelFiles(spec=SPEC, onnx=path, onnx_layout="NCHW"), Settings())
+    session = load(ModelFiles(model=BuiltModel(spec=SPEC), onnx=path, onnx_layout="NCHW"), Settings())
     return lambda images: session.fetch(session.run(session.prepare(images))).astype(np.float32, copy=False)

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from flax import nnx
 
-from assay.errors import InputError
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_jax import observe
 from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
@@ -80,10 +79,8 @@ def _built(model: ModelFiles, device: jax.Device) -> nnx.Module:
     Raises:
         InputError: there are no weights.
     """
-    if model.weights is None:
-        raise InputError("A JAX runtime needs neutral weights", found="an ONNX file alone")
     with jax.default_device(device):
-        return on_jax.load(model.spec, load_weights(model.weights))
+        return on_jax.load(model.built.spec, load_weights(model.built.file))
 
 
 def _brought(user: UserModel, device: jax.Device) -> Forward:

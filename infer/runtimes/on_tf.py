@@ -151,10 +151,8 @@ def _network(model: ModelFiles, device: str) -> keras.Model:
     Raises:
         InputError: there are no weights.
     """
-    if model.weights is None:
-        raise InputError("A TensorFlow runtime needs neutral weights", found="an ONNX file alone")
     with tf.device(device):
-        return on_tf.load(model.spec, load_weights(model.weights))
+        return on_tf.load(model.built.spec, load_weights(model.built.file))
 
 
 def _built(model: ModelFiles, network: keras.Model, device: str) -> ModelOnDevice:

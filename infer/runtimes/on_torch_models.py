@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assay.errors import InputError
 from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.same_for_all import torch_device
 from assay.spec import ModelSpec, Settings
@@ -53,9 +52,8 @@ def load_model(model: ModelFiles, settings: Settings) -> LoadedModule:
     if model.user is not None:
         module, binding = load_bound(model.user)
         return BroughtModule(module.to(device), device, model.user, binding)
-    if model.weights is None:
-        raise InputError("A PyTorch runtime needs neutral weights", found="an ONNX file alone")
-    return BuiltModule(on_torch.load(model.spec, load_weights(model.weights)).to(device), device, model.spec)
+    built = model.built
+    return BuiltModule(on_torch.load(built.spec, load_weights(built.file)).to(device), device, built.spec)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,17 @@ def candidate(runtime: str, place: Workspace) -> Candidate:
 
 def _candidate(runtime: str, place: Workspace) -> Candidate:
     if RUNTIMES[runtime].framework != "onnx":
-        return Candidate(runtime, "", ModelFiles(spec=place.spec, weights=place.folder / "weights/weights.safetensors"))
+        return Candidate(
+            runtime,
+            "",
+            ModelFiles(model=BuiltModel(spec=place.spec, weights=place.folder / "weights/weights.safetensors")),
+        )
     record = place.export("torch-script")
     onnx = usable_model(record, place.exports)
     return Candidate(
-        runtime, "torch-script", ModelFiles(spec=place.spec, onnx=onnx, onnx_layout=record.made_by["layout"])
+        runtime,
+        "torch-script",
+        ModelFiles(model=BuiltModel(spec=place.spec), onnx=onnx, onnx_layout=record.made_by["layout"]),
     )
 
 
@@ -135,7 +141,9 @@ def test_a_ruler_answers_zeros_of_the_right_shape(runtime: str, place: Workspace
 def test_a_model_it_cannot_run_is_refused_in_words(runtime: str, place: Workspace, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
-    files = ModelFiles(spec=place.spec, weights=tmp_path / "broken.safetensors", onnx=tmp_path / "broken.onnx")
+    files = ModelFiles(
+        model=BuiltModel(spec=place.spec, weights=tmp_path / "broken.safetensors"), onnx=tmp_path / "broken.onnx"
+    )
     worker = start(Candidate(runtime, "", files), tmp_path)
     try:
         with pytest.raises(AssayError, match="broken"):

@@ -20,6 +20,7 @@ from assay.registry import EXPORTERS, RUNTIMES
 from assay.spec import ModelSpec, Settings
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import UserModel, locate, read_shapes
+from assay.train.built import BuiltModel
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
@@ -94,7 +95,7 @@ def agrees(
     reference, native = (np.load(folder / f"{name}.npy") for name in ("reference", "native"))
     judge = Judge(model, reference, {model.kind: native})
     spec = ModelSpec(model.location.name, 0, model.width, 0)
-    one = Candidate(runtime, "", ModelFiles(spec=spec, onnx=onnx, user=model))
+    one = Candidate(runtime, "", ModelFiles(model=BuiltModel(spec=spec), onnx=onnx, user=model))
     worker = Worker(
         one,
         limit_seconds=LIMIT_SECONDS,

@@ -13,6 +13,7 @@ from assay.infer.runtime import ModelFiles, predict
 from assay.infer.runtimes import null
 from assay.infer.worker import rotation
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 
 
 @given(count=st.integers(1, 20), batch=st.integers(1, 9))
@@ -25,7 +26,7 @@ def test_rotated_inputs_are_full_batches_of_real_images(count: int, batch: int) 
 
 @given(count=st.integers(1, 10), batch=st.integers(1, 12))
 def test_predict_answers_every_image_once(count: int, batch: int) -> None:
-    session = null.load(ModelFiles(spec=ModelSpec("bloodnet", 4, 5)), Settings())
+    session = null.load(ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 4, 5))), Settings())
     assert predict(session, np.zeros((count, 4, 4, 3), np.float32), batch).shape == (count, 5)
 
 

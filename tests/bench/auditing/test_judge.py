@@ -19,9 +19,10 @@ from assay.numerics.numbers import Measured, measure
 from assay.numerics.reduced import reason_against_reduced
 from assay.records.audit import AuditedTolerance, Comparison, Ran
 from assay.spec import ModelSpec
+from assay.train.built import BuiltModel
 
 IMAGES, CLASSES = 2500, 8
-MODEL = ModelFiles(spec=ModelSpec("bloodnet", 28, CLASSES))
+MODEL = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, CLASSES)))
 
 Float64 = NDArray[np.float64]
 Change = Callable[[Float64], NDArray[np.floating]]

@@ -13,6 +13,7 @@ from assay.infer.runtime import ModelFiles
 from assay.records.audit import ModelAudit
 from assay.spec import ModelSpec
 from assay.store import Store
+from assay.train.built import BuiltModel
 from tests.bench.report.sample_audit import sample_audit
 
 
@@ -62,7 +63,7 @@ def test_one_that_fails_and_is_whole_is_kept(tmp_path: Path) -> None:
 
 
 def test_hashes_images_and_subjects_determine_an_audit() -> None:
-    one = Candidate("torch.eager", "", ModelFiles(spec=ModelSpec("bloodnet", 28, 8, 3)))
+    one = Candidate("torch.eager", "", ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8, 3))))
     found = determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one], {"ort.cpu"})
     assert found == determined_by(Identity({"weights": "0"}, {}, "data"), 40, [one], {"ort.cpu"})
     others = [

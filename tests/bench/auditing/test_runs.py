@@ -13,8 +13,9 @@ from assay.bench.timing.workers import Candidate
 from assay.infer.commands import NOT_OBSERVED, SessionObserved
 from assay.infer.runtime import ModelFiles
 from assay.spec import ModelSpec
+from assay.train.built import BuiltModel
 
-MODEL = ModelFiles(spec=ModelSpec("bloodnet", 28, 8))
+MODEL = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
 
 
 def seen(device: str = "cpu", precision: str = "fp32", computed: str = "", **facts: str) -> SessionObserved:

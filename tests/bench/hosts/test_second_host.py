@@ -19,6 +19,7 @@ from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.study import load_study
+from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 from tests.assay.small_job import SMALL, At, Deed, Outcome
 from tests.bench.hosts.relayed import RelayHost
@@ -60,7 +61,7 @@ def measured(folder: Path, host: Host) -> Measurements:
     folder.mkdir()
     save_weights(folder / "w.safetensors", initial_weights(SPEC, 0))
     np.save(folder / "images.npy", np.random.default_rng(0).normal(size=(8, 12, 12, 3)).astype(np.float32))
-    files = ModelFiles(spec=SPEC, weights=folder / "w.safetensors")
+    files = ModelFiles(model=BuiltModel(spec=SPEC, weights=folder / "w.safetensors"))
     group = Group(
         "bloodnet/12/t1",
         (Candidate("null", "", files), Candidate("null", "again", files)),

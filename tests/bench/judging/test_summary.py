@@ -17,6 +17,7 @@ from assay.infer.runtime import ModelFiles
 from assay.records.base import Interval
 from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell, SpeedComparison
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 from tests.bench.judging.test_validity import AGREES, WRONG, cell, timing
 
 NATIVE, ONNX = "torch.eager", "ort.cpu@torch-dynamo"
@@ -25,7 +26,7 @@ BLOCKS, CALLS = 4, 5
 
 def group(size: int) -> Group:
     """PyTorch and ONNX Runtime on one model."""
-    files = ModelFiles(spec=ModelSpec("bloodnet", size, 8))
+    files = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", size, 8)))
     candidates = (Candidate("torch.eager", "", files), Candidate("ort.cpu", "torch-dynamo", files))
     return Group(f"bloodnet/{size}/t1", candidates, (1,), Settings(), Path("images.npy"))
 
@@ -105,7 +106,7 @@ def test_verdicts_of_all_groups_are_one_family() -> None:
 
 def test_what_its_first_process_put_out_of_the_running_counts_as_a_rival_and_is_not_ranked() -> None:
     """The fastest of three was lucky, whether or not the others were timed to the end."""
-    files = ModelFiles(spec=ModelSpec("bloodnet", 28, 8))
+    files = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
     one = group(28)
     slow = ("torch.script", "jax.jit")
     further = tuple(Candidate(name, "", files) for name in slow)

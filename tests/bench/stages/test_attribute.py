@@ -16,6 +16,7 @@ from assay.records.base import Interval
 from assay.records.results import Cell
 from assay.spec import Settings
 from assay.store import Store
+from assay.train.built import BuiltModel
 from tests.bench.explaining.test_estimate import cell
 from tests.export.models import workspace
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     place = workspace("bloodnet", tmp_path_factory)
-    model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
+    model = ModelFiles(model=BuiltModel(spec=place.spec), onnx=place.model("torch-script"), onnx_layout="NCHW")
     candidate = Candidate("ort.cpu", "torch-script", model)
     return Group("bloodnet/28/t1", (candidate,), (1, 2), Settings(), place.folder / "images.npy")
 

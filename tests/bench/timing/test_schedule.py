@@ -29,11 +29,12 @@ from assay.records.results import read_results
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.study import load_study
+from assay.train.built import BuiltModel
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "artifacts/reference/quick"
 PYTHON_SECONDS, COMMAND_SECONDS, KILL_SECONDS = 0.4, 0.01, 0.1
-FILES = ModelFiles(spec=ModelSpec("bloodnet", 28, 8))
+FILES = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import AssayError, WorkerError
 from assay.infer.runtime import ModelFiles
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 
-FILES = ModelFiles(spec=ModelSpec("bloodnet", 12, 3))
+FILES = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 12, 3)))
 
 
 def test_every_lane_is_as_wide_as_the_timing_and_no_core_is_in_two() -> None:

@@ -34,6 +34,7 @@ from assay.records.results import SAMPLE_COLUMNS, SpeedComparison
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.train.brought.model import Location, Tensor, UserModel
+from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
 
 SPEC = ModelSpec("bloodnet", 12, 3)
@@ -50,7 +51,7 @@ def group(tmp_path: Path) -> Group:
     """null twice and PyTorch once, on a small model."""
     save_weights(tmp_path / "w.safetensors", initial_weights(SPEC, 0))
     np.save(tmp_path / "images.npy", np.random.default_rng(0).normal(size=(8, 12, 12, 3)).astype(np.float32))
-    files = ModelFiles(spec=SPEC, weights=tmp_path / "w.safetensors")
+    files = ModelFiles(model=BuiltModel(spec=SPEC, weights=tmp_path / "w.safetensors"))
     candidates = (Candidate("null", "", files), Candidate("null", "again", files), Candidate("torch.eager", "", files))
     return Group("bloodnet/12/t1", candidates, (1, 2), Settings(), tmp_path / "images.npy")
 
@@ -131,7 +132,9 @@ def test_a_worker_that_is_too_slow_is_given_up(group: Group, tmp_path: Path) -> 
 
 def test_a_model_that_cannot_load_costs_its_own_cells_only(group: Group, tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"broken")
-    broken = Candidate("torch.eager", "", ModelFiles(spec=SPEC, weights=tmp_path / "broken.safetensors"))
+    broken = Candidate(
+        "torch.eager", "", ModelFiles(model=BuiltModel(spec=SPEC, weights=tmp_path / "broken.safetensors"))
+    )
     one = unit(Group(group.name, (*group.candidates[:1], broken), (1,), group.settings, group.images), tmp_path)
     one.run(silent)
     assert {fact.cell.split("/")[-1]: bool(fact.reason) for fact in one.facts} == {"null": False, "torch.eager": True}
@@ -269,7 +272,7 @@ def test_what_computes_in_less_than_fp32_is_a_rival_and_never_the_one_that_is_co
 
 def timed_in(group: Group, precisions: dict[tuple[str, str], str]) -> list[SpeedComparison]:
     """What is compared of a user's cells that were seen to compute in these precisions; the first one is slowest."""
-    model = ModelFiles(spec=group.candidates[0].model.spec, user=USER)
+    model = ModelFiles(model=USER)
     made = Group(group.name, tuple(Candidate(*pair, model) for pair in precisions), (1,), group.settings, group.images)
     names = [made.cell_name(1, one.label) for one in made.candidates]
     rows = [

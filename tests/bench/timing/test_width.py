@@ -14,8 +14,9 @@ from assay.bench.timing.width import OUT_OF_THE_RUNNING, contenders, others, ref
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 
-FILES = ModelFiles(spec=ModelSpec("bloodnet", 28, 8))
+FILES = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8)))
 RUNTIMES = {"torch.eager": "", "tf.function": "", "ort.cpu": "tf2onnx", "null": ""}
 GROUP = Group(
     "bloodnet/28/t1",

@@ -9,6 +9,7 @@ from assay.infer.profile.attribute_job import ATTRIBUTE, AttributedModel, Attrib
 from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.spec import ModelSpec, Settings
+from assay.train.built import BuiltModel
 from tests.export.models import workspace
 
 CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit in (1, 2)]
@@ -17,7 +18,7 @@ CONVOLUTIONS = [f"stage{stage}.unit{unit}.conv" for stage in (1, 2, 3) for unit 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Figures:
     place = workspace("bloodnet", tmp_path_factory)
-    model = ModelFiles(spec=place.spec, onnx=place.model("torch-script"), onnx_layout="NCHW")
+    model = ModelFiles(model=BuiltModel(spec=place.spec), onnx=place.model("torch-script"), onnx_layout="NCHW")
     subject = AttributedModel(name="bloodnet", model=model, batches=(8,), images=place.folder / "images.npy")
     request = AttributionRequest(runtime="openvino", settings=Settings(), subjects=(subject,), seconds=0.2)
     answers: list[Figures] = []
