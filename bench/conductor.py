@@ -14,7 +14,8 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.bench.explaining.factors import factors_of
-from assay.bench.judging.summary import comparisons_of
+from assay.bench.judging.comparisons import comparisons_of
+from assay.bench.judging.races import races_of
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
 from assay.bench.run import Run
@@ -57,6 +58,7 @@ def run_study(
         works, ceilings, bounds = roofline(run, exports, cells)
         attributed = attribute_stage(run, groups_of(run, subjects, exports), cells)
         with run.stage("results", "Results"):
+            races = races_of(cells, measured.by_cell)
             results = Results(
                 study=study.name,
                 task=TASK_OF_ARCHITECTURES,
@@ -70,7 +72,8 @@ def run_study(
                 parity=parity,
                 exports=exports,
                 cells=cells,
-                comparisons=comparisons_of(cells, measured.samples, measured.planned),
+                races=races,
+                comparisons=comparisons_of(cells, races, measured.by_cell),
                 selfcheck=stored_selfcheck(run.folder.parent, host),
                 works=works,
                 ceilings=ceilings,

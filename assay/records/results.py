@@ -27,11 +27,13 @@ from assay.records.base import (
     Verdict,
 )
 from assay.records.mistakes import mistake_in
+from assay.records.races import Race
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
 from assay.records.trainings import Parity, Training
 from assay.records.upgrades import UPGRADES_OF_RESULTS
 from assay.registry import RUNTIMES
+from assay.runtimes.entry import Tier, tier_of
 
 SCHEMA_VERSION: Literal[5] = 5
 
@@ -265,6 +267,17 @@ class Cell(Record):
         """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
         return bool(self.precision) and self.precision not in FULL
 
+    @property
+    def tier(self) -> Tier:
+        """How near to its framework it ran, see `assay.runtimes.entry.TIERS`; "" of what runs no model."""
+        entry = RUNTIMES.find(self.runtime)
+        return entry.tier if entry else tier_of(self.framework)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it ran in its framework, or in the framework's own deployment runtime."""
+        return self.tier in {"framework", "deployment"}
+
     def is_fp32_of(self, other: Cell) -> bool:
         """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
         entry = RUNTIMES.find(other.runtime)
@@ -325,6 +338,7 @@ class Results(Record):
     Attributes:
         kind: which of the two: a study's models take images, a user's take any numbers.
         task: how answers are judged, see `assay.bench.tasks`.
+        races: in each precision, the fastest native against the fastest through ONNX; none in older records.
         tables: sha256 of the tables that were written with it, by file name; empty in records of older versions.
     """
 
@@ -343,6 +357,7 @@ class Results(Record):
     exports: list[Export]
     cells: list[Cell]
     comparisons: list[SpeedComparison]
+    races: list[Race] = Field(default_factory=list)
     works: list[GraphWork] = Field(default_factory=list)
     ceilings: list[Ceilings] = Field(default_factory=list)
     bounds: list[Bound] = Field(default_factory=list)

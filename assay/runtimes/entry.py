@@ -143,9 +143,7 @@ class RuntimeEntry:
     @property
     def tier(self) -> Tier:
         """How near to its framework it runs a model, see `TIERS`; "" of what runs none."""
-        if self.framework in {"", "onnx"}:
-            return "onnx" if self.framework else ""
-        return "deployment" if self.deploys else "framework"
+        return "deployment" if self.deploys else tier_of(self.framework)
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -172,3 +170,10 @@ class RuntimeEntry:
             NotInstalledError: a package it needs is missing.
         """
         return load_target(self.name, self.target, self.extra or self.family.extra)
+
+
+def tier_of(framework: str) -> Tier:
+    """The tier of a runtime of a framework, as far as that alone says it."""
+    if framework == "onnx":
+        return "onnx"
+    return "framework" if framework else ""

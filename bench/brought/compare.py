@@ -25,7 +25,9 @@ from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.conductor import write_results
 from assay.bench.explaining.factors import factors_of
 from assay.bench.judging.answers import unanswered
-from assay.bench.judging.summary import blank_cell, cells_of, comparisons_of
+from assay.bench.judging.comparisons import comparisons_of
+from assay.bench.judging.races import races_of
+from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
@@ -105,6 +107,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
                 host=host,
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
+    races = races_of(cells, measured.by_cell)
     results = Results(
         kind="model",
         study=folder_name(wanted.location),
@@ -120,7 +123,8 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         parity=[],
         exports=exports,
         cells=cells,
-        comparisons=comparisons_of(cells, measured.samples, measured.planned),
+        races=races,
+        comparisons=comparisons_of(cells, races, measured.by_cell),
         selfcheck=stored_selfcheck(work.folder.parent, host),
         attributions=attributed.attributions,
         fits=attributed.fits,

@@ -6,6 +6,7 @@ from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import agreement_fails, is_timed
 from assay.bench.statistics.stats import TOO_FEW
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT
+from assay.bench.words.races import said_of_races
 from assay.bench.words.verdict import verdicts
 from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
@@ -28,6 +29,8 @@ def unanswered(results: Results) -> list[str]:
 
 def _is_answered(results: Results, cells: list[Cell]) -> bool:
     if any(verdict.outcome not in NO_ANSWER for verdict in verdicts(results)):
+        return True
+    if any(said.outcome not in NO_ANSWER for said in said_of_races(results)):
         return True
     sides = [[cell for cell in cells if (cell.framework in FRAMEWORKS) == native] for native in (True, False)]
     asked = [side for side in sides if side]

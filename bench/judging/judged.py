@@ -7,16 +7,22 @@ said of the results that this module gives.
 
 from __future__ import annotations
 
+from assay.bench.judging.races import races_of
+from assay.bench.judging.summary import CellSamples
 from assay.records.audit import Audit
 from assay.records.results import Agreement, Cell, Results, SpeedComparison
 from assay.records.stale import Stale, is_of, stale_parts
 
 
-def judged(results: Results, audit: Audit | None) -> Results:
+def judged(results: Results, audit: Audit | None, timed: CellSamples | None = None) -> Results:
     """The same results, where an audit of exactly what was timed failed a cell with an agreement that says so.
 
     Such a cell loses its place among the ratios of its group, as one whose timed outputs do not agree has none. Where
-    it is one of the two that are compared it stays, and the comparison is worth nothing.
+    it is one of the two that are compared it stays, and the comparison is worth nothing. The races are run anew without
+    it where the calls behind them are there; without them a race that it won is worth nothing.
+
+    Args:
+        timed: samples by cell name and boundary.
     """
     failed = failures(results, audit) if audit else {}
     if not failed:
@@ -24,7 +30,8 @@ def judged(results: Results, audit: Audit | None) -> Results:
     cells = [_failed(cell, failed[cell.name]) if cell.name in failed else cell for cell in results.cells]
     wrong = [cell for cell in results.cells if cell.name in failed]
     comparisons = [_without(one, wrong) for one in results.comparisons]
-    return results.model_copy(update={"cells": cells, "comparisons": comparisons})
+    races = races_of(cells, timed) if timed and results.races else results.races
+    return results.model_copy(update={"cells": cells, "comparisons": comparisons, "races": races})
 
 
 def failures(results: Results, audit: Audit) -> dict[str, str]:

@@ -42,7 +42,7 @@ def as_audited(folder: Path, results: Results) -> Results:
         ArtifactError: the audit is damaged.
     """
     path = folder / AUDIT_FILE
-    return judged(results, read_audit(path)) if path.is_file() else results
+    return judged(results, read_audit(path), samples_of(folder, results)) if path.is_file() else results
 
 
 def samples_of(folder: Path, results: Results) -> dict[str, dict[str, Samples]]:

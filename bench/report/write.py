@@ -7,6 +7,7 @@ from pathlib import Path
 import polars
 
 from assay.bench.judging.judged import judged
+from assay.bench.judging.summary import by_cell, planned_of
 from assay.bench.report.cells_table import write_cells
 from assay.bench.report.drawing.figures import write_figures
 from assay.bench.report.evidence import Evidence
@@ -45,7 +46,7 @@ def write_report(
     """
     with reporting_disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    said = judged(results, audit)
+    said = judged(results, audit, None if samples is None else by_cell(samples, planned_of(results.settings)))
     sections = sections_of(Evidence(said, samples, audit, load))
     page, markdown = out / "report.html", out / "report.md"
     write_atomically(page, render_page(said, sections).encode())

@@ -77,9 +77,12 @@ def explanations(results: Results, found: Verdict) -> list[str]:
 
 
 def spoken(results: Results) -> Iterator[str]:
-    """Every verdict, each with the first sentence of its explanation on a line below it; for the terminal."""
+    """Every verdict, below it what the other precisions say and the first sentence of its explanation; for the
+    terminal.
+    """
     for found in verdicts(results):
         yield found.sentence
+        yield from (f"  {one.text}" for one in found.beside)
         yield from (f"  {sentence}" for sentence in explanations(results, found)[:1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from assay.bench.judging.races import computed_in
 from assay.bench.judging.validity import is_too_short
 from assay.bench.report.evidence import (
     CellGroup,
@@ -18,7 +19,6 @@ from assay.bench.words.numbers import (
     listed,
 )
 from assay.bench.words.runtimes import runtime_in_words
-from assay.numerics.precisions import FULL
 from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
 
@@ -54,12 +54,12 @@ def why_nothing_compared(group: CellGroup, results: Results) -> str:
 
 
 def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
-    """That native cells compute in less than any ONNX cell, so that a ratio would be no verdict on ONNX; else ""."""
+    """That no precision is on both sides, so that a ratio would be no verdict on ONNX; else ""."""
     found = {
-        kind: sorted({cell.precision or "fp32" for cell in side if may_be_ranked(cell, results)})
+        kind: sorted({computed_in(cell) for cell in side if may_be_ranked(cell, results)})
         for kind, side in sides.items()
     }
-    if set(found["native"]) & set(found["ONNX"]) or any(one in FULL for one in found["native"]):
+    if set(found["native"]) & set(found["ONNX"]):
         return ""
     return (
         f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "

@@ -6,8 +6,7 @@ Pure functions of a `Results`; the report, the command line and the README quote
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from assay.bench.report.evidence import (
     CellGroup,
@@ -31,13 +30,12 @@ from assay.bench.words.numbers import (
     scientific,
     significant,
 )
+from assay.bench.words.races import Outcome, Said, beside, counts_in_words, tiers_in_words
 from assay.bench.words.runtimes import runtime_in_words
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval
 from assay.records.results import Agreement, Cell, Results, SpeedComparison
 from assay.registry import FRAMEWORKS
-
-Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,14 @@ class Verdict:
             compared.
         place: "At 64x64 and batch 1".
         finding: the rest of the sentence.
+        beside: what the other precisions say, like against like, and the fastest of all; none in older records.
     """
 
     group: CellGroup
     outcome: Outcome
     place: str
     finding: str
+    beside: tuple[Said, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -71,7 +71,10 @@ def verdicts(results: Results) -> list[Verdict]:
     cells = {group_of(cell) for cell in results.cells if cell.framework}
     groups = sorted(cells | set(comparisons))
     threads_vary = len({group.threads for group in groups}) > 1
-    return [_verdict(group, comparisons.get(group), results, threads_vary) for group in groups]
+    return [
+        replace(_verdict(group, comparisons.get(group), results, threads_vary), beside=tuple(beside(group, results)))
+        for group in groups
+    ]
 
 
 def headline(results: Results) -> str:
@@ -90,12 +93,21 @@ def headline(results: Results) -> str:
     parts += [f"slower in {counts['slower']}"] if counts["slower"] else []
     parts += [f"the same within 2 % in {counts['same']}"] if counts["same"] else []
     parts += [f"not told apart in {counts['undecided']}"] if counts["undecided"] else []
-    text = f"On this machine, ONNX is {listed(parts)}."
+    text = f"On this machine, {_like_in_words(results)}ONNX is {listed(parts)}."
     if counts["invalid"]:
         text += f" {counted(counts['invalid'], 'comparison')} must not be used: agreement fails."
     if counts["missing"]:
         text += f" In {counted(counts['missing'], 'case')} there was nothing to compare."
-    return text
+    told = {one.precision for one in results.comparisons}
+    others = dict.fromkeys(race.precision for race in results.races if {race.precision} != told)
+    return " ".join(filter(None, [text, *(counts_in_words(results, precision) for precision in others)]))
+
+
+def _like_in_words(results: Results) -> str:
+    """ "in fp32 against fp32, ": what both sides of every comparison compute in, where something else was timed too."""
+    told = {one.precision for one in results.comparisons}
+    reduced = any(cell.reduced_precision and is_timed(cell) for cell in results.cells)
+    return f"in {(one := told.pop())} against {one}, " if len(told) == 1 and reduced else ""
 
 
 def _faster_part(results: Results, wins: int, groups: int) -> str:
@@ -124,6 +136,8 @@ def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Resu
         f"{_agreement_clause(comparison, results)}{_left_out(comparison, results)}."
         f"{_in_reduced_precision(comparison, results)}"
     )
+    tiers = tiers_in_words(group, comparison.precision, results)
+    finding = f"{finding} {tiers}".rstrip()
     return Verdict(group, comparison.verdict, place, finding)
 
 
@@ -191,8 +205,8 @@ def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
     if not smaller:
         return ""
     best = min(smaller, key=lambda cell: comparison.ratios[cell.label].value)
-    natives = {cell.precision for cell in cells if cell.framework in FRAMEWORKS and is_timed(cell)}
-    untimed = "" if best.precision in natives else f"; native {best.precision} was not timed"
+    natives = {cell.precision for cell in cells if cell.is_native and is_timed(cell)}
+    untimed = "" if results.races or best.precision in natives else f"; native {best.precision} was not timed"
     name, gain = runtime_in_words(best.label), _gain(best, cells, comparison)
     if gain is None:
         return f" {name} computes in {best.precision} and was not timed in fp32{untimed}."

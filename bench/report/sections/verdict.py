@@ -7,7 +7,8 @@ from assay.bench.report.page.blocks import Item, Listing, Section, Tone
 from assay.bench.tasks.task import task_of
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.explanation import explanations
-from assay.bench.words.verdict import Outcome, Verdict, headline, verdicts
+from assay.bench.words.races import Outcome
+from assay.bench.words.verdict import Verdict, headline, verdicts
 
 SIGNS: dict[Outcome, tuple[str, Tone]] = {
     "faster": ("faster", "good"),
@@ -26,7 +27,7 @@ def verdict(evidence: Evidence) -> Section:
     """
     by_architecture: dict[str, list[Item]] = {}
     for found in verdicts(evidence.results):
-        by_architecture.setdefault(found.group.architecture, []).append(_item(found, evidence))
+        by_architecture.setdefault(found.group.architecture, []).extend(_items(found, evidence))
     listings = tuple(Listing(architecture, tuple(items)) for architecture, items in by_architecture.items())
     if evidence.results.kind == "model":
         told = [*numbers_in_words(evidence.results), *task_of(evidence.results).told(evidence.results)]
@@ -35,7 +36,9 @@ def verdict(evidence: Evidence) -> Section:
     return Section("verdict", "Verdict", headline(evidence.results), listings)
 
 
-def _item(found: Verdict, evidence: Evidence) -> Item:
+def _items(found: Verdict, evidence: Evidence) -> list[Item]:
+    """The verdict, and below it what the other precisions say."""
     sign, tone = SIGNS[found.outcome]
     note = " ".join(explanations(evidence.results, found))
-    return Item(f"{found.place}, {found.finding}", sign, tone, note)
+    beside = [Item(f"{found.place}: {one.text}", *SIGNS[one.outcome]) for one in found.beside]
+    return [Item(f"{found.place}, {found.finding}", sign, tone, note), *beside]

@@ -9,7 +9,9 @@ import numpy as np
 import polars
 import pytest
 
-from assay.bench.judging.summary import _fastest, _like_with_like, _throughput, cells_of, comparisons_of, ranked
+from assay.bench.judging.comparisons import comparisons_of, main_lineup
+from assay.bench.judging.races import fastest, races_of
+from assay.bench.judging.summary import _throughput, by_cell, cells_of, ranked
 from assay.bench.statistics.stats import TOO_FEW
 from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
@@ -63,12 +65,17 @@ def cells(groups: Sequence[Group], samples: polars.DataFrame, agreements: dict[s
     return cells_of(groups, facts, samples, agreements, {one.name: "weights" for one in groups})
 
 
+def comparisons_by_samples(cells: Sequence[Cell], samples: polars.DataFrame) -> list[SpeedComparison]:
+    timed = by_cell(samples)
+    return comparisons_of(cells, races_of(cells, timed), timed)
+
+
 def compared(
     groups: Sequence[Group], processes: Mapping[str, Sequence[float]], **wrong: Agreement
 ) -> list[SpeedComparison]:
     samples = timed(groups, processes)
     agreements = {one.cell_name(1, label): AGREES for one in groups for label in processes} | wrong
-    return comparisons_of(cells(groups, samples, agreements), samples)
+    return comparisons_by_samples(cells(groups, samples, agreements), samples)
 
 
 def test_each_boundary_has_its_own_times_and_each_fact_its_own_rule() -> None:
@@ -118,7 +125,7 @@ def test_what_its_first_process_put_out_of_the_running_counts_as_a_rival_and_is_
     def speedup(*invalid: str) -> Interval:
         reasons = {label: list(invalid) for label in slow}
         changed = [cell.model_copy(update={"invalid": reasons.get(cell.label, [])}) for cell in all_cells]
-        (found,) = comparisons_of(changed, samples)
+        (found,) = comparisons_by_samples(changed, samples)
         assert set(found.ratios) == {NATIVE, ONNX}
         return found.speedup
 
@@ -188,7 +195,8 @@ A, B = "ort.cpu@torch-dynamo", "ort.cpu@tf2onnx"
     [
         ({EAGER: "fp32", JIT: "fp32", A: "fp32"}, [EAGER, JIT], [A]),
         ({EAGER: "fp32", JIT: "bf16", A: "int8", B: "fp32"}, [EAGER], [B]),
-        ({EAGER: "fp32", A: "int8"}, [EAGER], [A]),
+        ({EAGER: "fp32", A: "int8"}, [], []),
+        ({EAGER: "fp32", JIT: "int8", A: "int8"}, [JIT], [A]),
         ({EAGER: "bf16", JIT: "fp16", A: "bf16"}, [EAGER], [A]),
         ({EAGER: "bf16", JIT: "fp16", A: "bf16", B: "fp16"}, [EAGER], [A]),
         ({JIT: "fp16", EAGER: "bf16", A: "bf16", B: "fp16"}, [JIT], [B]),
@@ -198,12 +206,13 @@ A, B = "ort.cpu@torch-dynamo", "ort.cpu@tf2onnx"
 def test_like_is_held_against_like(precisions: dict[str, str], native: list[str], onnx: list[str]) -> None:
     """Full precision where there is any, else that of the fastest native cell that ONNX has too; the first is it."""
     members = [labelled(label, 1.0 + place, one) for place, (label, one) in enumerate(precisions.items())]
-    found = _like_with_like(members)
-    assert [[one.label for one in side] for side in found] == [native, onnx]
+    found = main_lineup(members)
+    sides = (found.natives, found.exported) if found else ([], [])
+    assert [[one.label for one in side] for side in sides] == [native, onnx]
 
 
 def test_the_fastest_is_the_one_of_the_least_median_and_none_of_none() -> None:
     cells = [labelled("a", 2.0), labelled("b", 1.0), labelled("c", 3.0)]
-    assert _fastest(cells) is cells[1]
-    assert _fastest([]) is None
-    assert _fastest([cells[0].model_copy(update={"host": None}), cells[2]]) is cells[2]
+    assert fastest(cells) is cells[1]
+    assert fastest([]) is None
+    assert fastest([cells[0].model_copy(update={"host": None}), cells[2]]) is cells[2]

@@ -11,7 +11,7 @@ import numpy as np
 import polars
 import pytest
 
-from assay.bench.judging.summary import cells_of, comparisons_of
+from assay.bench.judging.summary import cells_of
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import (
@@ -36,6 +36,7 @@ from assay.store import Store
 from assay.train.brought.model import Location, Tensor, UserModel
 from assay.train.built import BuiltModel
 from assay.train.weights import initial_weights, save_weights
+from tests.bench.judging.test_summary import comparisons_by_samples as comparisons_of
 
 SPEC = ModelSpec("bloodnet", 12, 3)
 USER = UserModel(
