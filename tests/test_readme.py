@@ -12,7 +12,8 @@ import pytest
 from assay.bench.judging.judged import judged
 from assay.records.audit import read_audit
 from assay.records.load import Load, read_load
-from assay.records.results import Interval, Results, SpeedComparison, read_results
+from assay.records.races import SpeedComparison
+from assay.records.results import Interval, Results, read_results
 from tests.bench.cli.test_cli import assay
 
 ROOT = Path(__file__).parents[1]

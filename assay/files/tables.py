@@ -14,8 +14,8 @@ import polars
 from assay.errors import ArtifactError
 from assay.files.arrays import most_bytes
 from assay.files.texts import read_bytes
+from assay.files.upgrades import name_of_today
 from assay.records.results import Results
-from assay.records.upgrades import name_of_today
 from assay.store import write_atomically
 
 BYTES_PER_VALUE = 16

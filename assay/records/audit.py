@@ -15,6 +15,7 @@ from pydantic_core import from_json, to_json
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_bytes
+from assay.files.upgrades import with_names_of_today
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
@@ -22,7 +23,6 @@ from assay.numerics.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
 from assay.records.mistakes import mistake_in
-from assay.records.upgrades import with_names_of_today
 from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"

@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
+from assay.files.upgrades import UPGRADES_OF_RESULTS
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.precisions import FULL
 from assay.records.attribution import AffineFit, Attribution, Crossover, Factors
@@ -24,14 +25,12 @@ from assay.records.base import (
     IntervalOfTime,
     Record,
     TailOfTime,
-    Verdict,
 )
 from assay.records.mistakes import mistake_in
-from assay.records.races import Race
+from assay.records.races import Race, SpeedComparison
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
 from assay.records.trainings import Parity, Training
-from assay.records.upgrades import UPGRADES_OF_RESULTS
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import Tier, tier_of
 
@@ -284,39 +283,6 @@ class Cell(Record):
         runtimes = {other.runtime, entry.reduces if entry and entry.reduces else other.runtime}
         exporter = other.exporter.removesuffix(f"+{other.precision}")
         return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
-
-
-class SpeedComparison(Record):
-    """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
-
-    Attributes:
-        speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
-            above 1 ONNX is faster.
-        verdict: of ONNX against native, see `assay.bench.judging.verdicts`; those of all groups are one family.
-        ratios: per cell label, its median over the fastest native one's.
-        verdicts: per cell label, of it against the fastest native one; a family beside `verdict`.
-        told: the smallest difference that these samples would have told four times of five, 0.06 for 6 %; None where
-            that was not asked yet.
-        processes: fresh processes behind `speedup`; 0 likewise.
-        precision: that both compute in; "fp32" in older records.
-        gains: per label of a cell that computes in less than fp32, how many times as long the same runtime takes in
-            fp32, paired: what the precision brings, apart from what ONNX does.
-    """
-
-    architecture: str
-    size: int
-    batch: int
-    threads: int
-    native: str
-    onnx: str
-    speedup: Interval
-    verdict: Verdict
-    ratios: dict[str, Interval]
-    verdicts: dict[str, Verdict] = Field(default_factory=dict)
-    told: float | None = None
-    processes: int = Field(default=0, ge=0)
-    gains: dict[str, Interval] = Field(default_factory=dict)
-    precision: str = "fp32"
 
 
 class DataSummary(Record):

@@ -11,7 +11,8 @@ from assay.errors import ArtifactError
 from assay.files.texts import read_bytes
 from assay.records.base import Record
 from assay.records.mistakes import mistake_in
-from assay.records.results import Cell, Export, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import Cell, Export
 from assay.records.trainings import Training
 from assay.store import write_atomically
 

@@ -19,8 +19,8 @@ from assay.bench.judging.races import FULL_PRECISION, Lineup, fastest, groups_of
 from assay.bench.judging.summary import CellSamples, ranked
 from assay.bench.judging.verdicts import judge
 from assay.bench.statistics.stats import Ratio, ratio_estimate
-from assay.records.races import OF_ALL, Race
-from assay.records.results import Cell, SpeedComparison
+from assay.records.races import OF_ALL, Race, SpeedComparison
+from assay.records.results import Cell
 
 
 def comparisons_of(cells: Sequence[Cell], races: Sequence[Race], timed: CellSamples) -> list[SpeedComparison]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from assay.bench.judging.races import races_of
 from assay.bench.judging.summary import CellSamples
 from assay.records.audit import Audit
-from assay.records.results import Agreement, Cell, Results, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import Agreement, Cell, Results
 from assay.records.stale import Stale, is_of, stale_parts
 
 

@@ -18,7 +18,8 @@ from assay.bench.words.runtimes import runtime_in_words
 from assay.bench.words.verdict import Verdict, verdicts
 from assay.records.attribution import Attribution, ProfiledEstimate, SkeletonEstimate
 from assay.records.base import Interval
-from assay.records.results import Cell, Results, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import Cell, Results
 from assay.records.roofline import Bound
 
 FAR_BEHIND = 2.0

@@ -11,8 +11,8 @@ from assay.bench.judging.races import computed_in
 from assay.bench.report.evidence import CellGroup, agreement_fails, group_of, is_timed, median_of
 from assay.bench.words.numbers import counted, in_processes, interval, inverse, listed, ratio
 from assay.bench.words.runtimes import runtime_in_words
-from assay.records.races import OF_ALL, Race
-from assay.records.results import Cell, Results, SpeedComparison
+from assay.records.races import OF_ALL, Race, SpeedComparison
+from assay.records.results import Cell, Results
 from assay.runtimes.entry import TIERS
 
 Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]

@@ -34,7 +34,8 @@ from assay.bench.words.races import Outcome, Said, beside, counts_in_words, tier
 from assay.bench.words.runtimes import runtime_in_words
 from assay.numerics.precisions import FULL
 from assay.records.base import Interval
-from assay.records.results import Agreement, Cell, Results, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import Agreement, Cell, Results
 from assay.registry import FRAMEWORKS
 
 

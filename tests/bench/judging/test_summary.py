@@ -17,7 +17,8 @@ from assay.bench.timing.trials import CellFacts, Group
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
 from assay.records.base import Interval
-from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import SAMPLE_COLUMNS, Agreement, Cell
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 from tests.bench.judging.test_validity import AGREES, WRONG, cell, timing

@@ -13,6 +13,7 @@ import polars
 
 from assay.bench.words.numbers import DASH, SPACE, TIMES, inverse
 from assay.records.base import Interval, Verdict
+from assay.records.races import SpeedComparison
 from assay.records.results import (
     SAMPLE_COLUMNS,
     Agreement,
@@ -21,7 +22,6 @@ from assay.records.results import (
     DataSummary,
     Export,
     Results,
-    SpeedComparison,
     Steadiness,
     Timing,
 )

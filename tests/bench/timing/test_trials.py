@@ -30,7 +30,8 @@ from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
 from assay.infer.commands import Burst, SessionObserved
 from assay.infer.runtime import ModelFiles
-from assay.records.results import SAMPLE_COLUMNS, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import SAMPLE_COLUMNS
 from assay.spec import ModelSpec, Settings
 from assay.store import Store
 from assay.train.brought.model import Location, Tensor, UserModel

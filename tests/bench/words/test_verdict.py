@@ -12,7 +12,8 @@ from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.report.sections.verdict import verdict as section
 from assay.bench.words.verdict import Verdict, headline, verdicts
 from assay.records.base import Interval
-from assay.records.results import Agreement, Cell, Results, SpeedComparison, Steadiness
+from assay.records.races import SpeedComparison
+from assay.records.results import Agreement, Cell, Results, Steadiness
 from assay.registry import FRAMEWORKS
 from tests.bench.report.sample_results import agreement, plain, sample_results
 

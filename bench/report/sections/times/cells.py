@@ -6,7 +6,8 @@ from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, gr
 from assay.bench.report.page.blocks import Column, Section, Table, Tone, Value
 from assay.bench.words.numbers import TIMES, counted, interval, significant
 from assay.records.base import Interval, Tail
-from assay.records.results import Cell, ColdStart, SpeedComparison, Timing
+from assay.records.races import SpeedComparison
+from assay.records.results import Cell, ColdStart, Timing
 
 STATUS_TONES: dict[str, Tone] = {"ok": "good", "invalid": "bad", "wrong": "bad", "failed": "bad", "skipped": "notice"}
 PLACE_COLUMNS = (

@@ -25,7 +25,8 @@ from assay.bench.report.evidence import (
 from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
 from assay.bench.words.numbers import TIMES, counted, in_processes, interval, pixels, ratio, significant
 from assay.records.base import Interval
-from assay.records.results import Cell, SpeedComparison
+from assay.records.races import SpeedComparison
+from assay.records.results import Cell
 
 MILLISECONDS = ("median", " ms")
 IMAGES_A_SECOND = ("throughput", " images/s")

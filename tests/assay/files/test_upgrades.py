@@ -9,8 +9,8 @@ import polars
 import pytest
 
 from assay.files.tables import read_table_of
+from assay.files.upgrades import name_of_today
 from assay.records.results import read_results
-from assay.records.upgrades import name_of_today
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "results-v3.json"
 
