@@ -6,6 +6,7 @@ is as long as the step it is for: a call is measured by the calls before it, and
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
+
+from assay.errors import ExportFailedError
 
 CALL_VARIABLE = "ASSAY_CALL_SECONDS"
 """Tells a job how long its user lets one call take."""
@@ -29,11 +32,17 @@ SLOWER = 50.0
 """A call takes at most so many times as long, for each of its rows, as the slowest before it."""
 EVALUATOR_SECONDS, EVALUATOR_SLOWER = 120.0, 3000.0
 """An evaluator in Python takes at most so many times as long as ONNX Runtime; 100 to 1,000 were seen."""
+LOST_VARIABLE = "ASSAY_LOST_STEPS"
+"""Tells a job which of its steps ended it before, as JSON: by what they do, the reason."""
 MOST_SECONDS = 900.0
 """Of whatever is in proportion to something else."""
 LONGER = "If the work is really that long, --call-limit SECONDS allows more"
 
 Message = dict[str, JsonValue]
+
+
+class LostStepError(ExportFailedError):
+    """A step is left out, as it ended the process before."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,13 @@ class Step:
         doing: in words, such as "the first call of mlp.onnx"; "" where it has not said.
         seconds: how long it may take.
         deadline: until when, on the clock of `time.monotonic`.
+        apart: its job does without it, see `step`.
     """
 
     doing: str
     seconds: float
     deadline: float
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,16 +88,36 @@ def tell_steps_to(send: Callable[[Message], None]) -> None:
 
 
 @contextmanager
-def step(doing: str, seconds: float) -> Iterator[None]:
-    """Do something that may take so many seconds; one inside of another has a limit of its own."""
-    _under_way.append(Step(doing, seconds, time.monotonic() + seconds))
-    _send({"step": doing, "seconds": seconds})
+def step(doing: str, seconds: float, *, apart: bool = False) -> Iterator[None]:
+    """Do something that may take so many seconds; one inside of another has a limit of its own.
+
+    Args:
+        apart: the job does without it. Where the process is ended by a fault in here, the job is begun again, and this
+            step, which is told from others by what it does, raises the reason at once.
+
+    Raises:
+        LostStepError: it ended the process before.
+    """
+    if apart and doing in _lost():
+        raise LostStepError(_lost()[doing])
+    _under_way.append(Step(doing, seconds, time.monotonic() + seconds, apart))
+    _send({"step": doing, "seconds": seconds, "apart": apart})
     try:
         yield
     finally:
         _under_way.pop()
         outer = _under_way[-1] if _under_way else Step("", 0.0, 0.0)
-        _send({"step": outer.doing, "seconds": max(outer.deadline - time.monotonic(), 1.0) if outer.doing else 0.0})
+        left = max(outer.deadline - time.monotonic(), 1.0) if outer.doing else 0.0
+        _send({"step": outer.doing, "seconds": left, "apart": outer.apart})
+
+
+def _lost() -> dict[str, str]:
+    return dict(json.loads(os.environ.get(LOST_VARIABLE, "{}")))
+
+
+def lost_told(lost: dict[str, str]) -> dict[str, str]:
+    """The variable that tells a job which of its steps ended it before."""
+    return {LOST_VARIABLE: json.dumps(lost)} if lost else {}
 
 
 @contextmanager
@@ -126,7 +157,7 @@ def step_told(message: Message, at_most: float) -> Step | None:
     if not isinstance(doing, str) or not isinstance(seconds, int | float) or not seconds >= 0:
         return None
     allowed = min(float(seconds), at_most) if doing else at_most
-    return Step(doing[:200], allowed, time.monotonic() + allowed)
+    return Step(doing[:200], allowed, time.monotonic() + allowed, message.get("apart") is True)
 
 
 def call_seconds(size: int = 0) -> float:

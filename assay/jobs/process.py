@@ -29,6 +29,7 @@ from assay.boxed.processes import end_marked, end_tree
 from assay.errors import AssayError, DiskError, WorkerError
 from assay.files.disk import instead_of
 from assay.jobs.job import Message, read_as
+from assay.jobs.killed import KilledError, killed
 from assay.jobs.logs import log_tail
 from assay.records.base import Record
 from assay.start import START
@@ -146,6 +147,8 @@ class Process:
         boxed = self.box is not None and not self.box.trusted
         if not boxed or isinstance(error, DiskError) or not HELD_BACK.search(str(error)):
             return error
+        if isinstance(error, KilledError):
+            return killed(error.doing, error.number, error.said, remedy=REMEDY)
         return type(error)(error.what, expected=error.expected, found=error.found, remedy=REMEDY)
 
     def freeze(self) -> None:
@@ -259,8 +262,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             return WorkerError(f"{self.module} closed its answers, went on without an end and was killed")
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return self.explained(WorkerError(f"{self.module} {how}", found=log_tail(self.log) or None))
+        said = log_tail(self.log)
+        if status < 0:
+            return self.explained(killed(self.module, -status, said))
+        return self.explained(WorkerError(f"{self.module} ended with status {status}", found=said or None))
 
 
 _STARTED: weakref.WeakSet[Process] = weakref.WeakSet()

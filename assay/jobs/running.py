@@ -16,12 +16,15 @@ from assay.errors import AssayError, DiskError, FailedError, InputError, NotInst
 from assay.jobs.files import mapped, written_by
 from assay.jobs.host import Running, Starter
 from assay.jobs.job import Answered, Asked, Hear, Job, Message
+from assay.jobs.killed import KilledError, killed
 from assay.jobs.process import HERE
 from assay.records.base import Record
-from assay.steps import LONGER, Limit, Step, hear, step_told
+from assay.steps import LONGER, Limit, Step, hear, lost_told, step_told
 
 SEND_SECONDS = 60.0
 ERROR_CHARACTERS = 10_000
+MOST_LOST = 6
+"""Steps that a job is begun again without."""
 
 
 class LateError(WorkerError):
@@ -41,7 +44,8 @@ def run_job(
 ) -> Answered:
     """Run one job to its end and return its answer.
 
-    A step that it tells of (`assay.steps`) is given up when it takes longer than it may, and the job with it.
+    A step that it tells of (`assay.steps`) is given up when it takes longer than it may, and the job with it. Where a
+    fault in a step that it does without ends its process, it is begun again, without that step.
 
     Args:
         log: file that takes everything it prints.
@@ -56,18 +60,34 @@ def run_job(
         WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
     """
     limit = limit_seconds if isinstance(limit_seconds, Limit) else Limit(limit_seconds, "", LONGER)
-    with started(host.start(job.module, log, environment=environment, box=box)) as process:
-        process.send(job.message(mapped(request, host.there)), limit.seconds)
-        whole = Step(limit.doing, limit.seconds, time.monotonic() + limit.seconds)
-        if limit.doing:
-            hear(whole)
+    lost: dict[str, str] = {}
+    while True:
+        told = {**(environment or {}), **lost_told(lost)}
         try:
-            message = _result(process, whole, job.silence_seconds, heard)
-        except LateError as error:
-            raise WorkerError(error.what, remedy=limit.longer or None) from None
-        finally:
-            hear(replace(whole, doing=""))
-            _fetch(request, host)
+            with started(host.start(job.module, log, environment=told, box=box)) as process:
+                return _answered(process, job, request, limit, heard, host)
+        except KilledError as error:
+            again = error.apart and error.is_fault and error.doing not in lost and len(lost) < MOST_LOST
+            if not again:
+                raise
+            lost[error.doing] = str(error)
+
+
+def _answered(
+    process: Running, job: Job[Asked, Answered], request: Asked, limit: Limit, heard: Hear | None, host: Starter
+) -> Answered:
+    """What a process answers that does one job; see `run_job`."""
+    process.send(job.message(mapped(request, host.there)), limit.seconds)
+    whole = Step(limit.doing, limit.seconds, time.monotonic() + limit.seconds)
+    if limit.doing:
+        hear(whole)
+    try:
+        message = _result(process, whole, job.silence_seconds, heard)
+    except LateError as error:
+        raise WorkerError(error.what, remedy=limit.longer or None) from None
+    finally:
+        hear(replace(whole, doing=""))
+        _fetch(request, host)
     return _as_here(job.answered(message["result"]), host)
 
 
@@ -152,6 +172,9 @@ def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear |
             message = process.receive(within)
         except TimeoutError:
             raise late(process, within, step) from None
+        except KilledError as error:
+            doing = step.doing or error.doing
+            raise killed(doing, error.number, error.said, apart=step.apart, remedy=error.remedy) from None
         if told := step_told(message, whole.deadline - time.monotonic()):
             step = told if told.doing else whole
             hear(step)

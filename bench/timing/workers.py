@@ -33,6 +33,7 @@ from assay.infer.commands import (
 from assay.infer.runtime import ModelFiles
 from assay.jobs.host import Starter
 from assay.jobs.job import Answered, Asked, Job, Nothing
+from assay.jobs.killed import KilledError, killed
 from assay.jobs.running import answer_to, ask, tell_to
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import AS_IT_COMES
@@ -42,6 +43,7 @@ from assay.steps import SLOWER, in_proportion, waiting_for
 DOES = {
     LOAD.name: "Loading",
     WARM.name: "Warming up",
+    BURST.name: "A timed call of",
     LOGITS.name: "Computing the outputs of",
     TIMED.name: "Writing the timed outputs of",
     MEMORY.name: "Asking for the memory of",
@@ -131,7 +133,8 @@ class Worker:
 
     def end_import(self) -> None:
         """Wait until it has, and freeze it."""
-        answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
+        with self._saying(IMPORT.name):
+            answer_to(self._process, IMPORT, self._importing, self._host, self._limit_seconds)
         self._process.freeze()
 
     def load(self, settings: Settings) -> SessionLoaded:
@@ -185,7 +188,19 @@ class Worker:
         limit = self._limit_seconds
         if calls and math.isfinite(self._call_seconds):
             limit = min(limit, in_proportion(calls * self._call_seconds, SLOWER))
-        if calls:  # nobody is told anything while a call is timed
-            return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
-        with waiting_for(f"{DOES[command.name]} {self.candidate.label}", limit):
-            return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+        with self._saying(command.name):
+            if calls:  # nobody is told anything while a call is timed
+                return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+            with waiting_for(self._does(command.name), limit):
+                return ask(self._process, command, asked, limit_seconds=limit, host=self._host)
+
+    def _does(self, command: str) -> str:
+        return f"{DOES[command]} {self.candidate.label}"
+
+    @contextmanager
+    def _saying(self, command: str) -> Iterator[None]:
+        """A process that is ended says at what."""
+        try:
+            yield
+        except KilledError as error:
+            raise killed(self._does(command), error.number, error.said, remedy=error.remedy) from None

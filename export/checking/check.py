@@ -28,6 +28,7 @@ from assay.numerics.agreement import Tolerance, compare, derive_tolerance
 from assay.numerics.guilt import Outcome
 from assay.records.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
+from assay.steps import load_seconds, size_of, step
 
 if TYPE_CHECKING:
     import onnx
@@ -223,7 +224,8 @@ def session_at(path: Path, level: str, subject: str) -> onnxruntime.InferenceSes
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.__members__[f"ORT_{level.upper()}"]
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with step(f"Loading {subject} at level {level}", load_seconds(size_of(path)), apart=True):
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base
         what = f"{subject} does not load in ONNX Runtime at level {level}"
         what = not_run("ONNX Runtime", subject, str(error)) if lacks_operator(str(error)) else what

@@ -12,7 +12,8 @@ from assay.export.graph.inspect import read_model
 from assay.export.localise.on_onnx_runners import run_in
 from assay.export.localise.source import Array
 from assay.export.reference.on_onnx_double import evaluate, to_double, widened
-from assay.numerics.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, OPENVINO, Outcome
+from assay.numerics.guilt import EVALUATOR, EVALUATOR_IN_FLOAT64, MAKERS, OPENVINO, Outcome
+from assay.steps import MOST_SECONDS, LostStepError, step
 
 Agrees = Callable[[Mapping[str, Array]], bool]
 
@@ -35,7 +36,11 @@ def heard(file: Path, feeds: Mapping[str, Array], agrees: Agrees) -> dict[str, O
     found: dict[str, Outcome] = {}
     for name, run in runs.items():
         try:
-            outputs = run()
+            with step(f"A call of the file in {MAKERS[name]}", MOST_SECONDS, apart=True):
+                outputs = run()
+        except LostStepError:
+            found[name] = "fails"
+            continue
         except InputError as error:
             if isinstance(error.__cause__, ModuleNotFoundError):
                 continue

@@ -154,7 +154,7 @@ def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Reco
         part = records[start : start + batch]
         try:
             feeds = dict(zip(names, inputs_of(model, repeated(part, batch)), strict=True))
-            with step(f"A call of the export by {subject},", call_seconds()):
+            with step(f"A call of the export by {subject},", call_seconds(), apart=True):
                 outputs = session.run([one.name for one in model.outputs], feeds)
         except Exception as error:  # its exceptions have no common base
             raise ExportFailedError(f"{subject} does not run", found=one_line(error)) from error

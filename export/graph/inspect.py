@@ -22,7 +22,7 @@ from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.steps import Limit, load_seconds, size_of
+from assay.steps import Limit, load_seconds, size_of, step
 from assay.texts import printable
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def optimise(path: Path) -> Optimised:
         options.optimized_model_filepath = str(optimised)
         options.log_severity_level = 4
         try:
-            onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            with step(f"Optimising {path.name}", load_seconds(size_of(path)), apart=True):
+                onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base
             raise ArtifactError(f"ONNX Runtime refuses {path}", found=one_line(error), remedy=REMEDY) from error
         nodes = list(_all_nodes(onnx.load(optimised, load_external_data=False).graph))

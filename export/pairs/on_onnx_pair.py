@@ -61,6 +61,7 @@ from assay.steps import (
     EVALUATOR_SLOWER,
     MOST_SECONDS,
     SLOWER,
+    LostStepError,
     call_seconds,
     in_proportion,
     size_of,
@@ -130,7 +131,7 @@ def run_pair(request: PairToRun) -> PairAnswer:
             rounding = rounding_of(narrow_arithmetic(model))
             edges = call_at_the_edges(reference, feeds, ranges, exactly, rounding)
     if edges is not None:
-        (out / EDGES).mkdir()
+        (out / EDGES).mkdir(exist_ok=True)
     return PairAnswer(
         **dict(answer),
         runtimes={f"candidate in {called(runtime)}": runtime for runtime in request.runtimes},
@@ -177,11 +178,11 @@ def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: P
     for number, (name, compute) in enumerate(runs.items()):
         limit = _evaluated_within(slowest) if name == EVALUATOR else in_proportion(slowest, SLOWER, size_of(candidate))
         try:
-            with step(f"The {name}", limit):
+            with step(f"The {name}", limit, apart=True):
                 found = compute()
             save_named(out / f"{number}.npz", found)
             (natives if name in {EVALUATOR, native} else subjects)[name] = f"{number}.npz"
-        except InputError as error:
+        except (InputError, LostStepError) as error:
             failed[name] = str(error)
     return RunsOfPair(
         by=exact.by, apart=exact.apart, note=exact.note, natives=natives, subjects=subjects, failed=failed

@@ -14,7 +14,7 @@ from assay.jobs.job import TellingJob
 from assay.jobs.process import Process
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
-from assay.steps import step
+from assay.steps import LostStepError, step
 
 
 class Deed(Record):
@@ -87,6 +87,20 @@ def linger(request: Deed, tell: Tell) -> Outcome:
     return Outcome()
 
 
+def fault(request: Deed, tell: Tell) -> Outcome:
+    """End by the signal `to` in two of three steps that it does without; the answer has what it gave up and why."""
+    done, lost = 0, []
+    for number in (1, 2, 3):
+        try:
+            with step(f"Try {number}", 60, apart=True):
+                if number < 3:
+                    os.kill(os.getpid(), request.to)
+                done += 1
+        except LostStepError as error:
+            lost.append(str(error))
+    return Outcome(sum=done, version=" / ".join(lost))
+
+
 def spin(request: Deed, tell: Tell) -> Outcome:
     tell(At())
     while True:
@@ -111,6 +125,7 @@ DEEDS = {
     "raise": lambda request, tell: Outcome(sum=int(1 / 0)),
     "crash": crash,
     "hang": hang,
+    "fault": fault,
     "linger": linger,
     "spin": spin,
     "parent": parent,

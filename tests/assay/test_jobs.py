@@ -19,6 +19,7 @@ from assay.jobs.job import Hear, Job, Nothing, TellingJob
 from assay.jobs.process import Process
 from assay.jobs.running import run_job, started
 from assay.records.base import Record
+from assay.steps import Limit
 from tests.assay.small_job import SMALL, At, Deed, Outcome
 
 HOSTILE = "tests.assay.hostile_job"
@@ -75,8 +76,31 @@ class TestRunJob:
             run_job(SMALL, Deed(do="raise"), tmp_path / "log", limit_seconds=60)
         assert str(caught.value).endswith("ended with status 1: found ZeroDivisionError: division by zero")
 
+    @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+    def test_a_fault_in_a_step_that_a_job_does_without_costs_that_step(self, number: int, tmp_path: Path) -> None:
+        done = run_job(SMALL, Deed(do="fault", to=number), tmp_path / "log", limit_seconds=60)
+        assert done.sum == 1, "the third was done"
+        first, second = done.version.split(" / ")
+        assert first.startswith(f"Try 1 was ended by {signal.Signals(number).name}: found compiled code ")
+        assert second.startswith("Try 2 was ended by")
+        assert "another route, runtime or version" in first
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_what_is_ended_from_outside_is_not_begun_again(self, number: int, tmp_path: Path) -> None:
+        with pytest.raises(WorkerError, match="Try 1 was ended by") as caught:
+            run_job(SMALL, Deed(do="fault", to=number), tmp_path / "log", limit_seconds=60)
+        assert signal.Signals(number).name in str(caught.value)
+        assert "small_job" not in str(caught.value), "a person is told what it was at, not which module"
+
+    def test_a_crash_is_told_of_what_it_was_at(self, tmp_path: Path) -> None:
+        limit = Limit(60, "The export of mlp")
+        with pytest.raises(
+            WorkerError, match=r"^The export of mlp was ended by SIGSEGV: found compiled code used memory"
+        ):
+            run_job(SMALL, Deed(do="crash"), tmp_path / "log", limit_seconds=limit)
+
     def test_a_crash_names_the_signal(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
+        with pytest.raises(WorkerError, match="was ended by SIGSEGV"):
             run_job(SMALL, Deed(do="crash"), tmp_path / "log", limit_seconds=60)
 
     def test_a_hang_is_ended_at_the_limit(self, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def runs_of_a_second_call(job: ExportJob) -> int:
 @pytest.mark.parametrize(
     ("bad", "words", "tried_again"),
     [
-        ("crash", f"exporting: .*killed by {signal.SIGSEGV.name}", 1),
+        ("crash", f"The export by torch-script was ended by {signal.SIGSEGV.name}", 1),
         ("exit", "exporting: .*status 7.*last words", 1),
         ("raise", "RuntimeError: no rule for this operator", 0),
         ("nothing", "wrote no file", 0),

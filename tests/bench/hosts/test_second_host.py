@@ -100,7 +100,7 @@ def test_a_job_does_and_fails_alike_on_every_host(
     assert told == [At(at=1), At(at=2)]
     with pytest.raises(InputError, match="a bad value: expected good, found bad"):
         run_job(SMALL, Deed(do="refuse"), log, limit_seconds=60, host=host)
-    with pytest.raises(WorkerError, match="was killed by SIGSEGV"):
+    with pytest.raises(WorkerError, match="was ended by SIGSEGV"):
         run_job(SMALL, Deed(do="crash"), log, limit_seconds=60, host=host)
     with pytest.raises(WorkerError, match=r"The second thing did not end within 0\.5 s"):
         run_job(SMALL, Deed(do="linger", seconds=0.5), log, limit_seconds=60, host=host)

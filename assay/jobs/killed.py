@@ -1,0 +1,55 @@
+"""A process that a signal ended, in words: what it was doing, what the signal says, and what can be done."""
+
+from __future__ import annotations
+
+import signal
+
+from assay.errors import WorkerError
+
+FAULTS = {
+    signal.SIGSEGV: "compiled code used memory that is not its own",
+    signal.SIGBUS: "compiled code used memory that is not there, as of a file that became shorter",
+    signal.SIGILL: "compiled code has an instruction that this processor has not",
+    signal.SIGFPE: "compiled code divided a whole number by zero",
+    signal.SIGABRT: "compiled code gave up",
+}
+"""What a library's own fault ends a process with."""
+FROM_OUTSIDE = {
+    signal.SIGKILL: "the system ends a process so where memory is short",
+    signal.SIGTERM: "somebody asked it to end",
+    signal.SIGXCPU: "it used more processor time than it may",
+    signal.SIGXFSZ: "it wrote a larger file than it may",
+}
+OF_A_FAULT = "The fault is in a library that ran there: another route, runtime or version of it may not have it"
+OF_MEMORY = "Give it more memory, or a smaller model, batch or number of records"
+
+
+class KilledError(WorkerError):
+    """A process was ended by a signal.
+
+    Attributes:
+        number: of the signal.
+        said: the last words of its log.
+        doing: what it was at.
+        apart: that is something that its job does without, see `assay.steps.step`.
+    """
+
+    number = 0
+    said = doing = ""
+    apart = False
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether what ran there ended it, and not somebody from outside."""
+        return self.number in FAULTS
+
+
+def killed(doing: str, number: int, said: str = "", *, apart: bool = False, remedy: str | None = None) -> KilledError:
+    """The error of a process that was ended while it was doing something, the subject of the sentence."""
+    name = signal.Signals(number).name
+    meant = {**FAULTS, **FROM_OUTSIDE}.get(signal.Signals(number), "")
+    usual = OF_A_FAULT if number in FAULTS else OF_MEMORY if number == signal.SIGKILL else None
+    found = "; it said last: ".join(one for one in (meant, said) if one) or None
+    error = KilledError(f"{doing} was ended by {name}", found=found, remedy=remedy or usual)
+    error.number, error.said, error.doing, error.apart = number, said, doing, apart
+    return error
