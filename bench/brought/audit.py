@@ -10,7 +10,7 @@ import numpy as np
 from assay.bench.auditing.guilt import guilt_in_study
 from assay.bench.auditing.record import audit_of
 from assay.bench.auditing.runs import AuditCall
-from assay.bench.brought.decided import audited_outputs
+from assay.bench.brought.decided import audited_outputs, judged_in
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
 from assay.bench.machine.host import LOCAL, Host
@@ -50,8 +50,9 @@ def audit_user_model(
         tolerances.append(one.tolerance)
         for cell, rows in _runs(cells, outputs, known):
             call = AuditCall(name, batch=cell.batch, threads=cell.threads, images=len(rows))
-            if is_reduced(cell.asked_precision, brought.model.arithmetic):
-                judged = one.followed(cell.label, call, rows[:, part], cell.asked_precision)
+            precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model)
+            if is_reduced(precision, brought.model.arithmetic):
+                judged = one.followed(cell.label, call, rows[:, part], precision)
             else:
                 judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
             changes: dict[str, str | Judgement] = {"precision": cell.precision or judged.precision}

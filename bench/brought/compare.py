@@ -6,6 +6,7 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from assay import __version__
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judgements_of, with_judgements
+from assay.bench.brought.decided import decided, judged_in, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
 from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
 from assay.bench.brought.which_runtimes import left_out, natively, on_files
@@ -36,7 +37,7 @@ from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import AttributionSettings, attribute_all
 from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements, measure
-from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
+from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, CellFacts, Group, computed_in
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
@@ -290,8 +291,17 @@ def agreements_of(
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
     natives = {brought.native_name: brought.native}
     judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
-    models = {one.label: one.asked_precision for one in group.candidates if one.framework}
-    ranked = {group.cell_name(batch, label): asked for batch in group.batches for label, asked in models.items()}
+    told: dict[str, list[CellFacts]] = defaultdict(list)
+    for fact in measured.facts:
+        told[fact.cell].append(fact)
+    ranked = {
+        (name := group.cell_name(batch, one.label)): judged_in(
+            one.runtime, one.asked_precision, computed_in(told[name]), brought.model
+        )
+        for batch in group.batches
+        for one in group.candidates
+        if one.framework
+    }
     images, calls = {}, {}
     for cell, file in measured.logits.items():
         if cell in ranked:

@@ -20,10 +20,13 @@ from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import InputError
 from assay.files.arrays import load_array
 from assay.numerics.judgement import Judgement
+from assay.numerics.precisions import is_less_exact
 from assay.numerics.values import is_whole
 from assay.records.results import Cell
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import AS_IT_COMES
 from assay.train.brought.agreement import parts_of
-from assay.train.brought.model import Tensor
+from assay.train.brought.model import Tensor, UserModel
 
 MOST_BYTES = 2**28
 """Of the outputs of one runtime that are kept to be judged."""
@@ -97,6 +100,15 @@ def audited_outputs(brought: Brought) -> list[AuditedOutput]:
         )
         for output, (name, part) in zip(brought.model.outputs, parts_of(brought.model), strict=True)
     ]
+
+
+def judged_in(runtime: str, asked: str, computed: str, model: UserModel) -> str:
+    """The precision by which a run is judged: what was asked for, or where that is left to the runtime, what its
+    session says that it computed in if that is less exact than the model.
+    """
+    entry = RUNTIMES.find(runtime)
+    chooses = entry is not None and entry.precision == AS_IT_COMES
+    return computed if not asked and chooses and is_less_exact(computed, model.arithmetic) else asked
 
 
 def judgements_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,18 @@ class Both(nn.Module):
 
     def forward(self, x):
         return {"narrow": self.narrow(x), "exact": self.exact(x)}
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.MultiheadAttention(32, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.inner(x, x, x, need_weights=False)[0]
+
+def attention():
+    return Attention().half()
 
 class Branches(Perceptron):
     def forward(self, x):
@@ -182,3 +195,11 @@ def test_a_right_export_passes_by_the_rounding_of_its_own_precision(case: Case, 
         reason = judged(tmp_path, found.model, route)
         assert words in reason
         assert bool(reason) == bool(words), reason
+
+
+@pytest.mark.slow
+def test_a_level_at_which_onnxruntime_dies_costs_that_level(tmp_path: Path) -> None:
+    """ONNX Runtime 1.32's fusion of attention ends the process on this file; every other level is right."""
+    found = probed(tmp_path, Case("torch", "attention", "fp16", {}, "x=float16:batch,6,32"))
+    reason = judged(tmp_path, found.model, "torch-dynamo")
+    assert re.search("the file is right .*level all: .* was ended by SIGSEGV", reason), reason

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judgements_of, with_judgements
+from assay.bench.brought.decided import decided, judged_in, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
 from assay.bench.judging.accuracy import accuracy_of_cell, is_labelled
@@ -54,6 +56,40 @@ def wanted(folder: Path, name: str, labels: np.ndarray | None) -> Wanted:
 def a_cell() -> Cell:
     cell = next(one for one in sample_results().cells if one.label == "ort.cpu@torch-script")
     return cell.model_copy(update={"architecture": "net"})
+
+
+@pytest.mark.parametrize(
+    ("runtime", "asked", "computed", "arithmetic", "judged_by"),
+    [
+        ("openvino.default", "", "bf16", "fp32", "bf16"),
+        ("openvino.default", "", "fp32", "fp32", ""),
+        ("openvino.default", "", "bf16", "bf16", ""),  # by the model's own
+        ("openvino.bf16", "bf16", "bf16", "fp32", "bf16"),
+        ("openvino", "", "bf16", "fp32", ""),  # it was told to use fp32
+        ("ort.cpu", "", "bf16", "fp32", ""),
+        ("of another environment", "", "bf16", "fp32", ""),
+    ],
+)
+def test_a_runtime_that_chooses_its_precision_is_judged_by_what_its_session_says(
+    runtime: str, asked: str, computed: str, arithmetic: str, judged_by: str, tmp_path: Path
+) -> None:
+    exact = np.random.default_rng(0).normal(0, 1, (RECORDS, CLASSES))
+    model = brought(tmp_path, (CLASSES,), exact).model.model_copy(update={"arithmetic": arithmetic})
+    assert judged_in(runtime, asked, computed, model) == judged_by
+
+
+def test_the_audit_judges_it_so_too(tmp_path: Path) -> None:
+    exact = np.random.default_rng(0).normal(0, 1, (RECORDS, CLASSES))
+    of = brought(tmp_path, (CLASSES,), exact)
+    np.save(tmp_path / "found.npy", exact.astype(ml_dtypes.bfloat16).astype(np.float32))
+    changes: dict[str, JsonValue] = {"precision": "bf16", "asked_precision": ""}
+    cells = [
+        a_cell().model_copy(update={"name": name, "label": name, "runtime": name, **changes})
+        for name in ("openvino.default", "ort.cpu")
+    ]
+    outputs = {one.name: tmp_path / "found.npy" for one in cells}
+    (audited,) = audit_user_model(of, cells, outputs, {}, [], [], WANTED).models
+    assert {one.subject: one.passed for one in audited.comparisons} == {"openvino.default": True, "ort.cpu": False}
 
 
 def of_pixels() -> np.ndarray:

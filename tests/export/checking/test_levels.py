@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from assay.errors import ExportFailedError
+from assay.export.checking.check import session_at
 from assay.export.checking.levels import Levels, judged_at_levels, sentence_on
 from assay.export.record import judged_by
 from assay.numerics.guilt import Outcome
 from assay.records.results import Agreement, Export
+from assay.steps import LOST_VARIABLE
 
 LEVELS = ["disable_all", "enable_basic", "enable_extended", "enable_layout", "enable_all"]
 RECORD = Export(architecture="net", size=8, exporter="it", status="failed", weights="w", opset_asked=18, seconds=0)
+
+
+def test_a_level_that_ended_the_job_before_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LOST_VARIABLE, json.dumps({"Loading it at level enable_all": "it was ended by SIGSEGV"}))
+    with pytest.raises(ExportFailedError, match=r"does not load in ONNX Runtime at level enable_all.*SIGSEGV"):
+        session_at(tmp_path / "none.onnx", "enable_all", "it")
+    with pytest.raises(ExportFailedError, match=r"level enable_basic.*File doesn't exist"):
+        session_at(tmp_path / "none.onnx", "enable_basic", "it")
 
 
 def compared(level: str, *, passed: bool) -> Agreement:
