@@ -22,16 +22,29 @@ FAMILY = Family(
     extra="cpu",
     profiler="assay.infer.profile.on_jax:JaxRecorder",
 )
+JIT = RuntimeEntry(
+    name="jax.jit",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_jax:load_jit",
+    summary="JAX, jitted",
+    formats=("weights", "jax"),
+    devices=("cpu", "cuda"),
+    operators="assay.infer.operators.on_jax:jitted",
+    unasked=("study", "model"),
+)
 ENTRIES = (
+    JIT,
     RuntimeEntry(
-        name="jax.jit",
+        name="jax.jit.bf16",
         family=FAMILY,
-        target="assay.infer.runtimes.on_jax:load_jit",
-        summary="JAX, jitted",
+        target="assay.infer.runtimes.on_jax_narrow:load_bf16",
+        summary="JAX, jitted, products and convolutions in bf16 where XLA computes them so",
+        words="jax.jit in bf16",
         formats=("weights", "jax"),
         devices=("cpu", "cuda"),
+        precision="bf16",
+        reduces=JIT.name,
         operators="assay.infer.operators.on_jax:jitted",
-        unasked=("study", "model"),
     ),
     RuntimeEntry(
         name="jax.eager",

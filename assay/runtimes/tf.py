@@ -22,6 +22,16 @@ FAMILY = Family(
     extra="cpu",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",
 )
+FUNCTION = RuntimeEntry(
+    name="tf.function",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_tf:load_function",
+    summary="tf.function, a graph without XLA",
+    formats=("weights", "tf"),
+    devices=("cpu", "cuda"),
+    operators="assay.infer.operators.on_tf:graph",
+    unasked=("study", "model"),
+)
 ENTRIES = (
     RuntimeEntry(
         name="tf.predict",
@@ -43,16 +53,7 @@ ENTRIES = (
         operators="assay.infer.operators.on_tf:eager",
         unasked=("study",),
     ),
-    RuntimeEntry(
-        name="tf.function",
-        family=FAMILY,
-        target="assay.infer.runtimes.on_tf:load_function",
-        summary="tf.function, a graph without XLA",
-        formats=("weights", "tf"),
-        devices=("cpu", "cuda"),
-        operators="assay.infer.operators.on_tf:graph",
-        unasked=("study", "model"),
-    ),
+    FUNCTION,
     RuntimeEntry(
         name="tf.xla",
         family=FAMILY,
@@ -62,5 +63,16 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_tf:xla",
         unasked=("study", "model"),
+    ),
+    RuntimeEntry(
+        name="tf.function.bf16",
+        family=FAMILY,
+        target="assay.infer.runtimes.on_tf_narrow:load_bf16",
+        summary="tf.function, frozen, rewritten to bf16 by TensorFlow's graph optimiser",
+        words="tf.function in bf16",
+        formats=("weights", "tf"),
+        precision="bf16",
+        reduces=FUNCTION.name,
+        operators="assay.infer.operators.on_tf:graph",
     ),
 )

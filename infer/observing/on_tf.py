@@ -19,7 +19,28 @@ REWRITES = {"auto_mixed_precision_onednn_bfloat16": "bf16", "auto_mixed_precisio
 
 def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
     """What a graph computes in, and where these outputs of a call of it lie."""
-    definition = graph.as_graph_def()
+    arithmetic, others = _counts(graph.as_graph_def())
+    given = list(outputs)
+    devices = {device_named(one.device) for one in given}
+    device = "cuda" if "cuda" in devices else "cpu"
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+    told = settings() | of_each([(one.dtype.name, one.device) for one in given])
+    return observed_of(_as_rewritten(with_tf32(arithmetic, allowed=allowed, device=device)), others, devices, told)
+
+
+def observe_rewritten(graphs: Iterable[tf.compat.v1.GraphDef], outputs: Iterable[tf.Tensor]) -> Observed:
+    """The same of graphs as TensorFlow's optimiser left them."""
+    arithmetic: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for graph in graphs:
+        for counter, more in zip((arithmetic, others), _counts(graph), strict=True):
+            counter.update(more)
+    given = [(one.dtype.name, one.device) for one in outputs]
+    return observed_of(arithmetic, others, {device_named(place) for _, place in given}, settings() | of_each(given))
+
+
+def _counts(definition: tf.compat.v1.GraphDef) -> tuple[Counter[str], Counter[str]]:
+    """A network's arithmetic and all other operations, by precision."""
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
@@ -31,12 +52,7 @@ def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
         elif is_floating(precision := _precision(node)):
             others[precision] += 1
     del arithmetic[""]
-    given = list(outputs)
-    devices = {device_named(one.device) for one in given}
-    device = "cuda" if "cuda" in devices else "cpu"
-    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
-    told = settings() | of_each([(one.dtype.name, one.device) for one in given])
-    return observed_of(_as_rewritten(with_tf32(arithmetic, allowed=allowed, device=device)), others, devices, told)
+    return arithmetic, others
 
 
 def settings() -> dict[str, str]:

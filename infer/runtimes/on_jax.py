@@ -68,10 +68,19 @@ def load_jit(model: ModelFiles, settings: Settings) -> JaxSession:
 def load_eager(model: ModelFiles, settings: Settings) -> JaxSession:
     """Every operator is dispatched by itself; what is jitted inside stays so, as JAX's own library functions are."""
     device = jax_device(settings)
+    return JaxSession(model, load_function(model, device), device)
+
+
+def load_function(model: ModelFiles, device: jax.Device) -> Forward:
+    """One of our architectures or a user's model as a function of arrays by position; its weights are constants.
+
+    Raises:
+        InputError: there are no weights, or the user's code fails.
+    """
     if model.user is not None:
-        return JaxSession(model, _brought(model.user, device), device)
+        return _brought(model.user, device)
     module = _built(model, device)
-    return JaxSession(model, lambda images: (module(images),), device)
+    return lambda images: (module(images),)
 
 
 def _built(model: ModelFiles, device: jax.Device) -> nnx.Module:

@@ -123,22 +123,23 @@ def load_predict(model: ModelFiles, settings: Settings) -> PredictSession:
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> TensorSession:
-    loaded = _loaded(model, settings)
+    loaded = load_model(model, settings)
     return TensorSession(model, loaded, loaded.forward)
 
 
 def load_function(model: ModelFiles, settings: Settings) -> TensorSession:
-    loaded = _loaded(model, settings)
+    loaded = load_model(model, settings)
     return TensorSession(model, loaded, loaded.function())
 
 
 def load_xla(model: ModelFiles, settings: Settings) -> TensorSession:
-    loaded = _loaded(model, settings)
+    loaded = load_model(model, settings)
     return TensorSession(model, loaded, loaded.function(xla=True))
 
 
-def _loaded(model: ModelFiles, settings: Settings) -> ModelOnDevice:
-    """
+def load_model(model: ModelFiles, settings: Settings) -> ModelOnDevice:
+    """One of our architectures or a user's model.
+
     Raises:
         InputError: CUDA is asked for and there is none, there are no weights, or the user's code fails.
     """
