@@ -7,6 +7,7 @@ int8, "dynamic range" finds the ranges of activations in every call, the full on
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -85,7 +86,9 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(traced)], None)
     change(converter)
     try:
-        content = converter.convert()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they are float32
+            content = converter.convert()
     except Exception as error:  # the converter raises whatever its parts raise
         raise ExportFailedError(
             f"TensorFlow's converter makes no file for LiteRT of {model.name}", found=said_by(error)
