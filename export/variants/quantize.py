@@ -76,7 +76,7 @@ def quantise_int8(source: Path, destination: Path, feeds: Sequence[Feeds], setti
     with tempfile.TemporaryDirectory(prefix="assay-int8-") as text:
         prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"
         try:
-            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quant_pre_process(_with_rows_for_biases(source, Path(text)), prepared, skip_symbolic_shape=True)
             found = _ranges(prepared, feeds, method, settings)
             save_tensors_data(found, ranges)
             quantize_static(
@@ -149,6 +149,42 @@ def check_computes_in(path: Path, precision: str) -> str:
             found=f"{wide} of them, and their weights, turned to fp32",
         )
     return f"{precision} kernels"
+
+
+def _with_rows_for_biases(source: Path, folder: Path) -> Path:
+    """The file itself, or one in the folder with a number for each column where a Gemm has another form of bias, which
+    onnxruntime's quantiser does not take: jax2onnx writes a single zero that is multiplied by zero.
+    """
+    import onnx  # noqa: PLC0415
+
+    model = read_model(source)
+    known = {one.name: one for one in model.graph.initializer}
+    changed = [_with_row_for_bias(node, model.graph, known) for node in model.graph.node if node.op_type == "Gemm"]
+    if not any(changed):
+        return source
+    onnx.save(model, folder / "biases.onnx")
+    return folder / "biases.onnx"
+
+
+def _with_row_for_bias(gemm: onnx.NodeProto, graph: onnx.GraphProto, known: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether its bias was another form of a number for each column, or nothing; it no longer is."""
+    import onnx  # noqa: PLC0415
+
+    settings = {one.name: onnx.helper.get_attribute_value(one) for one in gemm.attribute}
+    matrix, bias = (known.get(name) for name in (*gemm.input[1:3], "")[:2])
+    if len(gemm.input) == 3 and settings.get("beta", 1.0) == 0:
+        del gemm.input[2]
+        return True
+    if matrix is None or bias is None or len(bias.dims) == 1:
+        return False
+    columns = matrix.dims[0 if settings.get("transB") else 1]
+    numbers = onnx.numpy_helper.to_array(bias).reshape(-1)
+    if len(numbers) not in {1, columns}:
+        return False
+    row = np.ascontiguousarray(np.broadcast_to(numbers, (columns,)))
+    graph.initializer.append(onnx.numpy_helper.from_array(row, f"{gemm.input[2]}_of_{gemm.output[0]}"))
+    gemm.input[2] = graph.initializer[-1].name
+    return True
 
 
 def _ranges(prepared: Path, feeds: Sequence[Feeds], method: object, settings: Int8Settings) -> TensorsData:
