@@ -60,6 +60,7 @@ class Judgement(Record):
         qualities: empty where nobody said what is right.
         left_out: decisions that have no label, and enter no quality.
         threshold: what lies above it is of class 1; None where the largest of several numbers decides.
+        reason: why the decisions speak against the subject, or "".
     """
 
     task: TaskName
@@ -69,6 +70,7 @@ class Judgement(Record):
     flips: Flips
     qualities: list[Quality] = Field(default_factory=list)
     left_out: int = Field(default=0, ge=0)
+    reason: str = ""
     threshold: FiniteFloat | None = None
 
     def quality(self, name: str) -> Quality | None:

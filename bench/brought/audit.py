@@ -17,7 +17,6 @@ from assay.bench.machine.host import LOCAL, Host
 from assay.export.probing.probe import RECORDS_FILE
 from assay.files.arrays import load_array
 from assay.numerics.following import is_reduced
-from assay.numerics.judgement import Judgement
 from assay.records.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.records.localisation import Localisation
 from assay.records.results import Cell, Export
@@ -55,9 +54,11 @@ def audit_user_model(
                 judged = one.followed(cell.label, call, rows[:, part], precision)
             else:
                 judged = one.compared(cell.label, call, rows[:, part])  # by its tolerance, whatever it computes in
-            changes: dict[str, str | Judgement] = {"precision": cell.precision or judged.precision}
+            changes: dict[str, object] = {"precision": cell.precision or judged.precision}
             if cell.judgement and cell.judgement.output == name:
                 changes["judgement"] = cell.judgement
+                if judged.passed and cell.judgement.reason:
+                    changes |= {"passed": False, "reason": cell.judgement.reason}
             comparisons.append(judged.model_copy(update=changes))
     what = f"inputs {'drawn' if brought.drawn else 'given by the user'}" + (f". {brought.made}" if brought.made else "")
     model = ModelAudit(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.brought.exports import Brought
@@ -19,8 +21,10 @@ from assay.bench.tasks.task import Answers, Array, Task, task
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import InputError
 from assay.files.arrays import load_array
+from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.numerics.precisions import is_less_exact
+from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.values import is_whole
 from assay.records.results import Cell
 from assay.registry import RUNTIMES
@@ -28,6 +32,8 @@ from assay.runtimes.entry import AS_IT_COMES
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import Tensor, UserModel
 
+LEAST = 1e-7
+"""Of a probability, and of what is left of it to 1: the last digit of fp32."""
 MOST_BYTES = 2**28
 """Of the outputs of one runtime that are kept to be judged."""
 
@@ -128,21 +134,49 @@ def judgements_of(
         base = (reference if in_float64 else native)[: len(rows), what.part]
         if rows.shape[1:] != native.shape[1:]:
             continue  # its agreement says so
-        found[cell.name] = what.task.judge(
-            Answers(
-                output=what.output,
-                base=base,
-                found=rows[:, what.part],
-                against=brought.what.partition(":")[0] if in_float64 else f"{brought.native_name} in fp32",
-                tolerance=audited.tolerance.value * (1 if in_float64 else 2),
-                labels=what.labels,
-                threshold=what.threshold,
-                decider=audited.decider,
-            )
+        answers = Answers(
+            output=what.output,
+            base=base,
+            found=rows[:, what.part],
+            against=brought.what.partition(":")[0] if in_float64 else f"{brought.native_name} in fp32",
+            tolerance=audited.tolerance.value * (1 if in_float64 else 2),
+            labels=what.labels,
+            threshold=what.threshold,
+            decider=audited.decider,
         )
+        precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model)
+        judgement = what.task.judge(answers)
+        if is_reduced(precision, brought.model.arithmetic):
+            judgement = judgement.model_copy(update={"reason": reason_against_sure(what.task, answers)})
+        found[cell.name] = judgement
     return found
 
 
+def reason_against_sure(task: Task, answers: Answers) -> str:
+    """Why answers in reduced precision do not keep the decisions that what they are held against is sure of, or "".
+
+    It is sure of those that more than `LARGEST_FLIPPED_MARGIN` lies behind in the logits (`assay.numerics.reduced`);
+    probabilities are taken for what they are the logits of.
+    """
+    base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)
+    if not is_whole(answers.output.dtype) and ((base >= 0) & (base <= 1)).all():
+        to_logits = np.log if threshold is None else lambda some: np.log(some) - np.log1p(-some)
+        base, found = (to_logits(np.clip(one, LEAST, 1 - LEAST)) for one in (base, found))
+        threshold = None if threshold is None else float(to_logits(np.clip(threshold, LEAST, 1 - LEAST)))
+    sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=LARGEST_FLIPPED_MARGIN / 2)
+    flips = task.judge(sure).flips
+    if not flips.flipped:
+        return ""
+    return f"{flips.flipped} of {flips.decisions} decisions change that {answers.against} is sure of"
+
+
 def with_judgements(cells: Sequence[Cell], found: Mapping[str, Judgement]) -> list[Cell]:
-    """The cells, each with its own."""
-    return [cell.model_copy(update={"judgement": found.get(cell.name)}) for cell in cells]
+    """The cells, each with its own; one whose decisions speak against it does not agree."""
+    return [_with(cell, found[cell.name]) if cell.name in found else cell for cell in cells]
+
+
+def _with(cell: Cell, judgement: Judgement) -> Cell:
+    agreement = cell.agreement
+    if agreement is not None and agreement.passed and judgement.reason:
+        agreement = agreement.model_copy(update={"passed": False, "reason": judgement.reason})
+    return cell.model_copy(update={"judgement": judgement, "agreement": agreement})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,36 @@ def test_the_accuracy_of_a_user_s_classifier_may_be_asked_for(tmp_path: Path) ->
     passed = one.model_copy(update={"passed": True, "reason": ""})
     audit = audit.model_copy(update={"models": [audit.models[0].model_copy(update={"comparisons": [passed]})]})
     assert accuracy_of_cell(audit, cell).interval == share(RECORDS - 3, RECORDS)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exact = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exact / exact.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("given", [lambda logits: logits, softmax], ids=["logits", "probabilities"])
+@pytest.mark.parametrize(("margin", "refused"), [(0.8, False), (3.0, True)])
+def test_int8_may_change_what_nobody_is_sure_of(
+    given: Callable[[np.ndarray], np.ndarray], margin: float, refused: bool, tmp_path: Path
+) -> None:
+    """One record changes its class: within a logit it may, further not, whether scores are logits or probabilities."""
+    labels = LABELS[:, 0, 0]
+    logits = 6.0 * np.eye(CLASSES)[labels]
+    logits[5] = [margin, 0.0, -9.0]
+    changed = logits.copy()
+    changed[5] = [0.0, margin, -9.0]
+    model, asked = brought(tmp_path, (CLASSES,), given(logits)), wanted(tmp_path, "classification", None)
+    np.save(tmp_path / "cell.npy", given(changed).astype(np.float32))
+    agreement = sample_results().exports[0].agreement[0].model_copy(update={"passed": True, "reason": ""})
+    cell = a_cell().model_copy(update={"asked_precision": "int8", "agreement": agreement})
+    outputs = {cell.name: tmp_path / "cell.npy"}
+    (judged,) = with_judgements([cell], judgements_of(decided(asked, model), model, [cell], outputs))
+    assert judged.agreement is not None
+    assert judged.agreement.passed is not refused
+    assert ("decisions change that the PyTorch model in float64 is sure of" in judged.agreement.reason) is refused
+    (one,) = audit_user_model(model, [judged], outputs, {}, [], [], asked).models[0].comparisons
+    assert (one.judgement is not None, one.judgement and bool(one.judgement.reason)) == (True, refused)
+    assert not refused or not one.passed
 
 
 def test_a_plain_model_has_no_decisions(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from assay.bench.choosing.choose import Constraints, choose
 from assay.bench.cli.main import app
-from assay.bench.deployment.audited_records import asked_of, judge_outputs, served_name
+from assay.bench.deployment.audited_records import asked_of, judge_outputs, judge_reduced, served_name
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, read_config
 from assay.bench.deployment.deploy import AUDITED_OF, roll_back, subject_of, write_deployment
@@ -383,3 +383,17 @@ def test_a_comparison_of_an_older_assay_is_deployed(tmp_path: Path) -> None:
 def test_a_study_and_a_model_of_one_s_own_are_deployed_by_one_road() -> None:
     """What the kind of results decides is how that which was audited is found."""
     assert set(AUDITED_OF) == set(get_args(Results.model_fields["kind"].annotation))
+
+
+def test_a_file_in_reduced_precision_is_held_to_its_own_evaluations(compared: Path) -> None:
+    """Its answers follow the reference, whole numbers equal it, and a server's may be twice the spread away."""
+    (audit,) = read_audit(compared / "audit.json").models
+    exact = np.random.default_rng(0).normal(size=(32, 6))
+    found = np.zeros(32, [("sum", np.float32, (6,))])
+    found["sum"] = exact + 0.03 * exact[::-1]
+    tolerance = judge_reduced(found, {"sum": exact}, audit, {"sum": 0.25})["sum"]
+    assert tolerance.value == pytest.approx(0.5, rel=1e-4)
+    assert "of what varies in the reference" in tolerance.derivation
+    found["sum"] = exact[::-1]
+    with pytest.raises(FailedError, match="'sum' does not follow the reference"):
+        judge_reduced(found, {"sum": exact}, audit, {"sum": 0.25})
