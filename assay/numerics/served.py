@@ -7,7 +7,7 @@ what one answer is about, an image say; a record of outputs is that answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,20 @@ class ServedTensor(Record):
     def wire_shape(self) -> list[int]:
         """As the server shows it: a single number has one dimension there and none in the graph."""
         return self.shape or [1]
+
+
+class Opened(Protocol):
+    """A model's file, opened as a server has it: what `open_model` of `assay.infer.server.opened` gives.
+
+    Attributes:
+        inputs, outputs: by name, NumPy's name of their types.
+    """
+
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+    def __call__(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """These outputs of one call, in this order; the library's own exceptions where it refuses the call."""
 
 
 def record_type(tensors: Sequence[ServedTensor]) -> np.dtype[np.void]:

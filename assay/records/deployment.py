@@ -7,7 +7,9 @@ A deployment is a folder:
         config.pbtxt
         labels.txt             one class name a line, of a model that classifies
         warmup/                raw inputs of a real record that the server calls the model with before it is ready
-        1/model.onnx           one folder a version; going back to an older one changes `serving` alone
+        1/model.onnx           one folder a version; going back to an older one changes `serving` alone. The name is
+                               that of `assay.runtimes.entry.ServedBy.file`
+        1/model.py             where Triton's Python backend runs it, and open_model.py, which opens it
     audited/1/                 one folder a version: what its answers were when it was audited
         outputs.npy            the answers, records (see `assay.numerics.served`) in the order of what was asked
         inputs.npy             what was asked, where it is not the test split of a data set
@@ -27,9 +29,10 @@ check it.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -40,13 +43,17 @@ from assay.numerics.served import ServedTensor
 from assay.records.base import Interval, Record
 from assay.records.mistakes import mistake_in
 from assay.records.results import DataSummary
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import RuntimeEntry, ServedBy
 
 DEPLOYMENT_FILE, CHECKSUMS_FILE = "deployment.json", "checksums.sha256"
 SIGNATURE_FILE = f"{CHECKSUMS_FILE}.sig"
 MODELS, AUDITED = "models", "audited"
 AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
-MODEL_FILE, CONFIG_FILE, LABELS_FILE = "model.onnx", "config.pbtxt", "labels.txt"
+CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
 INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE = "inputs.npy", "outputs.npy", "labels.npy"
+FIRST_BACKEND, PYTHON_BACKEND = "onnxruntime", "python"
+"""Of Triton: the first is all that an older Assay deployed, the second runs a program of the deployment's own."""
 SCHEMA_VERSION: Literal[1] = 1
 RENDERING = 2
 """Number of the form in which Assay writes what follows from a record: manifests, client, card, configuration. A change
@@ -79,7 +86,8 @@ class Version(Record):
         number: Triton's version, from 1.
         cell: the measurement that it was chosen by.
         precision: "fp32", "int8", "fp16" or "bf16".
-        model_sha256: of its model.onnx.
+        runtime: that was measured and serves it; "" of ONNX Runtime, which is all that an older Assay deployed.
+        model_sha256: of its model's file.
         audited_sha256: of the export that the audit names, which a study's model is made of and a user's model is; ""
             in a deployment of an older Assay.
         weights: key of the weights it came from, or fingerprint of the user's model.
@@ -90,6 +98,7 @@ class Version(Record):
     number: int = Field(ge=1, le=MOST)
     cell: str
     precision: str
+    runtime: str = Field(default="", exclude_if=operator.not_)
     model_sha256: Sha256
     audited_sha256: Sha256 | Literal[""] = ""
     weights: str
@@ -106,7 +115,7 @@ class Deployment(Record):
         serving: the version that answers.
         unit: what a record is to its reader: an image, decoded, that gets one of `classes`, or just a record.
         classes: their names, in the order of the first output.
-        threads: of onnxruntime, as measured; and `instances` how many of the model the server holds.
+        threads: of the runtime, as measured; and `instances` how many of the model the server holds.
         most_records: in one request; and `preferred_batches` what the dynamic batcher aims at. 0 where a request is
             one record, without a batch around it.
         data: that the audited answers belong to.
@@ -203,6 +212,32 @@ class Deployment(Record):
         }
 
 
+def served_runtime(runtime: str) -> RuntimeEntry:
+    """The runtime of a version.
+
+    Args:
+        runtime: as the version has it, "" of the one that was served before there were others.
+
+    Raises:
+        ArtifactError: there is no such runtime, or nothing serves it.
+    """
+    every = {entry.name: entry for entry in RUNTIMES.values() if entry.served_by}
+    first = next(entry for entry in every.values() if entry.served_by and entry.served_by.backend == FIRST_BACKEND)
+    found = every.get(runtime) if runtime else first
+    if found is None:
+        raise ArtifactError(
+            "A deployment names a runtime that nothing serves",
+            expected=", ".join(every),
+            found=ascii(runtime[:100]),
+        )
+    return found
+
+
+def served_by(runtime: str) -> ServedBy:
+    """How a version's runtime is served; arguments and errors as for `served_runtime`."""
+    return cast("ServedBy", served_runtime(runtime).served_by)
+
+
 def read_deployment(folder: Path) -> Deployment:
     """Read a folder's deployment.json; `assay.bench.deployment.deploy` checks the files beside it.
 
@@ -234,6 +269,8 @@ def read_deployment(folder: Path) -> Deployment:
             remedy="Use that Assay, or deploy again with this one",
         )
     found.version(found.serving)
+    for version in found.versions:
+        served_by(version.runtime)
     return found
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 from assay.entries import installed_versions, load_target
+
+if TYPE_CHECKING:
+    from assay.numerics.served import Opened
 
 SHADES = 5
 LAST = 1000
@@ -79,6 +83,46 @@ class Family:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServedBy:
+    """How a server runs a model's file as a runtime does: with what was measured, in the precision that was audited.
+
+    Attributes:
+        backend: Triton's. "python" runs `opener` in an environment of its own: where Triton has no backend for the
+            library, or has one that cannot be told what the runtime is told.
+        file: the name of the model's file in a version's folder.
+        opener: the module with `open_model(path, options)`, which runs the file without a server too. It imports
+            nothing of ours, so that a deployment takes it along as it is.
+        options: of the backend, by the names that it and `opener` read; "{threads}" stands for their number.
+        otherwise: options with which the same file is evaluated correctly in another way, "" where there is none.
+        packages: distributions that `opener` needs, for the environment of a stock server.
+        why: the reason for a backend that a reader would not expect, a sentence for the model card; else "".
+        model_server: options of OpenVINO Model Server, which serves the same file; none where it does not.
+    """
+
+    backend: str
+    file: str
+    opener: str
+    options: Mapping[str, str]
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    why: str = ""
+    model_server: Mapping[str, str] = field(default_factory=dict)
+
+    def options_of(self, threads: int) -> dict[str, str]:
+        """What the backend is told, with so many threads."""
+        return {name: value.format(threads=threads) for name, value in self.options.items()}
+
+    def open(self, path: Path, options: Mapping[str, str]) -> Opened:
+        """A model's file, opened without a server (`assay.numerics.served.Opened`).
+
+        Raises:
+            NotInstalledError: a package it needs is missing.
+        """
+        opener = load_target(self.file, f"{self.opener}:open_model")
+        return cast("Callable[[Path, Mapping[str, str]], Opened]", opener)(path, options)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuntimeEntry:
     """Everything that the rest of Assay knows of a runtime.
 
@@ -106,7 +150,7 @@ class RuntimeEntry:
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
         runner: what a run of one file in it is called where the numbers of two files are compared
             (`assay.export.localise.on_onnx_runners`), or "".
-        served_by: the backend of Triton that runs files as it does, or "".
+        served_by: how a server runs what it runs; None where nothing does.
         unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
             ONNX file that a user brings.
         extra: the extra that installs it where that is not its family's.
@@ -131,7 +175,7 @@ class RuntimeEntry:
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""
     runner: str = ""
-    served_by: str = ""
+    served_by: ServedBy | None = None
     unasked: tuple[Occasion, ...] = ()
     extra: str = ""
     distribution: str = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import AS_IT_COMES, Family, Looks, RuntimeEntry
+from collections.abc import Mapping
+
+from assay.runtimes.entry import AS_IT_COMES, Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
     name="openvino",
@@ -23,6 +25,26 @@ FAMILY = Family(
     profiler="assay.infer.profile.on_openvino:OpenVinoRecorder",
 )
 OPERATORS = "assay.infer.operators.on_onnx:operators"
+
+
+def served_in(precision: Mapping[str, str]) -> ServedBy:
+    """Of a runtime in this precision, as OpenVINO's properties say it; none where it chooses by itself."""
+    options = {"INFERENCE_NUM_THREADS": "{threads}", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY", **precision}
+    return ServedBy(
+        backend="python",
+        file="model.onnx",
+        opener="assay.infer.server.opened.on_openvino",
+        options=options,
+        otherwise={"LP_TRANSFORMS_MODE": "NO"},
+        packages=("openvino", "numpy"),
+        why=(
+            "Triton's own openvino backend cannot be told to compute in fp32 and computes in bf16 where the processor "
+            "has it, and fills every request up to the largest batch"
+        ),
+        model_server=options,
+    )
+
+
 FP32 = RuntimeEntry(
     name="openvino",
     family=FAMILY,
@@ -30,6 +52,7 @@ FP32 = RuntimeEntry(
     summary="OpenVINO on the CPU, fp32 inference precision",
     words="OpenVINO",
     formats=("onnx",),
+    served_by=served_in({"INFERENCE_PRECISION_HINT": "f32"}),
     operators=OPERATORS,
     runner="openvino",
     unasked=("model", "file"),
@@ -44,6 +67,7 @@ BF16 = RuntimeEntry(
     precision="bf16",
     reduces=FP32.name,
     shape="wedge",
+    served_by=served_in({"INFERENCE_PRECISION_HINT": "bf16"}),
     operators=OPERATORS,
 )
 DEFAULT = RuntimeEntry(
@@ -56,6 +80,7 @@ DEFAULT = RuntimeEntry(
     precision=AS_IT_COMES,
     reduces=FP32.name,
     shape="arrow",
+    served_by=served_in({}),
     operators=OPERATORS,
     runner="openvino as it comes",
 )

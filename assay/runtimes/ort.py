@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import Family, Looks, RuntimeEntry
+from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
     name="ort",
@@ -34,7 +34,17 @@ CPU = RuntimeEntry(
     level="all",
     operators=OPERATORS,
     runner="all",
-    served_by="onnxruntime",
+    served_by=ServedBy(
+        backend="onnxruntime",
+        file="model.onnx",
+        opener="assay.infer.server.opened.on_ort",
+        options={
+            "intra_op_thread_count": "{threads}",
+            "inter_op_thread_count": "1",
+            "execution_mode": "0",  # one operator after the other
+        },
+        otherwise={"optimization": "none"},
+    ),
     unasked=("study", "model", "file"),
 )
 NO_OPTIMISATION = RuntimeEntry(

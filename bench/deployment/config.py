@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
 from assay.numerics.served import ServedTensor
-from assay.records.deployment import CONFIG_FILE, LABELS_FILE, Deployment, Unit
+from assay.records.deployment import CONFIG_FILE, LABELS_FILE, PYTHON_BACKEND, Deployment, Unit, served_by
 from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
 
@@ -63,7 +63,8 @@ def config_of(deployment: Deployment) -> ModelConfig:
         NotInstalledError: tritonclient is missing.
     """
     pb = _schema()
-    config = pb.ModelConfig(name=deployment.name, backend="onnxruntime", max_batch_size=deployment.most_records)
+    backend = served_by(deployment.version(deployment.serving).runtime).backend
+    config = pb.ModelConfig(name=deployment.name, backend=backend, max_batch_size=deployment.most_records)
     config.input.extend(_described(pb.ModelInput(), pb, one) for one in deployment.inputs)
     config.output.extend(_described(pb.ModelOutput(), pb, one) for one in deployment.outputs)
     if deployment.classes:
@@ -146,12 +147,10 @@ def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: ServedTen
 
 
 def _parameters(deployment: Deployment) -> dict[str, str]:
-    """Of the onnxruntime backend, by the names that it reads: what was measured is what is served."""
-    return {
-        "intra_op_thread_count": str(deployment.threads),
-        "inter_op_thread_count": "1",
-        "execution_mode": "0",  # one operator after the other
-    }
+    """Of the backend, by the names that it reads: what was measured is what is served."""
+    served = served_by(deployment.version(deployment.serving).runtime)
+    program = {"model_file": served.file} if served.backend == PYTHON_BACKEND else {}
+    return program | served.options_of(deployment.threads)
 
 
 def _warm_up(pb: ModuleType, deployment: Deployment, batch: int) -> ModelWarmup:

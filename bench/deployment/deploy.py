@@ -46,7 +46,6 @@ from assay.records.deployment import (
     DEPLOYMENT_FILE,
     INPUTS_FILE,
     MEASURED_FILE,
-    MODEL_FILE,
     MODELS,
     OUTPUTS_FILE,
     RENDERING,
@@ -54,6 +53,7 @@ from assay.records.deployment import (
     Deployment,
     Version,
     read_deployment,
+    served_by,
 )
 from assay.store import Store, file_sha256
 
@@ -65,7 +65,7 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
     """Everything about one cell, verified.
 
     Raises:
-        InputError: no such cell, one that Triton's onnxruntime backend does not run, or a model that it cannot carry.
+        InputError: no such cell, one of a runtime that no server runs, or a model that it cannot carry.
         FailedError: it is not valid, was not audited, or did not pass.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
@@ -233,7 +233,8 @@ def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, numb
         number=number,
         cell=subject.cell.name,
         precision=subject.precision,
-        model_sha256=file_sha256(built.folder / contract_job.MODEL_FILE),
+        runtime=subject.runtime,
+        model_sha256=file_sha256(built.folder / served_by(subject.runtime).file),
         audited_sha256=model.models[f"onnx@{subject.export.exporter}"],
         weights=subject.cell.weights,
         accuracy=built.accuracy,
@@ -274,7 +275,8 @@ def _add_files(
     audited = folder / AUDITED / number
     for place in (repository / number, repository / WARM_UP, audited):
         place.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(built.folder / contract_job.MODEL_FILE, repository / number / MODEL_FILE)
+    file = served_by(subject.runtime).file
+    shutil.copyfile(built.folder / file, repository / number / file)
     shutil.copyfile(built.folder / contract_job.OUTPUTS_FILE, audited / OUTPUTS_FILE)
     shutil.copyfile(study.folder / AUDIT_FILE, audited / AUDIT_COPY)
     if not isinstance(subject.audited.records, Path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import cast
 
@@ -15,12 +17,14 @@ from assay.bench.deployment import measured
 from assay.bench.deployment.answered import read_array
 from assay.bench.deployment.checking.contents import (
     CLIENT,
-    PLACES,
     REQUESTS,
     SERVED_FILE,
     config_file,
     files_of_deployment,
+    folders_of_deployment,
     labels_file,
+    places_of,
+    programs_of,
     sample_request,
     warm_up_paths,
 )
@@ -28,7 +32,7 @@ from assay.bench.deployment.config import config_of, config_text
 from assay.bench.deployment.measured import MeasuredVersion
 from assay.bench.deployment.picture import png_of
 from assay.bench.deployment.serving_limits import memory_mib, most_threads, stock_arguments
-from assay.bench.deployment.templating import render_template, template
+from assay.bench.deployment.templating import Written, render_template, template
 from assay.fingerprint import fingerprint_in
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Array
@@ -44,6 +48,8 @@ from assay.records.deployment import (
     Deployment,
     Unit,
     Version,
+    served_by,
+    served_runtime,
 )
 from assay.records.trainings import Metrics
 from assay.train.metrics import classification_metrics
@@ -90,6 +96,9 @@ def render(folder: Path, deployment: Deployment) -> None:
     for path in [path for path in folder.rglob("*") if not path.is_dir()]:
         if path.relative_to(folder).as_posix() not in belonging:
             path.unlink()
+    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if path.relative_to(folder).as_posix() not in folders_of_deployment(deployment):
+            path.rmdir()
     for name, content in rendered(deployment, read_kept(folder, deployment)).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -113,8 +122,10 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
         "header_bytes": len(header),
         "binary_share": round(len(body) / (len(header) + len(raw))),
     }
-    for name, place in PLACES.items():
+    for name, place in places_of(deployment).items():
         found[place] = render_template(name, words, deployment.rendering).encode()
+    for version in deployment.versions:
+        found |= _programs(deployment, version.number)
     client = CLIENTS[deployment.unit]
     if deployment.rendering == 1:  # the client of which had the names in its text
         return found | {CLIENT: render_template(client, words, deployment.rendering).encode()}
@@ -124,9 +135,19 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
 
 def server_files(deployment: Deployment) -> dict[str, bytes]:
     """Of `rendered`, what the server reads: nothing that it reads is taken from a folder, but the model itself."""
-    found = {config_file(deployment): config_text(config_of(deployment)).encode()}
+    found = _programs(deployment, deployment.serving)
+    found |= {config_file(deployment): config_text(config_of(deployment)).encode()}
     if deployment.classes:
         found[labels_file(deployment)] = "".join(f"{name}\n" for name in deployment.classes).encode()
+    return found
+
+
+def _programs(deployment: Deployment, number: int) -> dict[str, bytes]:
+    """What Triton's Python backend runs a version with."""
+    found = {}
+    for place, module in programs_of(deployment, number).items():
+        package, _, name = module.rpartition(".")
+        found[place] = (resources.files(package) / f"{name}.py").read_bytes()
     return found
 
 
@@ -201,6 +222,10 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "training": known.training,
         "architecture": known.export.architecture,
         "parameters": f"{known.export.parameters:,}",
+        "runtime": served_runtime(deployment.version(deployment.serving).runtime),
+        "served": served_by(deployment.version(deployment.serving).runtime),
+        "model_server": _model_server(deployment),
+        "requirements": _requirements(deployment, known),
         "processor": machine if isinstance(machine, str) else "a machine that did not say its processor",
         "cores": deployment.cores,
         "memory_mib": memory_mib(deployment, peak),
@@ -211,6 +236,20 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
         "decimals": _decimals,
         "rounded": _rounded,
     }
+
+
+def _model_server(deployment: Deployment) -> Written:
+    """The settings of OpenVINO Model Server as JSON."""
+    options = served_by(deployment.version(deployment.serving).runtime).model_server
+    return Written(json.dumps({name: value.format(threads=deployment.threads) for name, value in options.items()}))
+
+
+def _requirements(deployment: Deployment, known: MeasuredVersion) -> list[str]:
+    """What a stock server needs installed for its Python backend, in the versions that were measured."""
+    found = known.environment.get("packages")
+    versions: Mapping[str, JsonValue] = found if isinstance(found, Mapping) else {}
+    packages = served_by(deployment.version(deployment.serving).runtime).packages
+    return [f"{name}=={str(versions[name]).partition('+')[0]}" for name in packages if name in versions]
 
 
 def _percent(interval: Interval) -> str:

@@ -24,14 +24,11 @@ from assay.files.arrays import load_array
 from assay.numerics.served import Records, ServedTensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
 from assay.records.base import Interval
-from assay.records.deployment import INPUTS_FILE, ServedTolerance, Unit
+from assay.records.deployment import INPUTS_FILE, ServedTolerance, Unit, served_runtime
 from assay.records.results import Cell, DataSummary, Export, Results, read_results
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
 from assay.store import file_sha256
-
-BACKEND = "onnxruntime"
-"""Of Triton, for what is deployed."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +116,11 @@ class Deployable:
     trusted: bool
 
     @property
+    def runtime(self) -> str:
+        """As a version has it: "" of the one that was served before there were others."""
+        return "" if self.cell.runtime == served_runtime("").name else self.cell.runtime
+
+    @property
     def precision(self) -> str:
         return self.cell.precision or "fp32"
 
@@ -133,6 +135,7 @@ class Deployable:
             np.save(folder / INPUTS_FILE, records)
             records = folder / INPUTS_FILE
         request = ContractRequest(
+            runtime=self.runtime,
             source=self.source,
             contract=audited.contract,
             inputs=audited.inputs,
@@ -183,7 +186,7 @@ def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comp
 def servable_cell(results: Results, name: str) -> Cell:
     """
     Raises:
-        InputError: there is no such cell, or it is one that Triton's onnxruntime backend does not run.
+        InputError: there is no such cell, or it is of a runtime that no server runs.
         FailedError: it was not measured, or its measurement is not valid.
     """
     cell = next((one for one in results.cells if one.name == name), None)
@@ -194,11 +197,11 @@ def servable_cell(results: Results, name: str) -> Cell:
         raise FailedError(f"{name} was not measured", found=f"{cell.status}: {cell.reason}")
     if cell.invalid:
         raise FailedError(f"The measurement of {name} is not valid", found="; ".join(cell.invalid))
-    served = [entry.name for entry in RUNTIMES.values() if entry.served_by == BACKEND]
+    served = [entry.name for entry in RUNTIMES.values() if entry.served_by]
     if cell.runtime not in served:
         raise InputError(
             f"{name} cannot be deployed",
-            expected=f"a cell of {', '.join(served)}, which Triton's {BACKEND} backend runs",
+            expected=f"a cell of {', '.join(served)}, each of which a server can run as it was measured",
             found=f"{cell.runtime} ({RUNTIMES[cell.runtime].summary})",
         )
     return cell

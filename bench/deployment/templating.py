@@ -56,7 +56,7 @@ def _environment(rendering: int, *, is_markdown: bool) -> jinja2.Environment:
         keep_trailing_newline=True,
         finalize=None if rendering == 1 else finalize,
     )
-    made.filters |= {"code": _as_code, "plain": _plain, "quoted": _quoted}
+    made.filters |= {"code": _as_code, "plain": _plain, "quoted": _quoted, "requirement": _requirement}
     return made
 
 
@@ -71,6 +71,18 @@ def _as_code(text: str) -> Written:
 def _quoted(text: str) -> Written:
     """A text in YAML and in a Dockerfile's command, which read JSON's strings."""
     return Written(json.dumps(text))
+
+
+def _requirement(text: str) -> Written:
+    """A pinned distribution.
+
+    Raises:
+        ArtifactError: it is none.
+    """
+    name, equals, version = text.partition("==")
+    if not equals:
+        raise ArtifactError("A deployment's record has a package without a version", found=ascii(text[:100]))
+    return Written(f"{_plain(name)}=={_plain(version)}")
 
 
 def _plain(value: object) -> object:

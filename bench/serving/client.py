@@ -33,7 +33,7 @@ from assay.infer.load.load_jobs import (
 from assay.infer.wire import Target, Way
 from assay.jobs.job import Asked, TellingJob
 from assay.jobs.running import run_job
-from assay.records.deployment import MODEL_FILE, MODELS
+from assay.records.deployment import MODELS, served_by
 from assay.records.load import Conditions
 from assay.steps import SLOWER, Limit, in_proportion
 
@@ -98,7 +98,7 @@ class Client:
         version = audited.version
         np.save(work / "records.npy", audited.inputs)
         np.save(work / "expected.npy", audited.outputs)
-        self._model = folder / MODELS / target.model / str(version.number) / MODEL_FILE
+        self._model = folder / MODELS / target.model / str(version.number) / served_by(version.runtime).file
 
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
         """So many clients at the same time; arguments and errors as for `_run`."""
@@ -108,7 +108,8 @@ class Client:
     def overhead(self, way: Way) -> ClientFindings[LoadAnswer]:
         """One client by the server and in its own process."""
         threads = self.audited.deployment.threads
-        request = OverheadRequest(**dict(self._common(way)), model=self._model, threads=threads)
+        common, runtime = dict(self._common(way)), self.audited.version.runtime
+        request = OverheadRequest(**common, model=self._model, runtime=runtime, threads=threads)
         return self._run(OVERHEAD, request, f"one by {way}, and in its own process")
 
     def scenario(self, name: ScenarioName, rate: float, bound_ms: float) -> ClientFindings[ScenarioAnswer]:

@@ -11,12 +11,23 @@ import shutil
 from pathlib import Path
 
 from assay.bench.deployment.checking.check import check_files, check_paths
+from assay.bench.deployment.checking.contents import OPENER_FILE
 from assay.bench.deployment.checking.signature import check_signature
 from assay.bench.deployment.config import WARM_UP
 from assay.bench.deployment.folder import files_of
 from assay.bench.deployment.render import server_files
 from assay.errors import ArtifactError
-from assay.records.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, MODEL_FILE, MODELS, Deployment, read_deployment
+from assay.infer.server.opened.in_child import THERE
+from assay.infer.server.triton import ELSEWHERE
+from assay.records.deployment import (
+    CHECKSUMS_FILE,
+    DEPLOYMENT_FILE,
+    MODELS,
+    PYTHON_BACKEND,
+    Deployment,
+    read_deployment,
+    served_by,
+)
 from assay.store import file_sha256, reporting_disk_errors
 
 
@@ -45,13 +56,22 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
             if name.parts[0] not in others and path.relative_to(folder).as_posix() not in written:
                 _copy(path, repository / found.name / name)
         for place, content in written.items():
-            _put(repository / found.name / Path(place).name, content)
+            _put(repository / found.name / Path(place).relative_to(f"{MODELS}/{found.name}"), content)
+        _stand_in(repository / found.name / str(found.serving), found)
     served = found.version(found.serving)
-    copies = {f"{served.number}/{MODEL_FILE}": served.model_sha256}
+    copies = {f"{served.number}/{served_by(served.runtime).file}": served.model_sha256}
     copies |= {f"{WARM_UP}/{name}": expected for name, expected in found.warm_up.items()}
     if any(file_sha256(repository / found.name / name) != expected for name, expected in copies.items()):
         raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
     return found
+
+
+def _stand_in(version: Path, deployment: Deployment) -> None:
+    """Let what opens a model for Triton's Python backend run in this Python, with the packages that were measured."""
+    if served_by(deployment.version(deployment.serving).runtime).backend == PYTHON_BACKEND:
+        opener = version / OPENER_FILE
+        _put(version / THERE, opener.read_bytes())
+        _put(opener, ELSEWHERE.read_bytes())
 
 
 def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deployment:
@@ -80,6 +100,7 @@ def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deploymen
 
 
 def _put(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     partial.write_bytes(content)
     partial.replace(target)

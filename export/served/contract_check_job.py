@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from assay.errors import ExportFailedError
 from assay.export.graph.inspect import one_line
-from assay.export.served.contract_job import BATCH, check_answers, run_graph, session_of
+from assay.export.served.contract_job import BATCH, check_answers, open_served, run_graph
 from assay.files.arrays import map_array
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Records, ServedTensor, as_records, errors_of, record_type
+from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type
 from assay.records.base import Record
-from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE
-
-if TYPE_CHECKING:
-    import onnxruntime
-
-ONNX_NAMES = {"float32": "float", "float64": "double"}
+from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE, served_by
 
 
 class ModelToCheck(Record):
     """One model and what it answered.
 
     Attributes:
+        runtime: that serves it.
         audited: folder of its audited inputs and outputs; None where a deployment has no inputs.
         allowed: by output, how far an answer may be from the audited one.
     """
 
     path: Path
+    runtime: str
     audited: Path | None
     allowed: dict[str, float]
 
@@ -62,20 +59,19 @@ def work(request: CheckRequest) -> Nothing:
         ExportFailedError: one does not load or run, has other inputs or outputs, needs other files, or answers other
             than it did.
     """
-    import onnxruntime as ort  # noqa: PLC0415
-
     record = np.zeros(1, record_type(request.inputs))
     for one in request.inputs:
         record[one.name] = np.fromfile(request.record[one.name], one.dtype).reshape(one.shape)
     for model in request.models:
-        check_is_whole(model.path)
-        session = session_of(model.path, 1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
-        check_types("inputs", session.get_inputs(), request.inputs)
-        check_types("outputs", session.get_outputs(), request.outputs)
+        if model.path.suffix == ".onnx":
+            check_is_whole(model.path)
+        opened = open_served(model.runtime, model.path, served_by(model.runtime).options_of(1))
+        check_types("inputs", opened.inputs, request.inputs)
+        check_types("outputs", opened.outputs, request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):
-            _run(session, records, request)
+            _run(opened, records, request)
         if model.audited is not None:
-            _check_answers(session, model, model.audited, request)
+            _check_answers(opened, model, model.audited, request)
     return Nothing()
 
 
@@ -99,13 +95,12 @@ def check_is_whole(path: Path) -> None:
             )
 
 
-def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequence[ServedTensor]) -> None:
+def check_types(kind: str, found: Mapping[str, str], wanted: Sequence[ServedTensor]) -> None:
     """
     Raises:
         ExportFailedError: the graph has other inputs or outputs, by their names or types.
     """
-    expected = {one.name: f"tensor({ONNX_NAMES.get(one.dtype, one.dtype)})" for one in wanted}
-    offered = {one.name: str(one.type) for one in found}
+    expected, offered = {one.name: one.dtype for one in wanted}, dict(found)
     if offered != expected:
         raise ExportFailedError(
             f"A graph's {kind} are not those of the deployment",
@@ -114,21 +109,19 @@ def check_types(kind: str, found: Sequence[onnxruntime.NodeArg], wanted: Sequenc
         )
 
 
-def _run(session: onnxruntime.InferenceSession, records: Records, request: CheckRequest) -> None:
+def _run(opened: Opened, records: Records, request: CheckRequest) -> None:
     """The graph answers records in the shape that was agreed; probabilities are ones."""
-    found = run_graph(session, records, request.outputs, request.most_records)
+    found = run_graph(opened, records, request.outputs, request.most_records)
     for one in request.outputs:
         if one.index_of:
             check_answers(found[one.index_of], found[one.name])
 
 
-def _check_answers(
-    session: onnxruntime.InferenceSession, model: ModelToCheck, audited: Path, request: CheckRequest
-) -> None:
+def _check_answers(opened: Opened, model: ModelToCheck, audited: Path, request: CheckRequest) -> None:
     """The graph still answers as it did when it was audited."""
     inputs = as_records(map_array(audited / INPUTS_FILE), request.inputs)
     outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
-    found = run_graph(session, inputs, request.outputs, BATCH if request.most_records else 0)
+    found = run_graph(opened, inputs, request.outputs, BATCH if request.most_records else 0)
     for one in request.outputs:
         largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]
         if not largest <= allowed:

@@ -1,24 +1,23 @@
 """The graph that is to be served and its answers, in a process of its own.
 
-It writes `model.onnx`, an export as it is or with the contract of `assay.export.served.contract` around it, and
-`outputs.npy`, its answers to every record, as ONNX Runtime computes them with the settings that will be served. A
-sample also goes through one by one, in the largest batch, and without graph optimisations: correct evaluations of one
-file, whose differences say how far apart two servers of it may be.
+It writes the model's file, an export as it is or with the contract of `assay.export.served.contract` around it, and
+`outputs.npy`, its answers to every record, as the runtime computes them with the settings that will be served. A sample
+also goes through one by one, in the largest batch, and without graph optimisations: correct evaluations of one file,
+whose differences say how far apart two servers of it may be.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.boxed.boxing import Box
-from assay.errors import ExportFailedError
+from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.served.contract import write_deployable
@@ -29,15 +28,13 @@ from assay.jobs.job import Job
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Records, ServedTensor, as_records, errors_of, record_type
+from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type
 from assay.records.base import Record
+from assay.records.deployment import served_by, served_runtime
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-MODEL_FILE, OUTPUTS_FILE = "model.onnx", "outputs.npy"
+OUTPUTS_FILE = "outputs.npy"
 BATCH = 32
 SAMPLE = 128
 LIMIT_SECONDS = 3600
@@ -55,14 +52,16 @@ class ContractRequest(Record):
     """One model to serve and to run.
 
     Attributes:
+        runtime: that will serve it.
         source: the export's file.
         contract: to put around it; None where it is served as it is.
         inputs, outputs: of what is served.
         records: .npy of what `assay.numerics.served.as_records` takes, everything that it was audited on.
-        threads: of onnxruntime.
+        threads: of the runtime.
         most_records: in one call that will be served; 0 where a call is one record.
     """
 
+    runtime: str
     source: Path
     contract: ExportContract | None
     inputs: list[ServedTensor]
@@ -79,13 +78,11 @@ class ContractOutcome(Record):
         records: how many were run.
         spread: by output, the largest difference between correct evaluations of the same file, see the module's text.
         seconds: for all records, batch 32.
-        onnxruntime: its version.
     """
 
     records: int
     spread: dict[str, float]
     seconds: float
-    onnxruntime: str
 
 
 class ContractPlace(Record):
@@ -122,10 +119,9 @@ def run_contract(
 
 def work(place: ContractPlace) -> ContractOutcome:
     """Build, check and run one graph."""
-    import onnxruntime as ort  # noqa: PLC0415
-
     request, folder = place.request, place.folder
-    path = folder / MODEL_FILE
+    served = served_by(request.runtime)
+    path = folder / served.file
     with step("Writing the graph to be served", load_seconds(size_of(request.source))):
         if request.contract is None:
             shutil.copyfile(request.source, path)
@@ -133,9 +129,10 @@ def work(place: ContractPlace) -> ContractOutcome:
             write_deployable(request.source, request.contract.spec, request.contract.layout, path)
     records = as_records(map_array(request.records), request.inputs)
     batch = BATCH if request.most_records else 0
-    session = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    options = served.options_of(request.threads)
+    opened = open_served(request.runtime, path, options)
     begun = time.perf_counter()
-    found = run_graph(session, records, request.outputs, batch)
+    found = run_graph(opened, records, request.outputs, batch)
     seconds = time.perf_counter() - begun
     for one in request.outputs:
         if one.index_of:
@@ -143,38 +140,38 @@ def work(place: ContractPlace) -> ContractOutcome:
     np.save(folder / OUTPUTS_FILE, found)
     places = np.arange(max(min(SAMPLE, len(records)), request.most_records)) % len(records)
     sample = records[places]
-    plain = session_of(path, request.threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
     others = [
-        run_graph(session, sample, request.outputs, min(1, request.most_records)),
-        run_graph(session, sample, request.outputs, request.most_records),
-        run_graph(plain, sample, request.outputs, batch),
+        run_graph(opened, sample, request.outputs, min(1, request.most_records)),
+        run_graph(opened, sample, request.outputs, request.most_records),
     ]
+    if served.otherwise:
+        plain = open_served(request.runtime, path, options | dict(served.otherwise))
+        others.append(run_graph(plain, sample, request.outputs, batch))
     return ContractOutcome(
         records=len(records),
         spread={one.name: _spread(others, found[places], one) for one in request.outputs},
         seconds=seconds,
-        onnxruntime=ort.__version__,
     )
 
 
-def session_of(path: Path, threads: int, level: object) -> onnxruntime.InferenceSession:
-    import onnxruntime as ort  # noqa: PLC0415
+def open_served(runtime: str, path: Path, options: Mapping[str, str]) -> Opened:
+    """A file that is to be served, as its server opens it.
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = level
-    options.log_severity_level = 3
+    Raises:
+        ExportFailedError: the runtime refuses it.
+    """
     try:
         with step("Loading the graph to be served", load_seconds(size_of(path))):
-            return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base but this
-        raise ExportFailedError("ONNX Runtime does not load the graph to be served", found=one_line(error)) from error
+            return served_by(runtime).open(path, options)
+    except AssayError:
+        raise
+    except Exception as error:  # exceptions of libraries share no base but this
+        raise ExportFailedError(
+            f"{served_runtime(runtime).family.words} does not load the graph to be served", found=one_line(error)
+        ) from error
 
 
-def run_graph(
-    session: onnxruntime.InferenceSession, records: Records, outputs: Sequence[ServedTensor], batch: int
-) -> Records:
+def run_graph(opened: Opened, records: Records, outputs: Sequence[ServedTensor], batch: int) -> Records:
     """The answers to all records, `batch` at a time, the last one may be smaller; one by one and without a batch if 0.
 
     Raises:
@@ -189,11 +186,9 @@ def run_graph(
         begun = time.monotonic()
         try:
             with step("A call of the graph to be served", in_proportion(slowest, SLOWER)):
-                answer = session.run(names, feeds)
-        except Exception as error:  # onnxruntime's exceptions share no base but this
-            raise ExportFailedError(
-                "ONNX Runtime does not run the graph to be served", found=one_line(error)
-            ) from error
+                answer = opened(feeds, names)
+        except Exception as error:  # exceptions of libraries share no base but this
+            raise ExportFailedError("The runtime does not run the graph to be served", found=one_line(error)) from error
         slowest = max(slowest, time.monotonic() - begun)
         for name, value in zip(names, map(np.asarray, answer), strict=True):
             wanted = np.asarray(found[whole][name])

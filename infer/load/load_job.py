@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from assay.errors import ArtifactError, AssayError
 from assay.infer import wire
 from assay.infer.load.asking import Asking, Tell, measured
 from assay.infer.load.load_jobs import (
@@ -25,6 +26,8 @@ from assay.infer.load.load_jobs import (
 )
 from assay.infer.load.loadgen import scenario
 from assay.jobs.serving import serve_job
+from assay.numerics.served import Opened
+from assay.records.deployment import served_by
 
 WARM_UP_REQUESTS = 20
 BURST_CALLS = 20
@@ -73,12 +76,10 @@ def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:
 
 
 def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
-    """Bursts of single records by the server and by onnxruntime here, in random order within each block."""
-    from assay.infer.server.on_ort_served import open_served  # noqa: PLC0415  a framework, wanted for this alone
-
+    """Bursts of single records by the server and by the runtime here, in random order within each block."""
     asking = Asking.of(request)
     connection = asking.connect()
-    here = open_served(request.model, request.threads, [one.name for one in request.target.outputs])
+    here, outputs = _opened_here(request), [one.name for one in request.target.outputs]
     random = np.random.default_rng(request.seed)
 
     def served(place: int) -> int:
@@ -88,7 +89,7 @@ def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
     def in_process(place: int) -> int:
         inputs = request.target.arrays(asking.records[place : place + 1])
         begun = time.perf_counter_ns()
-        here(inputs)
+        here(inputs, outputs)
         return time.perf_counter_ns() - begun
 
     sides: tuple[Callable[[int], int], ...] = (served, in_process)
@@ -105,6 +106,21 @@ def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
     connection.close()
     np.savez(request.arrays, served_ns=np.array(found[0]), in_process_ns=np.array(found[1]))
     return asking.answer(use)
+
+
+def _opened_here(request: OverheadRequest) -> Opened:
+    """The deployed file without a server around it, with the options that the server gives it.
+
+    Raises:
+        ArtifactError: the runtime refuses the file.
+    """
+    served = served_by(request.runtime)
+    try:
+        return served.open(request.model, served.options_of(request.threads))
+    except AssayError:
+        raise
+    except Exception as error:  # exceptions of libraries share no base but this
+        raise ArtifactError(f"Cannot load {request.model} here", found=str(error)) from error
 
 
 def _grown(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]] | None:

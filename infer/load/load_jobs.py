@@ -42,9 +42,10 @@ class ClosedLoopRequest(LoadRequest):
 
 
 class OverheadRequest(LoadRequest):
-    """One client by the server and in its own process; `model` and `threads` are of the latter."""
+    """One client by the server and in its own process; `model`, `runtime` and `threads` are of the latter."""
 
     model: Path
+    runtime: str
     threads: int
 
 

@@ -1,7 +1,7 @@
 """The Triton server on this machine: where it runs, how it is started, and that it is gone afterwards.
 
 It is the server program inside the nvidia-pytriton package, in a tool environment of its own
-(infer/server/envs/triton.txt), with `infer/server/on_ort_in_triton.py` as its backend "onnxruntime". It listens on unix
+(infer/server/envs/triton.txt), with `infer/server/opened/in_triton.py` as its backend "onnxruntime". It listens on unix
 sockets in a folder of its own; the ports are those of a filter in front of it (`infer/front`).
 """
 
@@ -29,6 +29,7 @@ from assay import toolenv
 from assay.errors import FailedError, NotInstalledError
 from assay.infer.server.front.contract import Contract
 from assay.infer.server.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
+from assay.infer.server.opened.elsewhere import COMMAND
 from assay.infer.server.ports import LOOPBACK_HOSTS, WORK_PREFIX, Addresses, Ports, address_of, is_loopback
 from assay.jobs.logs import log_tail
 from assay.jobs.process import NO_TELEMETRY
@@ -38,7 +39,11 @@ from assay.store import reporting_disk_errors
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "envs" / "triton.txt"
-BACKEND = HERE / "on_ort_in_triton.py"
+OPENED = HERE / "opened"
+BACKEND = {"model.py": OPENED / "in_triton.py", "open_model.py": OPENED / "on_ort.py"}
+"""By name there, the files of the backend "onnxruntime"."""
+ELSEWHERE = OPENED / "elsewhere.py"
+CHILD = [sys.executable, "-I", "-m", "assay.infer.server.opened.in_child"]
 GUARD = HERE / "triton_guard.py"
 
 READY_SECONDS, STOP_SECONDS = 60.0, 10.0
@@ -257,7 +262,8 @@ def _start(
     stub = server / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
     shutil.copy(stub / WORKER, backends / "python")
     (backends / "onnxruntime").mkdir()
-    shutil.copy(BACKEND, backends / "onnxruntime" / "model.py")
+    for name, file in BACKEND.items():
+        shutil.copy(file, backends / "onnxruntime" / name)
     libraries = [str(packages / "nvidia_pytriton.libs"), sysconfig.get_config_var("LIBDIR")]
     environment = {
         "PATH": f"{python.parent}:/usr/bin:/bin",
@@ -265,6 +271,7 @@ def _start(
         "HOME": str(work),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
+        COMMAND: json.dumps(CHILD),
         **NO_TELEMETRY,
     }
     plan = {

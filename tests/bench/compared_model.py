@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import JsonValue
@@ -22,6 +21,7 @@ from assay.bench.brought.work import Wanted
 from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.export.record import MODEL_FILE
 from assay.export.run import KIND
+from assay.records.deployment import served_by
 from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import GIVEN, PLAIN_TASK
 from assay.store import KEY_CHARACTERS, file_sha256, write_artifact
@@ -39,8 +39,8 @@ def batch_of(takes: Takes) -> int:
     return 1 if takes in {"rows", "a call"} else FIXED
 
 
-def cell_name(takes: Takes) -> str:
-    return f"Pair/0/b{batch_of(takes)}/t1/ort.cpu@{GIVEN}"
+def cell_name(takes: Takes, runtime: str = "ort.cpu") -> str:
+    return f"Pair/0/b{batch_of(takes)}/t1/{runtime}@{GIVEN}"
 
 
 def model_of(takes: Takes, more: str = "") -> UserModel:
@@ -92,8 +92,9 @@ def write_model(path: Path, takes: Takes, more: str = "") -> None:
     onnx.save(model, path)
 
 
-def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path:
-    """Make the folder that `assay compare-model` would, and give it back; `more` ends the names of the tensors."""
+def make_comparison(folder: Path, takes: Takes = "rows", more: str = "", runtime: str = "ort.cpu") -> Path:
+    """Make the folder that `assay compare-model` would of one runtime, and give it back; `more` ends the names of the
+    tensors."""
     model = model_of(takes, more)
     brought = _brought(folder / "model", model)
 
@@ -117,10 +118,10 @@ def make_comparison(folder: Path, takes: Takes = "rows", more: str = "") -> Path
         opset_asked=18,
         seconds=0,
     )
-    results = _results(export, brought, takes)
+    results = _results(export, brought, takes, runtime)
     (folder / "results.json").write_text(results.model_dump_json())
     (cell, *_) = results.cells
-    np.save(folder / "rows.npy", _answers(file, model))
+    np.save(folder / "rows.npy", _answers(file, model, runtime))
     outputs = {cell.name: folder / "rows.npy"}
     wanted = Wanted(model.location, command="assay compare-model Pair.onnx")
     audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], [], wanted)
@@ -153,22 +154,23 @@ def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
     return np.concatenate([likeness.reshape(ROWS, -1), both.reshape(ROWS, -1)], axis=1)
 
 
-def _answers(file: Path, model: UserModel) -> NDArray[np.generic]:
-    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+def _answers(file: Path, model: UserModel, runtime: str) -> NDArray[np.generic]:
+    opened = served_by(runtime).open(file, served_by(runtime).options_of(1))
+    outputs = [one.name for one in model.outputs]
     records = np.load(file.parents[2] / "model" / RECORDS_FILE)
     step = 1 if model.whole else model.batch or ROWS
     names = [one.name for one in model.inputs]
     return np.concatenate(
         [
             rows_of(
-                model, session.run(None, dict(zip(names, inputs_of(model, records[start : start + step]), strict=True)))
+                model, opened(dict(zip(names, inputs_of(model, records[start : start + step]), strict=True)), outputs)
             )
             for start in range(0, ROWS, step)
         ]
     )
 
 
-def _results(export: Export, brought: Brought, takes: Takes) -> Results:
+def _results(export: Export, brought: Brought, takes: Takes, runtime: str) -> Results:
     sample = sample_results()
     like = next(one for one in sample.cells if one.name == "bloodnet/28/b1/t1/ort.cpu@torch-script")
     batches = {1: 1.0, 8: 3.0} if takes == "rows" else {batch_of(takes): 2.0}
@@ -182,7 +184,7 @@ def _results(export: Export, brought: Brought, takes: Takes) -> Results:
         notice="Random inputs.",
         synthetic=False,
     )
-    cells = [_cell(like, batch, median_ms) for batch, median_ms in batches.items()]
+    cells = [_cell(like, batch, median_ms, runtime) for batch, median_ms in batches.items()]
     return sample.model_copy(
         update={
             "study": "model-Pair",
@@ -197,14 +199,15 @@ def _results(export: Export, brought: Brought, takes: Takes) -> Results:
     )
 
 
-def _cell(like: Cell, batch: int, median_ms: float) -> Cell:
+def _cell(like: Cell, batch: int, median_ms: float, runtime: str) -> Cell:
     changes = {
-        "name": f"Pair/0/b{batch}/t1/ort.cpu@{GIVEN}",
+        "name": f"Pair/0/b{batch}/t1/{runtime}@{GIVEN}",
+        "runtime": runtime,
         "architecture": "Pair",
         "size": 0,
         "batch": batch,
         "exporter": GIVEN,
-        "label": f"ort.cpu@{GIVEN}",
+        "label": f"{runtime}@{GIVEN}",
         "weights": FINGERPRINT,
     }
     return _timed(like.model_copy(update=changes), median_ms, (0.1, 0.1, 0.1), random.Random(batch))

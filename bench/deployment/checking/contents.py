@@ -14,12 +14,13 @@ from assay.records.deployment import (
     INPUTS_FILE,
     LABELS_FILE,
     MEASURED_FILE,
-    MODEL_FILE,
     MODELS,
     OUTPUTS_FILE,
+    PYTHON_BACKEND,
     SIGNATURE_FILE,
     TRUE_LABELS_FILE,
     Deployment,
+    served_by,
 )
 
 REQUESTS = "requests"
@@ -31,8 +32,17 @@ PLACES = {
     "infer.sh": f"{REQUESTS}/infer.sh",
 }
 """By template, where its text goes; the client's template hangs on what a request is about."""
+PYTHON_PLACES = {"requirements.txt": "docker/requirements.txt"}
+"""The same where Triton's Python backend runs the model."""
+MODEL_SERVER_PLACES = {
+    "openvino-model-server.json": "openvino-model-server/config.json",
+    "openvino-model-server.yaml": "openvino-model-server/compose.yaml",
+}
+"""The same where OpenVINO Model Server runs it too."""
 CLIENT, SERVED_FILE = f"{REQUESTS}/client.py", f"{REQUESTS}/model.json"
 """The client, and what it has to know of the model: names are data for it, never part of its text."""
+MODEL_PROGRAM = "assay.infer.server.opened.in_triton"
+OPENER_FILE = "open_model.py"
 UNRENDERED = frozenset({CHECKSUMS_FILE, SIGNATURE_FILE})
 
 
@@ -51,7 +61,16 @@ def labels_file(deployment: Deployment) -> str:
 
 
 def model_file(deployment: Deployment, number: int) -> str:
-    return f"{model_folder(deployment)}/{number}/{MODEL_FILE}"
+    return f"{model_folder(deployment)}/{number}/{served_by(deployment.version(number).runtime).file}"
+
+
+def programs_of(deployment: Deployment, number: int) -> dict[str, str]:
+    """What Triton's Python backend runs a version with: its path below the folder, and the module that it is."""
+    served = served_by(deployment.version(number).runtime)
+    if served.backend != PYTHON_BACKEND:
+        return {}
+    folder = f"{model_folder(deployment)}/{number}"
+    return {f"{folder}/model.py": MODEL_PROGRAM, f"{folder}/{OPENER_FILE}": served.opener}
 
 
 def warm_up_paths(deployment: Deployment) -> dict[str, str]:
@@ -62,6 +81,13 @@ def warm_up_paths(deployment: Deployment) -> dict[str, str]:
 def sample_request(deployment: Deployment, ending: str) -> str:
     """A request about the record that the server warms up with: "json" or "bin"."""
     return f"{REQUESTS}/{deployment.unit}.{ending}"
+
+
+def places_of(deployment: Deployment) -> dict[str, str]:
+    """By template, where its text goes, of the version that serves."""
+    served = served_by(deployment.version(deployment.serving).runtime)
+    found = PLACES | (PYTHON_PLACES if served.backend == PYTHON_BACKEND else {})
+    return found | (MODEL_SERVER_PLACES if served.model_server else {})
 
 
 def kept_files(deployment: Deployment) -> list[str]:
@@ -86,7 +112,8 @@ def rendered_files(deployment: Deployment) -> list[str]:
         *([labels_file(deployment)] if deployment.classes else []),
         *(sample_request(deployment, ending) for ending in ("json", "bin")),
         *pictures,
-        *PLACES.values(),
+        *places_of(deployment).values(),
+        *(path for version in deployment.versions for path in programs_of(deployment, version.number)),
         CLIENT,
         *([SERVED_FILE] if deployment.rendering > 1 else []),
     ]

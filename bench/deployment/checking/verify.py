@@ -61,6 +61,7 @@ def _check_models(folder: Path, deployment: Deployment, host: Starter, *, truste
     models = [
         ModelToCheck(
             path=folder / model_file(deployment, version.number),
+            runtime=version.runtime,
             audited=folder / AUDITED / str(version.number) if deployment.unit == "record" else None,
             allowed=deployment.allowed(version),
         )

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import yaml
 
+from assay.bench.deployment.checking.contents import PLACES
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, preferred_batches, read_config
 from assay.bench.deployment.deploy import render_again, roll_back, subject_of, write_deployment
 from assay.bench.deployment.folder import write_whole
 from assay.bench.deployment.measured import read
-from assay.bench.deployment.render import CLIENTS, PLACES, render
+from assay.bench.deployment.render import CLIENTS, render
 from assay.bench.deployment.serving_limits import most_queued, most_request_bytes, stock_arguments
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
@@ -264,9 +265,11 @@ def test_an_invalid_measurement_is_refused(study: Path, tmp_path: Path) -> None:
     assert "the machine was disturbed" in refused(folder, study.parent / "data")
 
 
-def test_a_runtime_that_the_server_has_not_is_refused(study: Path, tmp_path: Path) -> None:
-    folder = changed_cell(study, tmp_path, runtime="openvino")
-    assert "a cell of ort.cpu" in refused(folder, study.parent / "data")
+def test_a_runtime_that_no_server_runs_is_refused_with_those_that_one_does(study: Path, tmp_path: Path) -> None:
+    folder = changed_cell(study, tmp_path, runtime="torch.eager")
+    said = refused(folder, study.parent / "data")
+    assert "found torch.eager (PyTorch, operator by operator)" in said
+    assert all(name in said for name in ("ort.cpu", "openvino", "openvino.bf16"))
 
 
 def test_an_unknown_cell_is_refused_with_the_nearest(study: Path) -> None:

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from assay.bench.choosing.choose import Constraints, choose
 from assay.bench.cli.main import app
 from assay.bench.deployment.audited_records import asked_of, judge_outputs, judge_reduced, served_name
+from assay.bench.deployment.checking.contents import PLACES
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of, config_text, read_config
 from assay.bench.deployment.deploy import AUDITED_OF, roll_back, subject_of, write_deployment
 from assay.bench.deployment.folder import write_checksums
-from assay.bench.deployment.render import CLIENTS, PLACES
+from assay.bench.deployment.render import CLIENTS
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, AssayError, FailedError, InputError
@@ -249,7 +250,7 @@ def test_a_graph_with_another_contract_is_found(first: Path, tmp_path: Path) -> 
     record["versions"][0]["model_sha256"] = file_sha256(path)
     (folder / "deployment.json").write_text(json.dumps(record))
     write_checksums(folder)
-    with pytest.raises(FailedError, match=r"outputs are not those of the deployment: .*'sum' tensor\(float\), found"):
+    with pytest.raises(FailedError, match=r"outputs are not those of the deployment: .*'sum' float32, found"):
         check_deployment(folder)
 
 

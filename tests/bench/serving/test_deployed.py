@@ -44,11 +44,22 @@ def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("takes", ["rows", "four rows", "a call"])
-def test_a_user_s_model_is_served_verified_and_loaded(platform: None, takes: Takes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("takes", "runtime"),
+    [
+        ("rows", "ort.cpu"),
+        ("four rows", "ort.cpu"),
+        ("a call", "ort.cpu"),
+        ("rows", "openvino"),
+        ("a call", "openvino"),
+    ],
+)
+def test_a_user_s_model_is_served_verified_and_loaded(
+    platform: None, takes: Takes, runtime: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "deployment"
-    study = read_study(make_comparison(tmp_path / "compared", takes))
-    write_deployment(study, cell_name(takes), folder, Narrator())
+    study = read_study(make_comparison(tmp_path / "compared", takes, runtime=runtime))
+    write_deployment(study, cell_name(takes, runtime), folder, Narrator())
     served = start(folder, tmp_path / "log")
     try:
         audited = read_audited(folder, None, None, tmp_path)

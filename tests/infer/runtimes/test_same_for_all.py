@@ -30,7 +30,7 @@ def told_in(path: Path) -> set[str]:
 
 ELSEWHERE = {
     "server/triton_guard.py": "a script without Assay, which pins what it starts",
-    "server/on_ort_in_triton.py": "runs in the server's own Python and obeys the deployed configuration",
+    "server/opened/on_ort.py": "runs in the server's own Python and obeys the deployed configuration",
 }
 """Of all that runs models, what tells a framework or the system by itself, with why."""
 

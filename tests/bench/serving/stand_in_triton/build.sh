@@ -20,7 +20,7 @@ python=$(.venv/bin/python -c 'from assay import toolenv; from assay.infer.server
 print(toolenv.ensure("triton", REQUIREMENTS, lambda *_: None))')
 mkdir "$work/context"
 cp -r "$(dirname "$python")/../lib/python3.11/site-packages" "$work/context/packages"
-cp infer/server/on_ort_in_triton.py "$work/context"
+cp infer/server/opened/in_triton.py infer/server/opened/on_ort.py "$work/context"
 image=$(.venv/bin/python -c 'from assay.infer.server.triton import IMAGE; print(IMAGE)')
 docker build --file "$here/Dockerfile" --tag "$image" "$work/context"
 echo "Built a stand-in for $image"

@@ -1,26 +1,28 @@
-"""The backend "onnxruntime" of the Triton server that `assay serve` runs: its Python backend runs onnxruntime.
+"""A model behind Triton's Python backend: its `model.py`, with the file that opens it beside it as `open_model.py`.
 
-The server program of the nvidia-pytriton package has no ONNX backend. A folder `onnxruntime` with this file as its
-`model.py` lets it serve the same model repository as a stock Triton image, `backend: "onnxruntime"` and all. It runs
-in the tool environment of infer/server/envs/triton.txt and imports nothing of ours.
+A deployment takes it along for Triton's backend "python", in a version's folder. And the server program of the
+nvidia-pytriton package has no ONNX backend: a folder "onnxruntime" with both files lets it serve the same model
+repository as a stock Triton image, `backend: "onnxruntime"` and all. It imports nothing of ours.
 
-Of a model's configuration it obeys what the stock backend calls `intra_op_thread_count` and `inter_op_thread_count`.
+A model's configuration says as parameters what it is opened with; "model_file" is the file's name.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as triton  # only there inside the server
 from numpy.typing import NDArray
 
+sys.path.insert(0, str(Path(__file__).parent))
+from open_model import open_model  # type: ignore[import-not-found]
+
 Arrays = list[NDArray[Any]]
 Config = dict[str, Any]  # the server's ModelConfig as JSON
-KINDS = {"FP32": "float", "FP64": "double"}  # of ONNX, where it is not Triton's own in small letters
 
 
 class UnanswerableError(Exception):
@@ -31,15 +33,16 @@ class TritonPythonModel:
     """One instance of one version of a model, in a process of its own."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the version's model.onnx and hold it against the configuration; what does not fit is not served."""
+        """Open the version's file and hold it against the configuration; what does not fit is not served."""
         config: Config = json.loads(args["model_config"])
-        path = Path(args["model_repository"], args["model_version"], "model.onnx")
-        self.session = onnxruntime.InferenceSession(path, options_of(config), providers=["CPUExecutionProvider"])
-        inputs = {one.name: one.type for one in self.session.get_inputs()}
-        outputs = {one.name: one.type for one in self.session.get_outputs()}
-        if types_of(config["input"]) != inputs or not types_of(config["output"]).items() <= outputs.items():
+        options = {name: one["string_value"] for name, one in config.get("parameters", {}).items()}
+        path = Path(args["model_repository"], args["model_version"], options.pop("model_file", "model.onnx"))
+        self.opened = open_model(path, options)
+        wrong = types_of(config["input"]) != self.opened.inputs
+        if wrong or not types_of(config["output"]).items() <= self.opened.outputs.items():
             raise triton.TritonModelException(
-                f"{path} has the inputs {inputs} and the outputs {outputs}, config.pbtxt names others"
+                f"{path} has the inputs {self.opened.inputs} and the outputs {self.opened.outputs}, config.pbtxt names "
+                "others"
             )
         self.inputs = [one["name"] for one in config["input"]]
         self.outputs = [one["name"] for one in config["output"]]
@@ -90,7 +93,7 @@ class TritonPythonModel:
         if len(accepted) == 1 or self.most:
             try:
                 return self.run_together(accepted)
-            except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no base but this
+            except Exception as error:  # noqa: BLE001  exceptions of libraries share no base but this
                 if len(accepted) == 1:
                     return {place: failed(error) for place in accepted}
         found: dict[int, triton.InferenceResponse] = {}
@@ -106,7 +109,7 @@ class TritonPythonModel:
         """
         parts = list(accepted.values())
         inputs = parts[0] if len(parts) == 1 else [np.concatenate(some) for some in zip(*parts, strict=True)]
-        outputs: Arrays = self.session.run(self.outputs, dict(zip(self.inputs, inputs, strict=True)))
+        outputs: Arrays = self.opened(dict(zip(self.inputs, inputs, strict=True)), self.outputs)
         if not self.most:
             return {place: self.answer(outputs) for place in accepted}
         for name, output in zip(self.outputs, outputs, strict=True):
@@ -124,9 +127,8 @@ class TritonPythonModel:
 
 
 def types_of(tensors: list[Config]) -> dict[str, str]:
-    """What the configuration says of inputs or outputs, in ONNX's words."""
-    kinds = {one["name"]: one["data_type"].removeprefix("TYPE_") for one in tensors}
-    return {name: f"tensor({KINDS.get(kind, kind.lower())})" for name, kind in kinds.items()}
+    """By name, NumPy's name of the type that the configuration says of an input or output."""
+    return {one["name"]: np.dtype(triton.triton_string_to_numpy(one["data_type"])).name for one in tensors}
 
 
 def shape_of(tensor: Config) -> tuple[int, ...]:
@@ -134,16 +136,6 @@ def shape_of(tensor: Config) -> tuple[int, ...]:
     reshape = tensor.get("reshape")
     dims = tensor["dims"] if reshape is None else reshape.get("shape", [])
     return tuple(int(size) for size in dims)
-
-
-def options_of(config: Config) -> onnxruntime.SessionOptions:
-    """onnxruntime's options from a model's configuration; one thread each where it says nothing."""
-    given = config.get("parameters", {})
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(given.get("intra_op_thread_count", {}).get("string_value", 1))
-    options.inter_op_num_threads = int(given.get("inter_op_thread_count", {}).get("string_value", 1))
-    options.log_severity_level = 3
-    return options
 
 
 def failed(error: Exception) -> triton.InferenceResponse:
