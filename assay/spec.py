@@ -12,6 +12,8 @@ INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 LITERT_FILE = "model.tflite"
 """What is made of a model for LiteRT."""
+OPENVINO_FILE = "model.xml"
+"""The same for OpenVINO, with its weights beside it."""
 
 
 @dataclass(frozen=True)

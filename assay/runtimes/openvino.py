@@ -20,7 +20,7 @@ FAMILY = Family(
     probe="assay.infer.probe:openvino",
     needed_for="the openvino runtime (optional)",
     packages=("openvino",),
-    licences={"openvino": "Apache-2.0"},
+    licences={"openvino": "Apache-2.0", "nncf": "Apache-2.0"},
     extra="openvino",
     profiler="assay.infer.profile.on_openvino:OpenVinoRecorder",
 )
@@ -84,4 +84,32 @@ DEFAULT = RuntimeEntry(
     operators=OPERATORS,
     runner="openvino as it comes",
 )
-ENTRIES = (FP32, BF16, DEFAULT)
+NNCF = RuntimeEntry(
+    name="openvino.nncf",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_openvino:load_int8",
+    summary="OpenVINO on the CPU, int8 by NNCF",
+    words="OpenVINO in int8 by NNCF",
+    formats=("onnx",),
+    precision="int8",
+    reduces=FP32.name,
+    shape="triangle-left",
+    maker="assay.export.programs.on_nncf:make_int8",
+    calibrated=True,
+    extra="nncf",
+)
+ACCURATE = RuntimeEntry(
+    name="openvino.nncf.accurate",
+    family=FAMILY,
+    target="assay.infer.runtimes.on_openvino:load_int8",
+    summary="OpenVINO on the CPU, int8 by NNCF with accuracy control, for five minutes at most",
+    words="OpenVINO in int8 by NNCF with accuracy control",
+    formats=("onnx",),
+    precision="int8",
+    reduces=FP32.name,
+    shape="triangle-up",
+    maker="assay.export.programs.on_nncf:make_int8_with_accuracy_control",
+    calibrated=True,
+    extra="nncf",
+)
+ENTRIES = (FP32, BF16, DEFAULT, NNCF, ACCURATE)

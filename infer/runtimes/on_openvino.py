@@ -12,7 +12,7 @@ from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_openvino import observe
 from assay.infer.runtime import ModelFiles, Records, ends_of, signature_of
 from assay.infer.runtimes.same_for_all import openvino_properties
-from assay.spec import Settings
+from assay.spec import OPENVINO_FILE, Settings
 from assay.train.brought.arrays import Array
 
 Feeds = Mapping[str, ov.Tensor]
@@ -23,12 +23,12 @@ PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 class OpenVinoSession:
     """An infer request of a compiled model. fp32 is asked for: left alone, OpenVINO may compute in bf16."""
 
-    def __init__(self, model: ModelFiles, compiled: ov.CompiledModel) -> None:
+    def __init__(self, model: ModelFiles, compiled: ov.CompiledModel, precision: str = "") -> None:
         self.signature = signature_of(model, model.onnx_layout)
         told, self.facts = told_by(compiled)
-        self.precision = told if model.precision == "fp32" else model.precision
+        self.precision = precision or (told if model.precision == "fp32" else model.precision)
         self._request, self._compiled = compiled.create_infer_request(), compiled
-        self._file, self._ends = model.onnx, ends_of(model, model.onnx_layout)
+        self._file, self._ends = None if model.program else model.onnx, ends_of(model, model.onnx_layout)
         self._inputs = self._ends.names if model.user else (compiled.inputs[0].get_any_name(),)
         self._outputs = range(len(compiled.outputs) if model.user else 1)
 
@@ -104,3 +104,23 @@ def load_as_it_comes(model: ModelFiles, settings: Settings) -> OpenVinoSession:
 def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
     """See `compiled_model` for what it raises."""
     return OpenVinoSession(model, compiled_model(model, settings))
+
+
+def load_int8(model: ModelFiles, settings: Settings) -> OpenVinoSession:
+    """What NNCF made of the ONNX file.
+
+    Raises:
+        InputError: nothing was made of it, or as for `compiled_model`.
+        ArtifactError: OpenVINO refuses the file, or computes none of it in integers.
+    """
+    if model.program is None:
+        raise InputError("OpenVINO needs a file that NNCF made", expected=OPENVINO_FILE, found="an ONNX file alone")
+    compiled = compiled_model(model.model_copy(update={"onnx": model.program / OPENVINO_FILE}), settings)
+    seen = observe(None, compiled)
+    if seen.precision != "int8":
+        raise ArtifactError(
+            f"OpenVINO does not compute {OPENVINO_FILE} in int8",
+            expected="products and convolutions in integers",
+            found=seen.facts.get("arithmetic in", "no arithmetic"),
+        )
+    return OpenVinoSession(model, compiled, "int8")

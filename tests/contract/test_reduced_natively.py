@@ -42,7 +42,7 @@ LOADERS = {"fp32": run_litert.load_fp32, "fp16": run_litert.load_half_weights, "
 def files(tmp_path_factory: pytest.TempPathFactory) -> ModelFiles:
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     save_weights(path, initial_weights(SPEC, 0))
-    return ModelFiles(spec=SPEC, weights=path)
+    return ModelFiles(model=BuiltModel(spec=SPEC, weights=path))
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,7 @@ def programs(files: ModelFiles, tmp_path_factory: pytest.TempPathFactory) -> dic
     found = {}
     for what, (runtime, make) in MAKERS.items():
         folder = tmp_path_factory.mktemp("program")
-        model = BuiltModel(spec=SPEC, weights=files.weights)
-        make(ProgramRequest(runtime=runtime, model=model, calibration=images, folder=folder))
+        make(ProgramRequest(runtime=runtime, model=files.model, calibration=images, folder=folder))
         found[what] = files.model_copy(update={"program": folder})
     return found
 
@@ -70,9 +69,7 @@ def test_a_file_of_litert_says_what_it_computes_in(programs: dict[str, ModelFile
 
 def test_weights_that_the_converter_left_in_fp32_are_no_int8(files: ModelFiles, tmp_path: Path) -> None:
     """Dynamic range leaves weights of fewer than 1024 numbers as they are, and says nothing."""
-    assert files.weights is not None
-    model = BuiltModel(spec=SPEC, weights=files.weights)
-    on_litert.make_dynamic(ProgramRequest(runtime="litert.dynamic", model=model, folder=tmp_path))
+    on_litert.make_dynamic(ProgramRequest(runtime="litert.dynamic", model=files.model, folder=tmp_path))
     with pytest.raises(ArtifactError, match=r"does not compute in int8.*found fp32"):
         run_litert.load_int8(files.model_copy(update={"program": tmp_path}), Settings())
 
@@ -115,12 +112,11 @@ def test_what_is_no_file_of_litert_is_refused(content: bytes, files: ModelFiles,
 def test_what_int8_cannot_be_calibrated_with_is_said(
     calibration: np.ndarray | None, reason: str, files: ModelFiles, tmp_path: Path
 ) -> None:
-    assert files.weights is not None
     if calibration is not None:
         np.save(tmp_path / "images.npy", calibration)
     request = ProgramRequest(
         runtime="litert.int8",
-        model=BuiltModel(spec=SPEC, weights=files.weights),
+        model=files.model,
         calibration=None if calibration is None else tmp_path / "images.npy",
         folder=tmp_path,
     )

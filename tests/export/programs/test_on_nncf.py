@@ -1,0 +1,120 @@
+"""int8 by NNCF: OpenVINO computes it in integers, or it is refused; accuracy control ends in time and says how."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino as ov
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from assay.errors import ArtifactError, InputError
+from assay.export.programs import on_nncf
+from assay.export.programs.request import ProgramRequest
+from assay.infer.runtime import ModelFiles
+from assay.infer.runtimes.on_openvino import load_int8
+from assay.spec import OPENVINO_FILE, Settings
+from assay.train.brought.arrays import record_type
+from assay.train.brought.model import Location, Tensor, UserModel
+
+RANDOM = np.random.default_rng(0)
+MODEL = UserModel(
+    location=Location(path=Path("net.onnx"), form="onnx", kind="onnx"),
+    kind="onnx",
+    inputs=(
+        Tensor(name="rows", dtype="float32", shape=(3, 8, 8)),
+        Tensor(name="more", dtype="float32", shape=(4, 6, 6)),
+    ),
+    outputs=(Tensor(name="sum", dtype="float32", shape=(4, 6, 6)),),
+)
+RECORDS = np.zeros(16, record_type(MODEL.inputs))
+for one in MODEL.inputs:
+    RECORDS[one.name] = RANDOM.standard_normal((16, *one.shape))
+
+
+@pytest.fixture(scope="module")
+def request_(tmp_path_factory: pytest.TempPathFactory) -> ProgramRequest:
+    place = tmp_path_factory.mktemp("nncf")
+    weights = RANDOM.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["rows", "w"], ["made"]), helper.make_node("Add", ["made", "more"], ["sum"])],
+        "net",
+        [
+            helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", 3, 8, 8]),
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, ["batch", 4, 6, 6]),
+        ],
+        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["batch", 4, 6, 6])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), place / "net.onnx")
+    np.save(place / "records.npy", RECORDS)
+    (place / "program").mkdir()
+    return ProgramRequest(
+        runtime="openvino.nncf",
+        model=MODEL,
+        onnx=place / "net.onnx",
+        calibration=place / "records.npy",
+        folder=place / "program",
+    )
+
+
+def files_of(asked: ProgramRequest, folder: Path) -> ModelFiles:
+    return ModelFiles(model=MODEL, onnx=asked.onnx, program=folder)
+
+
+def test_it_is_computed_in_integers_and_fp32_that_is_called_so_is_refused(
+    request_: ProgramRequest, tmp_path: Path
+) -> None:
+    told = on_nncf.make_int8(request_)
+    assert told["calibrated on"] == "16 calls"
+    session = load_int8(files_of(request_, request_.folder), Settings())
+    native = session.prepare(RECORDS[:3])
+    found = session.fetch(session.run(native))
+    assert session.precision == session.observe(native).precision == "int8"
+    exact = ov.Core().compile_model(request_.onnx, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    right = exact({name: RECORDS[name][:3] for name in ("rows", "more")})[0].reshape(3, -1)
+    error = np.linalg.norm(found - right) / np.linalg.norm(right)
+    assert 1e-4 < error < 0.1
+    ov.save_model(ov.Core().read_model(request_.onnx), tmp_path / OPENVINO_FILE, compress_to_fp16=False)
+    with pytest.raises(ArtifactError, match=r"does not compute model.xml in int8.*found fp32 \(1 operation\)"):
+        load_int8(files_of(request_, tmp_path), Settings())
+    (tmp_path / OPENVINO_FILE).write_text("<net/>")
+    with pytest.raises(ArtifactError, match=r"OpenVINO cannot load model.xml"):
+        load_int8(files_of(request_, tmp_path), Settings())
+
+
+def test_what_it_cannot_be_calibrated_with_is_said(request_: ProgramRequest, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are none"):
+        on_nncf.make_int8(request_.model_copy(update={"calibration": None}))
+    np.save(tmp_path / "other.npy", np.zeros((4, 3), np.float32))
+    with pytest.raises(InputError, match=r"do not fit net.onnx"):
+        on_nncf.make_int8(request_.model_copy(update={"calibration": tmp_path / "other.npy"}))
+
+
+def answering(value: float) -> ov.CompiledModel:
+    """A model that adds a number to what comes in."""
+    parameter = ov.opset13.parameter([1, 2], np.float32)
+    added = ov.opset13.add(parameter, ov.opset13.constant(np.full((1, 2), value, np.float32)))
+    return ov.Core().compile_model(ov.Model([added], [parameter], "adds"), "CPU")
+
+
+def test_accuracy_control_says_what_was_measured_when_its_time_is_over() -> None:
+    calls = [{0: np.ones((1, 2), np.float32)}, {0: np.full((1, 2), 3, np.float32)}]
+    control = on_nncf.Control(0.02, deadline=math.inf)
+    assert control.likeness(answering(0), calls) == (1.0, [1.0, 1.0])
+    mean, each = control.likeness(answering(0.3), calls)
+    assert (mean, each) == (pytest.approx(0.8), [pytest.approx(0.7), pytest.approx(0.9)])
+    assert "nothing more could be put back: an error of 20.00%" in control.told["accuracy control"]
+    control.deadline = 0.0
+    assert control.likeness(answering(0.1), calls) == (1.0, [1.0, 1.0])
+    told = control.told["accuracy control"]
+    assert told.startswith("the time for it was over: an error of 6.67%")
+    assert told.endswith("2% was asked for, after 2 tries")
+
+
+def test_errors_are_relative_to_what_is_right() -> None:
+    zeros, ones = np.zeros(2, np.float32), np.ones(2, np.float32)
+    assert on_nncf.relative_errors([zeros, ones, zeros, ones * 9], [zeros, zeros, ones, ones]) == [0, 1, 1, 1]
