@@ -126,4 +126,4 @@ def _calls(request: ProgramRequest) -> list[Feeds]:
 
 def _written(request: ProgramRequest, model: ov.Model, calls: Sequence[Feeds]) -> dict[str, str]:
     ov.save_model(model, request.folder / OPENVINO_FILE, compress_to_fp16=False)
-    return versions_of("nncf", "openvino") | {"calibrated on": f"{len(calls)} calls"}
+    return versions_of("nncf") | {"calibrated on": f"{len(calls)} calls"}
