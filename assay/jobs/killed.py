@@ -20,7 +20,10 @@ FROM_OUTSIDE = {
     signal.SIGXCPU: "it used more processor time than it may",
     signal.SIGXFSZ: "it wrote a larger file than it may",
 }
-OF_A_FAULT = "The fault is in a library that ran there: another route, runtime or version of it may not have it"
+OF_A_FAULT = (
+    "The fault is in compiled code that ran there, of a library or the model's own: another route, runtime or version of it "
+    "may not have it"
+)
 OF_MEMORY = "Give it more memory, or a smaller model, batch or number of records"
 
 
