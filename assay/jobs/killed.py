@@ -21,8 +21,8 @@ FROM_OUTSIDE = {
     signal.SIGXFSZ: "it wrote a larger file than it may",
 }
 OF_A_FAULT = (
-    "The fault is in compiled code that ran there, a library's or the model's own: another route, runtime or version of "
-    "it may not have it"
+    "The fault is in compiled code that ran there, a library's or the model's own: another route, runtime or version "
+    "of it may not have it"
 )
 OF_MEMORY = "Give it more memory, or a smaller model, batch or number of records"
 
