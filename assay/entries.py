@@ -98,6 +98,17 @@ class ExporterEntry(Entry):
     not_for: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TaskEntry(Entry):
+    """How answers are judged.
+
+    Attributes:
+        reduced: "module:attribute" of its rule for what computes in less than fp32 (`assay.numerics.reduced`).
+    """
+
+    reduced: str = "assay.numerics.reduced:BY_ERROR"
+
+
 class Registry(Mapping[str, Kind], Generic[Kind]):
     """The entries of one kind, by name, in the order in which they are written."""
 

@@ -7,7 +7,7 @@ Adding a framework, architecture, exporter, data set or task is one file and one
 
 from __future__ import annotations
 
-from assay.entries import Entry, ExporterEntry, Registry, installed_versions
+from assay.entries import Entry, ExporterEntry, Registry, TaskEntry, installed_versions
 from assay.runtimes.known import KnownRuntimes
 
 __all__ = [
@@ -136,13 +136,18 @@ RUNTIMES = KnownRuntimes()
 TASKS = Registry(
     "task",
     [
-        Entry("classification", "assay.bench.tasks.classification:TASK", "one class a record: accuracy, flips"),
-        Entry(
+        TaskEntry(
+            "classification",
+            "assay.bench.tasks.classification.task:TASK",
+            "one class a record: accuracy, flips",
+            reduced="assay.numerics.classification.reduced:BY_CLASSES",
+        ),
+        TaskEntry(
             "segmentation",
             "assay.bench.tasks.segmentation:TASK",
             "one class a pixel: pixel accuracy, mean IoU, flips",
         ),
-        Entry("numerical", "assay.bench.tasks.numerical:TASK", "numbers, compared with float64 and nothing more"),
+        TaskEntry("numerical", "assay.bench.tasks.numerical:TASK", "numbers, compared with float64 and nothing more"),
     ],
 )
 

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from assay.errors import AssayError, StudyError, nearest
 from assay.files.texts import read_text
 from assay.records.mistakes import mistake
-from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES
+from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
 MOST_BYTES = 1 << 20
 """Of a study file."""
@@ -244,15 +244,20 @@ class Study(StudySection):
     Attributes:
         name: names the folder of its artifacts.
         title: the report's heading.
+        task: how answers are judged, a registered task: "classification" by the classes of the data set's images,
+            "numerical" by their numbers alone.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str = ""
+    task: str = TASK_OF_ARCHITECTURES
     data: DataSection = DataSection()
     models: tuple[ModelSection, ...] = Field(min_length=1)
     train: TrainSection = TrainSection()
     export: ExportSection = ExportSection()
     bench: BenchSection = BenchSection()
+
+    _task = field_validator("task")(lambda name: _known(TASKS, (name,))[0])
 
     @property
     def runtimes(self) -> tuple[str, ...]:

@@ -24,11 +24,11 @@ from assay.bench.stages.attribute import attribute_stage
 from assay.bench.stages.roofline import roofline
 from assay.bench.stages.time import export_all, groups_of, time_all
 from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.tasks.task import task_of_images
 from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measurements
 from assay.bench.words.progress import Narrator
 from assay.files.tables import table_bytes
 from assay.records.results import Results
-from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import write_together
 from assay.study import Study
 
@@ -61,7 +61,7 @@ def run_study(
             races = races_of(cells, measured.by_cell)
             results = Results(
                 study=study.name,
-                task=TASK_OF_ARCHITECTURES,
+                task=study.task,
                 title=study.title or study.name,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 assay_version=__version__,
@@ -91,8 +91,9 @@ def run_study(
 def check_machine(study: Study, host: Host) -> None:
     """
     Raises:
-        InputError: the study asks for more threads than there are cores.
+        InputError: the study asks for more threads than there are cores, or for a task that judges no study.
     """
+    task_of_images(study.task)
     problem = "bench.threads asks for more threads than this process has cores"
     check_cores(problem, max(study.bench.threads), host.cores())
 

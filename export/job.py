@@ -28,6 +28,7 @@ from assay.files.disk import disk_error_in
 from assay.jobs.files import Written
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
+from assay.numerics.reduced import rule_of
 from assay.records.base import Record
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
@@ -116,7 +117,8 @@ def check(request: CheckExportRequest) -> Judged:
     if isinstance(model, UserModel):
         return check_records(file, model, request, request.exporter, request.precision)
     framework = EXPORTERS[request.exporter.partition("+")[0]].framework
-    truth = read_truth(model.spec, request.records, request.reference, request.native, framework)
+    rule = rule_of(request.task)
+    truth = read_truth(model.spec, request.records, request.reference, request.native, framework, rule)
     return check_images(file, model.spec, request.layout, truth, request.exporter, request.precision)
 
 

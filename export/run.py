@@ -32,7 +32,7 @@ from assay.jobs.pace import allowed, pace_in
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.records.results import Export
-from assay.registry import EXPORTERS, installed_versions
+from assay.registry import EXPORTERS, TASK_OF_ARCHITECTURES, installed_versions
 from assay.steps import Limit, size_of
 from assay.store import KEY_CHARACTERS, MANIFEST, TRY_AGAIN, Artifact, Store, artifact_key, read_artifact
 from assay.train.brought.model import UserModel
@@ -81,7 +81,7 @@ class ExportJob:
     against: Callable[[Progress], Against] | None = None
 
 
-def job_of_weights(
+def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the first are given by name
     exporter: str,
     weights: Path,
     images: Path,
@@ -89,6 +89,7 @@ def job_of_weights(
     references: Store,
     *,
     opset: int = 18,
+    task: str = TASK_OF_ARCHITECTURES,
     limit_seconds: float | None = None,
     host: Starter = HERE,
 ) -> ExportJob:
@@ -98,6 +99,7 @@ def job_of_weights(
         weights: folder of a weights artifact.
         images: .npy file of at least 32 real images as the model takes them: float32, normalised, NHWC.
         references: where reference outputs are kept, shared by all exports.
+        task: how answers are judged; by its rule variants in less than fp32 are refused.
         limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
             model took where it is None.
         host: where the jobs run.
@@ -114,14 +116,15 @@ def job_of_weights(
 
     def against(progress: Progress) -> Against:
         reference, native = computed("torch", "float64", progress), computed(framework, "float32", progress)
-        return Against(records=images, native=native.file(LOGITS), reference=reference.file(LOGITS))
+        return Against(records=images, native=native.file(LOGITS), reference=reference.file(LOGITS), task=task)
 
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:
         pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it is there by now
         seconds = limit_seconds or sum(allowed(work, pace, size_of(model.file)) for work in STEPS[job.name])
         return run_job(job, request, log, limit_seconds=Limit(seconds, doing), environment=CPU_ONLY, host=host)
 
-    return ExportJob(model, exporter, exports, start, opset, {"images": file_sha256_of_images(images)}, against)
+    data = {"images": file_sha256_of_images(images), "task": task}
+    return ExportJob(model, exporter, exports, start, opset, data, against)
 
 
 def export_model(job: ExportJob, progress: Progress) -> Export:

@@ -38,8 +38,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.numerics.numbers import measure
-from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN, SURE_FLIPS_POLICY, reason_against_reduced
+from assay.numerics.reduced import BY_ERROR, ReducedRule
 from assay.numerics.rounding import CEILING as CEILING_OF_FP32
 from assay.numerics.rounding import FP32, NARROW_FLOOR, Rounding, one_rounding, rounding_seen
 from assay.records.results import Agreement
@@ -124,7 +123,12 @@ def tolerance_of_errors(
 
 
 def compare(
-    subject: str, candidate: Logits, reference: Logits, tolerance: Tolerance, precision: str = "fp32"
+    subject: str,
+    candidate: Logits,
+    reference: Logits,
+    tolerance: Tolerance,
+    precision: str = "fp32",
+    rule: ReducedRule = BY_ERROR,
 ) -> Agreement:
     """Compare a candidate's logits with the reference's on the same images.
 
@@ -136,14 +140,14 @@ def compare(
         reference: float64 logits, same shape.
         tolerance: from `derive_tolerance`, of these images or of more.
         precision: what the candidate says that it computes in; for all but "fp32" see `compare_reduced`.
+        rule: of the task, for those.
     """
     if precision != "fp32":
-        return compare_reduced(subject, candidate, reference)
+        return compare_reduced(subject, candidate, reference, rule)
     problem = tolerance.problem or _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
         return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
     largest = _largest_difference(candidate, reference)
-    flips = int((candidate.argmax(axis=1) != reference.argmax(axis=1)).sum())
     passed = largest <= tolerance.value
     return Agreement(
         subject=subject,
@@ -152,22 +156,22 @@ def compare(
         max_relative=largest / float(np.abs(reference).max()),
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=flips,
+        top1_flips=_moved(candidate, reference),
         passed=passed,
         reason="" if passed else f"differs by {largest:.3g}, {tolerance.value:.3g} is tolerated",
     )
 
 
-def compare_reduced(subject: str, candidate: Logits, reference: Logits) -> Agreement:
-    """The same for what does not compute in fp32, by the part of `reduced.REDUCED_PRECISION_POLICY` that needs no
-    labels. Accuracy is the audit's to judge, on the whole test split.
+def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: ReducedRule) -> Agreement:
+    """The same for what does not compute in fp32, by the part of the task's rule that needs no labels. How right
+    answers are is the audit's to judge, on the whole test split.
     """
-    tolerance = Tolerance(LARGEST_FLIPPED_MARGIN, f"{SURE_FLIPS_POLICY}; accuracy is judged by the audit")
+    tolerance = Tolerance(rule.limit, rule.words)
     problem = _reference_problem(reference) or _candidate_problem(candidate, reference)
     if problem:
         return _failed(subject, len(reference) if reference.ndim else 0, tolerance, problem)
-    found = measure(reference.astype(np.float64, copy=False), candidate)
-    reason = reason_against_reduced(found)
+    found = rule.measured(reference.astype(np.float64, copy=False), candidate)
+    reason = rule.reason(found)
     return Agreement(
         subject=subject,
         images=found.images,
@@ -175,7 +179,7 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits) -> Agree
         max_relative=found.max_relative,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=found.flip_count,
+        top1_flips=_moved(candidate, reference),
         passed=not reason,
         reason=reason,
     )
@@ -236,6 +240,11 @@ def _candidate_problem(candidate: Logits, reference: Logits) -> str:
         return f"outputs of type {candidate.dtype}, expected floating point"
     broken = int((~np.isfinite(candidate)).sum())
     return f"{broken} outputs of {candidate.size} are not finite" if broken else ""
+
+
+def _moved(candidate: Logits, reference: Logits) -> int:
+    """Rows whose largest number is another one."""
+    return int((candidate.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
 
 def _largest_difference(left: Logits, right: Logits) -> float:

@@ -7,15 +7,13 @@ the rounding of sums. All measures are against the reference, never between two 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from scipy.special import log_softmax
 
 from assay.errors import InputError
-from assay.numerics.classification.significance import Accuracy, CalibrationBins, CalibrationShift, compare_accuracy
+from assay.numerics.classification.measured import MeasuredClasses
 from assay.numerics.values import Differences
 from assay.records.base import Record
 
@@ -31,25 +29,6 @@ MOST_BITS = 53.0
 """What a result has that equals its float64 reference."""
 ROUNDED_ONCE = 1 / math.sqrt(4.5 / math.log(2))
 """Relative root-mean-square error of rounding to p bits, in units of 2^-p, see `effective_bits`."""
-FLIPS_LISTED = 1000
-
-
-class Flip(Record):
-    """An image whose predicted class is not the reference's.
-
-    Attributes:
-        image: its place in the set of inputs.
-        label: its true class, None where there is none.
-        reference_margin: the reference's largest logit less its second largest.
-        candidate_margin: the candidate's, likewise.
-    """
-
-    image: int
-    label: int | None
-    reference_class: int
-    candidate_class: int
-    reference_margin: float
-    candidate_margin: float
 
 
 class Measured(Record):
@@ -65,13 +44,8 @@ class Measured(Record):
         rms_relative: root-mean-square error over the root-mean-square of the reference.
         effective_bits: significand bits that the result really has, see `effective_bits`.
         stored_bits: significand bits that the candidate's values need to be written down, 0 for zeros alone.
-        min_cosine: least cosine between an image's logits and the reference's.
-        max_total_variation, mean_total_variation: half the sum of |p - q| over the classes' probabilities.
-        max_divergence: largest Kullback-Leibler divergence of the candidate's probabilities from the reference's, nats.
-        top1_agreement: share of images with the reference's class.
-        flips: the images without, at most the first 1000 of `flip_count`.
-        flipped_margin: how sure the reference is of the flipped image that it is surest of, listed or not; 0 for none.
-        accuracy, calibration: where the images have labels.
+        min_cosine: least cosine between an image's numbers and the reference's.
+        classes: what a classification makes of the same numbers; None where they are none of one.
         lost: values that are infinite or NaN in the reference and something else here.
         values, differing, excused: of whole numbers, how many there are, are not equal, and are not equal where what
             decides them ties; `differing` is None for floating point, which is not counted.
@@ -87,15 +61,7 @@ class Measured(Record):
     effective_bits: float
     stored_bits: int
     min_cosine: float
-    max_total_variation: float
-    mean_total_variation: float
-    max_divergence: float
-    top1_agreement: float
-    flip_count: int
-    flips: list[Flip] = Field(default_factory=list)
-    flipped_margin: float = 0.0
-    accuracy: Accuracy | None = None
-    calibration: CalibrationShift | None = None
+    classes: MeasuredClasses | None = None
     lost: int = 0
     values: int = 0
     differing: int | None = None
@@ -112,7 +78,7 @@ class Measured(Record):
 
 @dataclass
 class Accumulator:
-    """Measures a candidate chunk by chunk; its memory depends on the classes and the flips listed, not on the images.
+    """Measures a candidate chunk by chunk; its memory does not depend on the images.
 
     Example:
         accumulator.add(reference[:100], candidate[:100]), then the rest, then accumulator.result().
@@ -127,49 +93,37 @@ class Accumulator:
     square_reference: float = 0.0
     stored_bits: int = 0
     min_cosine: float = 1.0
-    max_variation: float = 0.0
-    sum_variation: float = 0.0
-    max_divergence: float = 0.0
-    flip_count: int = 0
-    flips: list[Flip] = field(default_factory=list)
-    flipped_margin: float = 0.0
-    labelled: int = 0
-    reference_right: int = 0
-    lost: int = 0
-    gained: int = 0
-    reference_bins: CalibrationBins = field(default_factory=CalibrationBins)
-    candidate_bins: CalibrationBins = field(default_factory=CalibrationBins)
 
-    def add(self, reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None) -> None:
+    def add(
+        self, reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None
+    ) -> NDArray[np.bool_]:
         """Take in one chunk.
 
         Args:
-            reference: float64 logits (images, classes), finite.
-            candidate: logits of the same images, any floating type.
-            labels: true classes (images,), where there are any.
+            reference: float64 (images, numbers), finite.
+            candidate: of the same images, any floating type.
+            labels: what is right of them, of which numbers by themselves make nothing.
+
+        Returns:
+            (images,), those that were compared: the candidate's numbers are finite.
 
         Raises:
-            InputError: shapes differ, the reference is not float64 and finite, or only some chunks have labels.
+            InputError: shapes differ, or the reference is not float64 and finite.
         """
+        del labels
         _check(reference, candidate)
-        first = self.images
-        if (labels is not None) != (self.labelled > 0) and first > 0:
-            raise InputError("Some chunks have labels and others have none", expected="all or none")
         self.images += len(reference)
-        self.labelled += len(reference) if labels is not None else 0
         exact = candidate.astype(np.float64)
         finite = np.isfinite(exact)
         self.not_finite += int((~finite).sum())
-        rows = finite.all(axis=1)
-        places = first + np.flatnonzero(rows)
-        self._add_rows(places, reference[rows], exact[rows], None if labels is None else labels[rows])
+        rows: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
+        self._add_rows(reference[rows], exact[rows])
+        return rows
 
-    def _add_rows(
-        self, places: NDArray[np.intp], reference: Float64, candidate: Float64, labels: Labels | None
-    ) -> None:
-        if not len(places):
+    def _add_rows(self, reference: Float64, candidate: Float64) -> None:
+        if not len(reference):
             return
-        self.compared += len(places)
+        self.compared += len(reference)
         error = np.abs(candidate - reference)
         self.scale = max(self.scale, float(np.abs(reference).max()))
         self.max_absolute = max(self.max_absolute, float(error.max()))
@@ -177,45 +131,10 @@ class Accumulator:
         self.square_reference += float((reference**2).sum())
         self.stored_bits = max(self.stored_bits, stored_bits(candidate))
         self.min_cosine = min(self.min_cosine, float(cosines(reference, candidate).min()))
-        variation, divergence = probability_distances(reference, candidate)
-        self.max_variation = max(self.max_variation, float(variation.max()))
-        self.sum_variation += float(variation.sum())
-        self.max_divergence = max(self.max_divergence, float(divergence.max()))
-        self._add_classes(places, reference, candidate, labels)
-
-    def _add_classes(
-        self, places: NDArray[np.intp], reference: Float64, candidate: Float64, labels: Labels | None
-    ) -> None:
-        expected, found = reference.argmax(axis=1), candidate.argmax(axis=1)
-        flipped = np.flatnonzero(expected != found)
-        self.flip_count += len(flipped)
-        surest = max((margin(row) for row in reference[flipped]), default=0.0)
-        self.flipped_margin = max(self.flipped_margin, surest)
-        for row in flipped[: max(FLIPS_LISTED - len(self.flips), 0)]:
-            self.flips.append(
-                Flip(
-                    image=int(places[row]),
-                    label=None if labels is None else int(labels[row]),
-                    reference_class=int(expected[row]),
-                    candidate_class=int(found[row]),
-                    reference_margin=margin(reference[row]),
-                    candidate_margin=margin(candidate[row]),
-                )
-            )
-        if labels is None:
-            return
-        before, after = expected == labels, found == labels
-        self.reference_right += int(before.sum())
-        self.lost += int((before & ~after).sum())
-        self.gained += int((~before & after).sum())
-        self.reference_bins.add(reference, labels)
-        self.candidate_bins.add(candidate, labels)
 
     def result(self) -> Measured:
         """What all chunks together say."""
         relative = math.sqrt(self.square_error / self.square_reference) if self.square_reference else 0.0
-        count = max(self.compared, 1)
-        labelled = self.labelled > 0 and self.compared > 0
         return Measured(
             images=self.images,
             not_finite=self.not_finite,
@@ -227,24 +146,13 @@ class Accumulator:
             effective_bits=effective_bits(relative) if self.compared else 0.0,
             stored_bits=self.stored_bits,
             min_cosine=self.min_cosine if self.compared else 0.0,
-            max_total_variation=self.max_variation,
-            mean_total_variation=self.sum_variation / count,
-            max_divergence=self.max_divergence,
-            top1_agreement=(self.compared - self.flip_count) / max(self.images, 1),
-            flip_count=self.flip_count,
-            flips=list(self.flips),
-            flipped_margin=self.flipped_margin,
-            accuracy=compare_accuracy(self.compared, self.reference_right, self.lost, self.gained)
-            if labelled
-            else None,
-            calibration=CalibrationShift.of(self.reference_bins, self.candidate_bins) if labelled else None,
         )
 
 
-def measure(reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None) -> Measured:
+def measure(reference: Float64, candidate: NDArray[np.floating]) -> Measured:
     """Measure all at once; see `Accumulator.add` for arguments and errors."""
     accumulator = Accumulator()
-    accumulator.add(reference, candidate, labels)
+    accumulator.add(reference, candidate)
     return accumulator.result()
 
 
@@ -307,27 +215,11 @@ def cosines(reference: Float64, candidate: Float64) -> Float64:
     return np.clip(found, -1, 1)
 
 
-def probability_distances(reference: Float64, candidate: Float64) -> tuple[Float64, Float64]:
-    """Total variation and Kullback-Leibler divergence (nats, from the reference's) of the softmax, each (images,)."""
-    left, right = log_softmax(reference, axis=1), log_softmax(candidate, axis=1)
-    variation = np.abs(np.exp(left) - np.exp(right)).sum(axis=1) / 2
-    divergence = (np.exp(left) * (left - right)).sum(axis=1)
-    return variation, np.maximum(divergence, 0)
-
-
-def margin(logits: Float64) -> float:
-    """Largest logit less the second largest; infinite for a single class has no meaning and is 0."""
-    if len(logits) < 2:
-        return 0.0
-    second, first = np.sort(logits)[-2:]
-    return float(first - second)
-
-
 def _check(reference: Float64, candidate: NDArray[np.floating]) -> None:
     if reference.ndim != 2 or reference.dtype != np.float64 or not np.isfinite(reference).all():
         raise InputError(
             "The reference cannot be compared with",
-            expected="finite float64 logits (images, classes)",
+            expected="finite float64 (images, numbers)",
             found=f"{reference.dtype}, {reference.shape}",
         )
     if candidate.shape != reference.shape or not np.issubdtype(candidate.dtype, np.floating):

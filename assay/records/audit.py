@@ -19,7 +19,6 @@ from assay.files.upgrades import with_names_of_today
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
-from assay.numerics.reduced import MADE_IMAGES_POLICY, REDUCED_PRECISION_POLICY
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
 from assay.records.mistakes import mistake_in
@@ -27,7 +26,7 @@ from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"
 PAGE_FILE = "audit.html"
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 
 
 class Ran(Record):
@@ -283,11 +282,11 @@ class Audit(Record):
         strict_nan: whether a runtime's own loss of NaN fails it too.
         data, notice: what the images are, and what has to be said wherever they are shown.
         command: what makes the same audit again from the same artifacts.
-        reduced_precision_policy: how what does not say that it computes in fp32 is judged.
+        reduced_precision_policy: how what computes in less than fp32 is judged, by the models' tasks.
         seconds: what each part took.
     """
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     created: str
     assay_version: str
     verdict: Literal["passed", "failed"]
@@ -298,7 +297,7 @@ class Audit(Record):
     notice: str = ""
     command: str
     special_values_policy: str = SPECIAL_VALUES_POLICY
-    reduced_precision_policy: str = f"{REDUCED_PRECISION_POLICY}; {MADE_IMAGES_POLICY}"
+    reduced_precision_policy: str = ""
     environment: dict[str, JsonValue]
     models: list[ModelAudit]
     seconds: dict[str, float]
@@ -332,8 +331,39 @@ def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return record | {"models": told, "schema_version": 3}
 
 
+OF_CLASSES = {
+    "max_total_variation": "max_total_variation",
+    "mean_total_variation": "mean_total_variation",
+    "max_divergence": "max_divergence",
+    "top1_agreement": "agreement",
+    "flip_count": "flip_count",
+    "flips": "flips",
+    "flipped_margin": "flipped_margin",
+    "accuracy": "accuracy",
+    "calibration": "calibration",
+}
+"""What was measured of classes, by its name in version 3 its name today."""
+
+
+def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Version 4 has what was measured of classes by itself: before, it stood among the numbers, whatever the task."""
+    models = record.get("models")
+    for model in models if isinstance(models, list) else ():
+        compared = model.get("comparisons") if isinstance(model, dict) else None
+        for one in compared if isinstance(compared, list) else ():
+            measured = one.get("measured") if isinstance(one, dict) else None
+            if isinstance(measured, dict):
+                moved = {OF_CLASSES[name]: measured.pop(name) for name in OF_CLASSES if name in measured}
+                measured["classes"] = moved or None
+    return record | {"schema_version": 4}
+
+
 # Steps that turn a record of version N into one of version N + 1.
-UPGRADES: dict[JsonValue, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {1: _from_1_to_2, 2: _from_2_to_3}
+UPGRADES: dict[JsonValue, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+    3: _from_3_to_4,
+}
 
 
 def _upgraded(content: bytes) -> bytes:
@@ -342,7 +372,7 @@ def _upgraded(content: bytes) -> bytes:
         record = from_json(content)
     except ValueError:
         return content  # its validation says what is wrong with it
-    if not isinstance(record, dict) or record.get("schema_version") not in (1, 2):
+    if not isinstance(record, dict) or record.get("schema_version") not in UPGRADES:
         return content
     while record["schema_version"] in UPGRADES:
         record = UPGRADES[record["schema_version"]](record)

@@ -55,7 +55,7 @@ class EligibleCell(Record):
             What passed its audit is then as right as the rest.
         accuracy_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
             class; `accuracy_open` of them are too close to call and are counted both ways, see
-            `assay.bench.judging.accuracy`.
+            `assay.bench.tasks.classification.accuracy`.
         p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
         calls: that it is of.
         tied: its objective is a tie with the answer's.

@@ -10,11 +10,16 @@ import numpy as np
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.files.arrays import load_array, load_arrays
 from assay.numerics.agreement import compare, derive_tolerance
+from assay.numerics.reduced import ReducedRule
 from assay.records.results import Agreement
 
 
 def audit_cells(
-    logits: Mapping[str, Path], reference: Path, natives: Mapping[str, Path], precisions: Mapping[str, str]
+    logits: Mapping[str, Path],
+    reference: Path,
+    natives: Mapping[str, Path],
+    precisions: Mapping[str, str],
+    rule: ReducedRule,
 ) -> dict[str, Agreement]:
     """Compare the logits that each timed process left with the float64 reference, by cell name.
 
@@ -23,6 +28,7 @@ def audit_cells(
         reference: .npy of the float64 logits of the same images, or more.
         natives: by framework, .npy of the fp32 logits of its own forward pass; the tolerance is derived from them.
         precisions: by cell name, what it says that it computes in; what is not there computes in fp32.
+        rule: of the task, for what computes in less.
     """
     count = AUDITED_IMAGES
     exact = load_array(reference)[:count]
@@ -30,18 +36,22 @@ def audit_cells(
     found = {}
     for cell, file in logits.items():
         output = load_array(file)
-        found[cell] = compare(cell, output, exact[: len(output)], tolerance, precisions.get(cell, "fp32"))
+        found[cell] = compare(cell, output, exact[: len(output)], tolerance, precisions.get(cell, "fp32"), rule)
     return found
 
 
 def audit_timed(
-    timed: Mapping[str, Sequence[Path]], reference: Path, natives: Mapping[str, Path], precisions: Mapping[str, str]
+    timed: Mapping[str, Sequence[Path]],
+    reference: Path,
+    natives: Mapping[str, Path],
+    precisions: Mapping[str, str],
+    rule: ReducedRule,
 ) -> dict[str, Agreement]:
     """Compare the outputs kept of timed calls with the float64 reference, by cell name: time what you audit.
 
     Args:
         timed: by cell name, the files of `assay.infer.commands.ToKeep`, one a process.
-        reference, natives, precisions: as for `audit_cells`, of all images that calls take turns with.
+        reference, natives, precisions, rule: as for `audit_cells`, of all images that calls take turns with.
     """
     exact = load_array(reference)
     tolerance = derive_tolerance(exact, {name: load_array(file) for name, file in natives.items()})
@@ -51,5 +61,5 @@ def audit_timed(
         places = np.concatenate([one["places"] for one in kept])
         logits = np.concatenate([one["logits"] for one in kept])
         name = f"timed calls of {cell}"
-        found[cell] = compare(name, logits, exact[places], tolerance, precisions.get(cell, "fp32"))
+        found[cell] = compare(name, logits, exact[places], tolerance, precisions.get(cell, "fp32"), rule)
     return found

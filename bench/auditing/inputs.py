@@ -18,10 +18,8 @@ from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.files.arrays import load_array
 from assay.jobs.pace import Pace, pace_in
-from assay.numerics.classification.pictured import MOST_NARROW, NarrowImage, WholeSplit
-from assay.numerics.numbers import margin
+from assay.numerics.classification.pictured import WholeSplit
 from assay.records.audit import InputSet
-from assay.registry import TASK_OF_ARCHITECTURES
 from assay.store import Artifact, file_sha256
 from assay.train.batches import normalise
 from assay.train.datasets.data import Split
@@ -89,7 +87,7 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     test, of_all = _test_inputs(TEST, subject, split, chosen, work), len(split.labels)
     every = np.arange(of_all)
     whole = _test_inputs(WHOLE, subject, split, every, work) if len(chosen) < of_all else None
-    judged_as = task(TASK_OF_ARCHITECTURES)
+    judged_as = task(run.study.task)
     made = [_saved(name, one.images, work) for name, one in judged_as.made_inputs(shape).items()]
     if judged_as.finds_boundary():
         pace = pace_in(_reference_of(run, subject, test, "torch").manifest.facts)
@@ -117,24 +115,9 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
         for one in (*sets, special, *((whole,) if whole and reduced else ()))
     ]
     places = {TEST: chosen, BOUNDARY: started, WHOLE: every}
-    known = whole_split(load_array(references[WHOLE]), split.labels) if whole else None
+    known = judged_as.whole_split(load_array(references[WHOLE]), split.labels) if whole else None
     through = whole if reduced else None
     return Prepared(sets, special, named.names, references, places, agreement, records, through, known)
-
-
-def whole_split(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit:
-    """What the reference's logits (images, classes) on a whole split say of its classes."""
-    classes, margins = logits.argmax(axis=1), np.array([margin(row) for row in logits])
-    narrow = [
-        NarrowImage(
-            image=int(place),
-            label=int(labels[place]),
-            reference_class=int(classes[place]),
-            margin=float(margins[place]),
-        )
-        for place in np.argsort(margins, kind="stable")[:MOST_NARROW]
-    ]
-    return WholeSplit(images=len(labels), right=int((classes == labels).sum()), narrow=narrow)
 
 
 def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:

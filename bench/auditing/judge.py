@@ -25,8 +25,8 @@ from assay.bench.auditing.runs import (
 from assay.errors import InputError
 from assay.files.arrays import map_array
 from assay.numerics.agreement import CEILING, tolerance_of_errors
-from assay.numerics.numbers import Accumulator, Measured, delivered_precision
-from assay.numerics.reduced import reason_against_any, reason_against_reduced, reason_against_reduced_made
+from assay.numerics.numbers import Measured, delivered_precision
+from assay.numerics.reduced import BY_ERROR, ReducedRule, reason_against_any, reason_by_error
 from assay.numerics.rounding import one_rounding, rounding_of
 from assay.records.audit import AuditedTolerance, Comparison, Determinism, Propagation
 from assay.registry import FRAMEWORKS
@@ -53,11 +53,13 @@ class AuditEvidence:
     Attributes:
         outputs: of every subject that ran.
         references: by set of inputs, .npy of float64 logits.
+        rule: of the task, for what computes in less than fp32.
     """
 
     plan: AuditPlan
     outputs: Sequence[Outputs]
     references: Mapping[str, Path]
+    rule: ReducedRule
 
     @property
     def natives(self) -> list[Outputs]:
@@ -148,20 +150,21 @@ def _comparisons(
     """The whole set, and of the test split the sample at every batch size and number of threads."""
     plan = evidence.plan
     label, precision = outputs.candidate.label, outputs.precision
-    yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision)
+    rule = evidence.rule
+    yield judged(label, plan.whole(inputs.name), whole, tolerance, native_bits, precision, rule)
     if inputs is not plan.sets[0]:
         return
     if plan.split and plan.whole(WHOLE) in outputs.files:
-        yield judged(
-            label, plan.whole(WHOLE), _measured(evidence, outputs, plan.split), tolerance, native_bits, precision
-        )
-    labels = inputs.labels if precision == "fp32" else None  # a sample cannot show how little accuracy is lost
+        found = _measured(evidence, outputs, plan.split)
+        yield judged(label, plan.whole(WHOLE), found, tolerance, native_bits, precision, rule)
+    labels = inputs.labels if precision == "fp32" else None  # a sample cannot show how little is lost
     for threads in plan.threads:
         for batch in BATCHES:
             call = plan.sampled(batch, threads)
             if call != plan.whole(inputs.name):
-                found = measured_or_reason(evidence.references[inputs.name], outputs.files[call], call.images, labels)
-                yield judged(label, call, found, tolerance, native_bits, precision)
+                exact = evidence.references[inputs.name]
+                found = measured_or_reason(exact, outputs.files[call], call.images, labels, rule)
+                yield judged(label, call, found, tolerance, native_bits, precision, rule)
 
 
 def judged(
@@ -171,6 +174,7 @@ def judged(
     tolerance: AuditedTolerance,
     native_bits: float,
     precision: str = "fp32",
+    rule: ReducedRule = BY_ERROR,
 ) -> Comparison:
     """The record of one comparison.
 
@@ -178,6 +182,7 @@ def judged(
         precision: what the subject says that it computes in.
         found: what was measured, or why nothing could be.
         native_bits: the most effective bits of a native fp32 run on the same inputs.
+        rule: by which what computes in less is judged.
     """
     measured = found if isinstance(found, Measured) else None
     delivered, note = "", ""
@@ -191,7 +196,7 @@ def judged(
     elif precision == "fp32":
         reason = tolerance.problem or reason_against(found, tolerance.value, delivered)
     else:
-        reason, note = _judged_reduced(found, call.inputs, precision)
+        reason, note = _judged_reduced(found, call.inputs, precision, rule)
     return Comparison(
         subject=subject,
         inputs=call.inputs,
@@ -208,13 +213,13 @@ def judged(
     )
 
 
-def _judged_reduced(found: Measured, inputs: str, precision: str) -> tuple[str, str]:
+def _judged_reduced(found: Measured, inputs: str, precision: str, rule: ReducedRule) -> tuple[str, str]:
     """Why a subject of reduced precision does not meet the policy, or ""; and why it is not judged by it, or ""."""
     if inputs not in {HARD, EXTREME, BOUNDARY}:
-        return reason_against_reduced(found), ""
+        return rule.reason(found), ""
     note = OUT_OF_RANGE.get((precision, inputs), "")
     if not note:
-        return reason_against_reduced_made(found), ""
+        return reason_by_error(found), ""  # nobody says what is right of inputs that were made
     broken = reason_against_any(found) if precision == "int8" else ""  # integers cannot overflow to infinity
     return broken, "" if broken else note
 
@@ -236,25 +241,27 @@ def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
 def _measured(evidence: AuditEvidence, outputs: Outputs, inputs: Inputs) -> Measured | str:
     plan = evidence.plan
     of_part = plan.split and inputs is plan.sets[0] and outputs.precision != "fp32"
-    labels = None if of_part else inputs.labels  # so few images cannot show how little accuracy is lost
+    labels = None if of_part else inputs.labels  # so few images cannot show how little is lost
     file = outputs.files[plan.whole(inputs.name)]
-    return measured_or_reason(evidence.references[inputs.name], file, inputs.images, labels)
+    return measured_or_reason(evidence.references[inputs.name], file, inputs.images, labels, evidence.rule)
 
 
-def measured_or_reason(reference: Path, candidate: Path, images: int, labels: Path | None) -> Measured | str:
+def measured_or_reason(
+    reference: Path, candidate: Path, images: int, labels: Path | None, rule: ReducedRule
+) -> Measured | str:
     """The measures of two .npy files of logits, the first `images` of each, or why they cannot be compared."""
     exact, found = (map_array(path) for path in (reference, candidate))
-    classes = None if labels is None else map_array(labels)
+    known = None if labels is None else map_array(labels)
     if found.shape[:1] != (images,):
         return f"outputs of shape {found.shape}, expected {(images, *exact.shape[1:])}"
-    accumulator = Accumulator()
+    accumulator = rule.accumulator()
     try:
         for start in range(0, images, ROWS_AT_ONCE):
             rows = slice(start, min(start + ROWS_AT_ONCE, images))
             accumulator.add(
                 np.asarray(exact[rows]),
                 np.asarray(found[rows]),
-                None if classes is None else np.asarray(classes[rows], np.int64),
+                None if known is None else np.asarray(known[rows], np.int64),
             )
     except InputError as error:
         return str(error)

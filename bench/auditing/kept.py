@@ -14,7 +14,7 @@ from assay.registry import RUNTIMES
 from assay.store import TRY_AGAIN, Store
 
 FILE = "audit.json"
-RULES = 5
+RULES = 6
 """Raised when something else is compared, or judged otherwise, so that models are audited again."""
 
 

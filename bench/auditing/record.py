@@ -8,6 +8,7 @@ from pathlib import Path
 from assay import __version__
 from assay.bench.machine.host import Host
 from assay.bench.report.page.audit_page import render_audit
+from assay.numerics.reduced import rule_of
 from assay.records.audit import AUDIT_FILE, PAGE_FILE, Audit, ModelAudit, reasons_of
 from assay.store import write_together
 
@@ -42,6 +43,7 @@ def audit_of(
         data=data,
         notice=notice,
         command=command,
+        reduced_precision_policy="; ".join(dict.fromkeys(rule_of(model.task).policy for model in models)),
         environment=host.environment(),
         models=models,
         seconds={name: round(value, 1) for name, value in seconds.items()},

@@ -21,10 +21,10 @@ from assay.bench.tasks.task import Answers, Array, Task, task
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import InputError
 from assay.files.arrays import load_array
+from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.numerics.precisions import is_less_exact
-from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.values import is_whole
 from assay.records.results import Cell
 from assay.registry import RUNTIMES
@@ -155,7 +155,7 @@ def judgements_of(
 def reason_against_sure(task: Task, answers: Answers) -> str:
     """Why answers in reduced precision do not keep the decisions that what they are held against is sure of, or "".
 
-    It is sure of those that more than `LARGEST_FLIPPED_MARGIN` lies behind in the logits (`assay.numerics.reduced`);
+    It is sure of those that more than `LARGEST_FLIPPED_MARGIN` lies behind in the logits, as of a study's images;
     probabilities are taken for what they are the logits of.
     """
     base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)

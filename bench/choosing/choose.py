@@ -3,7 +3,7 @@
 Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it, with
 the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and on
 images that these were not computed of that of the reference, where it is proven that the cell has the same classes
-(`assay.bench.judging.accuracy`). A least accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %),
+(`assay.bench.judging.quality`). A least accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %),
 a limit on the 99th percentile by its upper bound (`assay.bench.statistics.tails`), which takes 299 calls, and one on
 memory by the estimate.
 
@@ -21,9 +21,10 @@ from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
 from assay.bench.deployment.subject import audited_comparisons
-from assay.bench.judging.accuracy import accuracy_of_cell, is_labelled
 from assay.bench.judging.judged import judged
+from assay.bench.judging.quality import quality_of_cell
 from assay.bench.statistics.tails import least_calls
+from assay.bench.tasks.task import is_labelled
 from assay.errors import FailedError, InputError
 from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
@@ -157,7 +158,7 @@ def _believed(
     if out_of_date:
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     audited_comparisons(audit, cell)
-    known = accuracy_of_cell(audit, cell) if labelled else None
+    known = quality_of_cell(audit, cell) if labelled else None
     return EligibleCell(
         cell=cell.name,
         label=cell.label,

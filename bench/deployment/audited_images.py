@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from assay.bench.deployment.answers import reference_images
 from assay.bench.deployment.subject import AuditedModel, FinishedStudy, Judged, check_hash
 from assay.bench.tasks.task import ServedAnswers, task_of
 from assay.bench.words.progress import Narrator
@@ -24,7 +24,9 @@ from assay.records.results import Cell, Export
 from assay.spec import ModelSpec
 from assay.store import Store, read_artifact
 from assay.texts import printable
+from assay.train.batches import in_order
 from assay.train.datasets.data import Dataset, open_dataset
+from assay.train.datasets.sources import write_array
 
 
 def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
@@ -126,3 +128,9 @@ def _dataset_folder(study: FinishedStudy, size: int) -> Path:
             )
         return folder
     raise ArtifactError(f"{study.folder} has no images at {size} pixels", expected="the folder of a finished study")
+
+
+def reference_images(images: NDArray[np.uint8], path: Path) -> None:
+    """Write a split's images as every export takes them, piece by piece."""
+    pieces = (np.ascontiguousarray(piece, np.float32) for piece in in_order(images, 256))
+    write_array(path, images.shape, pieces, kind="<f4")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.bench.auditing.flips import flipped_images
 from assay.bench.auditing.guilt import guilt_in_study
 from assay.bench.auditing.inputs import LARGE, Prepared, prepare
 from assay.bench.auditing.judge import AuditEvidence, determinism_of, judge_all, propagation_of
@@ -19,13 +18,15 @@ from assay.bench.auditing.special import operators_that_lose_nan
 from assay.bench.run import Run, TrainedModel
 from assay.bench.stages.time import export_all, model_of, programs_of
 from assay.bench.stages.train import choose_subjects, train_all
+from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate
 from assay.export.run import usable_model
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
+from assay.numerics.reduced import rule_of
 from assay.records.audit import Audit, ModelAudit, Propagation
 from assay.records.results import Export
-from assay.registry import FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES
+from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.store import file_sha256
 from assay.train.job import WEIGHTS_FILE
 
@@ -53,6 +54,7 @@ def audit_study(
         FailedError: the two float64 references disagree, so that there is nothing to compare with.
         AssayError: bad input or missing software.
     """
+    task_of_images(run.study.task)
     with run.narrator.showing():
         trainings, _ = train_all(run)
         subjects = [one for one in choose_subjects(run, trainings) if not models or _name(one) in models]
@@ -136,11 +138,13 @@ def _audit_model(
         outputs, failed, seconds = run_subjects(candidates, plan, work / "logits", run.narrator.bar)
         missing |= {label: str(error).replace(f"{run.folder}/", "") for label, error in failed.items()}
         run.seconds |= {f"{label} on {name}": value for label, value in seconds.items()}
-        tolerances, comparisons = judge_all(AuditEvidence(plan, outputs, prepared.references))
+        judged_as = task(run.study.task)
+        evidence = AuditEvidence(plan, outputs, prepared.references, rule_of(judged_as.name))
+        tolerances, comparisons = judge_all(evidence)
         localisations = localisations_of(run, subject, exports, comparisons, work)
         return ModelAudit(
             name=name,
-            task=TASK_OF_ARCHITECTURES,
+            task=run.study.task,
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
             models=identity.models,
@@ -154,8 +158,8 @@ def _audit_model(
             propagation=_propagations(outputs, prepared, plan, work),
             localisations=localisations,
             guilt=guilt_in_study(comparisons, _of(subject, exports), localisations),
-            classes=list(run.data(subject.spec.size)[1].classes),
-            flipped=flipped_images(comparisons, plan.inputs, prepared.places),
+            classes=list(run.data(subject.spec.size)[1].classes) if judged_as.quality else [],
+            flipped=judged_as.changed_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
             split=prepared.whole,
         )

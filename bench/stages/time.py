@@ -22,6 +22,7 @@ from assay.export.run import ExportJob, export_model, job_of_weights, usable_mod
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.infer.runtime import ModelFiles
+from assay.numerics.reduced import rule_of
 from assay.records.results import Agreement, Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.runtimes.rulers import NULL
@@ -43,6 +44,7 @@ def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
                     references=run.store("references"),
                     host=run.host,
                     opset=run.study.export.opset,
+                    task=run.study.task,
                 )
                 export = export_model(job, run.narrator.bar)
                 made = [export, *_variants(run, subject, job, export)]
@@ -211,9 +213,12 @@ def _audit(
     for fact in measured.facts:
         told.setdefault(fact.cell, []).append(fact)
     precisions = {cell: precision for cell, facts in told.items() if (precision := computed_in(facts))}
+    rule = rule_of(run.study.task)
+    logits_of = {cell: file for cell, file in measured.logits.items() if ours(cell)}
+    timed = {cell: files for cell, files in measured.timed.items() if ours(cell)}
     return (
-        audit_cells({cell: file for cell, file in measured.logits.items() if ours(cell)}, exact, natives, precisions),
-        audit_timed({cell: files for cell, files in measured.timed.items() if ours(cell)}, exact, natives, precisions),
+        audit_cells(logits_of, exact, natives, precisions, rule),
+        audit_timed(timed, exact, natives, precisions, rule),
     )
 
 

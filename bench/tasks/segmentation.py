@@ -82,6 +82,7 @@ class Segmentation(Task):
     quality = PIXEL_ACCURACY
     changed_heading = "Pixels changed"
     chart_note = "pixels changed"
+    judges_images = False
     is_counted_in_agreement = False
 
     def output_of(self, outputs: Sequence[Tensor], labels: Array | None, threshold: float | None = None) -> Tensor:

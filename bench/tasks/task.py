@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import InputError
+from assay.errors import FailedError, InputError
+from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Records, ServedTensor
 from assay.numerics.ties import Decider
@@ -26,6 +27,7 @@ from assay.train.brought.model import Tensor
 
 if TYPE_CHECKING:
     from assay.bench.auditing.hard_inputs import NamedImages
+    from assay.bench.auditing.runs import Inputs
     from assay.bench.report.evidence import Evidence
     from assay.bench.report.page.blocks import Column, Section, Value
 
@@ -90,6 +92,23 @@ class ColumnOfSubject:
     of: Callable[[Sequence[Comparison]], Value]
 
 
+@dataclass(frozen=True)
+class KnownQuality:
+    """What is known of how right one cell is.
+
+    Attributes:
+        interval: the share that is right, what is open counted both ways.
+        images: how many inputs it is of, the first so many in the order in which audits draw them.
+        open: those whose decision is not proven.
+        inferred: it is the reference's on those that the cell's own outputs were not computed of.
+    """
+
+    interval: Interval
+    images: int
+    open: int = 0
+    inferred: bool = False
+
+
 Shape = tuple[int, int, int]
 
 
@@ -102,6 +121,7 @@ class Task:
             against time; "" where there is none.
         changed_heading: heads the number of decisions that changed.
         chart_note: the same in the note of a mark.
+        judges_images: a study's, each of which has a class or nothing that is right.
         is_counted_in_agreement: the decision is the largest number of a record, which every comparison counts.
     """
 
@@ -109,6 +129,7 @@ class Task:
     quality: ClassVar[str] = ""
     changed_heading: ClassVar[str]
     chart_note: ClassVar[str]
+    judges_images: ClassVar[bool] = True
     is_counted_in_agreement: ClassVar[bool] = True
 
     # What is judged.
@@ -149,6 +170,32 @@ class Task:
     def finds_boundary(self) -> bool:
         """Whether images are pushed to where a decision changes by the smallest error."""
         return False
+
+    def whole_split(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit | None:
+        """What the reference's logits (images, classes) on a whole split say where an audit took a part of it."""
+        return None
+
+    def changed_images(
+        self, comparisons: Sequence[Comparison], sets: Sequence[Inputs], places: Mapping[str, NDArray[np.int64]]
+    ) -> list[FlippedImage]:
+        """The images whose decision is another one in any comparison, with their pictures.
+
+        Args:
+            places: by set of inputs, where its images (or those they were made from) are in the stored split.
+        """
+        return []
+
+    def known_quality(self, model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
+        """How right a subject is by the measure `quality`, from all that an audit compared of it; it passed.
+
+        Raises:
+            FailedError: the audit does not have it.
+        """
+        for one in comparisons:
+            found = one.judgement.quality(self.quality) if one.judgement else None
+            if one.judgement and found:
+                return KnownQuality(found.value, one.judgement.records)
+        raise FailedError(f"the audit has no {self.quality or 'measure of how right answers are'} of it")
 
     # What is served of one of our architectures, whose export has pixels put before it and decisions after it.
 
@@ -211,6 +258,26 @@ def task(name: str) -> Task:
     return cast("Task", TASKS[name].load())
 
 
+def task_of_images(name: str) -> Task:
+    """The task of a study, whose images have a class each.
+
+    Raises:
+        InputError: there is no such task, or it judges no such images.
+    """
+    found = task(name)
+    if not found.judges_images:
+        fitting = " or ".join(f'"{one}"' for one in TASKS if task(one).judges_images)
+        raise InputError(f"The task '{name}' judges no study", expected=f"task = {fitting}, for its images")
+    return found
+
+
 def task_of(record: Results | ModelAudit) -> Task:
     """How the answers on record were judged."""
     return task(record.task)
+
+
+def is_labelled(results: Results) -> bool:
+    """Whether it is known which answers are right: of a study's images always, of a user's records where they said."""
+    if not task_of(results).quality:
+        return False
+    return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)

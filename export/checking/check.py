@@ -26,6 +26,7 @@ from assay.export.routes.request import Images
 from assay.files.arrays import load_array
 from assay.numerics.agreement import Tolerance, compare, derive_tolerance
 from assay.numerics.guilt import Outcome
+from assay.numerics.reduced import BY_ERROR, ReducedRule
 from assay.records.results import Agreement
 from assay.spec import INPUT_NAME, OUTPUT_NAME, ModelSpec
 from assay.steps import load_seconds, size_of, step
@@ -50,24 +51,29 @@ class Truth:
         reference: float64 logits of all of them.
         native: the source framework's own fp32 logits of all of them.
         native_name: what the native run is called in the derivation of the tolerance.
+        rule: of the task, for what computes in less than fp32.
     """
 
     images: Images
     reference: NDArray[np.floating]
     native: NDArray[np.floating]
     native_name: str
+    rule: ReducedRule = BY_ERROR
 
     def tolerance(self) -> Tolerance:
         return derive_tolerance(self.reference, {self.native_name: self.native})
 
 
-def read_truth(spec: ModelSpec, images: Path, reference: Path, native: Path, native_name: str) -> Truth:
+def read_truth(
+    spec: ModelSpec, images: Path, reference: Path, native: Path, native_name: str, rule: ReducedRule = BY_ERROR
+) -> Truth:
     """What an export is compared with, from .npy files.
 
     Raises:
         InputError: there are too few images, or they do not fit the model.
     """
-    return Truth(read_images(images, spec, IMAGES_NEEDED), load_array(reference), load_array(native), native_name)
+    read = read_images(images, spec, IMAGES_NEEDED)
+    return Truth(read, load_array(reference), load_array(native), native_name, rule)
 
 
 def check_images(
@@ -126,7 +132,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
 
     def judged(session: onnxruntime.InferenceSession, name: str, batch: int) -> Agreement:
         output = _run(session, truth.images[:batch], layout, name)
-        return compare(name, output, truth.reference[:batch], tolerance, precision)
+        return compare(name, output, truth.reference[:batch], tolerance, precision, truth.rule)
 
     return judged_at_levels(level_names(), judge)
 

@@ -21,9 +21,11 @@ from assay.export.reference.memory import FittingBatches
 from assay.files.arrays import load_array
 from assay.numerics.following import is_reduced
 from assay.numerics.guilt import Guilt
+from assay.numerics.judgement import TaskName
 from assay.numerics.ties import read_deciders
 from assay.records.base import Record
 from assay.records.results import Agreement
+from assay.registry import TASK_OF_ARCHITECTURES
 from assay.steps import call_seconds, step
 from assay.train.brought.agreement import Judge
 from assay.train.brought.arrays import Array, Records, inputs_of, repeated, rows_of
@@ -44,6 +46,7 @@ class Against(Record):
         reference: the same in float64, of the first ones at least.
         exact: it is float64, and not the model's own output.
         deciders: what decides outputs that are indices, where that was looked for; it need not exist.
+        task: by whose rule logits of ours in less than fp32 are judged; a user's outputs follow their reference.
     """
 
     records: Path
@@ -51,6 +54,7 @@ class Against(Record):
     reference: Path
     exact: bool = True
     deciders: Path | None = None
+    task: TaskName = TASK_OF_ARCHITECTURES
 
 
 def check_records(file: Path, model: UserModel, against: Against, exporter: str, precision: str = "fp32") -> Judged:

@@ -139,3 +139,12 @@ def test_a_model_may_have_a_percentile_of_its_own_for_int8(tmp_path: Path) -> No
     path.write_text(path.read_text().replace("99.9", "101"))
     with pytest.raises(StudyError, match=r"export\.calibration_percentile"):
         load_study(path)
+
+
+def test_a_study_names_its_task_and_is_a_classification_where_it_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD)
+    assert load_study(path).task == "classification"
+    path.write_text('task = "numerical"\n' + GOOD)
+    assert load_study(path).task == "numerical"
+    assert "Did you mean 'numerical'" in load(tmp_path, 'task = "numeric"\n' + GOOD)

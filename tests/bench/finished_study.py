@@ -22,6 +22,7 @@ from assay.bench.run import Run
 from assay.bench.words.progress import Narrator
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from assay.export.run import export_model, job_of_weights, usable_model
+from assay.numerics.classification.reduced import BY_CLASSES
 from assay.records.audit import Audit, ModelAudit
 from assay.records.results import Cell, Export, Results
 from assay.registry import TASK_OF_ARCHITECTURES
@@ -145,9 +146,9 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
     logits = root / "logits.npy"
     np.save(logits, session.run(None, {"image": np.load(images).transpose(0, 3, 1, 2)})[0])
     count = len(test.labels)
-    own = measured_or_reason(reference, native, count, labels)
+    own = measured_or_reason(reference, native, count, labels, BY_CLASSES)
     tolerance = tolerance_for("test", "", {"torch.eager": own}, 0.0)
-    found = measured_or_reason(reference, logits, count, labels)
+    found = measured_or_reason(reference, logits, count, labels, BY_CLASSES)
     comparison = judged(f"ort.cpu@{EXPORTER}", AuditCall("test", 32, 1, count), found, tolerance, 24.0)
     assert comparison.passed, comparison.reason
     return Audit(

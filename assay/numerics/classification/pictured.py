@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from assay.numerics.classification.measured import margin
 from assay.records.base import Record
 
 MOST_PICTURES = 200
@@ -57,3 +60,18 @@ class WholeSplit(Record):
     images: int = Field(ge=1)
     right: int = Field(ge=0)
     narrow: list[NarrowImage]
+
+
+def whole_split(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit:
+    """What the reference's logits (images, classes) on a whole split say of its classes."""
+    classes, margins = logits.argmax(axis=1), np.array([margin(row) for row in logits])
+    narrow = [
+        NarrowImage(
+            image=int(place),
+            label=int(labels[place]),
+            reference_class=int(classes[place]),
+            margin=float(margins[place]),
+        )
+        for place in np.argsort(margins, kind="stable")[:MOST_NARROW]
+    ]
+    return WholeSplit(images=len(labels), right=int((classes == labels).sum()), narrow=narrow)

@@ -11,11 +11,11 @@ import numpy as np
 
 from assay.bench.deployment import measured
 from assay.bench.deployment.answered import Answered, read_answered
-from assay.bench.deployment.answers import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
 from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.config import most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.measured import MeasuredVersion
 from assay.bench.deployment.subject import audited_comparisons
+from assay.bench.tasks.classification.served import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
 from assay.errors import ArtifactError, FailedError
 from assay.records.audit import ModelAudit, read_audit
 from assay.records.deployment import AUDIT_COPY, AUDITED, INPUTS_FILE, MEASURED_FILE, OUTPUTS_FILE, Deployment, Version

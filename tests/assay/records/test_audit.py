@@ -12,6 +12,7 @@ from assay.errors import ArtifactError
 from assay.numerics.numbers import measure
 from assay.records.audit import Audit, Comparison, ModelAudit, Propagation, read_audit, reasons_of
 from assay.registry import TASK_OF_ARCHITECTURES
+from tests.bench.cli.test_cli import GOLDEN
 
 
 def comparison(*, passed: bool = True) -> Comparison:
@@ -119,8 +120,24 @@ def test_what_is_no_audit_is_refused(content: str | None, tmp_path: Path) -> Non
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
-    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 4}
+    record = json.loads(audit([model()]).model_dump_json()) | {"schema_version": 5}
     path = tmp_path / "audit.json"
     path.write_text(json.dumps(record))
-    with pytest.raises(ArtifactError, match=r"not an audit of version 3.*schema_version"):
+    with pytest.raises(ArtifactError, match=r"not an audit of version 4.*schema_version"):
         read_audit(path)
+
+
+def test_what_was_measured_of_classes_is_found_in_an_audit_of_version_3() -> None:
+    """Both files are of the same outputs, written by what wrote these versions."""
+    older, today = (read_audit(GOLDEN / f"audit-v{version}.json") for version in (3, 4))
+    assert older.schema_version == today.schema_version == 4
+    assert older.models == today.models
+    found = [one.measured.classes for one in older.models[0].comparisons if one.measured]
+    assert all(one is not None and one.accuracy is not None for one in found)
+
+
+def test_an_older_comparison_that_measured_nothing_is_read(tmp_path: Path) -> None:
+    record = json.loads((GOLDEN / "audit-v3.json").read_text())
+    record["models"][0]["comparisons"][0] |= {"measured": None, "passed": False, "reason": "it crashed"}
+    (tmp_path / "audit.json").write_text(json.dumps(record))
+    assert read_audit(tmp_path / "audit.json").models[0].comparisons[0].measured is None

@@ -15,8 +15,9 @@ from assay.bench.auditing.runs import WHOLE, AuditPlan, Inputs, Outputs
 from assay.bench.machine.host import LOCAL
 from assay.bench.timing.workers import Candidate
 from assay.infer.runtime import ModelFiles
-from assay.numerics.numbers import Measured, measure
-from assay.numerics.reduced import reason_against_reduced
+from assay.numerics.classification.measuring import measure_classes
+from assay.numerics.classification.reduced import BY_CLASSES, reason_against_reduced
+from assay.numerics.numbers import Measured
 from assay.records.audit import AuditedTolerance, Comparison, Ran
 from assay.spec import ModelSpec
 from assay.train.built import BuiltModel
@@ -106,7 +107,7 @@ class Made:
         return Outputs(candidate, precision, files, Ran(subject=candidate.label, precision=precision))
 
     def judge(self, *outputs: Outputs) -> tuple[list[AuditedTolerance], list[Comparison]]:
-        return judge_all(AuditEvidence(self.plan, outputs, self.references))
+        return judge_all(AuditEvidence(self.plan, outputs, self.references, BY_CLASSES))
 
 
 def near_ties(seed: int) -> Float64:
@@ -133,7 +134,7 @@ def test_what_ran_otherwise_than_asked_fails_and_is_no_measure_of_rounding(made:
     other = made.outputs("jax.jit", rounding(2))
     otherwise = ["computed in tf32: fp32 was asked for"]
     other = replace(other, ran=other.ran.model_copy(update={"otherwise": otherwise}))
-    evidence = AuditEvidence(made.plan, (right, other), made.references)
+    evidence = AuditEvidence(made.plan, (right, other), made.references, BY_CLASSES)
     assert [one.candidate.label for one in evidence.natives] == ["torch.eager"]
     _, comparisons = judge_all(evidence)
     assert all(one.passed for one in of(comparisons, "torch.eager"))
@@ -223,11 +224,13 @@ def test_labels_give_accuracy_and_calibration_over_all_pieces(made: Made) -> Non
     )
     found = of(comparisons, "ort.cpu@tf2onnx")[0].measured
     assert isinstance(found, Measured)
-    assert found.accuracy is not None
-    assert (found.accuracy.images, found.accuracy.reference) == (IMAGES, 1.0)
+    assert found.classes is not None
+    accuracy = found.classes.accuracy
+    assert accuracy is not None
+    assert (accuracy.images, accuracy.reference) == (IMAGES, 1.0)
     swapped = int(np.isin(made.exact.argmax(axis=1), (0, 1)).sum())
-    assert (found.accuracy.lost, found.flip_count) == (swapped, swapped)
-    assert found.accuracy.p_value < 1e-100
+    assert (accuracy.lost, found.classes.flip_count) == (swapped, swapped)
+    assert accuracy.p_value < 1e-100
 
 
 def test_reduced_precision_is_judged_by_accuracy_and_margins(made: Made) -> None:
@@ -279,7 +282,8 @@ def test_the_accuracy_of_reduced_precision_is_that_of_the_whole_split_where_an_a
     _, comparisons = made.judge(native, subject)
     found = of(comparisons, "ort.cpu@tf2onnx")
     assert [one.reason for one in found if not one.passed] == []
-    accuracies = {one.inputs: one.measured.accuracy for one in found if one.measured and one.measured.accuracy}
+    measured = {one.inputs: one.measured.classes for one in found if one.measured}
+    accuracies = {name: one.accuracy for name, one in measured.items() if one and one.accuracy}
     assert {name: one.images for name, one in accuracies.items()} == {WHOLE: IMAGES}
     assert WHOLE not in {one.inputs for one in of(comparisons, "torch.eager")}
 
@@ -320,7 +324,8 @@ def test_a_right_model_of_reduced_precision_passes_everywhere(precision: str, tm
     assert [one.reason for one in found if not one.passed] == []
     boundary = next(one for one in found if one.inputs == "boundary")
     assert boundary.measured is not None
-    assert boundary.measured.flip_count > 5
+    assert boundary.measured.classes
+    assert boundary.measured.classes.flip_count > 5
     assert {one.tolerance for one in found} == {0.0}
 
 
@@ -354,9 +359,11 @@ def test_what_leaves_the_range_of_a_format_is_on_record_and_says_nothing(
 
 def test_too_few_images_to_show_how_little_accuracy_is_lost_are_named_as_such() -> None:
     exact = np.random.default_rng(0).normal(0, 5, (267, CLASSES))
-    assert "which so few images cannot show" in reason_against_reduced(measure(exact, exact, exact.argmax(axis=1)))
+    assert "which so few images cannot show" in reason_against_reduced(
+        measure_classes(exact, exact, exact.argmax(axis=1))
+    )
     more = np.concatenate([exact, exact[:1]])
-    assert reason_against_reduced(measure(more, more, more.argmax(axis=1))) == ""
+    assert reason_against_reduced(measure_classes(more, more, more.argmax(axis=1))) == ""
 
 
 def test_the_same_outputs_give_the_same_verdict(made: Made) -> None:

@@ -20,7 +20,10 @@ from assay.bench.auditing.judge import (
 from assay.bench.auditing.outputs import AuditedOutput, as_rows
 from assay.bench.auditing.runs import AuditCall
 from assay.numerics.agreement import CEILING
-from assay.numerics.numbers import Measured, measure
+from assay.numerics.classification.measured import MeasuredClasses
+from assay.numerics.classification.measuring import measure_classes
+from assay.numerics.classification.reduced import BY_CLASSES
+from assay.numerics.numbers import Measured
 from assay.numerics.rounding import rounding_of
 from assay.records.audit import AuditedTolerance
 from tests.bench.auditing.test_judge import Made, rounding
@@ -31,7 +34,12 @@ CALL = AuditCall("test", batch=32, threads=1, images=40)
 
 def measured(**changes: object) -> Measured:
     """The measures of outputs that are the reference's, of scale 8, with changes."""
-    return measure(LOGITS, LOGITS).model_copy(update={"scale": 8.0} | changes)
+    found = measure_classes(LOGITS, LOGITS)
+    assert found.classes
+    of_classes = {name: value for name, value in changes.items() if name in MeasuredClasses.model_fields}
+    of_numbers = {name: value for name, value in changes.items() if name not in of_classes}
+    classes = found.classes.model_copy(update=of_classes)
+    return found.model_copy(update={"scale": 8.0, "classes": classes} | of_numbers)
 
 
 def tolerance(value: float, problem: str = "") -> AuditedTolerance:
@@ -103,7 +111,7 @@ def test_on_made_images_reduced_precision_follows_the_reference_where_its_range_
     precision: str, inputs: str, changes: dict[str, object], passed: bool, note: str
 ) -> None:
     call = AuditCall(inputs, batch=32, threads=1, images=40)
-    found = judged("it", call, measured(**changes), tolerance(0.25), 22.0, precision)
+    found = judged("it", call, measured(**changes), tolerance(0.25), 22.0, precision, BY_CLASSES)
     assert found.passed == passed
     assert found.note.startswith(note)
     assert bool(found.note) == bool(note)
@@ -151,12 +159,13 @@ def test_all_rows_are_measured_whatever_pieces_they_are_read_in(images: int, tmp
     candidate[-1] += 1
     path = made.folder / "candidate.npy"
     np.save(path, candidate)
-    found = measured_or_reason(made.references["test"], path, images, made.folder / "labels.npy")
+    found = measured_or_reason(made.references["test"], path, images, made.folder / "labels.npy", BY_CLASSES)
     assert isinstance(found, Measured)
     assert (found.images, found.max_absolute) == (images, pytest.approx(1.0, abs=1e-5))
-    assert found.accuracy is not None
-    assert found.accuracy.images == images
-    said = measured_or_reason(made.references["test"], path, images + 1, None)
+    assert found.classes is not None
+    assert found.classes.accuracy is not None
+    assert found.classes.accuracy.images == images
+    said = measured_or_reason(made.references["test"], path, images + 1, None, BY_CLASSES)
     assert said == f"outputs of shape ({images}, 8), expected ({images + 1}, 8)"
 
 

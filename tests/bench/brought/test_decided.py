@@ -15,9 +15,9 @@ from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judged_in, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
-from assay.bench.judging.accuracy import accuracy_of_cell, is_labelled
+from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.page.audit_page import render_audit
-from assay.bench.tasks.task import task
+from assay.bench.tasks.task import is_labelled, task
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.records.results import Cell, Results
@@ -141,7 +141,7 @@ def test_the_accuracy_of_a_user_s_classifier_may_be_asked_for(tmp_path: Path) ->
     (one,) = audit.models[0].comparisons
     passed = one.model_copy(update={"passed": True, "reason": ""})
     audit = audit.model_copy(update={"models": [audit.models[0].model_copy(update={"comparisons": [passed]})]})
-    assert accuracy_of_cell(audit, cell).interval == share(RECORDS - 3, RECORDS)
+    assert quality_of_cell(audit, cell).interval == share(RECORDS - 3, RECORDS)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

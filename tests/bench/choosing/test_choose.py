@@ -16,6 +16,7 @@ from assay.bench.choosing.choose import choose
 from assay.bench.choosing.pareto import dominates
 from assay.bench.cli.choose import render
 from assay.errors import ArtifactError, InputError
+from assay.numerics.classification.measured import MeasuredClasses
 from assay.numerics.classification.significance import Accuracy
 from assay.numerics.numbers import Measured
 from assay.records.audit import Audit, Comparison, ModelAudit
@@ -72,8 +73,11 @@ def compared(label: str, right: int, *, passed: bool = True) -> Comparison:
     )
     measured = Measured(
         images=IMAGES, not_finite=0, scale=10, max_absolute=1e-5, max_relative=1e-6, max_ulps=9, rms_relative=1e-7,
-        effective_bits=22, stored_bits=24, min_cosine=1, max_total_variation=0, mean_total_variation=0,
-        max_divergence=0, top1_agreement=1, flip_count=0, accuracy=accuracy,
+        effective_bits=22, stored_bits=24, min_cosine=1,
+        classes=MeasuredClasses(
+            max_total_variation=0, mean_total_variation=0, max_divergence=0, agreement=1, flip_count=0,
+            accuracy=accuracy,
+        ),
     )  # fmt: skip
     return Comparison(
         subject=label,
@@ -313,7 +317,9 @@ def test_accuracies_of_different_images_are_not_compared() -> None:
     measured = comparisons[0].measured
     assert measured is not None
     few = Accuracy(images=100, reference=0.9, candidate=0.9, lost=0, gained=0, p_value=1.0)
-    comparisons[0] = comparisons[0].model_copy(update={"measured": measured.model_copy(update={"accuracy": few})})
+    assert measured.classes is not None
+    classes = measured.classes.model_copy(update={"accuracy": few})
+    comparisons[0] = comparisons[0].model_copy(update={"measured": measured.model_copy(update={"classes": classes})})
     found = choose(results(cells), audit(comparisons), Constraints())
     assert found.answer.endswith("+int8")
     assert [one.front for one in found.candidates] == [True, True]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from assay.bench.auditing.flips import picture
+from assay.bench.tasks.classification.flipped import picture
 from assay.numerics.agreement import tolerance_of_errors
-from assay.numerics.numbers import Measured, measure
+from assay.numerics.classification.measuring import measure_classes
+from assay.numerics.numbers import Measured
 from assay.records.audit import (
     Audit,
     AuditedTolerance,
@@ -63,7 +64,9 @@ def _model(errors: dict[str, float], *, wrong: bool) -> ModelAudit:
     reference = np.random.default_rng(0).normal(0, 5, (IMAGES, CLASSES))
     labels = reference.argmax(axis=1)
     measured = {
-        name: measure(reference, (reference + np.random.default_rng(1).normal(0, error, reference.shape)), labels)
+        name: measure_classes(
+            reference, (reference + np.random.default_rng(1).normal(0, error, reference.shape)), labels
+        )
         for name, error in errors.items()
     }
     scale = float(np.abs(reference).max())

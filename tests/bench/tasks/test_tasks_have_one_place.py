@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.bench.tasks.task import Task, task
+from assay.bench.tasks.task import Task, task, task_of_images
+from assay.errors import InputError
 from assay.registry import TASKS
 
 ROOT = Path(__file__).parents[3]
@@ -72,3 +73,9 @@ def test_a_task_is_one_entry_that_answers(name: str) -> None:
     assert found.name == name
     assert found.changed_heading
     assert found.chart_note
+
+
+def test_a_study_s_images_have_no_class_for_each_pixel() -> None:
+    assert task_of_images("numerical").name == "numerical"
+    with pytest.raises(InputError, match=r'segmentation.*task = "classification" or "numerical"'):
+        task_of_images("segmentation")

@@ -10,7 +10,7 @@ from assay.export.run import artifact_folder, usable_model
 from assay.export.variants.quantize import Int8Settings, check_computes_in
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.numerics.agreement import compare_reduced
-from assay.numerics.reduced import LARGEST_FLIPPED_MARGIN
+from assay.numerics.classification.reduced import BY_CLASSES, LARGEST_FLIPPED_MARGIN
 from assay.records.results import Export
 from tests.export.models import Workspace, silent, workspace
 
@@ -22,7 +22,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def variant(place: Workspace, precision: str) -> VariantJob:
     source = place.export("torch-script")
-    return VariantJob(source, place.job("torch-script"), precision, place.folder / "images.npy", 0, Int8Settings(99.99))
+    images, settings = place.folder / "images.npy", Int8Settings(99.99)
+    return VariantJob(source, place.job("torch-script"), precision, images, 0, settings)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,11 @@ def test_only_flips_that_the_reference_is_sure_of_are_against_a_variant() -> Non
     reference = np.array([[2.0, 1.9, 0.0], [5.0, 1.0, 0.0]])
     unsure = np.array([[1.9, 2.0, 0.0], [5.0, 1.0, 0.0]])
     sure = np.array([[2.0, 1.9, 0.0], [1.0, 5.0, 0.0]])
-    assert compare_reduced("x", unsure, reference).passed
-    assert compare_reduced("x", unsure, reference).top1_flips == 1
-    found = compare_reduced("x", sure, reference)
+    assert compare_reduced("x", unsure, reference, BY_CLASSES).passed
+    assert compare_reduced("x", unsure, reference, BY_CLASSES).top1_flips == 1
+    found = compare_reduced("x", sure, reference, BY_CLASSES)
     assert not found.passed
     assert "sure of by 4" in found.reason
     assert found.tolerance == LARGEST_FLIPPED_MARGIN
-    assert not compare_reduced("x", np.full((2, 3), np.nan), reference).passed
-    assert not compare_reduced("x", np.zeros((0, 3)), np.zeros((0, 3))).passed
+    assert not compare_reduced("x", np.full((2, 3), np.nan), reference, BY_CLASSES).passed
+    assert not compare_reduced("x", np.zeros((0, 3)), np.zeros((0, 3)), BY_CLASSES).passed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.bench.judging.accuracy import accuracy_of_cell
+from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.drawing.charts import Plot, Row, Scale, notes, scatter_with_front
 from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import (
@@ -119,7 +119,7 @@ def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
     if audit is None or model is None or model.name in stale_parts(audit, evidence.results):
         return None if cell.reduced_precision else training.test.accuracy
     try:
-        known = accuracy_of_cell(audit, cell)
+        known = quality_of_cell(audit, cell)
     except FailedError:
         return None
     if known.images == training.test.count:

@@ -2,8 +2,7 @@
 accuracy, images that change their class, and what an audit wants for it: labels, images that are hard for arithmetic
 and images at the decision boundary.
 
-How accuracy is compared is `assay.numerics.classification.significance`, how fp16, bf16 and int8 may change classes is
-`assay.numerics.reduced`; a study's audit measures both in `assay.numerics.numbers` as it goes through large splits.
+What is measured of classes is `assay.numerics.classification`, since exports are checked by it too.
 """
 
 from __future__ import annotations
@@ -12,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from assay.bench.tasks.classification.accuracy import accuracy_of
+from assay.bench.tasks.classification.flipped import flipped_images
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
     THRESHOLD,
@@ -24,10 +26,12 @@ from assay.bench.tasks.decisions import (
     the_only,
     told_of_cells,
 )
-from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, ServedAnswers, Shape, Task
+from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, KnownQuality, ServedAnswers, Shape, Task
 from assay.bench.words.numbers import count, counted, scientific, significant
 from assay.errors import InputError
 from assay.export.served.contract import LABEL, PROBABILITIES
+from assay.numerics.classification.measured import MeasuredClasses
+from assay.numerics.classification.pictured import FlippedImage, WholeSplit, whole_split
 from assay.numerics.classification.significance import Accuracy
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.served import ServedTensor
@@ -40,6 +44,7 @@ from assay.train.metrics import share
 
 if TYPE_CHECKING:
     from assay.bench.auditing.hard_inputs import NamedImages
+    from assay.bench.auditing.runs import Inputs
     from assay.bench.report.evidence import Evidence
     from assay.bench.report.page.blocks import Section, Value
 
@@ -95,6 +100,20 @@ class Classification(Task):
 
         return {HARD: hard_inputs(shape), EXTREME: extreme_inputs(shape)}
 
+    def whole_split(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit:
+        return whole_split(logits, labels)
+
+    def changed_images(
+        self, comparisons: Sequence[Comparison], sets: Sequence[Inputs], places: Mapping[str, NDArray[np.int64]]
+    ) -> list[FlippedImage]:
+        return flipped_images(comparisons, sets, places)
+
+    def known_quality(self, model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
+        """By the labels that a user gave, or of a study's images, on as many of the split as can be known."""
+        if any(one.judgement for one in comparisons):
+            return super().known_quality(model, comparisons)
+        return accuracy_of(model, comparisons)
+
     def finds_boundary(self) -> bool:
         return True
 
@@ -105,7 +124,7 @@ class Classification(Task):
         ]
 
     def judge_served(self, answers: ServedAnswers) -> tuple[dict[str, ServedTolerance], Interval]:
-        from assay.bench.deployment.answers import judge_answers  # noqa: PLC0415
+        from assay.bench.tasks.classification.served import judge_answers  # noqa: PLC0415
 
         found, labels = answers.found, answers.labels
         tolerance = judge_answers(
@@ -153,12 +172,12 @@ class Classification(Task):
         )
 
     def changed_in_audit(self, models: Sequence[ModelAudit]) -> str:
-        from assay.bench.report.page.audit_flips import flips_in_words as in_words  # noqa: PLC0415
+        from assay.bench.tasks.classification.audit_page import flips_in_words as in_words  # noqa: PLC0415
 
         return in_words([image for model in models for image in model.flipped])
 
     def audit_section(self, model: ModelAudit, said: str, identifier: str) -> Section | None:
-        from assay.bench.report.page.audit_flips import flips_section  # noqa: PLC0415
+        from assay.bench.tasks.classification.audit_page import flips_section  # noqa: PLC0415
 
         return flips_section(model, said, identifier) if model.flipped else None
 
@@ -186,8 +205,8 @@ def _flips(comparisons: Sequence[Comparison]) -> Value:
         return _text(flips_in_words(max(judged, key=lambda one: one.flips.flipped).flips, UNIT))
     most: dict[str, int] = {}
     for one in comparisons:
-        if one.measured and one.measured.flip_count:
-            most[one.inputs] = max(most.get(one.inputs, 0), one.measured.flip_count)
+        if (found := _of_classes(one)) and found.flip_count:
+            most[one.inputs] = max(most.get(one.inputs, 0), found.flip_count)
     return _text(", ".join(f"{number} of {name}" for name, number in most.items()) or "0")
 
 
@@ -207,17 +226,21 @@ def _p_value(comparisons: Sequence[Comparison]) -> Value:
 
 
 def _on_most_images(comparisons: Sequence[Comparison]) -> Accuracy | None:
-    found = [one.measured.accuracy for one in comparisons if one.measured and one.measured.accuracy]
+    found = [known.accuracy for one in comparisons if (known := _of_classes(one)) and known.accuracy]
     return max(found, key=lambda one: one.images, default=None)
 
 
+def _of_classes(comparison: Comparison) -> MeasuredClasses | None:
+    return comparison.measured.classes if comparison.measured else None
+
+
 def _variation(comparisons: Sequence[Comparison]) -> Value:
-    found = comparisons[0].measured
+    found = _of_classes(comparisons[0])
     return _text(scientific(found.max_total_variation), found.max_total_variation) if found else _text("")
 
 
 def _shift(comparisons: Sequence[Comparison]) -> Value:
-    found = comparisons[0].measured
+    found = _of_classes(comparisons[0])
     shift = found.calibration.shift if found and found.calibration else None
     return _text("" if shift is None else scientific(shift), shift)
 
@@ -226,7 +249,8 @@ def _flip_count(comparisons: Sequence[Comparison]) -> Value:
     one = comparisons[0]
     if one.judgement:
         return _text(count(one.judgement.flips.flipped), one.judgement.flips.flipped)
-    return _text(count(one.measured.flip_count), one.measured.flip_count) if one.measured else _text("")
+    found = _of_classes(one)
+    return _text(count(found.flip_count), found.flip_count) if found else _text("")
 
 
 TASK = Classification()

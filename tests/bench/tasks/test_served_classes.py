@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from assay.bench.deployment.answers import judge_answers, measured_of, reference_images
+from assay.bench.deployment.audited_images import reference_images
+from assay.bench.tasks.classification.served import judge_answers, measured_of
 from assay.errors import FailedError
 from assay.records.audit import AuditedTolerance, ModelAudit
 from assay.registry import TASK_OF_ARCHITECTURES
@@ -79,8 +80,10 @@ def test_logits_that_differ_by_a_constant_give_the_same_answers() -> None:
     """Probabilities tell logits up to a constant for each image, so that both are taken relative to their log-sum."""
     found = measured_of(answers().astype(np.float32), LOGITS + 100 * np.arange(IMAGES)[:, None], LABELS)
     assert found.max_absolute < 1e-4
-    assert found.accuracy is not None
-    assert (found.accuracy.lost, found.accuracy.gained, found.accuracy.images) == (0, 0, IMAGES)
+    assert found.classes is not None
+    accuracy = found.classes.accuracy
+    assert accuracy is not None
+    assert (accuracy.lost, accuracy.gained, accuracy.images) == (0, 0, IMAGES)
 
 
 def test_an_answer_of_zero_is_a_number() -> None:

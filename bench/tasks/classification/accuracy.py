@@ -14,17 +14,14 @@ about every second time, and few changes mean few such images.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from scipy.special import bdtr
 
 from assay.bench.auditing.runs import TEST, WHOLE
-from assay.bench.deployment.subject import audited_comparisons
-from assay.bench.tasks.task import task_of
+from assay.bench.tasks.task import KnownQuality
 from assay.errors import FailedError
-from assay.records.audit import Audit, Comparison, ModelAudit
+from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
-from assay.records.results import Cell, Results
 from assay.train.metrics import share
 
 LOGITS_THAT_MAY_BE_OFF = 4
@@ -35,41 +32,12 @@ MANY_TIMES = 10
 DOUBT = 0.05
 
 
-@dataclass(frozen=True)
-class CellAccuracy:
-    """What is known of one cell's accuracy.
-
-    Attributes:
-        interval: the share of images right (Wilson 1927), images that are open counted both ways.
-        images: how many it is of, the first so many in the order in which audits draw them.
-        open: images whose class is not proven.
-        inferred: it is the reference's on the images that the cell's own outputs were not computed of.
-    """
-
-    interval: Interval
-    images: int
-    open: int = 0
-    inferred: bool = False
-
-
-def accuracy_of_cell(audit: Audit, cell: Cell) -> CellAccuracy:
-    """
-    Raises:
-        FailedError: the cell was not audited, did not pass, or its audit has no accuracy.
-    """
-    model, comparisons = audited_comparisons(audit, cell)
-    return accuracy_of(model, comparisons)
-
-
-def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> CellAccuracy:
+def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQuality:
     """The accuracy of a subject that passed, from all that an audit compared of it.
 
     Raises:
         FailedError: the audit has none.
     """
-    judged = _judged(model, comparisons)
-    if judged:
-        return judged
     own = _own(comparisons)
     if own is None:
         raise FailedError("the audit has no accuracy of it")
@@ -80,28 +48,15 @@ def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> CellAcc
     return own if on_edge is None else _inferred(*whole, *on_edge)
 
 
-def is_labelled(results: Results) -> bool:
-    """Whether it is known which answers are right: of a study's images always, of a user's records where they said."""
-    if not task_of(results).quality:
-        return False
-    return results.kind == "study" or any(cell.judgement and cell.judgement.qualities for cell in results.cells)
-
-
-def _judged(model: ModelAudit, comparisons: Sequence[Comparison]) -> CellAccuracy | None:
-    """What the task found against labels that a user gave."""
-    measure = task_of(model).quality
-    for one in comparisons:
-        found = one.judgement.quality(measure) if one.judgement else None
-        if one.judgement and found:
-            return CellAccuracy(found.value, one.judgement.records)
-    return None
-
-
-def _own(comparisons: Sequence[Comparison]) -> CellAccuracy | None:
+def _own(comparisons: Sequence[Comparison]) -> KnownQuality | None:
     """Of a subject's own outputs, on the most images."""
-    found = [one.measured.accuracy for one in comparisons if one.inputs in {TEST, WHOLE} and one.measured]
+    found = [
+        one.measured.classes.accuracy
+        for one in comparisons
+        if one.inputs in {TEST, WHOLE} and one.measured and one.measured.classes
+    ]
     best = max((one for one in found if one), key=lambda one: one.images, default=None)
-    return CellAccuracy(share(round(best.candidate * best.images), best.images), best.images) if best else None
+    return KnownQuality(share(round(best.candidate * best.images), best.images), best.images) if best else None
 
 
 def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
@@ -109,8 +64,8 @@ def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
     if model.split:
         return model.split.images, model.split.right
     for one in model.comparisons:
-        if one.inputs == WHOLE and one.measured and one.measured.accuracy:
-            known = one.measured.accuracy
+        known = one.measured.classes.accuracy if one.measured and one.measured.classes else None
+        if one.inputs == WHOLE and known:
             return known.images, round(known.reference * known.images)
     return None
 
@@ -137,8 +92,12 @@ def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, in
 
 def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | None:
     """The same where margins are not known: at most so many images on the edge, with 95 % confidence."""
-    found = [one.measured for one in model.comparisons if one.inputs == WHOLE and one.measured]
-    found = [one for one in found if one.max_absolute >= MANY_TIMES * edge and len(one.flips) == one.flip_count]
+    coarse = [
+        one.measured.classes
+        for one in model.comparisons
+        if one.inputs == WHOLE and one.measured and one.measured.max_absolute >= MANY_TIMES * edge
+    ]
+    found = [one for one in coarse if one and len(one.flips) == one.flip_count]
     if not found:
         return None
     seen = min(sum(flip.reference_margin <= edge for flip in one.flips) for one in found)
@@ -148,7 +107,7 @@ def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | Non
     return most, most, most
 
 
-def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> CellAccuracy:
+def _inferred(images: int, right: int, lost: int, gained: int, on_edge: int) -> KnownQuality:
     fewest, most = share(max(right - lost, 0), images), share(min(right + gained, images), images)
     interval = Interval(value=right / images, low=fewest.low, high=most.high)
-    return CellAccuracy(interval, images, on_edge, inferred=True)
+    return KnownQuality(interval, images, on_edge, inferred=True)

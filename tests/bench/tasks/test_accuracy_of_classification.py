@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.bench.auditing.inputs import whole_split
 from assay.bench.auditing.runs import TEST, WHOLE
 from assay.bench.choosing.choose import choose
-from assay.bench.judging.accuracy import LOGITS_THAT_MAY_BE_OFF, accuracy_of
+from assay.bench.tasks.classification.accuracy import LOGITS_THAT_MAY_BE_OFF, accuracy_of
 from assay.errors import FailedError
-from assay.numerics.classification.pictured import NarrowImage, WholeSplit
+from assay.numerics.classification.measured import Flip, MeasuredClasses
+from assay.numerics.classification.pictured import NarrowImage, WholeSplit, whole_split
 from assay.numerics.classification.significance import compare_accuracy
-from assay.numerics.numbers import Flip, Measured
+from assay.numerics.numbers import Measured
 from assay.records.audit import Comparison, ModelAudit, read_audit
 from assay.records.choice import Constraints
 from assay.records.results import read_results
@@ -35,9 +35,11 @@ def measured(images: int, right: int, *, largest: float = 1e-6, flips: list[floa
     ]
     return Measured(
         images=images, not_finite=0, scale=10, max_absolute=largest, max_relative=largest / 10, max_ulps=9,
-        rms_relative=1e-7, effective_bits=22, stored_bits=24, min_cosine=1, max_total_variation=0,
-        mean_total_variation=0, max_divergence=0, top1_agreement=1, flip_count=len(listed), flips=listed,
-        accuracy=compare_accuracy(images, right, 0, 0),
+        rms_relative=1e-7, effective_bits=22, stored_bits=24, min_cosine=1,
+        classes=MeasuredClasses(
+            max_total_variation=0, mean_total_variation=0, max_divergence=0, agreement=1, flip_count=len(listed),
+            flips=listed, accuracy=compare_accuracy(images, right, 0, 0),
+        ),
     )  # fmt: skip
 
 
@@ -120,7 +122,10 @@ def test_older_audits_without_larger_errors_say_nothing_of_other_images() -> Non
 
 
 def test_without_labels_there_is_no_accuracy() -> None:
-    bare = ON_SAMPLE.model_copy(update={"measured": measured(SAMPLE, 1).model_copy(update={"accuracy": None})})
+    found = measured(SAMPLE, 1)
+    assert found.classes
+    unlabelled = found.model_copy(update={"classes": found.classes.model_copy(update={"accuracy": None})})
+    bare = ON_SAMPLE.model_copy(update={"measured": unlabelled})
     with pytest.raises(FailedError, match="no accuracy"):
         accuracy_of(model(bare), [bare])
 

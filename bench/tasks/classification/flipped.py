@@ -13,8 +13,8 @@ from PIL import Image
 
 from assay.bench.auditing.runs import Inputs
 from assay.files.arrays import map_array
+from assay.numerics.classification.measured import Flip
 from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
-from assay.numerics.numbers import Flip
 from assay.records.audit import Comparison
 
 PICTURE_SIDE_PX = 96
@@ -32,7 +32,7 @@ def flipped_images(
     paths = {one.name: one.path for one in sets}
     flips: dict[tuple[str, int], dict[str, Flip]] = {}
     for one in comparisons:
-        for flip in one.measured.flips if one.measured else ():
+        for flip in one.measured.classes.flips if one.measured and one.measured.classes else ():
             flips.setdefault((one.inputs, flip.image), {}).setdefault(one.subject, flip)
     order = {one.name: number for number, one in enumerate(sets)}
     kept = sorted(flips, key=lambda key: (order[key[0]], key[1]))[:MOST_PICTURES]

@@ -7,24 +7,21 @@ computed in fp32: exponentials, a sum of as many terms as there are classes and 
 roundoff u = 2^-24 (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed. 2002, section 4.2 for the sum;
 four u are allowed for the exponential, whose argument is rounded as well). Hence t / 2 + (classes + 6) u.
 
-A graph of reduced precision is judged by `assay.numerics.reduced.REDUCED_PRECISION_POLICY`, as everywhere.
+A graph of reduced precision is judged by `assay.numerics.classification.reduced`, as everywhere.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from assay.errors import FailedError
-from assay.numerics.numbers import Accumulator, Measured
-from assay.numerics.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
+from assay.numerics.classification.measuring import ClassAccumulator
+from assay.numerics.classification.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
+from assay.numerics.numbers import Measured
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
-from assay.train.batches import in_order
-from assay.train.datasets.sources import write_array
 
 UNIT_ROUNDOFF = 2.0**-24
 SOFTMAX_OPERATIONS = 6
@@ -104,12 +101,6 @@ def measured_of(probabilities: Probabilities, reference: NDArray[np.float64], la
     exact = reference - reference.max(axis=1, keepdims=True)
     exact -= np.log(np.exp(exact).sum(axis=1, keepdims=True))
     found = np.log(np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY))
-    accumulator = Accumulator()
+    accumulator = ClassAccumulator()
     accumulator.add(exact, found, labels)
     return accumulator.result()
-
-
-def reference_images(images: NDArray[np.uint8], path: Path) -> None:
-    """Write a split's images as every export takes them, piece by piece."""
-    pieces = (np.ascontiguousarray(piece, np.float32) for piece in in_order(images, 256))
-    write_array(path, images.shape, pieces, kind="<f4")

@@ -1,0 +1,17 @@
+"""How right a cell is, as far as its audit knows, by the measure of the task that its model was judged by."""
+
+from __future__ import annotations
+
+from assay.bench.deployment.subject import audited_comparisons
+from assay.bench.tasks.task import KnownQuality, task_of
+from assay.records.audit import Audit
+from assay.records.results import Cell
+
+
+def quality_of_cell(audit: Audit, cell: Cell) -> KnownQuality:
+    """
+    Raises:
+        FailedError: the cell was not audited, did not pass, or its audit does not have the measure.
+    """
+    model, comparisons = audited_comparisons(audit, cell)
+    return task_of(model).known_quality(model, comparisons)
