@@ -14,6 +14,10 @@ LITERT_FILE = "model.tflite"
 """What is made of a model for LiteRT."""
 OPENVINO_FILE = "model.xml"
 """The same for OpenVINO, with its weights beside it."""
+TORCH_PROGRAM_FILE = "program.pt2"
+"""A program of torch.export that is made of a model, to be compiled where it runs."""
+TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE = "any-batch.pt2", "batch-of-one.pt2"
+"""Packages of AOTInductor: for any batch, and for the one whose code may know that it has one row."""
 
 
 @dataclass(frozen=True)

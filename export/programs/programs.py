@@ -25,7 +25,7 @@ from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
 
 KIND, LOG_FILE, REASON = "program", "program.log", "reason"
-MAKERS = ("tensorflow", "tensorflow-cpu", "torch", "onnx", "nncf")
+MAKERS = ("tensorflow", "tensorflow-cpu", "torch", "torchao", "onnx", "nncf")
 """Whose versions decide what is made, beside those of the runtime."""
 
 
