@@ -7,8 +7,8 @@ import torch._inductor.config as inductor
 import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401  the program's operators, and what fuses them
 
 from assay.infer.runtime import ModelFiles
-from assay.infer.runtimes.on_torch_compiled import CompiledSession, need_compiler
-from assay.infer.runtimes.on_torch_programs import by_position, explained, file_of
+from assay.infer.runtimes.inductor.on_torch_compiled import CompiledSession, need_compiler
+from assay.infer.runtimes.inductor.on_torch_packages import by_position, explained, file_of
 from assay.infer.runtimes.same_for_all import torch_device
 from assay.spec import TORCH_PROGRAM_FILE, Settings
 from assay.train.brought.files.on_torch_archive import load_checked_program

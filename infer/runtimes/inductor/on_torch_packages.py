@@ -14,7 +14,7 @@ from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_torch_kernels import observe_compiled, reason_against
 from assay.infer.runtime import ModelFiles
-from assay.infer.runtimes.on_torch_compiled import CompiledSession
+from assay.infer.runtimes.inductor.on_torch_compiled import CompiledSession
 from assay.infer.runtimes.on_torch_models import Forward
 from assay.infer.runtimes.same_for_all import torch_device
 from assay.spec import TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE, Settings

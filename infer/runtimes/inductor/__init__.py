@@ -1,0 +1,1 @@
+"""What PyTorch compiles by Inductor: where it runs, or before."""
