@@ -108,9 +108,11 @@ def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Depl
     """The verified deployment, and what that does and does not show."""
     from assay.bench.deployment.checking.signature import is_signed
     from assay.bench.deployment.checking.verify import check_deployment
+    from assay.bench.words.progress import Narrator
     from assay.records.deployment import RENDERING
 
-    found = check_deployment(folder, signed_by, trusted=trusted)
+    with Narrator().showing():
+        found = check_deployment(folder, signed_by, trusted=trusted)
     said = f"{folder}: every check passed"
     if found.rendering < RENDERING:
         said += (

@@ -199,8 +199,10 @@ def report(
 def doctor(as_json: Json = False) -> None:
     """List frameworks, devices, providers and threads, what is missing, and what installs it."""
     from assay.bench.machine.doctor import diagnose, render
+    from assay.bench.words.progress import Narrator
 
-    found = diagnose()
+    with Narrator().showing():
+        found = diagnose()
     if as_json:
         print_json(found)
     else:
@@ -233,9 +235,11 @@ def _run(path: Path, out: Path, data_root: Path | None) -> Run:
 
 
 def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:
+    from assay.bench.words.progress import Narrator
     from assay.export.graph.inspect import inspect_file, render
 
-    found = inspect_file(path, trusted=trusted)
+    with Narrator().showing():
+        found = inspect_file(path, trusted=trusted)
     if as_json:
         print_json(found)
     else:

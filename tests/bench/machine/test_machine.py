@@ -7,7 +7,9 @@ import json
 import pytest
 from pydantic import JsonValue
 
-from assay.bench.machine.machine import NOT_SHOWN, advice, cores_in, environment, usable_cores
+from assay.bench.machine.machine import NOT_SHOWN, advice, cores_in, environment, probe_frameworks, usable_cores
+from assay.jobs.process import HERE
+from assay.steps import LOAD_SECONDS, Step, heard_by
 
 QUIET: dict[str, JsonValue] = {
     "cores": 8, "usable_cores": 8, "threads_per_core": 1, "frequency_governor": "performance", "turbo": "off",
@@ -49,3 +51,13 @@ def test_each_disturbance_has_its_advice(change: dict[str, JsonValue], word: str
 def test_sets_of_cores() -> None:
     assert cores_in("0") == [0]
     assert cores_in("0-2,5") == [0, 1, 2, 5]
+
+
+def test_whoever_waits_for_a_framework_is_told_of_which() -> None:
+    heard: list[Step] = []
+    with heard_by(heard.append):
+        assert "execution providers" in probe_frameworks(HERE, ["onnxruntime"])["onnxruntime"]
+    assert [(one.doing, one.seconds) for one in heard] == [
+        ("Asking what onnxruntime is here", LOAD_SECONDS),
+        ("", LOAD_SECONDS),
+    ]

@@ -12,7 +12,7 @@ import pytest
 
 from assay.bench.machine.machine import telling_variables
 from assay.bench.serving.audited import read_audited, target_of
-from assay.bench.serving.client import CLIENT_VARIABLES, Client, LoadPlan
+from assay.bench.serving.client import CLIENT_VARIABLES, FIRST_SECONDS, Client, LoadPlan
 from assay.bench.serving.load import closed_loop, measure_load, overhead
 from assay.bench.serving.load_numbers import (
     reasons,
@@ -23,6 +23,7 @@ from assay.bench.serving.load_numbers import (
 from assay.bench.statistics.intervals import difference_over_processes, ratio_over_processes
 from assay.errors import ArtifactError
 from assay.records.load import Conditions, RateTried, read_load
+from assay.steps import SLOWER, Step, heard_by, in_proportion
 from tests import serving_folder
 from tests.bench.serving.conftest import ASSAY, Served
 
@@ -105,7 +106,13 @@ def test_answers_other_than_audited_make_a_load_invalid(served: Served, images: 
     audited = read_audited(folder, images, None, folder)
     target = target_of(audited.deployment, served.ready["http"], served.grpc)
     client = Client(audited, folder, target, LoadPlan(seconds=0.2, processes=2), tmp_path)
-    found = closed_loop(client, 1, lambda _: None)
+    heard: list[Step] = []
+    with heard_by(heard.append):
+        found = closed_loop(client, 1, lambda _: None)
+    first, second = [one for one in heard if one.doing]
+    assert first.doing == second.doing == f"A client of {target.model}: 1 at a time"
+    assert first.seconds == FIRST_SECONDS + 2
+    assert second.seconds == pytest.approx(in_proportion(client._beside, SLOWER) + 2, rel=0.9)
     assert found.wrong > 0
     assert any("otherwise than audited" in why for why in found.invalid)
 
