@@ -172,7 +172,7 @@ def test_doctor_lists_every_framework_and_what_is_missing(tmp_path: Path) -> Non
     done = assay("doctor", "--json", PATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert set(found["frameworks"]) == {"torch", "tf", "jax", "onnxruntime", "openvino"}
+    assert set(found["frameworks"]) == {"torch", "tf", "jax", "litert", "onnxruntime", "openvino"}
     assert "CPUExecutionProvider" in found["frameworks"]["onnxruntime"]["execution providers"]
     assert found["programs"]["g++"] == {
         "found": "",
