@@ -145,6 +145,7 @@ class RuntimeEntry:
         deploys: it is its framework's own deployment runtime: a model is converted for it into a file of its own.
         maker: "module:function" that makes what it loads of a model (`assay.export.programs.request.Make`), in a job
             before anything is timed; "" where it loads the model itself.
+        makes_code: what its maker makes is code for the processor that it was made on.
         calibrated: its maker takes ranges of values from images, or a user's own inputs.
         ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
@@ -171,6 +172,7 @@ class RuntimeEntry:
     shape: str = ""
     deploys: bool = False
     maker: str = ""
+    makes_code: bool = False
     calibrated: bool = False
     ruler: Literal["", "zero", "known"] = ""
     operators: str = ""

@@ -46,6 +46,7 @@ PACKAGE = RuntimeEntry(
     operators=COMPILED,
     deploys=True,
     maker=f"{MAKERS}:make_package",
+    makes_code=True,
 )
 ENTRIES = (
     RuntimeEntry(
@@ -151,6 +152,7 @@ ENTRIES = (
         operators=COMPILED,
         deploys=True,
         maker=f"{MAKERS}:make_bf16_package",
+        makes_code=True,
     ),
     RuntimeEntry(
         name="torch.aot.int8",
@@ -165,6 +167,7 @@ ENTRIES = (
         operators=COMPILED,
         deploys=True,
         maker=f"{MAKERS}_int8:make_int8_package",
+        makes_code=True,
         calibrated=True,
         extra="torchao",
     ),

@@ -224,6 +224,7 @@ def _workshop(work: Work) -> Workshop:
         work.store("programs"),
         lambda: work.folder / "model" / RECORDS_FILE if wanted.inputs else None,
         host=work.host,
+        processor=work.host.fingerprint().key,
         tell=work.narrator.tell,
         limit_seconds=max(MOST_SECONDS, 10 * (wanted.call_limit or 0.0)),
         trusted=wanted.trusted,

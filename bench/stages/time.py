@@ -169,6 +169,7 @@ def programs_of(run: Run, subject: TrainedModel, wanted: list[Candidate]) -> tup
         run.store("programs"),
         lambda: run.calibration_images(spec.size, run.study.export.calibration_images),
         host=run.host,
+        processor=run.host.fingerprint().key,
         tell=run.narrator.tell,
     )
     return with_programs(wanted, subject.model, workshop)

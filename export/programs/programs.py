@@ -37,6 +37,7 @@ class Workshop:
         store: keeps them.
         calibration: gives .npy of what ranges are taken from, when it is first needed; None where there is none.
         host: where the jobs run.
+        processor: what it is (`assay.fingerprint.Fingerprint.key`), which machine code is made for.
         tell: told what is being made.
         limit_seconds: for one.
         trusted: a user's model runs outside of its box.
@@ -47,6 +48,7 @@ class Workshop:
     store: Store
     calibration: Callable[[], Path | None]
     host: Starter = HERE
+    processor: str = ""
     tell: Callable[[str], None] = lambda text: None
     limit_seconds: float = MOST_SECONDS
     trusted: bool = False
@@ -72,14 +74,7 @@ def program_of(
         AssayError: there is nothing to calibrate with, or a user's file fails.
     """
     calibration = workshop.calibration() if entry.calibrated else None
-    inputs: dict[str, JsonValue] = {
-        "runtime": entry.name,
-        "model": model.fingerprint,
-        "onnx": file_sha256(onnx) if onnx else "",
-        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
-        "calibration": file_sha256(calibration) if calibration else "",
-        "versions": {**installed_versions(MAKERS), **entry.versions(), "assay": __version__},
-    }
+    inputs = _determined_by(entry, model, workshop.processor, onnx, calibration)
 
     def fill(work: Path) -> dict[str, JsonValue]:
         workshop.tell(f"making what {entry.name} loads of {model.name}")
@@ -107,3 +102,22 @@ def program_of(
     if reason := found.manifest.facts.get(REASON):
         raise ExportFailedError(str(reason))
     return found
+
+
+def _determined_by(
+    entry: RuntimeEntry,
+    model: BuiltModel | UserModel,
+    processor: str,
+    onnx: Path | None,
+    calibration: Path | None,
+) -> dict[str, JsonValue]:
+    """All that decides what is made."""
+    return {
+        "runtime": entry.name,
+        "model": model.fingerprint,
+        "onnx": file_sha256(onnx) if onnx else "",
+        "inputs": [one.model_dump(mode="json") for one in (*model.inputs, *model.outputs)],
+        "calibration": file_sha256(calibration) if calibration else "",
+        "versions": {**installed_versions(MAKERS), **entry.versions(), "assay": __version__},
+        **({"processor": processor} if entry.makes_code else {}),
+    }
