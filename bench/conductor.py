@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from assay import __version__
 from assay.bench.explaining.factors import factors_of
+from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
 from assay.bench.machine.host import LOCAL, Host, machine_facts
@@ -82,6 +83,7 @@ def run_study(
                 fits=attributed.fits,
                 crossovers=attributed.crossovers,
                 factors=factors_of(cells, measured.by_cell),
+                precisions=precision_factors_of(cells, measured.by_cell),
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
             )
             results = write_results(results, measured, run.folder)

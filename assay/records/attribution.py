@@ -168,3 +168,32 @@ class Factors(Record):
     shares: dict[str, float]
     processes: int
     blocks: int
+
+
+class PrecisionFactors(Record):
+    """A table of times, runtime by precision, taken apart: what a smaller precision brings, whoever runs it.
+
+    Attributes:
+        precision: the smaller one; the other is fp32.
+        gain: how many times as fast it makes a call: the geometric mean over the table's runtimes.
+        between: of the table's cells in that precision, the slowest over the fastest: what it matters who runs it.
+        runtimes: by label in that precision, how many times as fast the same runtime is as in fp32.
+        graphs: by exporter, the effect of its graph (1.05 is 5 % slower than the mean), where the table has graphs as
+            its third side; else none, and every runtime is there with the graph that it runs fastest.
+        shares: of the table's variation (sum of squares of logarithms), what "precision", "runtime", "graph" and
+            "interaction" explain; together 1, or all 0 where nothing varies.
+        processes, blocks: how many of each it was taken from; every block has the whole table.
+    """
+
+    architecture: str
+    size: int
+    batch: int
+    threads: int
+    precision: str
+    gain: Interval
+    between: Interval
+    runtimes: dict[str, Interval]
+    graphs: dict[str, Interval] = Field(default_factory=dict)
+    shares: dict[str, float]
+    processes: int
+    blocks: int

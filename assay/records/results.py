@@ -17,7 +17,7 @@ from assay.files.texts import read_json
 from assay.files.upgrades import UPGRADES_OF_RESULTS
 from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.precisions import FULL
-from assay.records.attribution import AffineFit, Attribution, Crossover, Factors
+from assay.records.attribution import AffineFit, Attribution, Crossover, Factors, PrecisionFactors
 from assay.records.base import (
     OLDER,
     Duration,
@@ -331,6 +331,7 @@ class Results(Record):
     fits: list[AffineFit] = Field(default_factory=list)
     crossovers: list[Crossover] = Field(default_factory=list)
     factors: list[Factors] = Field(default_factory=list)
+    precisions: list[PrecisionFactors] = Field(default_factory=list)
     seconds: dict[str, float]
     selfcheck: SelfCheck | None = None
     tables: dict[str, str] = Field(default_factory=dict)

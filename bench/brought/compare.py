@@ -25,6 +25,7 @@ from assay.bench.brought.which_runtimes import left_out, natively, on_files
 from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.conductor import write_results
 from assay.bench.explaining.factors import factors_of
+from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.answers import unanswered
 from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
@@ -131,6 +132,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         fits=attributed.fits,
         crossovers=[],
         factors=factors_of(cells, measured.by_cell),
+        precisions=precision_factors_of(cells, measured.by_cell),
         seconds=work.seconds,
     )
     results = write_results(results, measured, work.folder)

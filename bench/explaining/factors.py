@@ -37,8 +37,8 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
         if ranked(cell) and cell.exporter and not cell.reduced_precision:  # an int8 graph is no other exporter's
             groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
     questions: dict[Question, Callable[[str], bool]] = {
-        "runtime": lambda runtime: _level(runtime) in {"", "all"},
-        "optimisation level": lambda runtime: _level(runtime) != "",
+        "runtime": lambda runtime: level_of(runtime) in {"", "all"},
+        "optimisation level": lambda runtime: level_of(runtime) != "",
     }
     found = []
     for members in groups.values():
@@ -51,7 +51,7 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
     return found
 
 
-def _level(runtime: str) -> str:
+def level_of(runtime: str) -> str:
     """How far it optimises a graph, "" where nothing is to be compared in that."""
     entry = RUNTIMES.find(runtime)
     return entry.level if entry else ""
@@ -106,7 +106,7 @@ def _factors(question: Question, table: Table, blocks: Blocks, planned: int) -> 
     parts = [effects(block) for block in blocks.values()]
 
     def estimate(part: int, *place: int) -> Interval:
-        return _interval(list(blocks), [float(found[part][place]) for found in parts], planned)
+        return interval_over_blocks(list(blocks), [float(found[part][place]) for found in parts], planned)
 
     exporters, runtimes = list(table), list(next(iter(table.values())))
     first = table[exporters[0]][runtimes[0]]
@@ -128,7 +128,7 @@ def _factors(question: Question, table: Table, blocks: Blocks, planned: int) -> 
     )
 
 
-def _interval(blocks: Sequence[tuple[int, int]], logs: Sequence[float], planned: int) -> Interval:
+def interval_over_blocks(blocks: Sequence[tuple[int, int]], logs: Sequence[float], planned: int) -> Interval:
     """An effect as a ratio with its interval: what `assay.bench.statistics.stats` makes of blocks' ratios to one."""
     process, block = (np.array([pair[place] for pair in blocks], dtype=np.int64) for place in (0, 1))
     found = paired_ratio(Samples(process, block, np.exp(logs), planned), Samples(process, block, np.ones(len(logs))))

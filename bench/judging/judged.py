@@ -7,8 +7,12 @@ said of the results that this module gives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.races import races_of
-from assay.bench.judging.summary import CellSamples
+from assay.bench.judging.summary import CellSamples, group_key
+from assay.records.attribution import PrecisionFactors
 from assay.records.audit import Audit
 from assay.records.races import SpeedComparison
 from assay.records.results import Agreement, Cell, Results
@@ -32,7 +36,12 @@ def judged(results: Results, audit: Audit | None, timed: CellSamples | None = No
     wrong = [cell for cell in results.cells if cell.name in failed]
     comparisons = [_without(one, wrong) for one in results.comparisons]
     races = races_of(cells, timed) if timed and results.races else results.races
-    return results.model_copy(update={"cells": cells, "comparisons": comparisons, "races": races})
+    precisions = (
+        precision_factors_of(cells, timed) if timed and results.races else _without_failed(results.precisions, wrong)
+    )
+    return results.model_copy(
+        update={"cells": cells, "comparisons": comparisons, "races": races, "precisions": precisions}
+    )
 
 
 def failures(results: Results, audit: Audit) -> dict[str, str]:
@@ -73,3 +82,13 @@ def _without(comparison: SpeedComparison, wrong: list[Cell]) -> SpeedComparison:
             "verdicts": {label: one for label, one in comparison.verdicts.items() if label not in labels},
         }
     )
+
+
+def _without_failed(found: Sequence[PrecisionFactors], wrong: Sequence[Cell]) -> list[PrecisionFactors]:
+    """Those tables of precisions in which nothing failed."""
+    failed = {(*group_key(one), one.label) for one in wrong}
+    return [
+        one
+        for one in found
+        if not any((one.architecture, one.size, one.batch, one.threads, label) in failed for label in one.runtimes)
+    ]

@@ -30,6 +30,7 @@ from assay.bench.words.numbers import (
     scientific,
     significant,
 )
+from assay.bench.words.precisions import precisions_in_words
 from assay.bench.words.races import Outcome, Said, beside, counts_in_words, tiers_in_words
 from assay.bench.words.runtimes import runtime_in_words
 from assay.numerics.precisions import FULL
@@ -198,9 +199,13 @@ def _what_is_told(comparison: SpeedComparison) -> str:
 def _in_reduced_precision(comparison: SpeedComparison, results: Results) -> str:
     """What the fastest ranked cell that computes in less than fp32 gains by that, as a sentence of its own.
 
-    It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against. "" where there is none.
+    It is told apart from what ONNX brings: the same runtime in fp32 is what it is held against, and where several were
+    timed in both, all of them. "" where there is none.
     """
     group = _group_of_comparison(comparison)
+    told = precisions_in_words(group, results)
+    if told:
+        return f" {' '.join(told)}"
     cells = [cell for cell in results.cells if group_of(cell) == group]
     smaller = [cell for cell in cells if cell.reduced_precision and cell.label in comparison.ratios]
     if not smaller:

@@ -10,7 +10,7 @@ import pytest
 
 from assay.bench.choosing.best import _of_processes
 from assay.bench.comparing.compare import unpaired_ratio
-from assay.bench.explaining.factors import _interval
+from assay.bench.explaining.factors import interval_over_blocks
 from assay.bench.judging.summary import by_cell, planned_of
 from assay.bench.statistics.stats import Samples, ratio_estimate
 from assay.bench.statistics.tails import tail
@@ -57,7 +57,7 @@ def test_every_estimate_takes_the_spread_of_those(planned: int) -> None:
     for found in (paired, unpaired_ratio(one, unit), _of_processes(LOGS, (0.0,) * 6, planned)):
         assert found.log_standard_error == pytest.approx(error)
         assert found.degrees == pytest.approx(degrees)
-    effect = _interval([(process, 0) for process in range(6)], LOGS, planned)
+    effect = interval_over_blocks([(process, 0) for process in range(6)], LOGS, planned)
     assert effect == paired.interval
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from assay.bench.report.evidence import Evidence, worded_columns
 from assay.bench.report.page.blocks import Column, Item, Listing, Section, Table, Value
+from assay.bench.report.sections.reasons.precisions import PRECISIONS_LEAD, precisions_table
 from assay.bench.words.numbers import TIMES, pixels, ratio, significant
 from assay.records.attribution import Factors
 from assay.records.base import Interval
@@ -28,9 +29,9 @@ EFFECT_COLUMNS = (Column("Factor"), Column("At"), Column("Question"), Column("Ef
 
 def factors(evidence: Evidence) -> Section | None:
     """Effects of exporter and runtime, and where one runtime does unlike the others with one graph."""
-    found = evidence.results.factors
+    found, precisions = evidence.results.factors, precisions_table(evidence)
     if not found:
-        return None
+        return Section("factors", "Precision or runtime?", PRECISIONS_LEAD, (precisions,)) if precisions else None
     caption = "Of what the times of one table vary by (sum of squares of their logarithms), who explains what share"
     columns = worded_columns(SHARE_COLUMNS, evidence.results)
     shares = Table("factors", caption, columns, tuple(_share_row(n, one) for n, one in enumerate(found)))
@@ -49,7 +50,10 @@ def factors(evidence: Evidence) -> Section | None:
         "only together is a runtime that does unlike the others with one graph. The optimisation levels are those of "
         "ONNX Runtime, from the graph as it is in the file to every rewriting it knows."
     )
-    return Section("factors", "Graph or runtime?", lead, (shares, *_interplay(found), effects))
+    if precisions:
+        lead = f"{lead} {PRECISIONS_LEAD}"
+    tables = (shares, *_interplay(found), effects, *((precisions,) if precisions else ()))
+    return Section("factors", "Graph or runtime?", lead, tables)
 
 
 def _share_row(place: int, one: Factors) -> tuple[Value, ...]:

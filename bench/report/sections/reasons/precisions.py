@@ -1,0 +1,59 @@
+"""Table on precision or runtime: what of a time a smaller precision brings, and what whoever runs it."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence, worded_columns
+from assay.bench.report.page.blocks import Column, Table, Value
+from assay.bench.words.numbers import ratio, significant
+from assay.records.attribution import PrecisionFactors
+
+COLUMNS = (
+    Column("Model"),
+    Column("Image size, px", numeric=True),
+    Column("Batch", numeric=True),
+    Column("Threads", numeric=True),
+    Column("Precision"),
+    Column("Runtimes"),
+    Column("Graphs"),
+    Column("As fast as in fp32", numeric=True),
+    Column("Slowest over fastest", numeric=True),
+    Column("Precision, %", numeric=True),
+    Column("Runtime, %", numeric=True),
+    Column("Graph, %", numeric=True),
+    Column("Only together, %", numeric=True),
+)
+SHARES = ("precision", "runtime", "graph", "interaction")
+PRECISIONS_LEAD = (
+    "What a smaller precision brings is no merit of whoever runs it: all runtimes that were timed in fp32 and in "
+    "less are one table, whose effects multiply, with graphs as its third side where all ONNX runtimes ran several."
+)
+
+
+def precisions_table(evidence: Evidence) -> Table | None:
+    """Every layout of runtime and precision; None where nothing ran in both."""
+    found = evidence.results.precisions
+    if not found:
+        return None
+    caption = "How many times as fast a precision makes it in the mean of its runtimes, and what it matters who runs it"
+    rows = tuple(_row(place, one) for place, one in enumerate(found))
+    return Table("precisions", caption, worded_columns(COLUMNS, evidence.results), rows)
+
+
+def _row(place: int, one: PrecisionFactors) -> tuple[Value, ...]:
+    at = f"/precisions/{place}"
+    return (
+        Value(one.architecture),
+        *(
+            Value(str(number), number, f"{at}/{name}")
+            for name, number in (("size", one.size), ("batch", one.batch), ("threads", one.threads))
+        ),
+        Value(one.precision),
+        Value(", ".join(one.runtimes)),
+        Value(", ".join(one.graphs) or "each runtime's fastest"),
+        Value(ratio(one.gain), one.gain.value, f"{at}/gain/value"),
+        Value(ratio(one.between), one.between.value, f"{at}/between/value"),
+        *(
+            Value(significant(100 * one.shares[name], 2), 100 * one.shares[name], f"{at}/shares/{name}", 100)
+            for name in SHARES
+        ),
+    )
