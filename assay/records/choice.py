@@ -11,6 +11,7 @@ from assay.errors import ArtifactError
 from assay.files.texts import read_bytes
 from assay.records.base import Interval, Record
 from assay.records.mistakes import mistake_in
+from assay.runtimes.entry import Tier
 from assay.store import write_atomically
 
 CHOICE_FILE = "choice.json"
@@ -83,6 +84,24 @@ class EligibleCell(Record):
         return self.accuracy or UNKNOWN
 
 
+class TierBest(Record):
+    """The best candidate of one tier, beside the answer.
+
+    Attributes:
+        tier: see `assay.runtimes.entry.TIERS`.
+        precision: that it computes in.
+        times: how many times as much it costs as the answer, in terms of the objective; None where nothing is known of
+            the spread.
+        tied: whether the two cannot be told apart.
+    """
+
+    tier: Tier
+    cell: str
+    precision: str
+    times: Interval | None
+    tied: bool
+
+
 class NearMiss(Record):
     """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
 
@@ -110,6 +129,8 @@ class Choice(Record):
         paired: whether ties were judged by ratios within the blocks that were timed.
         behind_at_most: by what share the answer may be worse than the best of the other candidates, with 95 %
             confidence (`assay.bench.choosing.best`); None where there is no answer or nothing bounds it.
+        beside: the best of each tier under the answer's conditions, of all precisions and of the answer's own; none
+            in older records.
         candidates: that meet every constraint, best objective first.
         losers: by cell, why it is not the answer.
         not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
@@ -129,6 +150,7 @@ class Choice(Record):
     assumed: str = ""
     paired: bool = False
     behind_at_most: float | None = Field(default=None, ge=0)
+    beside: list[TierBest] = Field(default_factory=list)
     candidates: list[EligibleCell]
     losers: dict[str, str]
     not_asked_for: list[str] = Field(default_factory=list)

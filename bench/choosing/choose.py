@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from assay.bench.choosing.alike import best_of_tiers
 from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
@@ -103,6 +104,7 @@ def choose(
         assumed=assumed,
         paired=bool(samples),
         behind_at_most=behind if behind is not None and math.isfinite(behind) else None,
+        beside=best_of_tiers(answer, ordered, cells, speeds) if answer else [],
         candidates=[one.model_copy(update={"front": one.cell in front, "tied": one.cell in tied}) for one in ordered],
         losers=losers,
         not_asked_for=not_asked_for,

@@ -1,7 +1,8 @@
 """Why one of several candidates is the answer to `assay choose`, and why each of the others is not. Pure functions.
 
 Among candidates that are tied the simplest is the answer. In this order, simpler is: more of fp32 (fp32, then bf16,
-fp16, int8), fewer conversions between the trained weights and what runs (none, one export, an export in two steps),
+fp16, int8), fewer conversions between the trained weights and what runs (none, one export or file of a deployment
+runtime, an export in two steps),
 fewer threads, a smaller batch, a smaller model, and what comes first in Assay's list of runtimes and exporters; a name
 settles what is left, so that the answer never hangs on an order.
 """
@@ -14,13 +15,13 @@ from assay.bench.choosing.best import Speeds
 from assay.bench.choosing.pareto import dominates
 from assay.records.choice import PRECISIONS, EligibleCell, Objective
 from assay.records.results import Cell, Results
-from assay.registry import EXPORTERS, FRAMEWORKS, RUNTIMES
+from assay.registry import EXPORTERS, RUNTIMES
 
 
 def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, int, int, int, int, int, str]:
     """The simpler of two cells has the smaller one, see the module's text."""
     route = cell.exporter.partition("+")[0]
-    conversions = 0 if cell.framework in FRAMEWORKS else 2 if route == "jax2tf" else 1
+    conversions = 0 if cell.tier == "framework" else 2 if route == "jax2tf" else 1
     parameters = next((one.parameters for one in results.trainings if one.weights == cell.weights), 0)
     runtimes, routes = list(RUNTIMES), list(EXPORTERS)
     return (

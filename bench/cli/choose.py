@@ -98,6 +98,7 @@ def render(choice: Choice) -> str:
         sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
         lines.append(f"Because: {choice.because}.{sure}{_inferred(answer)}")
         lines += _behind(choice)
+        lines += _beside(choice, answer.precision)
         lines += [f"Assumed: {choice.assumed}."] if choice.assumed else []
     else:
         lines.append(nearest_in_words(choice))
@@ -128,6 +129,22 @@ def _behind(choice: Choice) -> list[str]:
     if choice.behind_at_most == 0:
         return [f"It is better than {best}, with 95 % confidence."]
     return [f"It may be behind {best} by {choice.behind_at_most:.1%} at most, with 95 % confidence."]
+
+
+def _beside(choice: Choice, precision: str) -> list[str]:
+    """The best of each tier, like with like: of the answer's precision, and of all."""
+    from assay.runtimes.entry import TIERS
+
+    worse = {"latency": "slow", "throughput": "slow", "cost": "dear"}[choice.objective]
+    lines = []
+    for one in choice.beside:
+        times = (
+            f"{one.times.value:.2f} ({one.times.low:.2f} to {one.times.high:.2f}) times as {worse}" if one.times else ""
+        )
+        told = ", not told apart" if one.tied else ""
+        like = f"also in {precision}" if one.precision == precision else f"in {one.precision}"
+        lines.append(f"Best {TIERS[one.tier]}: {one.cell}, {like}{f', {times}' if times else ''}{told}.")
+    return lines
 
 
 def _inferred(one: EligibleCell) -> str:

@@ -91,9 +91,9 @@ def counts_in_words(results: Results, precision: str) -> str:
 
 
 def label_in_words(label: str, cell: Cell | None) -> str:
-    """A runtime with the precision that it was seen to compute in, unless its name ends with that."""
+    """A runtime with the precision that it was seen to compute in, unless its name says that."""
     name = runtime_in_words(label)
-    if cell is None or name.endswith(f" in {computed_in(cell)}"):
+    if cell is None or f" in {computed_in(cell)}" in name:
         return name
     return f"{name} in {computed_in(cell)}"
 
