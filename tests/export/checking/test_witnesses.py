@@ -15,6 +15,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from assay.errors import ExportFailedError, InputError, needing
 from assay.export.checking.check import level_names, session_at
+from assay.export.checking.lacking import lacks_operator, not_run
 from assay.export.checking.on_onnx_witnesses import heard
 from assay.export.localise.on_onnx_runners import run_in
 from assay.export.localise.source import Array
@@ -107,3 +108,16 @@ def test_the_evaluator_is_a_runner_like_any_other(tmp_path: Path) -> None:
 def test_no_package_is_called_none(error: ModuleNotFoundError, words: str) -> None:
     assert words in needing("it", error)
     assert "None" not in needing("it", error)
+
+
+@pytest.mark.parametrize(
+    ("operator", "words"),
+    [
+        ("TruncateMod", "the export has an operator that ONNX does not have, TruncateMod"),
+        ("Celu", "ONNX Runtime lacks an operator that the export needs"),  # of a version that it does not have yet
+    ],
+)
+def test_an_operator_of_no_standard_is_the_file_s_and_not_what_a_runtime_lacks(operator: str, words: str) -> None:
+    said = f"INVALID_GRAPH : This is an invalid model. Error No Op registered for {operator} with domain_version of 18"
+    assert not_run("ONNX Runtime", "the export", said) == f"{words}, so that its numbers are not judged"
+    assert lacks_operator(said)
