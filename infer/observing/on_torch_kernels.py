@@ -9,6 +9,7 @@ instructions it is made of (https://uxlfoundation.github.io/oneDNN/dev_guide_ver
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,9 @@ BY_NAME_IN_C = {
     "float": "fp32", "double": "fp64", "c10::BFloat16": "bf16", "c10::Half": "fp16",
     "signed char": "int8", "unsigned char": "int8",
 }  # fmt: skip
+KERNELS = ("convolution", "deconvolution", "inner_product", "matmul", "rnn")
+KERNEL = re.compile(r"\w+ [\w:.+-]{1,60} \w{1,8}")
+"""Whatever a model prints stands between oneDNN's lines."""
 INSTRUCTIONS = {"bf16": ("bf16", "fp16", "amx", "avx10"), "fp16": ("fp16", "avx10")}
 """By precision, what the instructions are called that have it; each of oneDNN's sets has those before it."""
 NAMES_IN_ONEDNN = {"bf16": "bf16", "fp16": "f16"}
@@ -79,11 +83,9 @@ def kernels_in(lines: Iterable[str]) -> dict[str, int]:
     for line in lines:
         parts = line.split(",")
         if len(parts) > 8 and parts[0] == "onednn_verbose" and parts[3] == "exec" and parts[5] in KERNELS:
-            found[f"{parts[5]} {parts[6]} {_source(parts[8])}"] += 1
-    return dict(found)
-
-
-KERNELS = ("convolution", "deconvolution", "inner_product", "matmul", "rnn")
+            kernel = f"{parts[5]} {parts[6]} {_source(parts[8])}"
+            found[kernel] += KERNEL.fullmatch(kernel) is not None
+    return dict(+found)
 
 
 def reason_against(precision: str) -> str:

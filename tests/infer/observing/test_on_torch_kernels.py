@@ -43,6 +43,7 @@ def test_kernels_of_onednn_are_counted_and_nothing_else_it_says() -> None:
         LINE.format("convolution", "brg_conv_fwd:avx512_core_amx", "bf16"),
         LINE.format("convolution", "brg_conv_fwd:avx512_core_amx", "bf16"),
         "what a model printed",
+        LINE.format("convolution", "\x1b[2J[red]" + "x" * 1000, "bf16"),
     ]
     assert kernels_in(lines) == {"convolution brg_conv_fwd:avx512_core_amx bf16": 2}
 
