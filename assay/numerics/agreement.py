@@ -156,7 +156,7 @@ def compare(
         max_relative=largest / float(np.abs(reference).max()),
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=_moved(candidate, reference),
+        largest_moved=_moved(candidate, reference),
         passed=passed,
         reason="" if passed else f"differs by {largest:.3g}, {tolerance.value:.3g} is tolerated",
     )
@@ -179,7 +179,7 @@ def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: Re
         max_relative=found.max_relative,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=_moved(candidate, reference),
+        largest_moved=_moved(candidate, reference),
         passed=not reason,
         reason=reason,
     )
@@ -193,7 +193,7 @@ def _failed(subject: str, images: int, tolerance: Tolerance, reason: str) -> Agr
         max_relative=NOT_COMPARED,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=0,
+        largest_moved=0,
         passed=False,
         reason=reason,
     )

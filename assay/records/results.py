@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import polars
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from assay.errors import ArtifactError
 from assay.files.texts import read_json
@@ -66,6 +66,9 @@ BURST_COLUMNS = {
 }
 
 
+OLDER_MOVED = "top1_flips"
+
+
 class Agreement(Record):
     """How far one output is from the float64 reference on the same images, and whether that is tolerated.
 
@@ -75,7 +78,7 @@ class Agreement(Record):
         max_absolute: largest |output - reference| over all logits.
         max_relative: the same divided by the reference's largest magnitude.
         tolerance: largest max_absolute that passes; `derivation` says where it comes from.
-        top1_flips: images whose predicted class differs from the reference's.
+        largest_moved: images whose largest number is another one than the reference's; what that means, the task says.
         passed: whether it agrees; `reason` says why not.
     """
 
@@ -85,9 +88,17 @@ class Agreement(Record):
     max_relative: float
     tolerance: float
     derivation: str
-    top1_flips: int
+    largest_moved: int
     passed: bool
     reason: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_its_name_of_today(cls, told: object) -> object:
+        """Older records, of results, exports and deployments, spoke of classes whatever the task."""
+        if isinstance(told, dict) and OLDER_MOVED in told:
+            return {"largest_moved" if name == OLDER_MOVED else name: value for name, value in told.items()}
+        return told
 
 
 class Calibration(Record):

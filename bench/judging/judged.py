@@ -61,7 +61,7 @@ def _failed(cell: Cell, reason: str) -> Cell:
     """With an agreement that failed; where the cell had one, its numbers are kept."""
     said = f"its audit: {reason}"
     known = cell.agreement or Agreement(
-        subject=cell.name, images=0, max_absolute=-1, max_relative=-1, tolerance=0, derivation="", top1_flips=0,
+        subject=cell.name, images=0, max_absolute=-1, max_relative=-1, tolerance=0, derivation="", largest_moved=0,
         passed=False,
     )  # fmt: skip
     if not known.passed and known.reason:

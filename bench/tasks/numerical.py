@@ -15,7 +15,7 @@ class Numerical(Task):
     chart_note = "largest number moved"
 
     def agrees_though(self, worst: Agreement) -> str:
-        return f"another number is the largest in {worst.top1_flips} of {counted(worst.images, 'row')}"
+        return f"another number is the largest in {worst.largest_moved} of {counted(worst.images, 'row')}"
 
 
 TASK = Numerical()

@@ -132,7 +132,7 @@ class Segmentation(Task):
         )
 
     def agrees_though(self, worst: Agreement) -> str:
-        return f"another number is the largest in {worst.top1_flips} of {counted(worst.images, 'record')}"
+        return f"another number is the largest in {worst.largest_moved} of {counted(worst.images, 'record')}"
 
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
         from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415  it draws

@@ -258,9 +258,9 @@ def _agreement_clause(comparison: SpeedComparison, results: Results) -> str:
     silent = [runtime_in_words(label) for label, agreements in by_label.items() if not agreements]
     if silent:
         return f"agreement was not measured for {listed(silent)}"
-    flips = [a for agreements in by_label.values() for a in agreements if a.top1_flips]
-    if flips:
-        worst = max(flips, key=lambda agreement: agreement.top1_flips)
+    moved = [a for agreements in by_label.values() for a in agreements if a.largest_moved]
+    if moved:
+        worst = max(moved, key=lambda agreement: agreement.largest_moved)
         return f"agreement holds, though {task_of(results).agrees_though(worst)}"
     return "agreement holds"
 

@@ -204,7 +204,7 @@ def _made(
         max_relative=largest / scale if scale and largest > 0 else largest,
         tolerance=rounding.ceiling * scale,
         derivation=f"{rounding.in_words}: {TOLERATED}" if scale else "equality",
-        top1_flips=0,
+        largest_moved=0,
         passed=not reason,
         reason=reason,
     )

@@ -87,7 +87,7 @@ class SecondShape:
             max_relative=NOT_COMPARED,
             tolerance=0.0,
             derivation=f"{most} of ONNX Runtime without optimisations, at a second size",
-            top1_flips=0,
+            largest_moved=0,
             passed=not reason,
             reason=reason,
         )

@@ -67,7 +67,7 @@ def test_it_passes_every_check(exported: tuple[Workspace, Export]) -> None:
     assert len(record.agreement) == LEVELS * len(BATCHES)
     for agreement in record.agreement:
         assert agreement.passed
-        assert agreement.top1_flips == 0
+        assert agreement.largest_moved == 0
         assert (
             agreement.max_absolute
             <= agreement.tolerance

@@ -88,7 +88,7 @@ class Judge:
         reason = made.reason or self._reason_against_columns(output, mine, exact, part, tolerance)
         changes = {"reason": label + reason if reason else "", "passed": not reason}
         rank = len(output.shape) - (1 if self.model.whole else 0)
-        return made.model_copy(update=changes | ({} if rank == 1 else {"top1_flips": 0}))
+        return made.model_copy(update=changes | ({} if rank == 1 else {"largest_moved": 0}))
 
     def _following(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
@@ -109,7 +109,7 @@ class Judge:
             max_relative=largest / scale if scale else largest,
             tolerance=LARGEST_SHARE * deviation,
             derivation=f"{FOLLOWING_POLICY}; it is {share:.2%}",
-            top1_flips=0,
+            largest_moved=0,
             passed=not reason,
             reason=label + reason if reason else "",
         )
@@ -130,7 +130,7 @@ class Judge:
             max_relative=largest / scale if scale and largest > 0 else largest,
             tolerance=0.0,
             derivation=f"{EQUALITY}; {found}",
-            top1_flips=0,
+            largest_moved=0,
             passed=not found.differing,
             reason=reason if found.differing else "",
         )
@@ -187,7 +187,7 @@ def _failed(subject: str, records: int, reason: str) -> Agreement:
         max_relative=NOT_COMPARED,
         tolerance=0.0,
         derivation="none: they differ whatever rounding may do",
-        top1_flips=0,
+        largest_moved=0,
         passed=False,
         reason=reason,
     )
@@ -201,7 +201,7 @@ def _equal(subject: str, name: str, records: int) -> Agreement:
         max_relative=0.0,
         tolerance=0.0,
         derivation=f"output '{name}' is zero everywhere in float64, and so it is here",
-        top1_flips=0,
+        largest_moved=0,
         passed=True,
     )
 
@@ -217,7 +217,7 @@ def _near_zero(subject: str, name: str, rows: Rows, tolerance: Tolerance, scale:
         max_relative=largest / scale if np.isfinite(largest) else NOT_COMPARED,
         tolerance=tolerance.value,
         derivation=tolerance.derivation,
-        top1_flips=0,
+        largest_moved=0,
         passed=passed,
         reason="" if passed else f"output '{name}' should be zero and is {largest:.3g}",
     )

@@ -141,7 +141,7 @@ class Classification(Task):
         return f"; {counted(flips, 'prediction')} changed class" if flips else "; no predicted class changed"
 
     def agrees_though(self, worst: Agreement) -> str:
-        return f"{worst.top1_flips} of {counted(worst.images, 'image')} changed class"
+        return f"{worst.largest_moved} of {counted(worst.images, 'image')} changed class"
 
     def told(self, results: Results) -> list[str]:
         return told_of_cells(results, UNIT)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from assay.numerics.classification.significance import Accuracy
 from assay.records.base import OLDER, ROUNDING, Interval, Tail
-from assay.records.results import ColdStart, Timing, read_results
+from assay.records.results import Agreement, ColdStart, Timing, read_results
 from assay.records.trainings import Metrics
 
 GOOD = Interval(value=0.5, low=0.4, high=0.6)
@@ -107,3 +107,16 @@ def test_an_interval_where_a_tail_of_a_time_stands_equals_what_is_read_again() -
     made = Timing(median_ms=GOOD, p90_ms=GOOD, p99_ms=GOOD, samples=1, processes=1)
     assert Timing.model_validate_json(made.model_dump_json()) == made
     assert type(made.p99_ms) is Tail
+
+
+def test_an_agreement_is_read_by_the_name_that_its_count_had() -> None:
+    """Exports, results and deployments of before have it; it is written by its name of today."""
+    told = {
+        "subject": "a", "images": 2, "max_absolute": 0.0, "max_relative": 0.0, "tolerance": 1.0, "derivation": "",
+        "passed": True,
+    }  # fmt: skip
+    found = Agreement.model_validate(told | {"top1_flips": 3})
+    assert found == Agreement.model_validate(told | {"largest_moved": 3})
+    assert found.model_dump()["largest_moved"] == 3
+    with pytest.raises(ValidationError):
+        Agreement.model_validate(told)

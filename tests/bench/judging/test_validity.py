@@ -17,7 +17,7 @@ from assay.records.results import BURST_COLUMNS, Agreement, Cell, Steadiness, Ti
 
 AGREES = Agreement(
     subject="timed calls", images=8, max_absolute=1e-6, max_relative=1e-6, tolerance=1e-5, derivation="derived",
-    top1_flips=0, passed=True,
+    largest_moved=0, passed=True,
 )  # fmt: skip
 WRONG = AGREES.model_copy(update={"passed": False, "reason": "differs by 0.1, 1e-05 is tolerated"})
 

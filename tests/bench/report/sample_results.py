@@ -163,7 +163,7 @@ def agreement(subject: str, error: float = 4e-6, tolerance: float = 6.4e-5, flip
         max_relative=error / 18.2,
         tolerance=tolerance,
         derivation=f"16 x {tolerance / 16:.2g}, the largest error of torch.eager in fp32 against float64 on 256 images",
-        top1_flips=flips,
+        largest_moved=flips,
         passed=passed,
         reason="" if passed else f"differs by {error:.3g}, {tolerance:.3g} is tolerated",
     )

@@ -79,3 +79,71 @@ def test_a_study_s_images_have_no_class_for_each_pixel() -> None:
     assert task_of_images("numerical").name == "numerical"
     with pytest.raises(InputError, match=r'segmentation.*task = "classification" or "numerical"'):
         task_of_images("segmentation")
+
+
+TASK_S_OWN = (PLACE, ROOT / "assay" / "numerics" / "classification")
+WORDS_IN_NAMES = re.compile(
+    r"(^|_)(flip|flips|flipped|top1|accuracy|accuracies|calibration|recall|confusion)(_|$)", re.I
+)
+QUALITY = (
+    "what is right of a user's or a study's answers has this name on record and in questions, whatever measures it"
+)
+CALIBRATES = "ranges of integers are calibrated, which is another word"
+ARGUED = {
+    "assay/fingerprint.py": "a clock is calibrated",
+    "assay/numerics/judgement.py": "a decision that is another one is a flip, of every task that decides",
+    "assay/records/audit.py": "a record holds what its task gives it to hold, and the names of version 3",
+    "assay/records/stale.py": "likewise, where a part of it is out of date",
+    "assay/records/choice.py": QUALITY,
+    "assay/records/deployment.py": QUALITY,
+    "assay/records/verification.py": QUALITY,
+    "assay/records/results.py": CALIBRATES,
+    "assay/records/trainings.py": "our architectures are trained to classify",
+    "assay/study.py": CALIBRATES,
+    "bench/brought/decided.py": "reads a judgement",
+    "bench/brought/exports.py": CALIBRATES,
+    "bench/choosing/choose.py": QUALITY,
+    "bench/choosing/pareto.py": QUALITY,
+    "bench/choosing/reasons.py": QUALITY,
+    "bench/cli/choose.py": QUALITY,
+    "bench/cli/deploy.py": QUALITY,
+    "bench/deployment/checking/ties.py": QUALITY,
+    "bench/deployment/deploy.py": QUALITY,
+    "bench/deployment/subject.py": QUALITY,
+    "bench/report/sections/models/agreement.py": "reads a judgement",
+    "bench/report/sections/models/learning.py": "asked for by classification, of its trainings",
+    "bench/report/sections/models/training.py": "asked for by classification, of its trainings",
+    "bench/report/sections/reasons/pareto.py": "asked for by tasks that have a measure",
+    "bench/run.py": CALIBRATES,
+    "bench/serving/verify.py": QUALITY,
+    "bench/stages/audit.py": "fills the record with what the task gives",
+    "bench/stages/time.py": CALIBRATES,
+    "bench/stages/train.py": "our architectures are trained to classify",
+    "bench/words/progress.py": "our architectures are trained to classify",
+    "bench/words/serving.py": QUALITY,
+}
+"""Outside of classification, which modules may have names of such words, and why."""
+ROOMS = {
+    "train": "our architectures are trained to classify",
+    "export/programs": CALIBRATES,
+    "export/variants": CALIBRATES,
+}
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """Every name that a module gives, asks for or is given."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        found = [getattr(node, field, None) for field in ("id", "attr", "arg", "name")]
+        yield from (one for one in found if isinstance(one, str))
+
+
+def test_what_is_of_classification_has_its_names_nowhere_else() -> None:
+    speaking = {
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if not any(place in path.parents for place in TASK_S_OWN)
+        and any(WORDS_IN_NAMES.search(name) for name in names_in(path))
+    }
+    elsewhere = {one for one in speaking if not one.startswith(tuple(f"{room}/" for room in ROOMS))}
+    assert elsewhere - set(ARGUED) == set(), "a task's own: move it there, or argue here why not"
+    assert set(ARGUED) - elsewhere == set(), "nothing to argue about any more"

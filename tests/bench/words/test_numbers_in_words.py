@@ -23,7 +23,7 @@ from tests.bench.report.sample_results import sample_results
 
 AGREES = Agreement(
     subject="at level disable_all, batch 1", images=8, max_absolute=3e-7, max_relative=1e-7, tolerance=1.6e-6,
-    derivation="derived", top1_flips=0, passed=True,
+    derivation="derived", largest_moved=0, passed=True,
 )  # fmt: skip
 WRONG = AGREES.model_copy(update={"passed": False, "max_absolute": 0.252, "reason": "differs by 0.252"})
 EQUAL = AGREES.model_copy(update={"max_absolute": 0.0, "tolerance": 0.0})
@@ -123,7 +123,7 @@ def test_what_a_runtime_gave_is_refused_once_with_all_that_gave_the_same() -> No
 
 
 def test_numbers_of_a_users_model_have_no_classes() -> None:
-    flipped = AGREES.model_copy(update={"top1_flips": 2})
+    flipped = AGREES.model_copy(update={"largest_moved": 2})
     sample = results(export("a", AGREES))
     cells = [cell.model_copy(update={"agreement": flipped}) for cell in sample.cells]
     said = " ".join(one.finding for one in verdicts(sample.model_copy(update={"cells": cells, "exports": []})))

@@ -36,7 +36,7 @@ def compared(level: str, *, passed: bool) -> Agreement:
         max_relative=0.0,
         tolerance=1e-6,
         derivation="",
-        top1_flips=0,
+        largest_moved=0,
         passed=passed,
         reason="" if passed else "differs by 1.8",
     )

@@ -59,7 +59,7 @@ def test_classes_change_only_where_there_are_classes() -> None:
     other = exact[:, ::-1]
     for output, flips in ((images, 0), (BOXES, 1)):
         one = Judge(model(output), exact, {"torch": exact.astype(np.float32)})
-        assert one.compare("x", other, np.arange(1)).top1_flips == flips
+        assert one.compare("x", other, np.arange(1)).largest_moved == flips
 
 
 def test_an_output_of_zeros_must_be_zeros() -> None:

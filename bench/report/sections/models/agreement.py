@@ -83,14 +83,14 @@ def _subjects(evidence: Evidence) -> Iterator[AgreementRow]:
         shown = replace(series, label=f"{export.exporter} file")
         for number, agreement in enumerate(export.agreement):
             path = f"/exports/{index}/agreement/{number}"
-            counted_here = agreement.top1_flips if task_of(evidence.results).is_counted_in_agreement else None
-            changed = (counted_here, agreement.images, f"{path}/top1_flips")
+            counted_here = agreement.largest_moved if task_of(evidence.results).is_counted_in_agreement else None
+            changed = (counted_here, agreement.images, f"{path}/largest_moved")
             yield AgreementRow(agreement, export.architecture, export.size, None, shown, path, *changed)
     for index, cell in enumerate(evidence.results.cells):
         if cell.agreement is not None:
             series = series_of(cell.label, cell.framework)
             path = f"/cells/{index}/agreement"
-            changed = (cell.agreement.top1_flips, cell.agreement.images, f"{path}/top1_flips")
+            changed = (cell.agreement.largest_moved, cell.agreement.images, f"{path}/largest_moved")
             if cell.judgement:
                 flips = cell.judgement.flips
                 changed = (flips.flipped, flips.decisions, f"/cells/{index}/judgement/flips/flipped")
