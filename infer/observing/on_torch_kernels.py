@@ -36,18 +36,19 @@ KERNEL = re.compile(r"\w+ [\w:.+-]{1,60} \w{1,8}")
 INSTRUCTIONS = {"bf16": ("bf16", "fp16", "amx", "avx10"), "fp16": ("fp16", "avx10")}
 """By precision, what the instructions are called that have it; each of oneDNN's sets has those before it."""
 NAMES_IN_ONEDNN = {"bf16": "bf16", "fp16": "f16"}
+BY_NAME_IN_ONEDNN = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "s8": "int8"}
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def observe_compiled(call: Callable[[], object], uncompiled: Callable[[], object]) -> Observed:
-    """One call, profiled; where nothing that it ran is a product, what the operators show before they are compiled."""
+    """One call as the profiler and oneDNN saw it; where they saw no product, what the operators show uncompiled."""
     with torch.inference_mode():
         products, convolutions = products_in((one.name, one.input_dtypes or ()) for one in _operators(call))
         kernels = kernels_in(_told_by_onednn(call))
     found = observe(uncompiled)
-    if not products and not convolutions:
+    arithmetic = as_allowed(products, convolutions, on_gpu="cuda" in found.device) | precisions_of(kernels)
+    if not arithmetic:
         return found
-    arithmetic = as_allowed(products, convolutions, on_gpu="cuda" in found.device)
     told = {"kernels": ", ".join(f"{name} ({count})" for name, count in sorted(kernels.items()))} if kernels else {}
     seen = observed_of(arithmetic, {}, [found.device], settings() | told)
     return replace(seen, facts={**found.facts, **seen.facts})
@@ -86,6 +87,15 @@ def kernels_in(lines: Iterable[str]) -> dict[str, int]:
             kernel = f"{parts[5]} {parts[6]} {_source(parts[8])}"
             found[kernel] += KERNEL.fullmatch(kernel) is not None
     return dict(+found)
+
+
+def precisions_of(kernels: Mapping[str, int]) -> Counter[str]:
+    """How many of oneDNN's kernels compute in what. Code that runs without Python calls some past the profiler."""
+    found: Counter[str] = Counter()
+    for kernel, count in kernels.items():
+        found[BY_NAME_IN_ONEDNN.get(kernel.rpartition(" ")[2], "")] += count
+    del found[""]
+    return found
 
 
 def reason_against(precision: str) -> str:

@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from assay.infer.observing.on_torch_kernels import emulated, kernels_in, observe_compiled, products_in, reason_against
+from assay.infer.observing.on_torch_kernels import (
+    emulated,
+    kernels_in,
+    observe_compiled,
+    precisions_of,
+    products_in,
+    reason_against,
+)
 
 ROWS = torch.ones(2, 3, 8, 8)
 LINE = "onednn_verbose,v1,primitive,exec,cpu,{},{},forward_inference,src:{}::blocked:acdb::f0,attr,alg,mb1,0.1"
@@ -46,6 +53,12 @@ def test_kernels_of_onednn_are_counted_and_nothing_else_it_says() -> None:
         LINE.format("convolution", "\x1b[2J[red]" + "x" * 1000, "bf16"),
     ]
     assert kernels_in(lines) == {"convolution brg_conv_fwd:avx512_core_amx bf16": 2}
+
+
+def test_kernels_that_the_profiler_does_not_see_are_counted_too() -> None:
+    """As a package of AOTInductor runs them; the first is none that is known."""
+    kernels = {"convolution it:avx2 f8": 1, "convolution it:amx bf16": 20, "matmul it:amx u8": 2, "matmul it:amx s8": 1}
+    assert precisions_of(kernels) == {"bf16": 20, "int8": 3}
 
 
 @pytest.mark.parametrize(
