@@ -11,6 +11,7 @@ from assay.bench.judging.summary import CellSamples
 from assay.bench.statistics.stats import paired_ratio
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
+from assay.numerics.precisions import FULL
 from assay.registry import FRAMEWORKS
 
 OUT_OF_THE_RUNNING = 1.2
@@ -38,15 +39,18 @@ def widths(group: Group, timed: CellSamples) -> dict[tuple[int, str], float]:
 
 
 def reference_of(group: Group, batch: int, timed: CellSamples) -> Candidate | None:
-    """What ratios are to: the fastest native candidate so far, or the fastest of all where none is native."""
+    """What ratios are to: the fastest native candidate so far, in fp32 where there is one, or the fastest of all where
+    none is native.
+    """
     candidates = _timed_candidates(group, batch, timed)
     native = [candidate for candidate in candidates if candidate.framework in FRAMEWORKS]
+    full = [candidate for candidate in native if candidate.asked_precision in {"", *FULL}]
 
     def median(candidate: Candidate) -> float:
         values = sorted(timed[group.cell_name(batch, candidate.label)]["host"].values)
         return float(values[len(values) // 2])
 
-    return min(native or candidates, key=median, default=None)
+    return min(full or native or candidates, key=median, default=None)
 
 
 def references(group: Group, timed: CellSamples) -> list[Candidate]:
@@ -72,7 +76,7 @@ def unsettled(group: Group, timed: CellSamples, widest: float) -> tuple[Group | 
 
 
 def contenders(group: Group, timed: CellSamples) -> Group:
-    """The group with only the candidates that may be the fastest of their side, native or ONNX, at some batch.
+    """The group with only the candidates that may be the fastest of their side in their precision, at some batch.
 
     Those far behind in their first process do not become it; what is near is left to the statistics, which count all
     that were timed as rivals. A side that nothing is known of stays whole.
@@ -93,9 +97,9 @@ def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
 
 
 def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
+    """Labels near the fastest of their side of the same precision: what computes in less is no rival of fp32."""
     found: set[str] = set()
-    for sides in (FRAMEWORKS, ("onnx",)):
-        side = [one for one in group.candidates if one.framework in sides]
+    for side in _sides(group):
         medians = {
             one.label: float(np.median(timed[group.cell_name(batch, one.label)]["host"].values))
             for one in _timed_candidates(group, batch, timed)
@@ -104,6 +108,15 @@ def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
         limit = OUT_OF_THE_RUNNING * min(medians.values(), default=0.0)
         found |= {label for label, median in medians.items() if median <= limit} or {one.label for one in side}
     return found
+
+
+def _sides(group: Group) -> list[list[Candidate]]:
+    """The native and the ONNX candidates, apart by the precision that is asked of them."""
+    found: dict[tuple[bool, str], list[Candidate]] = {}
+    for one in group.candidates:
+        if one.framework:
+            found.setdefault((one.framework in FRAMEWORKS, one.asked_precision), []).append(one)
+    return list(found.values())
 
 
 def _timed_candidates(group: Group, batch: int, timed: CellSamples) -> list[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,23 @@ def test_who_is_near_at_one_batch_stays_at_all_of_them() -> None:
 def test_a_side_of_which_nothing_is_known_stays() -> None:
     assert labels(contenders(GROUP, {})) == ["torch.eager", "tf.function", "ort.cpu@tf2onnx"]
     assert "ort.cpu@tf2onnx" in labels(contenders(GROUP, timed_at({"torch.eager": 2.0})))
+
+
+def test_what_computes_in_less_puts_nothing_in_fp32_out_of_the_running() -> None:
+    """fp32 is held against fp32, however fast int8 is; among those in bf16 the rule is the same."""
+    files = GROUP.candidates[0].model
+    bf16 = tuple(Candidate(name, "", files) for name in ("torch.compile.autocast", "torch.compile.bf16"))
+    mixed = replace(GROUP, candidates=(*GROUP.candidates, *bf16))
+    fast = {"torch.eager": 2.0, "tf.function": 2.1, "torch.compile.autocast": 0.5, "torch.compile.bf16": 0.9}
+    found = {
+        mixed.cell_name(batch, label): {"host": samples(ms, 0.0, 0)} for batch in (1, 8) for label, ms in fast.items()
+    }
+    assert labels(contenders(mixed, found)) == [
+        "torch.eager",
+        "tf.function",
+        "ort.cpu@tf2onnx",
+        "torch.compile.autocast",
+    ]
 
 
 def test_the_rest_of_a_group_is_what_was_timed_and_is_no_contender() -> None:
