@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import JsonValue
 
+from assay.bench.course import Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.errors import DataError
 from assay.spec import ModelSpec
-from assay.store import Artifact, Fill, Store
+from assay.store import Artifact, Fill
 from assay.study import ModelSection, Study
 from assay.train.batches import normalise
 from assay.train.built import BuiltModel
@@ -27,17 +26,13 @@ CALIBRATION_SEED = 0
 
 
 @dataclass
-class Run:
-    """One study under way.
+class Run(Course):
+    """One study under way, see `Course` too.
 
     Attributes:
         study: what is asked for.
-        folder: takes everything the study makes.
         cache: decoded images, shared by studies.
-        narrator: tells how it goes.
-        host: where it is measured.
         again: what an earlier run has timed is timed once more.
-        seconds: what each stage took in this sitting.
     """
 
     study: Study
@@ -48,10 +43,6 @@ class Run:
     again: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     _request: DataRequest | None = None
-
-    def store(self, room: str) -> Store:
-        """What the study keeps in one of its folders: "weights", "onnx", "references", "units", ..."""
-        return Store(self.folder / room)
 
     def data(self, size: int) -> tuple[Artifact, Dataset]:
         """The study's images at one size, stored and opened."""
@@ -100,14 +91,6 @@ class Run:
 
     def _images(self, inputs: Mapping[str, JsonValue], fill: Fill, name: str) -> Path:
         return self.store("images").kept("images", inputs, fill, name=name, single=True).file("images.npy")
-
-    @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[None]:
-        """Time and announce a stage."""
-        self.narrator.stage(title)
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun
 
 
 @dataclass(frozen=True)

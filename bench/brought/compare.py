@@ -29,17 +29,14 @@ from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.answers import unanswered
 from assay.bench.judging.comparisons import comparisons_of
 from assay.bench.judging.races import races_of
-from assay.bench.judging.summary import blank_cell, cells_of
-from assay.bench.judging.validity import judged, to_time_again
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
-from assay.bench.machine.quiet import say_if_busy
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import AttributionSettings, attribute_all
+from assay.bench.stages.measure import Compared, cells_without_file, measured_cells
 from assay.bench.timing.programs import with_programs
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, CellFacts, Group, computed_in
-from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
@@ -47,7 +44,7 @@ from assay.export.probing.probe import RECORDS_FILE
 from assay.export.programs.programs import Workshop
 from assay.files.arrays import load_array, load_arrays
 from assay.infer.runtime import ModelFiles
-from assay.records.results import Agreement, Cell, DataSummary, Export, Results
+from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
 from assay.runtimes.openvino import BF16
 from assay.runtimes.rulers import NULL
@@ -89,15 +86,12 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             files = files_of(work, exports)
             nodes = where_exports_go_wrong(work, brought, exports)
         group = _group(work, brought.model, exports, what.records)
-        with work.stage("timing", f"Timing, at most {wanted.minutes:g} minutes"):
-            budget = Budget(
-                wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width
-            )
-            look = partial(say_if_busy, work.host, group.settings.cores, narrator.note)
-            measured = measure(
-                [group], budget, work.store("units"), narrator.tell, work.host, again=wanted.again, before_first=look
-            )
-        cells = _cells(work, brought, group, exports, measured)
+        budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width)
+        keys = {group.name: brought.model.fingerprint}
+        compare = partial(_compared, work, brought, group, exports)
+        measured, timed = measured_cells(work, [group], budget, work.store("units"), keys, compare, again=wanted.again)
+        missing = cells_without_file(group, exports, lambda _: on_files(wanted, brought.model))
+        cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
@@ -252,45 +246,23 @@ def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
     return (only,)
 
 
-def _cells(
-    work: Work,
-    brought: Brought,
-    group: Group,
-    exports: list[Export],
-    measured: Measurements,
-) -> list[Cell]:
-    """The cells, with how their outputs agree, and those that a failed export would have had."""
-    with work.stage("audit", "Comparing numbers"):
-        agreements, timed = agreements_of(brought, group, measured)
-        failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
-        whole = files_of(work, (one for one in exports if one.precision == "fp32"))
-        if failed and look_for_deciders(work, brought, whole):
-            agreements, timed = agreements_of(brought, group, measured)
-    weights = {group.name: brought.model.fingerprint}
-    measured_cells = cells_of([group], measured.facts, measured.samples, agreements, weights, measured.planned)
-    cells = judged(measured_cells, measured, timed)
-    mark(measured.units, to_time_again(cells))
-    missing = [
-        blank_cell(
-            group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
-        ).model_copy(
-            update={"reason": export.reason if export.file_is_right else f"the export failed: {export.reason}"}
-        )
-        for export in exports
-        if export.status == "failed"
-        for batch in group.batches
-        for runtime in on_files(work.wanted, brought.model)
-    ]
-    return [_in_terms_of_options(cell) for cell in cells + missing]
+def _compared(
+    work: Work, brought: Brought, group: Group, exports: Sequence[Export], measured: Measurements
+) -> Compared:
+    """How the outputs agree; what decides indices is looked for where they do not."""
+    agreements, timed = agreements_of(brought, group, measured)
+    failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
+    whole = files_of(work, (one for one in exports if one.precision == "fp32"))
+    if failed and look_for_deciders(work, brought, whole):
+        return agreements_of(brought, group, measured)
+    return agreements, timed
 
 
 def _in_terms_of_options(cell: Cell) -> Cell:
     return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
 
 
-def agreements_of(
-    brought: Brought, group: Group, measured: Measurements
-) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+def agreements_of(brought: Brought, group: Group, measured: Measurements) -> Compared:
     """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
     natives = {brought.native_name: brought.native}
     judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)

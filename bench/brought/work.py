@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from assay.bench.course import Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.files.disk import short_name
 from assay.registry import PLAIN_TASK
-from assay.store import Store
 from assay.train.brought.model import Declared, Location
 
 
@@ -57,13 +54,10 @@ class Wanted:
 
 
 @dataclass
-class Work:
-    """One comparison under way.
+class Work(Course):
+    """One comparison under way, see `Course` too.
 
     Attributes:
-        folder: takes everything that is made.
-        host: where it is measured.
-        seconds: what each stage took.
         call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
         load_seconds: what it took then to import its framework and to make or read it.
         held: what of the box the platform holds, by name.
@@ -77,18 +71,6 @@ class Work:
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0
     load_seconds: float = 0.0
-
-    def store(self, room: str) -> Store:
-        """What the comparison keeps in one of its folders: "onnx", "units", "attribution"."""
-        return Store(self.folder / room)
-
-    @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[None]:
-        """Time and announce a stage."""
-        self.narrator.stage(title)
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - begun
 
 
 def folder_name(location: Location) -> str:

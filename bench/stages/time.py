@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import partial
 from pathlib import Path
 
 from assay.bench.auditing.cells import audit_cells, audit_timed
-from assay.bench.judging.summary import blank_cell, cells_of
-from assay.bench.judging.validity import judged, to_time_again
-from assay.bench.machine.quiet import say_if_busy
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
+from assay.bench.stages.measure import Compared, cells_without_file, measured_cells
 from assay.bench.timing.programs import Refused, with_programs
-from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import CellFacts, Group, computed_in
-from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
 from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
@@ -88,9 +84,11 @@ def time_all(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> t
     missing = [
         cell
         for group in groups
-        for export in exports
-        if export.status == "failed" and group.name.startswith(f"{export.architecture}/{export.size}/")
-        for cell in _cells_without_export(group, export, run.study.runtimes_at(export.architecture, export.size))
+        for cell in cells_without_file(
+            group,
+            [one for one in exports if group.name.startswith(f"{one.architecture}/{one.size}/")],
+            lambda export: _runtimes_of(run, export),
+        )
     ]
     return measured, cells + missing
 
@@ -113,22 +111,18 @@ def time_groups(
         interval_width,
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
-    with run.stage("timing", f"Timing, at most {bench.budget_minutes:g} minutes"):
-        cores = sorted({core for group in groups for core in group.settings.cores})
-        look = partial(say_if_busy, run.host, cores, run.narrator.note)
-        measured = measure(groups, budget, units, run.narrator.tell, run.host, again=run.again, before_first=look)
-    with run.stage("audit", "Comparing numbers"):
+
+    def compare(measured: Measurements) -> Compared:
         agreements: dict[str, Agreement] = {}
         timed: dict[str, Agreement] = {}
         for subject in subjects:
             images, calls = _audit(run, subject, measured)
             agreements |= images
             timed |= calls
-    weights = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
-    found = cells_of(groups, measured.facts, measured.samples, agreements, weights, measured.planned)
-    cells = judged(found, measured, timed)
-    mark(measured.units, to_time_again(cells))
-    return measured, cells
+        return agreements, timed
+
+    keys = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
+    return measured_cells(run, groups, budget, units, keys, compare, again=run.again)
 
 
 def _in_two_environments(groups: Iterable[Group]) -> bool:
@@ -191,9 +185,7 @@ def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str
     return list(dict.fromkeys(found))
 
 
-def _audit(
-    run: Run, subject: TrainedModel, measured: Measurements
-) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+def _audit(run: Run, subject: TrainedModel, measured: Measurements) -> Compared:
     """The agreement of every cell of one subject: on the same images, and in the calls that were timed."""
     images = run.images(subject.spec.size)
 
@@ -223,16 +215,7 @@ def _audit(
     )
 
 
-def _cells_without_export(group: Group, export: Export, runtimes: tuple[str, ...]) -> list[Cell]:
-    """The cells that would have run a failed export."""
-    candidates = [
-        Candidate(runtime, exporter, group.candidates[0].model)
-        for runtime, exporter in runs_of(runtimes, [export.exporter])
-        if exporter
-    ]
-    reason = f"the export failed: {export.reason}"
-    return [
-        blank_cell(group, batch, candidate, export.weights).model_copy(update={"reason": reason})
-        for batch in group.batches
-        for candidate in candidates
-    ]
+def _runtimes_of(run: Run, export: Export) -> list[str]:
+    """Those that run an export."""
+    wanted = run.study.runtimes_at(export.architecture, export.size)
+    return [runtime for runtime, exporter in runs_of(wanted, [export.exporter]) if exporter]

@@ -1,0 +1,40 @@
+"""What a study and a comparison of one model have in common while they are under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from assay.bench.machine.host import Host
+from assay.bench.words.progress import Narrator
+from assay.store import Store
+
+
+class Course:
+    """Something under way.
+
+    Attributes:
+        folder: takes everything that is made.
+        narrator: tells how it goes.
+        host: where it is measured.
+        seconds: what each stage took in this sitting.
+    """
+
+    folder: Path
+    narrator: Narrator
+    host: Host
+    seconds: dict[str, float]
+
+    def store(self, room: str) -> Store:
+        """What is kept in one of its folders: "weights", "onnx", "references", "units", "attribution", ..."""
+        return Store(self.folder / room)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Time and announce a stage."""
+        self.narrator.stage(title)
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begun

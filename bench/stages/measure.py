@@ -1,0 +1,68 @@
+"""One road from groups to cells, whoever's model it is: timed, compared, judged, and what could not be timed said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from assay.bench.course import Course
+from assay.bench.judging.summary import blank_cell, cells_of
+from assay.bench.judging.validity import judged, to_time_again
+from assay.bench.machine.quiet import say_if_busy
+from assay.bench.timing.schedule import Budget, Measurements, measure
+from assay.bench.timing.trials import Group
+from assay.bench.timing.unfinished import mark
+from assay.bench.timing.workers import Candidate
+from assay.records.results import Agreement, Cell, Export
+from assay.store import Store
+
+Compared = tuple[dict[str, Agreement], dict[str, Agreement]]
+"""By cell, the comparison of its outputs, and of those of its timed calls."""
+
+
+def measured_cells(
+    course: Course,
+    groups: list[Group],
+    budget: Budget,
+    units: Store,
+    keys: dict[str, str],
+    compare: Callable[[Measurements], Compared],
+    *,
+    again: bool,
+) -> tuple[Measurements, list[Cell]]:
+    """
+    Args:
+        units: keeps what is finished.
+        keys: by group, the key of its weights.
+        compare: compares what was computed.
+        again: what an earlier run has timed is timed once more.
+    """
+    with course.stage("timing", f"Timing, at most {budget.seconds / 60:g} minutes"):
+        cores = sorted({core for group in groups for core in group.settings.cores})
+        look = partial(say_if_busy, course.host, cores, course.narrator.note)
+        measured = measure(groups, budget, units, course.narrator.tell, course.host, again=again, before_first=look)
+    with course.stage("audit", "Comparing numbers"):
+        agreements, timed = compare(measured)
+    found = cells_of(groups, measured.facts, measured.samples, agreements, keys, measured.planned)
+    cells = judged(found, measured, timed)
+    mark(measured.units, to_time_again(cells))
+    return measured, cells
+
+
+def cells_without_file(group: Group, exports: Iterable[Export], runtimes: Callable[[Export], list[str]]) -> list[Cell]:
+    """The cells that would have run failed exports of the group's model.
+
+    Args:
+        runtimes: those that would have run one.
+    """
+    return [
+        blank_cell(
+            group, batch, Candidate(runtime, export.exporter, group.candidates[0].model), export.weights
+        ).model_copy(
+            update={"reason": export.reason if export.file_is_right else f"the export failed: {export.reason}"}
+        )
+        for export in exports
+        if export.status == "failed"
+        for batch in group.batches
+        for runtime in runtimes(export)
+    ]
