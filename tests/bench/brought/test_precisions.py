@@ -1,0 +1,69 @@
+"""What --precision asks for: files in int8 and fp16, which int8 takes real inputs for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
+from assay.bench.brought.localise import may_be_wrong
+from assay.bench.brought.work import Wanted
+from assay.bench.words.agreement import numbers_in_words
+from assay.bench.words.progress import Narrator
+from assay.errors import InputError
+from assay.records.results import Agreement, Export
+from assay.train.brought.model import Location
+from tests.bench.report.sample_results import sample_results
+
+
+def test_a_precision_is_asked_for_once_and_a_share_is_its_older_meaning() -> None:
+    assert precisions_of(["int8", "fp16", "int8"]) == (("int8", "fp16"), None)
+    assert precisions_of(["0.05"]) == ((), 0.05)
+    assert precisions_of(["int8", "0"]) == (("int8",), 0.0)
+    assert precisions_of([]) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("int4", "int8 or fp16"), ("fp32", "int8 or fp16"), ("bf16", "--runtime openvino.bf16"), ("7", "int8 or fp16")],
+)
+def test_what_no_file_is_made_in_is_refused(text: str, words: str) -> None:
+    with pytest.raises(InputError, match="makes files of other precisions") as refused:
+        precisions_of([text])
+    assert words in str(refused.value)
+
+
+def test_int8_needs_real_inputs_and_says_so_before_anything_runs(tmp_path: Path) -> None:
+    wanted = Wanted(Location(path=tmp_path / "net.onnx", form="onnx", kind="onnx"), reduced=("int8",))
+    with pytest.raises(InputError, match="Give them with --inputs"):
+        compare_model(wanted, tmp_path / "out", Narrator())
+    assert not (tmp_path / "out").exists()
+
+
+def variant(status: str, reason: str = "", share: str = "1.9%") -> Export:
+    agreement = Agreement(
+        subject="s", images=8, max_absolute=0.1, max_relative=0.1, tolerance=0.5, top1_flips=0, passed=status == "ok",
+        derivation=f"a root-mean-square error of at most 10% of what varies; it is {share}", reason=reason,
+    )  # fmt: skip
+    like = sample_results().exports[0]
+    changes = {"exporter": "torch-dynamo+int8", "precision": "int8", "status": status, "reason": reason}
+    return like.model_copy(update={**changes, "agreement": [agreement]})
+
+
+def test_a_variant_is_told_apart_from_what_agrees_to_rounding() -> None:
+    results = sample_results()
+    plain = numbers_in_words(results)
+    told = numbers_in_words(results.model_copy(update={"exports": [*results.exports, variant("ok")]}))
+    assert told[: len(plain)] == plain
+    assert told[-1].startswith("torch-dynamo+int8 follows ")
+    assert "it is 1.9%" in told[-1]
+
+
+def test_a_variant_that_may_not_be_used_makes_the_answer_no_and_blames_nobody() -> None:
+    results = sample_results()
+    refused = variant("failed", "the error is 30% of what varies")
+    found = refusals_of_numbers(results.model_copy(update={"exports": [*results.exports, refused]}))
+    assert "torch-dynamo+int8 may not be used: the error is 30% of what varies" in found
+    assert not any("torch-dynamo+int8 is wrong" in one for one in found)
+    assert not may_be_wrong(refused)
