@@ -12,10 +12,13 @@ and far from anything that lost a layer's range. It is a default and no law: the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.numerics.precisions import is_less_exact
+from assay.numerics.ties import Decider
 
 LARGEST_SHARE = 0.1
 FOLLOWING_POLICY = (
@@ -59,6 +62,15 @@ def reason_against_share(share: float) -> str:
     return (
         f"the error is {share:.0%} of what varies in the reference (root-mean-square), {LARGEST_SHARE:.0%} is allowed"
     )
+
+
+def widened(decider: Decider | None) -> Decider | None:
+    """What decides an index, as far apart as an output in reduced precision may be from its reference: an index may be
+    another one where the values that it chooses from are closer than that.
+    """
+    if decider is None:
+        return None
+    return replace(decider, tolerance=LARGEST_SHARE * deviation_of(decider.values.reshape(len(decider.values), -1)))
 
 
 def _rms(values: Float64) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from assay.bench.auditing.judge import judged, tolerance_for
 from assay.bench.auditing.runs import AuditCall
 from assay.numerics.columns import Columns, columns_of, reason_against_columns
-from assay.numerics.following import LARGEST_SHARE, deviation_of, reason_against_share, share_of_error
+from assay.numerics.following import LARGEST_SHARE, deviation_of, reason_against_share, share_of_error, widened
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.rounding import Rounding, rounding_of
 from assay.numerics.ties import Decider
@@ -151,7 +151,7 @@ class AuditedOutput:
 
     def followed(self, subject: str, call: AuditCall, found: Array, precision: str) -> Comparison:
         """The record of a run in reduced precision, which has to follow the reference (`assay.numerics.following`)."""
-        measured = self.measured(found)
+        measured = replace(self, decider=widened(self.decider)).measured(found)
         made = judged(subject, call, measured, self.tolerance, self.native_bits, precision)
         if self.whole or isinstance(measured, str):
             return made

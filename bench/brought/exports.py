@@ -160,6 +160,8 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
                 done = _checked(work, brought, record, files[record.exporter])
         work.narrator.exported(done)
         checked.append(done)
+    if work.wanted.reduced:
+        look_for_deciders(work, brought, files_of(work, checked))
     checked += [one for record in checked if record.status == "ok" for one in _reduced(work, brought, record)]
     return brought, checked
 

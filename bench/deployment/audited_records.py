@@ -28,7 +28,7 @@ from assay.files.texts import read_bytes
 from assay.numerics.agreement import FLOOR_ULPS
 from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
 from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
-from assay.numerics.values import is_whole, settled
+from assay.numerics.values import EQUALITY, is_whole, settled
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
 from assay.records.mistakes import mistake_in
@@ -209,15 +209,17 @@ def judge_reduced(
     """The same of a file in reduced precision, which has to follow the reference (`assay.numerics.following`).
 
     How far it is from the reference says nothing of how far a server may be from it: what does is how far apart correct
-    evaluations of the file are. Whole numbers have to be equal.
+    evaluations of the file are. Whole numbers, which the audit has counted, have to be the same from all of them.
 
     Raises:
         FailedError: an output does not follow the reference.
     """
-    whole = {name: exact for name, exact in reference.items() if is_whole(found.dtype[name].base)}
-    allowed = judge_outputs(found, whole, audit, spread)
+    allowed: dict[str, ServedTolerance] = {}
     for name, exact in reference.items():
-        if name in whole:
+        if is_whole(found.dtype[name].base):
+            if spread[name]:
+                raise FailedError(f"The output '{name}' depends on how many records are asked for at once")
+            allowed[name] = ServedTolerance(value=0, derivation=f"the audited answers themselves: {EQUALITY}")
             continue
         both = settled(exact.reshape(len(exact), -1), found[name].reshape(len(exact), -1))
         reason = both.problem or reason_against_share(share_of_error(both.errors, deviation_of(both.reference)))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ class Int8Settings:
         return "least and greatest value" if self.percentile >= 100 else f"percentile {self.percentile:g}"
 
 
-def quantise_int8(source: Path, destination: Path, feeds: Sequence[Feeds], settings: Int8Settings) -> None:
+def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], settings: Int8Settings) -> None:
     """Write the int8 variant of an export's file.
 
     Args:
@@ -187,7 +187,7 @@ def _with_row_for_bias(gemm: onnx.NodeProto, graph: onnx.GraphProto, known: Mapp
     return True
 
 
-def _ranges(prepared: Path, feeds: Sequence[Feeds], method: object, settings: Int8Settings) -> TensorsData:
+def _ranges(prepared: Path, feeds: Iterable[Feeds], method: object, settings: Int8Settings) -> TensorsData:
     """The range of every tensor over all calls, one at a time."""
     from onnxruntime.quantization.calibrate import create_calibrator  # noqa: PLC0415
 

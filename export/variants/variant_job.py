@@ -81,7 +81,7 @@ def work(request: VariantRequest) -> Export:
 
 def _make(request: VariantRequest, path: Path) -> None:
     if request.record.precision == "int8":
-        quantise_int8(request.source, path, list(_feeds(request)), Int8Settings(request.percentile, request.leave_out))
+        quantise_int8(request.source, path, _feeds(request), Int8Settings(request.percentile, request.leave_out))
     else:
         convert_half(request.source, path, request.record.precision)
     if not path.is_file():

@@ -22,6 +22,7 @@ from assay.numerics.following import (
     is_reduced,
     reason_against_share,
     share_of_error,
+    widened,
 )
 from assay.numerics.rounding import rounding_of
 from assay.numerics.ties import Decider
@@ -93,7 +94,7 @@ class Judge:
     def _following(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
         label = f"output '{output.name}': " if len(self.model.outputs) > 1 else ""
         if is_whole(output.dtype):
-            return self._counted(subject, output, rows, places, part)
+            return self._counted(subject, output, rows, places, part, reduced=True)
         mine = settled(self.reference[places, part], rows)
         if mine.problem:
             return _failed(subject, len(rows), label + mine.problem)
@@ -114,9 +115,12 @@ class Judge:
             reason=label + reason if reason else "",
         )
 
-    def _counted(self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice) -> Agreement:
+    def _counted(
+        self, subject: str, output: Tensor, rows: Rows, places: Places, part: slice, *, reduced: bool = False
+    ) -> Agreement:
         expected = self.reference[places, part]
         decider = self.deciders.get(output.name)
+        decider = widened(decider) if reduced else decider
         if rows.shape != expected.shape:
             return _failed(subject, len(rows), f"outputs of shape {rows.shape}, expected {expected.shape}")
         found = differences(expected, rows, decider.excuses(expected, rows, places) if decider else None)

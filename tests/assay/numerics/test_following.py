@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from assay.numerics.following import (
     reason_against_share,
     share_of_error,
 )
+from assay.numerics.ties import Decider
+from assay.train.brought.agreement import Judge
+from assay.train.brought.model import Location, Tensor, UserModel
 
 REFERENCE = np.random.default_rng(0).normal(size=(64, 10))
 
@@ -56,3 +61,28 @@ def test_what_does_not_vary_is_held_against_its_own_size() -> None:
 )  # fmt: skip
 def test_reduced_is_less_than_the_model_itself_computes_in(asked: str, arithmetic: str, reduced: bool) -> None:
     assert is_reduced(asked, arithmetic) is reduced
+
+
+@pytest.mark.parametrize(("margin", "passed"), [(0.05, True), (1.5, False)])
+def test_an_index_may_be_another_where_what_it_is_chosen_from_is_as_close_as_reduced_precision_leaves(
+    margin: float, passed: bool
+) -> None:
+    """A class that the model chooses itself; in fp32 it may not, and nobody is excused without what decides it."""
+    scores = np.random.default_rng(3).normal(size=(20, 4))
+    scores[7] = [3.0, 3.0 - margin, 0.0, 0.0]
+    label = scores.argmax(axis=1)
+    found = label.copy()
+    found[7] = 1
+    model = UserModel(
+        location=Location(path=Path("net.onnx"), form="onnx", kind="onnx"),
+        kind="onnx",
+        inputs=(Tensor(name="x", dtype="float32", shape=(2,)),),
+        outputs=(Tensor(name="label", dtype="int64", shape=()),),
+    )
+    decider = Decider(scores.reshape(20, 1, 4, 1), 1e-6)
+    judge = Judge(model, label[:, None], {"onnx": label[:, None]}, deciders={"label": decider})
+    places = np.arange(20)
+    assert judge.compare("int8", found[:, None], places, "int8").passed is passed
+    assert not judge.compare("fp32", found[:, None], places).passed
+    blind = Judge(model, label[:, None], {"onnx": label[:, None]})
+    assert not blind.compare("int8", found[:, None], places, "int8").passed
