@@ -33,6 +33,7 @@ Feeds = Mapping[str, NDArray[np.generic]]
 """The inputs of one call, by name."""
 INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
 """What ONNX Runtime makes of a quantised operator that it computes in integers."""
+QUANTISING_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", *INTEGER_OPERATORS}
 HEAVY_OPERATORS = {"Conv", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
 
 
@@ -61,7 +62,7 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
         feeds: to calibrate with, the inputs of one call each.
 
     Raises:
-        ExportFailedError: onnxruntime's quantiser refuses the graph.
+        ExportFailedError: it is quantised already, or onnxruntime's quantiser refuses the graph.
     """
     from onnxruntime.quantization import (  # noqa: PLC0415
         CalibrationMethod,
@@ -72,6 +73,11 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
     )
     from onnxruntime.quantization.calibrate import save_tensors_data  # noqa: PLC0415
 
+    quantising = [node.op_type for node in read_model(source).graph.node if node.op_type in QUANTISING_OPERATORS]
+    if quantising:
+        raise ExportFailedError(
+            "There is nothing to make int8 of: the file is quantised already", found=_counted(Counter(quantising))
+        )
     method = CalibrationMethod.MinMax if settings.percentile >= 100 else CalibrationMethod.Percentile
     with tempfile.TemporaryDirectory(prefix="assay-int8-") as text:
         prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"

@@ -43,7 +43,8 @@ def test_int8_needs_real_inputs_and_says_so_before_anything_runs(tmp_path: Path)
 
 def variant(status: str, reason: str = "", share: str = "1.9%") -> Export:
     agreement = Agreement(
-        subject="s", images=8, max_absolute=0.1, max_relative=0.1, tolerance=0.5, largest_moved=0, passed=status == "ok",
+        subject="s", images=8, max_absolute=0.1, max_relative=0.1, tolerance=0.5, largest_moved=0,
+        passed=status == "ok",
         derivation=f"a root-mean-square error of at most 10% of what varies; it is {share}", reason=reason,
     )  # fmt: skip
     like = sample_results().exports[0]

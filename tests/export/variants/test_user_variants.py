@@ -128,6 +128,15 @@ def test_numbers_that_integers_lose_are_refused(tmp_path: Path) -> None:
     assert not made.file_is_right
 
 
+def test_a_file_that_is_quantised_already_is_not_made_int8_again(tmp_path: Path) -> None:
+    write(tmp_path / "pair.onnx", "batch")
+    made = asked(tmp_path)
+    work(made)
+    again = made.model_copy(update={"source": made.folder / "model.onnx"})
+    with pytest.raises(ExportFailedError, match="quantised already"):
+        work(again)
+
+
 def test_an_int8_file_that_is_computed_in_fp32_is_none(tmp_path: Path) -> None:
     write_without_products(tmp_path / "pair.onnx")
     request = asked(tmp_path, out=WIDTH)
