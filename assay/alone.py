@@ -1,4 +1,4 @@
-"""One command that times on a machine at a time: two would measure each other.
+"""One command at a time may time on a machine: two would measure each other.
 
 The lock is a file of the machine, not of the folder that results go to: of this user. The operating system gives it
 back when its holder ends, however that ends. Another user's commands, and those in another container, have locks of

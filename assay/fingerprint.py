@@ -52,7 +52,7 @@ class Fingerprint(Record):
 
     @property
     def key(self) -> str:
-        """One word for it: equal on one machine from one start to the next, other on another processor."""
+        """One word for it: equal on one machine from one start to the next, and different on another processor."""
         told = self.model_dump(mode="json") | {"nominal_mhz": _stable(self.nominal_mhz)}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -87,7 +87,7 @@ def told_by_older(environment: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def differing(one: Fingerprint, other: Fingerprint) -> dict[str, tuple[str, str]]:
-    """What two fingerprints differ in, as words; empty where they may be one machine.
+    """How two fingerprints differ, in words; empty where they may be one machine.
 
     Where one of the two knows no more than a name and features, only those are held against each other.
     """

@@ -60,7 +60,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _without_folder(found: re.Match[str]) -> str:
-    """Nothing in the place of a folder that this machine has; names in graphs look like paths too."""
+    """An empty text in the place of a folder that this machine has; names in graphs look like paths too."""
     folders = found[0]
     packages = folders.rpartition("/site-packages/")
     if packages[1]:

@@ -55,7 +55,7 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
         hashed: whether every package must have hashes; else all have, or none.
 
     Raises:
-        InputError: the list cannot be read, names nothing, or has a line that is no pin.
+        InputError: the list cannot be read, names nothing, or has a line that is not a pin.
     """
     try:
         with path.open("rb") as stream:

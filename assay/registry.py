@@ -129,7 +129,9 @@ EXPORTERS = Registry(
 )
 
 GIVEN = "given"
-"""The exporter's name of an ONNX file that the user brings: it is looked at and checked as an export is."""
+"""The name in place of an exporter's for an ONNX file that the user brings: it is inspected and checked as an export
+is.
+"""
 
 RUNTIMES = KnownRuntimes()
 
@@ -152,5 +154,5 @@ TASKS = Registry(
 )
 
 PLAIN_TASK = "numerical"
-"""Of a model of which nobody said what its answers are."""
+"""The task of a model whose answers nobody has described."""
 TASK_OF_ARCHITECTURES = "classification"

@@ -2,7 +2,7 @@
 
 The module path of a user may hold an `assay.py`, and another environment's interpreter knows no Assay at all or one of
 another version: this copy of the package is loaded by its place, and whatever else has its name stays unseen by it.
-Nothing but the standard library.
+It imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 START = Path(__file__)
-"""This file, to be named on a command line."""
+"""The path of this file, for a command line."""
 
 
 def load() -> None:

@@ -1,4 +1,4 @@
-"""What a job does now and how long that may take: it tells whoever waits for it, who gives it up after that time.
+"""What a job is doing and how long that may take: it tells whoever waits for it, who gives it up after that time.
 
 A model that never returns cannot be asked to stop, so the limit is held by the other side, which kills the process. It
 is as long as the step it is for: a call is measured by the calls before it, and the first by the size of its file.
@@ -21,21 +21,25 @@ from assay.errors import ExportFailedError
 CALL_VARIABLE = "ASSAY_CALL_SECONDS"
 """Tells a job how long its user lets one call take."""
 CALL_SECONDS = 60.0
-"""Of a first call, which also traces and compiles. What is asked of a model by the second takes a small part of it."""
+"""The limit of a first call, which also traces and compiles. A call of a model asked for by the second takes a small
+part of it.
+"""
 LOAD_SECONDS = 120.0
-"""To import a framework and make or read a model."""
+"""The limit for importing a framework and making or reading a model."""
 LEAST_LOAD_SECONDS, LOADS_SLOWER = 40.0, 20.0
-"""To make or read it alone takes at most so many times as long as its import, which on an idle machine is seconds."""
+"""Making or reading a model takes at most this many times as long as the import, which on an idle machine is
+seconds.
+"""
 BYTES_A_SECOND = 10 << 20
-"""At which the slowest storage gives a file; so much longer may it take."""
+"""The speed of the slowest storage, which a file may take longer for."""
 SLOWER = 50.0
-"""A call takes at most so many times as long, for each of its rows, as the slowest before it."""
+"""A call takes at most this many times as long, for each of its rows, as the slowest before it."""
 EVALUATOR_SECONDS, EVALUATOR_SLOWER = 120.0, 3000.0
-"""An evaluator in Python takes at most so many times as long as ONNX Runtime; 100 to 1,000 were seen."""
+"""An evaluator in Python takes at most this many times as long as ONNX Runtime; 100 to 1,000 times were seen."""
 LOST_VARIABLE = "ASSAY_LOST_STEPS"
 """Tells a job which of its steps ended it before, as JSON: by what they do, the reason."""
 MOST_SECONDS = 900.0
-"""Of whatever is in proportion to something else."""
+"""The longest limit of whatever is in proportion to something else."""
 LONGER = "If the work is really that long, --call-limit SECONDS allows more"
 
 Message = dict[str, JsonValue]
@@ -47,7 +51,7 @@ class LostStepError(ExportFailedError):
 
 @dataclass(frozen=True)
 class Step:
-    """What a job is at.
+    """What a job is doing.
 
     Attributes:
         doing: in words, such as "the first call of mlp.onnx"; "" where it has not said.
@@ -76,7 +80,7 @@ class Limit:
     longer: str = ""
 
 
-_send: Callable[[Message], None] = lambda message: None  # noqa: E731  nobody waits for what is no job
+_send: Callable[[Message], None] = lambda message: None  # noqa: E731  nobody waits for what is not a job
 _under_way: list[Step] = []
 _listeners: list[Callable[[Step], None]] = []
 
@@ -122,7 +126,7 @@ def lost_told(lost: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
-    """Let somebody hear of every step of every job that is waited for inside this block."""
+    """Let somebody hear about every step of every job that is waited for inside this block."""
     _listeners.append(listener)
     try:
         yield
@@ -132,7 +136,7 @@ def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
 
 @contextmanager
 def waiting_for(doing: str, seconds: float) -> Iterator[Step]:
-    """Wait here for something that is no job, such as a server; whoever listens hears how long it may still take."""
+    """Wait here for something that is not a job, such as a server; whoever listens hears how long it may still take."""
     waited = Step(doing, seconds, time.monotonic() + seconds)
     hear(waited)
     try:
@@ -142,7 +146,7 @@ def waiting_for(doing: str, seconds: float) -> Iterator[Step]:
 
 
 def hear(told: Step) -> None:
-    """Tell those who listen of a step of a job; of one that is nothing, where a job has ended."""
+    """Tell those who listen about a step of a job, or about an empty step where a job has ended."""
     for listener in tuple(_listeners):
         listener(told)
 

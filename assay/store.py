@@ -28,9 +28,9 @@ MANIFEST = "manifest.json"
 Kind = TypeVar("Kind", bound=BaseModel)
 SCHEMA_VERSION: Literal[1] = 1
 KEY_CHARACTERS = 12
-"""Of a key, in the name of a folder."""
+"""How many characters of a key stand in the name of a folder."""
 TRY_AGAIN = "try_again"
-"""A fact: another attempt may come to something else."""
+"""The name of a fact: another attempt may have a different result."""
 Fill = Callable[[Path], Mapping[str, JsonValue]]
 
 
@@ -86,7 +86,7 @@ class Artifact(BaseModel):
         """A record that it keeps: in the file of this name, or among its facts.
 
         Raises:
-            ArtifactError: there is none, or it is no such record.
+            ArtifactError: there is none, or it is not such a record.
         """
         try:
             if name in self.manifest.files:
@@ -104,13 +104,13 @@ def facts_of(artifact: Artifact, kind: type[Kind]) -> Kind:
     """All that is known of an artifact, as a record.
 
     Raises:
-        ArtifactError: it is no such record.
+        ArtifactError: it is not such a record.
     """
     try:
         return kind.model_validate(artifact.manifest.facts)
     except ValidationError as error:
         raise ArtifactError(
-            f"{artifact.folder} says of itself what cannot be read",
+            f"{artifact.folder} describes itself in a way that cannot be read",
             found=mistake_in(error),
             remedy="Delete the folder to have it made again",
         ) from error
@@ -130,7 +130,7 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def reporting_disk_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write below `path` into an error a person can use."""
+    """Turn an operating system's refusal to write below `path` into an error that a person can use."""
     try:
         yield
     except OSError as error:
@@ -252,7 +252,9 @@ def find_artifact(folder: Path, kind: str, inputs: Mapping[str, JsonValue]) -> A
 
 
 def may_end_otherwise(artifact: Artifact) -> bool:
-    """Whether another attempt may come to something else: a crash, a time limit, a package that was not to be had."""
+    """Whether another attempt may have a different result: after a crash, a time limit, or a package that could not be
+    had.
+    """
     return bool(artifact.manifest.facts.get(TRY_AGAIN))
 
 

@@ -19,7 +19,7 @@ from assay.records.mistakes import mistake
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
 MOST_BYTES = 1 << 20
-"""Of a study file."""
+"""The largest study file."""
 Size = Annotated[int, Field(ge=8, le=1024)]
 Positive = Annotated[int, Field(ge=1)]
 Percentile = Annotated[float, Field(gt=50, le=100)]

@@ -19,7 +19,7 @@ ZERO_WIDTH = "&#8203;"
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Text in which everything is seen: a control character is shown as Python writes it, \x1b or \u202e.
+    r"""Text in which everything is visible: a control character is shown as Python writes it, \x1b or \u202e.
 
     Args:
         lines: the ends of lines and tabs stay what they are.
@@ -71,7 +71,7 @@ def markdown_code(text: str) -> str:
 
 
 def markdown_fence(text: str) -> str:
-    """What stands before and after a block of code in Markdown: more backticks than the text has in a row."""
+    """The line before and after a block of code in Markdown: more backticks than the text has in a row."""
     return "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 

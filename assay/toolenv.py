@@ -31,11 +31,11 @@ COMPLETE = "assay-complete.txt"
 LIST = "assay-packages.txt"
 UV_LINES_SHOWN = 6
 VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
-"""Far more than a slow machine and a slow network need; a uv that waits for ever is stopped."""
+"""Far longer than a slow machine and a slow network need; a uv that waits for ever is stopped."""
 
 
 def cache_folder() -> Path:
-    """Where things that can be made again are kept: $ASSAY_CACHE, or the platform's cache folder."""
+    """The folder for things that can be made again: $ASSAY_CACHE, or the platform's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()

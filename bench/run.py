@@ -1,4 +1,4 @@
-"""One study under way: where its things are, and its images."""
+"""One study under way: where its artifacts are, and its images."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Weights to ONNX: the routes, the check that every file must pass, and what a wrong one is followed to."""
+"""Weights to ONNX: the routes, the check that every file must pass, and the search for where a wrong one goes wrong."""

@@ -171,7 +171,7 @@ def _completed(request: RouteRequest, outcome: ExportOutcome) -> tuple[str, ...]
         What was done or could not be done about its operator set, in words.
 
     Raises:
-        ExportFailedError: the route wrote something that is no ONNX file, or another model's.
+        ExportFailedError: the route wrote something that is not an ONNX file, or another model's.
     """
     if request.exporter == GIVEN:
         return ()
@@ -187,7 +187,7 @@ def _described(request: RouteRequest, outcome: ExportOutcome, notes: tuple[str, 
     """The record of the file as it is.
 
     Raises:
-        ExportFailedError: it is no ONNX file that can be looked at.
+        ExportFailedError: it is not an ONNX file that can be looked at.
     """
     model = request.model
     asked = asked_for(model, request.exporter, request.opset, request.key)

@@ -45,7 +45,7 @@ def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str,
         made_by: versions, layout and transforms.
 
     Raises:
-        ArtifactError: it is no ONNX file.
+        ArtifactError: it is not an ONNX file.
     """
     found = inspect(folder / MODEL_FILE)
     (folder / INSPECTION_FILE).write_text(found.model_dump_json(indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Exports as the conductor sees them: started as jobs, filed as artifacts, found again when they are finished.
+"""Exports as the conductor sees them: started as jobs, stored as artifacts, and found again when they are finished.
 
 Nothing in here imports a framework. An exporter that crashes, hangs or writes a wrong file costs its own record
 and nothing else; what it left is kept beside the reason.
@@ -237,7 +237,7 @@ def usable_model(record: Export, exports: Store) -> Path:
 
 
 def artifact_folder(record: Export, exports: Store) -> Path:
-    """Where an export is filed, with its inspection and log; a failed one too."""
+    """The artifact of an export, with its inspection and log; a failed export has one too."""
     ending = f"{record.exporter}-{record.key[:KEY_CHARACTERS]}"
     return next(exports.folder.glob(f"*{ending}"), exports.folder / ending)
 

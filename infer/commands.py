@@ -16,7 +16,7 @@ from assay.spec import Settings
 
 MODULE = "assay.infer.worker"
 NOT_OBSERVED = "not observed"
-"""The fact that says why nothing was seen of a call."""
+"""The name of the fact that says why nothing was seen of a call."""
 
 
 class ToImport(Record):
@@ -59,7 +59,7 @@ class Warmed(Record):
 
 
 class ToBurst(Record):
-    """So many calls to time at each boundary, after `drop` untimed ones."""
+    """How many calls to time at each boundary, after `drop` untimed ones."""
 
     calls: int
     drop: int

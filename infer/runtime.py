@@ -1,4 +1,4 @@
-"""The one thing the rest of Assay knows of a runtime.
+"""The one thing that the rest of Assay knows about a runtime.
 
 A runtime is a function `load(model, settings) -> Session`, named by an entry in `assay/runtimes/`. Timing, profiling
 and audit are functions over a session.

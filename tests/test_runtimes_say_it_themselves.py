@@ -23,7 +23,7 @@ ALLOWED = {
 }
 """By file and text, what it is there."""
 FRAMEWORKS = {family.framework for family in RUNTIMES.families}
-"""Frameworks, "torch" say, are no runtimes, though families have their names: people bring models of them."""
+"""Frameworks, "torch" say, are not runtimes, though families have their names: people bring models of them."""
 
 
 def modules() -> list[Path]:

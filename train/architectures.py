@@ -26,11 +26,13 @@ BLOODNET_WIDTHS = (32, 64, 128)
 RESNET18_WIDTHS = (64, 128, 256, 512)
 VIT_WIDTH, VIT_DEPTH, VIT_HEADS, VIT_HIDDEN = 192, 12, 3, 768
 VIT_MOST_TOKENS = 200
-# Of a skeleton: neighbouring widths differ, so that the same shortcuts have convolutions.
+# Widths of a skeleton: neighbours differ, so that the same shortcuts have convolutions.
 BLOODNET_LEAST, RESNET18_LEAST = (1, 2, 3), (1, 2, 3, 4)
 VIT_LEAST_WIDTH, VIT_LEAST_HIDDEN = VIT_HEADS, 4
 SKELETON_SIZE = 8
-"""Pixels of a skeleton: the least that every architecture takes, and that leaves convolutions something to slide on."""
+"""The image size of a skeleton: the least that every architecture takes and that leaves convolutions something to slide
+on.
+"""
 
 CONVENTIONS = ("shared", "torch", "keras", "flax")
 
@@ -93,7 +95,7 @@ def vit_widths(spec: ModelSpec) -> tuple[int, int]:
 
 
 def skeleton_of(spec: ModelSpec) -> ModelSpec:
-    """The same architecture with its widths and its image at their least; the same for every size."""
+    """The same architecture with the least widths and the smallest image; it is the same for every size."""
     return replace(spec, size=SKELETON_SIZE, skeleton=True)
 
 

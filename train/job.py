@@ -33,7 +33,7 @@ WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
 SILENCE_SECONDS = 3600.0
 """It reports twice a second, and not while it compiles or evaluates."""
 PLACES = {"dataset", "start", "out", "unfinished"}
-"""Fields of a request that say where things are, and nothing of what comes out."""
+"""Fields of a request that say where things are, and do not affect the result."""
 
 
 class TrainingRequest(Record):

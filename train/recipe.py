@@ -60,4 +60,4 @@ OWN_DEFAULTS: dict[str, Recipe] = {
     "tf": Recipe(norm_momentum=0.99, norm_epsilon=1e-3, adam_epsilon=1e-7, convention="keras"),
     "jax": Recipe(norm_momentum=0.99, norm_epsilon=1e-5, adam_epsilon=1e-8, convention="flax"),
 }
-"""What each framework does when nobody says otherwise: initialiser, BatchNorm and Adam constants."""
+"""The defaults of each framework: initialiser, BatchNorm and Adam constants."""

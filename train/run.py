@@ -20,7 +20,9 @@ from assay.train.loop import Report
 
 BEGIN_SECONDS, SECONDS_A_STEP = 1800.0, 60.0
 MINUTES_EXCEEDED = 4
-"""So many times the minutes that a training may last: it plans by its first steps, and evaluates beside them."""
+"""The time limit of a training as a multiple of the minutes it may last: it plans by its first steps, and evaluates
+beside them.
+"""
 
 
 def train_model(

@@ -1,1 +1,1 @@
-"""What a process that runs somebody else's code may do, and that nothing of it stays."""
+"""What a process that runs somebody else's code may do, and how everything it started is ended."""

@@ -31,9 +31,9 @@ RULES, MARK = "ASSAY_BOX", "ASSAY_JOB"
 PR_SET_CHILD_SUBREAPER = 36
 F_SETPIPE_SZ, PIPE_BYTES = 1031, 1 << 20
 MOST_PROCESSES = 1024
-"""Below one boxed process where the kernel does not count them: it does not count root's."""
+"""The most that may run below one boxed process where the kernel does not count them, as it does not for root."""
 HEAD_BYTES, LOG_BYTES = 10 << 20, 20 << 20
-"""Of a log: what is kept from its beginning, and the whole, of which the rest is its end."""
+"""How much of a log is kept from its beginning, and how much in all; the rest is its end."""
 
 
 class _Ended(BaseException):
@@ -76,7 +76,7 @@ def main(module: str) -> int:
 
 
 def _become(module: str, rules: Mapping[str, object] | None, log: int) -> None:
-    """Turn the forked process into the module. Everything it says is on its way into the log by then."""
+    """Turn the forked process into the module. By then, everything it says goes into the log."""
     os.setsid()
     os.dup2(log, 2)
     if sys.platform == "linux":
@@ -95,7 +95,7 @@ def _let_go_of_pipes() -> None:
 
 
 def _wait_for(child: int) -> int:
-    """The child's status, negative for a signal. Orphans of its are reaped on the way."""
+    """The child's status, negative for a signal. Its orphans are reaped on the way."""
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -103,7 +103,7 @@ def _wait_for(child: int) -> int:
 
 
 def _count(child: int, before: int) -> None:
-    """End a process that starts too many others. What is looked at is one number of the kernel's, once a second."""
+    """End a process that starts too many others. It looks at one number of the kernel's, once a second."""
     while True:
         time.sleep(1)
         if running() > before + MOST_PROCESSES and len(below(os.getpid())) > MOST_PROCESSES:
@@ -114,7 +114,7 @@ def _count(child: int, before: int) -> None:
 
 
 def keep_log(reading: int, log: int) -> None:
-    """Copy into a log until the end, and leave out of its middle what is too much. Never waits for anybody."""
+    """Copy into a log until the end, and leave out of its middle what is too much. It never waits for anybody."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(reading, F_SETPIPE_SZ, PIPE_BYTES)
     size = left_out = 0
@@ -128,7 +128,7 @@ def keep_log(reading: int, log: int) -> None:
 
 
 def _cut(log: int, size: int, left_out: int) -> tuple[int, int]:
-    """Keep the beginning and the last quarter. Gives back what is left out by now, and the size."""
+    """Keep the beginning and the last quarter, and return how much is left out by now, and the size."""
     tail = os.pread(log, LOG_BYTES // 4, size - LOG_BYTES // 4)
     left_out += size - len(tail) - HEAD_BYTES
     notice = f"\n[assay: {left_out} bytes are left out here]\n".encode()

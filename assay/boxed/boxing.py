@@ -18,7 +18,7 @@ from assay.boxed.processes import running
 
 GIB = 1 << 30
 FILE_BYTES = 16 * GIB
-"""Of one file that a boxed process writes; a larger model needs --trust."""
+"""The largest file that a boxed process may write; a larger model needs --trust."""
 SPARE_BYTES, BYTES_A_CORE = 16 * GIB, GIB // 2
 """Addresses that frameworks reserve and never use, beside the machine's memory: at rest, and for the threads of a core.
 """
@@ -104,7 +104,7 @@ def is_allowed(name: str) -> bool:
 
 
 def _caches(scratch: Path, kept: Mapping[str, str]) -> dict[str, str]:
-    """Where libraries keep what they can make again: they would take the home folder, or a name in /tmp."""
+    """The folders where libraries keep what they can make again: they would take the home folder, or a name in /tmp."""
     names = ["MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "CUDA_CACHE_PATH"]
     if not Path(kept.get("HOME", "/"), ".keras", "keras.json").is_file():
         names.append("KERAS_HOME")

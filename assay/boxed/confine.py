@@ -1,4 +1,4 @@
-"""What a boxed process gives up before it runs somebody else's code. Nothing but the standard library.
+"""What a boxed process gives up before it runs somebody else's code. It imports nothing but the standard library.
 
 Each means is the platform's own and is tried by itself; what was had and what was not is told by name. On Linux these
 are a network namespace, Landlock for writing, and resource limits; elsewhere the resource limits alone.
@@ -26,9 +26,11 @@ WRITE_FILE, TRUNCATE, REFER = 1 << 1, 1 << 14, 1 << 13
 REMOVE_AND_MAKE = sum(1 << bit for bit in range(4, 13))
 TCP = 0b11
 SCOPES = 0b11
-"""Of abstract Unix sockets and signals: none to a process outside of the box."""
+"""Abstract Unix sockets and signals do not reach a process outside of the box."""
 KEPT_CAPABILITIES = frozenset({0, 1, 2, 3, 4, 14, 23})
-"""Of root: those about files (the rest of the system sees the same user), locked memory and priorities."""
+"""What root keeps: capabilities about files (the rest of the system sees the same user), locked memory and
+priorities.
+"""
 LAST_CAPABILITY = 63
 DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd")
 OPEN, NOT_HELD = "open", "not held"
@@ -83,8 +85,8 @@ def _limits(rules: Mapping[str, object]) -> dict[str, str]:
 
 
 def _without_network(library: ctypes.CDLL) -> str:
-    """A network of its own with nothing but loopback in it. As another user than root it takes a user namespace, in
-    which that user is the same one.
+    """Give the process a network of its own with nothing but loopback in it. For any user but root this takes a user
+    namespace, in which that user is the same one.
     """
     user, group = os.getuid(), os.getgid()
     if library.unshare(CLONE_NEWNET) != 0:
@@ -148,7 +150,7 @@ def _devices() -> list[str]:
 
 
 def _drop_capabilities(library: ctypes.CDLL) -> None:
-    """Root without what is root's: it cannot raise its limits, leave its namespace or look into other processes."""
+    """Take from root what is root's: it cannot raise its limits, leave its namespace or look into other processes."""
     for number in range(LAST_CAPABILITY + 1):
         if number not in KEPT_CAPABILITIES:
             library.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)

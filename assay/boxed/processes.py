@@ -1,4 +1,5 @@
-"""The processes below one of ours, found and ended whatever they did to get away. Nothing but the standard library.
+"""The processes below one of ours, found and ended whatever they did to get away. It imports nothing but the standard
+library.
 
 It needs Linux's /proc; elsewhere nothing is found, and a process group is all that can be ended.
 """
@@ -72,7 +73,7 @@ def end_tree(root: int) -> None:
 
 
 def end_marked(mark: str) -> None:
-    """Kill what lost its place below us but not its mark."""
+    """Kill the processes that lost their place below us but not their mark."""
     for _ in range(ROUNDS):
         left = marked(mark)
         if not left:

@@ -28,13 +28,13 @@ from assay.records.mistakes import mistake_in
 Array = NDArray[Any]
 
 SHARE_OF_MEMORY = 0.25
-"""Of what is free; most arrays are copied once on their way."""
+"""The share of the free memory that arrays may take; most are copied once on their way."""
 INFLATION, INFLATION_FLOOR = 50, 256 << 20
 """What a compressed file may grow by, and the bytes from where on that counts: honest arrays are smaller or denser."""
 MOST_ARRAYS = 10_000
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
 LONGEST_HEADER = 1 << 18
-"""Of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
+"""The longest header of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
 EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
 DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
@@ -135,7 +135,9 @@ def check_begins_as_zip(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(len(ZIP_STARTS[0]))
     if start not in ZIP_STARTS:
-        raise ArtifactError(f"{path} is no plain zip", expected="its first member at its beginning", found=repr(start))
+        raise ArtifactError(
+            f"{path} is not a plain zip", expected="its first member at its beginning", found=repr(start)
+        )
 
 
 def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> None:
@@ -166,7 +168,7 @@ def read_member(path: Path, bundle: zipfile.ZipFile, member: str, at_most: int |
 
     Raises:
         ArtifactError: it holds objects, is not as long as it says, or is too large.
-        ValueError: it is no array.
+        ValueError: it is not an array.
     """
     size = bundle.getinfo(member).file_size
     _check_size(path, size, at_most)

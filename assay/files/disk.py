@@ -1,4 +1,4 @@
-"""The disk as the cause: what a full, read-only or failing one says, and how one folder takes another's place.
+"""Failures that the disk caused: what a full, read-only or failing one says, and how one folder takes another's place.
 
 A disk that takes no more speaks through whatever library wrote to it, as an OSError, as the text of a RuntimeError, or
 by nothing but a process that ended. It is told from a failure of the model's here, so that it never becomes one.
@@ -28,15 +28,15 @@ SAID = (
     "No usable temporary directory found",  # Python's, when no folder takes four bytes
     "PytorchStreamWriter failed writing",  # it keeps the system's reason to itself
 )
-"""How libraries quote it in errors of their own."""
+"""How libraries quote it in their own errors."""
 SHORT_WRITE = r"\d+ requested and \d+ written"
 REMEDY = "Make room, or choose another folder (--out, TMPDIR, ASSAY_CACHE); what was finished is kept"
 MOST_NAME_BYTES = 160
 PROBE_BYTES = 64 * 1024
 TEMPORARY = ".assay-new-"
-"""The beginning of the names of everything that is being written and has not taken its own name yet."""
+"""The prefix of everything that is being written and has not taken its own name yet."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
-"""Of Linux's renameat2."""
+"""Arguments of Linux's renameat2."""
 
 
 def disk_error(path: Path, error: OSError) -> DiskError:
@@ -188,7 +188,9 @@ def remove(path: Path) -> None:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Let two folders change places: in one step on Linux, elsewhere in two with the old one kept aside between."""
+    """Let two folders change places: on Linux in one step, elsewhere in two, with the old one put aside between
+    them.
+    """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0:

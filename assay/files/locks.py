@@ -1,4 +1,4 @@
-"""Who works in a folder: a lock that the operating system releases when its holder ends, however it ends.
+"""A lock that says who works in a folder, and that the operating system releases when its holder ends, however it ends.
 
 The lock is on a small file that says who has it. It lies inside the folder, or beside one whose content is closed, and
 is removed when the work is done; one that a killed process left is taken over.
@@ -25,7 +25,7 @@ from assay.files.disk import TEMPORARY, disk_error, remove, remove_left_overs, t
 LOCK_FILE = ".assay-lock"
 MOST_BYTES = 10_000
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
-"""What a file system answers that knows no locks."""
+"""The errors of a file system that has no locks."""
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -120,7 +120,7 @@ def _held(
 
 
 def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Callable[[str], None]) -> int | None:
-    """A locked handle; None where the file system knows no locks."""
+    """A locked handle; None where the file system has no locks."""
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     while True:
         try:

@@ -23,7 +23,7 @@ NAMES = "assay-names"
 
 
 def save_named(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays under any names at all, also `file`, "" and what is no path."""
+    """Write arrays under any names at all, also `file`, "" and what is not a path."""
     names = np.frombuffer(json.dumps(list(arrays)).encode("ascii"), np.uint8)
     numbered = {str(place): array for place, array in enumerate(arrays.values())}
     np.savez(path, **{NAMES: names}, **numbered)  # type: ignore[arg-type]

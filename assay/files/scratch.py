@@ -18,7 +18,7 @@ from pathlib import Path
 OWNER_FILE = ".owner"
 PREFIX = "assay-run-"
 UNFINISHED_SECONDS = 60.0
-"""So old is a folder without its lock file before it counts as left over: between the two lies a moment."""
+"""The age at which a folder without its lock file counts as left over: a moment passes between making the two."""
 
 
 @contextlib.contextmanager

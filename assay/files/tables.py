@@ -1,4 +1,4 @@
-"""Tables in Parquet: written whole or not at all, and read from a file of any name.
+"""Tables in Parquet, written whole or not at all, and read from a file of any name.
 
 Polars takes a path with brackets or stars for a pattern, and one with a colon for an address; an open file is neither.
 """
@@ -19,7 +19,7 @@ from assay.records.results import Results
 from assay.store import write_atomically
 
 BYTES_PER_VALUE = 16
-"""Of a number or a short text in memory, with what is copied on its way."""
+"""What a number or a short text takes in memory, copies on its way included."""
 
 
 def write_table(path: Path, table: polars.DataFrame) -> None:

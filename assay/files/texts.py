@@ -1,7 +1,7 @@
 """Records in text, read only when they are of a size that records have.
 
 Python's JSON reader follows every bracket with a call of its own, so a file of 100,000 brackets ends in a
-RecursionError, which is no ValueError: here it is one.
+RecursionError, which is not a ValueError: here it is one.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def check_plain(path: Path) -> None:
         ArtifactError: it is one.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise ArtifactError(f"{path} is no plain file", expected="a file", found="a pipe, socket or device")
+        raise ArtifactError(f"{path} is not a plain file", expected="a file", found="a pipe, socket or device")
 
 
 def read_json(path: Path, at_most: int = MOST_BYTES) -> Any:
     """
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or nested deeper than any record.
+        ValueError: it is not a JSON, or nested deeper than any record.
         ArtifactError: it is larger than `at_most` bytes.
     """
     return parse_json(read_text(path, at_most))
@@ -65,7 +65,7 @@ def read_json(path: Path, at_most: int = MOST_BYTES) -> Any:
 def parse_json(text: str | bytes) -> Any:
     """
     Raises:
-        ValueError: it is no JSON in UTF-8, or nested deeper than any record.
+        ValueError: it is not a JSON in UTF-8, or nested deeper than any record.
     """
     try:
         return json.loads(text if isinstance(text, str) else text.decode("utf-8"))  # json would guess the encoding

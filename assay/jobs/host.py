@@ -31,7 +31,7 @@ class Running(Protocol):
 
         Raises:
             TimeoutError: there was none within the limit; the process goes on.
-            WorkerError: the process ended, or what it sent is no message and it was killed.
+            WorkerError: the process ended, or what it sent is not a message and it was killed.
         """
 
     def explained(self, error: AssayError) -> AssayError:

@@ -27,7 +27,7 @@ Hear = Callable[[JsonValue], None]
 
 
 class Nothing(Record):
-    """Nothing to say, but that it is done."""
+    """An answer that only says that it is done."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Job(Generic[Asked, Answered]):
 
 @dataclass(frozen=True)
 class TellingJob(Job[Asked, Answered], Generic[Asked, Answered, Told]):
-    """A job that tells how it goes.
+    """A job that reports its progress.
 
     Attributes:
         event: the type of what it tells.
@@ -106,14 +106,14 @@ class TellingJob(Job[Asked, Answered], Generic[Asked, Answered, Told]):
 
     def heard_by(self, listener: Callable[[Told], None]) -> Hear:
         """Whoever listens to what it tells, for `assay.jobs.running.run_job`."""
-        return lambda event: listener(read_as(self.event, event, f"{self.module} reported what is no event"))
+        return lambda event: listener(read_as(self.event, event, f"{self.module} reported what is not an event"))
 
 
 def read_as(kind: type[Kind], value: JsonValue, wrong: str) -> Kind:
     """A record from what the other side sent.
 
     Raises:
-        WorkerError: it is no such record; `wrong` says so.
+        WorkerError: it is not such a record; `wrong` says so.
     """
     try:
         return kind.model_validate(value)

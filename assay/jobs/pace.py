@@ -53,11 +53,11 @@ SHARES: Mapping[str, Share] = {
 few batches each; an evaluator in Python is thousands of times as slow as the model, and following an export runs two; a
 variant is calibrated, made, and checked; a search goes hundreds of steps, forwards and back."""
 LOADS_SLOWER = 25.0
-"""An export of a model that was imported and made in a few seconds takes no more than so many times as long."""
+"""An export takes at most this many times as long as importing and making the model."""
 
 
 class Sized(Protocol):
-    """What has a pace."""
+    """The kinds of work that have a pace."""
 
     @property
     def load_seconds(self) -> float: ...

@@ -39,9 +39,9 @@ NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "
 """What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
 keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
 LINE_BYTES = 16 << 20
-"""Of one message; what is larger goes by file."""
+"""The longest message; what is larger goes by file."""
 MOST_WAITING = 1000
-"""Messages that nobody has taken yet."""
+"""The most messages that wait to be taken."""
 SEND_SECONDS, START_SECONDS, END_SECONDS = 60.0, 60.0, 10.0
 
 
@@ -102,7 +102,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the module's process."""
+        """The number of the module's process."""
         self._has_started.wait(START_SECONDS)
         return self._group or self._popen.pid
 
@@ -127,7 +127,7 @@ class Process:
 
         Raises:
             TimeoutError: there was none within the limit; the process goes on.
-            WorkerError: the process ended, or what it sent is no message and it was killed.
+            WorkerError: the process ended, or what it sent is not a message and it was killed.
         """
         try:
             message = self._messages.get(timeout=limit_seconds)
@@ -272,7 +272,7 @@ _STARTED: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
 def end_all() -> None:
-    """Kill every process that was started here and is still there; for the end of the program."""
+    """Kill every process that was started here and still runs, at the end of the program."""
     for process in list(_STARTED):
         if hasattr(process, "_reader"):
             process.kill()

@@ -57,7 +57,7 @@ def run_job(
 
     Raises:
         AssayError: the job's own error, with its exit code.
-        WorkerError: the job crashed, was killed, answered what is no answer, or exceeded the limit.
+        WorkerError: the job crashed, was killed, answered what is not an answer, or exceeded the limit.
     """
     limit = limit_seconds if isinstance(limit_seconds, Limit) else Limit(limit_seconds, "", LONGER)
     lost: dict[str, str] = {}

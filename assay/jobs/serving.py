@@ -1,4 +1,4 @@
-"""The side of the process: it is asked in JSON lines on its standard input, and answers in JSON lines.
+"""The process's side: it is asked in JSON lines on its standard input, and answers in JSON lines.
 
 Frameworks print what they like: what was standard output is kept apart for the answers, everything else goes to the
 log.

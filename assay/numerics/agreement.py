@@ -22,7 +22,7 @@ piece: one rule, for the checks after an export and for the audit.
   about sqrt(512) u, which is 11 ulps (u is half an ulp); 16 is the next power of two.
 - CEILING. The next coarser arithmetic, TF32 or fp16, has the unit roundoff 2^-11. A run that is further than
   half of that from the reference, relative to the scale, did not compute in fp32, so no tolerance goes beyond
-  it, and a native run that does is no measure of anything.
+  it, and a native run that does is not a measure of anything.
 
 A model that itself computes in fp16 or bf16 is held to `assay.numerics.rounding` instead, against the same float64.
 
@@ -219,7 +219,7 @@ def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
     for name, native in natives.items():
         problem = _candidate_problem(native, reference)
         if problem:
-            return f"the native output of {name} is no measure: {problem}"
+            return f"the native output of {name} is not a measure: {problem}"
     return ""
 
 

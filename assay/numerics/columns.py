@@ -26,7 +26,7 @@ from assay.numerics.agreement import FACTOR, FLOOR_ULPS
 Float64 = NDArray[np.float64]
 
 FEWEST_VALUES = 8
-"""The largest of fewer errors may be small by luck."""
+"""The fewest errors to judge by: the largest of fewer may be small by luck."""
 
 
 @dataclass(frozen=True)

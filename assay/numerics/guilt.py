@@ -3,9 +3,9 @@
 One rule for every command. Each *witness* runs the file, and agrees with what is right, differs from it, or does not
 run the file at all. They come from several makers, who make no mistake in common:
 
-- Where any witness agrees, the file says the right thing, and those that differ are wrong about it. Of ONNX Runtime the
-  level without optimisations does what the file says: where that agrees and a higher level does not, it is the
-  optimiser; where it differs, its own operators are wrong.
+- Where any witness agrees, the file says the right thing, and those that differ are wrong about it. ONNX Runtime
+  without optimisations does what the file says: where that agrees and a higher level does not, it is the optimiser;
+  where it differs, its own operators are wrong.
 - Where all differ and they are of two makers or more, the file is wrong.
 - Where all differ and one maker alone runs the file, either may be wrong, and that is said.
 - An evaluation in float64 alone does not make a file right that computes in fp32: where it agrees and nothing in fp32
@@ -24,7 +24,7 @@ Outcome = Literal["agrees", "differs", "fails"]
 
 UNOPTIMISED = ort.NO_OPTIMISATION.runner
 LEVELS = (UNOPTIMISED, "basic", "extended", "layout", "all")
-"""Of ONNX Runtime, the one that does least to a file first."""
+"""ONNX Runtime's levels, the one that does least to a file first."""
 OPENVINO, OPENVINO_AS_IT_COMES = openvino.FP32.runner, openvino.DEFAULT.runner
 EVALUATOR, EVALUATOR_IN_FLOAT64 = "evaluator", "evaluator in float64"
 MAKERS = {

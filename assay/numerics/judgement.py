@@ -12,7 +12,7 @@ from assay.registry import TASKS
 
 def _known(name: str) -> str:
     if name not in TASKS:
-        raise ValueError(f"'{name}' is no task, expected one of {', '.join(TASKS)}")
+        raise ValueError(f"'{name}' is not a task, expected one of {', '.join(TASKS)}")
     return name
 
 

@@ -24,9 +24,9 @@ SIGNIFICAND_BITS = {"fp32": 24, "TF32 or fp16": 11, "bf16": 8}
 """Bits of significand, the implicit one included (IEEE 754-2019; TF32 has fp16's significand and fp32's exponent)."""
 LEAST_NAMED_BITS = 5.0
 MOST_BITS_CREDITED = 1.0
-"""What fp32 loses to its sums beyond this, arithmetic with short factors and fp32 sums does not lose."""
+"""The bits that fp32 loses to its sums beyond this are not lost by arithmetic with short factors and fp32 sums."""
 MOST_BITS = 53.0
-"""What a result has that equals its float64 reference."""
+"""The bits of a result that equals its float64 reference."""
 ROUNDED_ONCE = 1 / math.sqrt(4.5 / math.log(2))
 """Relative root-mean-square error of rounding to p bits, in units of 2^-p, see `effective_bits`."""
 
@@ -69,7 +69,7 @@ class Measured(Record):
 
     @property
     def differences(self) -> Differences | None:
-        """Of whole numbers, what differs; None for floating point."""
+        """What differs among whole numbers; None for floating point."""
         if self.differing is None:
             return None
         largest = math.inf if self.not_finite else self.max_absolute

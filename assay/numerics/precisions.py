@@ -1,4 +1,6 @@
-"""Names of what numbers are computed in, and which is less exact. A model is as exact as its least exact part."""
+"""The names of the formats that numbers are computed in, and which is less exact. A model is as exact as its least
+exact part.
+"""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 UNITS = {"fp32": 2.0**-24, "fp16": 2.0**-11, "bf16": 2.0**-8}
 """Unit roundoff (IEEE 754-2019; bf16 has 8 bits of significand, the implicit one included)."""
 CEILING = 2.0**-12
-"""Of fp32, see `assay.numerics.agreement`."""
+"""The ceiling of fp32, see `assay.numerics.agreement`."""
 NARROW_FACTOR, NARROW_FLOOR, NARROW_CEILING = 8.0, 4.0, 16.0
 BETTER_THAN_NARROW = 8.0
-"""So many times closer to float64 than one rounding is what was not rounded to it."""
+"""A result that is this many times closer to float64 than one rounding was not rounded to the format."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ FP32 = Rounding("fp32", 16.0, 0.0, CEILING, "2^-12 of the largest output, half a
 
 
 def rounding_of(precision: str) -> Rounding:
-    """Of a model that computes in this precision; all but fp16 and bf16 are held to fp32."""
+    """The rule for a model that computes in this precision; all but fp16 and bf16 are held to fp32's."""
     if precision not in {"fp16", "bf16"}:
         return FP32
     unit, bits = UNITS[precision], {"fp16": 7, "bf16": 4}[precision]
@@ -72,7 +72,7 @@ def one_rounding(precision: str, scale: float) -> dict[str, float]:
 
 
 def rounding_seen(precision: str, share: float) -> Rounding:
-    """Of one output of a model.
+    """The rule for one output of a model.
 
     Args:
         share: the native error of the output over its largest number.

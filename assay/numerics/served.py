@@ -33,11 +33,12 @@ DATATYPES: dict[str, Datatype] = {
     "float32": "FP32",
     "float64": "FP64",
 }
-"""By numpy's name, what the Open Inference Protocol calls it: the types that go over every transport. Of float16 it has
-no JSON, and bfloat16 and smaller types it does not have."""
+"""By numpy's name, what the Open Inference Protocol calls it: the types that go over every transport. It has no JSON
+for float16, and no bfloat16 or smaller types at all.
+"""
 DTYPES = {datatype: name for name, datatype in DATATYPES.items()}
 LARGEST = float(np.finfo(np.float32).max)
-"""Stands for an error that is no number, which a record in JSON cannot hold."""
+"""Stands for an error that is not a number, which a record in JSON cannot hold."""
 
 
 class ServedTensor(Record):
@@ -122,7 +123,7 @@ def errors_of(found: Mapping[str, Array], audited: Records, output: ServedTensor
 
     Equal infinities and NaN are no distance apart.
 
-    Of an index it is how far below the largest audited value the one is that it points to. Where two values are as
+    For an index it is how far the value that it points to lies below the largest audited one. Where two values are as
     good as equal either index is right, so it may be twice as far as a value may be.
 
     Args:

@@ -40,8 +40,8 @@ class Decider:
         Args:
             expected: indices (records, numbers); several for one choice are the best so many, as of a top-k.
             found: the same.
-            places: (records,), which records of `values` they are of; None for the first ones. Of those beyond, nothing
-                is excused.
+            places: (records,), which records of `values` they are of; None for the first ones. Nothing is excused of
+                those beyond.
 
         Returns:
             (records, numbers); nowhere in a choice that names one index twice.
@@ -73,7 +73,7 @@ class Decider:
 
 
 def _indices(numbers: Array, choices: int) -> NDArray[np.int64]:
-    """As whole numbers, -1 for what is no index."""
+    """As whole numbers, -1 for what is not an index."""
     exact = numbers.astype(np.longdouble)
     good = np.isfinite(exact) & (exact == np.floor(exact)) & (exact >= 0) & (exact < choices)
     return np.where(good, exact, -1).astype(np.int64)

@@ -28,7 +28,7 @@ class Differences:
 
     Attributes:
         differing: how many of `values` are not equal and not excused; `excused` is how many more are not equal.
-        largest: by how much the worst of the differing ones differs; infinite where one is no number.
+        largest: by how much the worst of the differing ones differs; infinite where one is not a number.
     """
 
     values: int
@@ -39,7 +39,7 @@ class Differences:
     def __str__(self) -> str:
         said = f"{self.differing} of {self.values} numbers differ"
         if self.differing:
-            said += f" (largest by {int(self.largest)})" if np.isfinite(self.largest) else " (some are no numbers)"
+            said += f" (largest by {int(self.largest)})" if np.isfinite(self.largest) else " (some are not numbers)"
         return f"{said}; {self.excused} more differ where what decides them ties" if self.excused else said
 
 
@@ -124,7 +124,7 @@ class Settled:
 
 
 def settled(reference: Array, found: Array) -> Settled:
-    """Take out the values of a reference that are no numbers.
+    """Take out the values of a reference that are not numbers.
 
     Both sides get the same finite number there: the least of the reference for -inf and the largest for +inf, so that
     no class changes, and 0 for NaN.

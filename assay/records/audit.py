@@ -95,7 +95,7 @@ class Comparison(Record):
         batch, threads: how it was called.
         images: the first so many of the set.
         measured: None where nothing could be compared; `reason` says why.
-        precision: what the subject says that it computes in. Of a study only "fp32" is judged by the tolerance, all
+        precision: what the subject says that it computes in. In a study only "fp32" is judged by the tolerance, all
             others by `assay.numerics.reduced`; a user's model is judged by its tolerance whatever it computes in.
         tolerance: largest error that passes; 0 where it is judged otherwise.
         delivered: the arithmetic that the errors show, see `assay.numerics.numbers.delivered_precision`.
@@ -245,8 +245,8 @@ class ModelAudit(Record):
         ]
 
     def findings(self) -> list[str]:
-        """What a reader has to know and what does not fail the audit: runtimes whose own operators lose NaN, subjects
-        whose bits depend on more than the image, and what is on record only.
+        """What a reader has to know although it does not fail the audit: runtimes whose own operators lose NaN,
+        subjects whose bits depend on more than the image, and what is on record only.
         """
         found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
         found += [

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, model_validator
 
-# Of one time against another, see `assay.bench.judging.verdicts`.
+# How one time compares with another, see `assay.bench.judging.verdicts`.
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
 ROUNDING = 1e-9
@@ -67,7 +67,7 @@ class Interval(Tail):
 
 def _share(value: float) -> float:
     if value < 0 or value > 1:
-        raise ValueError(f"{value} is no share: below none or above all")
+        raise ValueError(f"{value} is not a share: below none or above all")
     return value
 
 

@@ -53,7 +53,9 @@ AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
 CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
 INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE = "inputs.npy", "outputs.npy", "labels.npy"
 FIRST_BACKEND, PYTHON_BACKEND = "onnxruntime", "python"
-"""Of Triton: the first is all that an older Assay deployed, the second runs a program of the deployment's own."""
+"""Backends of Triton: the first is all that an older Assay deployed, the second runs a program of the deployment's
+own.
+"""
 SCHEMA_VERSION: Literal[1] = 1
 RENDERING = 2
 """Number of the form in which Assay writes what follows from a record: manifests, client, card, configuration. A change
@@ -64,16 +66,18 @@ STOCK_TRITON = "26.10"
 """Tag of the stock Triton image: the newest when this was released (docs/serving.md has the flaws that it fixes). Its
 onnxruntime is newer than 1.28, that of 26.08, and reads what Assay writes, which needs 1.22."""
 MOST_BYTES = 2**30
-"""Of a record's inputs, or of its outputs: NumPy's records hold 2 GiB, and a request of gRPC too."""
+"""The most that a record's inputs, or its outputs, may take: NumPy's records hold 2 GiB, and so does a request of
+gRPC.
+"""
 MOST = 10**6
-"""Of whatever is counted: threads, instances, records, versions."""
+"""The most of whatever is counted: threads, instances, records, versions."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 Unit = Literal["image", "record"]
 
 
 class ServedTolerance(Record):
-    """How far any number of an output may be from the audited one, and where that comes from."""
+    """How far any number of an output may be from the audited one, and how that was derived."""
 
     value: float = Field(ge=0, allow_inf_nan=False)
     derivation: str
@@ -184,9 +188,9 @@ class Deployment(Record):
         side = (*image.shape, 0)[0]
         pixels = image.datatype == "UINT8" and image.shape in ([side, side, 1], [side, side, 3])
         if len(self.inputs) > 1 or not pixels:
-            raise ValueError("its input is no image of decoded pixels")
+            raise ValueError("its input is not an image of decoded pixels")
         if answers.shape != [len(self.classes)] or not any(one.index_of for one in self.outputs):
-            raise ValueError("its outputs are no probabilities of its classes, and the place of the largest")
+            raise ValueError("its outputs are not probabilities of its classes, and the place of the largest")
 
     @property
     def cores(self) -> int:
@@ -247,7 +251,7 @@ def read_deployment(folder: Path) -> Deployment:
     path = folder / DEPLOYMENT_FILE
     if not path.exists():
         raise ArtifactError(
-            f"{folder} is no deployment",
+            f"{folder} is not a deployment",
             expected="a folder written by `assay deploy`",
             found=_instead_of_one(folder),
             remedy="Name the folder that `assay deploy` wrote; its --out says where",
@@ -275,7 +279,7 @@ def read_deployment(folder: Path) -> Deployment:
 
 
 def _instead_of_one(folder: Path) -> str:
-    """What there is where a deployment should be."""
+    """What lies where a deployment should be."""
     if not folder.exists():
         return "nothing of that name"
     return f"a folder without {DEPLOYMENT_FILE}" if folder.is_dir() else "a file"

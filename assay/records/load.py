@@ -55,7 +55,7 @@ class Conditions(Record):
 
 
 class ClosedLoop(Record):
-    """So many clients, each sending its next request when it has the answer to the last; one image a request.
+    """A number of clients, each sending its next request when it has the answer to the last; one image a request.
 
     Attributes:
         failed, wrong: answers that did not come, and images answered otherwise than audited.
@@ -176,7 +176,7 @@ class Load(Record):
 
     @property
     def invalid(self) -> bool:
-        """Whether any of its numbers is not to be believed."""
+        """Whether any of its numbers cannot be believed."""
         reasons = [one.invalid for one in self.closed_loop] + [one.invalid for one in self.overheads]
         return any(reasons + [one.invalid for one in self.scenarios])
 

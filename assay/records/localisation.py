@@ -96,6 +96,6 @@ class Localisation(Record):
 
 
 class Localised(Record):
-    """What a job answers that looks for the nodes at which numbers go wrong."""
+    """The answer of a job that looks for the nodes at which numbers go wrong."""
 
     found: list[Localisation]

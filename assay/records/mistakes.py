@@ -1,4 +1,4 @@
-"""What is wrong with a file that should hold a record, in words of ours: the first thing that a reader stumbles over.
+"""What is wrong with a file that should hold a record, in our own words: the first thing that a reader stumbles over.
 
 Neither pydantic's sentences nor the numbers of the operating system tell a person which key of which file to mend.
 Nothing of pydantic's is imported: readers of arrays are used in tool environments too, which lack it.
@@ -45,7 +45,9 @@ EXPECTED: Final[Mapping[str, str]] = {
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text like {pattern}",
 }
-"""By pydantic's type of a mistake, or its beginning before `_type`, `_parsing` and `_from_float`: what was expected."""
+"""What was expected, by pydantic's type of a mistake, or by its beginning before `_type`, `_parsing` and
+`_from_float`.
+"""
 
 
 def mistake_in(error: Exception) -> str:
@@ -63,7 +65,7 @@ def mistake_in(error: Exception) -> str:
     if isinstance(error, OSError):
         said = error.strerror or said
     elif isinstance(error, UnicodeDecodeError):
-        said = "bytes that are no text in UTF-8"
+        said = "bytes that are not text in UTF-8"
     elif isinstance(error, KeyError):
         said = f"no key '{error.args[0]}'"
     return said

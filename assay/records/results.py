@@ -274,7 +274,7 @@ class Cell(Record):
 
     @property
     def reduced_precision(self) -> bool:
-        """Whether it computes in less than fp32: then it is no answer to whether a model is better off as ONNX."""
+        """Whether it computes in less than fp32: then it is not an answer to whether a model is better off as ONNX."""
         return bool(self.precision) and self.precision not in FULL
 
     @property
@@ -357,10 +357,10 @@ def read_results(path: Path) -> Results:
     try:
         record = read_json(path)
         if not isinstance(record, dict):
-            raise ValueError(f"JSON that is no object: {type(record).__name__}")
+            raise ValueError(f"JSON that is not an object: {type(record).__name__}")
         version = record["schema_version"]
         if not isinstance(version, int):
-            raise ValueError("a schema_version that is no whole number")
+            raise ValueError("a schema_version that is not a whole number")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"Cannot read results from {path}",

@@ -1,4 +1,4 @@
-"""What `assay selfcheck` found out about the ruler itself: its records, kept in a file and in every report."""
+"""The records of what `assay selfcheck` found out about the ruler itself, kept in a file and in every report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PlantedComparisons(Record):
     Attributes:
         planted: how much slower it is, 0.03 for 3 %; 0 for identical ones.
         ratios: time over the reference's, one interval for each comparison.
-        verdicts: what the instrument said of each.
+        verdicts: what the instrument said about each.
         processes: fresh processes that each rests on.
     """
 

@@ -20,7 +20,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Stale:
-    """What of one model's audit is not of what was timed.
+    """The parts of one model's audit that are not about what was timed.
 
     Attributes:
         model: why none of it is, or "".
@@ -31,12 +31,12 @@ class Stale:
     exports: dict[str, str] = field(default_factory=dict)
 
     def reason(self, exporter: str) -> str:
-        """Why what the audit says of a cell is out of date, or ""; `exporter` is "" for a native runtime."""
+        """Why what the audit says about a cell is out of date, or ""; `exporter` is "" for a native runtime."""
         return self.model or self.exports.get(exporter, "")
 
 
 def stale_part(model: ModelAudit, results: Results) -> Stale:
-    """What of one model's audit is not of what these results timed."""
+    """The parts of one model's audit that are not about what these results timed."""
     cells = [one for one in results.cells if is_of(one, model)]
     exports = [one for one in results.exports if is_of(one, model)]
     weights = {cell.weights for cell in cells} | {export.weights for export in exports}
@@ -45,7 +45,7 @@ def stale_part(model: ModelAudit, results: Results) -> Stale:
 
 
 def stale_parts(audit: Audit, results: Results) -> dict[str, Stale]:
-    """The same of every model, by its name; those of which everything is current are left out."""
+    """The same for every model, by its name; models whose whole audit is current are left out."""
     found = {model.name: stale_part(model, results) for model in audit.models}
     return {name: one for name, one in found.items() if one != Stale()}
 
@@ -78,7 +78,7 @@ def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
 
 
 def is_of(one: Cell | Export, model: ModelAudit) -> bool:
-    """Whether it is of that model: a study's are named by their size too, a user's are not."""
+    """Whether it is about that model: a study's models are named by their size too, a user's are not."""
     return model.name in {one.architecture, f"{one.architecture}/{one.size}"}
 
 
@@ -87,9 +87,9 @@ def _weights_differ(model: ModelAudit, timed: set[str]) -> str:
         return "the results have no such model"
     audited = model.keys.get("weights")
     if audited is None:
-        return "it does not say which weights it is of, as audits by an older Assay did not"
+        return "it does not say which weights it is about, as audits by an older Assay did not"
     if timed != {audited}:
-        return f"it is of the weights {_short(audited)}, timed were {', '.join(map(_short, sorted(timed)))}"
+        return f"it is about the weights {_short(audited)}, but {', '.join(map(_short, sorted(timed)))} was timed"
     return ""
 
 
@@ -98,7 +98,7 @@ def _images_differ(model: ModelAudit, results: Results) -> str:
     sizes = {cell.size for cell in results.cells} | {export.size for export in results.exports}
     is_smallest = model.name.rpartition("/")[2] == str(min(sizes, default=0))
     if is_smallest and model.data_hash and model.data_hash != results.data.content_hash:
-        return f"it is of the images {_short(model.data_hash)}, timed were {_short(results.data.content_hash)}"
+        return f"it is about the images {_short(model.data_hash)}, but {_short(results.data.content_hash)} was timed"
     return ""
 
 
@@ -111,7 +111,7 @@ def _other_exports(model: ModelAudit, exports: Sequence[Export]) -> dict[str, st
         if exporter not in timed:
             found[exporter] = "the results have no such export"
         elif audited != timed[exporter]:
-            found[exporter] = f"it is of the file {_short(audited)}, timed was {_short(timed[exporter])}"
+            found[exporter] = f"it is about the file {_short(audited)}, but {_short(timed[exporter])} was timed"
     return found
 
 
@@ -135,7 +135,7 @@ def _without(model: ModelAudit, exporters: dict[str, str]) -> ModelAudit:
             "comparisons": [one for one in model.comparisons if kept(one.subject)],
             "determinism": [one for one in model.determinism if kept(one.subject)],
             "propagation": [one for one in model.propagation if kept(one.subject)],
-            "localisations": [],  # they do not say which export they are of
+            "localisations": [],  # they do not say which export they are about
             "flipped": [one for one in flipped if one.classes],
             "missing": {name: reason for name, reason in model.missing.items() if kept(name)},
         }

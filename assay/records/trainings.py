@@ -1,4 +1,4 @@
-"""What training leaves: how right the models are, how they learned, and whether the frameworks learn alike."""
+"""The records of training: how right the models are, how they learned, and whether the frameworks learn alike."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class WayVerified(Record):
             counted as an image is a record where the deployment's unit is that.
         failed: requests that were not answered, or answered with something else; the first reasons are in `reasons`.
         wrong: images of which an output is not the audited one.
-        max_absolute: largest |answer - audited| over all numbers that are no index.
+        max_absolute: largest |answer - audited| over all numbers that are not an index.
         accuracy: over the wire (Wilson interval); None where nobody knows what is right.
         versions: of the model that the answers say they are from.
     """
@@ -68,5 +68,5 @@ class Verification(Record):
 
     @property
     def passed(self) -> bool:
-        """Every difference counts; comparing nothing is no pass."""
+        """Every difference counts; comparing nothing is not a pass."""
         return not self.metadata and bool(self.ways) and all(way.passed for way in self.ways)

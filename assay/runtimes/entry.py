@@ -1,4 +1,4 @@
-"""What a runtime says of itself, and what the runtimes of one family have in common: plain values."""
+"""What a runtime says about itself, and what the runtimes of one family have in common: plain values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHADES = 5
 LAST = 1000
-"""The place of a family that says none: after ours."""
+"""The place of a family that names none: after ours."""
 
 Framework = Literal["torch", "tf", "jax", "onnx", ""]
 Occasion = Literal["study", "model", "file"]
@@ -205,7 +205,9 @@ class RuntimeEntry:
         return wanted if wanted in self.devices else self.devices[0]
 
     def versions(self) -> dict[str, str]:
-        """Of its packages, and of the distribution that brought it: what it measures may change with each."""
+        """The versions of its packages and of the distribution that brought it: what it measures may change with
+        each.
+        """
         name, _, version = self.distribution.rpartition(" ")
         return installed_versions(self.packages) | ({name: version} if name else {})
 

@@ -42,7 +42,7 @@ DEVICES = frozenset(("cpu", "cuda"))
 
 @dataclass(frozen=True)
 class RefusedDistribution:
-    """What another distribution brought and cannot be used.
+    """What another distribution brought that cannot be used.
 
     Attributes:
         distribution: its name and version.
@@ -74,12 +74,12 @@ class KnownRuntimes(Registry[RuntimeEntry]):
 
     @property
     def refused(self) -> tuple[RefusedDistribution, ...]:
-        """What other distributions bring and cannot be used."""
+        """What other distributions bring that cannot be used."""
         return self._all[1]
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """In the order of lists and legends."""
+        """All runtimes in the order of lists and legends."""
         return tuple({entry.family.name: entry.family for entry in self.values()}.values())
 
     def __getitem__(self, name: str) -> RuntimeEntry:
@@ -109,11 +109,11 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         return tuple(sorted(found, key=lambda one: order.index(one.level)))
 
     def unasked(self, occasion: str) -> tuple[RuntimeEntry, ...]:
-        """What is timed without having been named."""
+        """The runtimes that are timed without having been named."""
         return tuple(entry for entry in self.values() if occasion in entry.unasked)
 
     def loading(self, kind: str) -> tuple[RuntimeEntry, ...]:
-        """What runs models of a format, the rulers left out."""
+        """The runtimes that run models of a format, without the rulers."""
         return tuple(entry for entry in self.values() if kind in entry.formats and not entry.ruler)
 
 
@@ -168,7 +168,7 @@ def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -
         raise _UnusableError(f"reading it imports {', '.join(sorted(heavy))}, which only the functions it names may do")
     entries = [made] if isinstance(made, RuntimeEntry) else made
     if not isinstance(entries, list | tuple) or not entries:
-        raise _UnusableError(f"{point.attr} is no RuntimeEntry and no list of them, found {type(made).__name__}")
+        raise _UnusableError(f"{point.attr} is not a RuntimeEntry and no list of them, found {type(made).__name__}")
     taken = dict(known)
     for entry in entries:
         for problem in _problems(entry, taken):
@@ -180,7 +180,7 @@ def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -
 def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]:
     """What is wrong with one entry of somebody else's, if anything."""
     if not isinstance(entry, RuntimeEntry):
-        yield f"a {type(entry).__name__} among its runtimes is no RuntimeEntry"
+        yield f"a {type(entry).__name__} among its runtimes is not a RuntimeEntry"
         return
     if not isinstance(entry.name, str) or len(entry.name) > MOST_WORDS or not NAME.fullmatch(entry.name):
         yield f"the name {str(entry.name)[:60]!r} is not of letters, digits and single dots, dashes or underscores"

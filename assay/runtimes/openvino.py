@@ -28,7 +28,7 @@ OPERATORS = "assay.infer.operators.on_onnx:operators"
 
 
 def served_in(precision: Mapping[str, str]) -> ServedBy:
-    """Of a runtime in this precision, as OpenVINO's properties say it; none where it chooses by itself."""
+    """The settings of a runtime in this precision, as OpenVINO's properties say it; none where it chooses by itself."""
     options = {"INFERENCE_NUM_THREADS": "{threads}", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY", **precision}
     return ServedBy(
         backend="python",

@@ -14,7 +14,7 @@ from assay.records.results import Export
 def witnesses_in(
     comparisons: Iterable[Comparison], runners: Mapping[str, str], failed: Iterable[str] = ()
 ) -> dict[str, Outcome]:
-    """What each runtime of a file says of it, by witness.
+    """What each runtime of a file says about it, by witness.
 
     Args:
         runners: by subject, the witness that it is; other subjects are left out.

@@ -41,7 +41,7 @@ OUT_OF_RANGE = {
     ("int8", EXTREME): INTEGER_RANGE,
     ("fp16", EXTREME): "fp16 ends at 65,504, which these images may pass inside of a model",
 }
-"""Of a precision on inputs of a set: why no right model has to follow the reference there."""
+"""Why no right model of a precision has to follow the reference on the inputs of a set."""
 
 Logits = NDArray[np.floating]
 
@@ -83,7 +83,7 @@ def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Com
             label = outputs.candidate.label
             tolerance = common
             others = {name: found for name, found in natives.items() if name != label and _is_sound(found)}
-            if label in natives and others:  # its own error is no measure of itself
+            if label in natives and others:  # its own error is not a measure of itself
                 tolerance = tolerance_for(inputs.name, label, others, noise)
                 tolerances.append(tolerance)
             found = _comparisons(evidence, outputs, inputs, whole[label], tolerance, best)
@@ -135,7 +135,7 @@ def tolerance_for(
 
 
 def _is_sound(found: Measured | str, ceiling: float = CEILING) -> bool:
-    """Whether a native run can be a measure of rounding, in fp32 by default."""
+    """Whether a native run can serve as a measure of rounding, in fp32 by default."""
     return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= ceiling * found.scale
 
 

@@ -64,8 +64,8 @@ def determined_by(
 def kept_or_made(store: Store, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
     """The audit of an earlier run with the same inputs, else the one that `make` makes.
 
-    Made again next time are those that lack something, since what failed may have been a process, and those that
-    followed a wrong export to its node, since their repro may be gone.
+    An audit is made again if it lacks something, since what failed may have been a process, or if it followed a wrong
+    export to its node, since the repro may be gone.
     """
 
     def fill(work: Path) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""Where the exports of a study go wrong that do: those that failed their checks, and those that the audit refuses."""
+"""Where the wrong exports of a study go wrong: those that failed their checks, and those that the audit refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from assay.steps import Limit, size_of
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
-"""By the name that a user gives a runtime, what `on_onnx_runners` calls it; the first does least to a graph."""
+"""What `on_onnx_runners` calls a runtime, by the name that a user gives it; the first does least to a graph."""
 
 
 def localisations_of(
@@ -97,6 +97,6 @@ def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -
 
 
 def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:
-    """Of the runtimes of one file those that are wrong, and the right one that does least to the graph, or ""."""
+    """The runtimes of one file that are wrong, and the right one that does least to the graph, or ""."""
     wrong = [name for name in RUNNERS.values() if outcomes.get(name) is False]
     return wrong, next((name for name in RUNNERS.values() if outcomes.get(name)), "")

@@ -51,7 +51,7 @@ def audit_of(
 
 
 def write_audit(audit: Audit, folder: Path) -> None:
-    """Write audit.json and the page audit.html, both or neither.
+    """Write audit.json and the page audit.html: both or neither.
 
     Raises:
         InputError: the folder cannot be written; an older audit in it is untouched.

@@ -25,7 +25,7 @@ WHOLE = "whole test split"
 BATCHES = (1, 3, 32)
 FULL_BATCH = 32
 MOST_AT_ONCE = 4
-"""Processes; each takes up to a gigabyte."""
+"""The most processes at once; each takes up to a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class AuditPlan:
 
     @property
     def threads(self) -> tuple[int, ...]:
-        """All, and one where all are more."""
+        """All threads, and one where all are more."""
         return tuple(sorted({1, len(self.host.cores())}, reverse=True))
 
     def whole(self, name: str) -> AuditCall:
@@ -182,7 +182,7 @@ def run_subjects(
 
 
 def _as_they_end(futures: Iterable[Future[Part]]) -> Iterator[Future[Part]]:
-    """Each future when it is done. Looks up once a second, so that Ctrl-C is heard while all are at work."""
+    """Each future when it is done. It looks up once a second, so that Ctrl-C is heard while all are at work."""
     left = set(futures)
     while left:
         done, left = wait(left, timeout=1, return_when=FIRST_COMPLETED)
@@ -205,7 +205,7 @@ def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: AuditPlan) ->
 
 
 def _seen(worker: Worker) -> SessionObserved | str:
-    """What one more call shows, after all that count; or why nothing can be seen, which costs none of those."""
+    """What one more call shows, after all calls that count; or why nothing can be seen, which costs none of them."""
     try:
         return worker.observe()
     except DiskError:

@@ -55,9 +55,11 @@ from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
 
 COMMAND_SECONDS = 180.0
-"""Of one command of a worker: to load a model, or to call it until it is steady; compilers do so in the first call."""
+"""The limit of one command of a worker: to load a model, or to call it until it is steady; compilers work in the first
+call.
+"""
 ATTRIBUTION_SHARE = 0.5
-"""Of the minutes for timing: so long may processes be added that tell where the time goes."""
+"""The share of the minutes for timing during which processes may be added that tell where the time goes."""
 CALLS_TO_WARM = 100.0
 INT8 = "int8"
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")

@@ -33,9 +33,9 @@ from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import Tensor, UserModel
 
 LEAST = 1e-7
-"""Of a probability, and of what is left of it to 1: the last digit of fp32."""
+"""The least probability, and the least that is left of it to 1: the last digit of fp32."""
 MOST_BYTES = 2**28
-"""Of the outputs of one runtime that are kept to be judged."""
+"""The most bytes of one runtime's outputs that are kept to be judged."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def decided(wanted: Wanted, brought: Brought) -> Decided:
     """
     labels = _labels(wanted, brought)
     if wanted.threshold is not None and not math.isfinite(wanted.threshold):
-        raise InputError("--threshold is no number", expected="0 or 0.5, say", found=str(wanted.threshold))
+        raise InputError("--threshold is not a number", expected="0 or 0.5, say", found=str(wanted.threshold))
     judged_as = task(wanted.task)
     output = judged_as.output_of(brought.model.outputs, labels, wanted.threshold)
     native = brought.native

@@ -215,7 +215,7 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
         except DiskError:
             raise  # the machine's failure, not this one's
         except AssayError as error:
-            work.narrator.note(f"the export by {route} in float64 is no reference: {error}")
+            work.narrator.note(f"the export by {route} in float64 is not a reference: {error}")
         else:
             return replace(brought, what=f"the export by {route} in float64, by onnx's reference evaluator", exact=True)
     return _own_reference(brought)

@@ -142,7 +142,7 @@ def _believed(
     """A cell as a candidate.
 
     Args:
-        labelled: it is known which answers are right.
+        labelled: whether it is known which answers are right.
 
     Raises:
         FailedError: it may not be believed; the text is the reason.
@@ -196,7 +196,7 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
 
 
 def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
-    """By cell that the question is not about, what of it differs."""
+    """How each cell that the question is not about differs, by cell."""
     found: dict[str, str] = {}
     for cell in cells:
         for name in ("architecture", "size", "batch", "threads"):

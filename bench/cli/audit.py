@@ -27,7 +27,7 @@ def audit(
     ] = None,
     runtime: Annotated[
         list[str] | None,
-        typer.Option("--runtime", help="With --reference: a runtime for both files, or for the one; can be repeated."),
+        typer.Option("--runtime", help="With --reference: a runtime for both files; can be repeated."),
     ] = None,
     inputs: Annotated[
         Path | None,
@@ -42,13 +42,16 @@ def audit(
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option("--images", min=0, help="With a study: so many test images in place of its own, 0 for all."),
+        typer.Option(
+            "--images", min=0, help="With a study: how many test images, in place of its own number; 0 for all."
+        ),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option("--model", help="With a study: this model alone, bloodnet/28; can be repeated.")
+        list[str] | None,
+        typer.Option("--model", help="With a study: only this model, such as bloodnet/28; can be repeated."),
     ] = None,
     strict_nan: Annotated[
-        bool, typer.Option("--strict-nan", help="Fail, too, where a runtime's own ReLU or max-pooling loses NaN.")
+        bool, typer.Option("--strict-nan", help="Fail also where a runtime's own ReLU or max-pooling loses NaN.")
     ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
         ARTIFACTS

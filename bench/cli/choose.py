@@ -22,19 +22,21 @@ def choose(
     ],
     objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
     price: Annotated[
-        float | None, typer.Option("--price", help="Of the machine for an hour, for the objective cost.")
+        float | None, typer.Option("--price", help="What the machine costs for an hour, for the objective cost.")
     ] = None,
     accuracy: Annotated[
-        float | None, typer.Option("--accuracy", help="At least, 0.98 for 98 %; held against the interval's lower end.")
+        float | None,
+        typer.Option("--accuracy", help="The least accuracy, 0.98 for 98 %; compared with the interval's lower end."),
     ] = None,
     p99: Annotated[
-        float | None, typer.Option("--p99", help="At most, milliseconds of one call; held against the upper bound.")
+        float | None, typer.Option("--p99", help="The most milliseconds of one call; compared with the upper bound.")
     ] = None,
-    memory: Annotated[float | None, typer.Option("--memory", help="At most, MiB of the process.")] = None,
+    memory: Annotated[float | None, typer.Option("--memory", help="The most MiB of memory of the process.")] = None,
     precision: Annotated[list[str] | None, typer.Option("--precision", help="Allowed; may be repeated.")] = None,
     runtime: Annotated[list[str] | None, typer.Option("--runtime", help="Allowed; may be repeated.")] = None,
     licence: Annotated[
-        list[str] | None, typer.Option("--licence", help="Allowed, of all that a runtime imports; may be repeated.")
+        list[str] | None,
+        typer.Option("--licence", help="Allowed licences of all that a runtime imports; may be repeated."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Architecture, or architecture/size.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Images in a call.")] = None,

@@ -19,16 +19,17 @@ def compare(
     env: Annotated[
         list[Path] | None,
         typer.Option(
-            "--env", help="Twice: a virtual environment, an interpreter or a pinned list of packages; base comes first."
+            "--env",
+            help="Twice: a virtual environment, an interpreter or a pinned list of packages; the base comes first.",
         ),
     ] = None,
     threshold: Annotated[
-        float, typer.Option("--threshold", min=0, help="Slower by more than this, in percent, is a regression.")
+        float, typer.Option("--threshold", min=0, help="The slowdown, in percent, beyond which a cell is a regression.")
     ] = 5.0,
     allow: Annotated[
         str,
         typer.Option(
-            "--allow", help="Differences that are the question: threads,device,precision,data,weights,machine."
+            "--allow", help="Differences that are meant to be compared: threads,device,precision,data,weights,machine."
         ),
     ] = "",
     markdown: Annotated[

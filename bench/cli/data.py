@@ -19,7 +19,7 @@ def data_build(
     source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
     size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
     out: Annotated[Path, typer.Option("--out", help="The .npz file to write.")] = Path("bloodmnist.npz"),
-    seed: Annotated[int, typer.Option("--seed", help="Of the split, or of the drawing.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the split, or of what is drawn.")] = 0,
 ) -> None:
     """Write a data set as a MedMNIST-format .npz file."""
     from assay.bench.words.progress import Narrator

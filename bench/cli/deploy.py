@@ -34,20 +34,23 @@ def deploy(
     out: Annotated[
         Path | None, typer.Option("--out", help="The deployment folder; STUDY_FOLDER/deployment by default.")
     ] = None,
-    instances: Annotated[int, typer.Option("--instances", min=1, help="Of the model, that the server holds.")] = 1,
+    instances: Annotated[
+        int, typer.Option("--instances", min=1, help="Copies of the model that the server holds.")
+    ] = 1,
     data: Annotated[
         Path | None, typer.Option("--data", help="The folder of stored data sets; the one beside the study by default.")
     ] = None,
-    check: Annotated[Path | None, typer.Option("--check", help="Instead: verify this deployment folder.")] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Verify this deployment folder instead.")] = None,
     rollback: Annotated[
-        Path | None, typer.Option("--rollback", help="Instead: let this deployment folder serve an older version.")
+        Path | None, typer.Option("--rollback", help="Let this deployment folder serve an older version instead.")
     ] = None,
     to: Annotated[
-        int | None, typer.Option("--to", min=1, help="With --rollback: which; the one before when not given.")
+        int | None,
+        typer.Option("--to", min=1, help="With --rollback: the version to serve; the one before when not given."),
     ] = None,
     rerender: Annotated[
         Path | None,
-        typer.Option("--rerender", help="Instead: write this deployment's manifests and card anew, and sign it."),
+        typer.Option("--rerender", help="Write this deployment's manifests and card anew instead, and sign it."),
     ] = None,
     sign_with: Annotated[
         Path | None,
@@ -55,7 +58,9 @@ def deploy(
     ] = None,
     signed_by: Annotated[
         Path | None,
-        typer.Option("--signed-by", metavar="PUBLIC.pem", help="With --check: whose signature it has to have."),
+        typer.Option(
+            "--signed-by", metavar="PUBLIC.pem", help="With --check: the public key whose signature it must have."
+        ),
     ] = None,
     trust: Trust = False,
     as_json: Json = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 ARTIFACTS = Path("artifacts")
-"""The folder that all is made in, where no other is named."""
+"""The folder that everything is made in, where no other is named."""
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
 DataRoot = Annotated[
@@ -27,12 +27,12 @@ CallLimit = Annotated[
         "--call-limit",
         metavar="SECONDS",
         min=1,
-        help="Give up one call of the model after this; 60 s, more for large files and slow models, when not given.",
+        help="Give up a call of the model after this; when not given, 60 s, and more for large files and slow models.",
     ),
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", metavar="OUTPUT", help="Leave this output out, several times for several."),
+    typer.Option("--without", metavar="OUTPUT", help="Leave this output out; can be repeated."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

@@ -13,10 +13,10 @@ from assay.bench.words.terminal import Terminal, print_json
 
 
 def selfcheck(
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Time it may take.")] = 4.8,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The time it may take.")] = 4.8,
     out: Annotated[Path, typer.Option("--out", help="Folder for its record; studies in it show it.")] = ARTIFACTS,
     processes: Annotated[
-        int, typer.Option("--processes", min=2, help="Fresh processes of a comparison, as many as your study has.")
+        int, typer.Option("--processes", min=2, help="Fresh processes for each comparison, as many as your study has.")
     ] = 3,
     blocks: Annotated[int, typer.Option("--blocks", min=1, help="Most interleaved blocks in one process.")] = 4,
     as_json: Json = False,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 0.5
 SignedBy = Annotated[
     Path | None,
-    typer.Option("--signed-by", metavar="PUBLIC.pem", help="The key whose signature the deployment has to have."),
+    typer.Option("--signed-by", metavar="PUBLIC.pem", help="The public key whose signature the deployment must have."),
 ]
 
 
@@ -36,7 +36,7 @@ def serve(
     ),
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1, max=65533, help="Of HTTP; gRPC and metrics are on the two after it."),
+        typer.Option("--port", min=1, max=65533, help="Port of HTTP; gRPC and metrics get the two after it."),
     ] = None,
     cores: Annotated[
         int | None,
@@ -97,7 +97,7 @@ def serve(
     tell({"event": "stopped"})
 
 
-Url = Annotated[str, typer.Argument(metavar="URL", help="Of the server's HTTP, such as http://127.0.0.1:8000.")]
+Url = Annotated[str, typer.Argument(metavar="URL", help="Address of the server's HTTP, such as http://127.0.0.1:8000.")]
 DeploymentFolder = Annotated[Path, typer.Option("--deployment", help="The folder written by `assay deploy`.")]
 Grpc = Annotated[str | None, typer.Option("--grpc", help="HOST:PORT of gRPC; by default the port after that of HTTP.")]
 Images = Annotated[
@@ -139,7 +139,9 @@ def load(
     deployment: DeploymentFolder,
     grpc: Grpc = None,
     way: Annotated[str, typer.Option("--way", help="http, grpc or shared-memory.")] = "grpc",
-    seconds: Annotated[float, typer.Option("--seconds", min=0.2, max=600, help="Of each client process.")] = 2.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.2, max=600, help="Duration of each client process.")
+    ] = 2.0,
     processes: Annotated[
         int,
         typer.Option(
@@ -150,11 +152,14 @@ def load(
         ),
     ] = 3,
     clients: Annotated[
-        list[int] | None, typer.Option("--clients", min=1, max=64, help="At a time; 1, 2, 4 and 8 when not given.")
+        list[int] | None,
+        typer.Option("--clients", min=1, max=64, help="Clients at a time; 1, 2, 4 and 8 when not given."),
     ] = None,
     p99_ms: Annotated[
         float | None,
-        typer.Option("--p99-ms", min=0.01, help="Bound for the rate; ten times one client's median when not given."),
+        typer.Option(
+            "--p99-ms", min=0.01, help="The latency bound for the rate; ten times one client's median when not given."
+        ),
     ] = None,
     images: Images = None,
     data_root: DataRoot = None,

@@ -50,25 +50,30 @@ def compare_model(
     ] = PLAIN_TASK,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="An .npy of what is right of each of --inputs: a class, or one for each pixel."),
+        typer.Option(
+            "--labels", help="An .npy of the right answer to each of --inputs: a class, or one for each pixel."
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
             "--threshold",
-            help="Of an output with one number a record or pixel, what lies above it is class 1: 0 of logits, 0.5 of "
-            "probabilities.",
+            help="For an output with one number a record or pixel: what lies above this is class 1; 0 for logits, 0.5 "
+            "for probabilities.",
         ),
     ] = None,
     framework: Annotated[
-        str, typer.Option("--framework", help="Of a function, where its result does not show it: torch, tf or jax.")
+        str,
+        typer.Option(
+            "--framework", help="The framework of a function, where its result does not show it: torch, tf or jax."
+        ),
     ] = "",
     batch: Annotated[
         list[int] | None,
-        typer.Option("--batch", min=1, help="Rows in one call (1 if not given), several times for several."),
+        typer.Option("--batch", min=1, help="Rows in one call (1 if not given); can be repeated."),
     ] = None,
     runtime: Annotated[
-        list[str] | None, typer.Option("--runtime", help="Time this runtime alone, several times for several.")
+        list[str] | None, typer.Option("--runtime", help="Time only this runtime; can be repeated.")
     ] = None,
     precision: Annotated[
         list[str] | None,
@@ -79,7 +84,7 @@ def compare_model(
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="Wall time that timing may cost.")] = 5.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The wall time that timing may take.")] = 5.0,
     interval_width: Annotated[
         float,
         typer.Option(

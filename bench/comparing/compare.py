@@ -80,7 +80,7 @@ class Outcome(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether something was judged and nothing regressed: comparing nothing is no pass."""
+        """Whether something was judged and nothing regressed: comparing nothing is not a pass."""
         return not self.regressions and any(change.ratio for change in self.changes)
 
 
@@ -115,7 +115,9 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
     unknown = sorted(set(allowed) - set(DIFFERENCES))
     if unknown:
         raise InputError(
-            "--allow names what is no difference", expected=", ".join(DIFFERENCES), found=", ".join(unknown)
+            "--allow names something that is not a difference",
+            expected=", ".join(DIFFERENCES),
+            found=", ".join(unknown),
         )
     matched = _matched(base, new, allowed)
     found = differences(base.results, new.results, matched)
@@ -179,7 +181,7 @@ def _unjudged(pair: CellPair) -> Change:
     if before:
         return Change.model_validate({**times, "verdict": "not judged", "reason": f"in base: {before}"})
     if after:
-        # What a study did not get to is no fault of what it measures.
+        # What a study did not get to is not a fault of what it measures.
         skipped = pair.new.status == "skipped" or bool(pair.new.invalid)
         verdict = "not judged" if skipped else "broken"
         return Change.model_validate(
@@ -295,7 +297,7 @@ def _machines(base: Results, new: Results) -> tuple[str, str]:
 
 
 def _machine_unsure(base: Results, new: Results) -> str:
-    """What is to be said where a side is so old that its machine is known by name alone."""
+    """What to say where a side is so old that its machine is known by name alone."""
     sides = {"base": fingerprint_in(base.environment), "new": fingerprint_in(new.environment)}
     masked = [name for name, found in sides.items() if found.masked]
     if not masked:

@@ -99,7 +99,7 @@ def environment_of(named: Path, narrator: Narrator) -> Environment:
         python = toolenv.python_in(named) if named.is_dir() else named
     if not python.is_file():
         raise InputError(
-            f"--env {named} is no environment",
+            f"--env {named} is not an environment",
             expected="a virtual environment's folder, a Python interpreter, or a pinned list of packages (.txt)",
             found=f"no file {python}",
         )

@@ -55,10 +55,10 @@ def sentence(outcome: Outcome) -> str:
     unjudged = sum(change.verdict == "not judged" for change in outcome.changes)
     rest = f" {counted(unjudged, 'cell')} could not be judged." if unjudged else ""
     if unjudged == len(outcome.changes):
-        return f"Nothing was compared: none of {counted(unjudged, 'cell')} could be judged, which is no pass."
+        return f"Nothing was compared: none of {counted(unjudged, 'cell')} could be judged, which is not a pass."
     if not outcome.regressions:
         judged = counted(len(outcome.changes) - unjudged, "cell")
-        return f"No regression: of {judged} none is shown to be more than {limit} slower.{rest}"
+        return f"No regression: none of {judged} is shown to be more than {limit} slower.{rest}"
     parts = [f"{counted(slower, 'cell')} slower by more than {limit}"] if slower else []
     parts += [f"{counted(len(lost), 'cell')} broken"] if lost else []
     return f"Regression: {' and '.join(parts)}, of {counted(len(outcome.changes), 'cell')}.{rest}"

@@ -32,7 +32,7 @@ from assay.train.datasets.sources import write_array
 def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
     """
     Raises:
-        InputError: the name of a class is no line of a file.
+        InputError: the name of a class is not a line of a file.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     weights = _weights(study, cell, audit)
@@ -83,12 +83,12 @@ class _Judge:
 def _check_classes(names: Sequence[str]) -> None:
     """
     Raises:
-        InputError: a class's name is no line of a file.
+        InputError: a class's name is not a line of a file.
     """
     for name in names:
         if not name or name != printable(name):
             raise InputError(
-                "The study cannot be deployed: the name of a class is no line of text",
+                "The study cannot be deployed: the name of a class is not a line of text",
                 expected="a name that can be read, for the server has one a line in labels.txt",
                 found=f"'{printable(name[:100])}'",
             )

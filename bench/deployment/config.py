@@ -147,7 +147,7 @@ def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: ServedTen
 
 
 def _parameters(deployment: Deployment) -> dict[str, str]:
-    """Of the backend, by the names that it reads: what was measured is what is served."""
+    """The parameters of the backend, by the names that it reads: what was measured is what is served."""
     served = served_by(deployment.version(deployment.serving).runtime)
     program = {"model_file": served.file} if served.backend == PYTHON_BACKEND else {}
     return program | served.options_of(deployment.threads)

@@ -106,7 +106,7 @@ def write_deployment(
         sign: signs the checksums of the folder that it is given; without it a signature that was there goes.
 
     Raises:
-        InputError: no such cell, one that cannot be served, or a folder that is no deployment or cannot be written.
+        InputError: no such cell, one that cannot be served, or a folder that is not a deployment or cannot be written.
         FailedError: it is not valid, not audited, did not pass, or the served graph's answers are wrong.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
@@ -130,7 +130,7 @@ def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Dep
     """Serve an older version again: the one before the present one, or the one of a number.
 
     Raises:
-        ArtifactError: the folder is no deployment, is damaged, or has no such version.
+        ArtifactError: the folder is not a deployment, is damaged, or has no such version.
         InputError: there is nothing to go back to, or the folder cannot be written.
     """
     deployment = _read(out)
@@ -159,7 +159,7 @@ def render_again(out: Path, sign: Sign | None = None) -> Deployment:
     """Write what follows from a deployment's record in its present form, as after an update of Assay, and sign it.
 
     Raises:
-        ArtifactError: the folder is no deployment or is damaged.
+        ArtifactError: the folder is not a deployment or is damaged.
         InputError: it cannot be written.
     """
     changed = _in_present_form(out, _read(out))
@@ -171,7 +171,7 @@ def _read(out: Path) -> Deployment:
     """A deployment that is there, its files as they were written.
 
     Raises:
-        ArtifactError: the folder is no deployment or is damaged.
+        ArtifactError: the folder is not a deployment or is damaged.
     """
     check_paths(out)
     found = read_deployment(out)

@@ -11,7 +11,7 @@ from PIL import Image
 
 SIGNATURE, CHUNKS = b"\x89PNG\r\n\x1a\n", {b"IHDR", b"IDAT", b"IEND"}
 HEADER_BYTES = 12
-"""Of a chunk: its length, its type and its checksum."""
+"""The bytes of a chunk around its data: its length, its type and its checksum."""
 
 
 def png_of(pixels: NDArray[np.uint8]) -> bytes:

@@ -134,7 +134,9 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
 
 
 def server_files(deployment: Deployment) -> dict[str, bytes]:
-    """Of `rendered`, what the server reads: nothing that it reads is taken from a folder, but the model itself."""
+    """The part of `rendered` that the server reads: nothing that it reads is taken from a folder, but the model
+    itself.
+    """
     found = _programs(deployment, deployment.serving)
     found |= {config_file(deployment): config_text(config_of(deployment)).encode()}
     if deployment.classes:

@@ -23,7 +23,7 @@ NEVER_SENT = "Closed=never\n"
 """The header that would open them, which nobody can send: over HTTP no value has the end of a line in it, and over gRPC
 no name has a capital letter. So it is no secret, though every user of a machine may read a command's arguments."""
 THREADS_BESIDE = 256
-"""Of the server, beside those that run the model; it has a few for each core of the machine."""
+"""The server's threads beside those that run the model; it has a few for each core of the machine."""
 
 
 def most_request_bytes(deployment: Deployment) -> int:
@@ -50,7 +50,9 @@ def most_threads(deployment: Deployment) -> int:
 
 
 def stock_arguments(deployment: Deployment) -> list[str]:
-    """Of the stock Triton's command beside where its repository is: one model by its name, nothing guessed or open."""
+    """The arguments of the stock Triton's command beside its repository: one model by its name, nothing guessed or
+    open.
+    """
     return [
         "--model-control-mode=explicit",
         f"--load-model={deployment.name}",

@@ -34,7 +34,7 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
     """
     groups: dict[tuple[str, int, int, int], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if ranked(cell) and cell.exporter and not cell.reduced_precision:  # an int8 graph is no other exporter's
+        if ranked(cell) and cell.exporter and not cell.reduced_precision:  # an int8 graph is not another exporter's
             groups[(cell.architecture, cell.size, cell.batch, cell.threads)].append(cell)
     questions: dict[Question, Callable[[str], bool]] = {
         "runtime": lambda runtime: level_of(runtime) in {"", "all"},

@@ -4,7 +4,7 @@ The logarithm of a time is a mean, plus the effect of the runtime, plus that of 
 runtimes ran several graphs in both precisions that of the graph, plus what these do not explain (a layout with effects
 that sum to zero; Scheffe 1959, "The analysis of variance", chapters 4 and 5). The difference of the two effects of
 precision is what it brings, in the mean over runtimes. Runtimes of all tiers are in one table: what a precision brings
-is no merit of whoever was alone in being timed in it.
+is not a merit of whoever was alone in being timed in it.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _between(cells: Sequence[Cell], timed: Timed) -> Interval:
 
 
 def main_effects(table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Of each side of a table of any number of sides, the effect of each of its places; each sums to zero."""
+    """The effect of each place of each side of a table of any number of sides; those of a side sum to zero."""
     sides = range(table.ndim)
     return [table.mean(axis=tuple(one for one in sides if one != side)) - table.mean() for side in sides]
 

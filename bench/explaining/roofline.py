@@ -15,7 +15,7 @@ from assay.records.roofline import Bandwidth, Bound, Ceilings, GraphWork
 
 Model = tuple[str, int, int]
 WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
-"""Of one weight, by a ceiling's precision; counted are those of an export, which is fp32."""
+"""The size of one weight, by a ceiling's precision; the weights counted are those of an export, which is fp32."""
 
 
 def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Sequence[Ceilings]) -> list[Bound]:

@@ -16,7 +16,7 @@ NO_ANSWER = {"missing", "invalid"}
 
 
 def unanswered(results: Results) -> list[str]:
-    """Why nothing that was asked is answered, with what to do about it; nothing where some group has its answer.
+    """Why nothing that was asked is answered, and what to do about it; empty where some group has its answer.
 
     Native and ONNX are held against each other, or, where one side alone was asked for, a valid time of it is enough.
     Calls that are too short to be ranked are an answer too: they were timed, and no other run would rank them.

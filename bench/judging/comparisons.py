@@ -24,7 +24,7 @@ from assay.records.results import Cell
 
 
 def comparisons_of(cells: Sequence[Cell], races: Sequence[Race], timed: CellSamples) -> list[SpeedComparison]:
-    """Of each group the race that is its verdict on ONNX, with every other ranked cell beside it.
+    """For each group the race that is its verdict on ONNX, with every other ranked cell beside it.
 
     Args:
         races: of the same cells, which have the verdicts.

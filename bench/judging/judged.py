@@ -45,7 +45,9 @@ def judged(results: Results, audit: Audit | None, timed: CellSamples | None = No
 
 
 def failures(results: Results, audit: Audit) -> dict[str, str]:
-    """By name of a cell that did not pass its audit, the first reason; what is out of date says nothing."""
+    """The first reason of each cell that did not pass its audit, by the cell's name; an audit that is out of date says
+    nothing.
+    """
     stale = stale_parts(audit, results)
     found = {}
     for cell in results.cells:

@@ -1,6 +1,6 @@
 """Like against like: in each precision, the fastest native cell against the fastest through ONNX. Pure functions.
 
-What a smaller precision brings is no merit of ONNX, so that fp32 is held against fp32, bf16 against bf16 and int8
+What a smaller precision brings is not a merit of ONNX, so that fp32 is held against fp32, bf16 against bf16 and int8
 against int8, by what a call of each cell showed its numbers to be in. Beside these stands the fastest of all that keeps
 its accuracy, each side in whichever precision serves it best: the audit says what keeps it
 (`assay.bench.judging.judged`).

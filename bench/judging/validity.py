@@ -22,13 +22,15 @@ from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
 
 TOO_SHORT = "harness floor"
-"""The beginning of a reason that no quieter machine would mend, but a larger batch."""
+"""How a reason begins that a larger batch would mend, and no quieter machine would."""
 
 LEAST_PROCESSES = 2
-"""One process says nothing about how processes differ."""
+"""The fewest processes: one says nothing about how processes differ."""
 
 LEAST_CALLS = 8
-"""With fewer, not even the median's interval is inside the sample (a sign interval of 99 % needs eight)."""
+"""The fewest calls: with less, not even the median's interval is inside the sample (a sign interval of 99 % needs
+eight).
+"""
 
 MOST_STOLEN = 0.02
 """The margin within which runtimes count as the same: more than that stolen, and theft alone could decide."""
@@ -41,7 +43,7 @@ against a cell only where its processor time, for each thread asked for, is belo
 
 MOST_FLOOR = 0.01
 PROCESSOR_SLACK = 0.1
-"""Share of the threads asked for by which processor time over wall time may miss them, above."""
+"""By what share of the threads asked for processor time over wall time may exceed them."""
 
 LEAST_BUSY = 0.75
 """Below this share of one thread a runtime on the CPU was waiting for something that is not its work."""
@@ -143,7 +145,7 @@ def times_may_change(cell: Cell) -> bool:
 
     Outputs that are wrong stay so, and to processes that are too few others are added; those it has are as good as any.
     """
-    if not cell.invalid:  # nor are times judged that there are none of
+    if not cell.invalid:  # without times there is nothing to judge
         return False
     lasting = {*_not_as_asked(cell), *_wrong_outputs(cell), *_too_few_processes(cell)}
     return any(reason not in lasting for reason in cell.invalid)

@@ -66,7 +66,7 @@ def _verdict(ratio: Ratio, *, differs: bool, same: bool) -> Verdict:
 
 
 def difference_p_value(ratio: Ratio) -> float:
-    """Chance of an estimate so far from one, on either side, if the two were equally fast; 1 of too few processes."""
+    """Chance of an estimate so far from one, on either side, if the two were equally fast; 1 for too few processes."""
     if not gives_verdict(ratio):
         return 1.0
     return ratio.as_far()
@@ -84,7 +84,7 @@ def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
 
 
 def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE) -> float | None:
-    """The smallest difference that such samples tell four times of five, as a share; None where they tell none.
+    """The smallest difference that such samples tell four times out of five, as a share; None where they tell none.
 
     What Student's test asks of the first of a family (`holm`), and beyond that what four of five estimates reach.
 

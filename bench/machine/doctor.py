@@ -31,7 +31,7 @@ class Program(Record):
 
 
 class KnownRuntime(Record):
-    """What a runtime says of itself, as far as it helps to choose one."""
+    """What a runtime says about itself, as far as it helps to choose one."""
 
     name: str
     summary: str

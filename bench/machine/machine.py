@@ -84,7 +84,7 @@ def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
 
 
 def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
-    """Numbers of the cores that a program may use which listens on this machine's loopback.
+    """Numbers of the cores that a program listening on this machine's loopback may use.
 
     Args:
         address: HOST:PORT.
@@ -106,7 +106,9 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
 
 
 def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | None:
-    """Who of this name works behind a port: who listens, or where that is a filter, one beside or below it."""
+    """The process of this name behind a port: the one that listens or, where that is a filter, one beside or below
+    it.
+    """
     parent = listening.parent()
     near = [listening, *listening.children(), *(parent.children() if parent else [])]
     return next((one for one in near if one.name() == program), None)

@@ -10,7 +10,7 @@ from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import Host
 
 WATCHED_SECONDS = 1.0
-"""With counters in steps of 10 ms this tells one percent of a core."""
+"""How long to look: with counters in steps of 10 ms this tells one percent of a core."""
 
 MOST_BUSY = 0.05
 """A core that is shared makes single calls two or more times as long: one call in twenty, and the tails are theirs."""

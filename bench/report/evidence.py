@@ -32,7 +32,7 @@ PLAIN_WORDS = {
     "images": "records",
     "image": "record",
 }
-"""What stands in a report for the words of a study, in this order."""
+"""What a report says in place of the words of a study, replaced in this order."""
 
 
 @dataclass(frozen=True, order=True)
@@ -73,7 +73,8 @@ def group_of(cell: Cell) -> CellGroup:
 
 
 def worded(text: str, results: Results) -> str:
-    """A text of ours in the words of what was measured: a user's model has records and numbers, no images and logits.
+    """A text of ours in the words that fit what was measured: a user's model has records and numbers, no images and
+    logits.
 
     Args:
         text: without anything that others wrote, such as names.
@@ -129,7 +130,7 @@ def training_of(results: Results, weights: str) -> Training | None:
 
 
 def agreement_fails(cell: Cell, results: Results) -> bool:
-    """Whether the cell's own output, or the file it ran, was measured not to agree."""
+    """Whether the cell's own output, or the file it ran, was found not to agree."""
     if cell.agreement is not None and not cell.agreement.passed:
         return True
     return any(not agreement.passed for agreement in agreements_of_export(cell, results))
@@ -151,7 +152,7 @@ def median_of(cell: Cell) -> Interval:
 
 
 def fastest_files(cells: Iterable[Cell]) -> list[Cell]:
-    """Of each runtime and size the fastest of these timed cells, so that five exports do not fill a chart."""
+    """The fastest of these timed cells for each runtime and size, so that five exports do not fill a chart."""
     best: dict[tuple[str, int], Cell] = {}
     for cell in cells:
         key = (cell.runtime, cell.size)

@@ -1,4 +1,4 @@
-"""What is required of the ruler, and whether what was measured meets it. All but the timer's are pure functions."""
+"""What is required of the ruler, and whether the measurements meet it. All functions but the timer's are pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from assay.records.selfcheck import Bound, Check, PlantedComparisons, Unit
 MOST_TIMER_NS = 1000.0
 MOST_FLOOR_US = 5.0
 MISTAKEN = Sequential(good=0.05, bad=0.15)
-"""A verdict of 95 % errs in 5 %."""
+"""How often verdicts may err: at 95 % confidence, in 5 % of all cases."""
 MISSED = Sequential(good=0.05, bad=0.25)
 MOST_TOLD = 0.1
 TOLD_DRAWS = 20_000
@@ -79,19 +79,19 @@ def found_check(found: PlantedComparisons) -> Check:
 
 
 def told_check(told: dict[int, float], processes: int) -> Check:
-    """The smallest slowdown that the study's own design tells four times of five."""
+    """The smallest slowdown that the study's own design tells four times out of five."""
     name = f"told with {processes} processes"
     if processes not in told:
         return _check(name, None, "share", MOST_TOLD, "too few comparisons to say")
     others = [f"{share:.1%} with {count}" for count, share in told.items() if count != processes]
-    remark = f"the smallest slowdown that is told four times of five; {', '.join(others)}"
+    remark = f"the smallest slowdown that is told four times out of five; {', '.join(others)}"
     return _check(name, told[processes], "share", MOST_TOLD, remark)
 
 
 def _tested(
     name: str, share: float | None, found: PlantedComparisons, errors: Sequence[bool], test: Sequential, bound: Bound
 ) -> Check:
-    """A share of comparisons, by a sequential test: fit if it answers so before the time is up."""
+    """A share of comparisons, by a sequential test: it passes if the test says so before the time is up."""
     answer = test.answer(errors)
     remarks = (
         [f"{len(errors) - sum(errors) if bound == 'at least' else sum(errors)} of {len(errors)}"] if errors else []
@@ -137,6 +137,6 @@ def _ratios_found(found: PlantedComparisons) -> str:
 
 
 def _check(name: str, found: float | None, unit: Unit, most: float, remark: str) -> Check:
-    """A number that may be so large and no larger."""
+    """A number with an upper limit."""
     met = found is not None and found <= most
     return Check(name=name, found=found, unit=unit, bound="at most", required=most, passed=met, remark=remark)

@@ -51,7 +51,7 @@ DESIGN = Design(processes=3, blocks=4)
 """What a study does at least: see `assay.study.BenchSection` and `assay.bench.timing.trials.LEAST_BLOCKS`."""
 TOLD_WITH = (3, 5, 10)
 LEAST_LOGS = 15
-"""Ratios of identical runtimes, one a process, before it is said what could be told."""
+"""The fewest ratios of identical runtimes, one for each process, that say which differences could be told."""
 CALL_SECONDS = 30.0
 KNOWN_PROCESSES, KNOWN_BLOCKS = 3, 2
 SPEC = ModelSpec("bloodnet", 28, 8)
@@ -74,7 +74,7 @@ SPLIT, SKELETON = Candidate(rulers.SPLIT.name, "", FILES), Candidate(rulers.SKEL
 
 @dataclass
 class Trial:
-    """A group whose candidates are timed in as many fresh processes as it takes."""
+    """A group of candidates, timed in as many fresh processes as it takes."""
 
     group: Group
     host: Host = LOCAL
@@ -208,7 +208,7 @@ def decided(trials: Sequence[Trial]) -> bool:
 
 
 def comparisons_with(trials: Sequence[Trial], planted: float) -> PlantedComparisons:
-    """What was said of one kind of pair, trial by trial."""
+    """The verdicts on one kind of pair, trial by trial."""
     found = [ratio for trial in trials for pair in PAIRS[planted] if (ratio := trial.ratio(*pair)) is not None]
     return PlantedComparisons(
         planted=planted,

@@ -98,7 +98,7 @@ def target_of(deployment: Deployment, url: str, grpc: str | None) -> Target:
         grpc: host and port; by default the port after HTTP's, where Triton and `assay serve` have it.
 
     Raises:
-        InputError: this is no such URL.
+        InputError: this is not such a URL.
     """
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")

@@ -44,9 +44,10 @@ LOOK_SECONDS = 0.25
 FIRST_SECONDS, SLOWER_MEASUREMENTS = 120.0, 10.0
 """A first client takes at most so long beside its measurement, which takes at most so many times what was planned."""
 CLIENT_VARIABLES = {"GRPC_EXPERIMENTS": "-event_engine_client"}
-"""Of the client processes, where the user has not set them. With its event engine gRPC's client reads an answer in a
-thread of its own and wakes the caller: 0.06 ms of a call, measured on 2 cores with grpcio 1.85.1, which are not the
-server's."""
+"""Variables of the client processes, where the user has not set them. With its event engine gRPC's client reads an
+answer in a thread of its own and wakes the caller: 0.06 ms of a call, measured on 2 cores with grpcio 1.85.1, which are
+not the server's.
+"""
 SCENARIOS: tuple[ScenarioName, ...] = ("SingleStream", "MultiStream", "Server", "Offline")
 
 
@@ -101,12 +102,12 @@ class Client:
         self._model = folder / MODELS / target.model / str(version.number) / served_by(version.runtime).file
 
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
-        """So many clients at the same time; arguments and errors as for `_run`."""
+        """Several clients at the same time; arguments and errors as for `_run`."""
         request = ClosedLoopRequest(**dict(self._common(self.plan.way)), clients=clients)
         return self._run(CLOSED_LOOP, request, f"{clients} at a time")
 
     def overhead(self, way: Way) -> ClientFindings[LoadAnswer]:
-        """One client by the server and in its own process."""
+        """One client that asks the server and computes in its own process."""
         threads = self.audited.deployment.threads
         common, runtime = dict(self._common(way)), self.audited.version.runtime
         request = OverheadRequest(**common, model=self._model, runtime=runtime, threads=threads)
@@ -119,7 +120,7 @@ class Client:
         return self._run(SCENARIO, request, f"LoadGen's {name}")
 
     def _common(self, way: Way) -> LoadRequest:
-        """What every kind of load has to know; with a seed of its own."""
+        """What every kind of load has to know, with a seed of its own."""
         self._seed += 1
         version = self.audited.version
         return LoadRequest(
@@ -143,7 +144,7 @@ class Client:
             what: it asks for, in words.
 
         Raises:
-            AssayError: it could not work; a request that fails or is answered wrongly is no error but counted.
+            AssayError: it could not work; a request that fails or is answered wrongly is counted, and is not an error.
         """
         arrays = self._work / "arrays.npz"
         arrays.unlink(missing_ok=True)
@@ -171,12 +172,12 @@ class Client:
         return ClientFindings(result, load_arrays(arrays) if arrays.is_file() else {}, conditions)
 
     def _limit(self) -> float:
-        """Seconds that a client may take: beside its measurement by what the slowest before it took there."""
+        """How many seconds a client may take: beside its measurement, as many as the slowest client so far needed."""
         beside = in_proportion(self._beside, SLOWER) if self._beside else FIRST_SECONDS
         return beside + SLOWER_MEASUREMENTS * self.plan.seconds
 
     def repeat(self, one: Callable[[], ClientFindings[LoadAnswered]]) -> list[ClientFindings[LoadAnswered]]:
-        """As many fresh processes as are planned."""
+        """Run as many fresh processes as are planned."""
         return [one() for _ in range(self.plan.processes)]
 
 

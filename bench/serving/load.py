@@ -89,7 +89,7 @@ def measure_load(audited: AuditedAnswers, folder: Path, target: Target, plan: Lo
 
 
 def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
-    """So many clients, each sending its next request when it has the last one's answer."""
+    """Several clients, each sending its next request when it has the last one's answer."""
     tell(f"closed loop, {count} client{'s' if count > 1 else ''}")
     way = client.plan.way
     runs = client.repeat(partial(client.closed_loop, count))
@@ -128,7 +128,7 @@ def closed_loop(client: Client, count: int, tell: Tell) -> ClosedLoop:
         if alone and all(counters)
         else None,
         conditions=[run.conditions for run in runs],
-        invalid=invalid if alone else [*invalid, "somebody else asked the server too"],
+        invalid=invalid if alone else [*invalid, "somebody else used the server too"],
     )
 
 
@@ -165,7 +165,7 @@ def _cost(runs: Sequence[ClientFindings[LoadAnswer]], planned: int) -> Interval:
 
 
 def _blocks(runs: Sequence[ClientFindings[LoadAnswer]], side: str) -> list[NDArray[np.float64]]:
-    """Of each process the medians of its blocks, in ms."""
+    """The medians of each process's blocks, in ms."""
     return [np.median(run.arrays[side], axis=1) / 1e6 for run in runs]
 
 
@@ -211,7 +211,7 @@ def scenario(client: Client, name: ScenarioName, rate: float, bound_ms: float, t
 
 
 def _rate_for(name: ScenarioName, highest: HighestRate | None, most: float) -> float:
-    """What LoadGen is to expect; 0 where the scenario cannot be had."""
+    """What LoadGen should expect; 0 where the scenario cannot run."""
     if name == "Server":
         return (highest.rate if highest else None) or 0.0
     return most

@@ -19,9 +19,9 @@ from assay.records.load import Conditions, HighestRate, LatencySplit, RateTried
 BLOCKS = 8
 """Parts of equal time that a client's run is cut into."""
 MOST_CLIENT_USE = 0.95
-"""A client in Python has one processor at most: from here on it is the client that limits."""
+"""A client in Python uses one processor at most: beyond this the client is the limit."""
 CLOSE_ENOUGH = 1.08
-"""The search for a rate ends when what holds and what fails are this close."""
+"""The search for a rate ends when the rate that holds and the one that fails are this close."""
 STEP = 1.6
 KEEPS_UP = 0.95
 """A server that answers less than this share of what is due does not hold the rate, whatever its percentiles."""
@@ -55,7 +55,7 @@ def split_of(counters: Sequence[dict[str, dict[str, int]]], wire_ms: float, clie
 
 
 def reasons(samples: Samples | None, conditions: Sequence[Conditions], failed: int, wrong: int) -> list[str]:
-    """Why a load measurement is not to be believed, by the limits of `bench.judging.validity`; none when it is."""
+    """Why a load measurement cannot be believed, by the limits of `bench.judging.validity`; none when it is."""
     found = _about_answers(failed, wrong) + _about_machine(conditions)
     if len(conditions) < LEAST_PROCESSES:
         found.append(f"too few processes: {len(conditions)}, at least {LEAST_PROCESSES} are needed")
@@ -87,7 +87,7 @@ def _about_machine(conditions: Sequence[Conditions]) -> list[str]:
         found.append(f"other work on this machine: {busy:.1f} cores were busy before it began, at most {MOST_LOAD}")
     use = max((one.client_use for one in conditions), default=0)
     if use > MOST_CLIENT_USE:
-        found.append(f"the client was busy {use:.0%} of the time: it may be what limits, not the server")
+        found.append(f"the client was busy {use:.0%} of the time: it may be the limit, not the server")
     return found
 
 

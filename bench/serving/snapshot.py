@@ -43,7 +43,7 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
         The record of the deployment that was copied.
 
     Raises:
-        ArtifactError: the folder is no deployment, a file is not the one that was deployed, or lies elsewhere.
+        ArtifactError: the folder is not a deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
     """
     found = checked_deployment(folder, signed_by)
@@ -83,7 +83,7 @@ def checked_deployment(folder: Path, signed_by: Path | None = None) -> Deploymen
     Raises:
         ArtifactError: a path leaves the folder, something is missing, changed, or not of this deployment, or it is not
             signed so.
-        InputError: this is no public key.
+        InputError: this is not a public key.
     """
     if not folder.is_dir():
         raise ArtifactError(f"There is no folder {folder}", expected="one written by `assay deploy`")

@@ -72,7 +72,7 @@ def verify(
 
 
 def differences(deployment: Deployment, said: Description, where: str) -> list[str]:
-    """What a server says of the model that is not in the contract, or the other way round."""
+    """What a server says about the model that is not in the contract, or the other way round."""
     found = []
     batch = [-1] if deployment.most_records else []
     for kind, wanted, said_of in (
@@ -126,7 +126,7 @@ def _verify_way(audited: AuditedAnswers, target: Target, way: Way, seed: int) ->
         list(pool.map(lambda part: _ask_all(audited, target, way, part, tally), parts))
     expected = {str(audited.version.number), ""}
     if tally.versions - expected:
-        tally.complain(f"answers came from the versions {', '.join(sorted(tally.versions))}")
+        tally.complain(f"answers came from versions {', '.join(sorted(tally.versions))}")
     return WayVerified(
         way=way,
         clients=CLIENTS,

@@ -44,9 +44,9 @@ from assay.store import TRY_AGAIN, Store, file_sha256
 ANSWERS_FILE = "answers.json"
 FIGURES = TypeAdapter(list[Figures])
 PROCESSES = 3
-"""Fresh processes of every runtime, as many as leave Student's distribution something to say."""
+"""Fresh processes for every runtime: enough for Student's distribution to say something."""
 SECONDS_A_CELL = 0.3
-"""In one process: short, since time goes into more processes."""
+"""Rounds in one process: few, since time goes into more processes."""
 NOT_PROFILED = "nothing was profiled"
 NOT_TIMED = "the skeleton was not timed"
 NO_VARIANT_SKELETON = "a graph of reduced precision has no skeleton: its ranges are those of trained weights"
@@ -64,14 +64,14 @@ class Attributed:
 
 @dataclass(frozen=True)
 class AttributionTask:
-    """All that one process does: one runtime with one set of settings, on every model of the study."""
+    """Everything that one process does: one runtime with one set of settings, on every model of the study."""
 
     runtime: str
     settings: Settings
     groups: tuple[Group, ...]
 
     def box(self) -> Box | None:
-        """Where a user's model is among what runs, that of all; it answers by messages alone."""
+        """The box for all models where one of a user's is among them; it answers by messages alone."""
         theirs = [one for _, one in self.candidates() if one.model.user]
         return Box(trusted=all(one.trusted for one in theirs)) if theirs else None
 
@@ -144,7 +144,7 @@ def _tasks(groups: Sequence[Group]) -> list[AttributionTask]:
 def _answers_of_processes(
     tasks: Sequence[AttributionTask], timed: dict[str, Cell], place: AttributionSettings, tell: Tell
 ) -> list[list[Answers]]:
-    """Of every task, the answers of each of its processes; all have one before any has two."""
+    """The answers of each process of every task; all tasks have one before any has two."""
     found: list[list[Answers]] = [[] for _ in tasks]
     taken = [0.0 for _ in tasks]
     spent = 0.0
@@ -309,7 +309,7 @@ def _refusal(task: AttributionTask, reason: str) -> Answers:
 
 
 def _without(subject: str, batch: int, reason: str) -> Figures:
-    """No figures, and why."""
+    """An answer without figures, with the reason."""
     return Figures(subject=subject, batch=batch, reason=reason)
 
 

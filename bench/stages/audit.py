@@ -36,7 +36,7 @@ images, since they go through eight times."""
 CALLS_IN_A_COMMAND = 10
 """A worker may take as many times longer over a whole split than over a single call."""
 INTEGERS = {"QuantizeLinear": "NaN everywhere"}
-"""What loses NaN in an int8 graph by its definition: integers have none."""
+"""The operators of an int8 graph that lose NaN by definition: integers have none."""
 
 
 def audit_study(
@@ -88,7 +88,7 @@ def subjects_of(run: Run, subject: TrainedModel, exports: list[Export]) -> tuple
         if (export.architecture, export.size) != (spec.architecture, spec.size):
             continue
         if export.status != "ok":
-            if export.precision == "fp32":  # a variant that was refused is nothing that anybody could choose
+            if export.precision == "fp32":  # nobody could choose a variant that was refused
                 missing[f"the export by {export.exporter}"] = export.reason
             continue
         model = model_of(run, subject, export)
@@ -211,5 +211,5 @@ def _hashes(run: Run, subject: TrainedModel, exports: list[Export]) -> dict[str,
 
 
 def _keys(subject: TrainedModel, exports: list[Export]) -> dict[str, str]:
-    """Of the same artifacts, the keys by which results name them."""
+    """The keys by which results name the same artifacts."""
     return {"weights": subject.key} | {f"onnx@{one.exporter}": one.key for one in _good(subject, exports)}

@@ -1,4 +1,4 @@
-"""The skeletons of a study: per architecture weights of no meaning, and per route an ONNX file of them."""
+"""The skeletons of a study: meaningless weights for each architecture, and an ONNX file of them for each route."""
 
 from __future__ import annotations
 

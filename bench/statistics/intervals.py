@@ -1,7 +1,7 @@
 """Intervals over fresh processes, and of what is made of two estimates: pure functions.
 
 Processes are the sample (see `assay.bench.statistics.stats`): what differs from one to the next is not seen inside one,
-so that one process has an estimate and no interval. Of two estimates that know nothing of each other, the interval of
+so that one process has an estimate and no interval. Where two estimates know nothing of each other, the interval of
 their product or difference is put together from the distances of their own bounds, each side by itself (the method of
 variance estimates recovery; Zou & Donner 2008, "Construction of confidence limits about effect measures: a general
 approach", Statistics in Medicine 27). Where it is known of how many processes each is, the sum of their variances has

@@ -25,7 +25,7 @@ LIMITS = {
 }  # fmt: skip
 """By number of processes, what the ratio exceeds in 1 % of cells whose processes are of one kind."""
 RARE_KIND = 0.2
-"""One process in five is the kind that `missed` speaks of: as the published study has it."""
+"""The share of slow processes that `missed` speaks of, one in five, as in the published study."""
 
 
 def two_kinds(medians: Sequence[float]) -> tuple[int, int, float] | None:
@@ -68,7 +68,7 @@ def limit_of(processes: int) -> float:
 
 
 def missed(processes: int, share: float = RARE_KIND) -> float:
-    """Chance that none of so many processes is of a kind that this share of processes is of."""
+    """Chance that none of so many processes is of a kind that this share of all processes belongs to."""
     return float((1 - share) ** processes)
 
 

@@ -34,7 +34,7 @@ LARGEST_DEGREES = 5000.0
 """From here on Student's distribution is the normal one, to the third digit of any level in use."""
 STEPS = 4000
 MOST_STEPS = 200
-"""Of a level that settles, each step of which is at most half as long as the one before."""
+"""The most steps of a level that settles, each of which is at most half as long as the one before."""
 
 
 def upper_tail(statistic: float, degrees: float, rivals: int = 1) -> float:

@@ -116,7 +116,7 @@ class Ratio:
         return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.log_standard_error
 
     def _distance(self, rivals: int) -> float:
-        """Of one bound of the interval from the estimate."""
+        """How far one bound of the interval is from the estimate."""
         if self.degrees <= 0:
             return SAYS_NOTHING
         level = favoured_level(1 - CONFIDENCE, self.degrees, rivals)
@@ -181,7 +181,7 @@ def standard_error(values: Sequence[float], planned: int = 0) -> tuple[float, in
 
 
 def counted(processes: int, planned: int) -> int:
-    """Of how many processes, the first ones, the spread counts."""
+    """How many processes, the first ones, the spread is taken from."""
     return min(processes, max(planned, LEAST_PROCESSES)) if planned else processes
 
 

@@ -1,4 +1,5 @@
-"""Whether calls stay as fast as they were, and how much of them is news: pure functions over samples in time order.
+"""Whether calls stay as fast as they were, and how much each adds to what is known: pure functions over samples in time
+order.
 
 Processes differ, so each is looked at by itself and the findings are put together.
 """
@@ -155,7 +156,7 @@ def _kendall_score(series: Series) -> float:
 
 
 def _kendall_variance(series: Series) -> float:
-    """Of the score, if the order were random."""
+    """The variance of the score, if the order were random."""
     _, ties = np.unique(series, return_counts=True)
     n = len(series)
     return float(n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18

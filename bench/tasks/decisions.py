@@ -26,7 +26,7 @@ NONE = -1
 RECORDS_AT_ONCE = 16
 """Images of many classes and pixels are large in float64."""
 MOST_CLASSES = 10_000
-"""Of an output that is an index itself, which does not say how many there are."""
+"""The most classes of an output that is an index itself, which does not say how many there are."""
 
 Classes = NDArray[np.int64]
 
@@ -130,7 +130,7 @@ def check_labels(labels: NDArray[np.generic], classes: int, nobodys: int | None 
         nobodys: the label of what has no class; negative ones have none either. None where everything has one.
 
     Raises:
-        InputError: labels are no classes of the model's.
+        InputError: labels are not classes of the model's.
     """
     expected = f"whole numbers from 0 to {classes - 1}" + (f", or {nobodys} for none" if nobodys is not None else "")
     if not is_whole(labels.dtype):

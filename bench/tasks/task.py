@@ -143,7 +143,7 @@ class Task:
             threshold: see `Answers`; None where nobody said one.
 
         Raises:
-            InputError: no output fits the task, the labels and the threshold, or several do, or a label is no class.
+            InputError: no output fits the task, the labels and the threshold, or several do, or a label is not a class.
         """
         if threshold is not None:
             raise InputError(
@@ -234,11 +234,11 @@ class Task:
         return ()
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
-        """Of an audit's table of subjects."""
+        """The columns of an audit's table of subjects."""
         return ()
 
     def comparison_columns(self) -> Sequence[ColumnOfSubject]:
-        """Of an audit's table of single comparisons."""
+        """The columns of an audit's table of single comparisons."""
         return ()
 
     def changed_in_audit(self, models: Sequence[ModelAudit]) -> str:

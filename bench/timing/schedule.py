@@ -1,4 +1,4 @@
-"""Which units are run in which order within the time budget, and which are finished already."""
+"""Which units are run, in which order within the time budget, and which are already finished."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ class _Sitting:
         return _inputs(group, process, self.host.fingerprint())
 
     def _begin(self) -> None:
-        """Before the first process, and no later."""
+        """Called before the first process, and no later."""
         if not self._begun:
             self._begun = True
             self.before_first()
@@ -267,7 +267,9 @@ class _Sitting:
         return self._by_the_last(group, part, least=False)
 
     def _by_the_last(self, group: Group, part: Group, *, least: bool) -> float:
-        """Of the last unit that timed all of a part, as much as the part had of the seconds of single candidates."""
+        """The share of the last unit that timed all of a part which the part had of the seconds of single
+        candidates.
+        """
         wanted = [(one.label, batch) for one in part.candidates for batch in (STARTING, *part.batches)]
         for unit in reversed(self._of(group.name)):
             known = facts_of(unit, UnitFacts)

@@ -1,4 +1,4 @@
-"""Starting the workers of a unit, as quickly as leaves their times as they are.
+"""Starting the workers of a unit, as quickly as is possible without changing their times.
 
 Most of a start is the import of a framework: 3 of TensorFlow's 3.5 seconds. Nothing is timed meanwhile, so imports go
 on side by side, each on cores of its own, as many as the worker is timed on. Models are then loaded one after the
@@ -16,7 +16,7 @@ from assay.infer.commands import SessionLoaded
 from assay.spec import Settings
 
 MOST_TOGETHER = 4
-"""More wait for the disk and the memory."""
+"""The most that import at once: more would wait for the disk and the memory."""
 
 Guard = Callable[[Worker], AbstractContextManager[None]]
 """Takes what goes wrong with a start."""

@@ -33,11 +33,13 @@ MOST_CALLS = 1000
 SLOW_CALL_SECONDS = 0.25
 WARM_SECONDS = 2.0
 LEAST_BLOCKS = 4
-"""With two processes, the eight calls that a valid cell needs, even where one call fills a burst."""
+"""The fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
+burst.
+"""
 
 WARM_UP_BLOCK = -1
 STARTING = 0
-"""No batch, where seconds are kept by batch."""
+"""Stands for no batch, where seconds are kept by batch."""
 
 AUDITED_IMAGES = 32
 BUDGET_SPENT = "bench.budget_minutes was spent before it could be timed"

@@ -1,4 +1,4 @@
-"""Which units are timed once more: those whose times are not to be believed, so that no disturbance is kept for good.
+"""Which units are timed once more: those whose times cannot be believed, so that no disturbance is kept for good.
 
 A unit is the work of many processes and is kept between runs of a study. One whose group holds an INVALID cell is
 marked when the cells are judged: its samples stay in the results that name them INVALID, and the next run replaces it.
@@ -13,7 +13,7 @@ from assay.records.results import Cell
 from assay.store import Artifact, write_atomically
 
 AGAIN_FILE = "time-again.json"
-"""Beside a unit's manifest, which does not name it: says why."""
+"""The file beside a unit's manifest, which does not name it, that says why the unit is timed again."""
 
 
 def is_marked(unit: Artifact) -> bool:

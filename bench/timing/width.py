@@ -97,7 +97,7 @@ def others(group: Group, near: Group, timed: CellSamples) -> list[Candidate]:
 
 
 def _near_the_fastest(group: Group, batch: int, timed: CellSamples) -> set[str]:
-    """Labels near the fastest of their side of the same precision: what computes in less is no rival of fp32."""
+    """Labels near the fastest of their side of the same precision: what computes in less is not a rival of fp32."""
     found: set[str] = set()
     for side in _sides(group):
         medians = {

@@ -127,7 +127,7 @@ class Worker:
         self._process = host.start(MODULE, log, environment=environment, python=candidate.python, box=box)
 
     def begin_import(self, cores: Sequence[int]) -> None:
-        """Let it import its framework, pinned to so many cores as it is timed on, and do not wait for it."""
+        """Let it import its framework, pinned to as many cores as it is timed on, and do not wait for it."""
         self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores))
         tell_to(self._process, IMPORT, self._importing, self._host)
 
@@ -161,12 +161,12 @@ class Worker:
         return self._ask(MEMORY, Nothing()).peak_mib
 
     def observe(self) -> SessionObserved:
-        """One more call, of which nothing is timed."""
+        """Make one more call, which is not timed."""
         return self._ask(OBSERVE, Nothing())
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Thawed inside the block, frozen after it."""
+        """Thaw the worker inside the block, and freeze it afterwards."""
         self._process.thaw()
         try:
             yield

@@ -1,6 +1,6 @@
 """Whether the numbers of a user's model agree, in a sentence or two that come before speed. Pure functions.
 
-Reasons stand in the refusals that follow; here is who agrees with what, and how closely.
+The reasons are in the refusals that follow; here is who agrees with what, and how closely.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.registry import GIVEN
 
 
 def numbers_in_words(results: Results) -> list[str]:
-    """The exports that agree with the reference, those that do not, and those that there are none of; each a sentence.
+    """The exports that agree with the reference, those that do not, and those that failed; a sentence for each.
 
     Args:
         results: of `assay compare-model`, whose settings name the reference.
@@ -48,7 +48,7 @@ def numbers_in_words(results: Results) -> list[str]:
 
 
 def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
-    """These exports as the subject of a sentence."""
+    """These exports, to begin a sentence with."""
     names = [one.exporter for one in some]
     if names == [GIVEN]:
         return "The file"
@@ -60,13 +60,13 @@ def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:
 
 
 def _run(some: Sequence[Export], of_all: Sequence[Export]) -> str:
-    """The same of what is held against float64; a file of the user's is that itself, by another evaluator."""
+    """The same for what is compared with float64; a file of the user's is the model itself, by another evaluator."""
     named = _named(some, of_all)
     return f"{named} in ONNX Runtime" if [one.exporter for one in some] == [GIVEN] else named
 
 
 def _disagree(wrong: Sequence[Export], of_all: Sequence[Export]) -> str:
-    """That these do not agree, as a sentence up to its "with"."""
+    """Say that these do not agree, in a sentence up to its "with"."""
     names = ", ".join(one.exporter for one in wrong)
     if len(wrong) == 1:
         return f"{_run(wrong, of_all)} does NOT agree"

@@ -13,7 +13,7 @@ from assay.bench.words.terminal import shown
 from assay.records.audit import Audit, ModelAudit
 
 MANY_TIMES = 10.0
-"""A share of the tolerance that is no share any more."""
+"""From this multiple of the tolerance on, the number itself says nothing more."""
 
 
 def render(audit: Audit, console: Console) -> None:

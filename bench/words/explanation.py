@@ -32,7 +32,7 @@ CAUSES = {"kernels": "the kernels", "framework": "framework overhead", "transfer
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of one cell's time.
+    """What is known about one cell's time.
 
     Attributes:
         name: the runtime, in words.
@@ -102,7 +102,9 @@ def _on_the_compared(results: Results, comparison: SpeedComparison) -> list[str]
 
 
 def _on_the_farthest(results: Results, comparison: SpeedComparison) -> list[str]:
-    """On the framework whose fastest runtime is farthest behind, if that is beyond doubt twice the winner's time."""
+    """A sentence on the framework whose fastest runtime is farthest behind, if it takes twice the winner's time beyond
+    doubt.
+    """
     onnx_wins = comparison.speedup.value > 1
     winner = comparison.onnx if onnx_wins else comparison.native
     ratio = inverse(comparison.speedup) if onnx_wins else Interval(value=1, low=1, high=1)
@@ -273,8 +275,8 @@ def _by_layer(one: Attribution) -> dict[str, float]:
 
 def _unsettled(one: Contradiction) -> str:
     return (
-        f"Why {one.name} takes longer is not settled: its profile counts {_percent(one.profile)} of a call as kernels, "
-        f"its skeleton {_percent(one.skeleton)}."
+        f"It is not settled why {one.name} takes longer: its profile counts {_percent(one.profile)} of a call as "
+        f"kernels, its skeleton {_percent(one.skeleton)}."
     )
 
 

@@ -54,7 +54,7 @@ def why_nothing_compared(group: CellGroup, results: Results) -> str:
 
 
 def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:
-    """That no precision is on both sides, so that a ratio would be no verdict on ONNX; else ""."""
+    """Say that no precision is on both sides, so that a ratio would be no verdict on ONNX; else ""."""
     found = {
         kind: sorted({computed_in(cell) for cell in side if may_be_ranked(cell, results)})
         for kind, side in sides.items()
@@ -63,7 +63,7 @@ def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) 
         return ""
     return (
         f"the native runtimes compute in {listed(found['native'])} and those of ONNX in {listed(found['ONNX'])}, and a "
-        "smaller precision is no base for a verdict on ONNX"
+        "smaller precision is not a basis for a verdict on ONNX"
     )
 
 
@@ -73,7 +73,7 @@ def may_be_ranked(cell: Cell, results: Results) -> bool:
 
 
 def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
-    """What a file that is ONNX from the beginning allows to be said: there is nothing native to compare it with."""
+    """What can be said of a file that was ONNX from the beginning: there is nothing native to compare it with."""
     good = [cell for cell in cells if is_timed(cell) and cell.framework and not cell.invalid]
     good = [cell for cell in good if not agreement_fails(cell, results)]
     if not good and (short := _too_short(cells, results)):
@@ -88,7 +88,9 @@ def _fastest_of_onnx(cells: list[Cell], results: Results) -> str:
 
 
 def _too_short(cells: list[Cell], results: Results) -> str:
-    """That some of these cells are right and take so little time that the harness's own is too much of it; else ""."""
+    """Say that some of these cells are right and take so little time that the harness's own is too much of it; else
+    "".
+    """
     timed = [cell for cell in cells if is_timed(cell) and not agreement_fails(cell, results)]
     short = [cell for cell in timed if is_too_short(cell)]
     if not short:
@@ -96,13 +98,13 @@ def _too_short(cells: list[Cell], results: Results) -> str:
     longest = max(short, key=lambda cell: median_of(cell).value)
     name, (reason, *_) = runtime_in_words(longest.label), longest.invalid
     return (
-        f"nothing is ranked, for calls are too short: the longest of them, with {name}, takes "
+        f"nothing is ranked, because calls are too short: the longest of them, with {name}, takes "
         f"{interval(median_of(longest), ' ms')} ({reason}). A larger batch makes calls longer."
     )
 
 
 def _lack(cells: list[Cell], results: Results) -> str:
-    """What all of these cells lack, "" where some lack another thing: of both sides one sentence is enough then."""
+    """What all of these cells lack, "" where some lack something else: one sentence is then enough for both sides."""
     if not cells or any(agreement_fails(cell, results) for cell in cells):
         return ""
     found = {"valid" if is_timed(cell) else cell.reason for cell in cells}
@@ -131,6 +133,6 @@ def _nothing_ran(kind: str, cells: list[Cell], results: Results) -> str:
 
 
 def _reason_told(cell: Cell, results: Results) -> str:
-    """Why a cell has no time. A failed export of a user's model is not told again: its numbers are told before."""
+    """Why a cell has no time. A failed export of a user's model is not reported again: its numbers come before."""
     failed = cell.reason.startswith(EXPORT_FAILED)
     return EXPORT_FAILED if failed and results.kind == "model" else cell.reason.rstrip(".")

@@ -98,7 +98,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(created: str, *, time: bool = False) -> str:
-    """ "14 March 2026", with "09:26 UTC" where asked for; the text itself where it is no date."""
+    """ "14 March 2026", with "09:26 UTC" where asked for; the text itself where it is not a date."""
     try:
         when = datetime.fromisoformat(created)
     except ValueError:

@@ -20,7 +20,7 @@ from assay.texts import printable
 from assay.train.loop import TrainingNews
 
 SILENT_SECONDS = 15.0
-"""Where there is no terminal, what takes longer than this is said."""
+"""Where there is no terminal, a step that takes longer than this is announced."""
 SILENT_AGAIN_SECONDS = 60.0
 """And said again."""
 
@@ -104,7 +104,7 @@ class Narrator:
 
     def _still_waiting(self, step: Step) -> None:
         left = step.deadline - time.monotonic()
-        self.note(f"{step.doing} still goes on; it is given up in {left:.0f} s")
+        self.note(f"{step.doing} is still running; it is given up in {left:.0f} s")
         if left > SILENT_AGAIN_SECONDS:
             self._say_later(step, SILENT_AGAIN_SECONDS)
 

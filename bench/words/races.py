@@ -16,7 +16,7 @@ from assay.records.results import Cell, Results
 from assay.runtimes.entry import TIERS
 
 Outcome = Literal["faster", "slower", "same", "undecided", "invalid", "missing"]
-OF_ALL_IN_WORDS = "of all that keep their accuracy"
+OF_ALL_IN_WORDS = "among all that keep their accuracy"
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Said:
 
 
 def said_of_races(results: Results) -> list[Said]:
-    """Of the races of all groups, in their order."""
+    """What is said of the races of all groups, in their order."""
     return [said(race, results) for race in results.races]
 
 
 def beside(group: CellGroup, results: Results) -> list[Said]:
-    """Of the races of a group, that of its verdict left out."""
+    """What is said of the races of a group, without the one of its verdict."""
     told = [
         one.precision
         for one in results.comparisons
@@ -81,7 +81,7 @@ def counts_in_words(results: Results, precision: str) -> str:
     }
     parts = [f"{words} in {counts[outcome]}" for outcome, words in names.items() if counts[outcome]]
     kept = len(found) - counts["missing"] - counts["invalid"]
-    where = "Of all that keep their accuracy, ONNX's fastest" if precision == OF_ALL else f"In {precision} ONNX"
+    where = "Among all that keep their accuracy, ONNX's fastest" if precision == OF_ALL else f"In {precision} ONNX"
     if not parts:
         sides = dict.fromkeys(
             f"{side} {precision} {_why_absent(side, r, results)}" for r in races for side in _absent(r)

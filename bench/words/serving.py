@@ -1,4 +1,4 @@
-"""What was found of a server, on the terminal."""
+"""What was found about a server, on the terminal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _percent(share: Interval) -> str:
     return f"{100 * share.value:.2f} ({100 * share.low:.2f} to {100 * share.high:.2f})"
 
 
-NOT_COMPLIANT = "LoadGen's runs are this short on purpose: they are not MLPerf-compliant."
+NOT_COMPLIANT = "LoadGen's runs are short on purpose: they are not MLPerf-compliant."
 PARTS = ("client", "network", "queue", "compute", "server")
 
 
@@ -149,7 +149,7 @@ def cores_sentence(found: Load) -> str:
     every, clients = (found.environment.get(key) for key in ("cores", "usable_cores"))
     numbers = ", ".join(map(str, found.server_cores))
     return (
-        f"Of this machine's {every} cores the server could use {len(found.server_cores)} (number {numbers}), "
+        f"Among this machine's {every} cores the server could use {len(found.server_cores)} (number {numbers}), "
         f"the clients {clients}."
     )
 
@@ -166,7 +166,7 @@ def rate_sentence(found: HighestRate) -> str:
 
 
 def invalid_of(found: Load) -> list[tuple[str, str]]:
-    """What is not to be believed, and why."""
+    """The measurements that cannot be believed, and why."""
     named: list[tuple[str, list[str]]] = [
         *((f"closed loop, clients {one.clients}", one.invalid) for one in found.closed_loop),
         *((f"cost over {one.way}", one.invalid) for one in found.overheads),

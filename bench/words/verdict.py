@@ -42,7 +42,7 @@ from assay.registry import FRAMEWORKS
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one group says about ONNX against native.
+    """What one group says about ONNX compared with native.
 
     Attributes:
         group: architecture, size, batch and threads.
@@ -144,7 +144,7 @@ def _verdict(group: CellGroup, comparison: SpeedComparison | None, results: Resu
 
 
 def _speed(comparison: SpeedComparison, results: Results) -> str:
-    """Who is faster than whom, by how much, how surely."""
+    """Who is faster than whom, by how much and how surely."""
     onnx, native = _labels_with_precision(comparison, results)
     if comparison.verdict == "undecided" and 0 < comparison.processes < LEAST_PROCESSES:
         return (
@@ -173,7 +173,7 @@ def _what_same_rests_on(comparison: SpeedComparison) -> str:
         return ""
     chance = missed(comparison.processes)
     return (
-        f" (of {in_processes(comparison.processes)} each; a slower kind that one process in five is of would be missed "
+        f" (of {in_processes(comparison.processes)} each; a slower kind that is one process in five would be missed "
         f"with a chance of {chance:.0%})"
     )
 

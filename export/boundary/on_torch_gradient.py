@@ -17,7 +17,7 @@ from assay.train.weights import load_weights
 STEPS = 50
 OVERSHOOT = 0.02
 BISECTIONS = 26
-"""Two more than the bits of a float32 pixel."""
+"""The steps of a bisection: two more than the bits of a float32 pixel."""
 
 
 def push_to_boundary(spec: ModelSpec, weights_file: Path, images: Images) -> tuple[Images, NDArray[np.float64]]:

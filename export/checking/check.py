@@ -82,12 +82,12 @@ def check_images(
     """All of it: structure, agreement at every level, and who is wrong where there is none; arguments as below.
 
     Raises:
-        ArtifactError: it is no ONNX file.
+        ArtifactError: it is not an ONNX file.
         ExportFailedError: its structure fails, or ONNX Runtime does not load or run it at any level.
     """
     check_structure(path, spec, layout)
     levels = check_agreement(path, layout, truth, subject, precision)
-    asked = precision == "fp32"  # the witnesses are no judges of another one
+    asked = precision == "fp32"  # the witnesses are not judges of another one
     return judged_by(levels.agreements, sentence_on(levels, lambda: others_on(path, layout, truth) if asked else {}))
 
 
@@ -95,7 +95,7 @@ def check_structure(path: Path, spec: ModelSpec, layout: str) -> None:
     """Make sure that a file is valid ONNX with the agreed signature and known shapes throughout.
 
     Raises:
-        ArtifactError: it is no ONNX file.
+        ArtifactError: it is not an ONNX file.
         ExportFailedError: it fails; the message says which check and why.
     """
     model = read_model(path)

@@ -1,4 +1,4 @@
-"""Records at the edges of what a user's model takes: which of them say something, and how an export is held to them.
+"""Records at the edges of what a user's model takes: which of them are telling, and how an export is compared on them.
 
 They are apart from the others: they are not timed, and each tier has a scale of its own, so that its large numbers hide
 nothing of the ordinary ones. A record counts where the model in fp32 is itself within half a step of TF32 of float64,
@@ -38,7 +38,7 @@ EDGES_FILE, EDGES_NATIVE_FILE = "edges.npy", "edges-native.npy"
 EDGES_REFERENCE_FILE, TIERS_FILE = "edges-reference.npy", "edges-tiers.npy"
 FILES = (EDGES_FILE, EDGES_NATIVE_FILE, EDGES_REFERENCE_FILE, TIERS_FILE)
 ROWS, CALLS = 4, 2
-"""Of a tier, where records are rows and where they are whole calls; half of them of one sign."""
+"""How many of a tier are tried, where records are rows and where they are whole calls; half of them have one sign."""
 AT_THE_EDGES = "at the edges"
 TOLERATED = "at the edges of what the model takes"
 
@@ -91,7 +91,7 @@ def tried_edges(
         records = _drawn(model, ordinary, ranges, tier)
         try:
             rows = computed(model, native, records, at_once)
-        except AssayError:  # it does not take them, which is no defect
+        except AssayError:  # it does not take them, which is not a defect
             continue
         found.append(Edges(records, rows, rows, np.full(len(records), tier)))
     if not found:
@@ -141,7 +141,7 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
 
 
 def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ordinary: Array) -> Agreement:
-    """The comparison of the tier and output that is worst off.
+    """The comparison of the tier and output that does worst.
 
     Args:
         rows: what an export gave for the records.

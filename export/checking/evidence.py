@@ -1,4 +1,4 @@
-"""What others than ONNX Runtime make of an export, on the records that it gets wrong."""
+"""What runtimes other than ONNX Runtime make of an export, on the records that it gets wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_RECORDS = 8
 def others_on(
     file: Path, levels: Levels, records: Records, judge: Judge, edges: Edges | None = None
 ) -> dict[str, Outcome]:
-    """By witness, whether it gives what is right; see `assay.numerics.guilt`.
+    """Whether each witness gives the right numbers; see `assay.numerics.guilt`.
 
     Args:
         levels: what came of the file in ONNX Runtime, which says on which records it is wrong.

@@ -1,4 +1,6 @@
-"""A runtime that lacks an operator says nothing of a file's numbers: its message is told from all other failures."""
+"""A runtime that lacks an operator says nothing about a file's numbers: its message is told apart from all other
+failures.
+"""
 
 from __future__ import annotations
 

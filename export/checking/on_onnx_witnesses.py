@@ -1,4 +1,4 @@
-"""A file run by those who have nothing in common with ONNX Runtime: they tell whether the file is wrong or it is."""
+"""A file run by evaluators that have nothing in common with ONNX Runtime: they tell which of the two is wrong."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
 
     Args:
         precision: of the file. In less than the model's it is run on the records alone: at the edges of what a model
-            takes the ranges of integers end, and the witnesses are no judges of another precision.
+            takes the ranges of integers end, and the witnesses are not judges of another precision.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.

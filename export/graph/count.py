@@ -212,12 +212,14 @@ def matrix_flops(node: _Node) -> int | None:
 
 
 def _convolution(node: _Node) -> int:
-    """Each output is a sum over the kernel's (channels in a group, *window); padding is counted as if computed."""
+    """The operations of a convolution, each output being a sum over the kernel's (channels in a group, *window);
+    padding is counted as if it were computed.
+    """
     return 2 * node.outputs[0].elements * math.prod(_weight_of(node).shape[1:])
 
 
 def least_flops(node: _Node, flops: int) -> int:
-    """Of a convolution's operations, those that read no padding; other operators have none."""
+    """The operations of a convolution that read no padding; other operators have no padding."""
     if node.proto.op_type not in CONVOLUTIONS:
         return flops
     weight = _weight_of(node)

@@ -1,4 +1,4 @@
-"""What of an ONNX file is computed in fp16 or bf16: its nodes, with the types of what they read."""
+"""Which part of an ONNX file is computed in fp16 or bf16, by its nodes and the types of what they read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The nodes of an ONNX graph in the order in which they can be computed, as ONNX wants them and some tools do not."""
+"""The nodes of an ONNX graph in the order in which they can be computed, which ONNX demands and some tools do not
+keep.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def per_call_operators(model: ModelProto) -> str:
 
 
 def fewest_places(model: ModelProto) -> int | None:
-    """Of the operators that give nothing for an index out of their places and do not refuse it, the fewest places."""
+    """The fewest places of any operator that gives nothing for an index beyond them and does not refuse it."""
     fixed = _constants(model)
     depths = [node.input[1] for node in nodes_of(model) if node.op_type == "OneHot"]
     known = [int(numpy_helper.to_array(fixed[depth]).reshape(-1)[0]) for depth in depths if depth in fixed]

@@ -52,7 +52,7 @@ def type_of(value: ValueInfoProto) -> str:
 
 
 def other_than_numbers(value: ValueInfoProto) -> str:
-    """What a value is that is no tensor of numbers which numpy has, or ""."""
+    """What a value is that is not a tensor of numbers which numpy has, or ""."""
     kind = str(value.type.WhichOneof("value") or "")
     if kind != "tensor_type":
         return KINDS.get(kind, "something of no type")
@@ -69,7 +69,7 @@ def other_than_numbers(value: ValueInfoProto) -> str:
 def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
     """
     Raises:
-        InputError: an output is no tensor of numbers; the message says how to leave it out.
+        InputError: an output is not a tensor of numbers; the message says how to leave it out.
     """
     wrong = [(one.name, other_than_numbers(one)) for one in outputs if other_than_numbers(one)]
     if wrong:
@@ -88,7 +88,7 @@ def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> Model
     """The same model, changed in place: without some outputs, and without the nodes that compute only these.
 
     Raises:
-        InputError: a name is no output, or none would be left.
+        InputError: a name is not an output, or none would be left.
     """
     if not names:
         return model

@@ -107,7 +107,13 @@ def _numbers(node: NodeProto, small: dict[str, TensorProto]) -> int:
             start, limit, step = (float(one[0]) for one in values[:3])
             return max(0, math.ceil((limit - start) / step))
         return math.prod(max(int(size), 0) for size in values[0])
-    except (ValueError, TypeError, IndexError, ZeroDivisionError, OverflowError):  # it is no shape: the runtime says so
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        ZeroDivisionError,
+        OverflowError,
+    ):  # it is not a shape: the runtime says so
         return 0
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_BYTES = (2 << 30) - 1
-"""Of one protobuf message: what is larger has its weights in a file beside it."""
+"""The largest protobuf message: what is larger has its weights in a file beside it."""
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:

@@ -18,7 +18,7 @@ from assay.numerics.values import differences, is_whole, settled
 Float64 = NDArray[np.float64]
 
 LOOKED_AT_FIRST = 64
-"""Numbers of a value, evenly spread over their order: most other values are told apart by them."""
+"""How many numbers of a value, evenly spread over their order, are kept: they tell most other values apart."""
 
 
 @dataclass(frozen=True)

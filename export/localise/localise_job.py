@@ -58,9 +58,9 @@ FOLLOWERS: dict[Kind, str] = {
 }
 LAYERS = "assay.export.localise.on_torch_layers:follow"
 MOST_RECORDS = 8
-"""Of one call: more numbers are told apart better, and take more memory."""
+"""The records of one call: more numbers are told apart better, and take more memory."""
 MOST_BYTES = 1 << 27
-"""Of the native model's values: as much again is needed for the file's, and for both in order."""
+"""The most memory for the native model's values: as much again is needed for the file's, and for both in order."""
 
 
 class LocaliseRequest(Record):

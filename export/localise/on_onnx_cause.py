@@ -27,15 +27,15 @@ from assay.numerics.values import is_whole
 
 OTHER_ORDER = "the same numbers in another order"
 MOST_FOLLOWING = 16
-"""Nodes behind a mended value that are computed again."""
+"""The most nodes behind a mended value that are computed again."""
 MOST_TRIED = 16
-"""Values put in the place of one result."""
+"""The most values put in the place of one result."""
 MOST_TURNED = 5
-"""Dimensions of a value that is tried in every order of them."""
+"""The most dimensions of a value that is tried in every order of them."""
 MOST_NODES = 40
-"""Nodes from the parting on whose results are mended."""
+"""The most nodes, from the parting on, whose results are mended."""
 MOST_SECONDS = 90.0
-"""For one parting; then it stays where it is."""
+"""The time for one parting; after it the parting stays where it is."""
 RIGHT, SOME, NOTHING = 2, 1, 0
 """What a mended value does: every wrong output that follows is right; some value behind it is known again; neither."""
 

@@ -116,7 +116,7 @@ def partings(source: ExactComputation, wrong: Trace, expected: Mapping[str, Arra
         names = (value.name for value in wrong.model.graph.output)
         outputs = [name for name in names if differs(expected[name], wrong.values[name])]
     for name in outputs:
-        known.pop(name, None)  # the same numbers in another order are no right output
+        known.pop(name, None)  # the same numbers in another order are not a right output
     found = []
     for node in unknown_nodes(wrong, known, outputs):
         fed = [name for name in node.input if name and name not in wrong.constants]

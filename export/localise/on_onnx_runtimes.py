@@ -30,7 +30,7 @@ from assay.numerics.values import differences, is_whole, settled
 from assay.records.localisation import Localisation
 
 MOST_ASKED_ALONE = 200
-"""Each costs loading the file once more."""
+"""The most single questions: each costs loading the file once more."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class DeparturesSeen:
 def departures(
     wrong: RuntimeOnFile, right: RuntimeOnFile, feeds: Mapping[str, Array], folder: Path
 ) -> list[Localisation]:
-    """The nodes at which a wrong runtime departs first; none where it does not on these inputs, or cannot be followed.
+    """The nodes at which a wrong runtime first departs; none where it does not on these inputs, or cannot be followed.
 
     Args:
         right: its file is what float64 is computed of; the wrong runtime runs the same, or what was made of it.

@@ -214,7 +214,7 @@ def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequen
 def _value(value: ValueInfoProto) -> OnnxValue:
     """
     Raises:
-        InputError: it is no tensor of numbers.
+        InputError: it is not a tensor of numbers.
     """
     return OnnxValue(value.name, type_of(value), dimensions_of(value))
 

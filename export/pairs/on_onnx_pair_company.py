@@ -25,9 +25,9 @@ from assay.train.brought.model import unnamed
 
 OTHER = "Give other inputs"
 MOST_ALONE = 8
-"""Rows that are asked for one by one."""
+"""The number of rows that are asked for one by one."""
 LARGER_ALONE = 10.0
-"""An error that is so many times that of the same rows by themselves comes of their company."""
+"""An error that is this many times that of the same rows alone comes from their company."""
 
 
 def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array], *, drawn: bool) -> str:
@@ -42,7 +42,7 @@ def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array]
         return (
             f"it quantises each call by a scale of its own ({quantising})"
             + (f": the same rows are {apart}" if apart else "")
-            + ", so that the rounding of fp32 is no measure of it. Compare it as it is called, with a batch of "
+            + ", so that the rounding of fp32 is not a measure of it. Compare it as it is called, with a batch of "
             "one and with more; or take the model before it was quantised"
         )
     if why := _rounding_alone(reference, feeds):

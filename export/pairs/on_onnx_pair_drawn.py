@@ -92,7 +92,7 @@ def call_at_the_edges(
     exactly: Callable[[Feeds], Exact],
     rounding: Rounding = FP32,
 ) -> AtTheEdges | None:
-    """The furthest call that the reference bears, or None where it bears none.
+    """The furthest call that the reference can take, or None where it can take none.
 
     Args:
         feeds: the ordinary call, whose shapes it has.
@@ -139,7 +139,7 @@ def made_how(feeds: Feeds, ranges: Mapping[str, Range], edges: AtTheEdges | None
     """How the inputs were drawn and what they do not cover, in sentences."""
     said = ", ".join(f"'{name}' {_ordinary(name, array, ranges)}" for name, array in feeds.items())
     far = [f"'{name}' {_far(array, edges.feeds[name], edges.reach)}" for name, array in feeds.items()] if edges else []
-    more = f"another call at the edges: {', '.join(far)}" if far else "no call at the edges, which the file bears not"
+    more = f"another call at the edges: {', '.join(far)}" if far else "no call at the edges, which the file cannot take"
     return f"drawn with seed 0: {said}; {more}. Not covered: what real inputs look like, and numbers beyond these"
 
 

@@ -22,7 +22,7 @@ Array = NDArray[np.generic]
 ROWS = 8
 """Size of the first dimension where it is dynamic and nobody named it."""
 BYTES_DRAWN = 8
-"""Of a number when it is drawn, whatever it becomes."""
+"""The size of a number when it is drawn, whatever it becomes."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_same(kind: str, reference: Sequence[OnnxValue], candidate: Sequence[On
 
 
 def _compatible(left: tuple[int | str, ...] | None, right: tuple[int | str, ...] | None) -> bool:
-    """Of the same rank, and the same where both are fixed."""
+    """Whether both have the same rank, and the same size where both are fixed."""
     if left is None or right is None:
         return True
     pairs = zip(left, right, strict=False)
@@ -145,7 +145,7 @@ def _sized(values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int
 
 
 def _rows(value: OnnxValue, dimensions: Mapping[str, int], rows: int) -> int:
-    """How many there are along a first dimension; one without a name goes by the name of the batch too."""
+    """The size of a first dimension; one without a name goes by the name of the batch too."""
     nameless = value.shape is not None and value.shape[0] == unnamed(value.name, 0)
     return dimensions.get(BATCH, rows) if nameless else rows
 

@@ -14,7 +14,7 @@ from assay.records.localisation import Localised
 
 MODULE = "assay.export.pairs.on_onnx_pair"
 FileName = Annotated[str, Field(pattern=r"^[\w-]+\.npz$")]
-"""Of a file in the folder of answers: no path leads out of it."""
+"""The name of a file in the folder of answers: no path leads out of it."""
 
 
 class FilePair(Record):
@@ -77,7 +77,7 @@ class PairToHear(PairOnInputs):
 
 
 class RunsOfPair(Record):
-    """What came of one call.
+    """The outcome of one call.
 
     Attributes:
         by, apart, note: of the reference in float64, see `assay.export.reference.on_onnx_exact.Exact`.
@@ -94,7 +94,7 @@ class RunsOfPair(Record):
 
 
 class PairAnswer(RunsOfPair):
-    """What came of all calls.
+    """The outcome of all calls.
 
     Attributes:
         runtimes: by run of the candidate, what it ran in.

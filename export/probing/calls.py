@@ -1,4 +1,4 @@
-"""A user's model called on many records, and whether a row is the same in other company."""
+"""A user's model called on many records, and whether a row is the same when other rows come with it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from assay.train.brought.model import UserModel
 Array = NDArray[np.generic]
 
 MOST_ROWS = 32
-"""Of the records, those that are compared; in float64 by onnx's reference evaluator, which is slow, fewer."""
+"""The most records that are compared; onnx's reference evaluator, which is slow, computes fewer in float64."""
 ALONE = 8
-"""Rows that are asked for one by one too."""
+"""The number of rows that are asked for one by one too."""
 ROUNDED_OTHERWISE = 0.01
-"""The most of the whole numbers of an output that may be others in other company: those of values that nearly tie."""
+"""The largest share of an output's whole numbers that may change in other company: those of values that nearly tie."""
 
 
 def computed(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:

@@ -25,13 +25,17 @@ Attempt = Callable[[Mapping[str, Array]], Outputs]
 
 LADDER = tuple(2**power - 1 for power in (2, 3, 5, 7, 8, 10, 13, 16, 20, 24, 26, 31))
 MOST = {1: 2**8 - 1, 2: 2**15 - 1, 4: 2**26 - 1, 8: 2**31 - 1}
-"""By bytes of the type: what leaves room to be multiplied with small numbers, and in eight bytes to be squared."""
+"""The largest number by the bytes of its type: it leaves room to be multiplied by small numbers and, in eight bytes, to
+be squared.
+"""
 MOST_PLACES = 2**18
-"""Of an embedding or a list of words; a model that refuses larger numbers alone does not choose among places."""
+"""The most places of an embedding or a list of words; a model that refuses only larger numbers does not choose among
+places.
+"""
 FINENESS = 64
 SLOWER, SLOW_SECONDS = 20, 1.0
 STARTS = ((0, 1), (1, 1), (0, 0))
-"""What is tried first: 0 and 1, and where a model refuses one of them (a length of nothing), the other."""
+"""The ranges tried first: 0 and 1, and where a model refuses one of them (a length of nothing), the other."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from assay.numerics.values import is_whole
 Array = NDArray[np.generic]
 
 TINY = 2.0**-60
-"""Its square is still a normal number in fp32."""
+"""The tiny number among the inputs: its square is still a normal number in fp32."""
 KINDS = ("zero", "end", "tiny", "between")
 SHARES = (0.15, 0.2, 0.1, 0.55)
 
@@ -76,7 +76,7 @@ def _floating(shape: tuple[int, ...], reach: float, random: np.random.Generator)
 
 
 def _whole(dtype: str, shape: tuple[int, ...], one: Range, tier: Tier, random: np.random.Generator) -> Array:
-    """Of every size alike: as many between 8 and 16 as between 8,000 and 16,000."""
+    """Whole numbers of every size alike: as many between 8 and 16 as between 8,000 and 16,000."""
     least, most = max(one.far_least, -tier.whole - 1), min(one.far_most, tier.whole)
     sizes = np.floor(np.exp2(random.random(shape) * np.log2(float(most) + 1.0)))
     signs = np.where(random.random(shape) < 0.5, -1, 1) if least < 0 else 1

@@ -19,9 +19,9 @@ from assay.train.brought.model import Declared, Tensor
 Array = NDArray[np.generic]
 
 ROWS = 64
-"""Drawn where records are rows, as many as the images of a study."""
+"""How many records are drawn where they are rows: as many as the images of a study."""
 CALLS = 8
-"""Drawn where a record is a whole call."""
+"""How many records are drawn where each is a whole call."""
 MOST_BYTES = 2**28
 
 

@@ -32,8 +32,8 @@ Array = NDArray[np.generic]
 def load(location: Location) -> LoadedModel:
     """
     Raises:
-        ArtifactError: the file is no ONNX model, or ONNX Runtime refuses it.
-        InputError: an input is no tensor of numbers.
+        ArtifactError: the file is not an ONNX model, or ONNX Runtime refuses it.
+        InputError: an input is not a tensor of numbers.
     """
     model = read_model(location.path)
     declared = tuple(_declared(value) for value in without_initialisers(model.graph))
@@ -99,7 +99,7 @@ def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
 def _declared(value: ValueInfoProto) -> Declared:
     """
     Raises:
-        InputError: it is no tensor of numbers of a fixed rank.
+        InputError: it is not a tensor of numbers of a fixed rank.
     """
     shape, other = dimensions_of(value), other_than_numbers(value)
     if shape is None or other:

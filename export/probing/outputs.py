@@ -1,4 +1,4 @@
-"""What a user's model gives back, and why some of it cannot be compared: one message each, with what to do."""
+"""What a user's model returns, and why some of it cannot be compared: one message for each, with what to do."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "refere
 DESCRIPTION_FILE = "model.json"
 """The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
 TRIED_ROWS = 5
-"""Of the first call where any number goes: seldom the size of anything else, as 2 and 3 are."""
+"""The rows of the first call where any number goes: 5 is seldom the size of anything else, as 2 and 3 are."""
 SECONDS_OF_GIVEN = 5.0
-"""What the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
+"""How long the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
 REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
     "tf": "TensorFlow's graph of the model in float64",

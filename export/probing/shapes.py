@@ -52,7 +52,7 @@ def declared_inputs(
 
 
 def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mapping[str, Array]) -> tuple[Declared, ...]:
-    """The inputs, without optional ones that nobody names."""
+    """The inputs, without the optional ones that nobody names."""
     if not found:
         declared = tuple(given) or tuple(_of_array(name, array) for name, array in arrays.items())
         if declared:
@@ -133,7 +133,7 @@ def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> 
 def _open_batch(
     declared: Sequence[Declared], dimensions: Mapping[str, int], arrays: Mapping[str, Array]
 ) -> frozenset[str]:
-    """The names of the first dimensions that are the batch; none where it is no batch, or has a size.
+    """The names of the first dimensions that are the batch; none where it is not a batch, or has a size.
 
     It is the one name at the beginning of all inputs that leave their beginning open, or the lack of one; and stands at
     no other place, where an output would have it there too.

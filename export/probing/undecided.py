@@ -24,7 +24,9 @@ from assay.train.brought.model import Declared, Location, UserModel
 DOUBT_FILE = "doubt.npy"
 UNDECIDED = "undecided on these inputs"
 DOUBTED = 2.0
-"""How many times as far from a model as the model is from its own float64 an export may be and not be called wrong."""
+"""An export is not called wrong while it is at most this many times as far from a model as the model is from its own
+float64.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def keep_doubt(folder: Path, error: UnsoundError) -> None:
 
 
 def doubt_of(folder: Path) -> float:
-    """What lies beside a model's records, or 0."""
+    """The doubt kept beside a model's records, or 0."""
     path = folder / DOUBT_FILE
     return float(load_array(path)) if path.is_file() else 0.0
 

@@ -1,8 +1,8 @@
 """TensorFlow models as LiteRT's files: in fp32, with weights in fp16, and in int8 of two kinds.
 
 TensorFlow's own converter makes them of a graph whose variables are constants; its quantiser follows Jacob et al. 2018,
-"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference". Of the two kinds of
-int8, "dynamic range" finds the ranges of activations in every call, the full one takes them from calibration.
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference". There are two
+kinds of int8: "dynamic range" finds the ranges of activations in every call, the full one takes them from calibration.
 """
 
 from __future__ import annotations

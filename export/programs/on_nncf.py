@@ -103,7 +103,7 @@ class Control:
 
 
 def relative_errors(found: Sequence[Rows], exact: Sequence[Rows]) -> list[float]:
-    """Of each call, root-mean-square error over the root mean square of the exact outputs, 1 at most."""
+    """The root-mean-square error of each call over the root mean square of the exact outputs, 1 at most."""
     norms = [(np.linalg.norm(one - right), np.linalg.norm(right)) for one, right in zip(found, exact, strict=False)]
     return [min(float(error / size), 1.0) if size else float(bool(error)) for error, size in norms]
 

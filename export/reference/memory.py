@@ -12,7 +12,9 @@ from assay.errors import InputError
 from assay.files.arrays import most_bytes
 
 SHARE = 0.4
-"""Of the memory that is free; the values of an evaluation are copied on their way, and others run beside it."""
+"""The share of the free memory that may be used; the values of an evaluation are copied on their way, and others run
+beside it.
+"""
 
 
 class TooLargeError(InputError):

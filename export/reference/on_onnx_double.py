@@ -27,9 +27,11 @@ Array = NDArray[np.generic]
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 COPIES_OF_WEIGHTS, BYTES_OF_FLOAT64 = 4, 8
-"""The wide file has them, the evaluator, and what each of the two is made from on the way: 2.2 GB in fp32 took 19."""
+"""How often weights are in memory: in the wide file, in the evaluator, and in what each of the two is made from; 2.2 GB
+in fp32 took 19.
+"""
 SHARE_FOR_WEIGHTS = 0.7
-"""Of the memory that is free; what is computed with them comes on top."""
+"""The share of the free memory for weights; what is computed with them comes on top."""
 TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
@@ -128,7 +130,7 @@ def widened(array: Array) -> Array:
 
 
 def _is_floating(array: Array) -> bool:
-    """bfloat16 is no subtype of numpy's floating, and has the kind V."""
+    """bfloat16 is not a subtype of numpy's floating, and has the kind V."""
     return np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"
 
 

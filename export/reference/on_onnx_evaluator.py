@@ -21,7 +21,7 @@ from onnx.reference.op_run import OpRun
 Array = NDArray[Any]
 ALWAYS = "assay: a loop without a condition"
 MOST_LAID_OUT = 64 << 20
-"""Bytes of the windows of a convolution."""
+"""The most bytes of a convolution's windows."""
 
 
 class LRN(OpRun):  # type: ignore[misc, unused-ignore]

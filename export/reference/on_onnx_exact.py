@@ -1,10 +1,10 @@
 """The float64 reference of an ONNX file, by two evaluators that know nothing of each other.
 
 One is onnx's reference evaluator. The other is ONNX Runtime's own kernels for double, without optimisations, where it
-has them for every operator of the file. Where the two agree, or there is one alone and it agrees with the file in fp32,
-that is the reference. Where they do not, the one that the file in fp32 agrees with is; where fp32 stands against the
-one evaluator that there is, OpenVINO decides, which is made by others. What nobody decides is no reference: the message
-has the node at which the two part.
+has them for every operator of the file. Where the two agree, or only one can run the file and agrees with it in fp32,
+that is the reference. Where they do not, the one that the file in fp32 agrees with is; where fp32 contradicts the only
+evaluator, OpenVINO decides, which is made by others. What nobody decides is not a reference: the message has the node
+at which the two part.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from assay.numerics.values import differences, is_whole, settled
 EVALUATOR = "onnx's reference evaluator"
 KERNELS = "ONNX Runtime's kernels for double"
 FURTHEST_APART = 1e-6
-"""Of two evaluations in float64, relative to the largest value: what rounding of fp32 could not be told from."""
+"""How far two evaluations in float64 may be apart, relative to the largest value: less than any rounding in fp32."""
 ROUNDED_OTHERWISE = 0.01
 """The most of the whole numbers of an output that two correct evaluators may have rounded to other ones."""
 NARROW = {TensorProto.FLOAT16, TensorProto.BFLOAT16}

@@ -74,7 +74,7 @@ def _flat(model: UserModel) -> Callable[..., object]:
 
 
 def _apart(outputs: list[jax.Array], inputs: Sequence[jax.Array]) -> list[jax.Array]:
-    """The outputs, a copy in place of each that is an input or stands there twice: jax2onnx gives a value one name."""
+    """The outputs, a copy in place of each that is an input or appears twice: jax2onnx gives a value one name."""
     seen = [id(one) for one in inputs]
     found = []
     for one in outputs:

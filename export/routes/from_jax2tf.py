@@ -25,7 +25,7 @@ from assay.train.built import BuiltModel
 
 REQUIREMENTS = Path(__file__).parents[1] / "envs" / "jax2tf.txt"
 SCRIPT = "assay.export.routes.jax2tf_script"
-"""Less than the job that starts it has, so that the reason is told."""
+"""The time limit: less than that of the job that starts it, so that the reason is told."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
@@ -54,7 +54,7 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 
 def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
-    """What the other side loads it by."""
+    """What the other side needs to load it."""
     if isinstance(model, BuiltModel):
         return {"spec": model.spec.to_dict(), "weights": str(model.file.resolve())}
     return {

@@ -15,7 +15,7 @@ from assay.export.routes.request import ExportOutcome, ExportRequest
 from assay.train.built import BuiltModel
 
 NEWEST_OPSET = 20
-"""The exporter knows no newer one and is no longer developed."""
+"""The newest operator set of this exporter, which is no longer developed."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:

@@ -17,7 +17,7 @@ MARKS = (
     "2147483647",
     "2147483648",
 )
-"""What TensorFlow, tf2onnx, PyTorch, onnx and protobuf say of it."""
+"""How TensorFlow, tf2onnx, PyTorch, onnx and protobuf say so."""
 LIMIT = "at most 2 GiB, the limit of a protobuf message"
 REMEDY = (
     "torch-dynamo and jax2onnx write weights beside the file; or write an ONNX file with external data by another tool "

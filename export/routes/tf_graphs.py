@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tf2onnx.graph import Graph, Node
 
 MOST_BYTES = (2 << 30) - 1
-"""Of a graph of TensorFlow, which is one message of protobuf."""
+"""The largest graph of TensorFlow, which is one message of protobuf."""
 NEWEST_OPSET = 18
 """The newest that tf2onnx 1.17 writes."""
 ERFC_TRANSFORM = "erfc(x), which ONNX lacks, written as 1 - erf(x)"

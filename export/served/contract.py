@@ -69,7 +69,7 @@ def write_deployable(source: Path, spec: ModelSpec, layout: str, destination: Pa
     """Write the deployable graph of an export's file, after the checks of `check_contract`.
 
     Raises:
-        ArtifactError: the source is no ONNX file.
+        ArtifactError: the source is not an ONNX file.
         ExportFailedError: it cannot be given the contract, or the result fails its checks.
     """
     import onnx  # noqa: PLC0415
@@ -83,7 +83,7 @@ def check_contract(path: Path, spec: ModelSpec) -> None:
     """Make sure that a file is valid ONNX with exactly the contract's input and outputs.
 
     Raises:
-        ArtifactError: it is no ONNX file.
+        ArtifactError: it is not an ONNX file.
         ExportFailedError: it is not what the contract says.
     """
     import onnx  # noqa: PLC0415

@@ -86,7 +86,7 @@ def check_is_whole(path: Path) -> None:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's exceptions share no base but this
-        raise ExportFailedError(f"{path} is no ONNX file", found=one_line(error)) from error
+        raise ExportFailedError(f"{path} is not an ONNX file", found=one_line(error)) from error
     for tensor in _get_all_tensors(model):
         if uses_external_data(tensor):
             places = {entry.key: entry.value for entry in tensor.external_data}
@@ -110,7 +110,7 @@ def check_types(kind: str, found: Mapping[str, str], wanted: Sequence[ServedTens
 
 
 def _run(opened: Opened, records: Records, request: CheckRequest) -> None:
-    """The graph answers records in the shape that was agreed; probabilities are ones."""
+    """Check that the graph answers records in the shape that was agreed, and that probabilities are probabilities."""
     found = run_graph(opened, records, request.outputs, request.most_records)
     for one in request.outputs:
         if one.index_of:
@@ -118,7 +118,7 @@ def _run(opened: Opened, records: Records, request: CheckRequest) -> None:
 
 
 def _check_answers(opened: Opened, model: ModelToCheck, audited: Path, request: CheckRequest) -> None:
-    """The graph still answers as it did when it was audited."""
+    """Check that the graph still answers as it did when it was audited."""
     inputs = as_records(map_array(audited / INPUTS_FILE), request.inputs)
     outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
     found = run_graph(opened, inputs, request.outputs, BATCH if request.most_records else 0)

@@ -38,7 +38,7 @@ OUTPUTS_FILE = "outputs.npy"
 BATCH = 32
 SAMPLE = 128
 LIMIT_SECONDS = 3600
-"""Of all steps together, each of which has its own: there may be many records."""
+"""The limit of all steps together, each of which has its own: there may be many records."""
 
 
 class ExportContract(Record):
@@ -210,12 +210,12 @@ def _spread(others: Sequence[Records], found: Records, output: ServedTensor) -> 
 def check_answers(probabilities: NDArray[np.float32], label: NDArray[np.int64]) -> None:
     """
     Raises:
-        ExportFailedError: what came out are no probabilities, or the label is not their largest.
+        ExportFailedError: what came out are not probabilities, or the label is not their largest.
     """
     sums = probabilities.astype(np.float64).sum(axis=1)
     if not np.isfinite(probabilities).all() or (probabilities < 0).any() or (np.abs(sums - 1) > 1e-5).any():
         raise ExportFailedError(
-            "The deployable graph's answers are no probabilities",
+            "The deployable graph's answers are not probabilities",
             expected="finite values of at least 0 that sum to 1",
             found=f"sums from {sums.min():.6g} to {sums.max():.6g}",
         )

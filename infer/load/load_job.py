@@ -32,7 +32,7 @@ from assay.records.deployment import served_by
 WARM_UP_REQUESTS = 20
 BURST_CALLS = 20
 FAILURES_BORNE = 20
-"""After so many a client gives up: a server that is gone is not asked a million times."""
+"""The failures after which a client gives up, so that a server that is gone is not asked a million times."""
 
 
 def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:

@@ -36,7 +36,7 @@ class LoadRequest(Record):
 
 
 class ClosedLoopRequest(LoadRequest):
-    """So many clients at the same time, each asking when it has the last answer."""
+    """A number of clients at the same time, each asking when it has the last answer."""
 
     clients: int
 
@@ -100,7 +100,7 @@ class Summary(Record):
 
 
 class ScenarioAnswer(LoadAnswer):
-    """What LoadGen says of it."""
+    """What LoadGen says about it."""
 
     summary: Summary
 

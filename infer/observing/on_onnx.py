@@ -28,7 +28,7 @@ INTEGER = {
 }  # fmt: skip
 PACKED = {"MatMulNBits": "int4", "MatMulBnb4": "int4", "QMoE": "int4"}
 CARRIES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Pad", "Relu", "Clip"}
-"""What hands a value on between a DequantizeLinear and the product that it is for."""
+"""Operators that hand a value on between a DequantizeLinear and the product that it is for."""
 
 
 def counts_of_file(path: Path) -> tuple[dict[str, int], dict[str, int]]:

@@ -13,7 +13,7 @@ from assay.infer.observing.on_onnx import ARITHMETIC, INTEGER, counts_of_file
 from assay.numerics.precisions import least_exact
 
 RECORD_PLACES = "session.record_ep_graph_assignment_info"
-"""What makes a session remember where its nodes went."""
+"""The setting that makes a session remember where its nodes went."""
 WITHOUT_KERNELS = ("fp16", "bf16")
 """Where an execution provider has none of these, ONNX Runtime adds casts, and what lies between them is in fp32."""
 MOST_BYTES = 500_000_000

@@ -56,7 +56,7 @@ def _counts(definition: tf.compat.v1.GraphDef) -> tuple[Counter[str], Counter[st
 
 
 def settings() -> dict[str, str]:
-    """What TensorFlow is allowed to round fp32 to."""
+    """The precisions that TensorFlow is allowed to round fp32 to."""
     rewrites = [name for name in REWRITES if _is_told(name)]
     return {
         "TF32": "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off",
@@ -66,7 +66,7 @@ def settings() -> dict[str, str]:
 
 
 def _precision(node: tf.compat.v1.NodeDef) -> str:
-    """Of what goes in, the least exact; "" of whole numbers that are none of a network's."""
+    """The least exact precision of what goes in; "" for whole numbers that are none of a network's."""
     kinds = [node.attr[name].type for name in ("T", "Ta", "Tb") if name in node.attr]
     return least_exact(precision_named(tf.dtypes.as_dtype(kind).name) for kind in kinds if kind)
 

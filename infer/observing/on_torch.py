@@ -83,7 +83,7 @@ def as_allowed(products: Counter[str], convolutions: Counter[str], *, on_gpu: bo
 
 
 def settings() -> dict[str, str]:
-    """What PyTorch is allowed to round fp32 to."""
+    """The precisions that PyTorch is allowed to round fp32 to."""
     return {
         "float32 matmul precision": _matmul_precision(),
         "TF32 of products of matrices on CUDA": "on" if _matrices_in(on_gpu=True) == "tf32" else "off",
@@ -93,7 +93,7 @@ def settings() -> dict[str, str]:
 
 
 def _matmul_precision() -> str:
-    """PyTorch refuses to tell it where a backend has been told by itself."""
+    """PyTorch refuses to tell where one backend has been set by itself."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -120,5 +120,5 @@ def _told(*, on_gpu: bool, precision: str) -> str:
 
 
 def _as_allowed(counts: Counter[str], precision: str) -> Counter[str]:
-    """What is fp32 by its type, by what it is computed in."""
+    """Counts in which fp32 by type is what it is computed in."""
     return Counter({precision if name == "fp32" else name: count for name, count in counts.items()})

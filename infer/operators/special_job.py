@@ -1,4 +1,5 @@
-"""Which operators of a runtime lose a NaN, in a process of their own: `python -P -m assay.infer.operators.special_job`.
+"""Which operators of a runtime lose a NaN, found in a process of its own: `python -P -m
+assay.infer.operators.special_job`.
 
 IEEE 754-2019 has two maxima: `maximum` gives NaN where an operand is NaN, `maximumNumber` gives the other one. ONNX,
 XLA and the frameworks do not say which of them ReLU and max-pooling are, and compilers choose by what is fused with
@@ -25,7 +26,7 @@ from assay.steps import call_seconds, step
 Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 SHAPE = (1, 28, 28, 32)
-"""Large enough that compilers take the code they take for a model."""
+"""The shape of the input: large enough that compilers choose the code they choose for a model."""
 KERNEL_SHAPE = (3, 3, 32, 32)
 RELU, POOL, FUSED, MEAN = "ReLU", "max-pooling", "convolution, bias and ReLU", "convolution, ReLU and mean"
 

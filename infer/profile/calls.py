@@ -1,4 +1,4 @@
-"""Profiles in one form: calls, and in each call the intervals of its operators. Pure, apart from the protocol."""
+"""Profiles in one form: calls, and in each call the intervals of its operators. Everything but the protocol is pure."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def newest(folder: Path) -> Path:
 def read_xplane(path: Path) -> list[ProfiledCall]:
     """The calls in an xplane file.
 
-    What is an operator depends on who ran it. Of these the first kind that the file has is taken: thunks of XLA
+    What is an operator depends on who ran it. The first of these kinds that the file has is taken: thunks of XLA
     (`hlo_op` is among their facts), kernels of a TensorFlow graph ("path:Kind" on the executor's threads), operators
     that TensorFlow ran one by one. The frameworks' own bookkeeping ("PjitFunction", "EagerExecute") never is.
 

@@ -63,7 +63,7 @@ def _events(path: Path) -> list[Event]:
         ) from error
     events = content.get("traceEvents") if isinstance(content, dict) else content
     if not isinstance(events, list):
-        raise DataError(f"The profile {path.name} is no trace", expected="a list of events")
+        raise DataError(f"The profile {path.name} is not a trace", expected="a list of events")
     return [event for event in events if isinstance(event, dict)]
 
 

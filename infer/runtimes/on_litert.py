@@ -77,7 +77,7 @@ def load_half_weights(model: ModelFiles, settings: Settings) -> LiteRtSession:
 
 
 def load_int8(model: ModelFiles, settings: Settings) -> LiteRtSession:
-    """Of either kind."""
+    """Load int8 of either kind."""
     return _load(model, settings, "int8", lambda found: found == "int8")
 
 
@@ -85,7 +85,7 @@ def _load(model: ModelFiles, settings: Settings, precision: str, is_right: Calla
     """
     Raises:
         InputError: nothing was made for LiteRT of this model, or another device than the CPU is asked for.
-        ArtifactError: it is no such file, or computes in another precision than it is said to.
+        ArtifactError: it is not such a file, or computes in another precision than it is said to.
     """
     if model.program is None:
         raise InputError(NONE_WRITTEN, expected=LITERT_FILE, found="neutral weights or a user's model alone")

@@ -33,7 +33,7 @@ class RewrittenSession(TensorSession):
         self.facts |= {"rewritten by": REWRITE}
 
     def observe(self, native: Tensors) -> Observed:
-        """Of a copy, since a graph is rewritten, and then shown, at its first call alone."""
+        """Observe a copy, since a graph is rewritten, and then shown, only at its first call."""
         running, copy = context.context(), _frozen(self._loaded)
         running.enable_graph_collection()
         try:

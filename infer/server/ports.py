@@ -13,7 +13,7 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_HOSTS = (LOOPBACK, "localhost", "::1")
 FIRST_PORT = 8000
 WORK_PREFIX = "assay-serve-"
-"""How the folder of a server and its shared memory are called: of any server of this machine, not of one."""
+"""The beginning of the names of every server's folder and shared memory on this machine."""
 PORTS_TRIED = 200
 
 

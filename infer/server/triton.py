@@ -1,4 +1,4 @@
-"""The Triton server on this machine: where it runs, how it is started, and that it is gone afterwards.
+"""The Triton server on this machine: where it runs, how it is started, and how it is ended.
 
 It is the server program inside the nvidia-pytriton package, in a tool environment of its own
 (infer/server/envs/triton.txt), with `infer/server/opened/in_triton.py` as its backend "onnxruntime". It listens on unix

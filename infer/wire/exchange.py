@@ -18,7 +18,7 @@ FIELDS = {
     **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
     **{name: f"{name.lower()}_contents" for name in ("BOOL", "INT64", "UINT64", "FP32", "FP64")},
 }
-"""By data type, the field in which gRPC carries a tensor's numbers one by one; FP16 has none."""
+"""The field in which gRPC carries a tensor's numbers one by one, by data type; FP16 has none."""
 
 
 def exchange(

@@ -52,7 +52,7 @@ def count(request: Deed, tell: Tell) -> Outcome:
 
 
 def print_lines(request: Deed, tell: Tell) -> Outcome:
-    sys.stdout.write("{this is no answer}\n")
+    sys.stdout.write("{this is not an answer}\n")
     sys.stdout.flush()
     os.write(1, b"{nor is this}\n")
     return Outcome()

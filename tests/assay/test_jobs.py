@@ -53,7 +53,7 @@ class TestRunJob:
 
     def test_what_it_prints_goes_to_the_log_only(self, tmp_path: Path) -> None:
         assert run_job(SMALL, Deed(do="print"), tmp_path / "log", limit_seconds=60) == Outcome()
-        assert "{this is no answer}" in (tmp_path / "log").read_text()
+        assert "{this is not an answer}" in (tmp_path / "log").read_text()
 
     def test_no_library_in_a_job_may_send_what_it_sees_to_its_maker(self, tmp_path: Path) -> None:
         """ONNX Runtime's package for Linux does, from the moment it is imported, and keeps a database for it."""
@@ -179,7 +179,7 @@ class TestAnswersThatAreNone:
             asked("scalar result", tmp_path / "log")
 
     def test_an_event_that_is_none(self, tmp_path: Path) -> None:
-        with pytest.raises(WorkerError, match="reported what is no event"):
+        with pytest.raises(WorkerError, match="reported what is not an event"):
             asked("flood", tmp_path / "log", heard=HOSTILE_JOB.heard_by(lambda told: None))
 
     @pytest.mark.parametrize("deed", ["no code", "code 77", "list of codes", "no text"])

@@ -64,7 +64,7 @@ def test_a_step_that_does_not_end_is_given_up_by_its_name_and_everybody_hears(
     assert str(caught.value).startswith("The second thing did not end within 0.5 s and was given up")
     assert "--call-limit" in str(caught.value)
     assert heard == ["The first thing", "", "The second thing", ""]
-    assert events == [At(at=1)], "a step is no event of the job's"
+    assert events == [At(at=1)], "a step is not an event of the job's"
 
 
 def test_a_job_that_tells_of_no_step_is_shown_by_what_it_is_and_no_option_is_promised_where_there_is_none(
@@ -226,5 +226,5 @@ def test_where_there_is_no_terminal_what_takes_long_is_said_with_the_time_that_i
         steps.hear(Step("Quick", 60, time.monotonic() + 60))
         steps.hear(Step("", 0, 0))
     said = capsys.readouterr().err
-    assert "The first call of mlp still goes on; it is given up in 60 s" in said
+    assert "The first call of mlp is still running; it is given up in 60 s" in said
     assert "Quick" not in said

@@ -166,7 +166,7 @@ def test_a_model_it_cannot_run_is_refused_in_words(runtime: str, place: Workspac
 @pytest.mark.parametrize("runtime", ["torch.eager", "jax.jit", "tf.function", "ort.cuda"])
 def test_a_gpu_that_is_not_there_is_one_line(runtime: str, place: Workspace, tmp_path: Path) -> None:
     if gpus():
-        pytest.skip("this machine has a GPU, so asking for one is no error")
+        pytest.skip("this machine has a GPU, so asking for one is not an error")
     worker = start(candidate(runtime, place), tmp_path)
     try:
         with pytest.raises(AssayError, match=r"CUDA|cuda") as caught:

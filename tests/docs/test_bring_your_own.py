@@ -86,7 +86,7 @@ def _compare(words: list[str], folder: Path) -> None:
     assert profiled
     assert (folder / report).stat().st_size > 100_000
     assert "assay compare-model" in (folder / report.with_suffix(".md")).read_text(encoding="utf-8")
-    # What follows deploys a valid cell; whether this machine was quiet enough for one is no question of the text.
+    # What follows deploys a valid cell; whether this machine was quiet enough for one is not a question of the text.
     valid = [cell.model_copy(update={"invalid": []}) for cell in results.cells]
     file.write_text(results.model_copy(update={"cells": valid}).model_dump_json())
 

@@ -103,8 +103,8 @@ def test_no_place_in_a_program_of_torch_runs_code(what: str, torch_answers: Answ
         ("class.pt", "torch.classes.c10d"),
         ("member.pt", "model.json"),
         ("pickle.pt", ".pt"),
-        ("before.pt", "no plain zip"),
-        ("before.pt2", "no plain zip"),
+        ("before.pt", "not a plain zip"),
+        ("before.pt2", "not a plain zip"),
     ],
 )
 def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: str, torch_answers: Answers) -> None:
@@ -325,7 +325,7 @@ def test_a_pickle_under_any_ending_is_no_model(tmp_path: Path) -> None:
     for ending in ("pkl", "pickle", "joblib", "h5", "hdf5", "pth", "bin", "npz", "tflite", "mlmodel", "gguf", "pb"):
         path = tmp_path / f"model.{ending}"
         path.write_bytes(pickle.dumps(Touch(tmp_path / "marker")))
-        with pytest.raises(InputError, match="no kind of model"):
+        with pytest.raises(InputError, match="not a kind of model"):
             locate(str(path))
     assert not (tmp_path / "marker").exists()
 

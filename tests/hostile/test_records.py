@@ -1,4 +1,4 @@
-"""Every reader of a record, given what is no such record: one message of ours, with the file and the mistake."""
+"""Every reader of a record, given what is not such a record: one message of ours, with the file and the mistake."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_is_no_deployment_is_called_none(make: Callable[[Path], object], fo
     place = tmp_path / "place"
     make(place)
     said = _refusal(lambda: read_deployment(place))
-    assert f"{place} is no deployment" in said
+    assert f"{place} is not a deployment" in said
     assert found in said
 
 
@@ -132,4 +132,4 @@ def test_verify_server_says_that_a_folder_is_no_deployment(tmp_path: Path) -> No
     assert not ended.problem()
     assert ended.status == InputError.exit_code
     said = " ".join(ended.printed.split())
-    assert "here is no deployment: expected a folder written by `assay deploy`, found a folder without" in said
+    assert "here is not a deployment: expected a folder written by `assay deploy`, found a folder without" in said

@@ -56,7 +56,7 @@ FOLDERS = ("busy", "audit-b", "model-a", "finished", "finished/report")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study file, a finished study, and two files that are no models."""
+    """A study file, a finished study, and two files that are not models."""
     place = tmp_path_factory.mktemp("two runs")
     (place / "busy.toml").write_text(STUDY)
     for name in ("a.onnx", "b.onnx"):

@@ -118,7 +118,7 @@ class Answering:
 
 
 def test_each_client_over_grpc_has_a_connection_of_its_own() -> None:
-    """One that found nobody listening is no reason to refuse the next, and two are two to the server."""
+    """One that found nobody listening is not a reason to refuse the next, and two are two to the server."""
     import grpc  # noqa: PLC0415  only there with the extra 'serve'
     from tritonclient.grpc import service_pb2_grpc  # noqa: PLC0415
 

@@ -162,7 +162,7 @@ class Judge:
         return derive_tolerance(exact, self._natives(exact, part), self.model.arithmetic, may_be_wider=is_file)
 
     def _natives(self, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
-        """Their outputs, what is no number in the reference settled; where one lost that it is no number here."""
+        """Their outputs, what is not a number in the reference settled; where one lost that it is not a number here."""
         found = {}
         for key, value in self.natives.items():
             one = settled(self.reference[:, part], value[: len(exact), part])

@@ -80,7 +80,7 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
         what: the model, for messages.
 
     Raises:
-        InputError: a name is no argument, or an argument that is needed gets nothing.
+        InputError: a name is not an argument, or an argument that is needed gets nothing.
     """
     if parameters is None or not names:
         return by_position(len(names))

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, cast
 
 APART = "_brought_"
-"""The package below which the modules are kept whose names others have too."""
+"""The package for those of the user's modules whose names others have too."""
 
 
 def import_file(path: Path) -> ModuleType:
@@ -127,7 +127,7 @@ def _keep_apart(folders: Sequence[Path], names: frozenset[str]) -> None:
 
 
 class _Importing:
-    """What `import` means in the user's modules.
+    """The meaning of `import` in the user's modules.
 
     Args:
         names: of the user's modules that others have too.
@@ -143,7 +143,7 @@ class _Importing:
         self._import_module: Any = None
 
     def begin(self) -> None:
-        """From now on, in the place of an earlier file's."""
+        """Take the place of an earlier file's import from now on."""
         if _Importing._before is None:
             _Importing._before = (builtins.__import__, importlib.import_module)
         self._import, self._import_module = _Importing._before

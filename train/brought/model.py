@@ -168,11 +168,11 @@ def locate(text: str, framework: str = "") -> Location:
         raise InputError(f"{path} needs the name of a function", expected=f"{path}:FUNCTION")
     if path.is_dir():
         if not (path / SAVED_MODEL_FILE).is_file():
-            raise InputError(f"The folder {path} is no SavedModel", expected=f"a file {SAVED_MODEL_FILE} in it")
+            raise InputError(f"The folder {path} is not a SavedModel", expected=f"a file {SAVED_MODEL_FILE} in it")
         return Location(path=path.resolve(), form="saved-model", kind="tf")
     if path.suffix not in FILES:
         raise InputError(
-            f"{path} is no kind of model that can be compared",
+            f"{path} is not a kind of model that can be compared",
             expected=WHAT_CAN_BE_GIVEN,
             found=f"the ending '{path.suffix}'" if path.suffix else "no ending",
         )

@@ -23,7 +23,8 @@ def named_outputs(
 ) -> dict[str, Any]:
     """What a model returned by name: "logits", "state.0"; "output" or "output_0", "output_1" where nothing names it.
 
-    What is None is left out. What is no array and no container is there under its name, for `kept_outputs` to refuse.
+    What is None is left out. What is neither an array nor a container is there under its name, for `kept_outputs` to
+    refuse.
 
     Args:
         is_array: of the framework's own.
@@ -83,7 +84,7 @@ def kept_outputs(
         without: names of those that the user leaves out.
 
     Raises:
-        InputError: one that is left out is not there, nothing is left, or something in the rest is no array.
+        InputError: one that is left out is not there, nothing is left, or something in the rest is not an array.
     """
     for name in without:
         if name not in outputs:
@@ -104,7 +105,7 @@ def kept_outputs(
     for name, value in kept.items():
         if not is_array(value):
             raise InputError(
-                f"Output '{name}' of {what} is no tensor",
+                f"Output '{name}' of {what} is not a tensor",
                 expected="tensors, or containers of tensors",
                 found=type(value).__name__,
                 remedy=f"Leave it out: --without {name}" if len(outputs) > 1 else None,

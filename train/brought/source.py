@@ -31,7 +31,7 @@ SEEDED = {
     "keras": "utils.set_random_seed",
     "tensorflow": "keras.utils.set_random_seed",
 }
-"""What sets the random numbers of a library, by its name."""
+"""The function that seeds the random numbers of a library, by the library's name."""
 
 
 @functools.cache
@@ -86,7 +86,9 @@ def _frameworks_in(path: Path) -> set[str]:
 
 
 def forget(path: Path) -> None:
-    """Have a file, and every module of its package or below its folder, run again by whoever builds its model next."""
+    """Make whoever builds a file's model next run the file again, and every module of its package or below its
+    folder.
+    """
     built.cache_clear()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -152,7 +154,7 @@ def kind_of(found: object, path: Path) -> str:
     """The framework of what a file gave: "torch", "tf" or "jax".
 
     Raises:
-        InputError: it is no model of any of them.
+        InputError: it is not a model of any of them.
     """
     torch, keras, tensorflow = (sys.modules.get(name) for name in ("torch", "keras", "tensorflow"))
     if torch is not None and isinstance(found, torch.nn.Module):

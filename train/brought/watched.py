@@ -58,7 +58,7 @@ def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
 
 
 def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
-    """The model in float64: an evaluator in Python, it may be."""
+    """The model in float64, which may be an evaluator in Python."""
     least = in_proportion(native.slowest, EVALUATOR_SLOWER, size, EVALUATOR_SECONDS)
     with step(f"Making {native.name} in float64", least):
         return Watched(make(), f"{native.name} in float64", least)

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from assay.errors import DataError
 
 LARGEST_FILE = 64 << 20
-"""Bytes; an image that claims to be larger is refused before it is unpacked."""
+"""The most bytes of an image; one that claims to be larger is refused before it is unpacked."""
 
 JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 

@@ -290,7 +290,7 @@ def _path_in_environment(name: str) -> Path | None:
 
 
 def _banner(reason: str) -> str:
-    """What is shown when no real images can be had."""
+    """The banner that is shown when no real images can be had."""
     line = "=" * 78
     return (
         f"{line}\nSYNTHETIC IMAGES: no real data could be had, so drawn cells take its place.\n{reason}\n"

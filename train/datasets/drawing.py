@@ -71,7 +71,7 @@ def paint(sketch: Sketch, size: int) -> Values:
 
 
 def _each(numbers: Values) -> Values:
-    """One number for each picture, to stand beside its pixels."""
+    """One number for each picture, in a shape that goes with its pixels."""
     return numbers[:, None, None]
 
 

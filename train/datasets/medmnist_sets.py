@@ -58,7 +58,7 @@ class SetInfo(BaseModel):
 
 @dataclass(frozen=True)
 class FileLocation:
-    """Where the file of a set is, or is to be.
+    """Where the file of a set is, or will be.
 
     Attributes:
         chosen: whether the user named the folder, so that the file may be their own.

@@ -1,4 +1,4 @@
-"""What a framework has to offer for training: the seam between the shared loop and each framework."""
+"""What a framework has to offer for training: the interface between the shared loop and each framework."""
 
 from __future__ import annotations
 

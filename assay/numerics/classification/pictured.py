@@ -35,7 +35,7 @@ class FlippedImage(Record):
 
 
 class NarrowImage(Record):
-    """An image of the test split between whose two best classes the reference hardly decides.
+    """An image of the test split for which the reference hardly decides between its two best classes.
 
     Attributes:
         image: its place in the stored split.

@@ -47,7 +47,7 @@ from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
 from assay.store import file_sha256, reporting_disk_errors
 
 LIMIT_SECONDS = MOST_SECONDS
-"""Of a job, whose steps have limits of their own (`assay.steps`)."""
+"""The limit of a job, whose steps have limits of their own (`assay.steps`)."""
 DECIDERS_FILE, INPUTS_FILE = "deciders.npz", "inputs.npz"
 EDGES = "edges"
 DOING = {

@@ -34,7 +34,7 @@ REMEDY = "Do not serve it; deploy again"
 CHECKSUM = re.compile(r"([0-9a-f]{64})  (.+)")
 PROGRAM_BITS = 0o111 | stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 HARMLESS_NAME = re.compile(r"[\w .:/@-]*")
-"""Of a tensor, where the first rendering put names into a program as they were."""
+"""A tensor's name where the first rendering put names into a program as they were."""
 
 
 def check_files(folder: Path, deployment: Deployment) -> None:

@@ -47,7 +47,7 @@ UNRENDERED = frozenset({CHECKSUMS_FILE, SIGNATURE_FILE})
 
 
 def model_folder(deployment: Deployment) -> str:
-    """Of the one model in the repository."""
+    """The folder of the one model in the repository."""
     return f"{MODELS}/{deployment.name}"
 
 
@@ -56,7 +56,7 @@ def config_file(deployment: Deployment) -> str:
 
 
 def labels_file(deployment: Deployment) -> str:
-    """Of a model that classifies."""
+    """The file with the labels of a model that classifies."""
     return f"{model_folder(deployment)}/{LABELS_FILE}"
 
 

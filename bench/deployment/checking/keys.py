@@ -24,14 +24,14 @@ MOST_BYTES = 100_000
 
 PrivateKey: TypeAlias = Any
 PublicKey: TypeAlias = Any
-"""Of one of the two kinds; the type checker skips the package, as it skips the frameworks."""
+"""A key of one of the two kinds; the type checker skips the package, as it skips the frameworks."""
 
 
 def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
     """A private key of a PEM file that nobody but its owner may read; the password is asked for where there is one.
 
     Raises:
-        InputError: it is no such key, others may read it, or the password is wrong.
+        InputError: it is not such a key, others may read it, or the password is wrong.
     """
     _check_is_private(path)
     content = _content(path)

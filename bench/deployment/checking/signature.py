@@ -49,7 +49,7 @@ def check_signature(folder: Path, key: Path) -> None:
 
     Raises:
         ArtifactError: there is no signature, or it is by another key or of other checksums.
-        InputError: this is no public key.
+        InputError: this is not a public key.
         NotInstalledError: the package 'cryptography' is missing.
     """
     used = _keys()

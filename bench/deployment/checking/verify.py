@@ -33,7 +33,7 @@ def check_deployment(
     Raises:
         ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
             signed so.
-        InputError: this is no public key.
+        InputError: this is not a public key.
         ExportFailedError: a model does not keep the contract, load or run.
         NotInstalledError: tritonclient is missing.
     """

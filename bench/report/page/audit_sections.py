@@ -24,11 +24,11 @@ from assay.records.audit import Audit, Comparison, ModelAudit
 SUBJECTS = (
     Column("Subject"),
     Column("Outcome"),
-    Column("Of what is tolerated", numeric=True),
+    Column("Share of what is tolerated", numeric=True),
     Column("Effective bits", numeric=True),
     Column("Arithmetic seen"),
 )
-"""Then what the task adds, and what follows."""
+"""The columns after what the task adds."""
 SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
 TOLERANCES = (
     Column("Inputs"),
@@ -80,7 +80,7 @@ def headline(audit: Audit) -> str:
     if not comparisons:
         return "The audit FAILED: nothing could be compared with float64."
     if not failed:
-        return f"The audit FAILED: all {compared} agree, and it fails for another reason, which stands below."
+        return f"The audit FAILED: all {compared} agree, and it fails for another reason, given below."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree{changed}."
 
 
@@ -92,7 +92,7 @@ def _changed(audit: Audit) -> Iterator[str]:
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
-    """Why it failed, and what has to be known besides."""
+    """Why it failed, and what else a reader has to know."""
     guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
     if guilt:
         yield Listing("Who is wrong", tuple(Item(said) for said in guilt))

@@ -27,7 +27,9 @@ from assay.train.metrics import share
 LOGITS_THAT_MAY_BE_OFF = 4
 """Two of the subject and two of the reference on the whole split, which is in fp32: each by a tolerance at most."""
 SHARE_THAT_FLIPS = 1 / 3
-"""Of images on the edge, under errors many times as large as their margins: a half; less is taken, to be safe."""
+"""The share of images on the edge that change under errors many times as large as their margins is a half; less is
+taken, to be safe.
+"""
 MANY_TIMES = 10
 DOUBT = 0.05
 
@@ -49,7 +51,7 @@ def accuracy_of(model: ModelAudit, comparisons: Sequence[Comparison]) -> KnownQu
 
 
 def _own(comparisons: Sequence[Comparison]) -> KnownQuality | None:
-    """Of a subject's own outputs, on the most images."""
+    """The accuracy of a subject's own outputs, on the most images."""
     found = [
         one.measured.classes.accuracy
         for one in comparisons
@@ -71,7 +73,8 @@ def _reference_on_whole(model: ModelAudit) -> tuple[int, int] | None:
 
 
 def _open(model: ModelAudit, comparisons: Sequence[Comparison]) -> tuple[int, int, int] | None:
-    """Of the images that may have another class than the reference's, those that may be lost and gained, and all.
+    """How many images may have another class than the reference's: those that may be lost, those that may be gained,
+    and all.
 
     None where it cannot be said: the subject is not judged by rounding, or nobody knows the margins.
     """

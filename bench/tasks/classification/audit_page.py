@@ -26,7 +26,7 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
 
 
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:
-    """The section with a picture of each; `said` is whose images they are."""
+    """The section with a picture of each; `said` tells whose images they are."""
     lead = (
         "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
         "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."

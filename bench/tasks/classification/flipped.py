@@ -18,7 +18,9 @@ from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.records.audit import Comparison
 
 PICTURE_SIDE_PX = 96
-"""Larger images are made smaller: a picture shows which image it is, and the record stays one to mail."""
+"""Larger images are made smaller: a picture only has to show which image it is, and the record stays small enough to
+mail.
+"""
 
 
 def flipped_images(

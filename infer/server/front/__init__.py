@@ -2,7 +2,7 @@
 
 The server listens on unix sockets in a folder that nobody else may enter. This process holds the public ports. What
 comes in over HTTP is read whole, held against the contract of the one model and written anew, so the server only reads
-what the filter wrote. Of gRPC the frames are passed on, the headers written anew, and a message is held against the
-contract before its last bytes go through. Everything else that the server offers (other models, loading, shared memory
-unless it was asked for, logging, traces, streams) has no way in.
+what the filter wrote. With gRPC the frames are passed on, the headers are written anew, and a message is held against
+the contract before its last bytes go through. Everything else that the server offers (other models, loading, shared
+memory unless it was asked for, logging, traces, streams) has no way in.
 """

@@ -28,7 +28,7 @@ from assay.infer.server.front.upstream import Upstream
 
 LEAVE_SECONDS = 4.0
 LEAST_MEMORY, REQUESTS_HELD = 256 * 2**20, 8
-"""Bytes of requests that are held at a time: this many, or so many of the largest."""
+"""Bytes of requests that are held at a time: this many, or this many of the largest request."""
 OPEN_FILES = 2_048
 
 

@@ -28,7 +28,7 @@ STATUSES = {400: INVALID, 403: DENIED, 404: NOT_FOUND, 413: EXHAUSTED, 503: UNAV
 
 
 class HostileError(Exception):
-    """What no client of gRPC sends; the connection ends.
+    """Something that no client of gRPC sends; the connection ends.
 
     Attributes:
         code: HTTP/2's code of the error.
@@ -80,7 +80,7 @@ class Calls:
     def read(self, block: bytes) -> RelayedCall:
         """
         Raises:
-            HostileError: it is no HPACK, or more than is read.
+            HostileError: it is not a HPACK, or more than is read.
         """
         found = self._kept.get(block)
         if found is not None:
@@ -104,14 +104,14 @@ class Calls:
 def _call(headers: list[tuple[bytes, bytes]]) -> RelayedCall:
     """
     Raises:
-        HostileError: it is no call of gRPC.
+        HostileError: it is not a call of gRPC.
     """
     names = [name for name, _ in headers if name in ONCE]
     if len(headers) > MOST_HEADERS or len(set(names)) != len(names):
         raise HostileError("too many headers")
     said = dict(headers)
     if said.get(b":method") != b"POST" or not said.get(b"content-type", b"").startswith(b"application/grpc"):
-        raise HostileError("no call of gRPC")
+        raise HostileError("this is not a call of gRPC")
     path, timeout = said.get(b":path", b""), said.get(b"grpc-timeout")
     if path not in METHODS:
         return RelayedCall(b"", False, (UNIMPLEMENTED, b"this server answers no such call"))

@@ -15,7 +15,9 @@ from assay.records.base import Record
 
 OVERHEAD_BYTES = 65_536
 NAME_BYTES, TENSOR_BYTES = 6, 512
-"""What a request may have around its numbers; for each character of a tensor's name, and for the rest of a tensor."""
+"""The bytes that a request may have around its numbers, for each character of a tensor's name and for the rest of a
+tensor.
+"""
 JSON_BYTES, VARINT_BYTES = 32, 10
 """The most that one number takes as JSON with what surrounds it, and in a typed field of gRPC."""
 LARGEST_ID = 256
@@ -94,7 +96,7 @@ class Contract(Record):
 
     @cached_property
     def overhead(self) -> int:
-        """Bytes of what a request has around its numbers."""
+        """The bytes of a request around its numbers."""
         tensors = [*self.inputs, *self.outputs]
         return OVERHEAD_BYTES + sum(NAME_BYTES * len(one.name) + TENSOR_BYTES for one in tensors)
 

@@ -1,4 +1,4 @@
-"""Everybody who is connected: how many at most, for how long without a word, and with how much memory in all."""
+"""The connected clients: how many there may be, how long one may be silent, and how much memory all may take."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Protocol
 MOST_CONNECTIONS = 256
 SWEEP_SECONDS = 1.0
 REQUEST_SECONDS = 30.0
-"""From the first byte of a request to its last."""
+"""The seconds from the first byte of a request to its last."""
 ANSWER_SECONDS = 180.0
-"""From the last byte of a request to the end of its answer, and from an answer to the client's having read it."""
+"""The seconds from the last byte of a request to the end of its answer, and from an answer until the client has read
+it.
+"""
 
 
 class Guest(Protocol):
@@ -80,7 +82,7 @@ class Crowd:
         self._guests.discard(guest)
 
     async def sweep(self) -> None:
-        """Look at everybody once a second, for ever."""
+        """Look at every client once a second, for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()
@@ -88,7 +90,7 @@ class Crowd:
                 guest.look(now)
 
     async def disperse(self, limit_seconds: float) -> None:
-        """Ask everybody to leave, and see them out after the limit."""
+        """Ask every client to leave, and end the connections after the limit."""
         deadline = time.monotonic() + limit_seconds
         for guest in list(self._guests):
             guest.leave()

@@ -41,7 +41,9 @@ CONNECTION_KINDS = frozenset({SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
 BLOCK_BYTES, CONTROL_BYTES, MOST_FRAME_BYTES, MOST_CALLS = 16_384, 1_024, 4_194_304, 128
 IDLE_SECONDS = 3600.0
 CONTROL_AT_ONCE, CONTROL_PER_SECOND, CONTROL_PER_CALL = 1_000, 50.0, 8
-"""How many frames that carry no call are read: so many at once, more with time and with every call that is answered."""
+"""How many frames that carry no call are read at once; more are allowed with time and with every call that is
+answered.
+"""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class GrpcFront(asyncio.Protocol):
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def close(self) -> None:
-        """What was written still goes out."""
+        """End the connection once what was written has gone out."""
         if self._transport is not None:
             self._transport.close()
 
@@ -278,13 +280,13 @@ class GrpcFront(asyncio.Protocol):
         del self._streams[number]
 
     def _swallow(self, size: int) -> None:
-        """Data that goes no further: the client may send as much again."""
+        """Drop data that goes no further: the client may send as much again."""
         self._spend()
         if size:
             self._say(frame(WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big")))
 
     def _controls(self, kind: int, number: int, whole: bytes) -> None:
-        """Frames that carry no call; each costs something, so there cannot be any number of them."""
+        """Frames that carry no call; each costs something, so their number is limited."""
         self._spend()
         if kind == PUSH_PROMISE or len(whole) > HEAD + CONTROL_BYTES:
             raise HostileError("no client sends this")
@@ -307,7 +309,7 @@ class GrpcFront(asyncio.Protocol):
         self._control = min(self._control + (now - self._refilled) * CONTROL_PER_SECOND, CONTROL_AT_ONCE) - 1
         self._refilled = now
         if self._control < 0:
-            raise HostileError("too much that is no call", ENHANCE_YOUR_CALM)
+            raise HostileError("too much that is not a call", ENHANCE_YOUR_CALM)
 
     # From the server.
 

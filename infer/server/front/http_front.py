@@ -25,7 +25,7 @@ ONCE = frozenset(
     {b"host", b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
     | {b"inference-header-content-length"}
 )
-"""Headers that say what a request is, which may not stand there twice."""
+"""Headers that say what a request is, which may not appear twice."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class HttpFront(asyncio.Protocol):
         if self._count > MOST_HEADERS or self._header_bytes > HEADER_BYTES:
             self._refuse("the headers are too long", 431)
         elif name in ONCE and name in self._headers:
-            self._refuse(f"the header {name.decode()} stands there twice")
+            self._refuse(f"the header {name.decode()} appears twice")
         else:
             self._headers[name] = value
 
@@ -224,7 +224,7 @@ class HttpFront(asyncio.Protocol):
         kind = self._headers.get(b"content-type")
         length = self._headers.get(b"inference-header-content-length")
         if length is not None and not (length.isdigit() and len(length) < 12):
-            raise RefusedError(f"{shown(length)} is no length of a header")
+            raise RefusedError(f"{shown(length)} is not a length of a header")
         return RequestHead(
             self._url.decode("latin-1"),
             None if kind is None else kind.partition(b";")[0].strip().lower(),

@@ -68,7 +68,8 @@ def canonical(body: bytes, header_bytes: int | None, contract: Contract) -> tupl
 def parsed(text: bytes) -> Said:
     """
     Raises:
-        RefusedError: it is no JSON object of UTF-8, has a name twice, numbers that JSON has not, or is nested deeply.
+        RefusedError: it is not a JSON object in UTF-8, has a name twice or numbers that JSON does not have, or is
+            nested deeply.
     """
     try:
         said = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -77,7 +78,7 @@ def parsed(text: bytes) -> Said:
     except ValueError as error:  # that it is not UTF-8 too
         raise RefusedError(f"failed to parse the request JSON: {shown(str(error))}") from None
     if not isinstance(said, dict):
-        raise RefusedError("the request JSON is no object")
+        raise RefusedError("the request JSON is not an object")
     return said
 
 
@@ -94,17 +95,17 @@ def check_keys(said: Said, known: frozenset[str], where: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> Said:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name appears twice")
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _objects(said: object, known: frozenset[str], where: str) -> list[Said]:
     if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
-        raise RefusedError(f"{where} are no list of objects")
+        raise RefusedError(f"{where} are not a list of objects")
     for one in said:
         check_keys(one, known, f"one of {where}")
     return said
@@ -114,7 +115,7 @@ def _inputs(said: Said, sent: memoryview, contract: Contract) -> tuple[list[Said
     found = _objects(said.get("inputs"), INPUT_KEYS, "the inputs")
     names = [one.get("name") for one in found]
     if not all(isinstance(name, str) for name in names):
-        raise RefusedError("an input's name is no text")
+        raise RefusedError("an input's name is not text")
     contract.check_inputs(cast("list[str]", names))
     written: list[Said] = []
     parts: list[bytes | memoryview] = []
@@ -138,7 +139,7 @@ def _content(one: Said, size: int, sent: memoryview, contract: Contract) -> tupl
     """An input's parameters for the server, its bytes, and what is left of those that were sent."""
     name, parameters = one["name"], one.get("parameters", {})
     if not isinstance(parameters, dict):
-        raise RefusedError(f"the parameters of the input {name} are no object")
+        raise RefusedError(f"the parameters of the input {name} are not an object")
     if parameters.keys() & MEMORY_KEYS:
         check_memory(parameters, size, contract)
         if "data" in one:
@@ -162,7 +163,7 @@ def _numbers(one: Said, size: int, contract: Contract) -> bytes:
     try:
         found = np.asarray(one["data"])
     except (ValueError, OverflowError, RecursionError):
-        raise RefusedError(f"the data of the input {one['name']} is no array of numbers") from None
+        raise RefusedError(f"the data of the input {one['name']} is not an array of numbers") from None
     fitting = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}[kind.kind]
     if found.size * kind.itemsize != size or found.dtype.kind not in fitting:
         raise RefusedError(f"the data of the input {one['name']} is not {size // kind.itemsize} numbers of {kind}")
@@ -188,13 +189,13 @@ def check_memory(parameters: Said, size: int, contract: Contract) -> None:
     if not isinstance(region, str) or type(given) is not int or given != size:
         raise RefusedError(f"an input in shared memory has {shown(given)} bytes, expected {size}")
     if type(offset) is not int or not 0 <= offset <= LARGEST_OFFSET:
-        raise RefusedError(f"{shown(offset)} is no place in shared memory")
+        raise RefusedError(f"{shown(offset)} is not a place in shared memory")
 
 
 def _parameters(said: object) -> Said:
     """Those of the whole request."""
     if not isinstance(said, dict):
-        raise RefusedError("the parameters of the request are no object")
+        raise RefusedError("the parameters of the request are not an object")
     check_keys(said, frozenset({"binary_data_output"}), "the request's parameters")
     if not all(isinstance(value, bool) for value in said.values()):
         raise RefusedError("binary_data_output is true or false")
@@ -207,7 +208,7 @@ def _outputs(said: object, contract: Contract) -> list[Said]:
     for one in found:
         parameters = one.get("parameters", {})
         if not isinstance(parameters, dict):
-            raise RefusedError("the parameters of an output are no object")
+            raise RefusedError("the parameters of an output are not an object")
         check_keys(parameters, frozenset({"binary_data", "classification"}), "an output")
         if not isinstance(parameters.get("binary_data", False), bool):
             raise RefusedError("binary_data is true or false")

@@ -26,7 +26,7 @@ def checked_registration(body: bytes, contract: Contract) -> bytes:
     check_keys(said, frozenset({"key", "offset", "byte_size"}), "the request")
     key, offset, size = said.get("key"), said.get("offset", 0), said.get("byte_size")
     if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise RefusedError(f"{shown(key)} is no name of shared memory, expected letters, digits, '_', '-' and '.'")
+        raise RefusedError(f"{shown(key)} is not a name of shared memory, expected letters, digits, '_', '-' and '.'")
     if key[1:].startswith(contract.memory_prefix):
         raise RefusedError(f"{shown(key)} is a server's own shared memory", 403)
     if type(offset) is not int or type(size) is not int or not (0 <= offset <= LARGEST_BYTES and size > 0):

@@ -20,7 +20,7 @@ OTHER_BYTES = 4_096
 def check_infer(content: bytes, contract: Contract) -> None:
     """
     Raises:
-        RefusedError: the message is no request that the model answers.
+        RefusedError: the message is not a request that the model answers.
     """
     request = _parsed(content)
     if request.model_name != contract.model:

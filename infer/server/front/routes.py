@@ -16,7 +16,7 @@ from assay.infer.server.front.upstream import Reply
 SMALL_BYTES = 4_096
 MOST_REGIONS = 256
 EXTENSIONS = frozenset({"classification", "model_configuration", "binary_tensor_data", "parameters", "statistics"})
-"""Of what the server says that it can do, what can be reached; shared memory where it was asked for."""
+"""What can be reached of what the server says that it can do; shared memory where it was asked for."""
 JSON, OCTETS = b"application/json", b"application/octet-stream"
 
 

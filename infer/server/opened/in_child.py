@@ -24,7 +24,7 @@ def main() -> None:
     """Open the model, say what goes in and comes out, and answer until nobody asks any more."""
     path, options = Path(sys.argv[1]), json.loads(sys.argv[2])
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a framework prints is no answer
+    os.dup2(2, 1)  # what a framework prints is not an answer
     try:
         program = runpy.run_path(str(path.parent / THERE))
         opened = cast("Callable[[Path, Mapping[str, str]], Opened]", program["open_model"])(path, options)

@@ -132,7 +132,7 @@ def types_of(tensors: list[Config]) -> dict[str, str]:
 
 
 def shape_of(tensor: Config) -> tuple[int, ...]:
-    """Of one record, as the graph has it: a single number has no dimension there."""
+    """The shape of one record, as the graph has it: a single number has no dimension there."""
     reshape = tensor.get("reshape")
     dims = tensor["dims"] if reshape is None else reshape.get("shape", [])
     return tuple(int(size) for size in dims)

@@ -85,7 +85,7 @@ def test_a_network_is_named_by_what_it_computed_in(bits: int, name: str) -> None
             values = rounded(np.asarray(values, np.float64), bits).astype(dtype) @ rounded(layer, bits).astype(dtype)
         return values
 
-    # The weights are what fp32 files hold: rounding them is no error of the run.
+    # The weights are what fp32 files hold: rounding them is not an error of the run.
     layers = [layer.astype(np.float32).astype(np.float64) for layer in layers]
     images = images.astype(np.float32).astype(np.float64)
     exact = network(images, 53, np.float64)

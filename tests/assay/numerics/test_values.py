@@ -39,7 +39,7 @@ def test_a_fraction_and_no_number_equal_no_whole_number() -> None:
     expected = np.array([1, 2, 3])
     found = differences(expected, np.array([1.0, 2.5, np.nan]))
     assert found.differing == 2
-    assert str(found) == "2 of 3 numbers differ (some are no numbers)"
+    assert str(found) == "2 of 3 numbers differ (some are not numbers)"
     assert differences(np.array([2**53]), np.array([2**53 + 1])).largest == 1
     assert differences(np.array([-1]), np.array([2**64 - 1], np.uint64)).differing == 1
 

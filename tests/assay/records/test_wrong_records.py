@@ -74,4 +74,4 @@ def test_what_is_no_json_no_text_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as nothing:
         Outer.model_validate_json(b"")
     found = [mistake_in(one.value) for one in (missing, empty, bytes_, nothing)]
-    assert found == ["No such file or directory", "an empty file", "bytes that are no text in UTF-8", "an empty file"]
+    assert found == ["No such file or directory", "an empty file", "bytes that are not text in UTF-8", "an empty file"]

@@ -76,8 +76,8 @@ def test_they_may_be_of_a_family_of_ours(module: Path, monkeypatch: pytest.Monke
         (replace(GOOD, family=replace(FAMILY, looks=Looks("square", SHADES, SHADES[:2]))), "5 colours"),
         (replace(GOOD, family=replace(FAMILY, looks=Looks("square", SHADES, (*SHADES[:4], "url(x)")))), "5 colours"),
         (replace(GOOD, family=None), "has no Family"),
-        ("mine", "is no RuntimeEntry"),
-        ([], "is no RuntimeEntry"),
+        ("mine", "is not a RuntimeEntry"),
+        ([], "is not a RuntimeEntry"),
         ([GOOD, 7], "a int among its runtimes"),
     ],
 )

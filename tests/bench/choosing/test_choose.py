@@ -182,9 +182,9 @@ def test_what_may_not_be_believed_is_not_chosen_and_says_why() -> None:
 @pytest.mark.parametrize(
     ("changed", "chosen", "part"),
     [
-        ({"weights": "a" * 64}, "", "it is of the weights aaaaaaaaaaaa"),
-        ({"onnx@torch-dynamo": "b" * 64}, "torch.eager", "it is of the file bbbbbbbbbbbb"),
-        ({"onnx@torch-dynamo": ""}, "torch.eager", "it is of the file without a key"),
+        ({"weights": "a" * 64}, "", "it is about the weights aaaaaaaaaaaa"),
+        ({"onnx@torch-dynamo": "b" * 64}, "torch.eager", "it is about the file bbbbbbbbbbbb"),
+        ({"onnx@torch-dynamo": ""}, "torch.eager", "it is about the file without a key"),
     ],
 )
 def test_what_was_audited_with_other_weights_or_another_file_is_never_chosen(

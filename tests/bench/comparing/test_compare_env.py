@@ -19,7 +19,7 @@ def test_this_environment_is_one(tmp_path: Path) -> None:
 
 
 def test_what_is_no_environment_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no environment"):
+    with pytest.raises(InputError, match="is not an environment"):
         environment_of(tmp_path, Narrator())
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no version\n")

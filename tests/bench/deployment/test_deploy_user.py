@@ -352,7 +352,7 @@ def test_an_audit_of_another_model_of_the_name_lets_nothing_be_chosen(compared: 
     other = model.model_copy(update={"keys": model.keys | {"weights": "e" * 64}})
     found = choose(results, audit.model_copy(update={"models": [other]}), Constraints())
     assert not found.answer
-    assert f"its audit is out of date: it is of the weights {'e' * 12}" in found.losers[CELL]
+    assert f"its audit is out of date: it is about the weights {'e' * 12}" in found.losers[CELL]
 
 
 def test_the_commands_choose_and_deploy(copied: Path) -> None:

@@ -99,7 +99,7 @@ def test_calls_that_are_too_short_to_rank_are_an_answer_that_says_so(results: Re
         short = changed(results, side, compared=False, invalid=[FLOOR])
         assert unanswered(short) == []
         finding = verdicts(short)[0].finding
-        assert finding.startswith("nothing is ranked, for calls are too short: the longest of them, with ")
+        assert finding.startswith("nothing is ranked, because calls are too short: the longest of them, with ")
         assert "harness floor: 2.2%" in finding
         assert "valid measurement" not in finding
     (found,) = unanswered(changed(results, everything, compared=False, invalid=[FLOOR, STOLEN]))

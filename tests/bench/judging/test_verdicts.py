@@ -142,7 +142,7 @@ def test_fewer_than_three_processes_give_no_verdict_however_sure_they_look(proce
 
 
 def test_two_processes_take_no_power_from_the_rest_of_a_family() -> None:
-    """Nothing false can be said of them, so that they are no part of what is corrected for."""
+    """Nothing false can be said of them, so that they are not part of what is corrected for."""
     sure, few = Ratio(0.2, 0.02, 4, 5, 20), Ratio(0.5, 1e-9, 1, 2, 20)
     assert judge([sure] + [few] * 20) == [*judge([sure]), *["undecided"] * 20]
 

@@ -76,7 +76,7 @@ def test_what_is_out_of_date_is_named_and_not_shown(failed: Audit) -> None:
     assert "What is out of date is left out" in section.lead
     out_of_date, _, subjects, _ = section.blocks
     assert isinstance(out_of_date, Listing)
-    assert "the export by jax2onnx: it is of the file ffffffffffff" in out_of_date.items[0].text
+    assert "the export by jax2onnx: it is about the file ffffffffffff" in out_of_date.items[0].text
     assert isinstance(subjects, Table)
     assert [row[0].text for row in subjects.rows] == ["torch.eager", "tf.function", "ort.cpu@torch-dynamo"]
 
@@ -168,4 +168,4 @@ def test_who_is_wrong_stands_first_and_no_count_of_nothing(failed: Audit) -> Non
     crashed = model.model_copy(update={"comparisons": agreeing, "missing": {"tf.eager": "it crashed"}})
     said = headline(failed.model_copy(update={"models": [crashed]}))
     assert "did not agree" not in said
-    assert said.endswith("agree, and it fails for another reason, which stands below.")
+    assert said.endswith("agree, and it fails for another reason, given below.")

@@ -85,7 +85,7 @@ def test_the_bounds_worked_out_by_hand() -> None:
 
 
 def test_few_calls_have_the_slowest_as_their_tail() -> None:
-    """A single one lies below the 99th percentile with 99 %, and below the median with 50 %, which is no bound."""
+    """A single one lies below the 99th percentile with 99 %, and below the median with 50 %, which is not a bound."""
     one = calls(np.array([3.0]))
     assert (tail(one).value, tail(one).low) == (3.0, pytest.approx(3 * math.exp(-OF_ONE_PROCESS)))
     assert (tail(one, 0.5).value, tail(one, 0.5).low) == (3.0, 0.0)

@@ -144,7 +144,7 @@ def test_a_single_fused_operator_is_named() -> None:
     fused = [OperatorTime(name="convert_fusion.1", kind="convert_fusion", ms=40, share=0.97)]
     results = study(parts(ONNX, 0.96, 0.04), parts(FAR, 48, 2, operators=fused), ratios={FAR: 25.0})
     (sentence,) = told(results)
-    assert "in kernels;" in sentence  # a conversion is no convolution
+    assert "in kernels;" in sentence  # a conversion is not a convolution
     assert sentence.endswith("(one operator, convert_fusion.1, takes 97 % of the time of all).")
 
 
@@ -157,7 +157,8 @@ def test_the_slowest_framework_is_told_of_only_if_it_is_twice_as_slow_beyond_dou
 def test_estimators_that_contradict_each_other_explain_nothing() -> None:
     results = study(parts(NATIVE, 1.9, 0.1, skeleton=0.8), parts(ONNX, 0.96, 0.04))
     assert told(results) == [
-        "Why tf.function takes longer is not settled: its profile counts 95 % of a call as kernels, its skeleton 40 %."
+        "It is not settled why tf.function takes longer: its profile counts 95 % of a call as kernels, "
+        "its skeleton 40 %."
     ]
 
 

@@ -59,8 +59,8 @@ def test_each_precision_has_its_sentence_and_the_verdict_is_told_once() -> None:
         "torch.script."
     )
     assert all_of_them == (
-        "Of all that keep their accuracy, ONNX Runtime (torch-dynamo+int8 export) in int8 is 1.10x (1.09-1.11) faster "
-        "than the fastest native runtime, torch.script in int8."
+        "Among all that keep their accuracy, ONNX Runtime (torch-dynamo+int8 export) in int8 is 1.10x (1.09-1.11) "
+        "faster than the fastest native runtime, torch.script in int8."
     )
     assert "was not timed" not in verdicts(of)[0].finding
 
@@ -105,7 +105,7 @@ def test_the_headline_says_what_was_held_against_what() -> None:
         "On this machine, in fp32 against fp32, ONNX is faster than the fastest native runtime in 2 "
     )
     assert "In int8 ONNX is slower in 1 of 1 case." in text
-    assert "Of all that keep their accuracy, ONNX's fastest is slower in 1 of 1 case." in text
+    assert "Among all that keep their accuracy, ONNX's fastest is slower in 1 of 1 case." in text
     alone = several.model_copy(update={"races": [FP32, race("int8", "", INT8, None)]})
     assert headline(alone).endswith("Native int8 was timed and cannot be ranked.")
 

@@ -102,9 +102,8 @@ def test_what_a_same_rests_on_is_said() -> None:
     results = compared((1.005, 0.995, 1.015), "same")
     (comparison,) = results.comparisons
     three = results.model_copy(update={"comparisons": [comparison.model_copy(update={"processes": 3})]})
-    assert (
-        "(of 3 processes each; a slower kind that one process in five is of would be missed with a chance of 51%)"
-        in (only(three).finding)
+    assert "(of 3 processes each; a slower kind that is one process in five would be missed with a chance of 51%)" in (
+        only(three).finding
     )
 
 
@@ -225,7 +224,7 @@ def test_native_cells_that_compute_in_less_are_no_base_and_are_named() -> None:
     ]
     assert only(study(cells=cells, comparisons=[])).finding == (
         "nothing is compared: the native runtimes compute in bf16 and those of ONNX in fp32, and a smaller precision "
-        "is no base for a verdict on ONNX."
+        "is not a basis for a verdict on ONNX."
     )
 
 

@@ -74,7 +74,7 @@ def test_where_the_model_itself_overflows_nothing_is_asked() -> None:
 
 def test_what_is_rounding_in_fp32_is_left_out() -> None:
     edges = edges_of(lambda x: (x + 1e8) - 1e8 + 1e-3)
-    assert not edges.records["x"].any()  # of zeros it is no rounding
+    assert not edges.records["x"].any()  # of zeros it is not a rounding
 
 
 def test_a_tier_has_a_scale_of_its_own_and_a_small_output_that_of_ordinary_records() -> None:

@@ -37,7 +37,7 @@ def test_a_function_has_its_framework_when_it_is_run_or_named() -> None:
         (str(HERE), "", "needs the name of a function"),
         (f"{HERE}:", "", "needs the name of a function"),
         (f"{HERE}:a b", "", "needs the name of a function"),
-        (str(HERE.parent), "", "is no SavedModel"),
+        (str(HERE.parent), "", "is not a SavedModel"),
         (f"{HERE}:build", "mxnet", "Unknown framework"),
     ],
 )

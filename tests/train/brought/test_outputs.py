@@ -76,7 +76,7 @@ def test_a_container_of_the_framework_is_opened_by_it() -> None:
 
 def test_what_is_no_array_is_refused_by_its_name_and_may_be_left_out() -> None:
     named = named_outputs({"logits": ONE, "cache": Registered()}, is_array)
-    with pytest.raises(InputError, match=r"'cache' of m\.py:f is no tensor.*found Registered.*--without cache"):
+    with pytest.raises(InputError, match=r"'cache' of m\.py:f is not a tensor.*found Registered.*--without cache"):
         kept_outputs(named, is_array, [], "m.py:f")
     assert kept_outputs(named, is_array, ["cache"], "m.py:f") == {"logits": ONE}
 

@@ -43,7 +43,7 @@ def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str
     names: list[str] = []
 
     def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        """Each output as a node of its own, also where it is an input or stands there twice."""
+        """Each output as a node of its own, also where it is an input or appears twice."""
         outputs = call(*tensors)
         names[:] = outputs
         return [tf.identity(value) for value in outputs.values()]

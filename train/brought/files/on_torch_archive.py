@@ -44,7 +44,7 @@ ACTING = {
     "data/constants/opaque_obj_": "a pickled object",
     "data/executorch/": "a compiled program",
 }
-"""What members are that a torch.export file may have, by the beginning of their names, and that can run code."""
+"""What the members of a torch.export file are that can run code, by the beginning of their names."""
 EXPECTED = "only members that torch.export.save writes of a model of plain tensors"
 REMEDY = "Nothing of it was loaded. Export the model again, or give FILE.py:FUNCTION"
 WIDEST_NUMBER = 16
@@ -169,7 +169,7 @@ def _check_pickle(member: str, content: bytes) -> None:
 
 
 def _global_in(error: Exception) -> str:
-    """What the pickle asked for; torch's own message goes on to say how to run it all the same."""
+    """What the pickle asked for; torch's own message goes on to say how to run it anyway."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     return named.group(1) if named else f"what its weights-only reader refuses ({type(error).__name__})"
 

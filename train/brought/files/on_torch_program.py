@@ -20,7 +20,7 @@ def declared_of(program: ExportedProgram) -> tuple[Declared, ...]:
     """The inputs of a program; a symbolic dimension keeps its name, and what was None when it was exported is left out.
 
     Raises:
-        InputError: an input is no tensor.
+        InputError: an input is not a tensor.
     """
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     found = []
@@ -29,7 +29,7 @@ def declared_of(program: ExportedProgram) -> tuple[Declared, ...]:
             continue
         value = values.get(argument.name)
         if not isinstance(value, Tensor):
-            raise InputError("An input of the program is no tensor", found=str(argument.name))
+            raise InputError("An input of the program is not a tensor", found=str(argument.name))
         shape = tuple(size if isinstance(size, int) else f"{size}" for size in value.shape)
         found.append(Declared(name=argument.name, dtype=str(value.dtype).removeprefix("torch."), shape=shape))
     return tuple(found)

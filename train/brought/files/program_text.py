@@ -32,7 +32,7 @@ PLAIN |= {f"torch.sym_{name}" for name in ("not", "int", "float", "ite", "max", 
 
 NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
 PATH = re.compile(r"[\w.\-/]*", re.ASCII)
-"""Of a parameter, buffer or module: its names joined by points."""
+"""The path of a parameter, buffer or module: its names joined by dots."""
 SYMBOL = re.compile(r"[a-z_]{1,12}\d{1,6}")
 NODE_NAMES = {"name", "as_name"}
 PATH_NAMES = {
@@ -53,7 +53,7 @@ FUNCTIONS = {
     "IsNonOverlappingAndDenseIndicator", "Relational", "Equality", "Unequality", "StrictLessThan", "LessThan",
     "StrictGreaterThan", "GreaterThan",
 }  # fmt: skip
-"""Of sympy and torch, in expressions of sizes."""
+"""Functions of sympy and torch that expressions of sizes have."""
 GUARD_FUNCTIONS = FUNCTIONS | {"max", "min", "abs", "int", "float", "bool"}
 MATHEMATICS = {f"math.{name}" for name in ("floor", "ceil", "trunc", "sqrt", "pow")}
 GUARD_METHODS = {"size", "stride", "storage_offset", "dim"}
@@ -79,7 +79,7 @@ def check_program(member: str, content: bytes) -> None:
     try:
         program = parse_json(content)
     except ValueError as error:
-        raise ArtifactError(f"{member} is no program", expected="JSON", found=str(error)) from error
+        raise ArtifactError(f"{member} is not a program", expected="JSON", found=str(error)) from error
     for key, value in _entries(program):
         _check_entry(member, key, value)
 

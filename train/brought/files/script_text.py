@@ -27,13 +27,13 @@ def check_script(member: str, content: bytes) -> None:
         content: the source, UTF-8.
 
     Raises:
-        ArtifactError: it uses an operator that acts on files or is of an unknown kind, or it is no source.
+        ArtifactError: it uses an operator that acts on files or is of an unknown kind, or it is not a source.
     """
     try:
         text = content.decode("utf-8")  # and no encoding that the text itself names
         nodes = list(ast.walk(ast.parse(text)))
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ArtifactError(f"{member} is no source of TorchScript", found=str(error)[:200]) from error
+        raise ArtifactError(f"{member} is not a source of TorchScript", found=str(error)[:200]) from error
     found = IN_TEXT.search(text)
     if found:
         raise _refusal(member, found.group(0))

@@ -16,8 +16,9 @@ Compute = Callable[[Sequence[Array]], dict[str, Array]]
 
 
 Called = tuple[Compute, Callable[[], Compute]]
-"""A model in its own precision, and what makes it in float64 or raises InputError where that cannot be had; what makes
-it is called last, for it may change the other."""
+"""A model in its own precision, and a function that makes it in float64 or raises InputError where that cannot be had;
+the function is called last, because it may change the model.
+"""
 
 
 def _unbound(inputs: Sequence[Array]) -> dict[str, Array]:

@@ -78,7 +78,7 @@ def _double(forward: Forward, location: Location) -> Compute:
 
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
-    """Of everything that is looked up by what comes in, the fewest places: JAX cuts an index off and refuses none."""
+    """The fewest places of anything that is looked up by what comes in: JAX cuts an index off and refuses none."""
     try:
         traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
     except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places

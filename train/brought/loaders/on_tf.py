@@ -189,7 +189,7 @@ def _double(forward: Forward, location: Location) -> Compute:
 
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
-    """Of the operators that give nothing for an index out of their places and do not refuse it, the fewest places."""
+    """The fewest places of any operator that gives nothing for an index beyond them and does not refuse it."""
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
     try:
         graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()

@@ -80,7 +80,7 @@ def load_module(location: Location) -> nn.Module:
 def load_program(location: Location) -> torch.export.ExportedProgram:
     """
     Raises:
-        ArtifactError: it is no file of torch.export, or has a member that could run code.
+        ArtifactError: it is not a file of torch.export, or has a member that could run code.
     """
     try:
         return load_checked_program(location.path)
@@ -95,7 +95,7 @@ def load_program(location: Location) -> torch.export.ExportedProgram:
 def _load_script(location: Location) -> torch.jit.ScriptModule:
     """
     Raises:
-        ArtifactError: it is no TorchScript file, or has code that acts on files.
+        ArtifactError: it is not a TorchScript file, or has code that acts on files.
     """
     try:
         return load_checked_script(location.path)

@@ -24,7 +24,7 @@ def by_name(function: Callable[..., object], names: Sequence[str], without: Sequ
         what: the model, for messages.
 
     Raises:
-        InputError: a name is no argument of the function; or, when called, an output is no array.
+        InputError: a name is not an argument of the function; or, when called, an output is not an array.
     """
     binding = binding_of(parameters_of(function), names, what)
 

@@ -33,7 +33,7 @@ def call_of(model: keras.Model, names: Sequence[str], what: str) -> Callable[...
     """The model as a function of tensors in the order of these names.
 
     Raises:
-        InputError: a name is no argument of a class's `call`.
+        InputError: a name is not an argument of a class's `call`.
     """
     own = _names(model)
     if own:

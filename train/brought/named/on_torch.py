@@ -24,7 +24,7 @@ def forward_of(module: Callable[..., object], binding: Binds, without: Sequence[
         without: outputs that are left out.
         what: the model, for messages.
 
-    Calling it raises InputError where an output is no tensor.
+    Calling it raises InputError where an output is not a tensor.
     """
 
     def forward(inputs: Sequence[Tensor]) -> Outputs:
@@ -39,7 +39,7 @@ def module_binding(module: Callable[..., object], names: Sequence[str], what: st
     """How inputs of these names go into a module.
 
     Raises:
-        InputError: a name is no argument of its `forward`.
+        InputError: a name is not an argument of its `forward`.
     """
     return binding_of(_parameters(module), names, what)
 

@@ -1,4 +1,4 @@
-"""What of JAX is computed in fp16 or bf16: the equations of a function's jaxpr, and of those inside it."""
+"""Which part of a JAX function is computed in fp16 or bf16, by the equations of its jaxpr and of those inside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What of TensorFlow is computed in fp16 or bf16: the operations of a model's graph, and of the functions it calls."""
+"""Which part of a TensorFlow model is computed in fp16 or bf16, by the operations of its graph and of the functions it
+calls.
+"""
 
 from __future__ import annotations
 

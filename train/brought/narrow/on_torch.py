@@ -1,4 +1,6 @@
-"""What of PyTorch is computed in fp16 or bf16: every operator of one call, as its dispatcher hands them on."""
+"""Which part of a PyTorch model is computed in fp16 or bf16, by every operator of one call as the dispatcher hands them
+on.
+"""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def attribution(evidence: Evidence) -> Section | None:
     panels = tuple(_panel(evidence, fastest_files(cells), known, f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
         "Shares of the median time of a call at the host boundary, by the profile; by the skeleton where there is no "
-        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary. Of the ONNX "
-        "files of a runtime the fastest is drawn."
+        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary. Only "
+        "the fastest ONNX file of each runtime is drawn."
     )
     lead = (
         "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
@@ -267,7 +267,7 @@ def _estimate(found: Interval | None) -> Value:
 
 
 def _extremes(cells: list[Cell]) -> list[list[Cell]]:
-    """Of each architecture and thread count, the smallest size at its smallest and its largest batch."""
+    """For each architecture and thread count, the smallest size at its smallest and its largest batch."""
     found = []
     for group in split_by(cells, lambda cell: (cell.architecture, cell.threads)):
         size = min(cell.size for cell in group)

@@ -28,11 +28,11 @@ EFFECT_COLUMNS = (Column("Factor"), Column("At"), Column("Question"), Column("Ef
 
 
 def factors(evidence: Evidence) -> Section | None:
-    """Effects of exporter and runtime, and where one runtime does unlike the others with one graph."""
+    """Effects of exporter and runtime, and where one runtime treats one graph unlike the others do."""
     found, precisions = evidence.results.factors, precisions_table(evidence)
     if not found:
         return Section("factors", "Precision or runtime?", PRECISIONS_LEAD, (precisions,)) if precisions else None
-    caption = "Of what the times of one table vary by (sum of squares of their logarithms), who explains what share"
+    caption = "Who explains what share of the variation of one table's times (sum of squares of their logarithms)"
     columns = worded_columns(SHARE_COLUMNS, evidence.results)
     shares = Table("factors", caption, columns, tuple(_share_row(n, one) for n, one in enumerate(found)))
     rows = tuple(row for n, one in enumerate(found) for row in _effect_rows(n, one))
@@ -47,7 +47,7 @@ def factors(evidence: Evidence) -> Section | None:
     lead = (
         "The same weights, exported by every route and run by every runtime: a two-way table, whose effects multiply. "
         "What the exporter explains came with the graph (transposes, operators that were not fused); what both explain "
-        "only together is a runtime that does unlike the others with one graph. The optimisation levels are those of "
+        "only together is a runtime that treats one graph unlike the others do. The optimisation levels are those of "
         "ONNX Runtime, from the graph as it is in the file to every rewriting it knows."
     )
     if precisions:

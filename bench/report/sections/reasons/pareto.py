@@ -110,7 +110,7 @@ def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
 
 
 def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
-    """That of the audit; without one, in fp32, that of the weights that the cell runs."""
+    """The accuracy in the audit; without an audit, in fp32, that of the weights that the cell runs."""
     training = training_of(evidence.results, cell.weights)
     if training is None:
         return None
@@ -128,7 +128,7 @@ def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the (accuracy, latency) points that no other beats in both, from low latency to high."""
+    """Indices of the (accuracy, latency) points that no other point beats in both, from low latency to high."""
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0])):
         if not front or points[index][0] > points[front[-1]][0]:

@@ -24,7 +24,7 @@ COLUMNS = (
 )
 SHARES = ("precision", "runtime", "graph", "interaction")
 PRECISIONS_LEAD = (
-    "What a smaller precision brings is no merit of whoever runs it: all runtimes that were timed in fp32 and in "
+    "What a smaller precision brings is not a merit of whoever runs it: all runtimes that were timed in fp32 and in "
     "less are one table, whose effects multiply, with graphs as its third side where all ONNX runtimes ran several."
 )
 

@@ -35,7 +35,7 @@ BOUND_COLUMNS = (
     Column("Bytes, million", numeric=True),
     Column("Bound, ms", numeric=True),
     Column("Measured, ms", numeric=True),
-    Column("Of the attainable rate, %", numeric=True),
+    Column("Share of the attainable rate, %", numeric=True),
     Column("Reached, GFLOP/s", numeric=True),
     Column("Bounded by"),
 )

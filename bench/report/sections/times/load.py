@@ -60,7 +60,7 @@ def load(evidence: Evidence) -> Section | None:
         blocks += [_scenarios(found), Paragraphs((NOT_COMPLIANT,))]
     invalid = tuple(Item(f"{name}: {why}", "INVALID", "bad") for name, why in invalid_of(found))
     if invalid:
-        blocks.append(Listing("Not to be believed", invalid))
+        blocks.append(Listing("Measurements that cannot be believed", invalid))
     return Section("load", "Behind a server", lead, tuple(blocks))
 
 

@@ -84,7 +84,7 @@ def ratios(evidence: Evidence) -> Section | None:
 
 
 def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
-    """The differences between the fastest of both sides that these samples could tell; "" where nobody knows."""
+    """Which differences between the fastest of both sides these samples could tell; "" where nobody knows."""
     told = sorted(100 * one.told for one in comparisons if one.told is not None)
     if not told:
         return ""

@@ -92,7 +92,7 @@ def test_it_has_every_measurement_and_says_which_are_invalid() -> None:
     section = load(Evidence(sample_results(), load=sample_load()))
     assert section is not None
     assert "cells, version 2 (int8), served by triton 2.51.0" in section.lead
-    assert "Of this machine's 4 cores the server could use 1 (number 0), the clients 3." in section.lead
+    assert "Among this machine's 4 cores the server could use 1 (number 0), the clients 3." in section.lead
     unseen = load(Evidence(sample_results(), load=sample_load().model_copy(update={"server_cores": None})))
     assert unseen is not None
     assert "Which cores the server ran on was not seen." in unseen.lead
