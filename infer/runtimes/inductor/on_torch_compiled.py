@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Sequence
 
 import torch
-import torch._inductor.config as inductor
 from torch import Tensor
 
 from assay.errors import InputError, NotInstalledError
@@ -137,6 +136,8 @@ def need_compiler(settings: Settings) -> None:
 
 def compiled(loaded: LoadedModule, function: Callable[..., object] | None = None) -> Forward:
     """The module, or a function in its place, compiled with freezing at the first call of each input shape."""
+    import torch._inductor.config as inductor  # noqa: PLC0415  takes as long as PyTorch's own import
+
     inductor.freezing = True  # the process has this one runtime
     return loaded.forward(torch.compile(function or loaded.module, dynamic=False))
 
