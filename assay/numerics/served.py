@@ -79,6 +79,11 @@ class Opened(Protocol):
         """These outputs of one call, in this order; the library's own exceptions where it refuses the call."""
 
 
+def types_of(tensors: Sequence[ServedTensor]) -> dict[str, str]:
+    """By name, NumPy's name of each type, in this order."""
+    return {one.name: one.dtype for one in tensors}
+
+
 def record_type(tensors: Sequence[ServedTensor]) -> np.dtype[np.void]:
     """One field for each tensor, each where its type may lie in memory."""
     return np.dtype([(one.name, one.dtype, tuple(one.shape)) for one in tensors], align=True)

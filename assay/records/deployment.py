@@ -73,6 +73,9 @@ MOST = 10**6
 """The most of whatever is counted: threads, instances, records, versions."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+FilePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
+"""Of a file below a folder: nothing in it begins with a dot."""
+
 Unit = Literal["image", "record"]
 
 
@@ -92,8 +95,9 @@ class Version(Record):
         precision: "fp32", "int8", "fp16" or "bf16".
         runtime: that was measured and serves it; "" of ONNX Runtime, which is all that an older Assay deployed.
         model_sha256: of its model's file.
-        audited_sha256: of the export that the audit names, which a study's model is made of and a user's model is; ""
-            in a deployment of an older Assay.
+        files: sha256 of what else belongs to the model, by path below the version's folder.
+        audited_sha256: of what the audit names, which the served file is or is made of: an export, neutral weights, or
+            the fingerprint of a user's model; "" in a deployment of an older Assay.
         weights: key of the weights it came from, or fingerprint of the user's model.
         accuracy: on the audited records; None where nobody knows what is right.
         tolerances: by output; one that is an index is judged by the output that it is an index of.
@@ -104,6 +108,7 @@ class Version(Record):
     precision: str
     runtime: str = Field(default="", exclude_if=operator.not_)
     model_sha256: Sha256
+    files: dict[FilePath, Sha256] = Field(default_factory=dict, exclude_if=operator.not_)
     audited_sha256: Sha256 | Literal[""] = ""
     weights: str
     accuracy: Interval | None

@@ -12,6 +12,9 @@ from assay.entries import installed_versions, load_target
 if TYPE_CHECKING:
     from assay.numerics.served import Opened
 
+OpenModel = Callable[[Path, Mapping[str, str], Mapping[str, str], Mapping[str, str]], "Opened"]
+"""Of a model's file: its path, options, and inputs and outputs in the model's order."""
+
 SHADES = 5
 LAST = 1000
 """The place of a family that names none: after ours."""
@@ -90,8 +93,10 @@ class ServedBy:
         backend: Triton's. "python" runs `opener` in an environment of its own: where Triton has no backend for the
             library, or has one that cannot be told what the runtime is told.
         file: the name of the model's file in a version's folder.
-        opener: the module with `open_model(path, options)`, which runs the file without a server too. It imports
-            nothing of ours, so that a deployment takes it along as it is.
+        opener: the module with `open_model(path, options, inputs, outputs)`, which runs the file without a server too.
+            It imports nothing of ours, so that a deployment takes it along as it is.
+        maker: "module:function" that makes the file of the audited model (`assay.export.served.native.MakeServed`); ""
+            of what runs ONNX files.
         options: of the backend, by the names that it and `opener` read; "{threads}" stands for their number.
         otherwise: options with which the same file is evaluated correctly in another way, "" where there is none.
         packages: distributions that `opener` needs, for the environment of a stock server.
@@ -104,6 +109,7 @@ class ServedBy:
     opener: str
     options: Mapping[str, str]
     otherwise: Mapping[str, str] = field(default_factory=dict)
+    maker: str = ""
     packages: tuple[str, ...] = ()
     why: str = ""
     model_server: Mapping[str, str] = field(default_factory=dict)
@@ -112,14 +118,19 @@ class ServedBy:
         """What the backend is told, with so many threads."""
         return {name: value.format(threads=threads) for name, value in self.options.items()}
 
-    def open(self, path: Path, options: Mapping[str, str]) -> Opened:
+    def open(
+        self, path: Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
+    ) -> Opened:
         """A model's file, opened without a server (`assay.numerics.served.Opened`).
+
+        Args:
+            inputs, outputs: by name NumPy's name of their types, in the model's order.
 
         Raises:
             NotInstalledError: a package it needs is missing.
         """
         opener = load_target(self.file, f"{self.opener}:open_model")
-        return cast("Callable[[Path, Mapping[str, str]], Opened]", opener)(path, options)
+        return cast("OpenModel", opener)(path, options, inputs, outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

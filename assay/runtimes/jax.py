@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import Family, Looks, RuntimeEntry
+from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
     name="jax",
@@ -31,6 +31,14 @@ JIT = RuntimeEntry(
     devices=("cpu", "cuda"),
     operators="assay.infer.operators.on_jax:jitted",
     unasked=("study", "model"),
+    served_by=ServedBy(
+        backend="python",
+        file="model.jax",
+        opener="assay.infer.server.opened.on_jax",
+        options={},
+        maker="assay.export.served.from_jax:make_program",
+        packages=("jax", "jaxlib", "numpy"),
+    ),
 )
 ENTRIES = (
     JIT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import Family, Looks, RuntimeEntry
+from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
     name="tf",
@@ -22,6 +22,20 @@ FAMILY = Family(
     extra="cpu",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",
 )
+
+
+def served_as_saved_model(maker: str) -> ServedBy:
+    """Of a function that is written as a SavedModel by this maker."""
+    return ServedBy(
+        backend="python",
+        file="model.savedmodel/saved_model.pb",
+        opener="assay.infer.server.opened.on_tf",
+        options={"threads": "{threads}"},
+        maker=f"assay.export.served.from_tf:{maker}",
+        packages=("tensorflow-cpu", "tensorflow", "keras", "numpy"),
+    )
+
+
 FUNCTION = RuntimeEntry(
     name="tf.function",
     family=FAMILY,
@@ -31,7 +45,10 @@ FUNCTION = RuntimeEntry(
     devices=("cpu", "cuda"),
     operators="assay.infer.operators.on_tf:graph",
     unasked=("study", "model"),
+    served_by=served_as_saved_model("make_function"),
 )
+
+
 ENTRIES = (
     RuntimeEntry(
         name="tf.predict",
@@ -63,6 +80,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_tf:xla",
         unasked=("study", "model"),
+        served_by=served_as_saved_model("make_xla"),
     ),
     RuntimeEntry(
         name="tf.function.bf16",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import Family, Looks, RuntimeEntry
+from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
     name="torch",
@@ -78,6 +78,14 @@ ENTRIES = (
         not_for=("program",),
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:script",
+        served_by=ServedBy(
+            backend="python",
+            file="model.pt",
+            opener="assay.infer.server.opened.on_torch",
+            options={"threads": "{threads}"},
+            maker="assay.export.served.from_torch:make_script",
+            packages=("torch", "numpy"),
+        ),
         unasked=("study", "model"),
     ),
     RuntimeEntry(

@@ -25,11 +25,14 @@ from assay.spec import ModelSpec
 from assay.store import Store, read_artifact
 from assay.texts import printable
 from assay.train.batches import in_order
+from assay.train.built import BuiltModel
 from assay.train.datasets.data import Dataset, open_dataset
 from assay.train.datasets.sources import write_array
 
+WEIGHTS_FILE = "weights.safetensors"
 
-def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
+
+def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export | None) -> AuditedModel:
     """
     Raises:
         InputError: the name of a class is not a line of a file.
@@ -50,7 +53,8 @@ def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: 
         classes=list(dataset.classes),
         batched=True,
         data=dataset.summary,
-        contract=ExportContract(spec=spec, layout=export.made_by["layout"]),
+        model=BuiltModel(spec=spec, weights=weights / WEIGHTS_FILE, fingerprint=cell.weights),
+        contract=ExportContract(spec=spec, layout=export.made_by["layout"] if export else "NHWC"),
         warm_up=as_records(dataset.validation.images[:1], inputs),
         records=folder / "test_images.npy",
         labels=np.asarray(dataset.test.labels, np.int64),
@@ -99,7 +103,7 @@ def _weights(study: FinishedStudy, cell: Cell, audit: ModelAudit) -> Path:
     for manifest in sorted((study.folder / "weights").glob("*/manifest.json")):
         artifact = read_artifact(manifest.parent, "weights")
         if artifact.key == cell.weights:
-            check_hash(artifact.file("weights.safetensors"), audit.models.get("weights", "none"))
+            check_hash(artifact.file(WEIGHTS_FILE), audit.models.get("weights", "none"))
             return artifact.folder
     raise ArtifactError(
         f"The weights of {cell.name} are not in {study.folder / 'weights'}", expected=f"key {cell.weights[:12]}"

@@ -40,7 +40,7 @@ from assay.train.brought.model import UserModel
 REMEDY = "Run `assay compare-model` again"
 
 
-def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export) -> AuditedModel:
+def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export | None) -> AuditedModel:
     """
     Raises:
         InputError: a model that the server cannot carry.
@@ -59,6 +59,7 @@ def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export:
         classes=[],
         batched=not model.whole and model.batch is None,
         data=study.results.data,
+        model=model,
         contract=None,
         warm_up=asked.records[:1],
         records=asked.records,

@@ -30,6 +30,7 @@ from assay.bench.deployment.subject import (
     FinishedStudy,
     ServedGraph,
     audited_comparisons,
+    audited_hash,
     check_hash,
     curve_of,
     export_of,
@@ -71,9 +72,12 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
     """
     cell = servable_cell(study.results, name)
     audit, _ = audited_comparisons(study.audit, cell)
-    export = export_of(study.results, cell)
-    source = usable_model(export, Store(study.folder / "onnx"))
-    check_hash(source, audit.models.get(f"onnx@{export.exporter}", "none"))
+    export = export_of(study.results, cell) if cell.exporter else None
+    audited_sha256 = audited_hash(audit, export)
+    source = None
+    if export is not None:
+        source = usable_model(export, Store(study.folder / "onnx"))
+        check_hash(source, audited_sha256)
     audited = AUDITED_OF[study.results.kind](study, cell, audit, export)
     curve = curve_of(study.results, cell)
     return Deployable(
@@ -81,6 +85,7 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
         cell=cell,
         curve=curve,
         export=export,
+        audited_sha256=audited_sha256,
         source=source,
         audited=audited,
         most_records=most_records(curve) if audited.batched else 0,
@@ -228,19 +233,28 @@ def _contract(one: AuditedModel | Deployment, *, batched: bool) -> str:
 
 
 def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, number: int) -> Version:
-    model, _ = audited_comparisons(study.audit, subject.cell)
+    file = served_by(subject.runtime).file
     return Version(
         number=number,
         cell=subject.cell.name,
         precision=subject.precision,
         runtime=subject.runtime,
-        model_sha256=file_sha256(built.folder / served_by(subject.runtime).file),
-        audited_sha256=model.models[f"onnx@{subject.export.exporter}"],
+        model_sha256=file_sha256(built.folder / file),
+        files=_files_beside(built.folder, file),
+        audited_sha256=subject.audited_sha256,
         weights=subject.cell.weights,
         accuracy=built.accuracy,
         tolerances=built.tolerances,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _files_beside(folder: Path, file: str) -> dict[str, str]:
+    """What else belongs to a model that is a folder, by its path, with its hash."""
+    (top, *rest) = Path(file).parts
+    paths = sorted(path for path in (folder / top).rglob("*") if path.is_file()) if rest else []
+    found = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
+    return {name: sha256 for name, sha256 in found.items() if name != file}
 
 
 def _deployment(subject: Deployable, versions: Sequence[Version], instances: int) -> Deployment:
@@ -275,8 +289,9 @@ def _add_files(
     audited = folder / AUDITED / number
     for place in (repository / number, repository / WARM_UP, audited):
         place.mkdir(parents=True, exist_ok=True)
-    file = served_by(subject.runtime).file
-    shutil.copyfile(built.folder / file, repository / number / file)
+    for file in (served_by(subject.runtime).file, *deployment.version(deployment.serving).files):
+        (repository / number / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(built.folder / file, repository / number / file)
     shutil.copyfile(built.folder / contract_job.OUTPUTS_FILE, audited / OUTPUTS_FILE)
     shutil.copyfile(study.folder / AUDIT_FILE, audited / AUDIT_COPY)
     if not isinstance(subject.audited.records, Path):

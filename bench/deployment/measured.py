@@ -22,6 +22,7 @@ class MeasuredVersion(Record):
 
     Attributes:
         curve: of the served runtime on the served export, one cell a batch size, ascending.
+        export: that is served; None of a runtime of the framework.
         comparisons: with the fastest native runtime, of the same batch sizes, where the study compared.
         environment: of the machine that measured.
     """
@@ -30,7 +31,7 @@ class MeasuredVersion(Record):
     threads: int = Field(ge=1)
     curve: list[Cell]
     comparisons: list[SpeedComparison]
-    export: Export
+    export: Export | None
     training: Training | None
     environment: dict[str, JsonValue]
 

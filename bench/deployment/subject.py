@@ -29,6 +29,8 @@ from assay.records.results import Cell, DataSummary, Export, Results, read_resul
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
 from assay.store import file_sha256
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class AuditedModel:
     Attributes:
         name, unit, inputs, outputs, classes, data: as in `assay.records.deployment.Deployment`.
         batched: a request may hold any number of records.
+        model: that was audited, built or brought.
         contract: to put around the audited file; None where it is served as it is.
         warm_up: (1,), a real record.
         records: (count,), which the deployment takes along, or .npy of those that `data` names.
@@ -87,6 +90,7 @@ class AuditedModel:
     classes: list[str]
     batched: bool
     data: DataSummary
+    model: BuiltModel | UserModel
     contract: ExportContract | None
     warm_up: Records
     records: Records | Path
@@ -101,7 +105,9 @@ class Deployable:
     Attributes:
         cell: the measurement.
         curve: the same runtime and export with the same threads at every batch size, ascending; valid ones only.
-        source: the audited file.
+        export: that it runs; None of a runtime of the framework, which gets a file of its own.
+        audited_sha256: as in `assay.records.deployment.Version`.
+        source: the audited file of the export.
         most_records: as in `assay.records.deployment.Deployment`.
         trusted: the file runs outside of a box, see `assay.boxed.boxing.Box`.
     """
@@ -109,8 +115,9 @@ class Deployable:
     results: Results
     cell: Cell
     curve: list[Cell]
-    export: Export
-    source: Path
+    export: Export | None
+    audited_sha256: str
+    source: Path | None
     audited: AuditedModel
     most_records: int
     trusted: bool
@@ -137,6 +144,7 @@ class Deployable:
         request = ContractRequest(
             runtime=self.runtime,
             source=self.source,
+            model=audited.model,
             contract=audited.contract,
             inputs=audited.inputs,
             outputs=audited.outputs,
@@ -237,6 +245,12 @@ def export_of(results: Results, cell: Cell) -> Export:
                 )
             return export
     raise ArtifactError(f"The results have no export for {cell.name}", expected=cell.exporter)
+
+
+def audited_hash(audit: ModelAudit, export: Export | None) -> str:
+    """What the audit knows of that which was audited: the export's file, neutral weights, or a user's model."""
+    names = [f"onnx@{export.exporter}"] if export else ["weights", "model"]
+    return next((audit.models[name] for name in names if name in audit.models), "none")
 
 
 def check_hash(path: Path, expected: str) -> None:

@@ -60,6 +60,7 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
         _stand_in(repository / found.name / str(found.serving), found)
     served = found.version(found.serving)
     copies = {f"{served.number}/{served_by(served.runtime).file}": served.model_sha256}
+    copies |= {f"{served.number}/{name}": expected for name, expected in served.files.items()}
     copies |= {f"{WARM_UP}/{name}": expected for name, expected in found.warm_up.items()}
     if any(file_sha256(repository / found.name / name) != expected for name, expected in copies.items()):
         raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")

@@ -65,7 +65,9 @@ def work(request: CheckRequest) -> Nothing:
     for model in request.models:
         if model.path.suffix == ".onnx":
             check_is_whole(model.path)
-        opened = open_served(model.runtime, model.path, served_by(model.runtime).options_of(1))
+        opened = open_served(
+            model.runtime, model.path, served_by(model.runtime).options_of(1), request.inputs, request.outputs
+        )
         check_types("inputs", opened.inputs, request.inputs)
         check_types("outputs", opened.outputs, request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):

@@ -21,6 +21,7 @@ from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.served.contract import write_deployable
+from assay.export.served.native import NativeModel, make_served
 from assay.files.arrays import map_array
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
@@ -28,11 +29,13 @@ from assay.jobs.job import Job
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type
+from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type, types_of
 from assay.records.base import Record
 from assay.records.deployment import served_by, served_runtime
 from assay.spec import ModelSpec
 from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 OUTPUTS_FILE = "outputs.npy"
 BATCH = 32
@@ -53,7 +56,8 @@ class ContractRequest(Record):
 
     Attributes:
         runtime: that will serve it.
-        source: the export's file.
+        source: the export's file; None where the file is made of `model`.
+        model: that was audited, built or brought, of which a runtime that runs no ONNX files gets a file of its own.
         contract: to put around it; None where it is served as it is.
         inputs, outputs: of what is served.
         records: .npy of what `assay.numerics.served.as_records` takes, everything that it was audited on.
@@ -62,7 +66,8 @@ class ContractRequest(Record):
     """
 
     runtime: str
-    source: Path
+    source: Path | None
+    model: BuiltModel | UserModel | None = None
     contract: ExportContract | None
     inputs: list[ServedTensor]
     outputs: list[ServedTensor]
@@ -122,15 +127,11 @@ def work(place: ContractPlace) -> ContractOutcome:
     request, folder = place.request, place.folder
     served = served_by(request.runtime)
     path = folder / served.file
-    with step("Writing the graph to be served", load_seconds(size_of(request.source))):
-        if request.contract is None:
-            shutil.copyfile(request.source, path)
-        else:
-            write_deployable(request.source, request.contract.spec, request.contract.layout, path)
+    _write_model(request, path)
     records = as_records(map_array(request.records), request.inputs)
     batch = BATCH if request.most_records else 0
     options = served.options_of(request.threads)
-    opened = open_served(request.runtime, path, options)
+    opened = open_served(request.runtime, path, options, request.inputs, request.outputs)
     begun = time.perf_counter()
     found = run_graph(opened, records, request.outputs, batch)
     seconds = time.perf_counter() - begun
@@ -145,7 +146,8 @@ def work(place: ContractPlace) -> ContractOutcome:
         run_graph(opened, sample, request.outputs, request.most_records),
     ]
     if served.otherwise:
-        plain = open_served(request.runtime, path, options | dict(served.otherwise))
+        otherwise = options | dict(served.otherwise)
+        plain = open_served(request.runtime, path, otherwise, request.inputs, request.outputs)
         others.append(run_graph(plain, sample, request.outputs, batch))
     return ContractOutcome(
         records=len(records),
@@ -154,7 +156,32 @@ def work(place: ContractPlace) -> ContractOutcome:
     )
 
 
-def open_served(runtime: str, path: Path, options: Mapping[str, str]) -> Opened:
+def _write_model(request: ContractRequest, path: Path) -> None:
+    """Write what is to be served.
+
+    Raises:
+        AssayError: the framework does not write it, or the export cannot be made deployable.
+    """
+    path.parent.mkdir(exist_ok=True)
+    if request.source is None:
+        if request.model is None:
+            raise ExportFailedError(f"There is nothing that {request.runtime} could be served with")
+        make_served(NativeModel(request.runtime, request.model, request.contract is not None, path, request.threads))
+        return
+    with step("Writing the graph to be served", load_seconds(size_of(request.source))):
+        if request.contract is None:
+            shutil.copyfile(request.source, path)
+        else:
+            write_deployable(request.source, request.contract.spec, request.contract.layout, path)
+
+
+def open_served(
+    runtime: str,
+    path: Path,
+    options: Mapping[str, str],
+    inputs: Sequence[ServedTensor],
+    outputs: Sequence[ServedTensor],
+) -> Opened:
     """A file that is to be served, as its server opens it.
 
     Raises:
@@ -162,7 +189,7 @@ def open_served(runtime: str, path: Path, options: Mapping[str, str]) -> Opened:
     """
     try:
         with step("Loading the graph to be served", load_seconds(size_of(path))):
-            return served_by(runtime).open(path, options)
+            return served_by(runtime).open(path, options, types_of(inputs), types_of(outputs))
     except AssayError:
         raise
     except Exception as error:  # exceptions of libraries share no base but this

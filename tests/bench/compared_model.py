@@ -155,19 +155,14 @@ def _exact(records: NDArray[np.void]) -> NDArray[np.float64]:
 
 
 def _answers(file: Path, model: UserModel, runtime: str) -> NDArray[np.generic]:
-    opened = served_by(runtime).open(file, served_by(runtime).options_of(1))
-    outputs = [one.name for one in model.outputs]
+    inputs, outputs = ({one.name: one.dtype for one in some} for some in (model.inputs, model.outputs))
+    opened = served_by(runtime).open(file, served_by(runtime).options_of(1), inputs, outputs)
     records = np.load(file.parents[2] / "model" / RECORDS_FILE)
     step = 1 if model.whole else model.batch or ROWS
     names = [one.name for one in model.inputs]
-    return np.concatenate(
-        [
-            rows_of(
-                model, opened(dict(zip(names, inputs_of(model, records[start : start + step]), strict=True)), outputs)
-            )
-            for start in range(0, ROWS, step)
-        ]
-    )
+    starts = range(0, ROWS, step)
+    calls = [dict(zip(names, inputs_of(model, records[start : start + step]), strict=True)) for start in starts]
+    return np.concatenate([rows_of(model, opened(one, list(outputs))) for one in calls])
 
 
 def _results(export: Export, brought: Brought, takes: Takes, runtime: str) -> Results:

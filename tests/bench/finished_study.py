@@ -23,9 +23,9 @@ from assay.bench.words.progress import Narrator
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from assay.export.run import export_model, job_of_weights, usable_model
 from assay.numerics.classification.reduced import BY_CLASSES
-from assay.records.audit import Audit, ModelAudit
-from assay.records.results import Cell, Export, Results
-from assay.registry import TASK_OF_ARCHITECTURES
+from assay.records.audit import Audit, ModelAudit, read_audit
+from assay.records.results import Cell, Export, Results, read_results
+from assay.registry import RUNTIMES, TASK_OF_ARCHITECTURES
 from assay.spec import ModelSpec
 from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
@@ -176,3 +176,22 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
         ],
         seconds={},
     )
+
+
+def of_runtime(folder: Path, runtime: str) -> str:
+    """Let the measurements and the comparison be of another runtime; the answer is the first cell's name.
+
+    What a deployment promises hangs on neither: its file is made and its answers are judged when it is written.
+    """
+    results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
+    label = f"{runtime}@{EXPORTER}" if RUNTIMES[runtime].runs_files else runtime
+    exporter = EXPORTER if RUNTIMES[runtime].runs_files else ""
+    names = [CELL.replace("/b1/", f"/b{one.batch}/").replace(f"ort.cpu@{EXPORTER}", label) for one in results.cells]
+    changes = [{"name": name, "runtime": runtime, "exporter": exporter, "label": label} for name in names]
+    cells = [one.model_copy(update=change) for one, change in zip(results.cells, changes, strict=True)]
+    (folder / "results.json").write_text(results.model_copy(update={"cells": cells}).model_dump_json())
+    (model,) = audit.models
+    comparisons = [one.model_copy(update={"subject": label}) for one in model.comparisons]
+    changed = audit.model_copy(update={"models": [model.model_copy(update={"comparisons": comparisons})]})
+    (folder / "audit.json").write_text(changed.model_dump_json())
+    return names[0]

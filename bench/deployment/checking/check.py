@@ -14,6 +14,7 @@ from pathlib import Path
 
 from assay.bench.deployment.checking.contents import (
     config_file,
+    files_beside,
     files_of_deployment,
     folders_of_deployment,
     model_file,
@@ -49,9 +50,7 @@ def check_files(folder: Path, deployment: Deployment) -> None:
     check_paths(folder)
     check_contents(folder, deployment)
     check_sums(folder)
-    for version in deployment.versions:
-        path = folder / model_file(deployment, version.number)
-        _equal(str(path), version.model_sha256, file_sha256(path) if path.is_file() else "no such file")
+    check_models(folder, deployment)
     for name, expected in server_files(deployment).items():
         if name == config_file(deployment):
             _check_config(folder / name, deployment)
@@ -117,6 +116,19 @@ def check_contents(folder: Path, deployment: Deployment) -> None:
                 expected=f"one model, {model_folder(deployment)}, and the files of `assay deploy`",
                 remedy=REMEDY,
             )
+
+
+def check_models(folder: Path, deployment: Deployment) -> None:
+    """Every file of every version's model is the one that the record names.
+
+    Raises:
+        ArtifactError: naming the first that is not.
+    """
+    for version in deployment.versions:
+        wanted = {model_file(deployment, version.number): version.model_sha256}
+        for name, sha256 in (wanted | files_beside(deployment, version.number)).items():
+            path = folder / name
+            _equal(str(path), sha256, file_sha256(path) if path.is_file() else "no such file")
 
 
 def check_sums(folder: Path) -> None:

@@ -64,6 +64,12 @@ def model_file(deployment: Deployment, number: int) -> str:
     return f"{model_folder(deployment)}/{number}/{served_by(deployment.version(number).runtime).file}"
 
 
+def files_beside(deployment: Deployment, number: int) -> dict[str, str]:
+    """What else belongs to a version's model, by its path below the folder, with its hash."""
+    folder = f"{model_folder(deployment)}/{number}"
+    return {f"{folder}/{name}": sha256 for name, sha256 in deployment.version(number).files.items()}
+
+
 def programs_of(deployment: Deployment, number: int) -> dict[str, str]:
     """What Triton's Python backend runs a version with: its path below the folder, and the module that it is."""
     served = served_by(deployment.version(number).runtime)
@@ -99,6 +105,7 @@ def kept_files(deployment: Deployment) -> list[str]:
     return [
         *warm_up_paths(deployment).values(),
         *(model_file(deployment, number) for number in numbers),
+        *(path for number in numbers for path in files_beside(deployment, number)),
         *(f"{AUDITED}/{number}/{name}" for number in numbers for name in audited),
     ]
 

@@ -14,7 +14,7 @@ from assay.bench.deployment.answered import Answered, read_answered
 from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.config import most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.measured import MeasuredVersion
-from assay.bench.deployment.subject import audited_comparisons
+from assay.bench.deployment.subject import audited_comparisons, audited_hash
 from assay.bench.tasks.classification.served import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
 from assay.errors import ArtifactError, FailedError
 from assay.records.audit import ModelAudit, read_audit
@@ -51,9 +51,9 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
         raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
     if cell.judgement and cell.judgement not in [one.judgement for one in comparisons]:
         raise _other(path, "the audit of how right the answers are", str(cell.judgement.records), "another judgement")
-    named = model.models.get(f"onnx@{known.export.exporter}", "none")
+    named = audited_hash(model, known.export)
     expected = {version.audited_sha256} if version.audited_sha256 else set()
-    if deployment.unit == "record":  # whose file is served as it was audited
+    if deployment.unit == "record" and known.export:  # whose file is served as it was audited
         expected.add(version.model_sha256)
     if expected - {named}:
         raise _other(path, "the audit of the deployed file", ", ".join(sorted(expected)), named)

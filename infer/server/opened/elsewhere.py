@@ -31,19 +31,19 @@ class OpenedElsewhere:
         inputs, outputs: by name, NumPy's name of their types.
     """
 
-    def __init__(self, path: str | Path, options: Mapping[str, str]) -> None:
-        command = [*json.loads(os.environ[COMMAND]), str(path), json.dumps(dict(options))]
+    def __init__(self, path: str | Path, *told: Mapping[str, str]) -> None:
+        command = [*json.loads(os.environ[COMMAND]), str(path), *(json.dumps(dict(one)) for one in told)]
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._to, self._from = self._child.stdin, self._child.stdout
         try:
-            told, _ = self._answer()
+            found, _ = self._answer()
         except RuntimeError:
             self.close()
             raise
-        self.inputs, self.outputs = told["inputs"], told["outputs"]
+        self.inputs, self.outputs = found["inputs"], found["outputs"]
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         try:
@@ -103,6 +103,8 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
     return found
 
 
-def open_model(path: str | Path, options: Mapping[str, str]) -> OpenedElsewhere:
+def open_model(
+    path: str | Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> OpenedElsewhere:
     """The file, opened in a child; RuntimeError with its words where it is refused."""
-    return OpenedElsewhere(path, options)
+    return OpenedElsewhere(path, options, inputs, outputs)

@@ -1,6 +1,6 @@
 """The child of `elsewhere.py`: it runs a deployment's own `open_model.py` in this Python, and answers through a pipe.
 
-python -I -m assay.infer.server.opened.in_child MODEL OPTIONS
+python -I -m assay.infer.server.opened.in_child MODEL OPTIONS INPUTS OUTPUTS
 """
 
 from __future__ import annotations
@@ -9,36 +9,40 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 from assay.infer.server.opened.elsewhere import receive, send
-from assay.numerics.served import Opened
+from assay.runtimes.entry import OpenModel
 
 THERE = "open_model_there.py"
 """Beside the model, where its `open_model.py` is the stand-in."""
 
 
+def _opener_above(path: Path) -> Path:
+    """The opener beside a model, or beside the folder that the model is."""
+    return next((folder / THERE for folder in path.parents if (folder / THERE).is_file()), path.parent / THERE)
+
+
 def main() -> None:
     """Open the model, say what goes in and comes out, and answer until nobody asks any more."""
-    path, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+    path, told = Path(sys.argv[1]), [json.loads(one) for one in sys.argv[2:5]]
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a framework prints is not an answer
     try:
-        program = runpy.run_path(str(path.parent / THERE))
-        opened = cast("Callable[[Path, Mapping[str, str]], Opened]", program["open_model"])(path, options)
+        program = runpy.run_path(str(_opener_above(path)))
+        opened = cast("OpenModel", program["open_model"])(path, *told)
     except Exception as error:  # noqa: BLE001  whoever asks is told
         send(answers, {"error": f"{type(error).__name__}: {error}"}, {})
         return
     send(answers, {"inputs": opened.inputs, "outputs": opened.outputs}, {})
     while True:
         try:
-            told, inputs = receive(questions)
+            asked, inputs = receive(questions)
         except EOFError:
             return
         try:
-            send(answers, {}, dict(zip(told["outputs"], opened(inputs, told["outputs"]), strict=True)))
+            send(answers, {}, dict(zip(asked["outputs"], opened(inputs, asked["outputs"]), strict=True)))
         except Exception as error:  # noqa: BLE001  of one request
             send(answers, {"error": f"{type(error).__name__}: {error}"}, {})
 

@@ -37,9 +37,9 @@ class TritonPythonModel:
         config: Config = json.loads(args["model_config"])
         options = {name: one["string_value"] for name, one in config.get("parameters", {}).items()}
         path = Path(args["model_repository"], args["model_version"], options.pop("model_file", "model.onnx"))
-        self.opened = open_model(path, options)
-        wrong = types_of(config["input"]) != self.opened.inputs
-        if wrong or not types_of(config["output"]).items() <= self.opened.outputs.items():
+        inputs, outputs = types_of(config["input"]), types_of(config["output"])
+        self.opened = open_model(path, options, inputs, outputs)
+        if inputs != self.opened.inputs or not outputs.items() <= self.opened.outputs.items():
             raise triton.TritonModelException(
                 f"{path} has the inputs {self.opened.inputs} and the outputs {self.opened.outputs}, config.pbtxt names "
                 "others"

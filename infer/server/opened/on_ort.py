@@ -42,6 +42,12 @@ def _type(text: str) -> str:
     return NAMES.get(inner, inner)
 
 
-def open_model(path: str | Path, options: Mapping[str, str]) -> OpenedByOrt:
-    """The file, one thread each where the options say nothing; onnxruntime's own exceptions where it is refused."""
+def open_model(
+    path: str | Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> OpenedByOrt:
+    """The file, one thread each where the options say nothing; onnxruntime's own exceptions where it is refused.
+
+    Its inputs and outputs are those that the file says, whatever others are expected.
+    """
+    del inputs, outputs
     return OpenedByOrt(path, options)

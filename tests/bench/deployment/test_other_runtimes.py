@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from assay.bench.deployment.checking.check import check_files, check_rendered
+from assay.bench.deployment.checking.check import check_files, check_models, check_rendered
+from assay.bench.deployment.checking.contents import files_of_deployment
 from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.config import config_of
 from assay.bench.deployment.deploy import roll_back, write_deployment
@@ -21,7 +22,7 @@ from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError
 from assay.infer.server.triton import OPENED
-from assay.records.deployment import read_deployment, served_by
+from assay.records.deployment import Deployment, read_deployment, served_by
 from assay.registry import RUNTIMES
 from tests.bench.compared_model import cell_name, make_comparison
 
@@ -99,6 +100,25 @@ def test_a_record_of_a_runtime_that_nothing_serves_is_refused(runtime: str, firs
     (folder / "deployment.json").write_text(json.dumps(record))
     with pytest.raises(ArtifactError, match=r"a runtime that nothing serves: expected .*openvino"):
         read_deployment(folder)
+
+
+@pytest.mark.parametrize("name", ["../model.pt", "/etc/passwd", "a/../b", ".hidden", "a//b", "a/.b", "a\nb", ""])
+def test_a_file_of_a_model_lies_below_its_version(name: str, first: Path) -> None:
+    record = json.loads((first / "deployment.json").read_text())
+    record["versions"][0]["files"] = {name: "0" * 64}
+    with pytest.raises(ValueError, match="files"):
+        Deployment.model_validate(record)
+
+
+def test_a_model_that_is_a_folder_is_one_closed_list(first: Path) -> None:
+    """As a SavedModel is: every file of it has a hash, and no other belongs."""
+    found = read_deployment(first)
+    more = {"model.savedmodel/variables/variables.index": "0" * 64}
+    changed = found.model_copy(update={"versions": [found.versions[0].model_copy(update={"files": more})]})
+    added = files_of_deployment(changed) - files_of_deployment(found)
+    assert added == {"models/pair/1/model.savedmodel/variables/variables.index"}
+    with pytest.raises(ArtifactError, match=r"variables\.index is not what was deployed: .*found no such file"):
+        check_models(first, changed)
 
 
 def test_versions_of_two_runtimes_are_gone_over_to_and_back(first: Path, tmp_path: Path) -> None:

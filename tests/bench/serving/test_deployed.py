@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.bench.deployment.checking.verify import check_deployment
 from assay.bench.deployment.deploy import write_deployment
 from assay.bench.deployment.folder import write_checksums
 from assay.bench.deployment.subject import read_study
@@ -20,18 +21,25 @@ from assay.bench.serving.load import measure_load
 from assay.bench.serving.verify import verify
 from assay.bench.words.progress import Narrator
 from assay.infer.wire import WAYS
+from assay.registry import RUNTIMES
 from tests.bench.compared_model import Takes, cell_name, make_comparison
-from tests.bench.finished_study import CELL, finished_study
+from tests.bench.finished_study import finished_study, of_runtime
 from tests.bench.serving.conftest import Served, start, stop
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "runtime", [entry.name for entry in RUNTIMES.values() if entry.served_by and not entry.precision]
+)
 def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
-    platform: None, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    platform: None, runtime: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Of every runtime that a server runs, with decoded pixels going in."""
     study = finished_study(tmp_path_factory)
     folder = study / "deployment"
-    write_deployment(read_study(study, None), CELL, folder, Narrator())
+    name = of_runtime(study, runtime)
+    write_deployment(read_study(study, None), name, folder, Narrator())
+    check_deployment(folder)
     served = start(folder, tmp_path / "log")
     try:
         audited = read_audited(folder, None, None, study.parent / "data")

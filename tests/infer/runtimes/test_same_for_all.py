@@ -31,6 +31,8 @@ def told_in(path: Path) -> set[str]:
 ELSEWHERE = {
     "server/triton_guard.py": "a script without Assay, which pins what it starts",
     "server/opened/on_ort.py": "runs in the server's own Python and obeys the deployed configuration",
+    "server/opened/on_tf.py": "the same",
+    "server/opened/on_torch.py": "the same",
 }
 """Of all that runs models, what tells a framework or the system by itself, with why."""
 

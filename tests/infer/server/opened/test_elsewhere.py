@@ -45,6 +45,9 @@ def test_arrays_come_out_as_they_went_in(arrays: dict[str, np.ndarray]) -> None:
         assert found[name].tobytes() == array.tobytes()
 
 
+INPUTS, OUTPUTS = {"images": "uint8"}, {"probabilities": "float32", "label": "int64"}
+
+
 def test_half_a_message_is_none() -> None:
     stream = io.BytesIO()
     send(stream, {}, {"a": np.arange(9)})
@@ -65,9 +68,10 @@ def test_a_model_answers_from_there_and_goes_on_after_a_question_that_it_refuses
     version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(COMMAND, json.dumps(CHILD))
-    with closing(elsewhere.open_model(version / "model.onnx", {"intra_op_thread_count": "1"})) as opened:
-        assert opened.inputs == {"images": "uint8"}
-        assert opened.outputs == {"probabilities": "float32", "label": "int64"}
+    with closing(
+        elsewhere.open_model(version / "model.onnx", {"intra_op_thread_count": "1"}, INPUTS, OUTPUTS)
+    ) as opened:
+        assert (opened.inputs, opened.outputs) == (INPUTS, OUTPUTS)
         with pytest.raises(RuntimeError, match="InvalidArgument"):
             opened({"images": images()[0]}, ["label"])
         label, found = opened({"images": images()[:3]}, ["label", "probabilities"])
@@ -78,7 +82,7 @@ def test_a_model_answers_from_there_and_goes_on_after_a_question_that_it_refuses
 def test_a_file_that_is_refused_says_why(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(COMMAND, json.dumps(CHILD))
     with pytest.raises(RuntimeError, match=r"nothing\.onnx"):
-        OpenedElsewhere(version / "nothing.onnx", {})
+        OpenedElsewhere(version / "nothing.onnx", {}, INPUTS, OUTPUTS)
 
 
 def test_a_child_that_ends_ends_the_worker_that_asked_it(version: Path) -> None:
@@ -87,7 +91,7 @@ def test_a_child_that_ends_ends_the_worker_that_asked_it(version: Path) -> None:
         "import json, os, sys; import numpy as np\n"
         f"os.environ[{COMMAND!r}] = json.dumps({CHILD!r})\n"
         "from assay.infer.server.opened.elsewhere import open_model\n"
-        f"opened = open_model({str(version / 'model.onnx')!r}, {{}})\n"
+        f"opened = open_model({str(version / 'model.onnx')!r}, {{}}, {{}}, {{}})\n"
         "children = open(f'/proc/self/task/{os.getpid()}/children').read().split()\n"
         "os.kill(int(children[0]), 9)\n"
         "opened({'images': np.zeros((1, 12, 12, 3), np.uint8)}, ['label'])\n"

@@ -1,0 +1,53 @@
+"""A JAX function as `jax.export` writes it: StableHLO with its weights, for any batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax import export
+
+from assay.export.served.contract import HALF_RANGE, SHIFT
+from assay.export.served.native import NativeModel
+from assay.train.brought.loaders.on_jax import load_forward
+from assay.train.built import BuiltModel
+from assay.train.models import on_jax
+from assay.train.weights import load_weights
+
+Function = Callable[..., Sequence[jax.Array]]
+
+
+def make_program(asked: NativeModel) -> None:
+    """
+    Raises:
+        AssayError: a user's file fails.
+    """
+    model = asked.model
+    signature: list[tuple[tuple[int | None, ...], str]]
+    if isinstance(model, BuiltModel):
+        function = _of_pixels(on_jax.load(model.spec, load_weights(model.file)))
+        signature = [((None, *model.spec.image_shape), "uint8")]
+    else:
+        function = _by_position(load_forward(model))
+        signature = [(model.open_shape_of(one), one.dtype) for one in model.inputs]
+    (batch,) = export.symbolic_shape("batch")
+    wanted = [
+        jax.ShapeDtypeStruct(tuple(batch if size is None else size for size in shape), np.dtype(kind))
+        for shape, kind in signature
+    ]
+    asked.file.write_bytes(export.export(jax.jit(function))(*wanted).serialize())
+
+
+def _by_position(forward: Callable[..., dict[str, jax.Array]]) -> Function:
+    return lambda *arrays: list(forward(*arrays).values())
+
+
+def _of_pixels(network: Callable[[jax.Array], jax.Array]) -> Function:
+    """Decoded pixels to probabilities and the most probable class."""
+
+    def of_pixels(images: jax.Array) -> list[jax.Array]:
+        probabilities = jax.nn.softmax(network(images.astype(np.float32) / HALF_RANGE - SHIFT), axis=1)
+        return [probabilities, jax.numpy.argmax(probabilities, axis=1)]
+
+    return of_pixels
