@@ -372,7 +372,7 @@ def _upgraded(content: bytes) -> bytes:
         record = from_json(content)
     except ValueError:
         return content  # its validation says what is wrong with it
-    if not isinstance(record, dict) or record.get("schema_version") not in UPGRADES:
+    if not isinstance(record, dict) or not isinstance(record.get("schema_version"), int):
         return content
     while record["schema_version"] in UPGRADES:
         record = UPGRADES[record["schema_version"]](record)

@@ -194,7 +194,7 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (another_model, "model.onnx is not what was deployed"),
     (labels_swapped, "labels.txt is not what was deployed"),
     (answers_cut, "outputs.npy"),
-    (image_gone, "image.raw is not an image of this model"),
+    (image_gone, "image.raw does not hold one image of this model"),
     (labels_gone, "labels.txt is not what was deployed"),
     (lambda folder: (folder / "deployment.json").write_text("{}"), "deployment.json"),
     (lambda folder: (folder / "deployment.json").unlink(), "deployment.json"),

@@ -176,7 +176,9 @@ def _check_warm_up(folder: Path, deployment: Deployment) -> None:
         expected, found = kind[name].itemsize, path.stat().st_size if path.is_file() else 0
         if expected != found:
             raise ArtifactError(
-                f"{path} is no {deployment.unit} of this model", expected=f"{expected} bytes", found=f"{found} bytes"
+                f"{path} does not hold one {deployment.unit} of this model",
+                expected=f"{expected} bytes",
+                found=f"{found} bytes",
             )
         if deployment.rendering > 1:
             _equal(str(path), deployment.warm_up.get(path.name, "a file that the record names"), file_sha256(path))

@@ -175,7 +175,7 @@ def test_a_native_run_that_loses_an_infinity_measures_nothing() -> None:
     values = np.random.default_rng(0).normal(size=(RECORDS, 4))
     values[0, 0] = -np.inf
     one = Judge(model(BOXES), values, {"torch": np.nan_to_num(values, neginf=-9).astype(np.float32)})
-    assert "no measure" in one.compare("ort.cpu", values, np.arange(RECORDS)).reason
+    assert "not a measure" in one.compare("ort.cpu", values, np.arange(RECORDS)).reason
 
 
 def test_a_small_column_is_not_excused_by_a_large_one() -> None:
