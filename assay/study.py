@@ -187,6 +187,9 @@ class BenchSection(StudySection):
         weights: the framework whose trained weights all runtimes run, or "best" (validation accuracy).
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.
+        instances: so many processes of one runtime at the same time, each with as many cores as it has threads, for
+            what the whole machine gives: [1, 2, 4]. What the machine has too few cores for is left out.
+        instance_minutes: wall time that these may cost in all, beside that of the timing.
         device: "cpu" or "cuda".
         processes: least fresh processes for each cell; they are the sample, and what intervals take the spread from,
             also where more are added. Five leave intervals a third narrower than three.
@@ -210,6 +213,8 @@ class BenchSection(StudySection):
     weights: str = "best"
     batches: tuple[Positive, ...] = Field(default=(1, 32), min_length=1)
     threads: tuple[Positive, ...] = Field(default=(1,), min_length=1)
+    instances: tuple[Positive, ...] = Field(default=(1,), min_length=1)
+    instance_minutes: float = Field(default=10, gt=0)
     device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = "cpu"
     processes: Positive = 3
     processes_of_slower: Positive | None = None
@@ -229,6 +234,12 @@ class BenchSection(StudySection):
         if "interval_width" in keys:
             raise ValueError("interval_width is given twice: precision is its older name")
         return {("interval_width" if key == "precision" else key): value for key, value in keys.items()}
+
+    @model_validator(mode="after")
+    def _instances_have_cores(self) -> Self:
+        if self.device != "cpu" and max(self.instances) > 1:
+            raise ValueError("instances divide the cores of a machine: they need device = 'cpu'")
+        return self
 
     @field_validator("weights")
     @classmethod

@@ -22,6 +22,7 @@ from assay.bench.machine.machine import check_cores
 from assay.bench.run import Run
 from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import attribute_stage
+from assay.bench.stages.instances import instances_stage
 from assay.bench.stages.roofline import roofline
 from assay.bench.stages.time import export_all, groups_of, time_all
 from assay.bench.stages.train import choose_subjects, train_all
@@ -56,6 +57,7 @@ def run_study(
         subjects = choose_subjects(run, trainings)
         exports = export_all(run, subjects)
         measured, cells = time_all(run, subjects, exports)
+        instances = instances_stage(run, groups_of(run, subjects, exports), cells)
         works, ceilings, bounds = roofline(run, exports, cells)
         attributed = attribute_stage(run, groups_of(run, subjects, exports), cells)
         with run.stage("results", "Results"):
@@ -82,6 +84,7 @@ def run_study(
                 attributions=attributed.attributions,
                 fits=attributed.fits,
                 crossovers=attributed.crossovers,
+                instances=instances,
                 factors=factors_of(cells, measured.by_cell),
                 precisions=precision_factors_of(cells, measured.by_cell),
                 seconds=run.seconds | {"timing, all sittings": measured.seconds},
@@ -93,11 +96,13 @@ def run_study(
 def check_machine(study: Study, host: Host) -> None:
     """
     Raises:
-        InputError: the study asks for more threads than there are cores, or for a task that judges no study.
+        InputError: the study asks for more threads or instances than there are cores, or for a task that is not for it.
     """
     task_of_images(study.task)
     problem = "bench.threads asks for more threads than this process has cores"
     check_cores(problem, max(study.bench.threads), host.cores())
+    problem = "bench.instances asks for more cores than this process has, at the fewest threads that the study has"
+    check_cores(problem, min(study.bench.threads) * max(study.bench.instances), host.cores())
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:

@@ -94,6 +94,23 @@ class Burst(Record):
         return self
 
 
+class ToCallTogether(Record):
+    """For how long to call without a pause, beside others that do the same, and where the stamps of the calls go: .npy,
+    int64 (calls, 2), when each began and ended in nanoseconds of the machine's monotonic clock.
+    """
+
+    seconds: float
+    out: Written
+
+
+class CalledTogether(Record):
+    """Nanoseconds that all calls took, wall and processor time, and how often the system took the processor away."""
+
+    wall_ns: int
+    processor_ns: int
+    involuntary_switches: int
+
+
 class ToPredict(Record):
     """The first `count` images, `batch` at a time; `out` (.npy) takes their logits."""
 
@@ -135,6 +152,7 @@ IMPORT = Job(MODULE, "import", ToImport, Nothing)
 LOAD = Job(MODULE, "load", ToLoad, SessionLoaded)
 WARM = Job(MODULE, "warm", ToWarm, Warmed)
 BURST = Job(MODULE, "burst", ToBurst, Burst)
+TOGETHER = Job(MODULE, "together", ToCallTogether, CalledTogether)
 LOGITS = Job(MODULE, "logits", ToPredict, Nothing)
 TIMED = Job(MODULE, "timed", ToKeep, OutputsKept)
 MEMORY = Job(MODULE, "memory", Nothing, PeakMemory)

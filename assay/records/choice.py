@@ -59,6 +59,8 @@ class EligibleCell(Record):
             `assay.bench.tasks.classification.accuracy`.
         p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
         calls: that it is of.
+        instances: processes at the same time that the value, the p99 and the memory are of.
+        sets: images a second of each set of so many processes; empty where the cell was timed in one process alone.
         tied: its objective is a tie with the answer's.
         front: nothing dominates it.
     """
@@ -75,6 +77,8 @@ class EligibleCell(Record):
     p99_at_most_ms: float | None = None
     calls: int = 0
     memory_mib: float | None
+    instances: int = Field(default=1, ge=1)
+    sets: list[float] = Field(default_factory=list)
     front: bool = False
     tied: bool = False
 
@@ -125,6 +129,7 @@ class Choice(Record):
         price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
         answer: the chosen cell, "" when none qualifies.
         because: why it and not a tied one, in words.
+        serve_with: instances, threads, cores and batch of the answer, for "throughput" and "cost".
         assumed: what a price takes for granted, "" for other objectives.
         paired: whether ties were judged by ratios within the blocks that were timed.
         behind_at_most: by what share the answer may be worse than the best of the other candidates, with 95 %
@@ -147,6 +152,7 @@ class Choice(Record):
     constraints: Constraints
     answer: str
     because: str
+    serve_with: str = ""
     assumed: str = ""
     paired: bool = False
     behind_at_most: float | None = Field(default=None, ge=0)

@@ -26,6 +26,7 @@ from assay.records.base import (
     Record,
     TailOfTime,
 )
+from assay.records.instances import Instances
 from assay.records.mistakes import mistake_in
 from assay.records.races import Race, SpeedComparison
 from assay.records.roofline import Bound, Ceilings, GraphWork
@@ -343,6 +344,7 @@ class Results(Record):
     crossovers: list[Crossover] = Field(default_factory=list)
     factors: list[Factors] = Field(default_factory=list)
     precisions: list[PrecisionFactors] = Field(default_factory=list)
+    instances: list[Instances] = Field(default_factory=list)
     seconds: dict[str, float]
     selfcheck: SelfCheck | None = None
     tables: dict[str, str] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ Cells of one group are timed in the same interleaved blocks of the same processe
 slow process or a slow minute, cancels out of their ratio (`assay.bench.statistics.stats.ratio_estimate`). Two intervals
 that overlap say less than the ratio does: they hold what is common too. Cells that were never timed together (other
 sizes, batches or threads) are compared by their processes' medians (Welch 1947), and without samples by the intervals
-on record.
+on record. What a machine gives with several instances is compared by the rounds that these were measured in.
 
 How far an answer can be behind the best of all others is bounded for all of these together (Hsu 1984, "Constrained
 simultaneous confidence intervals for multiple comparisons with the best", Annals of Statistics 12), one-sided and by
@@ -22,6 +22,7 @@ from scipy.special import stdtrit
 
 from assay.bench.judging.verdicts import MARGIN
 from assay.bench.statistics.stats import CONFIDENCE, Ratio, Samples, block_medians, ratio_estimate, standard_error
+from assay.bench.statistics.together import ratio_of_sets
 from assay.records.choice import EligibleCell, Objective
 from assay.records.results import Cell
 
@@ -59,8 +60,7 @@ class Speeds:
 
     def tie(self, one: EligibleCell, other: EligibleCell) -> bool:
         """Whether they differ by no more than the evidence can tell (95 %), or than what does not matter."""
-        found = self.ratio(one, other)
-        return abs(found.log_mean) <= max(math.log1p(MARGIN), found.half_width())
+        return is_tie(self.ratio(one, other))
 
     def behind_at_most(self, one: EligibleCell, others: Sequence[EligibleCell]) -> float:
         """By what share it may cost more than the best of the others, with 95 % confidence; 0 where it is the best."""
@@ -71,7 +71,11 @@ class Speeds:
         return math.expm1(max(0.0, *(_upper(self.ratio(one, rival), level) for rival in rivals)))
 
     def _ratio(self, one: EligibleCell, other: EligibleCell) -> Ratio:
+        if self.objective != "latency" and one.sets and other.sets:
+            return ratio_of_sets(other.sets, one.sets)
         left, right = self.cells[one.cell], self.cells[other.cell]
+        if one.sets or other.sets:
+            return _of_intervals(one, other, self.objective)
         above, below = (self.timed.get(cell.name, {}).get(HOST) for cell in (left, right))
         if above is None or below is None:
             return _of_intervals(one, other, self.objective)
@@ -93,6 +97,11 @@ class Speeds:
     def _log_share(self, cell: Cell) -> float:
         """Logarithm of the images that share the time of a call, where it is the time of an image that counts."""
         return 0.0 if self.objective == "latency" else math.log(cell.batch)
+
+
+def is_tie(ratio: Ratio) -> bool:
+    """Whether two things differ by no more than the evidence can tell (95 %), or than what does not matter."""
+    return abs(ratio.log_mean) <= max(math.log1p(MARGIN), ratio.half_width())
 
 
 def best_of(candidates: Sequence[EligibleCell], speeds: Speeds) -> EligibleCell:

@@ -21,6 +21,7 @@ from assay.bench.choosing.alike import best_of_tiers
 from assay.bench.choosing.best import CellSamples, Speeds, tied_with_best
 from assay.bench.choosing.pareto import cost_of, pareto_front
 from assay.bench.choosing.reasons import because, reasons_against, simplicity
+from assay.bench.choosing.whole_machine import assumed_of, best_instances, reason_against_price, to_serve_with
 from assay.bench.deployment.subject import audited_comparisons
 from assay.bench.judging.judged import judged
 from assay.bench.judging.quality import quality_of_cell
@@ -31,6 +32,7 @@ from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
 from assay.records.base import Interval
 from assay.records.choice import PRECISIONS, Choice, Constraints, EligibleCell, NearMiss, Objective, in_words
+from assay.records.instances import Instances
 from assay.records.results import Cell, Results
 from assay.records.stale import AGAIN, Stale, is_of, stale_parts
 from assay.registry import RUNTIMES
@@ -64,7 +66,8 @@ def choose(
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
     losers = _not_asked_for(results.cells, constraints)
     not_asked_for = list(losers)
-    assumed = _assumed(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
+    assumed = assumed_of(results, not_asked_for, one_process=one_process) if objective == "cost" else ""
+    priced = objective == "cost" and not one_process
     candidates: dict[str, EligibleCell] = {}
     cells = {cell.name: cell for cell in results.cells}
     misses: list[NearMiss] = []
@@ -72,8 +75,13 @@ def choose(
     for cell in results.cells:
         if cell.name in losers:
             continue
+        if priced and (reason := reason_against_price(results, cell)):
+            losers[cell.name] = reason
+            continue
         try:
-            found = _believed(cell, audit, stale, objective, price_per_hour, labelled=labelled)
+            found = _believed(
+                cell, results, audit, stale, objective, price_per_hour, labelled=labelled, one_process=one_process
+            )
         except FailedError as error:
             losers[cell.name] = str(error)
             continue
@@ -101,6 +109,7 @@ def choose(
         constraints=constraints,
         answer=answer.cell if answer else "",
         because=because(answer, tied, objective) if answer else "no candidate qualifies",
+        serve_with=to_serve_with(answer, cells[answer.cell]) if answer and objective != "latency" else "",
         assumed=assumed,
         paired=bool(samples),
         behind_at_most=behind if behind is not None and math.isfinite(behind) else None,
@@ -132,17 +141,20 @@ def _check_question(
 
 def _believed(
     cell: Cell,
+    results: Results,
     audit: Audit,
     stale: Mapping[str, Stale],
     objective: Objective,
     price_per_hour: float | None,
     *,
     labelled: bool,
+    one_process: bool,
 ) -> EligibleCell:
     """A cell as a candidate.
 
     Args:
         labelled: whether it is known which answers are right.
+        one_process: whether what several instances give is left out.
 
     Raises:
         FailedError: it may not be believed; the text is the reason.
@@ -160,12 +172,14 @@ def _believed(
     if out_of_date:
         raise FailedError(f"its audit is out of date: {out_of_date}", remedy=AGAIN)
     audited_comparisons(audit, cell)
+    several = None if objective == "latency" or one_process else best_instances(results, cell.name)
     known = quality_of_cell(audit, cell) if labelled else None
-    return EligibleCell(
+    throughput = several.throughput if several and several.throughput else cell.throughput
+    found = EligibleCell(
         cell=cell.name,
         label=cell.label,
         precision=cell.precision or "fp32",
-        value=_value(cell.host.median_ms, cell.throughput, objective, price_per_hour),
+        value=_value(cell.host.median_ms, throughput, objective, price_per_hour),
         accuracy=known.interval if known else None,
         accuracy_images=known.images if known else 0,
         accuracy_inferred=bool(known and known.inferred),
@@ -174,6 +188,21 @@ def _believed(
         p99_at_most_ms=cell.host.p99_ms.high if cell.host.samples >= least_calls(P99) else None,
         calls=cell.host.samples,
         memory_mib=cell.peak_memory_mib,
+    )
+    return _as_measured(found, several) if several else found
+
+
+def _as_measured(one: EligibleCell, several: Instances) -> EligibleCell:
+    """With what was measured while so many instances ran."""
+    return one.model_copy(
+        update={
+            "instances": several.instances,
+            "sets": several.sets,
+            "p99_ms": several.p99_ms if several.p99_ms is not None else one.p99_ms,
+            "p99_at_most_ms": several.p99_at_most_ms,
+            "calls": several.calls,
+            "memory_mib": several.memory_mib,
+        }
     )
 
 
@@ -243,29 +272,6 @@ def _missed(found: EligibleCell, constraints: Constraints) -> list[NearMiss]:
         if limit is not None and value is not None and value > limit
     ]
     return missed
-
-
-def _assumed(results: Results, not_asked_for: Sequence[str], *, one_process: bool) -> str:
-    """What the price of an image takes for granted.
-
-    Raises:
-        InputError: a cell that is asked for leaves cores of the machine idle, and nobody said that this is meant.
-    """
-    asked = [one for one in results.cells if one.name not in not_asked_for and one.status == "ok"]
-    threads = sorted({one.threads for one in asked if one.device_kind == "cpu"})
-    cores = results.environment.get("cores")
-    known = f"{cores} cores" if isinstance(cores, int) else "an unknown number of cores"
-    fills = isinstance(cores, int) and all(one >= cores for one in threads)
-    if not fills and not one_process:
-        raise InputError(
-            "The price of a whole machine is not that of a process which leaves a part of it idle",
-            expected="cells with as many threads as the machine has cores",
-            found=f"{known} and cells of {', '.join(map(str, threads))} threads; how many such processes a machine "
-            "serves with at once was not measured",
-            remedy="Ask for other --threads, or say --one-process if the machine is paid for one process alone",
-        )
-    rest = "" if fills else f", though it has {known} and the process uses {', '.join(map(str, threads))}"
-    return f"one process has the whole machine{rest}, and its calls follow each other without a pause"
 
 
 def _best(

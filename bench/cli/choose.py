@@ -101,6 +101,7 @@ def render(choice: Choice) -> str:
         lines.append(f"Because: {choice.because}.{sure}{_inferred(answer)}")
         lines += _behind(choice)
         lines += _beside(choice, answer.precision)
+        lines += [f"Serve with {choice.serve_with}."] if choice.serve_with else []
         lines += [f"Assumed: {choice.assumed}."] if choice.assumed else []
     else:
         lines.append(nearest_in_words(choice))

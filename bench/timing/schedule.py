@@ -123,7 +123,7 @@ def measure(
         again: no unit of an earlier run is taken as it is.
         before_first: called once before the first process starts, and not where all is finished already.
     """
-    with _fresh_folder(store.folder) as compile_cache:
+    with fresh_folder(store.folder) as compile_cache:
         sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first)
         steps = [(part, group) for part in _rounds(budget) for group in groups]
         for place, (part_of, group) in enumerate(steps):
@@ -230,7 +230,7 @@ class _Sitting:
         self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
 
     def _inputs(self, group: Group, process: int) -> dict[str, JsonValue]:
-        return _inputs(group, process, self.host.fingerprint())
+        return inputs_of(group, process, self.host.fingerprint())
 
     def _begin(self) -> None:
         """Called before the first process, and no later."""
@@ -319,7 +319,7 @@ def _fill(unit: Unit, tell: Tell) -> dict[str, JsonValue]:
     ).model_dump(mode="json")
 
 
-def _inputs(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
+def inputs_of(group: Group, process: int, machine: Fingerprint) -> dict[str, JsonValue]:
     """All that determines what a unit measures."""
     candidates: list[JsonValue] = []
     for candidate in group.candidates:
@@ -370,7 +370,7 @@ def _gathered(units: list[Artifact], planned: int) -> Measurements:
 
 
 @contextmanager
-def _fresh_folder(beside: Path) -> Iterator[Path]:
+def fresh_folder(beside: Path) -> Iterator[Path]:
     """An empty folder for compilers' caches, so that a cold start is cold; gone afterwards."""
     with reporting_disk_errors(beside):
         beside.mkdir(parents=True, exist_ok=True)

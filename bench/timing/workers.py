@@ -18,11 +18,14 @@ from assay.infer.commands import (
     MODULE,
     OBSERVE,
     TIMED,
+    TOGETHER,
     WARM,
     Burst,
+    CalledTogether,
     SessionLoaded,
     SessionObserved,
     ToBurst,
+    ToCallTogether,
     ToImport,
     ToKeep,
     ToLoad,
@@ -44,6 +47,7 @@ DOES = {
     LOAD.name: "Loading",
     WARM.name: "Warming up",
     BURST.name: "A timed call of",
+    TOGETHER.name: "Calls at the same time of",
     LOGITS.name: "Computing the outputs of",
     TIMED.name: "Writing the timed outputs of",
     MEMORY.name: "Asking for the memory of",
@@ -149,6 +153,17 @@ class Worker:
 
     def burst(self, calls: int, drop: int) -> Burst:
         return self._ask(BURST, ToBurst(calls=calls, drop=drop), calls=2 * calls + drop)
+
+    def begin_calls(self, seconds: float, out: Path) -> None:
+        """Let it call for so long, and do not wait for it; see `assay.infer.commands.ToCallTogether`."""
+        self._calling = ToCallTogether(seconds=seconds, out=out)
+        tell_to(self._process, TOGETHER, self._calling, self._host)
+
+    def end_calls(self) -> CalledTogether:
+        """Wait until it has."""
+        limit = self._calling.seconds + self._limit_seconds
+        with self._saying(TOGETHER.name):
+            return answer_to(self._process, TOGETHER, self._calling, self._host, limit)
 
     def write_logits(self, images: Path, count: int, batch: int, out: Path) -> None:
         self._ask(LOGITS, ToPredict(images=images, count=count, batch=batch, out=out))

@@ -14,7 +14,7 @@ import polars
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from assay.bench.timing.schedule import _fresh_folder
+from assay.bench.timing.schedule import fresh_folder
 from assay.bench.timing.trials import logits_name, timed_name
 from assay.errors import ArtifactError
 from assay.files.disk import short_name
@@ -164,10 +164,10 @@ budget_minutes = 3
 
 def test_a_compiler_that_splits_its_commands_gets_a_plain_path(tmp_path: Path) -> None:
     for name in (ALL_AT_ONCE, "it's", "two words"):
-        with _fresh_folder(tmp_path / name) as cache:
+        with fresh_folder(tmp_path / name) as cache:
             assert shlex.split(f"g++ -o {cache}/kernel.so") == ["g++", "-o", f"{cache}/kernel.so"]
         assert not cache.exists()
-    with _fresh_folder(tmp_path / "plain") as cache:
+    with fresh_folder(tmp_path / "plain") as cache:
         assert cache.parent == tmp_path / "plain"
 
 

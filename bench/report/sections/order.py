@@ -18,6 +18,7 @@ from assay.bench.report.sections.reasons.factors import factors
 from assay.bench.report.sections.reasons.roofline import roofline
 from assay.bench.report.sections.times.cells import all_cells, not_run
 from assay.bench.report.sections.times.cost import cold_start, memory
+from assay.bench.report.sections.times.instances import instances
 from assay.bench.report.sections.times.load import load
 from assay.bench.report.sections.times.selfcheck import selfcheck
 from assay.bench.report.sections.times.speed import latency, ratios, throughput
@@ -32,6 +33,7 @@ BEFORE_THE_TASK: tuple[Maker, ...] = (
     verdict,
     latency,
     throughput,
+    instances,
     ratios,
     attribution,
     roofline,

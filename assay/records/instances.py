@@ -1,0 +1,47 @@
+"""The record of several processes of one runtime that ran at the same time, each on cores of its own."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from assay.records.base import Interval, Record
+
+
+class Instances(Record):
+    """What so many processes of one cell gave together.
+
+    Attributes:
+        cell: the cell that each of them is.
+        instances: how many ran at the same time; 1 is measured in the same way, to compare with.
+        cores: that they had, all together.
+        sets: images a second of all of them, in each set of fresh processes.
+        throughput: images a second of all of them, with its 95 % interval over sets.
+        median_ms: of a call while all ran, with its 95 % interval over sets.
+        p99_ms: of all calls of all sets, and `p99_at_most_ms` bounds it with 95 % confidence; None where the calls are
+            too few to.
+        calls: that these are of.
+        slowed: how many times as long a call takes as with a single instance, in the same rounds; None where a single
+            one was not measured.
+        memory_mib: highest resident memory of all of them, each counted whole.
+        reason: why there are no numbers, or "".
+        invalid: why the numbers are not to be believed; empty: VALID.
+    """
+
+    cell: str
+    instances: int = Field(ge=1)
+    cores: int = Field(ge=1)
+    sets: list[float] = Field(default_factory=list)
+    throughput: Interval | None = None
+    median_ms: Interval | None = None
+    p99_ms: float | None = None
+    p99_at_most_ms: float | None = None
+    calls: int = 0
+    slowed: Interval | None = None
+    memory_mib: float | None = None
+    reason: str = ""
+    invalid: list[str] = Field(default_factory=list)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its numbers may be believed."""
+        return self.throughput is not None and not self.invalid

@@ -1,0 +1,80 @@
+"""What a whole machine gives with one cell, as it was measured with several instances at the same time. Pure functions.
+
+Nothing is multiplied: two processes share the memory and the last cache of their machine, and give less than twice as
+much as one. Where several numbers of instances cannot be told apart, the fewest are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.bench.choosing.best import is_tie
+from assay.bench.statistics.together import ratio_of_sets
+from assay.errors import InputError
+from assay.records.choice import EligibleCell
+from assay.records.instances import Instances
+from assay.records.results import Cell, Results
+
+
+def best_instances(results: Results, cell: str) -> Instances | None:
+    """The number of instances that gives most; None where nothing that may be believed was measured of the cell."""
+    measured = sorted(
+        (one for one in results.instances if one.cell == cell and one.is_valid), key=lambda one: one.instances
+    )
+    if not measured:
+        return None
+    most = max(measured, key=lambda one: one.throughput.value if one.throughput else 0.0)
+    return next(one for one in measured if one is most or is_tie(ratio_of_sets(most.sets, one.sets)))
+
+
+def fills(results: Results, cell: Cell, cores: int) -> bool:
+    """Whether it was measured with all instances that so many cores have room for."""
+    measured = max((one.instances for one in results.instances if one.cell == cell.name and one.is_valid), default=1)
+    return (measured + 1) * cell.threads > cores
+
+
+def assumed_of(results: Results, not_asked_for: Sequence[str], *, one_process: bool) -> str:
+    """What the price of an image takes for granted.
+
+    Raises:
+        InputError: a cell that is asked for leaves cores of the machine idle, nobody said that this is meant, and the
+            study did not measure several instances.
+    """
+    asked = [one for one in results.cells if one.name not in not_asked_for and one.status == "ok"]
+    asked = [one for one in asked if one.device_kind == "cpu"]
+    threads = ", ".join(map(str, sorted({one.threads for one in asked})))
+    cores = results.environment.get("cores")
+    known = f"{cores} cores" if isinstance(cores, int) else "an unknown number of cores"
+    filling = [one for one in asked if isinstance(cores, int) and fills(results, one, cores)]
+    if one_process:
+        rest = "" if len(filling) == len(asked) else f", though it has {known} and the process uses {threads}"
+        return f"one process has the whole machine{rest}, and its calls follow each other without a pause"
+    if len(filling) < len(asked) and not any(one.instances > 1 for one in results.instances):
+        raise InputError(
+            "The price of a whole machine is not that of a process which leaves a part of it idle",
+            expected="cells with as many threads as the machine has cores, or bench.instances that fill it",
+            found=f"{known} and cells of {threads} threads; how many such processes a machine serves with at once was "
+            "not measured",
+            remedy="Set bench.instances in the study and run it again, ask for other --threads, or say --one-process "
+            "if the machine is paid for one process alone",
+        )
+    if all(one.instances == 1 for one in results.instances):
+        return "one process has the whole machine, and its calls follow each other without a pause"
+    return "its processes have the whole machine, and the calls of each follow each other without a pause"
+
+
+def reason_against_price(results: Results, cell: Cell) -> str:
+    """Why the price of the machine says nothing of a cell, or ""."""
+    cores = results.environment.get("cores")
+    if cell.device_kind != "cpu" or not isinstance(cores, int) or fills(results, cell, cores):
+        return ""
+    return f"it leaves some of the {cores} cores idle, and how many such processes they serve with was not measured"
+
+
+def to_serve_with(one: EligibleCell, cell: Cell) -> str:
+    """What to start, in words: "2 instances of 1 thread, each on cores of its own (2 in all), batch 32"."""
+    each = f"{cell.threads} thread{'s' if cell.threads > 1 else ''}"
+    if one.instances == 1:
+        return f"1 instance of {each}, batch {cell.batch}"
+    cores = one.instances * cell.threads
+    return f"{one.instances} instances of {each}, each on cores of its own ({cores} in all), batch {cell.batch}"

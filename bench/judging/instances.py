@@ -1,0 +1,112 @@
+"""Records of instances from what their sets gave: rates, latencies, whether they may be believed. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assay.bench.judging.validity import LEAST_BUSY, LEAST_CALLS, LEAST_KEPT, MOST_STOLEN, MOST_SWITCHES_PER_SECOND
+from assay.bench.statistics.stats import TOO_FEW, Samples
+from assay.bench.statistics.tails import least_calls, tail
+from assay.bench.statistics.together import Together, mean_interval, ratio_interval
+from assay.bench.timing.instances import BatchSeen
+from assay.records.base import Interval, Tail
+from assay.records.instances import Instances
+from assay.records.results import Cell
+
+LEAST_SETS = 2
+"""One set says nothing about how sets differ."""
+P99 = 0.99
+
+
+@dataclass(frozen=True)
+class SetSeen:
+    """One set of one cell: what was seen, and what it gave; None where nothing, or not all, ran."""
+
+    round: int
+    seen: BatchSeen
+    gave: Together | None
+
+
+def instances_of(
+    cell: Cell, instances: int, sets: Sequence[SetSeen], alone: Sequence[SetSeen], reason: str = ""
+) -> Instances:
+    """The record of one cell at one number of instances.
+
+    Args:
+        sets: those of so many instances, in the order of rounds.
+        alone: those of a single instance, where it was measured; else none.
+        reason: why nothing was measured, where there are no sets.
+    """
+    good = [one for one in sets if one.gave is not None]
+    cores = instances * cell.threads
+    if not good:
+        failed = next((one.seen.reason for one in sets if one.seen.reason), "")
+        reason = failed or reason or "the processes never ran all at the same time"
+        return Instances(cell=cell.name, instances=instances, cores=cores, reason=reason)
+    gave = [one.gave for one in good if one.gave is not None]
+    rates = [one.calls_a_second * cell.batch for one in gave]
+    p99, calls = _tail(gave), sum(len(calls) for one in gave for calls in one.calls_ms)
+    return Instances(
+        cell=cell.name,
+        instances=instances,
+        cores=cores,
+        sets=rates,
+        throughput=mean_interval(rates),
+        median_ms=mean_interval([one.median_ms for one in gave]),
+        p99_ms=p99.value,
+        p99_at_most_ms=p99.high if calls >= least_calls(P99) else None,
+        calls=calls,
+        slowed=_slowed(good, alone) if instances > 1 else None,
+        memory_mib=max(one.seen.peak_mib for one in good),
+        invalid=_reasons(cell, sets, gave),
+    )
+
+
+def _tail(gave: Sequence[Together]) -> Tail:
+    """The 99th percentile over all sets; a set is to it what a process is elsewhere, and an instance a block."""
+    calls = [(place, number, one) for place, each in enumerate(gave) for number, one in enumerate(each.calls_ms)]
+    return tail(
+        Samples(
+            process=np.concatenate([np.full(len(one), place) for place, _, one in calls]),
+            block=np.concatenate([np.full(len(one), number) for _, number, one in calls]),
+            values=np.concatenate([one for _, _, one in calls]),
+        ),
+        P99,
+    )
+
+
+def _slowed(sets: Sequence[SetSeen], alone: Sequence[SetSeen]) -> Interval | None:
+    """How many times as long a call takes as alone, over the rounds that both are of."""
+    single = {one.round: one.gave.median_ms for one in alone if one.gave}
+    pairs = [(one.gave.median_ms, single[one.round]) for one in sets if one.gave and one.round in single]
+    return ratio_interval(*zip(*pairs, strict=True)) if pairs else None
+
+
+def _reasons(cell: Cell, sets: Sequence[SetSeen], gave: Sequence[Together]) -> list[str]:
+    """Why the numbers are not to be believed; none when they are. The limits are those of `validity`."""
+    found = []
+    if len(gave) < LEAST_SETS:
+        found.append(f"{TOO_FEW} sets of processes: {len(gave)}, at least {LEAST_SETS} are needed")
+    if failed := [one for one in sets if one.gave is None]:
+        why = next((one.seen.reason for one in failed if one.seen.reason), "not all ran at the same time")
+        found.append(f"{len(failed)} of {len(sets)} sets failed: {why}")
+    if (fewest := min(one.fewest for one in gave)) < LEAST_CALLS:
+        found.append(f"{TOO_FEW} calls: {fewest} while all ran, at least {LEAST_CALLS} are needed")
+    seen = [one.seen for one in sets if one.gave]
+    if (stolen := max(one.stolen_share or 0.0 for one in seen)) > MOST_STOLEN:
+        found.append(f"stolen processor time: {stolen:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
+    if throttled := sum(one.throttle_events or 0 for one in seen):
+        found.append(f"throttled processor: {throttled} events while it was timed")
+    busy = min(one.busy for one in seen)
+    if cell.device_kind == "cpu" and busy * cell.threads < LEAST_BUSY:
+        found.append(f"an instance used {busy:.0%} of its cores; it was waiting")
+    switches = max(one.switches_per_second for one in seen)
+    if switches > MOST_SWITCHES_PER_SECOND and busy < LEAST_KEPT:
+        found.append(
+            f"involuntary context switches: {switches:.0f} a second and {1 - busy:.1%} of the processor lost, at most "
+            f"{MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
+        )
+    return found

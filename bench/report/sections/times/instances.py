@@ -1,0 +1,66 @@
+"""Section on several instances: what the machine gives with so many processes of one runtime at the same time."""
+
+from __future__ import annotations
+
+from assay.bench.report.evidence import Evidence, worded_columns
+from assay.bench.report.page.blocks import Column, Section, Table, Value
+from assay.bench.words.numbers import TIMES, significant
+from assay.records.base import Interval
+from assay.records.instances import Instances
+
+COLUMNS = (
+    Column("Cell"),
+    Column("Instances", numeric=True),
+    Column("Cores", numeric=True),
+    Column("Images a second, machine", numeric=True),
+    Column("Median call, ms", numeric=True),
+    Column("p99, ms", numeric=True),
+    Column("Slower than alone", numeric=True),
+    Column("Memory, MiB", numeric=True),
+    Column("Valid"),
+)
+
+
+def instances(evidence: Evidence) -> Section | None:
+    """Every cell at every number of instances."""
+    found = evidence.results.instances
+    if not found:
+        return None
+    rows = tuple(_row(place, one) for place, one in enumerate(found))
+    caption = (
+        "Processes that ran at the same time, each on cores of its own, while all of them ran; 95 % intervals over sets"
+    )
+    table = Table("instances", caption, worded_columns(COLUMNS, evidence.results), rows, filterable=True)
+    lead = (
+        "What a machine serves with several processes is measured, and not one process's rate times their number: they "
+        "share its memory and its last cache, and a call takes longer than alone."
+    )
+    return Section("instances", "Several instances at the same time", lead, (table,))
+
+
+def _row(place: int, one: Instances) -> tuple[Value, ...]:
+    path = f"/instances/{place}"
+    return (
+        Value(one.cell),
+        Value(str(one.instances), one.instances, f"{path}/instances"),
+        Value(str(one.cores), one.cores, f"{path}/cores"),
+        _estimate(one.throughput, f"{path}/throughput"),
+        _estimate(one.median_ms, f"{path}/median_ms"),
+        _number(one.p99_ms, f"{path}/p99_ms"),
+        _estimate(one.slowed, f"{path}/slowed", TIMES),
+        Value("")
+        if one.memory_mib is None
+        else Value(significant(one.memory_mib), one.memory_mib, f"{path}/memory_mib"),
+        Value(one.reason or "; ".join(one.invalid) or "yes"),
+    )
+
+
+def _estimate(found: Interval | None, path: str, unit: str = "") -> Value:
+    if found is None:
+        return Value("")
+    around = f" ({significant(found.low)} to {significant(found.high)})"
+    return Value(f"{significant(found.value)}{unit}{around}", found.value, f"{path}/value")
+
+
+def _number(found: float | None, path: str) -> Value:
+    return Value("") if found is None else Value(significant(found), found, path)
