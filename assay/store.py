@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from assay.errors import ArtifactError
 from assay.files.disk import disk_error, folder_beside, put_in_place, remove_left_overs, temporary_prefix
 from assay.files.locks import in_turn, lock_beside
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
-from assay.records.mistakes import mistake_in
 
 MANIFEST = "manifest.json"
 Kind = TypeVar("Kind", bound=BaseModel)

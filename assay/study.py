@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
+from assay.files.mistakes import mistake
 from assay.files.texts import read_text
-from assay.records.mistakes import mistake
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
 MOST_BYTES = 1 << 20

@@ -18,7 +18,7 @@ ALLOWED = {
     ("bench/machine/machine.py", "openvino"): "the name of a distribution whose version is recorded",
     ("assay/boxed/box.py", "null"): "JSON's",
     ("assay/boxed/confine.py", "null"): "a device of Linux",
-    ("assay/records/mistakes.py", "null"): "JSON's",
+    ("assay/files/mistakes.py", "null"): "JSON's",
     ("train/brought/files/program_text.py", "null"): "JSON's",
 }
 """By file and text, what it is there."""

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from assay.errors import ArtifactError
-from assay.records.mistakes import mistake_in
+from assay.files.mistakes import mistake_in
 from assay.spec import ModelSpec
 from assay.train.architectures import Weights, initial_weights, parameters
 

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import ArtifactError, InputError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import check_plain
-from assay.records.mistakes import mistake_in
 
 Array = NDArray[Any]
 

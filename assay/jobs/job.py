@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from assay.errors import WorkerError
+from assay.files.mistakes import mistake_in
 from assay.records.base import Record
-from assay.records.mistakes import mistake_in
 
 Message = dict[str, JsonValue]
 Kind = TypeVar("Kind", bound=Record)

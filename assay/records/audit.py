@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import from_json, to_json
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.files.upgrades import with_names_of_today
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
@@ -21,7 +22,6 @@ from assay.numerics.judgement import Judgement, TaskName
 from assay.numerics.numbers import Measured
 from assay.records.base import OLDER, Record
 from assay.records.localisation import Localisation
-from assay.records.mistakes import mistake_in
 from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 AUDIT_FILE = "audit.json"

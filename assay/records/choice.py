@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.records.base import Interval, Record
-from assay.records.mistakes import mistake_in
 from assay.runtimes.entry import Tier
 from assay.store import write_atomically
 

@@ -38,10 +38,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.numerics.served import ServedTensor
 from assay.records.base import Interval, Record
-from assay.records.mistakes import mistake_in
 from assay.records.results import DataSummary
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import RuntimeEntry, ServedBy

@@ -11,10 +11,10 @@ from typing import Literal
 from pydantic import JsonValue
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.records.base import Interval, Record
 from assay.records.deployment import Unit
-from assay.records.mistakes import mistake_in
 
 LOAD_FILE = "load.json"
 SCHEMA_VERSION: Literal[1] = 1

@@ -13,6 +13,7 @@ import polars
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.files.upgrades import UPGRADES_OF_RESULTS
 from assay.numerics.judgement import Judgement, TaskName
@@ -27,7 +28,6 @@ from assay.records.base import (
     TailOfTime,
 )
 from assay.records.instances import Instances
-from assay.records.mistakes import mistake_in
 from assay.records.races import Race, SpeedComparison
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck

@@ -24,7 +24,7 @@ from assay.bench.statistics.stats import ratio_estimate
 from assay.bench.timing.trials import Group
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, NotInstalledError
-from assay.records.mistakes import mistake_in
+from assay.files.mistakes import mistake_in
 from assay.records.results import Cell
 from assay.study import load_study
 

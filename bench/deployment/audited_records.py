@@ -24,6 +24,7 @@ from assay.bench.deployment.subject import AuditedModel, FinishedStudy, check_ha
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.export.probing.probe import DESCRIPTION_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.files.arrays import load_array
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.numerics.agreement import FLOOR_ULPS
 from assay.numerics.following import FOLLOWING_POLICY, deviation_of, is_reduced, reason_against_share, share_of_error
@@ -31,7 +32,6 @@ from assay.numerics.served import DATATYPES, Records, ServedTensor, records_of
 from assay.numerics.values import EQUALITY, is_whole, settled
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
-from assay.records.mistakes import mistake_in
 from assay.records.results import Cell, Export
 from assay.train.brought import model as user
 from assay.train.brought.agreement import parts_of

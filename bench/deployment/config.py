@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.files.mistakes import mistake_in
 from assay.numerics.served import ServedTensor
 from assay.records.deployment import CONFIG_FILE, LABELS_FILE, PYTHON_BACKEND, Deployment, Unit, served_by
-from assay.records.mistakes import mistake_in
 from assay.records.results import Cell
 
 if TYPE_CHECKING:

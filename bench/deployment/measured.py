@@ -8,9 +8,9 @@ from pydantic import Field, JsonValue, ValidationError
 
 from assay.bench.deployment.subject import Deployable
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
 from assay.records.base import Record
-from assay.records.mistakes import mistake_in
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell, Export
 from assay.records.trainings import Training

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from pydantic import ValidationError
 
 from assay.errors import NotInstalledError
-from assay.records.mistakes import mistake_in
+from assay.files.mistakes import mistake_in
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What reading an answer ends with that is not what the protocol says; tritonclient itself lets these pass."""

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from assay.errors import ArtifactError, DataError, NotInstalledError
 from assay.files.arrays import load_array, map_array
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_bytes
-from assay.records.mistakes import mistake_in
 from assay.records.results import DataSummary
 from assay.registry import DATASETS
 from assay.store import MANIFEST, Artifact, Manifest, Store

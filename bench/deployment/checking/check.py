@@ -26,9 +26,9 @@ from assay.bench.deployment.folder import files_of
 from assay.bench.deployment.picture import is_same_picture
 from assay.bench.deployment.render import read_kept, rendered, server_files
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.numerics.served import record_type
 from assay.records.deployment import CHECKSUMS_FILE, DEPLOYMENT_FILE, Deployment
-from assay.records.mistakes import mistake_in
 from assay.store import file_sha256
 
 REMEDY = "Do not serve it; deploy again"

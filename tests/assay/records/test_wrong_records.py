@@ -10,8 +10,8 @@ import pytest
 from pydantic import Field, ValidationError
 from pydantic_core._pydantic_core import list_all_errors
 
+from assay.files.mistakes import mistake, mistake_in
 from assay.records.base import Interval, Record
-from assay.records.mistakes import mistake, mistake_in
 from tests.hostile.forked import FOREIGN
 
 

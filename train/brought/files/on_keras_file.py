@@ -18,8 +18,8 @@ import h5py
 
 from assay.errors import ArtifactError
 from assay.files.arrays import check_inflation, most_bytes
+from assay.files.mistakes import mistake_in
 from assay.files.texts import parse_json
-from assay.records.mistakes import mistake_in
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
