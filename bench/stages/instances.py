@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
 
 from assay.bench.judging.instances import SetSeen, instances_of
@@ -24,6 +23,7 @@ from assay.bench.timing.instances import InstanceSet, SetFacts, stamps_name
 from assay.bench.timing.schedule import fresh_folder, inputs_of
 from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
+from assay.files.arrays import load_array
 from assay.records.instances import Instances
 from assay.records.results import Cell
 from assay.store import Artifact, facts_of
@@ -78,7 +78,7 @@ class Rounds:
             self.seconds += facts.seconds
             for seen in facts.batches:
                 stamps = [
-                    np.load(kept.file(stamps_name(seen.batch, one))) for one in range(instances) if not seen.reason
+                    load_array(kept.file(stamps_name(seen.batch, one))) for one in range(instances) if not seen.reason
                 ]
                 gave = together(stamps) if stamps else None
                 self.sets.setdefault((plan.cells[seen.batch].name, instances), []).append(SetSeen(number, seen, gave))
