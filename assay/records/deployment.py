@@ -74,7 +74,7 @@ MOST = 10**6
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FilePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
-"""Of a file below a folder: nothing in it begins with a dot."""
+"""The path of a file below a folder, in which nothing begins with a dot."""
 
 Unit = Literal["image", "record"]
 

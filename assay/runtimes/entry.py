@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from assay.numerics.served import Opened
 
 OpenModel = Callable[[Path, Mapping[str, str], Mapping[str, str], Mapping[str, str]], "Opened"]
-"""Of a model's file: its path, options, and inputs and outputs in the model's order."""
+"""Opens a model's file: given its path, options, and inputs and outputs in the model's order."""
 
 SHADES = 5
 LAST = 1000

@@ -25,7 +25,7 @@ FAMILY = Family(
 
 
 def served_as_saved_model(maker: str) -> ServedBy:
-    """Of a function that is written as a SavedModel by this maker."""
+    """How a function is served that this maker writes as a SavedModel."""
     return ServedBy(
         backend="python",
         file="model.savedmodel/saved_model.pb",

@@ -1,6 +1,6 @@
 """A model as the file that its framework's own runtime is served with, made of what was audited.
 
-Of one of our architectures that is neutral weights, of a user's model their own file. A study's has the contract of
+What was audited is neutral weights of one of our architectures, or a user's own file. A study's has the contract of
 `assay.export.served.contract` around it: decoded pixels in, probabilities and label out, normalised as
 `assay.train.batches.normalise` does. It runs in the job that judges its answers.
 """
