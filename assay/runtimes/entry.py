@@ -156,7 +156,8 @@ class RuntimeEntry:
         deploys: it is its framework's own deployment runtime: a model is converted for it into a file of its own.
         maker: "module:function" that makes what it loads of a model (`assay.export.programs.request.Make`), in a job
             before anything is timed; "" where it loads the model itself.
-        makes_code: what its maker makes is code for the processor that it was made on.
+        makes_code: what its maker makes is code for the processor that it was made on; it calls kernels past the
+            framework's dispatcher, so that its profiler sees few of them and says nothing of where the time goes.
         calibrated: its maker takes ranges of values from images, or a user's own inputs.
         ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".

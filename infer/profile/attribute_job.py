@@ -130,10 +130,11 @@ def _figures(
     if subject.skeleton:
         return {"plain_ns": time_plainly(session, natives, request.seconds)}
     entry = RUNTIMES[request.runtime]
-    if not entry.family.profiler:
+    if not entry.family.profiler or entry.makes_code:
+        why = "calls its kernels past the profiler" if entry.makes_code else "has no reader for a profile"
         return {
             "plain_ns": time_plainly(session, natives, request.seconds),
-            "reason": f"there is no reader for a profile of {request.runtime}",
+            "reason": f"{request.runtime} {why}",
         }
     start = cast("StartRecorder", load_target(entry.name, entry.family.profiler, entry.family.extra))
     folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
