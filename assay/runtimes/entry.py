@@ -201,7 +201,8 @@ class RuntimeEntry:
     @property
     def tier(self) -> Tier:
         """How near to its framework it runs a model, see `TIERS`; "" of what runs none."""
-        return "deployment" if self.deploys else tier_of(self.framework)
+        found = tier_of(self.framework)
+        return "deployment" if self.deploys and found == "framework" else found
 
     @property
     def packages(self) -> tuple[str, ...]:

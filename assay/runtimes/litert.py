@@ -30,6 +30,7 @@ FP32 = RuntimeEntry(
     formats=("weights", "tf"),
     deploys=True,
     maker="assay.export.programs.on_litert:make_fp32",
+    unasked=("model",),
 )
 ENTRIES = (
     FP32,

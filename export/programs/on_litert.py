@@ -7,6 +7,7 @@ kinds of int8: "dynamic range" finds the ranges of activations in every call, th
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 
@@ -91,8 +92,14 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
             content = converter.convert()
     except Exception as error:  # the converter raises whatever its parts raise
         raise ExportFailedError(
-            f"TensorFlow's converter makes no file for LiteRT of {model.name}", found=said_by(error)
+            f"TensorFlow's converter makes no file for LiteRT of {model.name}", found=reason_of(error)
         ) from error
     del keeps
     (request.folder / LITERT_FILE).write_bytes(content)
     return versions_of("tensorflow", "tensorflow-cpu", "ai-edge-litert")
+
+
+def reason_of(error: Exception) -> str:
+    """What the converter has no rule for, where it says so among its pages; else its words."""
+    lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", str(error))))
+    return f"operators that LiteRT has not: {', '.join(lacking)}" if lacking else said_by(error)

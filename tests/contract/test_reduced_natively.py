@@ -192,3 +192,17 @@ def test_what_xla_compiled_products_to_is_read() -> None:
 
 def test_the_deployment_tier_is_litert() -> None:
     assert {RUNTIMES[name].tier for name, _ in MAKERS.values()} == {"deployment"}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "error: 'tf.Svd' op is neither a custom op nor a flex op\n'tf.Qr' op is neither a custom op nor a flex op",
+            "operators that LiteRT has not: tf.Qr, tf.Svd",
+        ),
+        ("something else", "something else"),
+    ],
+)
+def test_what_the_converter_has_no_rule_for_is_named(said: str, reason: str) -> None:
+    assert on_litert.reason_of(ValueError(said)) == reason

@@ -30,7 +30,7 @@ def wanted(*names: str) -> Wanted:
         (model("torch"), ["torch.eager", "torch.script", "torch.compile.frozen"], ON_FILES),
         (model("torch", "script"), ["torch.eager", "torch.script"], ON_FILES),
         (model("torch", "program"), ["torch.eager", "torch.compile.frozen"], ON_FILES),
-        (model("tf"), ["tf.function", "tf.xla"], ON_FILES),
+        (model("tf"), ["tf.function", "tf.xla", "litert"], ON_FILES),
         (model("jax"), ["jax.jit"], ON_FILES),
         (model("onnx", "onnx"), [], LEVELS),
     ],
