@@ -10,8 +10,8 @@ FAMILY = Family(
     framework="tf",
     looks=Looks(
         "triangle-down",
-        ("#5b6f00", "#3f7d1f", "#7a8000", "#2f5c0a", "#6a8440"),
-        ("#b8d44a", "#8fd06a", "#d4e08a", "#9ac72c", "#b0c98a"),
+        ("#145129", "#3f7d1f", "#7a8000", "#2f5c0a", "#6a8440"),
+        ("#c8f2a5", "#8fd06a", "#d4e08a", "#9ac72c", "#b0c98a"),
     ),
     place=5,
     library="litert",

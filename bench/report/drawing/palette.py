@@ -75,7 +75,8 @@ def series_of(label: str, framework: str) -> Series:
     index = _place(exporter, list(EXPORTERS)) if exporter else _place(runtime, siblings)
     entry = RUNTIMES.find(runtime)
     shape = entry.shape if entry and entry.shape else family.looks.shape
-    return Series(label, family.words, f"@{family.name}-{index % SHADES}", shape, DASHES[index % len(DASHES)])
+    dash = DASHES[(index + index // SHADES) % len(DASHES)]  # another one when the shades begin anew
+    return Series(label, family.words, f"@{family.name}-{index % SHADES}", shape, dash)
 
 
 def framework_series(frameworks: Iterable[str]) -> tuple[Series, ...]:
