@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tests.test_imports import modules
 
 GATHER = {
-    "Accumulator", "Asking", "CalibrationBins", "Crew", "Progress", "Reply", "Run", "SecondShape", "Serving", "Speeds",
+    "Accumulator", "Asking", "CalibrationBins", "ClassCounts", "Control", "Crew", "Progress", "Reply",
+    "Rounds", "Run", "SecondShape", "Serving", "Speeds",
     "Stream", "Trial", "Unit", "Use", "Watched", "Work", "_Cell", "_Sitting", "_Tally",
 }  # fmt: skip
 """What fills while something runs."""

@@ -97,6 +97,8 @@ class ServedBy:
             It imports nothing of ours, so that a deployment takes it along as it is.
         maker: "module:function" that makes the file of the audited model (`assay.export.served.native.MakeServed`); ""
             of what runs ONNX files.
+        checker: "module:function" that refuses a file, by its path, which could act when it is loaded or called; "" of
+            a format that cannot.
         options: of the backend, by the names that it and `opener` read; "{threads}" stands for their number.
         otherwise: options with which the same file is evaluated correctly in another way, "" where there is none.
         packages: distributions that `opener` needs, for the environment of a stock server.
@@ -110,6 +112,7 @@ class ServedBy:
     options: Mapping[str, str]
     otherwise: Mapping[str, str] = field(default_factory=dict)
     maker: str = ""
+    checker: str = ""
     packages: tuple[str, ...] = ()
     why: str = ""
     model_server: Mapping[str, str] = field(default_factory=dict)

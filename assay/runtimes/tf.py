@@ -32,6 +32,7 @@ def served_as_saved_model(maker: str) -> ServedBy:
         opener="assay.infer.server.opened.on_tf",
         options={"threads": "{threads}"},
         maker=f"assay.export.served.from_tf:{maker}",
+        checker="assay.train.brought.files.on_saved_model:check_graph_file",
         packages=("tensorflow-cpu", "tensorflow", "keras", "numpy"),
     )
 

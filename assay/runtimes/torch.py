@@ -84,6 +84,7 @@ ENTRIES = (
             opener="assay.infer.server.opened.on_torch",
             options={"threads": "{threads}"},
             maker="assay.export.served.from_torch:make_script",
+            checker="assay.train.brought.files.on_torch_archive:check_script_file",
             packages=("torch", "numpy"),
         ),
         unasked=("study", "model"),

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.deployment.checking.acting import refuse_what_acts
 from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.machine.machine import telling_variables
@@ -100,6 +101,7 @@ class Client:
         np.save(work / "records.npy", audited.inputs)
         np.save(work / "expected.npy", audited.outputs)
         self._model = folder / MODELS / target.model / str(version.number) / served_by(version.runtime).file
+        refuse_what_acts(self._model, version.runtime, host)
 
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
         """Several clients at the same time; arguments and errors as for `_run`."""

@@ -10,6 +10,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from assay.bench.deployment.checking.acting import refuse_what_acts
 from assay.bench.deployment.checking.check import check_files, check_paths
 from assay.bench.deployment.checking.contents import OPENER_FILE
 from assay.bench.deployment.checking.signature import check_signature
@@ -64,6 +65,7 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
     copies |= {f"{WARM_UP}/{name}": expected for name, expected in found.warm_up.items()}
     if any(file_sha256(repository / found.name / name) != expected for name, expected in copies.items()):
         raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
+    refuse_what_acts(repository / found.name / str(served.number) / served_by(served.runtime).file, served.runtime)
     return found
 
 

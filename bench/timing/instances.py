@@ -64,7 +64,7 @@ def cores_of(usable: Sequence[int], threads: int, instances: int) -> list[tuple[
     return [tuple(last[place : place + threads]) for place in range(0, len(last), threads)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class InstanceSet:
     """One set of fresh processes of one candidate.
 

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from assay.boxed.boxing import is_trusted
 from assay.errors import ExportFailedError
 from assay.export.graph.inspect import one_line
+from assay.export.served.acting_job import check_cannot_act
 from assay.export.served.contract_job import BATCH, check_answers, open_served, run_graph
 from assay.files.arrays import map_array
 from assay.jobs.job import Job, Nothing
@@ -65,6 +67,8 @@ def work(request: CheckRequest) -> Nothing:
     for model in request.models:
         if model.path.suffix == ".onnx":
             check_is_whole(model.path)
+        if not is_trusted():
+            check_cannot_act(model.path, model.runtime)
         opened = open_served(
             model.runtime, model.path, served_by(model.runtime).options_of(1), request.inputs, request.outputs
         )

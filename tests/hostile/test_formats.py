@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assay.bench.deployment.checking.acting import refuse_what_acts
+from assay.errors import ArtifactError
 from assay.train.brought.model import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
@@ -112,6 +114,16 @@ def test_torchscript_that_acts_is_refused_before_it_is_loaded(file: str, words: 
     assert answer.startswith("2 ")
     assert "RAN" not in answer
     assert words in answer
+
+
+@pytest.mark.usefixtures("torch_answers")
+def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
+    """A deployment may come from somebody else: its file is looked at before anything opens it."""
+    refuse_what_acts(torch_folder / "good.pt", "torch.script")
+    for name, words in (("forward.pt", "reads or writes files"), ("member.pt", "model.json"), ("pickle.pt", ".pt")):
+        with pytest.raises(ArtifactError, match=words):
+            refuse_what_acts(torch_folder / name, "torch.script")
+    assert not (torch_folder / "marker").exists()
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -277,8 +289,24 @@ def _more_of_tf(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tf_answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    return _loaded("tf", tmp_path_factory.mktemp("tf"), _more_of_tf)
+def tf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tf")
+
+
+@pytest.fixture(scope="module")
+def tf_answers(tf_folder: Path) -> Answers:
+    return _loaded("tf", tf_folder, _more_of_tf)
+
+
+@pytest.mark.usefixtures("tf_answers")
+def test_a_saved_model_that_acts_is_served_to_nobody(tf_folder: Path) -> None:
+    refuse_what_acts(tf_folder / "good" / "saved_model.pb", "tf.function")
+    with pytest.raises(ArtifactError, match="WriteFile"):
+        refuse_what_acts(tf_folder / "writes" / "saved_model.pb", "tf.function")
+
+
+def test_files_that_cannot_act_are_opened_by_nobody_for_it(tmp_path: Path) -> None:
+    refuse_what_acts(tmp_path / "nowhere.onnx", "ort.cpu")
 
 
 @pytest.mark.parametrize(
@@ -471,13 +499,16 @@ def test_every_module_that_reads_files_has_a_row() -> None:
 
 
 def test_every_reader_is_known() -> None:
-    """Nothing is unpickled, and a model is loaded nowhere but behind its checker."""
+    """Nothing is unpickled, and a model is loaded nowhere but behind its checker.
+
+    What opens a deployment's file imports nothing of ours; `refuse_what_acts` has looked at the file before.
+    """
     loads = {
         "torch.load": {"train/brought/files/on_torch_archive.py"},
-        "torch.jit.load": {"train/brought/files/on_torch_archive.py"},
+        "torch.jit.load": {"train/brought/files/on_torch_archive.py", "infer/server/opened/on_torch.py"},
         "torch.export.load": set(),
         "keras.models.load_model": {"train/brought/loaders/on_tf.py"},
-        "tf.saved_model.load": {"train/brought/loaders/on_tf.py"},
+        "tf.saved_model.load": {"train/brought/loaders/on_tf.py", "infer/server/opened/on_tf.py"},
         "np.load": set(),
         "polars.read_parquet": {"assay/files/tables.py"},
     }

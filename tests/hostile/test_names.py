@@ -597,9 +597,8 @@ def test_a_model_with_any_names_is_looked_at_and_checked(names: Sequence[str], t
     work = Work(Wanted(location), tmp_path / "work", Narrator(Terminal(file=io.StringIO())))
     brought = bring(work)
     assert [one.name for one in brought.model.inputs] == list(names)
-    _, (export,), files = exported(work, brought)
+    _, (export,) = exported(work, brought)
     assert export.status == "ok", export.reason
-    assert len(files) == 1
 
 
 @pytest.mark.slow

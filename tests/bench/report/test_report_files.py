@@ -135,9 +135,9 @@ def test_a_report_can_be_made_of_whatever_there_is(kept: set[str], bare: bool, s
 
 
 def test_every_section_shows_in_the_full_report(results: Results) -> None:
-    """All but that of a load test, which is not part of a study: see test_load_section.py."""
+    """All but those of a load test, which is no part of a study (test_load_section.py), and of several instances."""
     every = (*BEFORE_THE_TASK, *task_of(results).sections(), *AFTER_THE_TASK)
-    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 1
+    assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 2
 
 
 def test_every_chart_is_valid_vega_lite() -> None:

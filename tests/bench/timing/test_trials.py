@@ -102,7 +102,7 @@ def test_a_killed_worker_costs_its_own_cells_only(group: Group, tmp_path: Path) 
     reasons = {fact.cell: fact.reason for fact in one.facts}
     broken = {cell for cell, reason in reasons.items() if reason}
     assert broken == {"bloodnet/12/b1/t1/torch.eager", "bloodnet/12/b2/t1/torch.eager"}
-    assert all("killed by SIGKILL" in reasons[cell] for cell in broken)
+    assert all("ended by SIGKILL" in reasons[cell] for cell in broken)
     assert len(reasons) == 6
 
 

@@ -24,17 +24,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def test_it_is_computed_once(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = place.job("torch-script")
-    request = ReferenceRequest(job.weights, job.images)
-    first = ensure_reference(request, job.references, silent)
+    request = ReferenceRequest(place.folder / "weights", place.folder / "images.npy")
+    first = ensure_reference(request, place.references, silent)
     assert (first.shape, first.dtype) == ((IMAGES, place.spec.classes), np.float64)
-    facts = reference.reference_artifact(request, job.references, silent).manifest.facts
+    facts = reference.reference_artifact(request, place.references, silent).manifest.facts
     pace = pace_in(facts)
     assert pace is not None, "what comes after is measured by it"
     assert pace.call_seconds > 0
     assert pace.load_seconds > 0
     monkeypatch.setattr(reference, "run_job", lambda *_, **__: pytest.fail("it was computed again"))
-    assert np.array_equal(ensure_reference(request, job.references, silent), first)
+    assert np.array_equal(ensure_reference(request, place.references, silent), first)
 
 
 def test_another_dtype_is_refused(place: Workspace) -> None:

@@ -46,6 +46,11 @@ REMEDY = "It was not loaded. Take the operator out of the model, or, if you trus
 LARGEST_PROGRAM = (2 << 30) - 1
 
 
+def check_graph_file(path: Path) -> None:
+    """The same as `check_saved_model`, by the file of the graph in its folder."""
+    check_saved_model(path.parent)
+
+
 def check_saved_model(folder: Path, *, trusted: bool = False) -> None:
     """
     Args:

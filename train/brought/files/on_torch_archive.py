@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._export.serde.serialize import SerializedArtifact, deserialize
-from torch.export.pt2_archive._package import load_pt2
 
 from assay.boxed.boxing import is_trusted
 from assay.errors import ArtifactError
@@ -63,6 +61,8 @@ def load_checked_program(path: Path) -> torch.export.ExportedProgram:
         if old:
             return _load_old(path, bundle)
     _check_archive(path)
+    from torch.export.pt2_archive._package import load_pt2  # noqa: PLC0415  takes as long as PyTorch's own import
+
     program: torch.export.ExportedProgram = load_pt2(str(path)).exported_programs["model"]
     _forget_sources(program)
     return program
@@ -75,16 +75,27 @@ def load_checked_script(path: Path) -> torch.jit.ScriptModule:
         ArtifactError: its code acts on files, or it has an unknown member; the message names it.
         Exception: whatever torch raises on a damaged file.
     """
-    with zipfile.ZipFile(path) as bundle:
-        check_inflation(path, bundle, most_bytes(1))
-    if not is_trusted():
-        _check_script_file(path)
+    if is_trusted():
+        _check_size(path)
+    else:
+        check_script_file(path)
     script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
     return script
 
 
-def _check_script_file(path: Path) -> None:
-    """Check every member as torch's reader sees it."""
+def _check_size(path: Path) -> None:
+    with zipfile.ZipFile(path) as bundle:
+        check_inflation(path, bundle, most_bytes(1))
+
+
+def check_script_file(path: Path) -> None:
+    """Check every member of a file of `torch.jit.save` as torch's reader sees it.
+
+    Raises:
+        ArtifactError: its code acts on files, or it has an unknown member; the message names it.
+        Exception: whatever torch raises on a damaged file.
+    """
+    _check_size(path)
     reader = torch._C.PyTorchFileReader(str(path))
     for name in reader.get_all_records():
         if SCRIPT_SOURCES.fullmatch(name):
@@ -176,6 +187,8 @@ def _global_in(error: Exception) -> str:
 
 def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgram:
     """A file from before torch 2.8: what is checked here is what is given to torch, which opens no file again."""
+    from torch._export.serde.serialize import SerializedArtifact, deserialize  # noqa: PLC0415  as above
+
     known = {"version", OLD_PROGRAM, *(f"{name}{ending}" for name in OLD_PICKLES for ending in (".pt", ".json"))}
     for name in bundle.namelist():
         if name not in known and not name.startswith("extra_files/"):

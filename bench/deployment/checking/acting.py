@@ -1,0 +1,37 @@
+"""A model's file of a deployment that could act is refused before anything opens it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from assay.bench.machine.host import LOCAL
+from assay.boxed.boxing import Box
+from assay.export.served.acting_job import CHECK_ACTING, ActingRequest
+from assay.jobs.host import Starter
+from assay.jobs.running import run_job
+from assay.records.deployment import served_by
+from assay.steps import Limit, load_seconds, size_of
+
+
+def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL) -> None:
+    """Look at a file in a process of its own, where its format is one that could act.
+
+    Args:
+        runtime: that serves it, as a deployment's version has it.
+
+    Raises:
+        ArtifactError: the file could act, or is damaged.
+        NotInstalledError: its framework is missing.
+    """
+    if not served_by(runtime).checker:
+        return
+    with tempfile.TemporaryDirectory(prefix="assay-acting-") as text:
+        run_job(
+            CHECK_ACTING,
+            ActingRequest(path=path, runtime=runtime),
+            Path(text) / "acting.log",
+            limit_seconds=Limit(load_seconds(size_of(path)), "Looking at the file that is served"),
+            box=Box(),
+            host=host,
+        )

@@ -1,0 +1,56 @@
+"""Whether a file that is served could act when it is loaded or called, in a process of its own.
+
+What serves a TorchScript file or a SavedModel runs what stands in it. A deployment may come from somebody else, so that
+such a file is held to what a model needs before a server, or anything else, opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from assay.entries import load_target
+from assay.errors import ArtifactError, AssayError
+from assay.foreign import said_by
+from assay.jobs.job import Job, Nothing
+from assay.jobs.serving import serve_job
+from assay.records.base import Record
+from assay.records.deployment import served_runtime
+
+
+class ActingRequest(Record):
+    """A model's file, and the runtime that serves it."""
+
+    path: Path
+    runtime: str
+
+
+CHECK_ACTING = Job("assay.export.served.acting_job", "check", ActingRequest, Nothing)
+
+
+def work(request: ActingRequest) -> Nothing:
+    """
+    Raises:
+        ArtifactError: the file could act, or is damaged.
+    """
+    check_cannot_act(request.path, request.runtime)
+    return Nothing()
+
+
+def check_cannot_act(path: Path, runtime: str) -> None:
+    """Errors as for `work`; a format that cannot act is not looked at."""
+    entry = served_runtime(runtime)
+    if entry.served_by is None or not entry.served_by.checker:
+        return
+    target = load_target(entry.name, entry.served_by.checker, entry.extra or entry.family.extra)
+    try:
+        cast("Callable[[Path], None]", target)(path)
+    except AssayError:
+        raise
+    except Exception as error:  # frameworks raise whatever their parts raise
+        raise ArtifactError(f"{path} cannot be read", found=f"{type(error).__name__}: {said_by(error)}") from error
+
+
+if __name__ == "__main__":
+    serve_job(CHECK_ACTING.done_by(work))
