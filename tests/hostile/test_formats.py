@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from assay.bench.deployment.checking.acting import refuse_what_acts
-from assay.errors import ArtifactError
+from assay.errors import InputError
 from assay.train.brought.model import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
@@ -121,7 +121,7 @@ def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
     """A deployment may come from somebody else: its file is looked at before anything opens it."""
     refuse_what_acts(torch_folder / "good.pt", "torch.script")
     for name, words in (("forward.pt", "reads or writes files"), ("member.pt", "model.json"), ("pickle.pt", ".pt")):
-        with pytest.raises(ArtifactError, match=words):
+        with pytest.raises(InputError, match=words):
             refuse_what_acts(torch_folder / name, "torch.script")
     assert not (torch_folder / "marker").exists()
 
@@ -301,7 +301,7 @@ def tf_answers(tf_folder: Path) -> Answers:
 @pytest.mark.usefixtures("tf_answers")
 def test_a_saved_model_that_acts_is_served_to_nobody(tf_folder: Path) -> None:
     refuse_what_acts(tf_folder / "good" / "saved_model.pb", "tf.function")
-    with pytest.raises(ArtifactError, match="WriteFile"):
+    with pytest.raises(InputError, match="WriteFile"):
         refuse_what_acts(tf_folder / "writes" / "saved_model.pb", "tf.function")
 
 

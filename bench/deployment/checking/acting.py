@@ -21,7 +21,7 @@ def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL) -> None:
         runtime: that serves it, as a deployment's version has it.
 
     Raises:
-        ArtifactError: the file could act, or is damaged.
+        InputError: the file could act, or is damaged.
         NotInstalledError: its framework is missing.
     """
     if not served_by(runtime).checker:
