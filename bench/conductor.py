@@ -57,9 +57,10 @@ def run_study(
         subjects = choose_subjects(run, trainings)
         exports = export_all(run, subjects)
         measured, cells = time_all(run, subjects, exports)
-        instances = instances_stage(run, groups_of(run, subjects, exports), cells)
+        groups = groups_of(run, subjects, exports)
+        instances = instances_stage(run, groups, cells)
         works, ceilings, bounds = roofline(run, exports, cells)
-        attributed = attribute_stage(run, groups_of(run, subjects, exports), cells)
+        attributed = attribute_stage(run, groups, cells)
         with run.stage("results", "Results"):
             races = races_of(cells, measured.by_cell)
             results = Results(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assay.bench.judging.validity import LEAST_BUSY, LEAST_CALLS, LEAST_KEPT, MOST_STOLEN, MOST_SWITCHES_PER_SECOND
+from assay.bench.judging.validity import LEAST_BUSY, LEAST_CALLS, disturbances
 from assay.bench.statistics.stats import TOO_FEW, Samples
 from assay.bench.statistics.tails import least_calls, tail
 from assay.bench.statistics.together import Together, mean_interval, ratio_interval
@@ -96,17 +96,13 @@ def _reasons(cell: Cell, sets: Sequence[SetSeen], gave: Sequence[Together]) -> l
     if (fewest := min(one.fewest for one in gave)) < LEAST_CALLS:
         found.append(f"{TOO_FEW} calls: {fewest} while all ran, at least {LEAST_CALLS} are needed")
     seen = [one.seen for one in sets if one.gave]
-    if (stolen := max(one.stolen_share or 0.0 for one in seen)) > MOST_STOLEN:
-        found.append(f"stolen processor time: {stolen:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
-    if throttled := sum(one.throttle_events or 0 for one in seen):
-        found.append(f"throttled processor: {throttled} events while it was timed")
     busy = min(one.busy for one in seen)
+    found += disturbances(
+        stolen_share=max(one.stolen_share or 0.0 for one in seen),
+        throttle_events=sum(one.throttle_events or 0 for one in seen),
+        switches_per_second=max(one.switches_per_second for one in seen),
+        lost=1 - busy,
+    )
     if cell.device_kind == "cpu" and busy * cell.threads < LEAST_BUSY:
         found.append(f"an instance used {busy:.0%} of its cores; it was waiting")
-    switches = max(one.switches_per_second for one in seen)
-    if switches > MOST_SWITCHES_PER_SECOND and busy < LEAST_KEPT:
-        found.append(
-            f"involuntary context switches: {switches:.0f} a second and {1 - busy:.1%} of the processor lost, at most "
-            f"{MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
-        )
     return found

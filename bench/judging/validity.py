@@ -171,21 +171,36 @@ def _too_few(cell: Cell) -> list[str]:
     return found
 
 
+def disturbances(*, stolen_share: float, throttle_events: int, switches_per_second: float, lost: float) -> list[str]:
+    """What disturbed calls from outside by more than is tolerated.
+
+    Args:
+        lost: of the processor time that the threads asked for would have used, the share that they did not.
+    """
+    found = []
+    if stolen_share > MOST_STOLEN:
+        found.append(f"stolen processor time: {stolen_share:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
+    if throttle_events:
+        found.append(f"throttled processor: {throttle_events} events while it was timed")
+    if switches_per_second > MOST_SWITCHES_PER_SECOND and lost > 1 - LEAST_KEPT:
+        found.append(
+            f"involuntary context switches: {switches_per_second:.0f} a second and {lost:.1%} of the "
+            f"processor lost, at most {MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
+        )
+    return found
+
+
 def _disturbed(cell: Cell) -> list[str]:
     seen = cell.steadiness or Steadiness()
     found = []
     if is_drift(seen.drift or 0, seen.drift_p_value or 0):
         found.append(f"drift: {seen.drift:+.1%} over the blocks of a process, at most {DRIFT_LARGEST:.0%} is tolerated")
-    if (seen.stolen_share or 0) > MOST_STOLEN:
-        found.append(f"stolen processor time: {seen.stolen_share:.1%}, at most {MOST_STOLEN:.0%} is tolerated")
-    if seen.throttle_events:
-        found.append(f"throttled processor: {seen.throttle_events} events while it was timed")
-    lost = 1 - (cell.processor_use or 0.0) / cell.threads
-    if (seen.involuntary_switches_per_second or 0) > MOST_SWITCHES_PER_SECOND and lost > 1 - LEAST_KEPT:
-        found.append(
-            f"involuntary context switches: {seen.involuntary_switches_per_second:.0f} a second and {lost:.1%} of the "
-            f"processor lost, at most {MOST_SWITCHES_PER_SECOND:.0f} and {1 - LEAST_KEPT:.0%} are tolerated"
-        )
+    found += disturbances(
+        stolen_share=seen.stolen_share or 0.0,
+        throttle_events=seen.throttle_events or 0,
+        switches_per_second=seen.involuntary_switches_per_second or 0.0,
+        lost=1 - (cell.processor_use or 0.0) / cell.threads,
+    )
     if (seen.floor_share or 0) > MOST_FLOOR:
         found.append(f"{TOO_SHORT}: {seen.floor_share:.1%} of the median, at most {MOST_FLOOR:.0%} is tolerated")
     return found

@@ -7,7 +7,6 @@ with the most images a second are taken, so that each has all its rounds.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -107,9 +106,8 @@ class Rounds:
                 compile_cache=self.compile_cache,
                 host=run.host,
             )
-            found = SetFacts(batches=asked.run(), seconds=time.monotonic() - begun)
-            facts: dict[str, JsonValue] = json.loads(found.model_dump_json())
-            return facts
+            batches = asked.run()
+            return SetFacts(batches=batches, seconds=time.monotonic() - begun).model_dump(mode="json")
 
         name = f"{plan.candidate.label}-i{instances}-r{number}"
         return run.store("instances").kept(KIND, inputs, fill, name=name, anew=run.again)
