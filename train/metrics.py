@@ -48,7 +48,7 @@ def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Interva
     under two or more correlated receiver operating characteristic curves", Biometrics 44), summed over the classes for
     each image, and the interval is Student's on the logistic scale, with the degrees of freedom that the squares of so
     few misplaced images leave (Satterthwaite 1946): percentiles of a bootstrap hold in 83 to 93 % where the area is
-    near one (docs/statistics.md). Where no image is misplaced it is Wilson's of the smallest class.
+    near one (docs/explanation/statistics.md). Where no image is misplaced it is Wilson's of the smallest class.
     """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     scores = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)

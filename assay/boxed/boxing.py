@@ -57,7 +57,8 @@ class Box:
     """What a job that runs somebody else's code may do.
 
     It gets no variables but those known to be harmless, no network, umask 077, limits on addresses, on the size of a
-    file and on processes, and writes below `writable` and its own temporary folder alone; see docs/security.md.
+    file and on processes, and writes below `writable` and its own temporary folder alone; see
+    docs/explanation/security.md.
 
     Attributes:
         writable: folders that take its answers.

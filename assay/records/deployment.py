@@ -63,8 +63,11 @@ of that form, other than of words in one template that nobody has deployed yet, 
 older ones stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
 """
 STOCK_TRITON = "26.10"
-"""Tag of the stock Triton image: the newest when this was released (docs/serving.md has the flaws that it fixes). Its
-onnxruntime is newer than 1.28, that of 26.08, and reads what Assay writes, which needs 1.22."""
+"""Tag of the stock Triton image: the newest when this was released.
+
+docs/how-to/serving.md has the flaws that it fixes. Its onnxruntime is newer than 1.28, that of 26.08, and reads
+what Assay writes, which needs 1.22.
+"""
 MOST_BYTES = 2**30
 """The most that a record's inputs, or its outputs, may take: NumPy's records hold 2 GiB, and so does a request of
 gRPC.

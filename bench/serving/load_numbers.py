@@ -99,7 +99,7 @@ def search_rate(
     One search says where a server was once, and another one, in fresh client processes, says something else: the
     interval is Student's over the searches, each with the middle of what held and what failed, and no narrower than
     these two are apart. All begin at the same place, with steps that are large against what a server wavers by: one
-    that began where another had ended would end near it, whatever the truth (docs/statistics.md).
+    that began where another had ended would end near it, whatever the truth (docs/explanation/statistics.md).
 
     Args:
         measure: tries a rate, in a fresh process.

@@ -161,7 +161,7 @@ def cores_for(deployment: Deployment, wanted: int | None) -> tuple[int, ...]:
     """Numbers of the cores to serve on: as many as are asked for, or as its manifests give it, if there are enough.
 
     If they may roam over all cores, a server's threads wake each other across them, which costs each request time: a
-    tenth of a millisecond for a small model on 2 cores (docs/serving.md).
+    tenth of a millisecond for a small model on 2 cores (docs/how-to/serving.md).
 
     Raises:
         InputError: more are wanted than this process may use.

@@ -19,7 +19,7 @@ make it miss more often is simulated (tests/statistics).
 At three processes and five rivals this asks for 1.4 times the distance that Student's distribution does, where half of
 the 5 % for each side asks for 1.9 times, Bonferroni's correction for 2.3 times, and choosing by one process to test
 with the other two for 3.6 times. Choosing by all processes but one and testing with that one, in turns, holds no level:
-with 30 rivals and ten processes it errs in 25 % instead of 5 % (docs/statistics.md). Pure functions.
+with 30 rivals and ten processes it errs in 25 % instead of 5 % (docs/explanation/statistics.md). Pure functions.
 """
 
 from __future__ import annotations

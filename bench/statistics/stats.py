@@ -192,9 +192,9 @@ def quantile_intervals(samples: Samples, quantiles: Sequence[float], seed: int =
     application", section 3.8: drawing blocks within them too would count what differs inside a process twice), and the
     error has the factor that a mean of so few draws lacks (Hesterberg 2015, "What teachers should know about the
     bootstrap", section 3.2). Further out, few blocks reach the quantile, and its estimate comes out low more often than
-    high: there blocks are drawn within processes too, which makes up for it (docs/statistics.md). Draws are kept as
-    weights on the sorted calls, so that quantiles need no sorting. Percentiles of draws from so few would be too
-    narrow, so the interval is Student's with the bootstrap's standard error, on a logarithmic scale.
+    high: there blocks are drawn within processes too, which makes up for it (docs/explanation/statistics.md). Draws
+    are kept as weights on the sorted calls, so that quantiles need no sorting. Percentiles of draws from so few would
+    be too narrow, so the interval is Student's with the bootstrap's standard error, on a logarithmic scale.
 
     A single process is not drawn from, but its blocks; the spread between processes is then assumed
     (`ASSUMED_PROCESS_SPREAD`). Where processes were added, the error is drawn from those that were planned, and shrinks

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 PLACE = re.compile(r"(?<![\w/.])((?:assay|train|export|infer|bench|tests|docs|studies)/[\w/.]*\w/?)(?![*<\w])")
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "docs/statistics.md", "docs/security.md"])
+PAGES = ["CONTRIBUTING.md", *(f"docs/explanation/{page}.md" for page in ("architecture", "security", "statistics"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_is_there(page: str) -> None:
     named = {place.split("::")[0] for place in PLACE.findall((ROOT / page).read_text(encoding="utf-8"))}
     to_be_written = {"assay/runtimes/reference.py", "infer/runtimes/on_reference.py"}  # the steps of CONTRIBUTING.md

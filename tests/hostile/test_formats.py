@@ -1,4 +1,7 @@
-"""Other people's model files stay data: nothing in them runs, and docs/security.md says what is true of each format."""
+"""Other people's model files stay data: nothing in them runs.
+
+docs/explanation/security.md says what is true of each format.
+"""
 
 from __future__ import annotations
 
@@ -447,7 +450,7 @@ def test_weights_whose_header_lies_are_refused(content: bytes, tmp_path: Path) -
         load_weights(path)
 
 
-SECURITY = ROOT / "docs" / "security.md"
+SECURITY = ROOT / "docs" / "explanation" / "security.md"
 ROW = re.compile(r"^\| (?P<format>.+?) \|.*\| `(?P<file>tests/[\w/.]+)::(?P<test>\w+)` \|$", re.MULTILINE)
 MODULES = {
     "tomllib": ".toml", "zipfile": "`.zip`", "h5py": "`.h5`", "safetensors": "`.safetensors`", "onnx": "`.onnx`",

@@ -1,7 +1,8 @@
 """Every interval and verdict that Assay prints, under the noise of the published study: how often it holds.
 
 noise.json holds, of 30 cells of that study, the spread between processes and between blocks of the logarithm of a
-call, and 41 quantiles of what calls differ from their block's median. `PROMISES` are what docs/statistics.md tabulates.
+call, and 41 quantiles of what calls differ from their block's median. `PROMISES` are what
+docs/explanation/statistics.md tabulates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of docs/statistics.md, by simulation: `python -m tests.statistics.table` writes it anew."""
+"""The table of docs/explanation/statistics.md, by simulation: `python -m tests.statistics.table` writes it anew."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.statistics.simulation import COUNTS, PROMISES, Promise, share_held
 
-PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "statistics.md"
 HEADING = f"| what holds, wanted in 95 % or more | {' | '.join(f'{count} processes' for count in COUNTS)} |"
 
 

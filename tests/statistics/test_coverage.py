@@ -1,6 +1,7 @@
 """Promises of 95 % under the noise of the published study: by simulation, at 3, 5 and 10 processes.
 
-What docs/statistics.md tabulates is what comes out here, digit by digit: `python -m tests.statistics.table` writes it.
+What docs/explanation/statistics.md tabulates is what comes out here, digit by digit: `python -m tests.statistics.table`
+writes it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Checksums show damage, and whoever changes a file can write them anew. A signature cannot be written without the private
 key. It is of checksums.sha256, in which every other file of the closed list stands exactly once, so that it is of the
-whole folder, and of one state of it: another version that serves is another signature. docs/serving.md says how
+whole folder, and of one state of it: another version that serves is another signature. docs/how-to/serving.md says how
 `openssl` verifies it.
 """
 
