@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from assay.errors import NotInstalledError, needing, unknown_name
+from assay.errors import InputError, NotInstalledError, needing, unknown_name
 
 
 @functools.cache
@@ -47,6 +47,19 @@ def load_target(name: str, target: str, extra: str = "") -> object:
         ) from error
 
 
+def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]:
+    """As `load_target`, of a function or a class; what it takes and gives stands where the table says its kind.
+
+    Raises:
+        NotInstalledError: a package it needs is missing.
+        InputError: it cannot be called.
+    """
+    found = load_target(name, target, extra)
+    if not callable(found):
+        raise InputError(f"The code behind '{name}' is no function", expected=target, found=type(found).__name__)
+    return found
+
+
 class Named(Protocol):
     """What a registry holds."""
 
@@ -78,13 +91,13 @@ class Entry:
     extra: str = ""
     packages: tuple[str, ...] = ()
 
-    def load(self) -> object:
-        """Import and return the code behind the name.
+    def load(self) -> Callable[..., Any]:
+        """Import and return the function or class behind the name.
 
         Raises:
             NotInstalledError: a package it needs is missing.
         """
-        return load_target(self.name, self.target, self.extra)
+        return load_function(self.name, self.target, self.extra)
 
 
 @dataclass(frozen=True)

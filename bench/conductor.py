@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
 
@@ -108,9 +107,9 @@ def check_machine(study: Study, host: Host) -> None:
 
 def _settings(run: Run) -> dict[str, JsonValue]:
     """The study file's content, without the paths of this machine."""
-    settings = run.study.model_dump(mode="json")
-    settings["data"] |= {"name": run.study.data.name.partition(":")[0], "root": None}
-    return cast("dict[str, JsonValue]", settings)
+    settings: dict[str, JsonValue] = run.study.model_dump(mode="json")
+    data = run.study.data.model_dump(mode="json") | {"name": run.study.data.name.partition(":")[0], "root": None}
+    return settings | {"data": data}
 
 
 def write_results(results: Results, measured: Measurements, folder: Path) -> Results:

@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from assay import __version__
 from assay.errors import ArtifactError, AssayError, ExportFailedError, FailedError
@@ -135,7 +134,7 @@ def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
     if request.exporter == GIVEN:
         _copy_given(request)
         return ExportOutcome("", (), {}), 0.0
-    route = cast("Callable[[ExportRequest], ExportOutcome]", EXPORTERS[request.exporter].load())
+    route: Callable[[ExportRequest], ExportOutcome] = EXPORTERS[request.exporter].load()
     begun = time.perf_counter()
     try:
         outcome = route(ExportRequest(request.model, request.file, request.opset))

@@ -6,9 +6,8 @@ import importlib
 import os
 from collections.abc import Callable
 from importlib import metadata
-from typing import cast
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import InputError, NotInstalledError, needing
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
@@ -122,7 +121,8 @@ def work(request: FrameworkRequest) -> FrameworkFacts:
         raise InputError(f"There is no probe for '{name}'", expected=", ".join(known))
     family = known[name]
     try:
-        return FrameworkFacts(facts=cast("Callable[[], Found]", load_target(name, family.probe))())
+        probe: Callable[[], Found] = load_function(name, family.probe)
+        return FrameworkFacts(facts=probe())
     except ModuleNotFoundError as error:
         remedy = f"pip install 'onnx-assay[{family.extra}]'" if family.extra else None
         raise NotInstalledError(needing(name, error), remedy=remedy) from error

@@ -15,7 +15,6 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,9 +98,9 @@ class WorkerState:
 
     def _import(self, runtime: str) -> Load:
         begun = time.perf_counter()
-        self._load = cast("Load", RUNTIMES[runtime].load())
-        self._import_seconds = time.perf_counter() - begun
-        return self._load
+        load: Load = RUNTIMES[runtime].load()
+        self._load, self._import_seconds = load, time.perf_counter() - begun
+        return load
 
     def warm(self, asked: ToWarm) -> Warmed:
         """Take up a batch size and call until steady, or for `limit_seconds`.

@@ -10,7 +10,6 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +76,7 @@ def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
     Raises:
         InputError: unknown architecture, or a size that it cannot take.
     """
-    table = cast("Callable[[ModelSpec], tuple[Parameter, ...]]", ARCHITECTURES[spec.architecture].load())
+    table: Callable[[ModelSpec], tuple[Parameter, ...]] = ARCHITECTURES[spec.architecture].load()
     return table(spec)
 
 

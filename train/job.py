@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from pydantic import JsonValue
@@ -137,13 +137,14 @@ def first_losses(request: TrainingRequest) -> Losses:
     return Losses(losses=losses)
 
 
-def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, type[Trainer]]:
+def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, Callable[..., Trainer]]:
     """The images, whole and in batches, and what trains on them."""
     with step("Opening the images", load_seconds(size_of(request.dataset))):
         dataset = open_dataset(request.dataset)
     batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
     with step(f"Importing {request.framework}", load_seconds()):
-        return dataset, batches, cast("type[Trainer]", FRAMEWORKS[request.framework].load())
+        trainer: Callable[..., Trainer] = FRAMEWORKS[request.framework].load()
+    return dataset, batches, trainer
 
 
 def keep(request: TrainingRequest, record: Training, best: Weights) -> None:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,8 @@ def map_array(path: Path) -> Array:
             shape = _check_whole(path, stream)
         if 0 in shape:  # nothing that could be mapped
             return load_array(path)
-        return cast("Array", np.lib.format.open_memmap(path, mode="r", max_header_size=LONGEST_HEADER))
+        mapped: Array = np.lib.format.open_memmap(path, mode="r", max_header_size=LONGEST_HEADER)
+        return mapped
 
 
 def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,4 +93,6 @@ def rule_of(task: str) -> ReducedRule:
     Raises:
         InputError: there is no such task.
     """
-    return cast("ReducedRule", load_target(task, TASKS[task].reduced))
+    found = load_target(task, TASKS[task].reduced)
+    assert isinstance(found, ReducedRule), f"the entry of the task '{task}' names no rule"
+    return found

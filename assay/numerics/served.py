@@ -7,13 +7,13 @@ what one answer is about, an image say; a record of outputs is that answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assay.errors import DataError
-from assay.numerics.values import is_whole
+from assay.numerics.values import is_whole, of_type
 from assay.records.base import Record
 
 Records = NDArray[np.void]
@@ -98,7 +98,7 @@ def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
     kind = record_type(tensors)
     found, wanted = _fields(array.dtype), _fields(kind)
     if found and found == wanted and array.ndim == 1:
-        return cast("Records", array)
+        return of_type(array, np.void)
     (first, *others) = wanted
     rows = array.ndim > 0 and array.size > 0 and (array.dtype, array.shape[1:]) == (first[1].base, first[1].shape)
     if others or not rows:
@@ -108,7 +108,7 @@ def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
             found=f"{array.dtype} {array.shape}",
         )
     flat = np.ascontiguousarray(array).reshape(len(array), -1)
-    return cast("Records", flat.view(kind).reshape(len(array)))
+    return of_type(flat.view(kind).reshape(len(array)), np.void)
 
 
 def records_of(arrays: Mapping[str, Array], tensors: Sequence[ServedTensor]) -> Records:
@@ -123,7 +123,13 @@ def _fields(kind: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic]]]:
     return [(name, kind[name]) for name in kind.names or ()]
 
 
-def errors_of(found: Mapping[str, Array], audited: Records, output: ServedTensor) -> NDArray[np.float64]:
+class ByName(Protocol):
+    """Arrays by their names: a mapping of them, or records."""
+
+    def __getitem__(self, name: str, /) -> NDArray[Any]: ...
+
+
+def errors_of(found: ByName, audited: Records, output: ServedTensor) -> NDArray[np.float64]:
     """How far each record's output is from the audited one: the largest difference of its numbers.
 
     Equal infinities and NaN are no distance apart.
@@ -139,7 +145,7 @@ def errors_of(found: Mapping[str, Array], audited: Records, output: ServedTensor
         (count,); what is not finite is `LARGEST`.
     """
     if output.index_of:
-        errors = _errors_of_index(cast("NDArray[np.int64]", found[output.name]), audited, output)
+        errors = _errors_of_index(found[output.name].astype(np.int64, copy=False), audited, output)
     else:
         errors = _errors_of_values(found[output.name], audited[output.name])
     worst: NDArray[np.float64] = errors.reshape(len(audited), -1).max(axis=1)

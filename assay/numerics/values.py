@@ -7,19 +7,34 @@ and NaN are values: where both sides have the same infinity, or NaN, they agree,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from assay.errors import DataError
 
 Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 WHOLE_KINDS = "biu"
+Numbers = TypeVar("Numbers", bound=np.generic)
 DIGITS_OF_FLOAT64 = 2**53
 """Beyond it not every whole number is a float64."""
 NO_EVIDENCE = "the reference is not finite: it is NaN throughout, and agrees with whatever has broken"
 EQUALITY = "equality: whole numbers have no rounding error"
+
+
+def of_type(array: NDArray[Any], kind: type[Numbers]) -> NDArray[Numbers]:
+    """The array itself, now known to hold values of this type.
+
+    Raises:
+        DataError: it holds others.
+    """
+    if not issubclass(array.dtype.type, kind):
+        raise DataError("An array has values of another type", expected=kind.__name__, found=str(array.dtype))
+    return cast("NDArray[Numbers]", array)  # NumPy's types learn nothing from a look at `dtype`
 
 
 @dataclass(frozen=True)

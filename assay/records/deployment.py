@@ -32,7 +32,7 @@ import math
 import operator
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -247,7 +247,9 @@ def served_runtime(runtime: str) -> RuntimeEntry:
 
 def served_by(runtime: str) -> ServedBy:
     """How a version's runtime is served; arguments and errors as for `served_runtime`."""
-    return cast("ServedBy", served_runtime(runtime).served_by)
+    found = served_runtime(runtime).served_by
+    assert found is not None, "a runtime that nothing serves is none of these"
+    return found
 
 
 def read_deployment(folder: Path) -> Deployment:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from assay.entries import installed_versions, load_target
+from assay.entries import installed_versions, load_function
 
 if TYPE_CHECKING:
     from assay.numerics.served import Opened
@@ -132,8 +132,8 @@ class ServedBy:
         Raises:
             NotInstalledError: a package it needs is missing.
         """
-        opener = load_target(self.file, f"{self.opener}:open_model")
-        return cast("OpenModel", opener)(path, options, inputs, outputs)
+        open_model: OpenModel = load_function(self.file, f"{self.opener}:open_model")
+        return open_model(path, options, inputs, outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +227,14 @@ class RuntimeEntry:
         name, _, version = self.distribution.rpartition(" ")
         return installed_versions(self.packages) | ({name: version} if name else {})
 
-    def load(self) -> object:
+    def load(self) -> Callable[..., Any]:
         """Import and return the function that loads a model.
 
         Raises:
             NotInstalledError: a package it needs is missing.
+            InputError: it is no function.
         """
-        return load_target(self.name, self.target, self.extra or self.family.extra)
+        return load_function(self.name, self.target, self.extra or self.family.extra)
 
 
 def tier_of(framework: str) -> Tier:

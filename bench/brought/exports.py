@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +79,11 @@ class Brought:
 
     @property
     def native(self) -> NDArray[np.generic]:
-        return cast("NDArray[np.generic]", load_array(self.folder / NATIVE_FILE))
+        return load_array(self.folder / NATIVE_FILE)
 
     @property
     def reference(self) -> NDArray[np.generic]:
-        return cast("NDArray[np.generic]", load_array(self.folder / REFERENCE_FILE))
+        return load_array(self.folder / REFERENCE_FILE)
 
     @property
     def deciders(self) -> dict[str, Decider]:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -231,7 +231,7 @@ def _printing(*, as_json: bool) -> Callable[[Event], None]:
 
 def _words(event: Event) -> str:
     if event["event"] == "ready":
-        cores = ", ".join(map(str, cast("list[int]", event["cores"])))
+        cores = ", ".join(map(str, event["cores"])) if isinstance(event["cores"], list) else ""
         return (
             f"Serving {event['model']}, version {event['version']}, ready in {event['seconds']} s. Ctrl-C stops it.\n"
             f"  HTTP     {event['http']}\n  gRPC     {event['grpc']}\n  metrics  {event['metrics']}\n"

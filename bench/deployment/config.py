@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
@@ -129,7 +129,8 @@ def _schema() -> ModuleType:
             needing("A deployment", error),
             remedy="Install it with: pip install 'onnx-assay[serve]'",
         ) from error
-    return cast("ModuleType", model_config_pb2)
+    schema: ModuleType = model_config_pb2
+    return schema
 
 
 def _type(pb: ModuleType, tensor: ServedTensor) -> int:

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from assay.bench.deployment import measured
@@ -36,6 +34,7 @@ from assay.bench.deployment.templating import Written, render_template, template
 from assay.fingerprint import fingerprint_in
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Array
+from assay.numerics.values import of_type
 from assay.records.base import Interval
 from assay.records.deployment import (
     AUDITED,
@@ -116,7 +115,7 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
     body = json_request(deployment, kept.warm_up).encode()
     found |= {sample_request(deployment, "json"): body, sample_request(deployment, "bin"): header + raw}
     if deployment.unit == "image":
-        pixels = cast("NDArray[np.uint8]", next(iter(kept.warm_up.values())))
+        pixels = of_type(next(iter(kept.warm_up.values())), np.uint8)
         found[f"{REQUESTS}/image.png"] = png_of(pixels)
     words = _words(deployment, kept) | {
         "header_bytes": len(header),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.entries import load_target
 from assay.errors import FailedError, InputError
 from assay.numerics.classification.pictured import FlippedImage, WholeSplit
 from assay.numerics.judgement import Judgement
@@ -255,7 +256,9 @@ def task(name: str) -> Task:
     Raises:
         InputError: there is no such task.
     """
-    return cast("Task", TASKS[name].load())
+    found = load_target(name, TASKS[name].target)
+    assert isinstance(found, Task), f"the entry of the task '{name}' names none"
+    return found
 
 
 def task_of_images(name: str) -> Task:

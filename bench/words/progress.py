@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Timer
-from typing import cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -29,7 +28,7 @@ class TimeLeftColumn(TimeRemainingColumn):
     """The time that is left until something is given up, where it has a limit; else until it is done."""
 
     def render(self, task: Task) -> Text:
-        deadline = cast("float", task.fields["deadline"])
+        deadline: float = task.fields["deadline"]
         if not deadline:
             return super().render(task)
         return Text(f"given up in {max(deadline - time.monotonic(), 0):.0f} s", style="progress.remaining")

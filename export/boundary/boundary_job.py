@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +77,8 @@ def work(request: BoundaryRequest) -> Margins:
     spec = spec_of(weights)
     images = np.array(read_images(request.images, spec))
     entry = replace(FRAMEWORKS["torch"], target="assay.export.boundary.on_torch_gradient:push_to_boundary")
-    found, margins = cast("Search", entry.load())(spec, weights.file("weights.safetensors"), images)
+    search: Search = entry.load()
+    found, margins = search(spec, weights.file("weights.safetensors"), images)
     np.save(request.out, found)
     return Margins(margins=margins.tolist())
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from assay.errors import ArtifactError, AssayError, DiskError
 from assay.export.graph.inspect import read_model
@@ -110,12 +110,17 @@ class _Node:
     inputs: tuple[CountedTensor, ...]
     outputs: tuple[CountedTensor, ...]
 
-    def attribute(self, name: str) -> object:
-        """An attribute's value, or None."""
-        import onnx  # noqa: PLC0415
+    def number(self, name: str) -> int:
+        """An attribute that is one number; 0 where it is not there."""
+        return next((entry.i for entry in self.proto.attribute if entry.name == name), 0)
 
-        found = [entry for entry in self.proto.attribute if entry.name == name]
-        return onnx.helper.get_attribute_value(found[0]) if found else None
+    def numbers(self, name: str) -> list[int]:
+        """An attribute that is a list of numbers; empty where it is not there."""
+        return next((list(entry.ints) for entry in self.proto.attribute if entry.name == name), [])
+
+    def text(self, name: str) -> str:
+        """An attribute that is text; "" where it is not there."""
+        return next((entry.s.decode() for entry in self.proto.attribute if entry.name == name), "")
 
 
 def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, exporter: str) -> GraphWork:
@@ -225,8 +230,8 @@ def least_flops(node: _Node, flops: int) -> int:
     weight = _weight_of(node)
     window, image, out = weight.shape[2:], node.inputs[0].shape[2:], node.outputs[0].shape[2:]
     axes = len(window)
-    strides = cast("list[int]", node.attribute("strides") or [1] * axes)
-    dilations = cast("list[int]", node.attribute("dilations") or [1] * axes)
+    strides = node.numbers("strides") or [1] * axes
+    dilations = node.numbers("dilations") or [1] * axes
     reached = 1
     for axis in range(axes):
         place = -_padding_before(node, axis, (window[axis], image[axis], out[axis]), strides[axis], dilations[axis])
@@ -241,9 +246,9 @@ def least_flops(node: _Node, flops: int) -> int:
 def _padding_before(node: _Node, axis: int, lengths: Shape, stride: int, dilation: int) -> int:
     """Zeros before the first element along one axis, given lengths of window, input and output."""
     window, image, out = lengths
-    rule = cast("bytes", node.attribute("auto_pad") or b"NOTSET").decode()
+    rule = node.text("auto_pad") or "NOTSET"
     if rule == "NOTSET":
-        pads = cast("list[int]", node.attribute("pads") or [])
+        pads = node.numbers("pads")
         return pads[axis] if pads else 0
     whole = max(0, (out - 1) * stride + (window - 1) * dilation + 1 - image)
     return {"VALID": 0, "SAME_UPPER": whole // 2, "SAME_LOWER": whole - whole // 2}[rule]
@@ -258,7 +263,7 @@ def _transposed_convolution(node: _Node) -> int:
 
 
 def _gemm(node: _Node) -> int:
-    depth = node.inputs[0].shape[0 if node.attribute("transA") else 1]
+    depth = node.inputs[0].shape[0 if node.number("transA") else 1]
     return 2 * node.outputs[0].elements * depth
 
 
@@ -268,7 +273,7 @@ def _matrix_product(node: _Node) -> int:
 
 def _einsum(node: _Node) -> int | None:
     """Two operands, no ellipsis: every combination of indices is one multiply-add; otherwise not known."""
-    equation = cast("bytes", node.attribute("equation")).decode().replace(" ", "")
+    equation = node.text("equation").replace(" ", "")
     terms = equation.split("->")[0].split(",")
     if "." in equation or len(terms) > 2:
         return None
@@ -298,7 +303,7 @@ def _elementwise(node: _Node) -> int:
     if kind in VIEWS | MOVES | SHAPES | LOOPS:
         return 0
     if kind in POOLS:
-        return node.outputs[0].elements * math.prod(cast("list[int]", node.attribute("kernel_shape")))
+        return node.outputs[0].elements * math.prod(node.numbers("kernel_shape"))
     if kind in REDUCTIONS or kind.startswith("Reduce"):
         return node.inputs[0].elements
     return sum(tensor.elements for tensor in node.outputs if not tensor.indices)

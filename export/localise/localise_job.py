@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +171,7 @@ def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followe
     """One of our models, whose layers PyTorch names, on the image on which the file is furthest off."""
     from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
 
-    follow = cast("FollowLayers", replace(FRAMEWORKS["torch"], target=LAYERS).load())
+    follow: FollowLayers = replace(FRAMEWORKS["torch"], target=LAYERS).load()
     images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
 
     def feeds(some: Images) -> Feeds:
@@ -217,7 +217,7 @@ def _followed_on(model: UserModel, records: Records, worst: Sequence[int]) -> tu
     Raises:
         AssayError: it cannot be followed.
     """
-    follow = cast("Follow", importlib.import_module(FOLLOWERS[model.kind]).follow)
+    follow: Follow = importlib.import_module(FOLLOWERS[model.kind]).follow
     count = 1 if model.whole else model.batch or 1
     inputs = inputs_of(model, repeated(records[list(worst[:count])], count))
     native = follow(model, inputs, double=False)

@@ -7,7 +7,6 @@ import importlib
 import re
 import time
 from collections.abc import Callable
-from typing import cast
 
 from assay.errors import ArtifactError, NotInstalledError, needing
 from assay.files.texts import read_text
@@ -36,13 +35,15 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
         NotInstalledError: its framework is missing.
     """
     imported = _import_framework(location)
-    if not location.kind:
+    if location.kind:
+        kind = location.kind
+    else:
         with step(f"Running {location}", load_seconds(imported=imported)):
             kind = kind_of(built(location.path, location.function), location.path)
         location = location.model_copy(update={"kind": kind})
-    module, extra = LOADERS[cast("Kind", location.kind)]
+    module, extra = LOADERS[kind]
     try:
-        loader = importlib.import_module(module).load
+        loader: Callable[[Location], LoadedModel] = importlib.import_module(module).load
     except ModuleNotFoundError as error:
         raise NotInstalledError(
             needing(str(location), error),
@@ -50,7 +51,7 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
         ) from error
     size = size_of(location.path)
     with step(f"Loading {location}", load_seconds(size, imported)):
-        loaded = cast("Callable[[Location], LoadedModel]", loader)(location)
+        loaded = loader(location)
     return location, watched(loaded, str(location), size)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -286,7 +285,8 @@ def _described(
 ) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
     """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
     records = records_of(form, arrays, max(batches))
-    location, kind = steady.location, cast("Kind", steady.location.kind)
+    location, kind = steady.location, steady.location.kind
+    assert kind, "it is known of what has been loaded"
     model = UserModel(location=location, kind=kind, inputs=form.inputs, outputs=(), whole=form.whole, batch=form.batch)
     count = 1 if form.whole else form.batch or TRIED_ROWS
     names = [one.name for one in form.inputs]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from typing import cast
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import AssayError, ExportFailedError
 from assay.export.programs.request import Make, ProgramRequest
 from assay.files.disk import disk_error_in
@@ -38,7 +37,7 @@ def work(request: ProgramRequest) -> Made:
         ExportFailedError: the converter refuses the model, or writes nothing.
     """
     entry = RUNTIMES[request.runtime]
-    make = cast("Make", load_target(entry.name, entry.maker, entry.extra or entry.family.extra))
+    make: Make = load_function(entry.name, entry.maker, entry.extra or entry.family.extra)
     begun = time.perf_counter()
     with step(f"Making what {entry.name} loads", MOST_SECONDS):
         facts = _made(make, request)

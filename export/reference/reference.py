@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from assay.jobs.pace import Pace
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
+from assay.numerics.values import of_type
 from assay.records.base import Record
 from assay.registry import FRAMEWORKS
 from assay.spec import ModelSpec
@@ -84,7 +85,7 @@ def ensure_reference(
         WorkerError: the framework crashed or took too long.
     """
     file = reference_artifact(request, store, progress, host=host).file(LOGITS)
-    return cast("NDArray[np.floating]", load_array(file))
+    return of_type(load_array(file), np.floating)
 
 
 def reference_artifact(
@@ -162,7 +163,7 @@ def read_images(path: Path, spec: ModelSpec, at_least: int = 1, *, finite: bool 
         )
     if finite and not all(np.isfinite(piece).all() for piece in _pieces(images)):
         raise InputError(f"The images in {path} have values that are not finite")
-    return cast("Images", images)
+    return of_type(images, np.float32)
 
 
 def _pieces(images: Images) -> Iterator[Images]:
@@ -178,7 +179,8 @@ def spec_of(weights: Artifact) -> ModelSpec:
         ArtifactError: its manifest does not say.
     """
     try:
-        return ModelSpec(**cast("dict[str, object]", weights.manifest.inputs["spec"]))  # type: ignore[arg-type]
+        said: Any = weights.manifest.inputs["spec"]
+        return ModelSpec(**said)
     except (KeyError, TypeError) as error:
         raise ArtifactError(
             f"{weights.folder} does not say for which model its weights are",
@@ -195,7 +197,7 @@ def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str
         NotInstalledError: the framework is missing.
     """
     entry = replace(FRAMEWORKS[framework], target=f"assay.export.reference.on_{framework}:forward")
-    make = cast("Callable[[ModelSpec, Path, str], Forward]", entry.load())
+    make: Callable[[ModelSpec, Path, str], Forward] = entry.load()
     return make(spec, weights_file, dtype)
 
 

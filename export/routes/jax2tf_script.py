@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from assay.export.routes.tf_graphs import write_function
 from assay.spec import ModelSpec
@@ -46,7 +46,8 @@ def _of_weights(model: Mapping[str, Any]) -> Forward:
 def _of_file(model: Mapping[str, Any]) -> Forward:
     from assay.train.brought.named.on_jax import by_name  # noqa: PLC0415  only the process that converts loads JAX
 
-    function = cast("Callable[..., object]", built(Path(model["path"]), model["function"]))
+    function = built(Path(model["path"]), model["function"])
+    assert callable(function), "it was called when the model was looked at"
     forward = by_name(function, model["inputs"], model["without"], model["function"])
     return lambda *arrays: list(forward(*arrays).values())
 

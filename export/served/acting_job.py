@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import ArtifactError, AssayError
 from assay.foreign import said_by
 from assay.jobs.job import Job, Nothing
@@ -43,9 +42,11 @@ def check_cannot_act(path: Path, runtime: str) -> None:
     entry = served_runtime(runtime)
     if entry.served_by is None or not entry.served_by.checker:
         return
-    target = load_target(entry.name, entry.served_by.checker, entry.extra or entry.family.extra)
+    check: Callable[[Path], None] = load_function(
+        entry.name, entry.served_by.checker, entry.extra or entry.family.extra
+    )
     try:
-        cast("Callable[[Path], None]", target)(path)
+        check(path)
     except AssayError:
         raise
     except Exception as error:  # frameworks raise whatever their parts raise

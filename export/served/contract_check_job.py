@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 
@@ -129,7 +128,7 @@ def _check_answers(opened: Opened, model: ModelToCheck, audited: Path, request: 
     outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
     found = run_graph(opened, inputs, request.outputs, BATCH if request.most_records else 0)
     for one in request.outputs:
-        largest, allowed = float(errors_of(cast("Any", found), outputs, one).max()), model.allowed[one.name]
+        largest, allowed = float(errors_of(found, outputs, one).max()), model.allowed[one.name]
         if not largest <= allowed:
             raise ExportFailedError(
                 f"{model.path} does not answer '{one.name}' as {audited / OUTPUTS_FILE} says that it did",

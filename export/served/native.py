@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import AssayError, ExportFailedError
 from assay.foreign import said_by
 from assay.records.deployment import served_runtime
@@ -51,7 +50,7 @@ def make_served(asked: NativeModel) -> None:
     """
     entry = served_runtime(asked.runtime)
     assert entry.served_by is not None
-    make = cast("MakeServed", load_target(entry.name, entry.served_by.maker, entry.extra or entry.family.extra))
+    make: MakeServed = load_function(entry.name, entry.served_by.maker, entry.extra or entry.family.extra)
     try:
         with step("Writing the model to be served", MOST_SECONDS):
             make(asked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import onnx
@@ -54,6 +53,6 @@ def _loaded(runtime: str, nodes: Sequence[NodeProto], path: Path) -> Operator:
         [numpy_helper.from_array(array, name) for name, array in constants.items() if name in used],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    load = cast("Load", RUNTIMES[runtime].load())
+    load: Load = RUNTIMES[runtime].load()
     session = load(ModelFiles(model=BuiltModel(spec=SPEC), onnx=path, onnx_layout="NCHW"), Settings())
     return lambda images: session.fetch(session.run(session.prepare(images))).astype(np.float32, copy=False)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import InputError
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
@@ -77,8 +76,8 @@ def work(request: SpecialRequest) -> LostNan:
     entry = RUNTIMES[runtime]
     if not entry.operators:
         raise InputError(f"The operators of {runtime} cannot be looked at one by one")
-    operators = cast("Callable[[str], Mapping[str, Operator]]", load_target(runtime, entry.operators))(runtime)
-    return LostNan(lost=lost_by(operators))
+    operators: Callable[[str], Mapping[str, Operator]] = load_function(runtime, entry.operators)
+    return LostNan(lost=lost_by(operators(runtime)))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from pydantic import Field
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.errors import AssayError
 from assay.files.arrays import map_array
 from assay.files.disk import disk_error_in
@@ -83,7 +82,7 @@ Tell = Callable[[Figures], None]
 def work(request: AttributionRequest, tell: Tell) -> Nothing:
     """Pin, import, and do one model after the other; each answer is an event."""
     run_on(request.settings.cores)
-    load = cast("Load", RUNTIMES[request.runtime].load())
+    load: Load = RUNTIMES[request.runtime].load()
     for subject in request.subjects:
         _do(subject, request, load, tell)
     return Nothing()
@@ -136,7 +135,7 @@ def _figures(
             "plain_ns": time_plainly(session, natives, request.seconds),
             "reason": f"{request.runtime} {why}",
         }
-    start = cast("StartRecorder", load_target(entry.name, entry.family.profiler, entry.family.extra))
+    start: StartRecorder = load_function(entry.name, entry.family.profiler, entry.family.extra)
     folder = Path(tempfile.mkdtemp(prefix="assay-profile."))
     try:
         recorder = start(subject.model, request.settings, session, folder)

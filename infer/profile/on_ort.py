@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from assay.infer.profile.calls import ProfiledCall, marked_calls
 from assay.infer.profile.traces import read_ort_profile
@@ -22,7 +22,7 @@ class OrtRecorder:
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         level = session.facts["graph optimisation"]
         self._inference = on_ort.session_of(model, settings, level=level, profile=folder / "calls")
-        self._session = on_ort.CpuSession(model, self._inference, settings)
+        self._session: Session[Any] = on_ort.CpuSession(model, self._inference, settings)
         self._warm = False
 
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:
@@ -36,4 +36,4 @@ class OrtRecorder:
 
     def _calls(self, natives: Sequence[object], calls: int) -> list[int]:
         """ONNX Runtime marks its calls itself."""
-        return marked_calls(cast("Session[object]", self._session), natives, calls, nullcontext)
+        return marked_calls(self._session, natives, calls, nullcontext)

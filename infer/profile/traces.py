@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from pydantic import JsonValue
 
@@ -72,8 +71,19 @@ def _name(event: Event) -> str:
 
 
 def _span(event: Event) -> tuple[float, float]:
-    start = float(cast("float", event["ts"])) * MICROSECOND
-    return start, start + float(cast("float", event.get("dur", 0))) * MICROSECOND
+    start = _number(event, "ts") * MICROSECOND
+    return start, start + (_number(event, "dur") if "dur" in event else 0.0) * MICROSECOND
+
+
+def _number(event: Event, name: str) -> float:
+    """
+    Raises:
+        DataError: the event has no such number.
+    """
+    found = event.get(name)
+    if not isinstance(found, int | float):
+        raise DataError(f"An event of the profile has no number '{name}'", found=str(event)[:200])
+    return float(found)
 
 
 def _is_torch_operator(event: Event) -> bool:

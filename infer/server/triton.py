@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Self
 
 from assay import toolenv
 from assay.errors import FailedError, NotInstalledError
@@ -168,8 +168,9 @@ class TritonServer:
 
     def stop(self) -> None:
         """End the server and its workers: requests that it has are answered first, within the limit."""
+        assert self._guard.stdin is not None, "it is started with a pipe"
         with contextlib.suppress(OSError):
-            cast("IO[bytes]", self._guard.stdin).close()
+            self._guard.stdin.close()
         try:
             self._guard.wait(2 * STOP_SECONDS)
         except subprocess.TimeoutExpired:

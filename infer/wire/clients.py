@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -46,7 +46,8 @@ def refusal() -> type[Exception]:
     package("http")
     from tritonclient.utils import InferenceServerException  # noqa: PLC0415  installed with the extra 'serve'
 
-    return cast("type[Exception]", InferenceServerException)
+    raised: type[Exception] = InferenceServerException
+    return raised
 
 
 def package(name: Literal["http", "grpc"]) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -94,9 +94,9 @@ def statistics(target: Target, version: str) -> dict[str, Any]:
     """Triton's own counters for one version of the model, or nothing where the server keeps none."""
     client = http_client(target.http, LIMIT_SECONDS)
     try:
-        found = client.get_inference_statistics(target.model, version)["model_stats"]
+        found: list[dict[str, Any]] = client.get_inference_statistics(target.model, version)["model_stats"]
     except (OSError, *UNREADABLE, refusal()):
         return {}
     finally:
         client.close()
-    return cast("dict[str, Any]", found[0]) if found else {}
+    return found[0] if found else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def neutral_state(spec: ModelSpec) -> State:
 
 
 def main(framework: str, architecture: str, out: str, steps: str, *images_wanted: str) -> None:
-    trainer_class: type[Trainer] = FRAMEWORKS[framework].load()  # type: ignore[assignment]
+    trainer_class: Callable[..., Trainer] = FRAMEWORKS[framework].load()
     recipe, random, arrays = Recipe(), np.random.default_rng(3), {}
     for name in images_wanted:
         size, channels = map(int, name.split("x"))
@@ -58,7 +59,7 @@ def main(framework: str, architecture: str, out: str, steps: str, *images_wanted
     sys.stdout.write("\n" + json.dumps(training(trainer_class, architecture, int(steps)) if int(steps) else {}) + "\n")
 
 
-def training(trainer_class: type[Trainer], architecture: str, steps: int) -> dict[str, object]:
+def training(trainer_class: Callable[..., Trainer], architecture: str, steps: int) -> dict[str, object]:
     """Losses of the first steps, and of the step after a state was restored."""
     recipe, random = Recipe(), np.random.default_rng(4)
     spec = ModelSpec(architecture, 28, 5)

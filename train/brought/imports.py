@@ -14,11 +14,10 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
 
 APART = "_brought_"
 """The package for those of the user's modules whose names others have too."""
@@ -133,14 +132,14 @@ class _Importing:
         names: of the user's modules that others have too.
     """
 
-    _before: tuple[Any, Any] | None = None
+    _before: tuple[Callable[..., ModuleType], Callable[..., ModuleType]] | None = None
     """Python's own `__import__` and `importlib.import_module`, while there is something in front of them."""
 
     def __init__(self, folders: Sequence[Path], names: frozenset[str]) -> None:
         self._folders, self._names = folders, names
         self._told = tuple(map(str, folders))
-        self._import: Any = None
-        self._import_module: Any = None
+        self._import: Callable[..., ModuleType] = builtins.__import__
+        self._import_module: Callable[..., ModuleType] = importlib.import_module
 
     def begin(self) -> None:
         """Take the place of an earlier file's import from now on."""
@@ -160,8 +159,8 @@ class _Importing:
     ) -> ModuleType:
         """As `builtins.__import__`, which every statement `import` calls."""
         if level or not self._is_meant(name, globals):
-            return cast("ModuleType", self._import(name, globals, locals, fromlist, level))
-        module = cast("ModuleType", self._import_module(f"{APART}.{name}"))
+            return self._import(name, globals, locals, fromlist, level)
+        module = self._import_module(f"{APART}.{name}")
         if not fromlist:
             return sys.modules[f"{APART}.{name.partition('.')[0]}"]
         for one in fromlist:
@@ -173,7 +172,7 @@ class _Importing:
         """As `importlib.import_module`."""
         caller = sys._getframe(1).f_globals  # who imports is what it is about
         apart = f"{APART}.{name}" if self._is_meant(name, caller) else name
-        return cast("ModuleType", self._import_module(apart, package))
+        return self._import_module(apart, package)
 
     def _is_meant(self, name: str, importer: Mapping[str, object] | None) -> bool:
         if name.partition(".")[0] not in self._names or importer is None:

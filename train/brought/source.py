@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from assay.errors import InputError, NotInstalledError, nearest, needing
 from assay.foreign import said_by
@@ -150,7 +151,7 @@ def _belongs_to(path: Path, file: str) -> bool:
     return is_users(file, (str(package_of(path)),))
 
 
-def kind_of(found: object, path: Path) -> str:
+def kind_of(found: object, path: Path) -> Literal["torch", "tf", "jax"]:
     """The framework of what a file gave: "torch", "tf" or "jax".
 
     Raises:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +235,7 @@ def open_dataset(folder: Path) -> Dataset:
 def find_source(request: DataRequest, progress: Progress | None = None) -> Source:
     """The source behind a request's name; raises as `load_dataset`, but reads no images."""
     name, _, argument = request.name.partition(":")
-    load = cast(Callable[[DataRequest, str, Progress], Source], DATASETS[name].load())
+    load: Callable[[DataRequest, str, Progress], Source] = DATASETS[name].load()
     return load(request, argument, progress or _silent)
 
 

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -115,7 +114,8 @@ def _read_table(path: Path) -> dict[str, dict[str, JsonValue]]:
     """The value of INFO in medmnist's `info.py`; running the file would make a folder in the user's home."""
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "INFO":
-            return cast(dict[str, dict[str, JsonValue]], ast.literal_eval(statement.value))
+            table: dict[str, dict[str, JsonValue]] = ast.literal_eval(statement.value)
+            return table
     raise LookupError("no INFO")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 MOST_CONNECTIONS = 256
 SWEEP_SECONDS = 1.0
@@ -37,6 +37,11 @@ class Guest(Protocol):
 
     def abort(self) -> None:
         """End now."""
+
+
+def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """The transport of a stream, as its protocol is given it when it is connected."""
+    return cast("asyncio.Transport", transport)  # the stub has what datagrams share, and uvloop's is no subclass
 
 
 class RequestMemory:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import cast
 
 from assay.infer.server.front.calls import INVALID, Calls, HostileError, status_block
 from assay.infer.server.front.contract import Contract
-from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory
+from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory, stream_of
 from assay.infer.server.front.frames import (
     CANCEL,
     CONTINUATION,
@@ -63,7 +62,7 @@ class _Behind(asyncio.Protocol):
         self._front = front
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._front.reached(cast("asyncio.Transport", transport))
+        self._front.reached(stream_of(transport))
 
     def data_received(self, data: bytes) -> None:
         self._front.answered(data)
@@ -103,7 +102,7 @@ class GrpcFront(asyncio.Protocol):
     # What the two transports say.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = stream_of(transport)
         if not self._port.crowd.join(self):
             self._transport.abort()
             return

@@ -9,12 +9,11 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import httptools
 
 from assay.infer.server.front.contract import Contract, RefusedError, shown
-from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory
+from assay.infer.server.front.crowd import ANSWER_SECONDS, REQUEST_SECONDS, Crowd, RequestMemory, stream_of
 from assay.infer.server.front.routes import JSON, RequestHead, Route
 from assay.infer.server.front.upstream import Reply, Upstream
 
@@ -65,7 +64,7 @@ class HttpFront(asyncio.Protocol):
     # What the transport says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = stream_of(transport)
         if not self._port.crowd.join(self):
             self._transport.abort()
 
@@ -110,7 +109,7 @@ class HttpFront(asyncio.Protocol):
         if self._problem is None and not self._past_headers and self._fed > HEADER_BYTES:
             self._refuse("the headers are too long", 431)
         if self._problem is not None:
-            self._answer_problem()
+            self._answer_problem(self._problem)
         elif self._complete:
             self._pass_on()
 
@@ -211,7 +210,7 @@ class HttpFront(asyncio.Protocol):
             path, headers, content = route.write(self._asked(), b"".join(self._body))
         except RefusedError as error:
             self._problem = error
-            self._answer_problem()
+            self._answer_problem(error)
             return
         self.busy = True
         self._last = self._last or self._ending
@@ -257,9 +256,8 @@ class HttpFront(asyncio.Protocol):
     def _refuse(self, text: str, status: int = 400) -> None:
         self._problem = self._problem or RefusedError(text, status)
 
-    def _answer_problem(self) -> None:
+    def _answer_problem(self, problem: RefusedError) -> None:
         """Say what is wrong. Where the request is not at its end nobody knows where the next begins."""
-        problem = cast("RefusedError", self._problem)
         self._last = self._last or not self._complete or self._ending
         body = json.dumps({"error": str(problem)}).encode()
         self._reply(Reply(problem.status, {b"content-type": JSON}, body))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -113,10 +113,10 @@ def _objects(said: object, known: frozenset[str], where: str) -> list[Said]:
 
 def _inputs(said: Said, sent: memoryview, contract: Contract) -> tuple[list[Said], bytes]:
     found = _objects(said.get("inputs"), INPUT_KEYS, "the inputs")
-    names = [one.get("name") for one in found]
-    if not all(isinstance(name, str) for name in names):
+    names = [name for one in found if isinstance(name := one.get("name"), str)]
+    if len(names) != len(found):
         raise RefusedError("an input's name is not text")
-    contract.check_inputs(cast("list[str]", names))
+    contract.check_inputs(names)
     written: list[Said] = []
     parts: list[bytes | memoryview] = []
     shapes: list[list[int]] = []

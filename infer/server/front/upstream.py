@@ -6,11 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 import httptools
 
-from assay.infer.server.front.crowd import ANSWER_SECONDS
+from assay.infer.server.front.crowd import ANSWER_SECONDS, stream_of
 
 MOST_AT_A_TIME = 64
 PASSED_ON = (b"content-type", b"inference-header-content-length")
@@ -89,7 +88,7 @@ class _UpstreamConnection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = stream_of(transport)
 
     def ask(self, request: bytes, then: Then) -> None:
         assert self._transport is not None

@@ -10,7 +10,6 @@ import os
 import runpy
 import sys
 from pathlib import Path
-from typing import cast
 
 from assay.infer.server.opened.elsewhere import receive, send
 from assay.runtimes.entry import OpenModel
@@ -31,7 +30,8 @@ def main() -> None:
     os.dup2(2, 1)  # what a framework prints is not an answer
     try:
         program = runpy.run_path(str(_opener_above(path)))
-        opened = cast("OpenModel", program["open_model"])(path, *told)
+        open_model: OpenModel = program["open_model"]
+        opened = open_model(path, *told)
     except Exception as error:  # noqa: BLE001  whoever asks is told
         send(answers, {"error": f"{type(error).__name__}: {error}"}, {})
         return

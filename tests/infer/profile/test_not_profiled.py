@@ -32,7 +32,7 @@ class Nothing:
 def test_a_package_is_not_profiled(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile of it had 1 % of the time in kernels, all that its profiler saw."""
     monkeypatch.setattr(RuntimeEntry, "load", lambda entry: lambda model, settings: Nothing())
-    monkeypatch.setattr(attribute_job, "load_target", lambda *named: pytest.fail("it is profiled"))
+    monkeypatch.setattr(attribute_job, "load_function", lambda *named: pytest.fail("it is profiled"))
     model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 28, 8), weights=Path("none")))
     told: list[Figures] = []
     subject = AttributedModel(name="it", model=model, batches=(1,))

@@ -7,7 +7,7 @@ and what it would round to told to be float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -151,12 +151,12 @@ def _wide(value: Any) -> Any:
     return jnp.asarray(value, jnp.float64) if _is_narrow(dtype) else value
 
 
-def _wide_type(parameter: object) -> object:
+def _wide_type(parameter: Any) -> Any:
     """A parameter, float64 where it names a narrower type."""
     if parameter is None or isinstance(parameter, str | int | float | tuple | list):
         return parameter
     try:
-        dtype: Any = jnp.dtype(cast("Any", parameter))
+        dtype: Any = jnp.dtype(parameter)
     except TypeError:
         return parameter
     return jnp.dtype("float64") if _is_narrow(dtype) else parameter
