@@ -1,12 +1,12 @@
 # Everything from an empty checkout: `make study` runs the main job, `make test` passes the tests.
 PYTHON ?= python3
-EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,dev
+EXTRAS ?= cpu,openvino,nncf,litert,torchao,serve,dev,docs
 STUDY ?= studies/quick.toml
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser sbom clean
+.PHONY: help install study test test-slow mutants lint browser docs sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,10 @@ test-slow: install browser ## the tests that take minutes
 mutants: install ## change the code that decides in 400 places, and see whether a test notices: about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	$(BIN)/python -m tests.mutation.run
+
+docs: install ## write the documentation as a site, build/site
+	$(BIN)/python -m tools.site
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom

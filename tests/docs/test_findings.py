@@ -1,0 +1,105 @@
+"""Figures that README and the page on the reference study tell are those of the published results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from assay.bench.judging.judged import judged
+from assay.records.audit import read_audit
+from assay.records.load import Load, read_load
+from assay.records.races import SpeedComparison
+from assay.records.results import Interval, Results, read_results
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "findings" / "reference-study.md").read_text(encoding="utf-8")
+PUBLISHED = ("artifacts/reference", "artifacts/reference/quick")
+
+
+def interval(found: Interval) -> str:
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def row(comparison: SpeedComparison, results: Results) -> str:
+    """A comparison as the page's tables show it, a verdict where it is not "faster".
+
+    The last place is what int8 brings ONNX Runtime beside its own fp32, or that its outputs failed the audit.
+    """
+    group = f"{comparison.architecture}/{comparison.size}/b{comparison.batch}/t{comparison.threads}"
+    cells = {cell.label: cell for cell in results.cells if cell.name.startswith(f"{group}/")}
+    native, onnx = (cells[label].host for label in (comparison.native, comparison.onnx))
+    assert native is not None
+    assert onnx is not None
+    places = [
+        f"{comparison.architecture} {comparison.size}x{comparison.size}, {comparison.batch}",
+        comparison.native,
+        f"{native.median_ms.value:.2f}",
+        comparison.onnx,
+        f"{onnx.median_ms.value:.2f}",
+        interval(comparison.speedup) + ("" if comparison.verdict == "faster" else f", {comparison.verdict}"),
+    ]
+    for label, cell in cells.items():
+        if (cell.runtime, cell.precision) == ("ort.cpu", "int8"):
+            known = comparison.gains[label]
+            places.append(interval(known) if label in comparison.ratios else "**int8 FAILED its audit**")
+    return f"| {' | '.join(places)} |"
+
+
+def shorter(row: str) -> str:
+    """A row of the page as README has it: without int8, whose column is the last."""
+    cells = row.strip("| ").split(" | ")
+    return f"| {' | '.join(cells[:-1])} |"
+
+
+def rows(folder: Path) -> list[str]:
+    audit = folder / "audit.json"
+    results = judged(read_results(folder / "results.json"), read_audit(audit) if audit.is_file() else None)
+    return [row(comparison, results) for comparison in results.comparisons]
+
+
+@pytest.mark.parametrize("folder", PUBLISHED)
+def test_the_tables_are_those_of_the_published_results(folder: str) -> None:
+    found = rows(ROOT / folder)
+    assert found
+    assert [line for line in found if line not in PAGE] == []
+
+
+def test_a_row_of_the_readme_is_one_of_the_page() -> None:
+    found = re.findall(r"^\| (?:bloodnet|resnet18) \d.*$", README, re.MULTILINE)
+    assert found
+    assert [line for line in found if not any(line == shorter(whole) for whole in PAGE.splitlines())] == []
+
+
+def test_rows_that_failed_are_marked_and_stand_first() -> None:
+    table = [line for line in PAGE.splitlines() if re.match(r"\| (bloodnet|resnet18) \d", line)]
+    failed = [line for line in table if "FAILED" in line]
+    assert len(failed) == 2  # int8 of resnet18 at 128 pixels, in both batches
+    assert table[: len(failed)] == failed
+
+
+def load_lines(load: Load) -> list[str]:
+    """A load test as the page tells it: the rows of its table, and what it says of the server's cost and rate."""
+    lines = []
+    for loop in load.closed_loop:
+        per_second = loop.images_per_second
+        rate = [f"{float(f'{one:.3g}'):,.0f}" for one in (per_second.value, per_second.low, per_second.high)]
+        times = (interval(loop.median_ms), interval(loop.p99_ms))
+        lines.append(f"| {loop.clients} | {rate[0]} ({rate[1]} to {rate[2]}) | {' | '.join(times)} |")
+    cost = {one.way: one for one in load.overheads}
+    assert load.highest_rate is not None
+    return [
+        *lines,
+        f"Up to {load.highest_rate.rate:,.0f} requests a second",
+        f"within {load.highest_rate.bound_ms:.2f} ms",
+        f"adds {interval(cost['grpc'].overhead_ms)} ms to one image of one client over gRPC",
+        f"{interval(cost['http'].overhead_ms)} ms over HTTP",
+        f"to {cost['grpc'].in_process_ms.value:.2f} ms in the client's own process",
+    ]
+
+
+def test_the_load_is_the_published_one() -> None:
+    told = " ".join(PAGE.split())
+    assert [line for line in load_lines(read_load(ROOT / "artifacts/reference/load.json")) if line not in told] == []
