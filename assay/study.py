@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from assay.errors import AssayError, StudyError, nearest
-from assay.files.mistakes import mistake
+from assay.files.mistakes import mistake, mistake_in
+from assay.files.overridden import overridden
 from assay.files.texts import read_text
 from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, FRAMEWORKS, RUNTIMES, TASK_OF_ARCHITECTURES, TASKS
 
@@ -323,29 +324,42 @@ class Study(StudySection):
         return self
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: Path, changes: Sequence[str] = ()) -> Study:
     """Read and check a study file.
+
+    Args:
+        changes: keys that take another value than the file's, "bench.batches=[1,8]" (`assay.files.overridden`).
 
     Raises:
         StudyError: the file is missing, is not TOML, or has an unknown or wrong key; the message names
             the key, what is wrong with it and the nearest valid name.
     """
     try:
-        text = read_text(path, MOST_BYTES)
-        return Study.model_validate(tomllib.loads(text))
+        document = tomllib.loads(read_text(path, MOST_BYTES))
     except OSError as error:
         raise StudyError(
             f"Cannot read study file {path}",
             found=error.strerror,
             remedy="studies/quick.toml in the repository is an example",
         ) from error
-    except ValidationError as error:
-        problems = "; ".join(_describe(detail) for detail in error.errors())
-        raise StudyError(f"{path} has {error.error_count()} problem(s): {problems}") from error
     except ValueError as error:  # no TOML, no UTF-8, or too long
-        raise StudyError(f"{path} is not valid TOML", found=str(error)) from error
+        raise StudyError(f"{path} is not valid TOML", found=mistake_in(error)) from error
     except RecursionError as error:
         raise StudyError(f"{path} is not valid TOML", found="brackets nested deeper than in any study") from error
+    try:
+        return Study.model_validate(overridden(document, changes))
+    except ValidationError as error:
+        problems = [_describe(detail) for detail in _deepest(error.errors())]
+        with_changes = "".join(f" --set {change}" for change in changes)
+        raise StudyError(f"{path}{with_changes} has {len(problems)} problem(s): {'; '.join(problems)}") from error
+
+
+def _deepest(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what is only wrong because something in it is: a list is too short for an entry that is none."""
+    places = [detail["loc"] for detail in details]
+    return [
+        one for one in details if not any(at != one["loc"] and at[: len(one["loc"])] == one["loc"] for at in places)
+    ]
 
 
 def _describe(detail: ErrorDetails) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from assay.records.audit import Audit, ModelAudit, reasons_of
 from assay.records.results import Cell, Export, Results
 
-AGAIN = "Run `assay audit` on the study again, or `assay compare-model` on a model of your own"
+AGAIN = "Run `assay audit` on the study again, or `assay model` on a model of your own"
 SHOWN = 12
 
 

@@ -1,4 +1,4 @@
-"""`assay compare-model`: a user's own model, native next to ONNX, from its file to results. Imports no framework.
+"""`assay model`: a user's own model, native next to ONNX, from its file to results. Imports no framework.
 
 Probing, exporting and checking are jobs, timing is done by the workers of a study; the user's code runs in them alone.
 """

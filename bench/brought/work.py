@@ -16,7 +16,7 @@ from assay.train.brought.model import Declared, Location
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for; see the options of `assay compare-model`.
+    """What is asked for; see the options of `assay model`.
 
     Attributes:
         without: outputs that are left out.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Trust, say_trust
+from assay.bench.cli.options import ARTIFACTS, CallLimit, DataRoot, Json, Set, Trust, as_words, say_trust
 from assay.bench.words.terminal import Terminal, print_json
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def audit(
     out: Annotated[Path, typer.Option("--out", help="Folder for what is made; one folder below it an audit.")] = (
         ARTIFACTS
     ),
+    changes: Set = None,
     data_root: DataRoot = None,
     call_limit: CallLimit = None,
     trust: Trust = False,
@@ -79,7 +80,7 @@ def audit(
             trusted=trust,
         )
     elif study is not None and reference is None and candidate is None:
-        found, folder = _of_study(study, images, model or [], out, data_root, strict_nan=strict_nan)
+        found, folder = _of_study(study, changes or [], images, model or [], out, data_root, strict_nan=strict_nan)
     else:
         raise typer.BadParameter(
             "name a study file, two ONNX files with --reference and --candidate, or one with --runtime"
@@ -95,7 +96,14 @@ def audit(
 
 
 def _of_study(
-    path: Path, images: int | None, models: list[str], out: Path, data_root: Path | None, *, strict_nan: bool
+    path: Path,
+    changes: list[str],
+    images: int | None,
+    models: list[str],
+    out: Path,
+    data_root: Path | None,
+    *,
+    strict_nan: bool,
 ) -> tuple[Audit, Path]:
     from assay.bench.auditing.selection import with_models
     from assay.bench.run import Run
@@ -104,12 +112,12 @@ def _of_study(
     from assay.files.locks import working_in
     from assay.study import load_study
 
-    study = with_models(load_study(path), models)
+    study = with_models(load_study(path, changes), models)
     if data_root is not None:
         study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
     folder = out / study.name
     run = Run(study, folder.resolve(), (out / "data").resolve(), Narrator())
-    words = ["assay", "audit", path.name, *(() if images is None else ("--images", str(images)))]
+    words = ["assay", "audit", path.name, *as_words(changes), *(() if images is None else ("--images", str(images)))]
     words += [word for name in models for word in ("--model", name)] + (["--strict-nan"] if strict_nan else [])
     with working_in(folder):
         return audit_study(run, shlex.join(words), images, models, strict_nan=strict_nan), folder

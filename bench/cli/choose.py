@@ -14,11 +14,14 @@ from assay.texts import printable
 if TYPE_CHECKING:
     from assay.records.choice import Choice, EligibleCell, Objective
 
+NEAREST = 3
+"""So many losers are told of unless all are asked for."""
+
 
 def choose(
     study: Annotated[
         Path,
-        typer.Argument(metavar="STUDY_FOLDER", help="The folder of a finished and audited study, or of compare-model."),
+        typer.Argument(metavar="STUDY_FOLDER", help="The folder of a finished and audited study, or of `assay model`."),
     ],
     objective: Annotated[str, typer.Option("--objective", help="latency, throughput or cost.")] = "latency",
     price: Annotated[
@@ -45,9 +48,12 @@ def choose(
         bool,
         typer.Option("--one-process", help="For the objective cost: one process has the machine, idle cores and all."),
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Say of every cell why it was not chosen, and what else is on the front.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Choose the best cell of a study under constraints, and say why not the others; exit 1 when none qualifies."""
+    """Choose the best cell under constraints, and say why not the nearest others; exit 1 when none qualifies."""
     from assay.bench.choosing import choose as core
     from assay.bench.conductor import RESULTS_FILE
     from assay.bench.report.study_report import samples_of
@@ -84,41 +90,70 @@ def choose(
     if as_json:
         print_json(found)
     else:
-        print_lines(render(found))
+        print_lines(render(found, everything=everything))
     if not found.answer:
         raise typer.Exit(1)
 
 
-def render(choice: Choice) -> str:
-    """A choice in lines of text."""
+def render(choice: Choice, *, everything: bool = False) -> str:
+    """A choice in lines of text: the answer and the nearest losers, or with `everything` all of them."""
     from assay.records.choice import nearest_in_words
 
-    lines = []
-    if choice.answer:
-        answer = next(one for one in choice.candidates if one.cell == choice.answer)
-        lines.append(f"{choice.answer}: {_numbers(choice, choice.answer)}")
-        sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
-        lines.append(f"Because: {choice.because}.{sure}{_inferred(answer)}")
-        lines += _behind(choice)
-        lines += _beside(choice, answer.precision)
-        lines += [f"Serve with {choice.serve_with}."] if choice.serve_with else []
-        lines += [f"Assumed: {choice.assumed}."] if choice.assumed else []
-    else:
-        lines.append(nearest_in_words(choice))
+    lines = _answer(choice) if choice.answer else [nearest_in_words(choice)]
+    lines += [*_front(choice), *_all_losers(choice)] if everything else _nearest_losers(choice)
+    return "\n".join(map(printable, lines))
+
+
+def _answer(choice: Choice) -> list[str]:
+    answer = next(one for one in choice.candidates if one.cell == choice.answer)
+    sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
+    return [
+        f"{choice.answer}: {_numbers(choice, choice.answer)}",
+        f"Because: {choice.because}.{sure}{_inferred(answer)}",
+        *_behind(choice),
+        *_beside(choice, answer.precision),
+        *([f"Serve with {choice.serve_with}."] if choice.serve_with else []),
+        *([f"Assumed: {choice.assumed}."] if choice.assumed else []),
+    ]
+
+
+def _front(choice: Choice) -> list[str]:
+    """What else nothing dominates."""
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
-    if front:
-        both = " and accuracy" if front[0].accuracy else ""
-        lines.append(f"Also on the Pareto front of objective{both}:")
-        lines += [f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front]
+    if not front:
+        return []
+    both = " and accuracy" if front[0].accuracy else ""
+    return [
+        f"Also on the Pareto front of objective{both}:",
+        *(f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front),
+    ]
+
+
+def _all_losers(choice: Choice) -> list[str]:
+    """Every cell that was asked for and is not the answer, what is wrong first."""
     # What was not asked for is in the record with the rest; here it would bury the cells that were.
     asked = {cell: reason for cell, reason in choice.losers.items() if cell not in choice.not_asked_for}
-    if asked:
-        lines.append("Not chosen:")
-        wrong_first = sorted(asked.items(), key=lambda pair: pair[0] not in choice.wrong)
-        lines += [f"  {'WRONG ' if cell in choice.wrong else ''}{cell}: {reason}" for cell, reason in wrong_first]
+    lines = ["Not chosen:"] if asked else []
+    lines += [_against(choice, cell) for cell in sorted(asked, key=lambda cell: cell not in choice.wrong)]
     if others := len(choice.losers) - len(asked):
         lines.append(f"{others} cells of other models, batches or threads were not asked for.")
-    return "\n".join(map(printable, lines))
+    return lines
+
+
+def _nearest_losers(choice: Choice) -> list[str]:
+    """The few that come nearest to the answer, and how many there are beyond them."""
+    qualified = [one.cell for one in choice.candidates if one.cell != choice.answer]
+    missed = [choice.nearest.cell] if choice.nearest else []
+    believed = [cell for cell in choice.losers if cell not in (*choice.wrong, *choice.not_asked_for)]
+    near = list(dict.fromkeys((*qualified, *missed, *believed)))[:NEAREST]
+    lines = ["Not chosen, the nearest first:", *(_against(choice, cell) for cell in near)] if near else []
+    others = len(choice.losers) - len(near)
+    wrong = f", {len(choice.wrong)} of them WRONG" if choice.wrong else ""
+    return [*lines, *([f"And {others} more{wrong}: --all says why not."] if others else [])]
+
+
+def _against(choice: Choice, cell: str) -> str:
+    return f"  {'WRONG ' if cell in choice.wrong else ''}{cell}: {choice.losers[cell]}"
 
 
 def _behind(choice: Choice) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from assay.bench.cli.alone import alone_on_this_machine
-from assay.bench.cli.options import ARTIFACTS, Json
+from assay.bench.cli.options import ARTIFACTS, Json, Set
 from assay.bench.words.terminal import Terminal, print_json
 
 
@@ -37,6 +37,7 @@ def compare(
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     out: Annotated[Path, typer.Option("--out", help="With --env: folder for what the study makes.")] = ARTIFACTS,
+    changes: Set = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", help="With --env: a PBC zip or folder, or a folder of .npz files.")
     ] = None,
@@ -54,8 +55,9 @@ def compare(
         from assay.files.locks import working_in
         from assay.study import load_study
 
-        with working_in(out / load_study(paths[0]).name), alone_on_this_machine():
-            outcome = compare_environments(env[0], env[1], paths[0], out, data_root, threshold=threshold / 100)
+        study = load_study(paths[0], changes or ())
+        with working_in(out / study.name), alone_on_this_machine():
+            outcome = compare_environments(env[0], env[1], study, out, data_root, threshold=threshold / 100)
     else:
         if len(paths) != 2:
             raise typer.BadParameter("name two runs: BASE NEW")

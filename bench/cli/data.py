@@ -14,7 +14,7 @@ data_app = typer.Typer(help="Look at data sets, and build MedMNIST files from im
 CACHE = Path("artifacts") / "data"
 
 
-@data_app.command("build")
+@data_app.command("build", epilog="Example: assay data build pbc:IMAGES.zip --size 64 --out bloodmnist_64.npz")
 def data_build(
     source: Annotated[str, typer.Argument(help="A data set name, such as pbc:IMAGES.zip or synthetic.")],
     size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,
@@ -36,7 +36,7 @@ def data_build(
     )
 
 
-@data_app.command("show")
+@data_app.command("show", epilog="Example: assay data show synthetic --size 28")
 def data_show(
     source: Annotated[str, typer.Argument(help="A data set name, such as bloodmnist or auto.")] = "auto",
     size: Annotated[int, typer.Option("--size", min=8, max=1024, help="Height and width in pixels.")] = 28,

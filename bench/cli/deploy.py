@@ -25,7 +25,7 @@ def deploy(
     study: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[STUDY_FOLDER]", help="The folder of a finished and audited study, or of compare-model."
+            metavar="[STUDY_FOLDER]", help="The folder of a finished and audited study, or of `assay model`."
         ),
     ] = None,
     cell: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,8 @@ from assay.bench.cli.compare import compare
 from assay.bench.cli.data import data_app
 from assay.bench.cli.deploy import deploy
 from assay.bench.cli.failures import check_names, flush, told_of
-from assay.bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Trust, say_trust
+from assay.bench.cli.listing import list_names
+from assay.bench.cli.options import ARTIFACTS, Again, DataRoot, Json, Out, Set, Trust, say_trust
 from assay.bench.cli.selfcheck import selfcheck
 from assay.bench.cli.serve import load, serve, verify_server
 from assay.bench.cli.stopping import Stopped, listen, no_more
@@ -37,7 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data_app, name="data")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as studies/quick.toml.")]
 
@@ -63,7 +64,12 @@ def assay(
 
 
 def run(
-    study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
+    study: StudyFile,
+    out: Out = ARTIFACTS,
+    changes: Set = None,
+    data_root: DataRoot = None,
+    again: Again = False,
+    as_json: Json = False,
 ) -> None:
     """Train, export, time and report: the whole study, or what is left of it."""
     from assay.bench.conductor import run_study
@@ -73,7 +79,7 @@ def run(
     from assay.bench.words.progress import Narrator
     from assay.files.locks import working_in
 
-    loaded = _study(study, data_root)
+    loaded = _study(study, changes, data_root)
     folder = out / loaded.name
     with working_in(folder), alone_on_this_machine():
         results = run_study(loaded, folder, out / "data", Narrator(), again=again)
@@ -87,12 +93,14 @@ def run(
     _end(unanswered(as_audited(folder, results)))
 
 
-def train(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+def train(
+    study: StudyFile, out: Out = ARTIFACTS, changes: Set = None, data_root: DataRoot = None, as_json: Json = False
+) -> None:
     """Train a study's models in its frameworks, and measure training parity."""
     from assay.bench.stages.train import train_all
     from assay.files.locks import working_in
 
-    current = _run(study, out, data_root)
+    current = _run(study, changes, out, data_root)
     with working_in(current.folder), current.narrator.showing():
         trainings, parity = train_all(current)
     if as_json:
@@ -108,6 +116,7 @@ def export(
     study: Annotated[Path | None, typer.Argument(metavar="[STUDY]", help="A study file.")] = None,
     inspect: Annotated[Path | None, typer.Option("--inspect", help="Describe this ONNX file instead.")] = None,
     out: Out = ARTIFACTS,
+    changes: Set = None,
     data_root: DataRoot = None,
     trust: Trust = False,
     as_json: Json = False,
@@ -123,7 +132,7 @@ def export(
     from assay.bench.stages.train import choose_subjects, train_all
     from assay.files.locks import working_in
 
-    current = _run(study, out, data_root)
+    current = _run(study, changes, out, data_root)
     with working_in(current.folder), current.narrator.showing():
         trainings, _ = train_all(current)
         exports = export_all(current, choose_subjects(current, trainings))
@@ -134,7 +143,12 @@ def export(
 
 
 def bench(
-    study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, again: Again = False, as_json: Json = False
+    study: StudyFile,
+    out: Out = ARTIFACTS,
+    changes: Set = None,
+    data_root: DataRoot = None,
+    again: Again = False,
+    as_json: Json = False,
 ) -> None:
     """Time a study's runtimes and write its results, without a report."""
     from assay.bench.conductor import run_study
@@ -142,7 +156,7 @@ def bench(
     from assay.bench.words.progress import Narrator
     from assay.files.locks import working_in
 
-    loaded = _study(study, data_root)
+    loaded = _study(study, changes, data_root)
     with working_in(out / loaded.name), alone_on_this_machine():
         results = run_study(loaded, out / loaded.name, out / "data", Narrator(), again=again)
     if as_json:
@@ -150,7 +164,9 @@ def bench(
     _end(unanswered(results))
 
 
-def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None, as_json: Json = False) -> None:
+def attribute(
+    study: StudyFile, out: Out = ARTIFACTS, changes: Set = None, data_root: DataRoot = None, as_json: Json = False
+) -> None:
     """Say where each runtime's time goes: kernels, framework, transfer. Runs what is left of the study before it."""
     from assay.bench.conductor import run_study
     from assay.bench.judging.answers import unanswered
@@ -158,7 +174,7 @@ def attribute(study: StudyFile, out: Out = ARTIFACTS, data_root: DataRoot = None
     from assay.bench.words.progress import Narrator
     from assay.files.locks import working_in
 
-    loaded = _study(study, data_root)
+    loaded = _study(study, changes, data_root)
     loaded = loaded.model_copy(update={"bench": loaded.bench.model_copy(update={"attribute": True})})
     with working_in(out / loaded.name), alone_on_this_machine():
         results = run_study(loaded, out / loaded.name, out / "data", Narrator())
@@ -217,20 +233,20 @@ def _end(refusals: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def _study(path: Path, data_root: Path | None) -> Study:
+def _study(path: Path, changes: list[str] | None, data_root: Path | None) -> Study:
     from assay.study import load_study
 
-    study = load_study(path)
+    study = load_study(path, changes or ())
     if data_root is None:
         return study
     return study.model_copy(update={"data": study.data.model_copy(update={"root": data_root})})
 
 
-def _run(path: Path, out: Path, data_root: Path | None) -> Run:
+def _run(path: Path, changes: list[str] | None, out: Path, data_root: Path | None) -> Run:
     from assay.bench.run import Run
     from assay.bench.words.progress import Narrator
 
-    study = _study(path, data_root)
+    study = _study(path, changes, data_root)
     return Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())
 
 
@@ -246,13 +262,42 @@ def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:
         print_lines(render(found))
 
 
-# In the order in which a user meets them: a study, what is made of it, and what measures the instrument itself.
-for command in (
-    run, train, export, bench, attribute, report,
-    audit, choose, deploy, serve, verify_server, load,
-    compare_model, compare, selfcheck, doctor,
-):  # fmt: skip
-    app.command()(command)
+# In the order in which a user meets them, each with what somebody would type.
+PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
+    "Your model": (
+        (compare_model, "assay model model.onnx --shape image=batch,3,224,224 --minutes 2"),
+        (audit, "assay audit --reference model.onnx --candidate model-int8.onnx"),
+        (choose, "assay choose artifacts/model-NAME --p99 2"),
+    ),
+    "Study": (
+        (run, "assay run studies/quick.toml --set bench.batches=[1,8]"),
+        (train, "assay train studies/quick.toml --set train.frameworks=[torch]"),
+        (export, "assay export --inspect model.onnx"),
+        (bench, "assay bench studies/quick.toml --set bench.budget_minutes=2"),
+        (attribute, "assay attribute studies/quick.toml"),
+        (report, "assay report artifacts/quick"),
+        (compare, "assay compare artifacts/before artifacts/after --markdown comment.md"),
+    ),
+    "Deploy": (
+        (deploy, "assay deploy artifacts/quick --out deployment"),
+        (serve, "assay serve deployment"),
+        (verify_server, "assay verify-server http://127.0.0.1:8000 --deployment deployment"),
+        (load, "assay load http://127.0.0.1:8000 --deployment deployment"),
+    ),
+    "Instrument": (
+        (doctor, "assay doctor"),
+        (list_names, "assay list runtimes"),
+        (selfcheck, "assay selfcheck --minutes 5"),
+    ),
+}
+NAMES = {compare_model: "model", list_names: "list"}
+"""Commands that are not called as their functions are."""
+
+for panel, commands in PANELS.items():
+    for command, example in commands:
+        app.command(NAMES.get(command), rich_help_panel=panel, epilog=f"Example: {example}")(command)
+app.command("compare-model", hidden=True, epilog=f"Example: {PANELS['Your model'][0][1]}")(compare_model)
+app.add_typer(data_app, name="data", rich_help_panel="Instrument")
 
 
 def main() -> None:

@@ -10,6 +10,10 @@ import typer
 ARTIFACTS = Path("artifacts")
 """The folder that everything is made in, where no other is named."""
 
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key of the study: bench.batches=[1,8]."),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for everything a study makes; one folder below it a study.")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="A PBC zip or folder, or a folder of MedMNIST .npz files.")
@@ -41,3 +45,8 @@ def say_trust(trusted: bool) -> None:
     """One line, where something is about to run outside of its box."""
     if trusted:
         typer.echo("assay: --trust: the model's code runs with your variables, network, files and no limits", err=True)
+
+
+def as_words(changes: list[str] | None) -> list[str]:
+    """The options --set as they were written, for the command that a record names."""
+    return [word for change in changes or () for word in ("--set", change)]

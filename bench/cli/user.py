@@ -1,4 +1,4 @@
-"""The command `assay compare-model`."""
+"""The command `assay model`, once called `compare-model`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def compare_model(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Bring your own model: time it natively and through ONNX, and compare the numbers; exit 1 when they differ."""
+    """Time a model of your own natively and through ONNX, and compare the numbers; exit 1 when they differ."""
     from assay.files.locks import working_in
     from assay.train.brought.model import locate, read_shapes
 
@@ -156,7 +156,7 @@ def compare_model(
         trusted=trust,
         again=again,
         call_limit=call_limit,
-        command=shlex.join(["assay", "compare-model", str(location), *options]),
+        command=shlex.join(["assay", "model", str(location), *options]),
     )
     folder = out / folder_name(location)
     with working_in(folder), alone_on_this_machine():

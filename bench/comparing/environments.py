@@ -26,7 +26,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import InputError, NotInstalledError
 from assay.files.mistakes import mistake_in
 from assay.records.results import Cell
-from assay.study import load_study
+from assay.study import Study
 
 NEEDED = ("numpy", "pydantic", "safetensors")
 ASK = (
@@ -48,7 +48,7 @@ class Environment:
 
 
 def compare_environments(
-    base: Path, new: Path, study_file: Path, out: Path, data_root: Path | None, *, threshold: float
+    base: Path, new: Path, study: Study, out: Path, data_root: Path | None, *, threshold: float
 ) -> Outcome:
     """Measure a study's runtimes in two environments and judge the second against the first.
 
@@ -60,7 +60,6 @@ def compare_environments(
         InputError: an environment cannot be used.
         NotInstalledError: an environment lacks what every worker needs.
     """
-    study = load_study(study_file)
     study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root or study.data.root})})
     check_machine(study, LOCAL)
     run = Run(study, (out / study.name).resolve(), (out / "data").resolve(), Narrator())

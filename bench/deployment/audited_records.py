@@ -1,4 +1,4 @@
-"""What a model of `assay compare-model` was audited on: its records, for the audited file is served as it is.
+"""What a model of `assay model` was audited on: its records, for the audited file is served as it is.
 
 Nothing is put around the file and nothing is known of its inputs but what they were drawn or given as, so there is no
 image and no class: what can be promised is that a server answers the audited records as audited. Where the user said
@@ -37,7 +37,7 @@ from assay.train.brought import model as user
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import UserModel
 
-REMEDY = "Run `assay compare-model` again"
+REMEDY = "Run `assay model` again"
 
 
 def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export | None) -> AuditedModel:
@@ -90,13 +90,13 @@ def served_name(name: str) -> str:
 
 
 def _model(folder: Path, audit: ModelAudit) -> UserModel:
-    """What the model is, as `assay compare-model` found it; and its records are the audited ones."""
+    """What the model is, as `assay model` found it; and its records are the audited ones."""
     path = folder / DESCRIPTION_FILE
     try:
         model = UserModel.model_validate_json(read_bytes(path))
     except (OSError, ValidationError) as error:
         raise ArtifactError(
-            f"Cannot read {path}", expected="a file of `assay compare-model`", found=mistake_in(error), remedy=REMEDY
+            f"Cannot read {path}", expected="a file of `assay model`", found=mistake_in(error), remedy=REMEDY
         ) from error
     if model.fingerprint != audit.models.get("model"):
         raise ArtifactError(

@@ -16,7 +16,7 @@ def numbers_in_words(results: Results) -> list[str]:
     """The exports that agree with the reference, those that do not, and those that failed; a sentence for each.
 
     Args:
-        results: of `assay compare-model`, whose settings name the reference.
+        results: of `assay model`, whose settings name the reference.
     """
     reference = str(results.settings.get("reference", "float64")).partition(":")[0]
     exports = [one for one in results.exports if one.precision == "fp32"]

@@ -68,7 +68,7 @@ def test_it_is_listed_timed_audited_and_shown(installed: Path, tmp_path: Path) -
     (told,) = [one for one in json.loads(listed.stdout)["runtimes"] if one["name"] == "reference"]
     assert (told["brought_by"], told["family"]) == ("reference-runtime 1.0", "Reference evaluator")
     save_classifier(tmp_path / "model.onnx")
-    words = ("compare-model", "model.onnx", "--runtime", "reference", "--runtime", "ort.cpu", "--minutes", "1")
+    words = ("model", "model.onnx", "--runtime", "reference", "--runtime", "ort.cpu", "--minutes", "1")
     done = assay(*words, "--interval-width", "0", "--batch", "1", folder=tmp_path, **there)
     assert "Traceback" not in done.stderr
     folder = tmp_path / "artifacts" / "model-model"

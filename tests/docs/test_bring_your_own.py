@@ -33,7 +33,7 @@ SHORT = {"load": ["--seconds", "0.3", "--processes", "2", "--clients", "1"]}
 
 def test_every_kind_of_model_has_a_command() -> None:
     commands = [shlex.split(command) for found in SECTIONS.values() for command in found]
-    models = {words[2] for words in commands if words[1] == "compare-model"}
+    models = {words[2] for words in commands if words[1] == "model"}
     endings = {Path(model.partition(":")[0]).suffix for model in models}
     assert endings == {".onnx", ".pt", ".pt2", ".keras", ".py", ""}
     assert len(models) == 9
@@ -51,7 +51,7 @@ def test_the_commands_of_a_section_run(title: str, tmp_path: Path) -> None:
             words = shlex.split(command.replace(ADDRESS, address))
             if words[0] == "python":
                 subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, check=True, capture_output=True)
-            elif words[1] == "compare-model":
+            elif words[1] == "model":
                 _compare(words[2:], tmp_path)
             elif words[1] == "serve":
                 address = _served(tmp_path / words[2], ending)
@@ -71,7 +71,7 @@ def _served(folder: Path, ending: ExitStack) -> str:
 
 
 def _compare(words: list[str], folder: Path) -> None:
-    done = assay("compare-model", *words, *FEW.get(words[0], []), *ENOUGH, folder=folder)
+    done = assay("model", *words, *FEW.get(words[0], []), *ENOUGH, folder=folder)
     report = Path(done.stdout.splitlines()[-1].removeprefix("Report: "))
     file = folder / report.parents[1] / "results.json"
     results = read_results(file)
@@ -85,7 +85,7 @@ def _compare(words: list[str], folder: Path) -> None:
     profiled = [one for one in results.attributions if one.profiled.kernel_ms is not None]
     assert profiled
     assert (folder / report).stat().st_size > 100_000
-    assert "assay compare-model" in (folder / report.with_suffix(".md")).read_text(encoding="utf-8")
+    assert "assay model" in (folder / report.with_suffix(".md")).read_text(encoding="utf-8")
     # What follows deploys a valid cell; whether this machine was quiet enough for one is not a question of the text.
     valid = [cell.model_copy(update={"invalid": []}) for cell in results.cells]
     file.write_text(results.model_copy(update={"cells": valid}).model_dump_json())

@@ -62,3 +62,26 @@ def test_one_tier_alone_has_nobody_beside_it_nor_have_other_conditions() -> None
 def test_a_deployment_runtime_is_a_conversion() -> None:
     order = [simplicity(one, "fp32", SAMPLE)[1] for one in (cell(EAGER, 1), cell(LITERT, 1, **NATIVE), cell(ONNX, 1))]
     assert order == [0, 1, 1]
+
+
+def test_the_nearest_losers_are_told_and_all_of_them_when_asked() -> None:
+    cells = [cell(EAGER, 4.0), cell("torch.compile", 3.0), cell(LITERT, 3.5, **NATIVE), cell(ONNX, 1.0)]
+    cells += [cell("jax.jit", 9.0, framework="jax")]
+    found = asked(cells)
+    lines = render(found).splitlines()
+    nearest = lines[lines.index("Not chosen, the nearest first:") + 1 :]
+    told = [line.split(":")[0].strip().removeprefix(GROUP) for line in nearest[:-1]]
+    assert told == ["torch.compile", LITERT, EAGER]
+    assert nearest[-1] == "And 1 more: --all says why not."
+    everything = render(found, everything=True)
+    assert all(f"  {name}: {reason}" in everything for name, reason in found.losers.items())
+    assert "--all" not in everything
+
+
+def test_where_none_qualifies_the_nearest_is_told_and_what_is_wrong_is_counted() -> None:
+    found = asked([cell(EAGER, 4.0), cell(ONNX, 1.0)], most_p99_ms=0.1)
+    lines = render(found).splitlines()
+    assert lines[0].startswith(f"No candidate qualifies; the nearest, {GROUP}{ONNX}")
+    assert [line.split(":")[0].strip() for line in lines[2:]] == [GROUP + ONNX, GROUP + EAGER]
+    wrong = found.model_copy(update={"wrong": [GROUP + EAGER], "losers": found.losers | dict.fromkeys("abc", "why")})
+    assert render(wrong).splitlines()[-1] == "And 2 more, 1 of them WRONG: --all says why not."

@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from assay import __version__
 from assay.alone import FOLDER_VARIABLE
+from assay.bench.cli.main import app
 from assay.bench.machine.machine import usable_cores
+from assay.errors import StudyError
+from assay.registry import ARCHITECTURES, DATASETS, EXPORTERS, RUNTIMES
 from tests.bench.report.sample_results import sample_results
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -32,7 +37,8 @@ COMMANDS = (
     "compare",
     "choose",
     "deploy",
-    "compare-model",
+    "model",
+    "list",
     "serve",
     "verify-server",
     "load",
@@ -61,6 +67,68 @@ def test_help_is_the_golden_one(command: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(done.stdout)
     assert done.stdout == golden.read_text()
+
+
+def test_every_help_has_an_example_that_names_its_command() -> None:
+    for command in filter(None, COMMANDS):
+        text = (GOLDEN / f"help-{command.replace(' ', '-')}.txt").read_text()
+        assert command == "data" or f"\n Example: assay {command}" in text
+
+
+def test_commands_stand_in_groups_and_the_older_name_of_one_is_hidden() -> None:
+    text = (GOLDEN / "help-assay.txt").read_text()
+    places = [text.index(f"─ {group} ─") for group in ("Your model", "Study", "Deploy", "Instrument")]
+    assert places == sorted(places)
+    assert text.index("│ model ") < places[1] < text.index("│ compare ")
+    assert "compare-model" not in text
+
+
+def test_the_older_name_of_model_is_the_same_command() -> None:
+    older, newer = assay("compare-model", "--help"), assay("model", "--help")
+    assert older.returncode == 0
+    assert older.stdout.replace("assay compare-model [", "assay model [").split() == newer.stdout.split()
+
+
+def test_names_are_listed_without_the_instruments_own(tmp_path: Path) -> None:
+    found = json.loads(assay("list", "runtimes", "--json").stdout)["runtimes"]
+    names = [one["name"] for one in found]
+    assert {"torch.eager", "ort.cpu"} <= set(names)
+    assert not {name for name, entry in RUNTIMES.items() if entry.ruler} & set(names)
+    table = assay("list", "runtimes")
+    assert (table.returncode, table.stderr) == (0, "")
+    assert [line.split()[0] for line in table.stdout.splitlines() if not line.startswith(" ")] == names
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [("exporters", EXPORTERS), ("architectures", ARCHITECTURES), ("datasets", DATASETS)]
+)
+def test_what_a_study_names_is_listed(kind: str, known: Iterable[str]) -> None:
+    done = CliRunner().invoke(app, ["list", kind, "--json"])
+    assert [one["name"] for one in json.loads(done.stdout)[kind]] == list(known)
+    assert all(one["summary"] for one in json.loads(done.stdout)[kind])
+
+
+def test_extras_are_listed_with_what_they_bring_and_those_of_developers_are_not() -> None:
+    done = CliRunner().invoke(app, ["list", "extras", "--json"])
+    found = {one["name"]: one for one in json.loads(done.stdout)["extras"]}
+    assert "tritonclient" in found["serve"]["summary"]
+    assert found["serve"]["install"] == ""
+    assert "onnxruntime-gpu" in found["gpu"]["summary"]
+    assert found["gpu"]["install"] == "pip install 'onnx-assay[gpu]'"
+    assert not {"dev", "mutants"} & set(found)
+
+
+def test_an_unknown_kind_of_names_is_one_message() -> None:
+    one_line_error(assay("list", "runtime"), 2, "Did you mean 'runtimes'?")
+
+
+@pytest.mark.parametrize("command", ["run", "train", "export", "bench", "attribute", "audit", "compare"])
+def test_a_changed_key_is_checked_as_one_of_the_file_is(command: str, tmp_path: Path) -> None:
+    environments = ["--env", str(tmp_path), "--env", str(tmp_path)] if command == "compare" else []
+    words = [command, study(tmp_path), "--set", "bench.batches=[0]", "--out", str(tmp_path), *environments]
+    refused = CliRunner().invoke(app, words).exception
+    assert isinstance(refused, StudyError)
+    assert "--set bench.batches=[0] has 1 problem(s): bench.batches.0: expected 1 or more, found 0" in str(refused)
 
 
 def test_the_version_is_told_without_a_command() -> None:

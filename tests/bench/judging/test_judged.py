@@ -170,5 +170,5 @@ def test_the_report_says_it_everywhere_and_the_record_stays_as_measured(tmp_path
 def test_what_is_wrong_stands_first_among_what_is_not_chosen() -> None:
     found = choose(timed(), audit_that_fails(INT8), Constraints())
     assert found.wrong == [f"bloodnet/28/b1/t1/{INT8}"]
-    lines = render(found).splitlines()
+    lines = render(found, everything=True).splitlines()
     assert lines[lines.index("Not chosen:") + 1].startswith(f"  WRONG bloodnet/28/b1/t1/{INT8}: ")
