@@ -114,6 +114,8 @@ def _command(name: str, command: Any) -> Iterator[str]:
     if not command.help:
         raise ValueError(f"assay {name} has no help text")
     yield re.sub(r"\n{2,}", "\n\n", textwrap.dedent(command.help)) + "\n"
+    if command.epilog:
+        yield f"Example: `{command.epilog.removeprefix('Example: ')}`\n"
     yield _options(command)
 
 

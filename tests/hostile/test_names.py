@@ -87,10 +87,12 @@ COMMANDS = {
     "serve": "events on the terminal",
     "verify-server": "a table on the terminal",
     "load": "load.json, which the report shows",
-    "compare-model": "report/ and results.json",
+    "model": "report/ and results.json",
+    "compare-model": "the same by its older name",
     "compare": "Markdown, JUnit XML",
     "selfcheck": "selfcheck.json: no name of anyone's",
     "doctor": "a table on the terminal",
+    "list": "a table on the terminal: no name of anyone's but of runtimes that were looked at",
     "data": "an .npz file",
 }
 """Every command with what it writes; see the tests that send names through it."""
