@@ -79,6 +79,11 @@ class Opened(Protocol):
         """These outputs of one call, in this order; the library's own exceptions where it refuses the call."""
 
 
+def is_deciding(outputs: Sequence[ServedTensor]) -> bool:
+    """Whether decoded pixels go in and decisions come out, as of a study's model."""
+    return any(one.index_of for one in outputs)
+
+
 def types_of(tensors: Sequence[ServedTensor]) -> dict[str, str]:
     """By name, NumPy's name of each type, in this order."""
     return {one.name: one.dtype for one in tensors}

@@ -87,6 +87,10 @@ class AuditedTolerance(Record):
     problem: str = ""
 
 
+PROGRAM = "program@"
+"""The beginning of the names of what was made for runtimes, see `ModelAudit.keys`."""
+
+
 class Comparison(Record):
     """One subject on one set of inputs.
 
@@ -187,7 +191,8 @@ class ModelAudit(Record):
         reference: what computed it.
         reference_check: largest relative difference between it and the independent one; None where there is none.
         models: sha256 of weights and ONNX files, by name.
-        keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed.
+        keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed, and
+            "program@litert.int8" of what was made for a runtime with a format of its own.
         data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
         ran: where each subject of a study computed and in what; empty in older records, and of models that results
             say it of.

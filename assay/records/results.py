@@ -6,6 +6,7 @@ the record are derived from the samples and can be derived again.
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import Literal
 
@@ -224,6 +225,8 @@ class Cell(Record):
         runtime: a registered runtime.
         exporter: the export it ran, for runtimes of ONNX files, else "".
         label: runtime, and "@exporter" where there is one.
+        program: key of what was made of the model for a runtime with a format of its own; "" of all others, and in
+            older records.
         status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
         host: preparing the input, running, and fetching the output.
         device: running alone, input already in the runtime's own form.
@@ -256,6 +259,7 @@ class Cell(Record):
     status: Literal["ok", "failed", "skipped"]
     reason: str = ""
     weights: str
+    program: str = Field(default="", exclude_if=operator.not_)
     host: Timing | None = None
     device: Timing | None = None
     throughput: Interval | None = None

@@ -93,12 +93,18 @@ class ServedBy:
         backend: Triton's. "python" runs `opener` in an environment of its own: where Triton has no backend for the
             library, or has one that cannot be told what the runtime is told.
         file: the name of the model's file in a version's folder.
+        beside: names of further files that may belong to the model, in the same folder.
         opener: the module with `open_model(path, options, inputs, outputs)`, which runs the file without a server too.
             It imports nothing of ours, so that a deployment takes it along as it is.
         maker: "module:function" that makes the file of the audited model (`assay.export.served.native.MakeServed`); ""
-            of what runs ONNX files.
+            of what runs ONNX files, and of what runs the file that was made to be timed and audited.
+        wrapper: "module:function" that writes such a file with decoded pixels going in and decisions coming out
+            (`assay.export.served.made.Wrap`); "" where it is served as it is.
+        pixels: the layout that such a file takes images in, where it is served as it is and `opener` puts the same
+            around it; "" of all others.
         checker: "module:function" that refuses a file, by its path, which could act when it is loaded or called; "" of
             a format that cannot.
+        is_code: the file is code for a processor, so that nothing can tell whether it acts.
         options: of the backend, by the names that it and `opener` read; "{threads}" stands for their number.
         otherwise: options with which the same file is evaluated correctly in another way, "" where there is none.
         packages: distributions that `opener` needs, for the environment of a stock server.
@@ -111,15 +117,24 @@ class ServedBy:
     opener: str
     options: Mapping[str, str]
     otherwise: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
     maker: str = ""
+    wrapper: str = ""
+    pixels: str = ""
     checker: str = ""
+    is_code: bool = False
     packages: tuple[str, ...] = ()
     why: str = ""
     model_server: Mapping[str, str] = field(default_factory=dict)
 
-    def options_of(self, threads: int) -> dict[str, str]:
-        """What the backend is told, with so many threads."""
-        return {name: value.format(threads=threads) for name, value in self.options.items()}
+    def options_of(self, threads: int, *, decides: bool = False) -> dict[str, str]:
+        """What the backend is told, with so many threads.
+
+        Args:
+            decides: decoded pixels go in, and decisions come out.
+        """
+        told = {name: value.format(threads=threads) for name, value in self.options.items()}
+        return told | ({"pixels": self.pixels} if decides and self.pixels else {})
 
     def open(
         self, path: Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
@@ -167,6 +182,7 @@ class RuntimeEntry:
         runner: what a run of one file in it is called where the numbers of two files are compared
             (`assay.export.localise.on_onnx_runners`), or "".
         served_by: how a server runs what it runs; None where nothing does.
+        unserved: why nothing does, and what may be deployed instead, a sentence.
         unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
             ONNX file that a user brings.
         extra: the extra that installs it where that is not its family's.
@@ -193,6 +209,7 @@ class RuntimeEntry:
     operators: str = ""
     runner: str = ""
     served_by: ServedBy | None = None
+    unserved: str = ""
     unasked: tuple[Occasion, ...] = ()
     extra: str = ""
     distribution: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from assay.runtimes.entry import Family, Looks, RuntimeEntry
+from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
+from assay.spec import LITERT_FILE
 
 FAMILY = Family(
     name="litert",
@@ -21,6 +22,15 @@ FAMILY = Family(
     licences={"ai_edge_litert": "Apache-2.0"},
     extra="litert",
 )
+SERVED = ServedBy(
+    backend="python",
+    file=LITERT_FILE,
+    opener="assay.infer.server.opened.on_litert",
+    options={"threads": "{threads}"},
+    otherwise={"delegate": "none"},
+    pixels="NHWC",
+    packages=("ai-edge-litert", "numpy"),
+)
 FP32 = RuntimeEntry(
     name="litert",
     family=FAMILY,
@@ -30,6 +40,7 @@ FP32 = RuntimeEntry(
     formats=("weights", "tf"),
     deploys=True,
     maker="assay.export.programs.on_litert:make_fp32",
+    served_by=SERVED,
     unasked=("model",),
 )
 ENTRIES = (
@@ -46,6 +57,7 @@ ENTRIES = (
         shape="triangle-up",
         deploys=True,
         maker="assay.export.programs.on_litert:make_half_weights",
+        served_by=SERVED,
     ),
     RuntimeEntry(
         name="litert.dynamic",
@@ -59,6 +71,7 @@ ENTRIES = (
         shape="triangle-left",
         deploys=True,
         maker="assay.export.programs.on_litert:make_dynamic",
+        served_by=SERVED,
     ),
     RuntimeEntry(
         name="litert.int8",
@@ -73,5 +86,6 @@ ENTRIES = (
         deploys=True,
         maker="assay.export.programs.on_litert:make_int8",
         calibrated=True,
+        served_by=SERVED,
     ),
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from assay.runtimes.entry import AS_IT_COMES, Family, Looks, RuntimeEntry, ServedBy
+from assay.spec import OPENVINO_FILE
 
 FAMILY = Family(
     name="openvino",
@@ -27,6 +29,9 @@ FAMILY = Family(
 OPERATORS = "assay.infer.operators.on_onnx:operators"
 
 
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
 def served_in(precision: Mapping[str, str]) -> ServedBy:
     """The settings of a runtime in this precision, as OpenVINO's properties say it; none where it chooses by itself."""
     options = {"INFERENCE_NUM_THREADS": "{threads}", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY", **precision}
@@ -45,6 +50,10 @@ def served_in(precision: Mapping[str, str]) -> ServedBy:
     )
 
 
+SERVED_INT8 = replace(
+    served_in(F32), file=OPENVINO_FILE, beside=("model.bin",), wrapper="assay.export.served.on_openvino:with_pixels"
+)
+"""What NNCF made is served with it: integers are in the file, and the rest of it is computed in fp32."""
 FP32 = RuntimeEntry(
     name="openvino",
     family=FAMILY,
@@ -52,7 +61,7 @@ FP32 = RuntimeEntry(
     summary="OpenVINO on the CPU, fp32 inference precision",
     words="OpenVINO",
     formats=("onnx",),
-    served_by=served_in({"INFERENCE_PRECISION_HINT": "f32"}),
+    served_by=served_in(F32),
     operators=OPERATORS,
     runner="openvino",
     unasked=("model", "file"),
@@ -96,6 +105,7 @@ NNCF = RuntimeEntry(
     shape="triangle-left",
     maker="assay.export.programs.on_nncf:make_int8",
     calibrated=True,
+    served_by=SERVED_INT8,
     extra="nncf",
 )
 ACCURATE = RuntimeEntry(
@@ -110,6 +120,7 @@ ACCURATE = RuntimeEntry(
     shape="triangle-up",
     maker="assay.export.programs.on_nncf:make_int8_with_accuracy_control",
     calibrated=True,
+    served_by=SERVED_INT8,
     extra="nncf",
 )
 ENTRIES = (FP32, BF16, DEFAULT, NNCF, ACCURATE)

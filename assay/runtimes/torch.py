@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
+from assay.spec import TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE
 
 FAMILY = Family(
     name="torch",
@@ -35,6 +36,16 @@ FROZEN = RuntimeEntry(
     unasked=("model",),
 )
 MAKERS = "assay.export.programs.on_torch"
+SERVED_PACKAGE = ServedBy(
+    backend="python",
+    file=TORCH_PACKAGE_FILE,
+    beside=(TORCH_PACKAGE_OF_ONE_FILE,),
+    opener="assay.infer.server.opened.on_torch_package",
+    options={"threads": "{threads}"},
+    pixels="NCHW",
+    is_code=True,
+    packages=("torch", "numpy"),
+)
 PACKAGE = RuntimeEntry(
     name="torch.aot",
     family=FAMILY,
@@ -47,6 +58,7 @@ PACKAGE = RuntimeEntry(
     deploys=True,
     maker=f"{MAKERS}:make_package",
     makes_code=True,
+    served_by=SERVED_PACKAGE,
 )
 ENTRIES = (
     RuntimeEntry(
@@ -162,6 +174,7 @@ ENTRIES = (
         deploys=True,
         maker=f"{MAKERS}:make_bf16_package",
         makes_code=True,
+        served_by=SERVED_PACKAGE,
     ),
     RuntimeEntry(
         name="torch.aot.int8",
@@ -177,6 +190,7 @@ ENTRIES = (
         deploys=True,
         maker=f"{MAKERS}_int8:make_int8_package",
         makes_code=True,
+        served_by=SERVED_PACKAGE,
         calibrated=True,
         extra="torchao",
     ),

@@ -46,7 +46,7 @@ def determined_by(
         served: of their runtimes, those that the whole test split goes through where the images are a part of it.
     """
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
-    programs: list[JsonValue] = [one.model.program_key for one in candidates if one.model.program_key]
+    programs: dict[str, JsonValue] = {one.label: one.model.program_key for one in candidates if one.model.program_key}
     found: dict[str, JsonValue] = {"programs": programs} if programs else {}
     return found | {
         "rules": RULES,

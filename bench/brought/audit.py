@@ -17,7 +17,7 @@ from assay.bench.machine.host import LOCAL, Host
 from assay.export.probing.probe import RECORDS_FILE
 from assay.files.arrays import load_array
 from assay.numerics.following import is_reduced
-from assay.records.audit import Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
+from assay.records.audit import PROGRAM, Audit, AuditedTolerance, Comparison, InputSet, ModelAudit
 from assay.records.localisation import Localisation
 from assay.records.results import Cell, Export
 from assay.store import file_sha256
@@ -68,7 +68,9 @@ def audit_user_model(
         reference_check=None,
         models={"model": brought.model.fingerprint}
         | {f"onnx@{name}": file_sha256(path) for name, path in files.items()},
-        keys={"weights": brought.model.fingerprint} | {f"onnx@{one.exporter}": one.key for one in exports},
+        keys={"weights": brought.model.fingerprint}
+        | {f"onnx@{one.exporter}": one.key for one in exports}
+        | {f"{PROGRAM}{cell.label}": cell.program for cell in cells if cell.program},
         inputs=[
             InputSet(
                 name=output.name,

@@ -28,6 +28,11 @@ SignedBy = Annotated[
     typer.Option("--signed-by", metavar="PUBLIC.pem", help="The public key whose signature the deployment must have."),
 ]
 
+TrustFile = Annotated[
+    bool,
+    typer.Option("--trust", help="Open the model's file though it is code, or could act: of a maker you trust alone."),
+]
+
 
 def serve(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder written by `assay deploy`.")],
@@ -53,6 +58,7 @@ def serve(
         typer.Option("--open-to-network", help="Allow a --host that others reach: no TLS and no authentication."),
     ] = False,
     signed_by: SignedBy = None,
+    trust: TrustFile = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line.")] = False,
 ) -> None:
     """Serve a deployment with the Triton server, and follow the folder when another version is to serve."""
@@ -74,7 +80,9 @@ def serve(
     stopping = threading.Event()
     with (
         narrator.showing(),
-        serving(folder, place, narrator.bar, shared_memory=shared_memory, signed_by=signed_by) as current,
+        serving(
+            folder, place, narrator.bar, shared_memory=shared_memory, signed_by=signed_by, trusted=trust
+        ) as current,
     ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
@@ -163,6 +171,7 @@ def load(
     ] = None,
     images: Images = None,
     data_root: DataRoot = None,
+    trust: TrustFile = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for load.json; a study's folder has it in its report.")
     ] = None,
@@ -180,7 +189,9 @@ def load(
 
     audited = _audited(deployment, images, data_root)
     (chosen,) = _ways([way])
-    plan = LoadPlan(chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms)
+    plan = LoadPlan(
+        chosen, seconds, processes, tuple(sorted(set(clients or (1, 2, 4, 8)))), bound_ms=p99_ms, trusted=trust
+    )
     target = target_of(audited.deployment, url, grpc)
     path = (out or Path("artifacts") / f"load-{audited.deployment.name}") / LOAD_FILE
     narrator = Narrator()

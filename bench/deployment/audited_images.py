@@ -16,7 +16,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, InputError
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.export.served.contract import IMAGES
-from assay.export.served.contract_job import ExportContract
+from assay.export.served.made import ExportContract
 from assay.files.arrays import load_array
 from assay.numerics.served import Records, ServedTensor, as_records
 from assay.records.audit import ModelAudit

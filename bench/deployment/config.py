@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
 from assay.errors import ArtifactError, NotInstalledError, needing
 from assay.files.mistakes import mistake_in
-from assay.numerics.served import ServedTensor
+from assay.numerics.served import ServedTensor, is_deciding
 from assay.records.deployment import CONFIG_FILE, LABELS_FILE, PYTHON_BACKEND, Deployment, Unit, served_by
 from assay.records.results import Cell
 
@@ -151,7 +151,7 @@ def _parameters(deployment: Deployment) -> dict[str, str]:
     """The parameters of the backend, by the names that it reads: what was measured is what is served."""
     served = served_by(deployment.version(deployment.serving).runtime)
     program = {"model_file": served.file} if served.backend == PYTHON_BACKEND else {}
-    return program | served.options_of(deployment.threads)
+    return program | served.options_of(deployment.threads, decides=is_deciding(deployment.outputs))
 
 
 def _warm_up(pb: ModuleType, deployment: Deployment, batch: int) -> ModelWarmup:

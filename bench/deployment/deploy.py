@@ -23,6 +23,7 @@ from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.checking.signature import Sign
 from assay.bench.deployment.config import WARM_UP, files_by_input, most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.folder import write_whole
+from assay.bench.deployment.programs import audited_program
 from assay.bench.deployment.render import render
 from assay.bench.deployment.subject import (
     AuditedModel,
@@ -56,6 +57,8 @@ from assay.records.deployment import (
     read_deployment,
     served_by,
 )
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import ServedBy
 from assay.store import Store, file_sha256
 
 AUDITED_OF = {"study": audited_images, "model": audited_records}
@@ -78,6 +81,8 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
     if export is not None:
         source = usable_model(export, Store(study.folder / "onnx"))
         check_hash(source, audited_sha256)
+    if RUNTIMES[cell.runtime].maker:
+        source = audited_program(study.folder, cell, audit)
     audited = AUDITED_OF[study.results.kind](study, cell, audit, export)
     curve = curve_of(study.results, cell)
     return Deployable(
@@ -233,14 +238,14 @@ def _contract(one: AuditedModel | Deployment, *, batched: bool) -> str:
 
 
 def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, number: int) -> Version:
-    file = served_by(subject.runtime).file
+    served = served_by(subject.runtime)
     return Version(
         number=number,
         cell=subject.cell.name,
         precision=subject.precision,
         runtime=subject.runtime,
-        model_sha256=file_sha256(built.folder / file),
-        files=_files_beside(built.folder, file),
+        model_sha256=file_sha256(built.folder / served.file),
+        files=_files_beside(built.folder, served),
         audited_sha256=subject.audited_sha256,
         weights=subject.cell.weights,
         accuracy=built.accuracy,
@@ -249,12 +254,12 @@ def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, numb
     )
 
 
-def _files_beside(folder: Path, file: str) -> dict[str, str]:
-    """What else belongs to a model that is a folder, by its path, with its hash."""
-    (top, *rest) = Path(file).parts
-    paths = sorted(path for path in (folder / top).rglob("*") if path.is_file()) if rest else []
-    found = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
-    return {name: sha256 for name, sha256 in found.items() if name != file}
+def _files_beside(folder: Path, served: ServedBy) -> dict[str, str]:
+    """What else belongs to a model that is a folder, or more than a file, by its path, with its hash."""
+    (top, *rest) = Path(served.file).parts
+    paths = sorted((folder / top).rglob("*")) if rest else [folder / name for name in served.beside]
+    found = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths if path.is_file()}
+    return {name: sha256 for name, sha256 in found.items() if name != served.file}
 
 
 def _deployment(subject: Deployable, versions: Sequence[Version], instances: int) -> Deployment:

@@ -19,7 +19,8 @@ from assay.bench.conductor import RESULTS_FILE
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
 from assay.export.served import contract_job
-from assay.export.served.contract_job import ContractRequest, ExportContract, run_contract
+from assay.export.served.contract_job import ContractRequest, run_contract
+from assay.export.served.made import ExportContract
 from assay.files.arrays import load_array
 from assay.numerics.served import Records, ServedTensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit

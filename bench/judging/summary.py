@@ -72,6 +72,7 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
         status="skipped",
         reason="nothing was measured",
         weights=weights,
+        program=candidate.model.program_key,
     )
 
 

@@ -36,7 +36,8 @@ NOT_SHOWN = "not shown"
 MOST_LOAD, MOST_STOLEN = 0.5, 0.01
 RECORDED_PACKAGES = (
     "torch", "tensorflow", "tensorflow-cpu", "keras", "jax", "jaxlib", "flax", "optax", "onnx", "onnxruntime",
-    "onnxruntime-gpu", "onnxscript", "tf2onnx", "jax2onnx", "openvino", "numpy", "scipy", "medmnist",
+    "onnxruntime-gpu", "onnxscript", "tf2onnx", "jax2onnx", "openvino", "ai-edge-litert", "torchao", "nncf", "numpy",
+    "scipy", "medmnist",
     "tritonclient", "grpcio",
 )  # fmt: skip
 

@@ -63,6 +63,7 @@ class LoadPlan:
         bound_ms: on the 99th percentile; ten times the median of one client when it is None.
         known_to: half the interval of what the server costs, as a share of it, at which no more processes are added
             to find it; four times as many as planned at most.
+        trusted: the model's file, which is opened beside the server, may act.
     """
 
     way: Way = "grpc"
@@ -72,6 +73,7 @@ class LoadPlan:
     scenarios: tuple[ScenarioName, ...] = SCENARIOS
     bound_ms: float | None = None
     known_to: float = 0.05
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Client:
         np.save(work / "records.npy", audited.inputs)
         np.save(work / "expected.npy", audited.outputs)
         self._model = folder / MODELS / target.model / str(version.number) / served_by(version.runtime).file
-        refuse_what_acts(self._model, version.runtime, host)
+        refuse_what_acts(self._model, version.runtime, host, trusted=plan.trusted)
 
     def closed_loop(self, clients: int) -> ClientFindings[ClosedLoopAnswer]:
         """Several clients at the same time; arguments and errors as for `_run`."""

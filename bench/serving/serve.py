@@ -40,6 +40,7 @@ class Serving:
     Attributes:
         current: what is being served.
         signed_by: the public key whose signature every version has to have, where there is one.
+        trusted: the model's file may act.
         seconds_to_ready: from starting the server's process to its being ready.
     """
 
@@ -50,6 +51,7 @@ class Serving:
     work: Path
     _seen: str
     signed_by: Path | None = None
+    trusted: bool = False
     _read_bytes: int = 0
     _unsettled_since: float | None = None
     _health: bool = True
@@ -94,7 +96,7 @@ class Serving:
         """
         config = self.repository / self.current.name / CONFIG_FILE
         before = config.read_bytes()
-        found = take_snapshot(self.folder, self.repository, self.signed_by)
+        found = take_snapshot(self.folder, self.repository, self.signed_by, trusted=self.trusted)
         if found.name != self.current.name:
             raise FailedError(f"{self.folder} is now another model's", expected=self.current.name, found=found.name)
         if _contract(found) != _contract(self.current):
@@ -178,12 +180,14 @@ def serving(
     *,
     shared_memory: bool = False,
     signed_by: Path | None = None,
+    trusted: bool = False,
 ) -> Iterator[Serving]:
     """Serve a deployment folder inside this block.
 
     Args:
         signed_by: the public key whose signature it has to have, now and whenever it is written again.
         shared_memory: whether clients may have the server read memory that they share with it.
+        trusted: the model's file may act.
 
     Raises:
         ArtifactError: the folder is not what was deployed.
@@ -194,9 +198,9 @@ def serving(
     try:
         seen = fingerprint(folder)
         repository = work / MODELS
-        found = take_snapshot(folder, repository, signed_by)
+        found = take_snapshot(folder, repository, signed_by, trusted=trusted)
         contract = contract_of(found, place.host, work, shared_memory=shared_memory)
         with TritonServer(work, repository, contract, place, progress=progress) as server:
-            yield Serving(folder, server, found, repository, work, seen, signed_by)
+            yield Serving(folder, server, found, repository, work, seen, signed_by, trusted)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -32,13 +32,16 @@ from assay.records.deployment import (
 from assay.store import file_sha256, reporting_disk_errors
 
 
-def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None) -> Deployment:
+def take_snapshot(
+    folder: Path, repository: Path, signed_by: Path | None = None, *, trusted: bool = False
+) -> Deployment:
     """Copy what a deployment serves now into a model repository, beside what is there.
 
     Args:
         folder: of the deployment.
         repository: the folder to fill; the model's configuration and labels are replaced, older versions stay.
         signed_by: as in `checked_deployment`.
+        trusted: the model's file may act.
 
     Returns:
         The record of the deployment that was copied.
@@ -65,7 +68,8 @@ def take_snapshot(folder: Path, repository: Path, signed_by: Path | None = None)
     copies |= {f"{WARM_UP}/{name}": expected for name, expected in found.warm_up.items()}
     if any(file_sha256(repository / found.name / name) != expected for name, expected in copies.items()):
         raise ArtifactError(f"{folder} was changed while it was read", remedy="Try again")
-    refuse_what_acts(repository / found.name / str(served.number) / served_by(served.runtime).file, served.runtime)
+    file = repository / found.name / str(served.number) / served_by(served.runtime).file
+    refuse_what_acts(file, served.runtime, trusted=trusted)
     return found
 
 

@@ -24,7 +24,7 @@ from assay.export.run import usable_model
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
 from assay.numerics.reduced import rule_of
-from assay.records.audit import Audit, ModelAudit, Propagation
+from assay.records.audit import PROGRAM, Audit, ModelAudit, Propagation
 from assay.records.results import Export
 from assay.registry import FRAMEWORKS, RUNTIMES
 from assay.store import file_sha256
@@ -148,7 +148,8 @@ def _audit_model(
             reference="PyTorch in float64, checked by JAX in float64",
             reference_check=prepared.agreement,
             models=identity.models,
-            keys=identity.keys,
+            keys=identity.keys
+            | {f"{PROGRAM}{one.label}": one.model.program_key for one in candidates if one.model.program},
             data_hash=identity.data_hash,
             inputs=prepared.records,
             tolerances=tolerances,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assay.entries import load_function
-from assay.errors import ArtifactError, AssayError
+from assay.errors import ArtifactError, AssayError, InputError
 from assay.foreign import said_by
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
@@ -38,7 +38,8 @@ def work(request: ActingRequest) -> Nothing:
 
 
 def check_cannot_act(path: Path, runtime: str) -> None:
-    """Errors as for `work`; a format that cannot act is not looked at."""
+    """Errors as for `work` and `refuse_code`; a format that cannot act is not looked at."""
+    refuse_code(path, runtime)
     entry = served_runtime(runtime)
     if entry.served_by is None or not entry.served_by.checker:
         return
@@ -51,6 +52,20 @@ def check_cannot_act(path: Path, runtime: str) -> None:
         raise
     except Exception as error:  # frameworks raise whatever their parts raise
         raise ArtifactError(f"{path} cannot be read", found=f"{type(error).__name__}: {said_by(error)}") from error
+
+
+def refuse_code(path: Path, runtime: str) -> None:
+    """
+    Raises:
+        InputError: the file is code for a processor, whatever stands in it.
+    """
+    entry = served_runtime(runtime)
+    if entry.served_by is not None and entry.served_by.is_code:
+        raise InputError(
+            f"{path.name} is compiled code, and nobody can see what it does",
+            expected=f"a package of {entry.words or entry.name} from somebody whom you trust as with a program",
+            remedy="Where it is your own, or you know who made it and verified the signature, say --trust",
+        )
 
 
 if __name__ == "__main__":

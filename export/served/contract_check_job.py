@@ -15,7 +15,7 @@ from assay.export.served.contract_job import BATCH, check_answers, open_served, 
 from assay.files.arrays import map_array
 from assay.jobs.job import Job, Nothing
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type
+from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, is_deciding, record_type
 from assay.records.base import Record
 from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE, served_by
 
@@ -68,9 +68,8 @@ def work(request: CheckRequest) -> Nothing:
             check_is_whole(model.path)
         if not is_trusted():
             check_cannot_act(model.path, model.runtime)
-        opened = open_served(
-            model.runtime, model.path, served_by(model.runtime).options_of(1), request.inputs, request.outputs
-        )
+        options = served_by(model.runtime).options_of(1, decides=is_deciding(request.outputs))
+        opened = open_served(model.runtime, model.path, options, request.inputs, request.outputs)
         check_types("inputs", opened.inputs, request.inputs)
         check_types("outputs", opened.outputs, request.outputs)
         for records in (record, np.repeat(record, max(request.most_records, 1))):

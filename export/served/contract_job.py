@@ -21,6 +21,7 @@ from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.served.contract import write_deployable
+from assay.export.served.made import ExportContract, serve_made
 from assay.export.served.native import NativeModel, make_served
 from assay.files.arrays import map_array
 from assay.jobs.files import Written
@@ -29,10 +30,18 @@ from assay.jobs.job import Job
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Opened, Records, ServedTensor, as_records, errors_of, record_type, types_of
+from assay.numerics.served import (
+    Opened,
+    Records,
+    ServedTensor,
+    as_records,
+    errors_of,
+    is_deciding,
+    record_type,
+    types_of,
+)
 from assay.records.base import Record
 from assay.records.deployment import served_by, served_runtime
-from assay.spec import ModelSpec
 from assay.steps import SLOWER, Limit, in_proportion, load_seconds, size_of, step
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
@@ -44,19 +53,13 @@ LIMIT_SECONDS = 3600
 """The limit of all steps together, each of which has its own: there may be many records."""
 
 
-class ExportContract(Record):
-    """What `assay.export.served.contract.write_deployable` has to know of an export; `layout` is that of its input."""
-
-    spec: ModelSpec
-    layout: str
-
-
 class ContractRequest(Record):
     """One model to serve and to run.
 
     Attributes:
         runtime: that will serve it.
-        source: the export's file; None where the file is made of `model`.
+        source: the export's file, or what was made of the model for the runtime to load; None where the file is made of
+            `model`.
         model: that was audited, built or brought, of which a runtime that runs no ONNX files gets a file of its own.
         contract: to put around it; None where it is served as it is.
         inputs, outputs: of what is served.
@@ -130,7 +133,7 @@ def work(place: ContractPlace) -> ContractOutcome:
     _write_model(request, path)
     records = as_records(map_array(request.records), request.inputs)
     batch = BATCH if request.most_records else 0
-    options = served.options_of(request.threads)
+    options = served.options_of(request.threads, decides=is_deciding(request.outputs))
     opened = open_served(request.runtime, path, options, request.inputs, request.outputs)
     begun = time.perf_counter()
     found = run_graph(opened, records, request.outputs, batch)
@@ -169,7 +172,9 @@ def _write_model(request: ContractRequest, path: Path) -> None:
         make_served(NativeModel(request.runtime, request.model, request.contract is not None, path, request.threads))
         return
     with step("Writing the graph to be served", load_seconds(size_of(request.source))):
-        if request.contract is None:
+        if served_runtime(request.runtime).maker:
+            serve_made(request.runtime, request.source, request.contract, path)
+        elif request.contract is None:
             shutil.copyfile(request.source, path)
         else:
             write_deployable(request.source, request.contract.spec, request.contract.layout, path)

@@ -26,7 +26,7 @@ from assay.infer.load.load_jobs import (
 )
 from assay.infer.load.loadgen import scenario
 from assay.jobs.serving import serve_job
-from assay.numerics.served import Opened, types_of
+from assay.numerics.served import Opened, is_deciding, types_of
 from assay.records.deployment import served_by
 
 WARM_UP_REQUESTS = 20
@@ -117,7 +117,8 @@ def _opened_here(request: OverheadRequest) -> Opened:
     served = served_by(request.runtime)
     try:
         inputs, outputs = types_of(request.target.inputs), types_of(request.target.outputs)
-        return served.open(request.model, served.options_of(request.threads), inputs, outputs)
+        options = served.options_of(request.threads, decides=is_deciding(request.target.outputs))
+        return served.open(request.model, options, inputs, outputs)
     except AssayError:
         raise
     except Exception as error:  # exceptions of libraries share no base but this

@@ -20,16 +20,19 @@ from assay.bench.auditing.judge import judged, measured_or_reason, tolerance_for
 from assay.bench.auditing.runs import AuditCall
 from assay.bench.run import Run
 from assay.bench.words.progress import Narrator
+from assay.export.programs.programs import Workshop, program_of
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from assay.export.run import export_model, job_of_weights, usable_model
 from assay.numerics.classification.reduced import BY_CLASSES
-from assay.records.audit import Audit, ModelAudit, read_audit
+from assay.records.audit import PROGRAM, Audit, ModelAudit, read_audit
 from assay.records.results import Cell, Export, Results, read_results
 from assay.registry import RUNTIMES, TASK_OF_ARCHITECTURES
 from assay.spec import ModelSpec
 from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
 from assay.train.batches import normalise
+from assay.train.built import BuiltModel
+from assay.train.datasets.data import open_dataset
 from assay.train.weights import save_weights
 from tests.bench.report.sample_results import _timed, sample_results
 from tests.contract.training_steps import moved_weights
@@ -38,7 +41,7 @@ STUDY = """
 name = "small"
 [data]
 name = "synthetic"
-limit = 96
+limit = {images}
 [[models]]
 architecture = "bloodnet"
 sizes = [28]
@@ -46,6 +49,8 @@ epochs = [1]
 """
 EXPORTER = "torch-script"
 CELL = f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}"
+PRECISIONS = {"openvino.default": "bf16"}
+"""Of runtimes that choose it, the least exact."""
 BATCHES = {1: 1.0, 8: 3.0, 32: 20.0}
 """Milliseconds of a call by batch: 8 pays beyond doubt, 32 does not."""
 
@@ -54,26 +59,29 @@ def silent(label: str, done: int, total: int) -> None:
     """Progress for nobody."""
 
 
-def finished_study(factory: pytest.TempPathFactory) -> Path:
+def finished_study(factory: pytest.TempPathFactory, images: int = 96) -> Path:
     """A copy of the study's folder, `small` beside `data`, to change as one likes.
+
+    Args:
+        images: of each split at most. Of 96 nobody can show that what computes in less than fp32 keeps its accuracy.
 
     It is made once for all processes of a run of the tests, whose folders lie in one.
     """
     own = factory.getbasetemp()
     place = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # above a run's own folder lie those of others
-    shared = place / "finished"
-    with (place / "finished.lock").open("w") as lock:
+    shared = place / f"finished-{images}"
+    with (place / f"finished-{images}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "small" / "audit.json").is_file():
             shutil.rmtree(shared, ignore_errors=True)
             shared.mkdir()
-            _make_study(shared)
+            _make_study(shared, images)
     return Path(shutil.copytree(shared, factory.mktemp("study"), dirs_exist_ok=True)) / "small"
 
 
-def _make_study(root: Path) -> Path:
+def _make_study(root: Path, images: int) -> Path:
     """Make the study in root/small, its data in root/data; the answer is its folder."""
-    (root / "small.toml").write_text(STUDY)
+    (root / "small.toml").write_text(STUDY.format(images=images))
     folder = root / "small"
     run = Run(load_study(root / "small.toml"), folder, root / "data", Narrator())
     dataset = run.data(28)[1]
@@ -187,11 +195,39 @@ def of_runtime(folder: Path, runtime: str) -> str:
     label = f"{runtime}@{EXPORTER}" if RUNTIMES[runtime].runs_files else runtime
     exporter = EXPORTER if RUNTIMES[runtime].runs_files else ""
     names = [CELL.replace("/b1/", f"/b{one.batch}/").replace(f"ort.cpu@{EXPORTER}", label) for one in results.cells]
-    changes = [{"name": name, "runtime": runtime, "exporter": exporter, "label": label} for name in names]
+    precision, program = PRECISIONS.get(runtime) or RUNTIMES[runtime].precision, made_for(folder, results, runtime)
+    same = {
+        "runtime": runtime,
+        "exporter": exporter,
+        "label": label,
+        "precision": precision or "fp32",
+        "program": program,
+    }
+    changes = [{"name": name, **same} for name in names]
     cells = [one.model_copy(update=change) for one, change in zip(results.cells, changes, strict=True)]
     (folder / "results.json").write_text(results.model_copy(update={"cells": cells}).model_dump_json())
     (model,) = audit.models
     comparisons = [one.model_copy(update={"subject": label}) for one in model.comparisons]
-    changed = audit.model_copy(update={"models": [model.model_copy(update={"comparisons": comparisons})]})
+    keys = model.keys | ({f"{PROGRAM}{label}": program} if program else {})
+    about = model.model_copy(update={"comparisons": comparisons, "keys": keys})
+    changed = audit.model_copy(update={"models": [about]})
     (folder / "audit.json").write_text(changed.model_dump_json())
     return names[0]
+
+
+def made_for(folder: Path, results: Results, runtime: str) -> str:
+    """Key of what is made of the study's model for a runtime with a format of its own; "" for all others."""
+    entry = RUNTIMES[runtime]
+    if not entry.maker:
+        return ""
+    weights = folder / "weights" / "bloodnet-28-torch-s0"
+    (dataset_folder,) = (folder.parent / "data").glob("*-28-*")
+    dataset = open_dataset(dataset_folder)
+    calibration = folder / "calibration.npy"
+    np.save(calibration, normalise(dataset.validation.images))
+    spec = ModelSpec("bloodnet", 28, len(dataset.classes), dataset.test.images.shape[-1])
+    model = BuiltModel(spec=spec, weights=weights / "weights.safetensors", fingerprint=results.cells[0].weights)
+    (export,) = results.exports
+    onnx = usable_model(export, Store(folder / "onnx")) if entry.runs_files else None
+    workshop = Workshop(Store(folder / "programs"), lambda: calibration)
+    return program_of(entry, model, workshop, onnx, export.made_by["layout"]).key

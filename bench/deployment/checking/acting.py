@@ -7,24 +7,35 @@ from pathlib import Path
 
 from assay.bench.machine.host import LOCAL
 from assay.boxed.boxing import Box
-from assay.export.served.acting_job import CHECK_ACTING, ActingRequest
+from assay.export.served.acting_job import CHECK_ACTING, ActingRequest, refuse_code
 from assay.jobs.host import Starter
 from assay.jobs.running import run_job
 from assay.records.deployment import served_by
 from assay.steps import Limit, load_seconds, size_of
+from assay.store import file_sha256
+
+_found_harmless: set[tuple[str, str]] = set()
+"""Runtimes and contents that this process has looked at: one command looks at a file once."""
 
 
-def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL) -> None:
+def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL, *, trusted: bool = False) -> None:
     """Look at a file in a process of its own, where its format is one that could act.
 
     Args:
         runtime: that serves it, as a deployment's version has it.
+        trusted: it may act.
 
     Raises:
         InputError: the file could act, or is damaged.
         NotInstalledError: its framework is missing.
     """
+    if trusted:
+        return
+    refuse_code(path, runtime)
     if not served_by(runtime).checker:
+        return
+    known = (runtime, file_sha256(path) if path.is_file() else "")
+    if known in _found_harmless:
         return
     with tempfile.TemporaryDirectory(prefix="assay-acting-") as text:
         run_job(
@@ -35,3 +46,4 @@ def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL) -> None:
             box=Box(),
             host=host,
         )
+    _found_harmless.add(known)

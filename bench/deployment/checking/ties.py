@@ -17,8 +17,17 @@ from assay.bench.deployment.measured import MeasuredVersion
 from assay.bench.deployment.subject import audited_comparisons, audited_hash
 from assay.bench.tasks.classification.served import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
 from assay.errors import ArtifactError, FailedError
-from assay.records.audit import ModelAudit, read_audit
-from assay.records.deployment import AUDIT_COPY, AUDITED, INPUTS_FILE, MEASURED_FILE, OUTPUTS_FILE, Deployment, Version
+from assay.records.audit import PROGRAM, ModelAudit, read_audit
+from assay.records.deployment import (
+    AUDIT_COPY,
+    AUDITED,
+    INPUTS_FILE,
+    MEASURED_FILE,
+    OUTPUTS_FILE,
+    Deployment,
+    Version,
+    served_runtime,
+)
 from assay.texts import printable
 from assay.train.metrics import share
 
@@ -51,9 +60,12 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
         raise ArtifactError(f"{path} lets no {version.cell} be deployed", found=str(error)) from error
     if cell.judgement and cell.judgement not in [one.judgement for one in comparisons]:
         raise _other(path, "the audit of how right the answers are", str(cell.judgement.records), "another judgement")
+    made = bool(served_runtime(version.runtime).maker)
+    if made and (not cell.program or model.keys.get(f"{PROGRAM}{cell.label}") != cell.program):
+        raise _other(path, "the audit of the file that was timed", cell.program, "another, or none")
     named = audited_hash(model, known.export)
     expected = {version.audited_sha256} if version.audited_sha256 else set()
-    if deployment.unit == "record" and known.export:  # whose file is served as it was audited
+    if deployment.unit == "record" and known.export and not made:  # whose file is served as it was audited
         expected.add(version.model_sha256)
     if expected - {named}:
         raise _other(path, "the audit of the deployed file", ", ".join(sorted(expected)), named)

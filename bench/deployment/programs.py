@@ -1,0 +1,44 @@
+"""What was made of a model for a runtime with a format of its own, found again: the file that was timed and audited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assay.errors import ArtifactError, FailedError
+from assay.export.programs.programs import KIND
+from assay.records.audit import PROGRAM, ModelAudit
+from assay.records.deployment import served_by
+from assay.records.results import Cell
+from assay.store import KEY_CHARACTERS, read_artifact
+
+PROGRAMS = "programs"
+
+
+def audited_program(study: Path, cell: Cell, audit: ModelAudit) -> Path:
+    """The file that a cell's runtime loaded, verified.
+
+    Args:
+        study: folder of the study, or of the comparison of a user's model.
+
+    Raises:
+        FailedError: the audit looked at another file, or does not say at which.
+        ArtifactError: it is missing or damaged.
+    """
+    again = "Run the study, or `assay compare-model`, again, and `assay audit`"
+    audited = audit.keys.get(f"{PROGRAM}{cell.label}", "")
+    if not cell.program or audited != cell.program:
+        raise FailedError(
+            f"{cell.name} was not audited on the file that was timed",
+            expected=cell.program[:KEY_CHARACTERS] or "a key of it in the results, which an older Assay did not write",
+            found=audited[:KEY_CHARACTERS] or "no key of it in the audit",
+            remedy=again,
+        )
+    for manifest in sorted((study / PROGRAMS).glob(f"*-{cell.program[:KEY_CHARACTERS]}/manifest.json")):
+        artifact = read_artifact(manifest.parent, KIND)
+        if artifact.key == cell.program:
+            return artifact.file(served_by(cell.runtime).file)
+    raise ArtifactError(
+        f"What {cell.runtime} loads in {cell.name} is not in {study / PROGRAMS}",
+        expected=f"an artifact of the key {cell.program[:KEY_CHARACTERS]}",
+        remedy=again,
+    )

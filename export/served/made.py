@@ -1,0 +1,56 @@
+"""The file that a runtime's own maker made, and that was timed and audited, as a server gets it.
+
+It is served as it is, byte for byte, and what opens it takes decoded pixels where those are asked for; or, where the
+format is a graph that can be added to, they go into a graph around it (`assay.runtimes.entry.ServedBy.wrapper`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from assay.entries import load_target
+from assay.records.base import Record
+from assay.records.deployment import served_runtime
+from assay.runtimes.entry import ServedBy
+from assay.spec import ModelSpec
+
+
+class ExportContract(Record):
+    """What is put around an export or around what was made of one; `layout` is that of its input."""
+
+    spec: ModelSpec
+    layout: str
+
+
+@dataclass(frozen=True)
+class WrappedFile:
+    """What is asked of a wrapper: the audited file, and the one to write."""
+
+    source: Path
+    contract: ExportContract
+    file: Path
+
+
+Wrap = Callable[[WrappedFile], None]
+
+
+def serve_made(runtime: str, source: Path, contract: ExportContract | None, file: Path) -> None:
+    """Write what is served of the file that was made for a runtime.
+
+    Raises:
+        ExportFailedError: it has other inputs or outputs than are expected.
+        NotInstalledError: a package is missing.
+    """
+    entry = served_runtime(runtime)
+    served = cast("ServedBy", entry.served_by)
+    if contract is not None and served.wrapper:
+        wrap = load_target(entry.name, served.wrapper, entry.extra or entry.family.extra)
+        cast("Wrap", wrap)(WrappedFile(source, contract, file))
+        return
+    for name in (file.name, *served.beside):
+        if (source.parent / name).is_file():
+            shutil.copyfile(source.parent / name, file.with_name(name))
