@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from assay.entries import load_target
+from assay.entries import load_function
 from assay.records.base import Record
 from assay.records.deployment import served_runtime
 from assay.runtimes.entry import ServedBy
@@ -48,8 +48,8 @@ def serve_made(runtime: str, source: Path, contract: ExportContract | None, file
     entry = served_runtime(runtime)
     served = cast("ServedBy", entry.served_by)
     if contract is not None and served.wrapper:
-        wrap = load_target(entry.name, served.wrapper, entry.extra or entry.family.extra)
-        cast("Wrap", wrap)(WrappedFile(source, contract, file))
+        wrap: Wrap = load_function(entry.name, served.wrapper, entry.extra or entry.family.extra)
+        wrap(WrappedFile(source, contract, file))
         return
     for name in (file.name, *served.beside):
         if (source.parent / name).is_file():

@@ -27,6 +27,7 @@ from assay.numerics.classification.reduced import BY_CLASSES
 from assay.records.audit import PROGRAM, Audit, ModelAudit, read_audit
 from assay.records.results import Cell, Export, Results, read_results
 from assay.registry import RUNTIMES, TASK_OF_ARCHITECTURES
+from assay.runtimes.entry import AS_IT_COMES
 from assay.spec import ModelSpec
 from assay.store import Store, file_sha256, write_artifact
 from assay.study import load_study
@@ -49,8 +50,6 @@ epochs = [1]
 """
 EXPORTER = "torch-script"
 CELL = f"bloodnet/28/b1/t1/ort.cpu@{EXPORTER}"
-PRECISIONS = {"openvino.default": "bf16"}
-"""Of runtimes that choose it, the least exact."""
 BATCHES = {1: 1.0, 8: 3.0, 32: 20.0}
 """Milliseconds of a call by batch: 8 pays beyond doubt, 32 does not."""
 
@@ -195,12 +194,12 @@ def of_runtime(folder: Path, runtime: str) -> str:
     label = f"{runtime}@{EXPORTER}" if RUNTIMES[runtime].runs_files else runtime
     exporter = EXPORTER if RUNTIMES[runtime].runs_files else ""
     names = [CELL.replace("/b1/", f"/b{one.batch}/").replace(f"ort.cpu@{EXPORTER}", label) for one in results.cells]
-    precision, program = PRECISIONS.get(runtime) or RUNTIMES[runtime].precision, made_for(folder, results, runtime)
+    precision, program = precision_of(runtime), made_for(folder, results, runtime)
     same = {
         "runtime": runtime,
         "exporter": exporter,
         "label": label,
-        "precision": precision or "fp32",
+        "precision": precision,
         "program": program,
     }
     changes = [{"name": name, **same} for name in names]
@@ -213,6 +212,12 @@ def of_runtime(folder: Path, runtime: str) -> str:
     changed = audit.model_copy(update={"models": [about]})
     (folder / "audit.json").write_text(changed.model_dump_json())
     return names[0]
+
+
+def precision_of(runtime: str) -> str:
+    """What it is said to compute in; of one that chooses that, the least exact."""
+    found = RUNTIMES[runtime].precision or "fp32"
+    return "bf16" if found == AS_IT_COMES else found
 
 
 def made_for(folder: Path, results: Results, runtime: str) -> str:
