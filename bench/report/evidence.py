@@ -115,7 +115,7 @@ def split_by(cells: Iterable[Cell], key: Callable[[Cell], tuple[str | int, ...]]
     return [groups[name] for name in sorted(groups)]
 
 
-def conditions(cell: Cell, *, size: bool = False, batch: bool = False, threads: bool = False) -> str:
+def conditions(cell: Cell | CellGroup, *, size: bool = False, batch: bool = False, threads: bool = False) -> str:
     """The words that head a panel: "bloodnet, 64x64, batch 1, 2 threads", as far as they are asked for."""
     parts = [cell.architecture]
     parts += [pixels(cell.size)] if size else []

@@ -234,6 +234,10 @@ class Task:
         """Those of the report that the task asks for, in order."""
         return ()
 
+    def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
+        """Those that it asks for among the details, which are folded."""
+        return ()
+
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
         """The columns of an audit's table of subjects."""
         return ()

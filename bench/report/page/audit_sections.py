@@ -18,7 +18,7 @@ from assay.bench.report.page.blocks import (
     Value,
 )
 from assay.bench.tasks.task import ColumnOfSubject, task, task_of
-from assay.bench.words.numbers import count, counted, duration, moment, scientific, significant
+from assay.bench.words.numbers import count, counted, duration, listed, moment, scientific, significant
 from assay.records.audit import Audit, Comparison, ModelAudit
 
 SUBJECTS = (
@@ -82,6 +82,20 @@ def headline(audit: Audit) -> str:
     if not failed:
         return f"The audit FAILED: all {compared} agree, and it fails for another reason, given below."
     return f"The audit FAILED: {count(failed)} of {compared} did not agree{changed}."
+
+
+def of_whom(audit: Audit) -> str:
+    """Which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree: ..."."""
+    comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
+    failed = {
+        model.name: list(dict.fromkeys(one.subject for one in model.comparisons if not one.passed))
+        for model in audit.models
+    }
+    whom = "; ".join(f"{name} in {listed(subjects)}" for name, subjects in failed.items() if subjects)
+    if not whom:
+        return "; ".join(audit.reasons) + "."
+    count_failed = sum(not one.passed for one in comparisons)
+    return f"{count(count_failed)} of {counted(len(comparisons), 'comparison')} with float64 did not agree: {whom}."
 
 
 def _changed(audit: Audit) -> Iterator[str]:

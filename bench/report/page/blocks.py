@@ -5,6 +5,7 @@ The page (page.html) and the Markdown (page.md) each draw every kind of block; n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -157,14 +158,98 @@ class Gallery:
     pictures: tuple[Picture, ...]
 
 
-Block = Table | Figure | Paragraphs | Listing | Code | Gallery
+@dataclass(frozen=True)
+class Bar:
+    """One time beside others: `share` is of the longest."""
+
+    name: str
+    text: str
+    share: float
+    token: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a reader has to know beside the answer, with a sign that says at a glance how it stands."""
+
+    name: str
+    text: str
+    sign: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The report in one sentence, what it rests on, and the facts that say how far to trust it."""
+
+    kind: ClassVar[str] = "answer"
+    sentence: str
+    rests_on: str
+    bars: tuple[Bar, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A ratio with its interval; `open` ones are drawn hollow."""
+
+    value: float
+    low: float
+    high: float
+    text: str
+    token: str
+    shape: str
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One case: what is fastest in it, its verdict, its marks on the axis that all share, and what folds open."""
+
+    place: str
+    run: str
+    time: str
+    gain: str
+    sign: str
+    tone: Tone
+    audit: str
+    audit_tone: Tone
+    marks: tuple[Mark, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Cases below one another on one logarithmic axis.
+
+    Attributes:
+        span: where the axis begins and ends, both above 0.
+        ticks: where it is labelled, and how.
+    """
+
+    kind: ClassVar[str] = "lanes"
+    identifier: str
+    caption: str
+    lanes: tuple[Lane, ...]
+    span: tuple[float, float]
+    ticks: tuple[tuple[float, str], ...]
+    legend: tuple[Series, ...]
+
+    def across(self, value: float) -> float:
+        """How far along the axis a value stands, in percent."""
+        low, high = (math.log(end) for end in self.span)
+        return 100 * (math.log(value) - low) / (high - low)
+
+
+Block = Table | Figure | Paragraphs | Listing | Code | Gallery | Recommendation | Lanes
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report under one heading; `lead` says what it shows and how to read it."""
+    """A part of the report under one heading; `lead` says what it shows and how to read it. A `detail` is folded."""
 
     identifier: str
     title: str
     lead: str
     blocks: tuple[Block, ...] = field(default=())
+    detail: bool = False

@@ -38,7 +38,23 @@
   }
 
   const places = [...document.querySelectorAll("[data-chart]")];
-  const drawAll = () => Promise.all(places.map(draw));
+  const isOpen = (place) => !place.closest("details:not([open])");
+  const drawAll = () => Promise.all(places.filter(isOpen).map(draw));
+
+  // A chart has no width before its fold is open, and so is drawn then.
+  const undrawnIn = (fold) => [...fold.querySelectorAll("[data-chart]")].filter((place) => !views.has(place));
+  document.querySelectorAll("details").forEach((fold) => {
+    fold.addEventListener("toggle", () => fold.open && undrawnIn(fold).filter(isOpen).forEach(draw));
+  });
+
+  // A link to a part that is folded opens it.
+  function unfold() {
+    for (let part = document.getElementById(location.hash.slice(1)); part; part = part.parentElement) {
+      if (part.tagName === "DETAILS") part.open = true;
+    }
+  }
+  addEventListener("hashchange", unfold);
+  unfold();
 
   // Legend: one entry or one family at a time; choosing it again shows all.
   function chosenIn(figure) {

@@ -6,9 +6,12 @@ A section is made by a function from evidence to a `Section`, or to None where t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Section
+from assay.bench.report.sections.answer import answer
+from assay.bench.report.sections.cases import all_cases as cases
 from assay.bench.report.sections.environment import data, environment, repeat
 from assay.bench.report.sections.models.agreement import agreement
 from assay.bench.report.sections.models.audit import audit
@@ -21,34 +24,24 @@ from assay.bench.report.sections.times.cost import cold_start, memory
 from assay.bench.report.sections.times.instances import instances
 from assay.bench.report.sections.times.load import load
 from assay.bench.report.sections.times.selfcheck import selfcheck
-from assay.bench.report.sections.times.speed import latency, ratios, throughput
+from assay.bench.report.sections.times.speed import latency, throughput
 from assay.bench.report.sections.times.steadiness import steadiness
 from assay.bench.report.sections.times.validity import validity
-from assay.bench.report.sections.verdict import verdict
 from assay.bench.tasks.task import task_of
 
 Maker = Callable[[Evidence], Section | None]
 
-BEFORE_THE_TASK: tuple[Maker, ...] = (
-    verdict,
-    latency,
-    throughput,
-    instances,
-    ratios,
-    attribution,
+REPORT: tuple[Maker, ...] = (answer, cases, latency, throughput, instances, attribution)
+"""What everyone reads, with what the task asks for after it."""
+ALSO: tuple[Maker, ...] = (cold_start, memory, load, audit)
+DETAILS: tuple[Maker, ...] = (
+    validity,
+    selfcheck,
+    steadiness,
     roofline,
     operators,
     factors,
-    steadiness,
-    validity,
-    selfcheck,
-)
-AFTER_THE_TASK: tuple[Maker, ...] = (
-    cold_start,
-    memory,
-    load,
     agreement,
-    audit,
     exports,
     not_run,
     all_cells,
@@ -56,10 +49,13 @@ AFTER_THE_TASK: tuple[Maker, ...] = (
     data,
     repeat,
 )
+"""What is folded below the report, with what the task asks for before it."""
 
 
 def sections_of(evidence: Evidence) -> list[Section]:
     """The sections that have something to show."""
-    asked = task_of(evidence.results).sections()
-    made = (section(evidence) for section in (*BEFORE_THE_TASK, *asked, *AFTER_THE_TASK))
-    return [section for section in made if section is not None]
+    task = task_of(evidence.results)
+    told = [make(evidence) for make in (*REPORT, *task.sections(), *ALSO)]
+    folded = [make(evidence) for make in (*task.details(), *DETAILS)]
+    details = [replace(section, detail=True) for section in folded if section is not None]
+    return [*(section for section in told if section is not None), *details]

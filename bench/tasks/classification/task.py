@@ -147,11 +147,15 @@ class Classification(Task):
         return told_of_cells(results, UNIT)
 
     def sections(self) -> Sequence[Callable[[Evidence], Section | None]]:
+        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415  it draws
+
+        return (quality_against_latency,)
+
+    def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
         from assay.bench.report.sections.models.learning import curves, parity  # noqa: PLC0415  they draw
         from assay.bench.report.sections.models.training import accuracy, classes  # noqa: PLC0415
-        from assay.bench.report.sections.reasons.pareto import quality_against_latency  # noqa: PLC0415
 
-        return (accuracy, classes, curves, parity, quality_against_latency)
+        return (accuracy, classes, curves, parity)
 
     def subject_columns(self) -> Sequence[ColumnOfSubject]:
         from assay.bench.report.page.blocks import Column  # noqa: PLC0415

@@ -21,7 +21,7 @@ from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.blocks import Figure
 from assay.bench.report.page.page import render_markdown, render_page
 from assay.bench.report.sections.environment import study_toml
-from assay.bench.report.sections.order import AFTER_THE_TASK, BEFORE_THE_TASK, sections_of
+from assay.bench.report.sections.order import ALSO, DETAILS, REPORT, sections_of
 from assay.bench.report.write import write_report
 from assay.bench.tasks.task import task_of
 from assay.errors import InputError
@@ -40,7 +40,7 @@ def test_a_report_is_a_page_markdown_the_record_tables_and_figures(written: list
     assert names[:5] == ["report.html", "report.md", "results.json", "cells.csv", "cells.parquet"]
     figures = [Path(name).stem for name in names if name.endswith(".svg")]
     assert [Path(name).stem for name in names if name.endswith(".png")] == figures
-    assert figures[:3] == ["latency", "throughput", "ratios"]
+    assert figures[:3] == ["latency", "throughput", "attribution"]
     assert all(path.stat().st_size > 500 for path in written)
 
 
@@ -136,14 +136,15 @@ def test_a_report_can_be_made_of_whatever_there_is(kept: set[str], bare: bool, s
 
 def test_every_section_shows_in_the_full_report(results: Results) -> None:
     """All but those of a load test, which is no part of a study (test_load_section.py), and of several instances."""
-    every = (*BEFORE_THE_TASK, *task_of(results).sections(), *AFTER_THE_TASK)
+    task = task_of(results)
+    every = (*REPORT, *task.sections(), *ALSO, *task.details(), *DETAILS)
     assert len(sections_of(Evidence(results, sample_samples(results)))) == len(every) - 2
 
 
 def test_every_chart_is_valid_vega_lite() -> None:
     sections = sections_of(Evidence(SMALL, sample_samples(SMALL)))
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
-    assert len(figures) == 14
+    assert len(figures) == 13
     for figure in figures:
         spec = figure.panels[0].spec
         altair.LayerChart.from_dict({**spec, "data": {"values": []}}, validate=True)

@@ -19,6 +19,8 @@ from tests.bench.report.sample_explanations import explained_results
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
 DRAWN = "html[data-charts=drawn]"
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
+ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(one => one.querySelector('svg'))"
 
 
 @dataclass
@@ -34,10 +36,12 @@ Visitor = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visitor]:
-    """Opens a report from disk, offline, and waits until its charts are drawn; complains of any problem at the end."""
+    """Opens a report from disk, offline, with all its folds, and waits until its charts are drawn; complains of any
+    problem at the end.
+    """
     visits: list[Visit] = []
 
-    def go(file: Path, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Visit:
+    def go(file: Path, size: tuple[int, int] = DESKTOP, scheme: str = "light", *, opened: bool = True) -> Visit:
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce", offline=True
         )
@@ -45,6 +49,9 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         watch(visit)
         visit.page.goto(file.as_uri())
         visit.page.wait_for_selector(DRAWN, state="attached")
+        if opened:
+            visit.page.evaluate(OPEN_ALL)
+            visit.page.wait_for_function(ALL_DRAWN)
         visits.append(visit)
         return visit
 
@@ -120,7 +127,6 @@ def test_a_cell_of_the_table_is_findable_by_hand(visit: Visitor, report: Path, r
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_never_scrolls_the_page_sideways(visit: Visitor, report: Path, scheme: str) -> None:
     page = visit(report / "report.html", PHONE, scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     outside = page.evaluate(
         """width => [...document.querySelectorAll('main > section > *, header > *, nav, .panel, .scroller')]
@@ -143,7 +149,7 @@ def test_dark_is_dark_in_page_and_charts_and_follows_the_system(visit: Visitor, 
 
 
 def test_paper_is_light_and_hides_nothing(visit: Visitor, report: Path) -> None:
-    page = visit(report / "report.html", scheme="dark").page
+    page = visit(report / "report.html", scheme="dark", opened=False).page
     before = look(page)
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -110,6 +110,7 @@ ARGUED = {
     "bench/deployment/checking/ties.py": QUALITY,
     "bench/deployment/deploy.py": QUALITY,
     "bench/deployment/subject.py": QUALITY,
+    "bench/report/quality.py": QUALITY,
     "bench/report/sections/models/agreement.py": "reads a judgement",
     "bench/report/sections/models/learning.py": "asked for by classification, of its trainings",
     "bench/report/sections/models/training.py": "asked for by classification, of its trainings",

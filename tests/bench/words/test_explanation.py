@@ -6,9 +6,9 @@ import pytest
 
 from assay.bench.explaining.estimate import judged
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Listing
+from assay.bench.report.page.blocks import Lanes
 from assay.bench.report.page.page import render_markdown, render_page
-from assay.bench.report.sections.verdict import verdict as section
+from assay.bench.report.sections.cases import all_cases as section
 from assay.bench.words.explanation import explanations, spoken
 from assay.bench.words.verdict import verdicts
 from assay.records.attribution import Attribution, OperatorTime, ProfiledEstimate, SkeletonEstimate
@@ -219,9 +219,10 @@ def test_the_report_and_the_terminal_say_it_under_the_verdict() -> None:
     results = study(parts(NATIVE, 1.9, 0.1), parts(ONNX, 0.96, 0.04))
     (explained,) = explanations(results, verdicts(results)[0])
     made = section(Evidence(results))
-    (listing,) = made.blocks
-    assert isinstance(listing, Listing)
-    assert listing.items[0].note == explained
+    assert made is not None
+    (lanes,) = made.blocks
+    assert isinstance(lanes, Lanes)
+    assert lanes.lanes[0].texts[-1] == explained
     assert explained in render_page(results, [made])
     assert "the difference is the kernels" in render_markdown(results, [made])
     assert list(spoken(results)) == [verdicts(results)[0].sentence, f"  {explained}"]

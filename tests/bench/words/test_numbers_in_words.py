@@ -9,12 +9,13 @@ import pytest
 
 from assay.bench.brought.compare import refusals
 from assay.bench.report.evidence import Evidence
+from assay.bench.report.page.blocks import Recommendation
+from assay.bench.report.sections.answer import answer
 from assay.bench.report.sections.models.agreement import agreement
 from assay.bench.report.sections.models.exports import exports
 from assay.bench.report.sections.times.cells import all_cells
 from assay.bench.report.sections.times.cost import memory
 from assay.bench.report.sections.times.speed import latency, throughput
-from assay.bench.report.sections.verdict import verdict
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.verdict import verdicts
 from assay.records.results import Agreement, Export, Results
@@ -148,9 +149,10 @@ def words_of(block: Any) -> list[str]:
 
 
 def test_the_report_says_it_before_any_time() -> None:
-    first = verdict(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks[0]
-    assert [item.text for item in first.items] == ["The export by a does NOT agree with PyTorch in float64."]
-    assert all(block.heading != "Numbers" for block in verdict(Evidence(sample_results())).blocks)
+    (block,) = answer(Evidence(results(export("a", WRONG, reason="differs by 0.252")))).blocks
+    assert isinstance(block, Recommendation)
+    (fact,) = [fact for fact in block.facts if fact.name == "Numbers"]
+    assert fact.text == "The export by a does NOT agree with PyTorch in float64."
 
 
 def test_an_export_that_nothing_judges_is_not_said_to_disagree() -> None:

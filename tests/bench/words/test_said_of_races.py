@@ -10,8 +10,8 @@ import pytest
 from assay.bench.judging.answers import unanswered
 from assay.bench.judging.judged import judged
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Listing
-from assay.bench.report.sections.verdict import verdict as section
+from assay.bench.report.page.blocks import Lanes
+from assay.bench.report.sections.cases import all_cases as section
 from assay.bench.words.explanation import spoken
 from assay.bench.words.verdict import headline, verdicts
 from assay.records.base import Interval, Verdict
@@ -114,9 +114,12 @@ def test_terminal_and_report_have_a_line_for_each() -> None:
     of = results(FP32, race("int8", OTHER, INT8, "slower"))
     lines = list(spoken(of))
     assert plain(lines[1]).startswith("  In int8, ONNX Runtime")
-    (listing,) = section(Evidence(of)).blocks
-    assert isinstance(listing, Listing)
-    assert [item.sign for item in listing.items] == ["faster", "slower"]
+    made = section(Evidence(of))
+    assert made is not None
+    (lanes,) = made.blocks
+    assert isinstance(lanes, Lanes)
+    assert lanes.lanes[0].sign.startswith("faster ")
+    assert plain(lanes.lanes[0].texts[1]).startswith("In int8, ONNX Runtime")
 
 
 def test_where_no_precision_is_on_both_sides_the_fastest_of_all_is_an_answer() -> None:

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from assay.bench.report.evidence import Evidence
-from assay.bench.report.page.blocks import Listing
+from assay.bench.report.page.blocks import Lanes
+from assay.bench.report.sections.cases import all_cases as section
 from assay.bench.report.sections.times.speed import what_is_told
-from assay.bench.report.sections.verdict import verdict as section
 from assay.bench.words.verdict import Verdict, headline, verdicts
 from assay.records.base import Interval
 from assay.records.races import SpeedComparison
@@ -274,8 +274,9 @@ def test_where_nothing_could_be_compared_the_headline_says_why() -> None:
 
 def test_the_section_signs_every_sentence_with_its_outcome() -> None:
     made = section(Evidence(compared((1.02, 0.97, 1.07), "undecided")))
-    (listing,) = made.blocks
-    assert isinstance(listing, Listing)
-    (item,) = listing.items
-    assert (item.sign, item.tone) == ("undecided", "notice")
-    assert plain(item.text).startswith("At 64x64 and batch 1, ONNX Runtime")
+    assert made is not None
+    (lanes,) = made.blocks
+    assert isinstance(lanes, Lanes)
+    (lane,) = lanes.lanes
+    assert (lane.sign, lane.tone) == ("undecided", "notice")
+    assert plain(lane.texts[0]).startswith("At 64x64 and batch 1, ONNX Runtime")

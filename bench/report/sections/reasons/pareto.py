@@ -9,25 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.drawing.charts import Plot, Row, Scale, notes, scatter_with_front
 from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import (
     Evidence,
-    agreement_fails,
     chart_notice,
     legend_of,
     median_of,
     split_by,
-    training_of,
 )
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
+from assay.bench.report.quality import qualities
 from assay.bench.tasks.task import task_of
 from assay.bench.words.numbers import counted, interval, percent, pixels, points
-from assay.errors import FailedError
 from assay.records.base import Interval
 from assay.records.results import Cell
-from assay.records.stale import is_of, stale_parts
 
 COLUMNS = (
     Column("Runtime"),
@@ -41,7 +37,7 @@ COLUMNS = (
 
 def quality_against_latency(evidence: Evidence) -> Section | None:
     """The task's measure of each cell against the time of a call, with the Pareto front."""
-    known, words = _accuracies(evidence), _words_of(evidence)
+    known, words = qualities(evidence), _words_of(evidence)
     usable = [cell for cell in evidence.timed if cell.name in known]
     if not usable:
         return None
@@ -94,37 +90,6 @@ def _words_of(evidence: Evidence) -> _Words:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _accuracies(evidence: Evidence) -> dict[str, Interval]:
-    """By cell, its accuracy on all there is, where it is known and the cell may be believed."""
-    timed = [cell for cell in evidence.timed if not cell.invalid and not agreement_fails(cell, evidence.results)]
-    found = {cell.name: _judged(evidence, cell) or _accuracy(evidence, cell) for cell in timed}
-    return {name: accuracy for name, accuracy in found.items() if accuracy}
-
-
-def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
-    """What the task found of a user's model, against their labels; all cells on the same records."""
-    found = cell.judgement.quality(task_of(evidence.results).quality) if cell.judgement else None
-    return found.value if found else None
-
-
-def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
-    """The accuracy in the audit; without an audit, in fp32, that of the weights that the cell runs."""
-    training = training_of(evidence.results, cell.weights)
-    if training is None:
-        return None
-    audit = evidence.audit
-    model = next((one for one in audit.models if is_of(cell, one)), None) if audit else None
-    if audit is None or model is None or model.name in stale_parts(audit, evidence.results):
-        return None if cell.reduced_precision else training.test.accuracy
-    try:
-        known = quality_of_cell(audit, cell)
-    except FailedError:
-        return None
-    if known.images == training.test.count:
-        return known.interval
-    return None if cell.reduced_precision else training.test.accuracy
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

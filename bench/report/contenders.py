@@ -1,0 +1,149 @@
+"""Who may be recommended: the fastest of each case that agrees and keeps its accuracy, and what it gains."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from assay.bench.choosing.best import is_tie
+from assay.bench.judging.summary import by_cell, planned_of
+from assay.bench.report.drawing.palette import series_of
+from assay.bench.report.evidence import CellGroup, Evidence, group_of, median_of
+from assay.bench.report.quality import qualities
+from assay.bench.statistics.stats import ratio_estimate
+from assay.bench.words.no_verdict import may_be_ranked
+from assay.bench.words.numbers import inverse
+from assay.records.base import Interval, Verdict
+from assay.records.races import SpeedComparison
+from assay.records.results import Cell, Results
+from assay.registry import RUNTIMES
+
+
+@dataclass(frozen=True)
+class Case:
+    """One group's cells that may be ranked, from the fastest on.
+
+    Attributes:
+        comparison: of both sides; None where one is missing.
+    """
+
+    group: CellGroup
+    ranked: tuple[Cell, ...]
+    comparison: SpeedComparison | None
+
+    @property
+    def fastest(self) -> Cell:
+        return self.ranked[0]
+
+    @property
+    def exact(self) -> Cell | None:
+        """The fastest that computes in no less than fp32."""
+        return next((cell for cell in self.ranked if not cell.reduced_precision), None)
+
+    @property
+    def native(self) -> Cell | None:
+        """What gains are over: the fastest native one in the precision of the comparison."""
+        wanted = self.comparison.native.rsplit("/", 1)[-1] if self.comparison else ""
+        return next((cell for cell in self.ranked if cell.label == wanted), None)
+
+    def gain(self, cell: Cell) -> Interval | None:
+        """How many times as fast as the fastest native one it is."""
+        if self.comparison is None or cell.label not in self.comparison.ratios:
+            return None
+        return inverse(self.comparison.ratios[cell.label])
+
+    def verdict(self, cell: Cell) -> Verdict | None:
+        """Of a cell against the fastest native one."""
+        if self.comparison is None:
+            return None
+        if cell.label == self.comparison.onnx.rsplit("/", 1)[-1]:
+            return self.comparison.verdict
+        return self.comparison.verdicts.get(cell.label)
+
+    def firsts(self) -> list[Cell]:
+        """The fastest of each family and precision, from the fastest on."""
+        found: dict[tuple[str, str], Cell] = {}
+        for cell in self.ranked:
+            family = series_of(cell.label, cell.framework).family
+            found.setdefault((family, cell.precision if cell.reduced_precision else ""), cell)
+        return list(found.values())
+
+
+def cases(evidence: Evidence) -> list[Case]:
+    """Every group in which something may be ranked, in the order of groups."""
+    results = evidence.results
+    comparisons = {CellGroup(c.architecture, c.size, c.batch, c.threads): c for c in results.comparisons}
+    members: dict[CellGroup, list[Cell]] = defaultdict(list)
+    for cell in evidence.timed:
+        if may_be_ranked(cell, results):
+            members[group_of(cell)].append(cell)
+    return [
+        Case(group, tuple(sorted(cells, key=lambda cell: median_of(cell).value)), comparisons.get(group))
+        for group, cells in sorted(members.items())
+    ]
+
+
+def recommended(found: Sequence[Case], evidence: Evidence) -> tuple[Case, Cell] | None:
+    """What to run where one call has to be fast: the fastest of the models that none is known to be more right than.
+
+    Compared are the models at the smallest batch and the fewest threads. One whose accuracy has an interval below that
+    of the best is left out; where no accuracy is known it is the first model's.
+    """
+    least = min(((case.group.threads, case.group.batch) for case in found), default=None)
+    first = [case for case in found if (case.group.threads, case.group.batch) == least]
+    known = qualities(evidence)
+    rated = [(case, cell) for case in first for cell in case.ranked if cell.name in known]
+    if not rated:
+        return (first[0], first[0].fastest) if first else None
+    best = max((known[cell.name] for _, cell in rated), key=lambda one: one.value)
+    kept = [(case, cell) for case, cell in rated if known[cell.name].high >= best.low]
+    return min(kept, key=lambda pair: median_of(pair[1]).value)
+
+
+def not_told_from(cell: Cell, case: Case, evidence: Evidence) -> list[Cell]:
+    """The first of other families and precisions that the samples do not tell from this one; none without samples."""
+    if evidence.samples is None:
+        return []
+    others = [one for one in case.firsts() if one.name != cell.name]
+    wanted = [one.name for one in (cell, *others)]
+    samples = evidence.samples.filter(evidence.samples["cell"].is_in(wanted))
+    timed = by_cell(samples, planned_of(evidence.results.settings))
+    mine = timed.get(cell.name, {}).get("host")
+    pairs = [(one, timed.get(one.name, {}).get("host")) for one in others]
+    ratios = [(one, ratio_estimate(theirs, mine)) for one, theirs in pairs if theirs is not None and mine is not None]
+    return [one for one, ratio in ratios if ratio is not None and is_tie(ratio)]
+
+
+def runtime_name(cell: Cell) -> str:
+    """What runs it, as readers know its family where that runs files, else by its own name."""
+    entry = RUNTIMES.find(cell.runtime)
+    return (entry.words or entry.name) if entry else cell.runtime
+
+
+def called(cell: Cell) -> str:
+    """ "ONNX Runtime int8": the runtime, and what it computes in where that is less than fp32."""
+    name = runtime_name(cell)
+    return f"{name} {cell.precision}" if cell.reduced_precision and cell.precision not in name else name
+
+
+def invalid_everywhere(results: Results) -> Mapping[str, Sequence[str]]:
+    """The runtimes whose times are INVALID in nearly every case they were timed in, each with why, once."""
+    timed: dict[str, list[Cell]] = defaultdict(list)
+    for cell in results.cells:
+        if cell.status == "ok" and cell.framework:
+            timed[cell.label].append(cell)
+    return {
+        label: _kinds(cells)
+        for label, cells in timed.items()
+        if len(cells) > 1 and sum(bool(cell.invalid) for cell in cells) > len(cells) / 2
+    }
+
+
+def _kinds(cells: Iterable[Cell]) -> list[str]:
+    """What the reasons of cells are about, the most frequent first."""
+    counts: dict[str, int] = defaultdict(int)
+    for cell in cells:
+        for reason in cell.invalid:
+            counts[reason.partition(":")[0]] += 1
+    return sorted(counts, key=lambda kind: -counts[kind])

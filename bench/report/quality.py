@@ -1,0 +1,42 @@
+"""How right each cell's answers are, by the measure of the task: what a report draws against time."""
+
+from __future__ import annotations
+
+from assay.bench.judging.quality import quality_of_cell
+from assay.bench.report.evidence import Evidence, agreement_fails, training_of
+from assay.bench.tasks.task import task_of
+from assay.errors import FailedError
+from assay.records.base import Interval
+from assay.records.results import Cell
+from assay.records.stale import is_of, stale_parts
+
+
+def qualities(evidence: Evidence) -> dict[str, Interval]:
+    """By cell, its accuracy on all there is, where it is known and the cell may be believed."""
+    timed = [cell for cell in evidence.timed if not cell.invalid and not agreement_fails(cell, evidence.results)]
+    found = {cell.name: _judged(evidence, cell) or _accuracy(evidence, cell) for cell in timed}
+    return {name: accuracy for name, accuracy in found.items() if accuracy}
+
+
+def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
+    """What the task found of a user's model, against their labels; all cells on the same records."""
+    found = cell.judgement.quality(task_of(evidence.results).quality) if cell.judgement else None
+    return found.value if found else None
+
+
+def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
+    """The accuracy in the audit; without an audit, in fp32, that of the weights that the cell runs."""
+    training = training_of(evidence.results, cell.weights)
+    if training is None:
+        return None
+    audit = evidence.audit
+    model = next((one for one in audit.models if is_of(cell, one)), None) if audit else None
+    if audit is None or model is None or model.name in stale_parts(audit, evidence.results):
+        return None if cell.reduced_precision else training.test.accuracy
+    try:
+        known = quality_of_cell(audit, cell)
+    except FailedError:
+        return None
+    if known.images == training.test.count:
+        return known.interval
+    return None if cell.reduced_precision else training.test.accuracy

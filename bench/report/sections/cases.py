@@ -1,0 +1,102 @@
+"""One table of all cases: who is how many times as fast, whether the numbers hold, and what is to be said of it."""
+
+from __future__ import annotations
+
+import math
+
+from assay.bench.report.contenders import Case, called, cases
+from assay.bench.report.drawing.palette import families_of, series_of
+from assay.bench.report.evidence import CellGroup, Evidence, agreement_fails, conditions, group_of, median_of
+from assay.bench.report.page.blocks import Lane, Lanes, Mark, Section, Tone
+from assay.bench.words.explanation import explanations
+from assay.bench.words.numbers import SPACE, TIMES, counted, interval, inverse, ratio, significant
+from assay.bench.words.races import Outcome
+from assay.bench.words.verdict import Verdict, verdicts
+
+SIGNS: dict[Outcome, tuple[str, Tone]] = {
+    "faster": ("faster", "good"),
+    "slower": ("slower", "bad"),
+    "same": ("same", "good"),
+    "undecided": ("undecided", "notice"),
+    "invalid": ("invalid", "bad"),
+    "missing": ("no verdict", "muted"),
+}
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+CAPTION = (
+    f"Times as fast as the fastest native runtime in the same precision as ONNX is held to, which is 1{TIMES}; further "
+    "right is faster, and equal distances are equal ratios. A filled mark is the fastest of its family, an open one "
+    "that in reduced precision; lines are 95 % intervals. Verdicts are of ONNX against native, like against like. "
+    "Select a case for its verdict in words."
+)
+
+
+def all_cases(evidence: Evidence) -> Section | None:
+    """A lane for each group, and below each the verdict with what explains it."""
+    told = verdicts(evidence.results)
+    if not told:
+        return None
+    known = {case.group: case for case in cases(evidence)}
+    marks = {group: _marks(case) for group, case in known.items()}
+    ends = [end for some in marks.values() for one in some for end in (one.low, one.high)]
+    low, high = (min([*ends, 1.0]) / 1.08, max([*ends, 1.0]) * 1.08)
+    lanes = tuple(_lane(evidence, one, known.get(one.group), marks.get(one.group, ())) for one in told)
+    ticks = tuple((tick, f"{tick:g}{TIMES}") for tick in TICKS if low <= tick <= high)
+    legend = families_of(series_of(cell.label, cell.framework) for case in known.values() for cell in case.firsts())
+    block = Lanes("cases", CAPTION, lanes, (low, high), ticks, legend)
+    title = f"All {counted(len(lanes), 'case')}" if len(lanes) > 1 else "The case"
+    return Section("cases", title, "", (block,))
+
+
+def _lane(evidence: Evidence, told: Verdict, case: Case | None, marks: tuple[Mark, ...]) -> Lane:
+    sign, tone = SIGNS[told.outcome]
+    texts = [f"{told.place}, {told.finding}", *(one.text for one in told.beside)]
+    texts += explanations(evidence.results, told)
+    audit, audit_tone = _agreement(evidence, told.group)
+    return Lane(
+        place=conditions(told.group, size=bool(told.group.size), batch=True, threads=evidence.threads_vary),
+        run=called(case.fastest) if case else "nothing",
+        time=f"{significant(median_of(case.fastest).value)}{SPACE}ms" if case else "",
+        gain=_gain(case) if case else "",
+        sign=f"{sign} {_by(case)}".rstrip() if case and told.outcome in {"faster", "slower"} else sign,
+        tone=tone,
+        audit=audit,
+        audit_tone=audit_tone,
+        marks=marks,
+        texts=tuple(texts),
+    )
+
+
+def _gain(case: Case) -> str:
+    gain = case.gain(case.fastest)
+    return "native" if case.fastest.is_native else ratio(gain) if gain else ""
+
+
+def _by(case: Case) -> str:
+    """How many times as fast, or as slow, the fastest through ONNX is than the native one."""
+    if case.comparison is None:
+        return ""
+    speedup = case.comparison.speedup
+    factor = inverse(speedup) if case.comparison.verdict == "slower" else speedup
+    return f"{significant(factor.value, 2)}{TIMES}"
+
+
+def _agreement(evidence: Evidence, group: CellGroup) -> tuple[str, Tone]:
+    """Whether all that was timed here agrees, which an audit has its part in."""
+    cells = [cell for cell in evidence.timed if group_of(cell) == group]
+    wrong = sum(agreement_fails(cell, evidence.results) for cell in cells)
+    if wrong:
+        return f"{wrong} of {len(cells)} wrong", "bad"
+    silent = any(cell.agreement is None for cell in cells)
+    return ("not compared", "notice") if silent or not cells else (f"all {len(cells)} agree", "good")
+
+
+def _marks(case: Case) -> tuple[Mark, ...]:
+    """The fastest of each family and precision, over the fastest native one."""
+    found = []
+    for cell in reversed(case.firsts()):
+        gain, series = case.gain(cell), series_of(cell.label, cell.framework)
+        if gain is None or not (0 < gain.low <= gain.high < math.inf):
+            continue
+        text = f"{called(cell)}: {interval(median_of(cell), f'{SPACE}ms')}, {ratio(gain)}"
+        found.append(Mark(gain.value, gain.low, gain.high, text, series.token, series.shape, cell.reduced_precision))
+    return tuple(found)
