@@ -158,6 +158,8 @@ class ExportSection(StudySection):
         calibration_images: of the validation split, that the ranges of an int8 variant are taken from.
         calibration_percentile: of the values of a tensor on those images, that its range holds; 100 takes the least and
             the greatest.
+        mixed_minutes: where an int8 file fails its policy, how long each search may take for the fewest layers to leave
+            in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 leaves them out.
     """
 
     exporters: tuple[str, ...] = tuple(EXPORTERS)
@@ -166,6 +168,7 @@ class ExportSection(StudySection):
     quantise: tuple[str, ...] = ("torch-dynamo",)
     calibration_images: Positive = 256
     calibration_percentile: Percentile = 99.99
+    mixed_minutes: float = Field(default=5, ge=0, le=24 * 60)
 
     _exporters = field_validator("exporters", "quantise")(lambda names: _known(EXPORTERS, names))
 

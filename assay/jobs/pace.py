@@ -46,12 +46,14 @@ SHARES: Mapping[str, Share] = {
     "deciders": Share(120.0, EVALUATOR_SLOWER),
     "following": Share(300.0, EVALUATOR_SLOWER),
     "variant": Share(240.0, 2000.0),
+    "mixed": Share(240.0, 20_000.0),
     "boundary": Share(240.0, 3000.0),
     "attribution": Share(120.0, 1000.0),
 }
 """By work its share. An export imports a framework, traces, converts and optimises; a check calls five sessions with a
 few batches each; an evaluator in Python is thousands of times as slow as the model, and following an export runs two; a
-variant is calibrated, made, and checked; a search goes hundreds of steps, forwards and back."""
+variant is calibrated, made, and checked; a search for layers has a budget and ends with what it is at then, thousands
+of calls on all records; one for the decision boundary goes hundreds of steps, forwards and back."""
 LOADS_SLOWER = 25.0
 """An export takes at most this many times as long as importing and making the model."""
 
@@ -81,6 +83,11 @@ def allowed(work: str, pace: Sized | None, size: int = 0) -> float:
     if share.least and pace.load_seconds:  # a slow machine imports the exporter as slowly
         seconds = min(max(share.least, LOADS_SLOWER * pace.load_seconds), seconds)
     return min(seconds + share.calls * pace.call_seconds, MOST_SECONDS) + large
+
+
+def budget_of(request: Record) -> float:
+    """Seconds that a job was given to use up, beside those of its work; none of one that ends when it is done."""
+    return float(getattr(request, "budget_seconds", 0.0))
 
 
 def pace_in(facts: Mapping[str, JsonValue]) -> Pace | None:

@@ -1,8 +1,12 @@
-"""Where numbers go wrong: the node of a file, or of a runtime that runs a right file, as an audit records it."""
+"""Where numbers go wrong: the node of a file, or of a runtime that runs a right file, as an audit records it, and the
+layers of an int8 file that may not be int8, as `assay.export.variants.mixed_job` finds them.
+"""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, FiniteFloat
 
 from assay.records.base import Record
 
@@ -99,3 +103,68 @@ class Localised(Record):
     """The answer of a job that looks for the nodes at which numbers go wrong."""
 
     found: list[Localisation]
+
+
+Ended = Literal["minimal", "passes", "time", "nothing"]
+"""How a search ended: with a set of which no layer can be taken back; with one that passes and may have layers too
+many, since the time was over; without one, since the time was over; or without one, since none passes that leaves
+anything in integers."""
+
+
+class Tried(Record):
+    """A file with some layers in fp32, and what the policy makes of it.
+
+    Attributes:
+        left: the layers in fp32, in the order of their sensitivity; empty of the int8 file as it was.
+        error: root-mean-square error of the outputs, as a share of what the policy holds it against; of several
+            outputs the largest.
+        reason: why it fails the policy; "" where it passes.
+        quality: the share of records whose decision is right, where somebody said what is right.
+        milliseconds: median of one call of one record, one thread, interleaved with the others in one process: a guide
+            to what a step costs, while cells are measured in processes of their own. None where it was not timed.
+    """
+
+    left: list[str]
+    error: FiniteFloat = Field(ge=0)
+    reason: str = ""
+    quality: float | None = Field(default=None, ge=0, le=1)
+    milliseconds: FiniteFloat | None = Field(default=None, ge=0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps the policy."""
+        return not self.reason
+
+
+class LayerSearch(Record):
+    """How the layers were found that may not be int8.
+
+    Attributes:
+        why: what the int8 file fails by.
+        judged_on: the records that decided, in words; those of the audit are others where there are others.
+        layers: how many an int8 file has that compute.
+        sensitivities: by layer, the error of the outputs with that layer alone in int8; the most sensitive first. Those
+            that the time did not suffice for are not in it.
+        steps: from int8 on, each with more layers in fp32; the set that was found is among them.
+        full: the file in fp32, for its time and quality.
+        found: the set, or the one that came nearest where none passes.
+        tries: files that were made and judged.
+        seconds: that this sitting took, of so many that it was allowed.
+    """
+
+    why: str
+    judged_on: str
+    layers: int = Field(ge=0)
+    sensitivities: dict[str, FiniteFloat]
+    steps: list[Tried]
+    full: Tried
+    found: Tried
+    ended: Ended
+    tries: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    allowed_seconds: float = Field(ge=0)
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether more time might find a set."""
+        return self.ended == "time"

@@ -29,6 +29,7 @@ from assay.records.base import (
     TailOfTime,
 )
 from assay.records.instances import Instances
+from assay.records.localisation import LayerSearch
 from assay.records.races import Race, SpeedComparison
 from assay.records.roofline import Bound, Ceilings, GraphWork
 from assay.records.selfcheck import SelfCheck
@@ -109,7 +110,7 @@ class Calibration(Record):
     Attributes:
         method: how a range follows from the values seen, "percentile 99.99".
         images: of the validation split, drawn with `seed`; `sha256` is of their content as an .npy file.
-        left_out: nodes that stay in fp32.
+        left_out: nodes that stay in fp32, as those that were found by a search.
     """
 
     method: str
@@ -124,8 +125,9 @@ class Export(Record):
 
     Attributes:
         exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
-        precision: what the graph computes in.
+        precision: what the graph computes in; int8 also where some layers are left in fp32.
         calibration: of an integer graph.
+        search: for the layers that an int8 graph leaves in fp32, where it fails without.
         file_is_right: what runs it is wrong and not the file, see `assay.numerics.guilt`.
         undecided: nothing tells whether the file is wrong or what alone runs it.
         wrong_in: the witnesses that are wrong, and `right_in` is one that shows it.
@@ -151,6 +153,7 @@ class Export(Record):
     agreement: list[Agreement] = Field(default_factory=list)
     precision: str = "fp32"
     calibration: Calibration | None = None
+    search: LayerSearch | None = None
     file_is_right: bool = False
     undecided: bool = False
     wrong_in: list[str] = Field(default_factory=list)
@@ -160,6 +163,11 @@ class Export(Record):
     def is_refused_variant(self) -> bool:
         """Whether it was to be in reduced precision and may not be used."""
         return self.precision != "fp32" and self.status == "failed"
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the same work, begun again, goes on from where it was and may give another answer."""
+        return self.status == "failed" and self.search is not None and self.search.is_over_time
 
 
 class Timing(Record):
@@ -297,7 +305,7 @@ class Cell(Record):
         """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
         entry = RUNTIMES.find(other.runtime)
         runtimes = {other.runtime, entry.reduces if entry and entry.reduces else other.runtime}
-        exporter = other.exporter.removesuffix(f"+{other.precision}")
+        exporter = other.exporter.partition("+")[0]
         return not self.reduced_precision and self.runtime in runtimes and self.exporter == exporter
 
 

@@ -42,6 +42,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
 from assay.export.programs.programs import Workshop
+from assay.export.variants.mixed import SUFFIX
 from assay.files.arrays import load_array, load_arrays
 from assay.infer.runtime import ModelFiles
 from assay.records.results import Cell, DataSummary, Export, Results
@@ -335,6 +336,12 @@ def refusals(results: Results) -> list[str]:
     return refusals_of_numbers(results) or unanswered(results)
 
 
+def refused_variants(exports: Sequence[Export]) -> list[Export]:
+    """Variants that were asked for and may not be used; an int8 file that passes with some layers in fp32 is there."""
+    mended = {one.exporter for one in exports if one.search and one.status == "ok"}
+    return [one for one in exports if one.is_refused_variant and f"{one.exporter}{SUFFIX}" not in mended]
+
+
 def refusals_of_numbers(results: Results) -> list[str]:
     """Why numbers or files are refused: they come before anything on speed."""
     asked = [one for one in results.exports if one.precision == "fp32"]
@@ -346,7 +353,7 @@ def refusals_of_numbers(results: Results) -> list[str]:
         else f"the export by {one.exporter} is wrong: {one.reason}"
         for one in wrong
     ]
-    found += [f"{one.exporter} may not be used: {one.reason}" for one in results.exports if one.is_refused_variant]
+    found += [f"{one.exporter} may not be used: {one.reason}" for one in refused_variants(results.exports)]
     alike: dict[str, list[str]] = {}
     for cell in results.cells:
         failed = [part for part in (cell.agreement, cell.timed_agreement) if part is not None and not part.passed]

@@ -20,12 +20,13 @@ from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import ExportJob, artifact_folder, export_model
+from assay.export.variants.mixed import MIXED_MINUTES, MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
-from assay.jobs.pace import SHARES, allowed
+from assay.jobs.pace import SHARES, allowed, budget_of
 from assay.jobs.running import run_job
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
@@ -183,8 +184,10 @@ def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
     for precision in work.wanted.reduced:
         variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
         made = export_variant(variant, work.narrator.bar)
-        work.narrator.exported(made)
-        found.append(made)
+        mixed = export_mixed(MixedJob(variant, made, work.store("trials"), MIXED_MINUTES), work.narrator.bar)
+        for one in filter(None, (made, mixed)):
+            work.narrator.exported(one)
+            found.append(one)
     return found
 
 
@@ -304,7 +307,7 @@ def _run(work: Work, job: Job[Asked, Answered], request: Asked, log: Path, doing
         job,
         request,
         log,
-        limit_seconds=Limit(_limit(work, job.name), doing, LONGER),
+        limit_seconds=Limit(_limit(work, job.name) + budget_of(request), doing, LONGER),
         environment=CPU_ONLY | limits_told(work.wanted.call_limit),
         box=Box(answers, work.wanted.trusted, told=work.held.update),
         host=work.host,

@@ -15,6 +15,7 @@ from assay.bench.timing.workers import Candidate
 from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.export.run import ExportJob, export_model, job_of_weights, usable_model
+from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.infer.runtime import ModelFiles
@@ -61,10 +62,21 @@ def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -
     spec = subject.spec
     images = run.calibration_images(spec.size, asked.calibration_images)
     settings = Int8Settings(run.study.calibration_percentile_at(spec.architecture, spec.size))
-    return [
-        export_variant(VariantJob(export, job, precision, images, CALIBRATION_SEED, settings), run.narrator.bar)
-        for precision in wanted
-    ]
+    found = []
+    for precision in wanted:
+        variant = VariantJob(export, job, precision, images, CALIBRATION_SEED, settings)
+        made = export_variant(variant, run.narrator.bar)
+        found += [made, *_mixed(run, subject, variant, made)]
+    return found
+
+
+def _mixed(run: Run, subject: TrainedModel, variant: VariantJob, made: Export) -> list[Export]:
+    """The same with the layers in fp32 that may not be int8, where it fails without."""
+    artifact, dataset = run.data(subject.spec.size)
+    minutes = run.study.export.mixed_minutes
+    search = MixedJob(variant, made, run.store("trials"), minutes, artifact.folder, dataset.content_hash)
+    mixed = export_mixed(search, run.narrator.bar)
+    return [mixed] if mixed else []
 
 
 def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:

@@ -11,6 +11,8 @@ from assay.bench.words.numbers import listed, scientific
 from assay.records.results import Agreement, Export, Results
 from assay.registry import GIVEN
 
+MOST_NAMED = 4
+
 
 def numbers_in_words(results: Results) -> list[str]:
     """The exports that agree with the reference, those that do not, and those that failed; a sentence for each.
@@ -44,7 +46,19 @@ def numbers_in_words(results: Results) -> list[str]:
         found.append(f"{_run(agreeing, exports)} {verb} with {reference}{_how_closely(agreeing)}.")
     found += [f"The route {one.exporter} gave no file that may be used: {one.reason.rstrip('.')}." for one in lacking]
     variants = [one for one in results.exports if one.precision != "fp32" and one.status == "ok"]
-    return [*found, *(f"{one.exporter} follows {reference}: {_worst([one]).derivation}." for one in variants)]
+    return [
+        *found,
+        *(f"{one.exporter} follows {reference}{layers_left(one)}: {_worst([one]).derivation}." for one in variants),
+    ]
+
+
+def layers_left(export: Export) -> str:
+    """ " with 2 of 29 layers in fp32 (conv1, fc)", of a file for which these were searched; "" of any other."""
+    if export.search is None:
+        return ""
+    left = export.search.found.left
+    names = ", ".join([*left[:MOST_NAMED], *(["..."] if len(left) > MOST_NAMED else [])])
+    return f" with {len(left)} of {export.search.layers} layers in fp32 ({names})"
 
 
 def _named(some: Sequence[Export], of_all: Sequence[Export]) -> str:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +22,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.errors import ExportFailedError
+from assay.errors import AssayError, ExportFailedError
 from assay.export.graph.inspect import one_line, read_model
 from assay.runtimes.openvino import BF16
 
 if TYPE_CHECKING:
     import onnx
+    from onnxruntime.quantization import CalibrationMethod
     from onnxruntime.quantization.calibrate import TensorsData
 
 Feeds = Mapping[str, NDArray[np.generic]]
@@ -64,13 +66,16 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
     Raises:
         ExportFailedError: it is quantised already, or onnxruntime's quantiser refuses the graph.
     """
-    from onnxruntime.quantization import (  # noqa: PLC0415
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quant_pre_process,
-        quantize_static,
-    )
+    with calibrated(source, feeds, settings) as quantiser:
+        quantiser.write(destination, settings.leave_out)
+
+
+@contextmanager
+def calibrated(source: Path, feeds: Iterable[Feeds], settings: Int8Settings) -> Iterator[Quantiser]:
+    """A file prepared and its ranges taken, of which variants can be made that differ in what they leave in fp32;
+    arguments and errors as of `quantise_int8`.
+    """
+    from onnxruntime.quantization import CalibrationMethod, quant_pre_process  # noqa: PLC0415
     from onnxruntime.quantization.calibrate import save_tensors_data  # noqa: PLC0415
 
     quantising = [node.op_type for node in read_model(source).graph.node if node.op_type in QUANTISING_OPERATORS]
@@ -81,26 +86,81 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
     method = CalibrationMethod.MinMax if settings.percentile >= 100 else CalibrationMethod.Percentile
     with tempfile.TemporaryDirectory(prefix="assay-int8-") as text:
         prepared, ranges = Path(text) / "prepared.onnx", Path(text) / "ranges.json"
-        try:
+        with _refusals():
             quant_pre_process(_with_rows_for_biases(source, Path(text)), prepared, skip_symbolic_shape=True)
-            found = _ranges(prepared, feeds, method, settings)
-            save_tensors_data(found, ranges)
+            name_nodes(prepared)
+            save_tensors_data(_ranges(prepared, feeds, method, settings), ranges)
+        yield Quantiser(prepared, ranges, method)
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """Makes int8 variants of one file.
+
+    Attributes:
+        prepared: what onnxruntime's quantiser takes, every node with a name of its own.
+        ranges: of all tensors, and `method` is how they were taken.
+    """
+
+    prepared: Path
+    ranges: Path
+    method: CalibrationMethod
+
+    def write(self, destination: Path, leave_out: Iterable[str] = ()) -> None:
+        """
+        Args:
+            leave_out: names of nodes that stay in fp32.
+
+        Raises:
+            ExportFailedError: the quantiser refuses the graph.
+        """
+        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # noqa: PLC0415
+
+        from assay.export.variants.on_onnx_layers import keep_in_fp32  # noqa: PLC0415
+
+        left = set(leave_out)
+        with _refusals():
             quantize_static(
-                prepared,
+                self.prepared,
                 destination,
                 None,
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=list(settings.leave_out),
-                calibrate_method=method,
-                calibration_cache_path=ranges,
+                nodes_to_exclude=sorted(left),
+                calibrate_method=self.method,
+                calibration_cache_path=self.ranges,
             )
-        except Exception as error:  # the quantiser raises whatever its parts raise
-            raise ExportFailedError(
-                "onnxruntime's quantiser failed", found=f"{type(error).__name__}: {one_line(error)}"
-            ) from error
+            if left:
+                keep_in_fp32(destination, left)
+
+
+def name_nodes(path: Path) -> None:
+    """Give every node of a file a name of its own: one is left in fp32 by its name, and exporters need not give any."""
+    import onnx  # noqa: PLC0415
+
+    model = read_model(path)
+    seen: set[str] = set()
+    for place, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{place}"
+        while node.name in seen:
+            node.name += "_"
+        seen.add(node.name)
+    onnx.save(model, path)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What onnxruntime's quantiser raises, as an error of ours."""
+    try:
+        yield
+    except AssayError:
+        raise
+    except Exception as error:  # the quantiser raises whatever its parts raise
+        raise ExportFailedError(
+            "onnxruntime's quantiser failed", found=f"{type(error).__name__}: {one_line(error)}"
+        ) from error
 
 
 def convert_half(source: Path, destination: Path, precision: str) -> None:
@@ -124,17 +184,20 @@ def convert_half(source: Path, destination: Path, precision: str) -> None:
         raise ExportFailedError("The conversion to fp16 failed", found=one_line(error)) from error
 
 
-def check_computes_in(path: Path, precision: str) -> str:
+def check_computes_in(path: Path, precision: str, left: Collection[str] = ()) -> str:
     """Make sure that ONNX Runtime's CPU provider really computes a variant in its precision.
 
     Looked at is the graph that ONNX Runtime makes of the file: a quantised operator that found no integer kernel is
     still there between its DequantizeLinear and QuantizeLinear, and the weights of an fp16 one have become fp32.
 
+    Args:
+        left: names of nodes of an int8 file that are to be computed in fp32.
+
     Returns:
         What it makes of the file, in words.
 
     Raises:
-        ExportFailedError: it computes in fp32.
+        ExportFailedError: it computes in fp32, or what was left in fp32 in integers.
     """
     graph = _optimised(path).graph
     operators = Counter(node.op_type for node in graph.node)
@@ -145,8 +208,15 @@ def check_computes_in(path: Path, precision: str) -> str:
             raise ExportFailedError(
                 "onnxruntime computes the int8 graph in fp32", expected="integer operators", found=_counted(operators)
             )
-        left = f"; in fp32: {_counted(heavy)}" if heavy else ""
-        return f"{integer} operators in integers{left}"
+        asked = sum(node.name in left and node.op_type in HEAVY_OPERATORS for node in read_model(path).graph.node)
+        if sum(heavy.values()) < asked:
+            raise ExportFailedError(
+                "onnxruntime computes layers in integers that were left in fp32",
+                expected=f"{asked} in fp32",
+                found=_counted(heavy) or "none",
+            )
+        beside = f"; in fp32: {_counted(heavy)}" if heavy else ""
+        return f"{integer} operators in integers{beside}"
     wide = _heavy_in_fp32(graph)
     if wide:
         raise ExportFailedError(

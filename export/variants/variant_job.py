@@ -59,11 +59,19 @@ VARIANT = Job("assay.export.variants.variant_job", "variant", VariantRequest, Ex
 
 def work(request: VariantRequest) -> Export:
     """Make, complete, inspect and check one variant."""
-    path, asked = request.folder / MODEL_FILE, request.record
     begun = time.perf_counter()
-    _make(request, path)
-    seconds = time.perf_counter() - begun
-    computes = check_computes_in(path, asked.precision)
+    _make(request, request.folder / MODEL_FILE)
+    return completed(request, time.perf_counter() - begun)
+
+
+def completed(request: VariantRequest, seconds: float) -> Export:
+    """Complete, inspect and check the file that was made.
+
+    Args:
+        seconds: that making it took.
+    """
+    path, asked = request.folder / MODEL_FILE, request.record
+    computes = check_computes_in(path, asked.precision, request.leave_out)
     metadata = {"assay.exporter": asked.exporter, "assay.precision": asked.precision}
     _, notes = finish(path, asked.opset_asked, metadata)
     transforms = "; ".join(filter(None, (asked.made_by["transforms"], f"{asked.precision}: {computes}", *notes)))
@@ -81,14 +89,14 @@ def work(request: VariantRequest) -> Export:
 
 def _make(request: VariantRequest, path: Path) -> None:
     if request.record.precision == "int8":
-        quantise_int8(request.source, path, _feeds(request), Int8Settings(request.percentile, request.leave_out))
+        quantise_int8(request.source, path, feeds_of(request), Int8Settings(request.percentile, request.leave_out))
     else:
         convert_half(request.source, path, request.record.precision)
     if not path.is_file():
         raise FailedError(f"No {request.record.precision} file was written")
 
 
-def _feeds(request: VariantRequest) -> Iterator[Feeds]:
+def feeds_of(request: VariantRequest) -> Iterator[Feeds]:
     """What goes into the calls that ranges are taken from."""
     model = request.model
     if isinstance(model, BuiltModel):

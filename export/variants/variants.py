@@ -55,15 +55,8 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
         ArtifactError: the export's file is not the one that was written.
     """
     job, source, settings = variant.job, variant.source, variant.settings
-    inputs: dict[str, JsonValue] = {
-        **job.data,
-        "source": source.key,
-        "precision": variant.precision,
-        "calibration": file_sha256(variant.calibration),
-        "settings": {"percentile": settings.percentile, "left out": list(settings.leave_out)},
-    }
-    versions = {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}
-    blank = _blank(variant, artifact_key(KIND, inputs | {"versions": dict(versions)}))
+    inputs, versions = inputs_of(variant), versions_of_variant()
+    blank = record_of_variant(variant, artifact_key(KIND, inputs | {"versions": dict(versions)}))
 
     def make(folder: Path) -> Export:
         if job.against is None:
@@ -84,7 +77,24 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
     return filed(job, blank, inputs, versions, make, progress)
 
 
-def _blank(variant: VariantJob, key: str) -> Export:
+def inputs_of(variant: VariantJob) -> dict[str, JsonValue]:
+    """All that determines what is made, but for versions."""
+    settings = variant.settings
+    return {
+        **variant.job.data,
+        "source": variant.source.key,
+        "precision": variant.precision,
+        "calibration": file_sha256(variant.calibration),
+        "settings": {"percentile": settings.percentile, "left out": list(settings.leave_out)},
+    }
+
+
+def versions_of_variant() -> dict[str, str]:
+    """Versions of what makes and checks one."""
+    return {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}
+
+
+def record_of_variant(variant: VariantJob, key: str) -> Export:
     """The record as long as nothing is made."""
     source = variant.source
     calibration = Calibration(

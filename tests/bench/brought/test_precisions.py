@@ -12,6 +12,7 @@ from assay.bench.brought.work import Wanted
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
+from assay.records.localisation import LayerSearch, Tried
 from assay.records.results import Agreement, Export
 from assay.train.brought.model import Location
 from tests.bench.report.sample_results import sample_results
@@ -68,3 +69,22 @@ def test_a_variant_that_may_not_be_used_makes_the_answer_no_and_blames_nobody() 
     assert "torch-dynamo+int8 may not be used: the error is 30% of what varies" in found
     assert not any("torch-dynamo+int8 is wrong" in one for one in found)
     assert not may_be_wrong(refused)
+
+
+def test_an_int8_file_that_passes_with_layers_in_fp32_is_no_refusal() -> None:
+    results = sample_results()
+    refused = variant("failed", "the error is 30% of what varies")
+    left = Tried(left=["conv1", "fc"], error=0.02)
+    search = LayerSearch(
+        why=refused.reason, judged_on="8 records", layers=9, sensitivities={"conv1": 0.3, "fc": 0.2}, steps=[left],
+        full=Tried(left=[], error=0), found=left, ended="minimal", tries=5, seconds=9, allowed_seconds=60,
+    )  # fmt: skip
+    mixed = variant("ok").model_copy(update={"exporter": "torch-dynamo+int8-mixed", "search": search})
+    both = results.model_copy(update={"exports": [*results.exports, refused, mixed]})
+    assert not any("may not be used" in one for one in refusals_of_numbers(both))
+    assert "torch-dynamo+int8-mixed follows float64 with 2 of 9 layers in fp32 (conv1, fc): " in (
+        numbers_in_words(both)[-1].replace("the float64", "float64")
+    )
+    failed = mixed.model_copy(update={"status": "failed", "reason": "none was found"})
+    both = results.model_copy(update={"exports": [*results.exports, refused, failed]})
+    assert sum("may not be used" in one for one in refusals_of_numbers(both)) == 2

@@ -1,0 +1,141 @@
+"""int8 with some layers in fp32, as the conductor sees it: searched for where int8 fails, and filed like any variant.
+
+What it computes in is called int8, as of LiteRT, torchao and NNCF's accuracy control, none of which have every operator
+in integers: it races against other int8, and is told apart by its name and by the layers that its record names. A
+race of its own would have one runner, and whoever asks which int8 to serve would have to look in two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.errors import ExportFailedError
+from assay.export.run import KIND, LOG_FILE, Progress, filed, usable_model
+from assay.export.variants.mixed_job import HELD, MIXED, HeldRequest, MixedRequest
+from assay.export.variants.variants import VariantJob, inputs_of, record_of_variant, versions_of_variant
+from assay.records.localisation import Tried
+from assay.records.results import Export
+from assay.store import KEY_CHARACTERS, Store, artifact_key, file_sha256
+from assay.train.built import BuiltModel
+
+MIXED_MINUTES = 5.0
+"""What a search for one file may take where nobody says more."""
+SUFFIX = "-mixed"
+"""After the name of the int8 variant."""
+
+
+@dataclass(frozen=True)
+class MixedJob:
+    """A search for the layers that one int8 file may not have in int8.
+
+    Attributes:
+        variant: the int8 file that was made, and `int8` its record.
+        dataset: folder of a study's stored images; None for a user's model.
+        data: what of them determines what is found.
+        trials: keeps what was measured.
+        minutes: that a search may take; 0 for none.
+    """
+
+    variant: VariantJob
+    int8: Export
+    trials: Store
+    minutes: float
+    dataset: Path | None = None
+    data: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.variant.label}{SUFFIX}"
+
+
+def export_mixed(mixed: MixedJob, progress: Progress) -> Export | None:
+    """The smallest set of layers in fp32 by which int8 passes, made and checked; None where nothing is wrong with int8
+    that this could mend, or nobody wants it.
+
+    A search that finds none is a record with status "failed", the reason, and what came nearest. One that had too
+    little time goes on from there in the next run.
+
+    Raises:
+        InputError: weights, images or folders that cannot be used.
+        ArtifactError: the export's file is not the one that was written.
+    """
+    if mixed.minutes <= 0 or mixed.variant.precision != "int8":
+        return None
+    why = _what_it_fails_by(mixed, progress)
+    if not why:
+        return None
+    variant, job = mixed.variant, mixed.variant.job
+    inputs = {**inputs_of(variant), "mixed": mixed.data or "records"}
+    versions = versions_of_variant()
+    key = artifact_key(KIND, inputs | {"versions": dict(versions)})
+    blank = record_of_variant(variant, key).model_copy(update={"exporter": mixed.label})
+
+    def make(folder: Path) -> Export:
+        if job.against is None:
+            raise ExportFailedError(f"Nothing is known that {blank.exporter} could be held against")
+        request = MixedRequest(
+            source=usable_model(variant.source, job.exports),
+            model=job.model,
+            record=blank,
+            against=job.against(progress),
+            calibration=variant.calibration,
+            percentile=variant.settings.percentile,
+            leave_out=(),
+            folder=folder,
+            why=why,
+            dataset=mixed.dataset,
+            notes=mixed.trials.folder / f"{mixed.label}-{key[:KEY_CHARACTERS]}",
+            budget_seconds=60 * mixed.minutes,
+        )
+        request.notes.mkdir(parents=True, exist_ok=True)
+        doing = f"Looking for layers of {blank.architecture} that may not be int8"
+        return job.start(MIXED, request, folder / LOG_FILE, doing, folder, request.notes)
+
+    return filed(job, blank, inputs, versions, make, progress)
+
+
+def _what_it_fails_by(mixed: MixedJob, progress: Progress) -> str:
+    """Why the int8 file fails its policy, "" where it does not or where it is none at all."""
+    int8, model = mixed.int8, mixed.variant.job.model
+    failed = next((one.reason for one in int8.agreement if not one.passed), "")
+    if int8.status != "ok" or not isinstance(model, BuiltModel) or mixed.dataset is None:
+        return failed
+    found = _held(mixed, model, mixed.dataset, progress)
+    return f"on validation images, {found.reason}" if found.reason else ""
+
+
+def _held(mixed: MixedJob, model: BuiltModel, dataset: Path, progress: Progress) -> Tried:
+    """What the policy makes of a good int8 file on the validation split, measured once."""
+    job, int8 = mixed.variant.job, mixed.int8
+    file = usable_model(int8, job.exports)
+    task = str(job.data["task"])
+    inputs: Mapping[str, JsonValue] = {
+        "file": file_sha256(file),
+        "source": mixed.variant.source.key,
+        "data": mixed.data,
+        "task": task,
+        "assay": __version__,
+    }
+
+    def fill(folder: Path) -> dict[str, JsonValue]:
+        request = HeldRequest(
+            model=model,
+            source=usable_model(mixed.variant.source, job.exports),
+            layout=mixed.variant.source.made_by["layout"],
+            file=file,
+            dataset=dataset,
+            task=task,
+        )
+        doing = f"Holding {int8.exporter} of {int8.architecture} against its policy on validation images"
+        progress(doing, 0, 1)
+        found = job.start(HELD, request, folder / LOG_FILE, doing)
+        progress(doing, 1, 1)
+        return {"tried": found.model_dump(mode="json")}
+
+    name = f"held-{int8.architecture}-{int8.size}-{int8.exporter}"
+    return mixed.trials.kept("held", inputs, fill, name=name).record(Tried, "tried")

@@ -1,0 +1,260 @@
+"""What a file of a model gives on many records, and what the policy of reduced precision makes of it.
+
+A study's model is tried on the validation split, whose labels are known: by the rule of the study's task, against the
+export in fp32, which has passed its own check against float64. The test split is left for the audit: whoever chose by
+it could not be judged by it. A user's model is tried on the records that came with it, against their float64, by
+whether it follows; there are no others to judge it by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import ExportFailedError
+from assay.export.checking.records import Against
+from assay.export.graph.inspect import one_line
+from assay.export.variants.quantize import Feeds
+from assay.files.arrays import load_array
+from assay.numerics.following import deviation_of, share_of_error
+from assay.numerics.numbers import Accumulator, Measured
+from assay.numerics.reduced import ReducedRule, rule_of
+from assay.numerics.ties import read_deciders
+from assay.numerics.values import is_whole, settled
+from assay.records.localisation import Tried
+from assay.spec import INPUT_NAME, OUTPUT_NAME
+from assay.train.batches import normalise
+from assay.train.brought.agreement import Judge, parts_of
+from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
+from assay.train.brought.model import UserModel
+from assay.train.datasets.data import Split, open_dataset
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+RANKED_BY = 64
+"""Records that sensitivities are measured on."""
+AT_ONCE = 32
+FARTHEST = 1e6
+"""What stands for an error that is no number."""
+
+
+class Tryout(Protocol):
+    """A model, and records to try files of it on."""
+
+    def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
+        """What the policy makes of a file.
+
+        Raises:
+            ExportFailedError: it does not load or run.
+        """
+
+    def error(self, file: Path) -> float:
+        """The error of its outputs on the first records, as `Tried.error`; errors as of `judged`."""
+
+    def one_call(self) -> Feeds:
+        """The inputs of one call of one record."""
+
+    @property
+    def records(self) -> str:
+        """Which they are, in words."""
+
+
+@dataclass(frozen=True)
+class ImageTrial:
+    """One of our architectures on images of its data set.
+
+    Attributes:
+        source: the export in fp32.
+        layout: in which it takes images.
+        split: the images and their labels.
+    """
+
+    source: Path
+    layout: str
+    split: Split
+    rule: ReducedRule
+
+    @property
+    def records(self) -> str:
+        by = "" if self.shows_accuracy else ", too few to show what accuracy is lost: by sure classes alone"
+        return f"{len(self.split.labels)} images of the validation split{by}"
+
+    @cached_property
+    def shows_accuracy(self) -> bool:
+        """Whether a file that changes nothing passes with labels: of too few images accuracy is not judged."""
+        return self._by_rule([self.reference], labelled=True)[0] == ""
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64]:
+        return np.concatenate([*self._logits(self.source, len(self.split.labels))]).astype(np.float64)
+
+    def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
+        logits = [*self._logits(file, len(self.split.labels))]
+        reason, found = self._by_rule(logits, labelled=self.shows_accuracy)
+        labelled = self._by_rule(logits, labelled=True)[1].classes
+        right = labelled.accuracy if labelled else None
+        return Tried(
+            left=list(left),
+            error=_finite(math.inf if found.not_finite or found.lost else found.rms_relative),
+            reason=reason,
+            quality=right.candidate if right else None,
+        )
+
+    def _by_rule(self, pieces: Sequence[NDArray[np.floating]], *, labelled: bool) -> tuple[str, Measured]:
+        """Why logits fail, or "", and what was measured."""
+        accumulator, start = self.rule.accumulator(), 0
+        for logits in pieces:
+            part = slice(start, start := start + len(logits))
+            labels = self.split.labels[part].astype(np.int64) if labelled else None
+            accumulator.add(self.reference[part], logits, labels)
+        found = accumulator.result()
+        return self.rule.reason(found), found
+
+    def error(self, file: Path) -> float:
+        count = min(RANKED_BY, len(self.split.labels))
+        numbers = Accumulator()
+        logits = np.concatenate([*self._logits(file, count)])
+        numbers.add(self.reference[:count], logits)
+        found = numbers.result()
+        return _finite(math.inf if found.not_finite else found.rms_relative)
+
+    def one_call(self) -> Feeds:
+        return self._feeds(slice(0, 1))
+
+    def _feeds(self, part: slice) -> Feeds:
+        images = normalise(self.split.images[part])
+        return {INPUT_NAME: np.ascontiguousarray(images.transpose(0, 3, 1, 2) if self.layout == "NCHW" else images)}
+
+    def _logits(self, file: Path, count: int) -> Iterator[NDArray[np.floating]]:
+        session = session_of(file)
+        for start in range(0, count, AT_ONCE):
+            feeds = self._feeds(slice(start, min(start + AT_ONCE, count)))
+            yield called(session, [OUTPUT_NAME], feeds)[0].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class RecordTrial:
+    """A user's model on the records that came with it.
+
+    Attributes:
+        precision: that files are made in.
+    """
+
+    model: UserModel
+    inputs: NDArray[np.void]
+    judge: Judge
+    precision: str = "int8"
+
+    @property
+    def records(self) -> str:
+        return f"the {len(self.inputs)} records that were given, which the file is then audited on as well"
+
+    def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
+        rows = self._rows(file, len(self.inputs))
+        found = self.judge.compare("", rows, np.arange(len(rows)), self.precision)
+        return Tried(left=list(left), error=self._error_of(rows), reason=found.reason)
+
+    def error(self, file: Path) -> float:
+        return self._error_of(self._rows(file, min(RANKED_BY, len(self.inputs))))
+
+    def one_call(self) -> Feeds:
+        return self._feeds(0, self._rows_of_a_call(1))
+
+    def _error_of(self, rows: Array) -> float:
+        """The share of the error of the output that is furthest off, or of its whole numbers that differ."""
+        parts = zip(self.model.outputs, parts_of(self.model), strict=True)
+        return _finite(
+            max(
+                self._share(self.judge.reference[:, part], rows[:, part], whole=is_whole(output.dtype))
+                for output, (_, part) in parts
+            )
+        )
+
+    @staticmethod
+    def _share(reference: Array, found: Array, *, whole: bool) -> float:
+        if whole:
+            return float(np.mean(reference[: len(found)] != found)) if found.size else 0.0
+        mine = settled(reference[: len(found)], found)
+        if mine.problem:
+            return math.inf
+        return share_of_error(mine.errors, deviation_of(settled(reference, reference).reference))
+
+    def _rows_of_a_call(self, wanted: int) -> int:
+        return 1 if self.model.whole else self.model.batch or min(wanted, len(self.inputs))
+
+    def _feeds(self, start: int, count: int) -> Feeds:
+        part = repeated(self.inputs[start : start + count], count)
+        return dict(zip((one.name for one in self.model.inputs), inputs_of(self.model, part), strict=True))
+
+    def _rows(self, file: Path, count: int) -> Array:
+        session, at_once = session_of(file), self._rows_of_a_call(AT_ONCE)
+        names = [one.name for one in self.model.outputs]
+        found = [
+            rows_of(self.model, called(session, names, self._feeds(start, at_once)))[: count - start]
+            for start in range(0, count, at_once)
+        ]
+        return np.concatenate(found)
+
+
+def image_trial(source: Path, layout: str, dataset: Path, task: str) -> ImageTrial:
+    """
+    Args:
+        dataset: folder of a stored data set.
+
+    Raises:
+        ArtifactError: it is none.
+    """
+    return ImageTrial(source, layout, open_dataset(dataset).validation, rule_of(task))
+
+
+def record_trial(model: UserModel, against: Against) -> RecordTrial:
+    """
+    Raises:
+        ArtifactError: what it is held against cannot be read.
+    """
+    records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
+    deciders = read_deciders(against.deciders) if against.deciders else {}
+    judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
+    return RecordTrial(model, records[: len(reference)], judge)
+
+
+def session_of(file: Path, threads: int = 0) -> onnxruntime.InferenceSession:
+    """
+    Args:
+        threads: that it computes with; 0 for as many as there are cores.
+
+    Raises:
+        ExportFailedError: ONNX Runtime does not load it.
+    """
+    import onnxruntime  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base but this
+        raise ExportFailedError("onnxruntime does not load an int8 file", found=one_line(error)) from error
+
+
+def called(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Feeds) -> list[Array]:
+    """
+    Raises:
+        ExportFailedError: ONNX Runtime does not run it.
+    """
+    try:
+        return [np.asarray(one) for one in session.run(list(names), dict(feeds))]
+    except Exception as error:  # onnxruntime's exceptions share no base but this
+        raise ExportFailedError("onnxruntime does not run an int8 file", found=one_line(error)) from error
+
+
+def _finite(error: float) -> float:
+    return min(error, FARTHEST) if not math.isnan(error) else FARTHEST
