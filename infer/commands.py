@@ -20,10 +20,11 @@ NOT_OBSERVED = "not observed"
 
 
 class ToImport(Record):
-    """A runtime, and the cores to import it on, which may be others than it is timed on."""
+    """A runtime, the cores to import it on, which may be others than it is timed on, and the study's device."""
 
     runtime: str
     cores: tuple[int, ...]
+    device: str
 
 
 class ToLoad(Record):

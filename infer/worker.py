@@ -49,7 +49,7 @@ from assay.infer.commands import (
 )
 from assay.infer.observing.observed import Observed
 from assay.infer.runtime import Images, Load, Logits, Session, device_calls, predict
-from assay.infer.runtimes.same_for_all import run_on
+from assay.infer.runtimes.same_for_all import begin, told
 from assay.jobs.job import Nothing
 from assay.jobs.serving import serve_commands
 from assay.registry import RUNTIMES
@@ -78,13 +78,14 @@ class WorkerState:
 
     def imports(self, asked: ToImport) -> Nothing:
         """Pin and import a runtime with its framework."""
-        run_on(asked.cores)
+        begin(asked.cores, device_of(asked.runtime, asked.device))
         self._import(asked.runtime)
         return Nothing()
 
     def load(self, asked: ToLoad) -> SessionLoaded:
         """Pin, import if nothing is imported yet, load."""
-        run_on(asked.settings.cores)
+        device = device_of(asked.runtime, asked.settings.device)
+        begin(asked.settings.cores, device)
         load = self._load or self._import(asked.runtime)
         begun = time.perf_counter()
         self._session = load(asked.model, asked.settings)
@@ -93,7 +94,7 @@ class WorkerState:
             import_seconds=self._import_seconds,
             load_seconds=loaded - begun,
             precision=self._session.precision,
-            facts=self._session.facts | RUNTIMES[asked.runtime].versions(),
+            facts=self._session.facts | told(device) | RUNTIMES[asked.runtime].versions(),
         )
 
     def _import(self, runtime: str) -> Load:
@@ -221,6 +222,11 @@ class WorkerState:
             if call == kept:
                 self._timed.append((call % len(inputs), np.array(logits)))
         return found
+
+
+def device_of(runtime: str, wanted: str) -> str:
+    """The device that a runtime computes on in a study that wants this one."""
+    return RUNTIMES[runtime].asked_device(wanted)
 
 
 def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:

@@ -111,7 +111,7 @@ class InstanceSet:
                 host=self.host,
             )
             stack.callback(worker.kill)
-            worker.begin_import(cores)
+            worker.begin_import(cores, self.group.settings.device)
             workers.append(worker)
         for worker in workers:
             worker.end_import()

@@ -44,7 +44,7 @@ def start_all(
 
     while (worker := next(workers, None)) is not None:
         with guard(worker):
-            worker.begin_import(free[0])
+            worker.begin_import(free[0], settings.device)
             under_way.append((worker, free.popleft()))
         if not free:
             end_one()

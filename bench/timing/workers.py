@@ -130,9 +130,9 @@ class Worker:
         self._host = host
         self._process = host.start(MODULE, log, environment=environment, python=candidate.python, box=box)
 
-    def begin_import(self, cores: Sequence[int]) -> None:
+    def begin_import(self, cores: Sequence[int], device: str) -> None:
         """Let it import its framework, pinned to as many cores as it is timed on, and do not wait for it."""
-        self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores))
+        self._importing = ToImport(runtime=self.candidate.runtime, cores=tuple(cores), device=device)
         tell_to(self._process, IMPORT, self._importing, self._host)
 
     def end_import(self) -> None:

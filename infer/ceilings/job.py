@@ -19,7 +19,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.infer.runtimes.same_for_all import run_on
+from assay.infer.runtimes.same_for_all import begin
 from assay.jobs.job import TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
@@ -182,7 +182,7 @@ def _repetitions(kernel: Kernel) -> Iterator[float]:
 
 def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
     """Pinning comes first."""
-    run_on(request.cores)
+    begin(request.cores, "cpu")
     return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 
 

@@ -23,7 +23,7 @@ from assay.foreign import said_by
 from assay.infer.profile.calls import StartRecorder
 from assay.infer.profile.timing import RecordedOperator, Round, profile_in_turns, time_plainly
 from assay.infer.runtime import Images, Load, ModelFiles, Session
-from assay.infer.runtimes.same_for_all import run_on
+from assay.infer.runtimes.same_for_all import begin
 from assay.jobs.job import Nothing, TellingJob
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
@@ -81,8 +81,9 @@ Tell = Callable[[Figures], None]
 
 def work(request: AttributionRequest, tell: Tell) -> Nothing:
     """Pin, import, and do one model after the other; each answer is an event."""
-    run_on(request.settings.cores)
-    load: Load = RUNTIMES[request.runtime].load()
+    entry = RUNTIMES[request.runtime]
+    begin(request.settings.cores, entry.asked_device(request.settings.device))
+    load: Load = entry.load()
     for subject in request.subjects:
         _do(subject, request, load, tell)
     return Nothing()

@@ -12,7 +12,7 @@ from assay.foreign import said_by
 from assay.infer.observing.observed import Observed
 from assay.infer.observing.on_ort import RECORD_PLACES, observe
 from assay.infer.runtime import Ends, ModelFiles, Records, ends_of, signature_of
-from assay.infer.runtimes.same_for_all import TF32_OFF, onnxruntime_on_cuda, onnxruntime_options
+from assay.infer.runtimes.same_for_all import CUDA_PROVIDER, TF32_OFF, onnxruntime_on_cuda, onnxruntime_options
 from assay.spec import Settings
 from assay.train.brought.arrays import Array
 
@@ -128,7 +128,15 @@ def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
     session = session_of(model, settings, onnxruntime_on_cuda())
     if "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("The CUDA execution provider did not start", found=", ".join(session.get_providers()))
-    return CudaSession(model, session, settings)
+    loaded = CudaSession(model, session, settings)
+    loaded.facts |= chosen_by(session)
+    return loaded
+
+
+def chosen_by(session: ort.InferenceSession) -> dict[str, str]:
+    """What the CUDA provider says that it was told of its kernels and of TF32."""
+    options = session.get_provider_options().get("CUDAExecutionProvider", {})
+    return {name: options.get(name, "not said") for name in CUDA_PROVIDER}
 
 
 def session_of(

@@ -1,13 +1,17 @@
 """Settings that must be the same for all that are compared, each applied here and nowhere else.
 
-Cores, threads, device, and no TF32 where a cell says fp32. A framework is imported when it is told.
+Cores, threads, device, and no TF32 where a cell says fp32. On a GPU every framework chooses its kernels by timing them,
+as all but PyTorch do unasked, and takes its memory as it needs it; on the CPU none is shown a GPU. Much of that is read
+from a process's environment alone, before a framework is imported or finds its device. A framework is imported when it
+is told.
 """
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +27,44 @@ if TYPE_CHECKING:
 CPU_ALONE = 'Set bench.device = "cpu" in the study file'
 TF32_OFF = {"TF32": "off"}
 """The CPU has none, and CUDA is told so."""
+AUTOTUNING = "--xla_gpu_autotune_level"
+"""XLA's flag, in JAX and TensorFlow alike: 4 chooses products and convolutions by timing them, and checks what they
+answer."""
+CUDA_PROVIDER = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
+"""What ONNX Runtime's provider for CUDA is told. Its memory grows as it is needed by itself, and so does PyTorch's."""
+
+
+def begin(cores: Iterable[int], device: str) -> None:
+    """Make a process ready for a framework, which is not imported yet."""
+    os.environ.update(environment_for(device, os.environ))
+    run_on(cores)
+
+
+def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
+    """What frameworks read from the environment of a process that computes on a device.
+
+    Args:
+        device: "cpu" or "cuda".
+        own: the environment as it is; further flags for XLA stay.
+    """
+    if device == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    flags = [one for one in own.get("XLA_FLAGS", "").split() if not one.startswith(f"{AUTOTUNING}=")]
+    return {
+        "XLA_FLAGS": " ".join([*flags, f"{AUTOTUNING}=4"]),
+        "TF_CUDNN_USE_AUTOTUNE": "1",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def told(device: str) -> dict[str, str]:
+    """What a process is told of its GPU, by the names of the switches, as it is now; nothing on the CPU."""
+    if device == "cpu":
+        return {}
+    found = {name: os.environ.get(name, "not set") for name in environment_for(device, {})}
+    torch = sys.modules.get("torch")
+    return found | ({"torch.backends.cudnn.benchmark": str(torch.backends.cudnn.benchmark)} if torch else {})
 
 
 def run_on(cores: Iterable[int]) -> None:
@@ -53,9 +95,17 @@ def torch_device(settings: Settings) -> torch.device:
         torch.set_num_interop_threads(1)
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError("PyTorch finds no CUDA device", remedy=CPU_ALONE)
-    if settings.device == "cuda":  # fp32 means fp32
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if settings.device == "cuda":
+        tell_torch_of_gpu()
     return torch.device(settings.device)
+
+
+def tell_torch_of_gpu() -> None:
+    """Fp32 means fp32, and cuDNN's kernels are chosen by timing them."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
 
 
 def tensorflow_device(settings: Settings) -> str:
@@ -117,7 +167,7 @@ def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
             found=", ".join(onnxruntime.get_available_providers()),
             remedy="On a machine with an NVIDIA GPU install the extra 'gpu' in place of 'cpu'",
         )
-    return [("CUDAExecutionProvider", {"use_tf32": "0"})]
+    return [("CUDAExecutionProvider", CUDA_PROVIDER)]
 
 
 def openvino_properties(settings: Settings) -> dict[str, object]:

@@ -94,8 +94,8 @@ class Pretender:
         self.world, self.candidate = world, candidate
         self.call_seconds, self.cell, self.imported_at = 0.0, "", 0.0
 
-    def begin_import(self, cores: Sequence[int]) -> None:
-        del cores
+    def begin_import(self, cores: Sequence[int], device: str) -> None:
+        del cores, device
         seconds = PYTHON_SECONDS + published().imports[self.candidate.label]
         self.imported_at = self.world.now + seconds * self.world.slowness
 

@@ -92,7 +92,8 @@ def test_no_more_begin_together_than_there_are_lanes() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def begin_import(self, cores: tuple[int, ...]) -> None:
+        def begin_import(self, cores: tuple[int, ...], device: str) -> None:
+            assert device == "cpu"
             told.append(f"{self.name} on {cores[0]}")
             if self.name == "c":
                 raise WorkerError("It has ended")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,13 @@ FOLDER = Path(same_for_all.__file__).parent
 TOLD = {
     "set_num_threads", "set_num_interop_threads", "allow_tf32", "set_float32_matmul_precision",
     "set_intra_op_parallelism_threads", "set_inter_op_parallelism_threads", "enable_tensor_float_32_execution",
-    "intra_op_num_threads", "inter_op_num_threads", "sched_setaffinity",
+    "intra_op_num_threads", "inter_op_num_threads", "sched_setaffinity", "benchmark",
 }  # fmt: skip
 """Attributes by which frameworks are told; reading them is anybody's."""
+IN_THE_ENVIRONMENT = {
+    "TF_CUDNN_USE_AUTOTUNE", "TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE", "cudnn_conv_algo_search",
+}  # fmt: skip
+"""Names by which they are told too, which stand nowhere else."""
 
 
 def told_in(path: Path) -> set[str]:
@@ -55,3 +62,79 @@ def test_threads_are_those_asked_for(threads: int) -> None:
 def test_a_device_that_it_does_not_run_on_is_refused() -> None:
     with pytest.raises(InputError, match="runs on the CPU only"):
         same_for_all.openvino_properties(Settings(device="cuda"))
+
+
+def test_what_a_process_s_environment_says_of_a_gpu_is_said_in_one_place() -> None:
+    infer = FOLDER.parent
+    naming = {
+        str(path.relative_to(infer))
+        for path in infer.rglob("*.py")
+        if any(name in path.read_text(encoding="utf-8") for name in IN_THE_ENVIRONMENT)
+    }
+    assert naming == {"runtimes/same_for_all.py"}
+
+
+def test_on_a_gpu_all_choose_their_kernels_by_timing_and_take_memory_as_they_need_it() -> None:
+    own = {"XLA_FLAGS": "--xla_gpu_autotune_level=0 --xla_dump_to=here", "HOME": "/home"}
+    assert same_for_all.environment_for("cuda", own) == {
+        "XLA_FLAGS": "--xla_dump_to=here --xla_gpu_autotune_level=4",
+        "TF_CUDNN_USE_AUTOTUNE": "1",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    assert same_for_all.CUDA_PROVIDER == {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
+
+
+def test_on_the_cpu_no_framework_is_shown_a_gpu() -> None:
+    assert same_for_all.environment_for("cpu", {}) == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    assert same_for_all.told("cpu") == {}
+
+
+def test_what_a_process_was_told_is_read_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_for_all, "run_on", list)
+    for name in same_for_all.environment_for("cuda", {}):
+        monkeypatch.delenv(name, raising=False)
+    assert set(same_for_all.told("cuda").values()) <= {"not set", "False"}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
+    for name, value in same_for_all.environment_for("cuda", os.environ).items():
+        monkeypatch.setenv(name, value)
+    found = same_for_all.told("cuda")
+    assert found["XLA_FLAGS"] == "--xla_dump_to=here --xla_gpu_autotune_level=4"
+    assert found["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+
+
+def in_its_own_process(code: str, *words: str) -> str:
+    """What a process says that has begun as one of a study on a GPU does, whose frameworks find none."""
+    begun = "import os, sys\nfrom assay.infer.runtimes.same_for_all import *\nbegin((), 'cuda')\n"
+    alone = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    told = alone | {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, "-c", begun + code, *words]
+    return subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.slow
+def test_pytorch_says_that_it_was_told() -> None:
+    code = "import torch; print(told('cuda')['torch.backends.cudnn.benchmark']); tell_torch_of_gpu()\n"
+    code += "print(told('cuda')['torch.backends.cudnn.benchmark'], torch.backends.cudnn.allow_tf32)"
+    assert in_its_own_process(code).split() == ["False", "True", "False"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "call",
+    [
+        "import jax, jax.numpy as jnp; jax.jit(lambda x: 2 * x + 1)(jnp.ones(3))",
+        "import tensorflow as tf; tf.function(lambda x: 2 * x + 1, jit_compile=True)(tf.ones(3))",
+    ],
+    ids=["jax", "tf"],
+)
+def test_xla_says_that_it_was_told(call: str, tmp_path: Path) -> None:
+    """It writes the options that it compiled with, and ends a process that tells it of a flag that it does not have.
+
+    Any level but its own, 4, is shown.
+    """
+    told = f"os.environ['XLA_FLAGS'] = os.environ['XLA_FLAGS'].replace('=4', '=3') + ' --xla_dump_to={tmp_path}'\n"
+    in_its_own_process(told + call)
+    options = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.debug_options")]
+    assert options
+    assert all("xla_gpu_autotune_level: 3" in one for one in options)
