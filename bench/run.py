@@ -22,6 +22,8 @@ from assay.train.datasets.data import DataRequest, Dataset, open_dataset, resolv
 from assay.train.job import WEIGHTS_FILE
 
 SAMPLED_IMAGES = 64
+MOST_TOGETHER = 3
+"""Jobs at a time: more would wait for memory."""
 CALIBRATION_SEED = 0
 
 
@@ -43,6 +45,13 @@ class Run(Course):
     again: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     _request: DataRequest | None = None
+
+    @property
+    def together(self) -> int:
+        """How many jobs go on at a time where nothing is timed: most of one is a single thread, which imports, traces
+        or reads.
+        """
+        return min(len(self.host.cores()), MOST_TOGETHER)
 
     def data(self, size: int) -> tuple[Artifact, Dataset]:
         """The study's images at one size, stored and opened."""

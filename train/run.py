@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from functools import partial
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -11,6 +12,7 @@ from pydantic import JsonValue
 from assay.jobs.host import Starter
 from assay.jobs.process import HERE
 from assay.jobs.running import run_job
+from assay.jobs.side_by_side import side_by_side
 from assay.records.trainings import Parity, Training
 from assay.registry import FRAMEWORKS, installed_versions
 from assay.steps import Limit
@@ -77,20 +79,24 @@ def training_record(artifact: Artifact) -> Training:
 
 
 def measure_parity(
-    request: TrainingRequest, frameworks: tuple[str, ...], steps: int, log_folder: Path, *, host: Starter = HERE
+    request: TrainingRequest,
+    frameworks: tuple[str, ...],
+    steps: int,
+    log_folder: Path,
+    *,
+    together: int = 1,
+    host: Starter = HERE,
 ) -> Parity:
-    """Train the same first steps in several frameworks and compare the losses, step by step."""
-    losses: dict[str, list[float]] = {}
-    for framework in frameworks:
+    """Train the same first steps in several frameworks, so many at a time, and compare the losses, step by step."""
+
+    def first_losses(framework: str) -> list[float]:
         changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
-        answer = run_job(
-            FIRST_LOSSES,
-            changed,
-            log_folder / f"parity-{framework}.log",
-            limit_seconds=Limit(BEGIN_SECONDS + steps * SECONDS_A_STEP, f"The first steps of {_called(changed)}"),
-            host=host,
-        )
-        losses[framework] = answer.losses
+        limit = Limit(BEGIN_SECONDS + steps * SECONDS_A_STEP, f"The first steps of {_called(changed)}")
+        log = log_folder / f"parity-{framework}.log"
+        return run_job(FIRST_LOSSES, changed, log, limit_seconds=limit, host=host).losses
+
+    found = side_by_side([partial(first_losses, framework) for framework in frameworks], together)
+    losses = dict(zip(frameworks, found, strict=True))
     return Parity(
         architecture=request.spec.architecture,
         size=request.spec.size,

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from assay.boxed.box import MARK
@@ -72,6 +72,8 @@ class Process:
         python: Path | None = None,
         box: Box | None = None,
     ) -> None:
+        if _ENDING.is_set():
+            raise SystemExit  # see `ending_all`
         self.module, self.log, self.box = module, log, box
         self._group, self._has_started = 0, threading.Event()
         self._over = threading.Event()
@@ -257,6 +259,8 @@ class Process:
                 return
 
     def _ended(self) -> AssayError:
+        if _ENDING.is_set():
+            raise SystemExit  # ends this thread, whatever handles errors
         try:
             status = self._popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -269,6 +273,22 @@ class Process:
 
 
 _STARTED: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+_ENDING = threading.Event()
+
+
+@contextlib.contextmanager
+def ending_all() -> Iterator[None]:
+    """Inside of the block no process is started, and a thread that waits for one that is killed ends with it.
+
+    What it waits for has no answer then, and its end is not taken for one.
+    """
+    _ENDING.set()
+    try:
+        yield
+    finally:
+        _ENDING.clear()
 
 
 def end_all() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from assay.bench.auditing.cells import audit_cells, audit_timed
@@ -19,6 +21,7 @@ from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.infer.runtime import ModelFiles
+from assay.jobs.side_by_side import side_by_side
 from assay.numerics.reduced import rule_of
 from assay.records.results import Agreement, Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
@@ -28,27 +31,41 @@ from assay.store import Store
 
 
 def export_all(run: Run, subjects: list[TrainedModel]) -> list[Export]:
-    """Every subject by every route; a route that fails leaves its reason."""
-    found = []
+    """Every subject by every route; a route that fails leaves its reason. Subjects go side by side."""
     with run.stage("export", "Exporting to ONNX"):
         for subject in subjects:
-            for exporter in run.study.export.exporters:
-                job = job_of_weights(
-                    exporter=exporter,
-                    weights=subject.weights,
-                    images=run.images(subject.spec.size),
-                    exports=run.store("onnx"),
-                    references=run.store("references"),
-                    host=run.host,
-                    opset=run.study.export.opset,
-                    task=run.study.task,
-                )
-                export = export_model(job, run.narrator.bar)
-                made = [export, *_variants(run, subject, job, export)]
-                for one in made:
-                    run.narrator.exported(one)
-                found += made
+            _images_of(run, subject)  # made once, before several ask for them
+        each = side_by_side([partial(_exports_of, run, subject) for subject in subjects], run.together)
+    return list(itertools.chain.from_iterable(each))
+
+
+def _exports_of(run: Run, subject: TrainedModel) -> list[Export]:
+    """One subject by every route, one after the other: they share references."""
+    found = []
+    for exporter in run.study.export.exporters:
+        job = job_of_weights(
+            exporter=exporter,
+            weights=subject.weights,
+            images=run.images(subject.spec.size),
+            exports=run.store("onnx"),
+            references=run.store("references"),
+            host=run.host,
+            opset=run.study.export.opset,
+            task=run.study.task,
+        )
+        export = export_model(job, run.narrator.bar)
+        made = [export, *_variants(run, subject, job, export)]
+        for one in made:
+            run.narrator.exported(one)
+        found += made
     return found
+
+
+def _images_of(run: Run, subject: TrainedModel) -> None:
+    asked, size = run.study.export, subject.spec.size
+    run.images(size)
+    if set(asked.precisions) != {"fp32"}:
+        run.calibration_images(size, asked.calibration_images)
 
 
 def _variants(run: Run, subject: TrainedModel, job: ExportJob, export: Export) -> list[Export]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.bench.run import Run, TrainedModel
+from assay.jobs.side_by_side import side_by_side
 from assay.records.trainings import Parity, Training
 from assay.study import ModelSection
 from assay.train.job import WEIGHTS_FILE, TrainingRequest
@@ -20,24 +22,34 @@ Chain = dict[tuple[str, str, int], tuple[TrainingRequest, Training]]
 
 
 def train_all(run: Run) -> tuple[list[Training], list[Parity]]:
-    """Every training of the study, smallest size first, and the parity of the frameworks.
+    """Every training of the study, smallest size first, and the parity of the frameworks, which train side by side.
 
     A model that is written down twice, so that its larger sizes are trained in fewer frameworks, goes on from where
     the first of the two ended.
     """
-    trainings, parity = [], []
+    trainings: list[Training] = []
+    parity: list[Parity] = []
     chain: Chain = {}
     for model in run.study.models:
         frameworks = model.frameworks or run.study.train.frameworks
         with run.stage("training", f"Training {model.architecture}"):
             if run.study.train.parity_steps and len(frameworks) > 1 and not run.study.train.own_defaults:
                 parity.append(_parity(run, model, frameworks))
-            for framework in frameworks:
-                repeats = model.repeat_seeds or run.study.train.repeat_seeds
-                for seed in (run.study.train.seed, *repeats):
-                    sizes = model.sizes if seed == run.study.train.seed else model.sizes[:1]
-                    trainings += [_train(run, model, framework, seed, size, chain) for size in sizes]
+            for size in model.sizes:
+                run.data(size)  # made once, before several ask for it
+            each = [partial(_train_in, run, model, framework, chain) for framework in frameworks]
+            trainings += itertools.chain.from_iterable(side_by_side(each, run.together))
     return trainings, parity
+
+
+def _train_in(run: Run, model: ModelSection, framework: str, chain: Chain) -> list[Training]:
+    """All trainings of a model in one framework, one after the other: a size begins where the one before it ended."""
+    wanted = run.study.train
+    found = []
+    for seed in (wanted.seed, *(model.repeat_seeds or wanted.repeat_seeds)):
+        sizes = model.sizes if seed == wanted.seed else model.sizes[:1]
+        found += [_train(run, model, framework, seed, size, chain) for size in sizes]
+    return found
 
 
 def _train(run: Run, model: ModelSection, framework: str, seed: int, size: int, chain: Chain) -> Training:
@@ -91,7 +103,8 @@ def _parity(run: Run, model: ModelSection, frameworks: tuple[str, ...]) -> Parit
 
     def fill(work: Path) -> dict[str, JsonValue]:
         run.narrator.tell(f"training parity over {steps} steps: {', '.join(frameworks)}")
-        found = measure_parity(request, frameworks, steps, run.folder / "logs", host=run.host)
+        logs = run.folder / "logs"
+        found = measure_parity(request, frameworks, steps, logs, together=run.together, host=run.host)
         (work / "parity.json").write_text(found.model_dump_json(), encoding="utf-8")
         return {}
 

@@ -31,6 +31,7 @@ from assay.spec import Settings
 BURST_SECONDS = 0.06
 MOST_CALLS = 1000
 SLOW_CALL_SECONDS = 0.25
+DROPPED_SECONDS = 0.02
 WARM_SECONDS = 2.0
 LEAST_BLOCKS = 4
 """The fewest blocks: with two processes they make the eight calls that a valid cell needs, even where one call fills a
@@ -144,8 +145,13 @@ class _Cell:
 
     @property
     def drop(self) -> int:
-        """Untimed calls after thawing; none where a call is long against what it would correct."""
-        return 0 if self.warmed.median_ns > SLOW_CALL_SECONDS * 1e9 else min(3, self.calls)
+        """Untimed calls after thawing: three, or as many as fill caches in `DROPPED_SECONDS`; none where a call is long
+        against what it would correct.
+        """
+        call_seconds = max(self.warmed.median_ns, 1) / 1e9
+        if call_seconds > SLOW_CALL_SECONDS:
+            return 0
+        return min(3, self.calls, max(1, round(DROPPED_SECONDS / call_seconds)))
 
 
 @dataclass(frozen=True)

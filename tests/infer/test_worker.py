@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.infer.commands import ToBurst, ToLoad, ToWarm
 from assay.infer.runtime import ModelFiles, predict
 from assay.infer.runtimes import null
-from assay.infer.worker import rotation
+from assay.infer.worker import WorkerState, rotation
 from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 
@@ -28,6 +31,21 @@ def test_rotated_inputs_are_full_batches_of_real_images(count: int, batch: int) 
 def test_predict_answers_every_image_once(count: int, batch: int) -> None:
     session = null.load(ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 4, 5))), Settings())
     assert predict(session, np.zeros((count, 4, 4, 3), np.float32), batch).shape == (count, 5)
+
+
+def test_what_is_alive_when_a_model_is_warm_is_in_no_later_collection(tmp_path: Path) -> None:
+    """A collection before every burst looks at all that a framework holds, which takes longer than the burst."""
+    np.save(tmp_path / "images.npy", np.zeros((4, 4, 4, 3), np.float32))
+    state = WorkerState()
+    model = ModelFiles(model=BuiltModel(spec=ModelSpec("bloodnet", 4, 5)))
+    state.load(ToLoad(runtime="null", model=model, settings=Settings()))
+    try:
+        state.warm(ToWarm(images=tmp_path / "images.npy", batch=1, limit_seconds=1))
+        assert gc.get_freeze_count() > 10_000
+        state.burst(ToBurst(calls=2, drop=0))
+        assert len(gc.get_objects()) < 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_peak_memory_counts_what_was_given_back() -> None:

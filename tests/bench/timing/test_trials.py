@@ -25,10 +25,11 @@ from assay.bench.timing.trials import (
     Unit,
     timed_name,
 )
+from assay.bench.timing.trials import _Cell as Timed
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate, Worker
 from assay.errors import WorkerError
-from assay.infer.commands import Burst, SessionObserved
+from assay.infer.commands import Burst, SessionLoaded, SessionObserved, Warmed
 from assay.infer.runtime import ModelFiles
 from assay.records.races import SpeedComparison
 from assay.records.results import SAMPLE_COLUMNS
@@ -65,6 +66,15 @@ def unit(group: Group, folder: Path, seconds: float = 600, call: float = 120) ->
 
 def silent(text: str) -> None:
     """Nobody listens."""
+
+
+@pytest.mark.parametrize(("call_ms", "dropped"), [(0.1, 3), (5, 3), (12, 2), (30, 1), (100, 1), (300, 0)])
+def test_what_is_dropped_after_thawing_takes_little_time(call_ms: float, dropped: int) -> None:
+    median = int(call_ms * 1e6)
+    warmed = Warmed(calls_ns=[median], median_ns=median)
+    loaded = SessionLoaded(import_seconds=0, load_seconds=0, precision="fp32", facts={})
+    worker = Worker.__new__(Worker)  # no process: only the numbers are asked for
+    assert Timed(worker, "cell", loaded, warmed).drop == min(dropped, max(1, round(60 / call_ms)))
 
 
 def test_a_unit_times_every_cell_in_every_block(group: Group, tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Work that waits for processes, several at a time: for what is not timed, so that a machine has something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from assay.jobs.process import end_all, ending_all
+
+Result = TypeVar("Result")
+
+
+def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result]:
+    """Do all of it, at most so many at once, and give the results in order.
+
+    Raises:
+        BaseException: the first failure, when what was under way has ended; what had not begun is left. A signal ends
+            what is under way at once, and nothing of it is kept as a result.
+    """
+    if most < 2 or len(work) < 2:
+        return [one() for one in work]
+    with ThreadPoolExecutor(most, thread_name_prefix="assay-job") as pool:
+        under_way = [pool.submit(one) for one in work]
+        try:
+            ended, _ = wait(under_way, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            with ending_all():
+                pool.shutdown(wait=False, cancel_futures=True)
+                while wait(under_way, timeout=0.2).not_done:
+                    end_all()
+            raise
+        pool.shutdown(cancel_futures=True)
+    failed = [one for one in under_way if one in ended and one.exception()]
+    return [one.result() for one in failed or under_way]
