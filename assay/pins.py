@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from assay.errors import InputError
+from assay.files.mistakes import mistake_in
 
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 COMMENT = re.compile(r"(^|\s)#.*$")
@@ -61,9 +62,7 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
         with path.open("rb") as stream:
             text = stream.read(MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"Cannot read the list of packages {path}", found=getattr(error, "strerror", None) or str(error)
-        ) from error
+        raise InputError(f"Cannot read the list of packages {path}", found=mistake_in(error)) from error
     pins = [_pin(line, path) for line in _whole_lines(text)]
     if not pins:
         raise _no_list(path, "no packages")

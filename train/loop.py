@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import read_json
 from assay.records.base import Record
 from assay.records.trainings import Epoch
@@ -129,7 +130,7 @@ class Checkpoint:
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"The checkpoint in {self.folder} is damaged",
-                found=str(error),
+                found=mistake_in(error),
                 remedy="Delete that folder to begin this training again",
             ) from error
         best = {n.removeprefix("best."): a for n, a in arrays.items() if n.startswith("best.")}

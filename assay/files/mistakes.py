@@ -7,6 +7,7 @@ Nothing of pydantic's is imported: readers of arrays are used in tool environmen
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,9 +64,14 @@ def mistake_in(error: Exception) -> str:
         return f"no JSON: {error}" if error.doc.strip() else "an empty file"
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError):
-        said = error.strerror or said
+        reason = getattr(error, "reason", None)  # of urllib's, which wraps the system's
+        said = mistake_in(reason) if isinstance(reason, OSError) else error.strerror or said
     elif isinstance(error, UnicodeDecodeError):
         said = "bytes that are not text in UTF-8"
+    elif isinstance(error, zipfile.BadZipFile):
+        said = "no archive that is complete"
+    elif type(error).__name__ == "DecodeError":  # of protobuf, which is not imported here
+        said = "bytes that are no such message, or not all of it"
     elif isinstance(error, KeyError):
         said = f"no key '{error.args[0]}'"
     return said

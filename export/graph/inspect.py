@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from assay.boxed.boxing import Box
 from assay.errors import ArtifactError, WorkerError
-from assay.foreign import said_by
+from assay.files.mistakes import mistake_in
+from assay.foreign import cleaned, said_by, shortened
 from assay.jobs.host import Starter
 from assay.jobs.job import Job
 from assay.jobs.process import HERE
@@ -135,7 +136,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise ArtifactError(
             f"{path} cannot be read",
             expected="a complete ONNX file, its external data beside it",
-            found=one_line(error) or type(error).__name__,
+            found=shortened(cleaned(mistake_in(error))),
             remedy=REMEDY,
         ) from error
     if not model.ir_version or not model.graph.node:

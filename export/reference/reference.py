@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from assay.errors import ArtifactError, InputError
 from assay.export.routes.request import Forward, Images
 from assay.files.arrays import load_array, map_array
+from assay.files.mistakes import mistake_in
 from assay.jobs.files import Written
 from assay.jobs.host import Starter
 from assay.jobs.job import Job
@@ -185,7 +186,7 @@ def spec_of(weights: Artifact) -> ModelSpec:
         raise ArtifactError(
             f"{weights.folder} does not say for which model its weights are",
             expected="a specification under inputs.spec of its manifest",
-            found=str(error),
+            found=mistake_in(error),
         ) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from jax.profiler import ProfileData
 
 from assay.errors import DataError
+from assay.files.mistakes import mistake_in
 from assay.infer.profile.calls import CALL, Operator, ProfiledCall, calls_of
 
 GRAPH_KERNEL = re.compile(r"(?P<path>[^:]+):(?P<kind>_?[A-Z]\w*)")
@@ -75,7 +76,7 @@ def _lines(path: Path) -> list[tuple[str, list[Event]]]:
         return [(line.name, [_event(event) for event in line.events]) for plane in data.planes for line in plane.lines]
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"Cannot read the profile {path.name}", expected="a complete xplane file", found=str(error)
+            f"Cannot read the profile {path.name}", expected="a complete xplane file", found=mistake_in(error)
         ) from error
 
 

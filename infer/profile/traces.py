@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay.errors import DataError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import parse_json
 from assay.infer.profile.calls import CALL, Operator, ProfiledCall, calls_of
 
@@ -58,7 +59,7 @@ def _events(path: Path) -> list[Event]:
         content = parse_json(path.read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"Cannot read the profile {path.name}", expected="a complete JSON trace", found=str(error)
+            f"Cannot read the profile {path.name}", expected="a complete JSON trace", found=mistake_in(error)
         ) from error
     events = content.get("traceEvents") if isinstance(content, dict) else content
     if not isinstance(events, list):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assay.errors import InputError
+from assay.files.mistakes import mistake_in
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_HOSTS = (LOOPBACK, "localhost", "::1")
@@ -115,5 +116,5 @@ def _why_not_free(host: str, port: int) -> str:
         try:
             listener.bind((host, port))
         except OSError as error:
-            return error.strerror or str(error)
+            return mistake_in(error)
     return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from assay.errors import FailedError
+from assay.files.mistakes import mistake_in
 from assay.infer.server.front.places import HTTP
 
 
@@ -47,7 +48,7 @@ def change(folder: Path, model: str, action: Literal["load", "unload"], what: st
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise FailedError(f"The server did not {action} {what}", found=str(error)) from error
+        raise FailedError(f"The server did not {action} {what}", found=mistake_in(error)) from error
     finally:
         connection.close()
     if answer.status != http.HTTPStatus.OK:

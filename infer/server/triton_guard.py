@@ -50,7 +50,7 @@ def main(text: str) -> int:
     try:
         status = Guarding(plan).run()
     except OSError as error:
-        _log(f"cannot listen on {plan['host']}:{plan['port']} and the two after it: {error}")
+        _log(f"cannot listen on {plan['host']}:{plan['port']} and the two after it: {error.strerror or error}")
         status = 1
     _kill_children()
     shutil.rmtree(plan["folder"], ignore_errors=True)

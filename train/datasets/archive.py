@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from assay.errors import DataError
+from assay.files.mistakes import mistake_in
 
 LARGEST_FILE = 64 << 20
 """The most bytes of an image; one that claims to be larger is refused before it is unpacked."""
@@ -111,9 +112,7 @@ def reporting_damage(what: object, expected: str, remedy: str) -> Iterator[None]
         ValueError,
         SyntaxError,  # Pillow's for a broken PNG
     ) as error:
-        raise DataError(
-            f"{what} cannot be read", expected=expected, found=str(error) or type(error).__name__, remedy=remedy
-        ) from error
+        raise DataError(f"{what} cannot be read", expected=expected, found=mistake_in(error), remedy=remedy) from error
 
 
 def _find_base(archive: Path, paths: Sequence[PurePosixPath], classes: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from assay.files.disk import temporary_prefix
+from assay.files.mistakes import mistake_in
 from assay.store import reporting_disk_errors
 from assay.train.datasets.data import Progress
 from assay.train.datasets.sources import UnavailableError
@@ -76,7 +77,7 @@ def _next_block(response: Response, url: str, path: Path) -> bytes:
     try:
         return response.read(BLOCK)
     except (OSError, http.client.HTTPException) as error:
-        raise _failure(url, path, "a complete answer", f"{type(error).__name__}: {error}") from error
+        raise _failure(url, path, "a complete answer", mistake_in(error)) from error
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def _answer(url: str, path: Path, limit_s: float) -> Iterator[Response]:
         given_up.set()
         raise _failure(url, path, f"an answer within {limit_s:g} s", "none") from None
     if isinstance(answer, Exception):
-        raise _failure(url, path, f"an answer within {limit_s:g} s", str(answer)) from answer
+        raise _failure(url, path, f"an answer within {limit_s:g} s", mistake_in(answer)) from answer
     try:
         yield answer
     finally:

@@ -22,6 +22,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay.errors import DataError, NotInstalledError, unknown_name
+from assay.files.mistakes import mistake_in
 from assay.train.datasets import npz
 from assay.train.datasets.data import DataRequest, Progress
 from assay.train.datasets.download import download
@@ -104,7 +105,7 @@ def read_info() -> dict[str, SetInfo]:
         raise NotInstalledError(
             "The medmnist package has no table of sets that can be read",
             expected="medmnist 3.0",
-            found=str(error),
+            found=mistake_in(error),
             remedy=remedy,
         ) from error
 

@@ -20,6 +20,7 @@ import torch
 from assay.boxed.boxing import is_trusted
 from assay.errors import ArtifactError
 from assay.files.arrays import check_inflation, most_bytes
+from assay.files.mistakes import mistake_in
 from assay.files.texts import parse_json
 from assay.train.brought.files.program_text import check_program
 from assay.train.brought.files.script_text import check_classes, check_script
@@ -142,7 +143,7 @@ def _check_config(member: str, content: bytes) -> None:
         sizes = [(name, one.get("tensor_meta") or {}) for name, one in entries]
         numbers = {name: math.prod(_sizes(meta.get("sizes", []))) for name, meta in sizes}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{member} cannot be read", expected="JSON of tensors", found=str(error)) from error
+        raise ArtifactError(f"{member} cannot be read", expected="JSON of tensors", found=mistake_in(error)) from error
     for name, one in entries:
         if one.get("use_pickle") is not False or not _is_plain(str(one.get("path_name"))):
             what = f"{member} keeps tensor '{name:.100}' as a pickle"

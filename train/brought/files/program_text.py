@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from assay.errors import ArtifactError
+from assay.files.mistakes import mistake_in
 from assay.files.texts import parse_json
 
 NAMESPACES = ("aten", "prims", "higher_order", "quantized_decomposed", "quantized", "torchvision", "mkldnn", "onednn")
@@ -79,7 +80,7 @@ def check_program(member: str, content: bytes) -> None:
     try:
         program = parse_json(content)
     except ValueError as error:
-        raise ArtifactError(f"{member} is not a program", expected="JSON", found=str(error)) from error
+        raise ArtifactError(f"{member} is not a program", expected="JSON", found=mistake_in(error)) from error
     for key, value in _entries(program):
         _check_entry(member, key, value)
 
@@ -202,7 +203,9 @@ def _check_tree(member: str, key: str, value: Any) -> None:
     try:
         tree = parse_json(text)
     except ValueError as error:
-        raise ArtifactError(f"{member} has a tree that cannot be read", expected="JSON", found=str(error)) from error
+        raise ArtifactError(
+            f"{member} has a tree that cannot be read", expected="JSON", found=mistake_in(error)
+        ) from error
     for inner, found in _entries(tree):
         if inner == "type":
             known = found is None or (isinstance(found, str) and PATH.fullmatch(found) and found not in IMPORTING_TREES)
