@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test test-slow mutants lint browser docs sbom clean
+.PHONY: help install study test test-slow mutants lint browser docs picture sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +46,9 @@ mutants: install ## change the code that decides in 400 places, and see whether 
 docs: install ## write the documentation as a site, build/site
 	$(BIN)/python -m tools.site
 	$(BIN)/zensical build --strict --config-file mkdocs.yml
+
+picture: install browser ## take README's picture of the published report anew
+	$(BIN)/python -m tools.picture
 
 sbom: install ## write the bill of materials of a release, dist/onnx-assay-VERSION.cdx.json
 	$(BIN)/python -m tools.sbom

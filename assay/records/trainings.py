@@ -38,7 +38,16 @@ class Epoch(Record):
 
 
 class Training(Record):
-    """One trained model. `weights` is the key of its weights artifact."""
+    """One trained model.
+
+    Attributes:
+        weights: the key of its weights artifact.
+        started_from: that of the training whose weights it began with.
+        best_epoch: passes over the data after which validation accuracy was best; its weights are kept.
+        seconds: in steps and evaluations. Where a machine has several cores, other frameworks trained beside it, and it
+            takes less alone.
+        test: on the test split, which training never saw.
+    """
 
     architecture: str
     size: int
