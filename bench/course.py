@@ -9,6 +9,10 @@ from pathlib import Path
 
 from assay.bench.machine.host import Host
 from assay.bench.words.progress import Narrator
+from assay.export.reference.reference import CPU_ONLY
+from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.running import run_job
+from assay.steps import Limit
 from assay.store import Store
 
 
@@ -30,6 +34,14 @@ class Course:
     def store(self, room: str) -> Store:
         """What is kept in one of its folders: "weights", "onnx", "references", "units", "attribution", ..."""
         return Store(self.folder / room)
+
+    def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
+        """What a job on a model answers; one that somebody brought is run in its box.
+
+        Args:
+            answers: folders that it writes.
+        """
+        return run_job(job, request, log, limit_seconds=limit, environment=CPU_ONLY, host=self.host)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

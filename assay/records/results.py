@@ -37,6 +37,7 @@ from assay.records.trainings import Parity, Training
 from assay.registry import RUNTIMES
 from assay.runtimes.entry import Tier, tier_of
 
+RESULTS_FILE = "results.json"
 SCHEMA_VERSION: Literal[5] = 5
 
 # One row a call. `process` counts fresh processes of a cell, `block` the interleaved blocks in it (-1 before the

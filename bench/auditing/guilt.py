@@ -26,7 +26,7 @@ def witnesses_in(
     return found
 
 
-def guilt_in_study(
+def guilt_of_files(
     comparisons: Sequence[Comparison], exports: Iterable[Export], localisations: Sequence[Localisation]
 ) -> list[str]:
     """A sentence for each export that some runtime gets wrong, with its name."""

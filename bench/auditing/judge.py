@@ -21,6 +21,7 @@ from assay.bench.auditing.runs import (
     AuditPlan,
     Inputs,
     Outputs,
+    answering,
 )
 from assay.errors import InputError
 from assay.files.arrays import map_array
@@ -87,16 +88,8 @@ def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Com
                 tolerance = tolerance_for(inputs.name, label, others, noise)
                 tolerances.append(tolerance)
             found = _comparisons(evidence, outputs, inputs, whole[label], tolerance, best)
-            comparisons += [_answering(one, outputs) for one in found]
+            comparisons += [answering(one, outputs.ran) for one in found]
     return tolerances, comparisons
-
-
-def _answering(comparison: Comparison, outputs: Outputs) -> Comparison:
-    """The comparison, failed where the subject ran on another device or in another arithmetic than was asked for."""
-    if not outputs.ran.otherwise:
-        return comparison
-    reason = "; ".join([*outputs.ran.otherwise, *filter(None, [comparison.reason])])
-    return comparison.model_copy(update={"passed": False, "reason": reason, "note": ""})
 
 
 def tolerance_for(

@@ -1,85 +1,141 @@
-"""Where the wrong exports of a study go wrong: those that failed their checks, and those that the audit refuses."""
+"""Where the wrong exports of a model go wrong: those that failed their checks, and those that its audit refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from assay.bench.run import Run, TrainedModel
+from assay.bench.course import Course
 from assay.errors import AssayError, DiskError
-from assay.export.localise.localise_job import DEPARTURES, PARTINGS, DeparturesRequest, PartingsRequest
+from assay.export.checking.edges import is_wrong_at_edges_alone
+from assay.export.checking.lacking import lacks_operator
+from assay.export.localise.localise_job import DEPARTURES, FOLLOWERS, PARTINGS, DeparturesRequest, PartingsRequest
 from assay.export.record import MODEL_FILE
-from assay.export.reference.reference import CPU_ONLY, ReferenceRequest, reference_artifact
 from assay.export.run import artifact_folder
-from assay.jobs.pace import Pace, allowed, pace_in
-from assay.jobs.running import run_job
-from assay.records.audit import Comparison
+from assay.jobs.pace import Sized, allowed
+from assay.numerics.guilt import EVALUATOR, UNOPTIMISED
+from assay.records.audit import AUDIT_FILE, Comparison, read_audit
 from assay.records.localisation import Localisation
 from assay.records.results import Export
 from assay.registry import RUNTIMES
 from assay.steps import Limit, size_of
+from assay.store import reporting_disk_errors
+from assay.train.brought.model import UserModel
+from assay.train.built import BuiltModel
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
 """What `on_onnx_runners` calls a runtime, by the name that a user gives it; the first does least to a graph."""
 
 
+@dataclass(frozen=True)
+class Followable:
+    """A model whose exports may go wrong, and what goes into it to find out where.
+
+    Attributes:
+        records: .npy of images, or of a user's records.
+        native: .npy of what a user's model makes of them; what one of ours makes is computed.
+        edges: the two of a call at the edges of what a user's model takes.
+        pace: of the model, which limits are in proportion to.
+    """
+
+    model: BuiltModel | UserModel
+    records: Path
+    native: Path | None = None
+    edges: tuple[Path, Path] | None = None
+    pace: Sized | None = None
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the model can be followed: an ONNX file that was given is all there is of it."""
+        return isinstance(self.model, BuiltModel) or self.model.kind in FOLLOWERS
+
+    def label(self, export: Export) -> str:
+        """What an export is called in a folder of logs, or of repros."""
+        if isinstance(self.model, UserModel):
+            return export.exporter
+        return f"{export.architecture}-{export.size}-{export.exporter}"
+
+
 def localisations_of(
-    run: Run, subject: TrainedModel, exports: Sequence[Export], comparisons: Sequence[Comparison], work: Path
+    course: Course, subject: Followable, exports: Iterable[Export], comparisons: Sequence[Comparison]
 ) -> list[Localisation]:
-    """The layer and node of every wrong export of one model, its smallest repro in the study's folder `repro`.
+    """The layer and node of every wrong export of one model, its smallest repro in the course's folder `repro`.
 
     Where a file is right and only a runtime is wrong, it is the operator of that runtime, without a repro. What cannot
-    be followed has none.
+    be followed has none, and a note of why.
     """
-    refused = {one.subject.rpartition("@")[2] for one in comparisons if not one.passed and "@" in one.subject}
-    found = []
+    found: list[Localisation] = []
     for export in exports:
-        is_this_model = (export.architecture, export.size) == (subject.spec.architecture, subject.spec.size)
-        is_wrong = export.status != "ok" or export.exporter in refused
-        if is_this_model and is_wrong and export.precision == "fp32" and "layout" in export.made_by:
-            try:
-                nodes = _followed(run, subject, export, comparisons, work)
-                found += [one.model_copy(update={"subject": export.exporter}) for one in nodes]
-            except DiskError:
-                raise  # the machine's failure, not this one's
-            except AssayError as error:
-                run.narrator.note(f"{_label(export)} could not be followed: {error}")
+        try:
+            nodes = _followed(course, subject, export, comparisons)
+        except DiskError:
+            raise  # the machine's failure, not this one's
+        except AssayError as error:
+            course.narrator.note(f"where {subject.label(export)} goes wrong could not be followed: {error}")
+            continue
+        told = [one.model_copy(update={"subject": export.exporter}) for one in nodes]
+        for one in told:
+            course.narrator.note(str(one))
+        found += told
     return found
 
 
-def _followed(
-    run: Run, subject: TrainedModel, export: Export, comparisons: Sequence[Comparison], work: Path
-) -> list[Localisation]:
-    """Where one export goes wrong, or the runtimes that run it wrongly."""
-    file = artifact_folder(export, run.store("onnx")) / MODEL_FILE
-    if not file.is_file():
-        return []
-    layout, images = export.made_by["layout"], run.images(subject.spec.size)
-    log = work / f"localise-{_label(export)}.log"
-    repro = run.folder / REPRO / _label(export)
-    limit = Limit(allowed("following", _pace(run, subject), size_of(file)), f"Following {_label(export)}")
-    asked = PartingsRequest(model=subject.model, file=file, layout=layout, records=images, repro=repro)
-    nodes = run_job(PARTINGS, asked, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
+def may_be_wrong(export: Export) -> bool:
+    """Whether there is a file that may be at fault: of one that its runtime has no operator for, nothing is known."""
+    judged = not export.undecided and not lacks_operator(export.reason) and export.precision == "fp32"
+    return export.status == "failed" and bool(export.opset) and judged
+
+
+def wrong_and_right(comparisons: Iterable[Comparison], export: Export) -> tuple[list[str], str]:
+    """What an audit refuses of a file, else the witness that does most to it of those that its check found wrong; and
+    what is right about it, or "".
+    """
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
-    if nodes or not (wrong and right):
+    wrong = wrong or [name for name in export.wrong_in if name in RUNNERS.values()][-1:]
+    return wrong, export.right_in or right
+
+
+def _followed(
+    course: Course, subject: Followable, export: Export, comparisons: Sequence[Comparison]
+) -> list[Localisation]:
+    """Where one export goes wrong, or the runtimes that run it wrongly."""
+    file = artifact_folder(export, course.store("onnx")) / MODEL_FILE
+    wrong, right = wrong_and_right(comparisons, export)
+    failed = may_be_wrong(export)
+    is_good = export.status == "ok" and export.precision == "fp32"
+    if not file.is_file() or not (failed or (is_good and wrong)):
+        return []
+    label = subject.label(export)
+    limit = Limit(
+        allowed("following", subject.pace, size_of(file)), f"Looking for the node at which {label} goes wrong"
+    )
+    log, layout = course.folder / "logs" / f"localise-{label}.log", export.made_by.get("layout", "")
+    nodes: list[Localisation] = []
+    if subject.has_steps and (failed or not right):
+        at_edges = subject.edges if is_wrong_at_edges_alone(export.agreement) else None
+        records, native = at_edges or (subject.records, subject.native)
+        repro = course.folder / REPRO / label
+        with reporting_disk_errors(repro):
+            repro.mkdir(parents=True, exist_ok=True)
+        course.narrator.tell(f"looking for the node at which the export by {export.exporter} goes wrong")
+        asked = PartingsRequest(
+            model=subject.model, file=file, layout=layout, records=records, native=native, repro=repro
+        )
+        nodes = course.ask(PARTINGS, asked, log, limit, repro).found
+    if nodes or not is_good:
         return nodes
     further = DeparturesRequest(
-        model=subject.model, file=file, layout=layout, records=images, wrong=tuple(wrong), right=right
+        model=subject.model,
+        file=file,
+        layout=layout,
+        records=subject.records,
+        wrong=tuple(wrong),
+        right=right or (UNOPTIMISED if UNOPTIMISED not in wrong else EVALUATOR),
     )
-    return run_job(DEPARTURES, further, log, limit_seconds=limit, environment=CPU_ONLY, host=run.host).found
-
-
-def _pace(run: Run, subject: TrainedModel) -> Pace | None:
-    """What the model took when its reference was computed, which was kept then."""
-    request = ReferenceRequest(subject.weights, run.images(subject.spec.size))
-    found = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
-    return pace_in(found.manifest.facts)
-
-
-def _label(export: Export) -> str:
-    return f"{export.architecture}-{export.size}-{export.exporter}"
+    return course.ask(DEPARTURES, further, log, limit).found
 
 
 def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -> dict[str, bool]:
@@ -100,3 +156,10 @@ def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:
     """The runtimes of one file that are wrong, and the right one that does least to the graph, or ""."""
     wrong = [name for name in RUNNERS.values() if outcomes.get(name) is False]
     return wrong, next((name for name in RUNNERS.values() if outcomes.get(name)), "")
+
+
+def located(folder: Path) -> list[Localisation]:
+    """What the audit beside results says of where it goes wrong; nothing where there is none."""
+    if not (folder / AUDIT_FILE).is_file():
+        return []
+    return [one for model in read_audit(folder / AUDIT_FILE).models for one in model.localisations]

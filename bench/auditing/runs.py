@@ -16,7 +16,8 @@ from assay.errors import AssayError, DiskError, WorkerError
 from assay.infer.commands import NOT_OBSERVED, SessionObserved
 from assay.infer.observing.observed import not_as_asked
 from assay.numerics.precisions import is_less_exact
-from assay.records.audit import Ran
+from assay.records.audit import Comparison, Ran
+from assay.records.results import Cell
 from assay.spec import Settings
 
 TEST, HARD, EXTREME, BOUNDARY, SPECIAL = "test", "hard", "extreme", "boundary", "special"
@@ -225,19 +226,48 @@ def ran_of(candidate: Candidate, device: str, said: str, seen: SessionObserved |
         said: what the runtime says that it computes in.
         seen: what a call showed, or why nothing was seen.
     """
-    asked = candidate.asked_precision
     shown = SessionObserved(device="", precision="", computed="", model="", facts={}) if isinstance(seen, str) else seen
-    precision, wanted = shown.precision or said, candidate.asked_device(device)
-    return Ran(
-        subject=candidate.label,
-        asked_device=wanted,
-        asked_precision=asked,
-        device=shown.device,
-        precision=precision,
-        computed_in=shown.computed if shown.computed != precision else "",
-        unseen=seen if isinstance(seen, str) else shown.facts.get(NOT_OBSERVED, ""),
-        otherwise=not_as_asked(wanted, asked if is_less_exact(precision, asked) else "", shown.device, precision),
+    precision = shown.precision or said
+    return _held_against(
+        Ran(
+            subject=candidate.label,
+            asked_device=candidate.asked_device(device),
+            asked_precision=candidate.asked_precision,
+            device=shown.device,
+            precision=precision,
+            computed_in=shown.computed if shown.computed != precision else "",
+            unseen=seen if isinstance(seen, str) else shown.facts.get(NOT_OBSERVED, ""),
+        )
     )
+
+
+def ran_of_cell(cell: Cell) -> Ran:
+    """The same of what was timed, of which the call was seen then."""
+    return _held_against(
+        Ran(
+            subject=cell.label,
+            asked_device=cell.asked_device,
+            asked_precision=cell.asked_precision,
+            device=cell.device_kind,
+            precision=cell.precision,
+            computed_in=cell.computed_in,
+        )
+    )
+
+
+def _held_against(ran: Ran) -> Ran:
+    """The record with what in it is not as asked."""
+    asked = ran.asked_precision if is_less_exact(ran.precision, ran.asked_precision) else ""
+    otherwise = not_as_asked(ran.asked_device, asked, ran.device, ran.precision)
+    return ran.model_copy(update={"otherwise": otherwise})
+
+
+def answering(comparison: Comparison, ran: Ran) -> Comparison:
+    """The comparison, failed where the subject ran on another device or in another arithmetic than was asked for."""
+    if not ran.otherwise:
+        return comparison
+    reason = "; ".join([*ran.otherwise, *filter(None, [comparison.reason])])
+    return comparison.model_copy(update={"passed": False, "reason": reason, "note": ""})
 
 
 @dataclass

@@ -8,32 +8,25 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pydantic import JsonValue
 
-from assay import __version__
+from assay.bench.auditing.by_output import judged_in
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judged_in, judgements_of, with_judgements
+from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
-from assay.bench.brought.localise import where_exports_go_wrong, where_runtimes_go_wrong
 from assay.bench.brought.which_runtimes import left_out, natively, on_files
 from assay.bench.brought.work import Wanted, Work, folder_name
-from assay.bench.conductor import write_results
-from assay.bench.explaining.factors import factors_of
-from assay.bench.explaining.precisions import precision_factors_of
 from assay.bench.judging.answers import unanswered
-from assay.bench.judging.comparisons import comparisons_of
-from assay.bench.judging.races import races_of
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
-from assay.bench.selfcheck.selfcheck import stored_selfcheck
 from assay.bench.stages.attribute import AttributionSettings, attribute_all
 from assay.bench.stages.measure import Compared, cells_without_file, measured_cells
+from assay.bench.stages.results import Heading, file_results
 from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements
 from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, CellFacts, Group, computed_in
@@ -86,8 +79,6 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
             what = decided(wanted, brought)
         with work.stage("export", "Exporting to ONNX"):
             brought, exports = exported(work, brought)
-            files = files_of(work, exports)
-            nodes = where_exports_go_wrong(work, brought, exports)
         group = _group(work, brought.model, exports, what.records)
         budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width)
         keys = {group.name: brought.model.fingerprint}
@@ -96,7 +87,6 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         missing = cells_without_file(group, exports, lambda _: on_files(wanted, brought.model))
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
-        nodes += where_runtimes_go_wrong(work, brought, cells, exports)
         with work.stage("attribution", "Attributing the time"):
             place = AttributionSettings(
                 work.store("attribution"),
@@ -106,36 +96,24 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
                 host=host,
             )
             attributed = attribute_all([group], cells, place, narrator.tell)
-    races = races_of(cells, measured.by_cell)
-    results = Results(
+        results = file_results(work, _heading(work, brought), exports, measured, cells, attributed)
+        with work.stage("audit", "Auditing the numbers"):
+            write_audit(audit_user_model(work, brought, cells, measured.logits, exports), work.folder)
+    return results
+
+
+def _heading(work: Work, brought: Brought) -> Heading:
+    wanted = work.wanted
+    box: dict[str, JsonValue] = {**work.held} or {"none": "--trust was given"}
+    return Heading(
         kind="model",
         study=folder_name(wanted.location),
         task=wanted.task,
         title=f"{wanted.location}, native and ONNX",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        assay_version=__version__,
         settings=_settings(wanted, brought),
-        environment=machine_facts(host, _libraries(brought.model))
-        | {"box": dict(work.held) or {"none": "--trust was given"}},
         data=_data(wanted, brought),
-        trainings=[],
-        parity=[],
-        exports=exports,
-        cells=cells,
-        races=races,
-        comparisons=comparisons_of(cells, races, measured.by_cell),
-        selfcheck=stored_selfcheck(work.folder.parent, host),
-        attributions=attributed.attributions,
-        fits=attributed.fits,
-        crossovers=[],
-        factors=factors_of(cells, measured.by_cell),
-        precisions=precision_factors_of(cells, measured.by_cell),
-        seconds=work.seconds,
+        environment=machine_facts(work.host, _libraries(brought.model)) | {"box": box},
     )
-    results = write_results(results, measured, work.folder)
-    audit = audit_user_model(brought, cells, measured.logits, files, exports, nodes, wanted, host=host)
-    write_audit(audit, work.folder)
-    return results
 
 
 def _check(wanted: Wanted, host: Host) -> None:
@@ -274,7 +252,7 @@ def agreements_of(brought: Brought, group: Group, measured: Measurements) -> Com
         told[fact.cell].append(fact)
     ranked = {
         (name := group.cell_name(batch, one.label)): judged_in(
-            one.runtime, one.asked_precision, computed_in(told[name]), brought.model
+            one.runtime, one.asked_precision, computed_in(told[name]), brought.model.arithmetic
         )
         for batch in group.batches
         for one in group.candidates

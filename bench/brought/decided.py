@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assay.bench.auditing.by_output import judged_in
 from assay.bench.auditing.outputs import AuditedOutput
 from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted
@@ -24,13 +25,10 @@ from assay.files.arrays import load_array
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
-from assay.numerics.precisions import is_less_exact
 from assay.numerics.values import is_whole
 from assay.records.results import Cell
-from assay.registry import RUNTIMES
-from assay.runtimes.entry import AS_IT_COMES
 from assay.train.brought.agreement import parts_of
-from assay.train.brought.model import Tensor, UserModel
+from assay.train.brought.model import Tensor
 
 LEAST = 1e-7
 """The least probability, and the least that is left of it to 1: the last digit of fp32."""
@@ -108,15 +106,6 @@ def audited_outputs(brought: Brought) -> list[AuditedOutput]:
     ]
 
 
-def judged_in(runtime: str, asked: str, computed: str, model: UserModel) -> str:
-    """The precision by which a run is judged: what was asked for, or where that is left to the runtime, what its
-    session says that it computed in if that is less exact than the model.
-    """
-    entry = RUNTIMES.find(runtime)
-    chooses = entry is not None and entry.precision == AS_IT_COMES
-    return computed if not asked and chooses and is_less_exact(computed, model.arithmetic) else asked
-
-
 def judgements_of(
     what: Decided, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]
 ) -> dict[str, Judgement]:
@@ -144,7 +133,7 @@ def judgements_of(
             threshold=what.threshold,
             decider=audited.decider,
         )
-        precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model)
+        precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model.arithmetic)
         judgement = what.task.judge(answers)
         if is_reduced(precision, brought.model.arithmetic):
             judgement = judgement.model_copy(update={"reason": reason_against_sure(what.task, answers)})

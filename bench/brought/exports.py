@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assay.bench.brought.work import Work
-from assay.boxed.boxing import Box
 from assay.errors import AssayError, DiskError, ExportFailedError, FailedError, InputError
 from assay.export.checking.records import Against
 from assay.export.job import CHECK, CheckExportRequest
 from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFERENCE_FILE, ProbeRequest
 from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
-from assay.export.reference.reference import CPU_ONLY
 from assay.export.run import ExportJob, artifact_folder, export_model
 from assay.export.variants.mixed import MIXED_MINUTES, MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
@@ -27,13 +25,12 @@ from assay.files.arrays import load_array, map_array
 from assay.files.disk import folder_beside, put_in_place
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.pace import SHARES, allowed, budget_of
-from assay.jobs.running import run_job
 from assay.numerics.agreement import CEILING
 from assay.numerics.ties import Decider, read_deciders
 from assay.numerics.values import is_whole
 from assay.records.results import Export
 from assay.registry import EXPORTERS, GIVEN
-from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told, size_of
+from assay.steps import MOST_SECONDS, Limit, size_of
 from assay.store import file_sha256, reporting_disk_errors, write_atomically
 from assay.train.brought.model import Tensor, UserModel
 
@@ -195,7 +192,7 @@ def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
         work.narrator.tell(doing)
         try:
-            return _run(work, job, request, log, doing, *answers)
+            return work.ask(job, request, log, Limit(_limit(work, job.name) + budget_of(request), doing), *answers)
         except DiskError:
             raise  # the machine's failure, not this one's
         except InputError as error:  # what the user's own code says is wrong costs its route
@@ -298,17 +295,5 @@ def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answ
     Args:
         answers: folders that it writes.
     """
-    return _run(work, job, request, work.folder / "logs" / f"{name}.log", DOING[job.name], *answers)
-
-
-def _run(work: Work, job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
-    """A job that runs the user's code, in its box."""
-    return run_job(
-        job,
-        request,
-        log,
-        limit_seconds=Limit(_limit(work, job.name) + budget_of(request), doing, LONGER),
-        environment=CPU_ONLY | limits_told(work.wanted.call_limit),
-        box=Box(answers, work.wanted.trusted, told=work.held.update),
-        host=work.host,
-    )
+    limit = Limit(_limit(work, job.name) + budget_of(request), DOING[job.name])
+    return work.ask(job, request, work.folder / "logs" / f"{name}.log", limit, *answers)

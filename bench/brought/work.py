@@ -9,8 +9,13 @@ from pathlib import Path
 from assay.bench.course import Course
 from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
+from assay.boxed.boxing import Box
+from assay.export.reference.reference import CPU_ONLY
 from assay.files.disk import short_name
+from assay.jobs.job import Answered, Asked, Job
+from assay.jobs.running import run_job
 from assay.registry import PLAIN_TASK
+from assay.steps import LONGER, Limit, limits_told
 from assay.train.brought.model import Declared, Location
 
 
@@ -71,6 +76,18 @@ class Work(Course):
     held: dict[str, str] = field(default_factory=dict)
     call_seconds: float = 0.0
     load_seconds: float = 0.0
+
+    def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
+        """See `Course`; what the user allows one call of the model, the job is allowed."""
+        return run_job(
+            job,
+            request,
+            log,
+            limit_seconds=Limit(max(limit.seconds, self.wanted.call_limit or 0.0), limit.doing, LONGER),
+            environment=CPU_ONLY | limits_told(self.wanted.call_limit),
+            box=Box(answers, self.wanted.trusted, told=self.held.update),
+            host=self.host,
+        )
 
 
 def folder_name(location: Location) -> str:

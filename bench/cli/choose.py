@@ -55,12 +55,11 @@ def choose(
 ) -> None:
     """Choose the best cell under constraints, and say why not the nearest others; exit 1 when none qualifies."""
     from assay.bench.choosing import choose as core
-    from assay.bench.conductor import RESULTS_FILE
     from assay.bench.report.study_report import samples_of
     from assay.files.locks import working_in
     from assay.records.audit import AUDIT_FILE, read_audit
     from assay.records.choice import Constraints, write_choice
-    from assay.records.results import read_results
+    from assay.records.results import RESULTS_FILE, read_results
 
     architecture, size = _model(model)
     constraints = Constraints(

@@ -197,10 +197,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a finished study: HTML, Markdown, tables and figures."""
-    from assay.bench.conductor import RESULTS_FILE
     from assay.bench.report.study_report import report_of
     from assay.files.locks import working_in
-    from assay.records.results import read_results
+    from assay.records.results import RESULTS_FILE, read_results
 
     results = read_results(folder / RESULTS_FILE)
     with working_in(out or folder / "report"):

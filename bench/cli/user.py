@@ -111,8 +111,8 @@ def compare_model(
     say_trust(trust)
     location = locate(model, framework)  # before what takes a second to import
 
+    from assay.bench.auditing.localise import located
     from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
-    from assay.bench.brought.localise import located
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.judging.answers import unanswered
     from assay.bench.report.study_report import as_audited, report_of

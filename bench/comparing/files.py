@@ -15,11 +15,10 @@ from assay.bench.words.numbers import counted, ratio, significant
 from assay.bench.words.terminal import shown
 from assay.errors import ArtifactError
 from assay.files.tables import read_table_of
-from assay.records.results import SAMPLE_COLUMNS, read_results
+from assay.records.results import RESULTS_FILE, SAMPLE_COLUMNS, read_results
 from assay.store import write_atomically
 from assay.texts import markdown, markdown_code, printable
 
-RESULTS_FILE = "results.json"
 SIGNS = {"faster": "+", "slower": "-", "same": "=", "undecided": "?", "broken": "!", "not judged": " "}
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.conductor import RESULTS_FILE
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError, nearest
 from assay.export.served import contract_job
@@ -26,7 +25,7 @@ from assay.numerics.served import Records, ServedTensor
 from assay.records.audit import AUDIT_FILE, Audit, Comparison, ModelAudit, read_audit
 from assay.records.base import Interval
 from assay.records.deployment import INPUTS_FILE, ServedTolerance, Unit, served_runtime
-from assay.records.results import Cell, DataSummary, Export, Results, read_results
+from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results, read_results
 from assay.records.stale import is_of
 from assay.registry import RUNTIMES
 from assay.store import file_sha256

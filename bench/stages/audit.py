@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from assay.bench.auditing.guilt import guilt_in_study
+from assay.bench.auditing.guilt import guilt_of_files
 from assay.bench.auditing.inputs import LARGE, Prepared, prepare
 from assay.bench.auditing.judge import AuditEvidence, determinism_of, judge_all, propagation_of
 from assay.bench.auditing.kept import Identity, determined_by, kept_or_made
-from assay.bench.auditing.localise import localisations_of
+from assay.bench.auditing.localise import Followable, localisations_of
 from assay.bench.auditing.record import audit_of, write_audit
 from assay.bench.auditing.runs import SPECIAL, AuditPlan, Outputs, run_subjects
 from assay.bench.auditing.special import operators_that_lose_nan
@@ -20,9 +20,11 @@ from assay.bench.stages.time import export_all, model_of, programs_of
 from assay.bench.stages.train import choose_subjects, train_all
 from assay.bench.tasks.task import task, task_of_images
 from assay.bench.timing.workers import Candidate
+from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from assay.export.run import usable_model
 from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
+from assay.jobs.pace import pace_in
 from assay.numerics.reduced import rule_of
 from assay.records.audit import PROGRAM, Audit, ModelAudit, Propagation
 from assay.records.results import Export
@@ -141,7 +143,8 @@ def _audit_model(
         judged_as = task(run.study.task)
         evidence = AuditEvidence(plan, outputs, prepared.references, rule_of(judged_as.name))
         tolerances, comparisons = judge_all(evidence)
-        localisations = localisations_of(run, subject, exports, comparisons, work)
+        mine = _of(subject, exports)
+        localisations = localisations_of(run, _followable(run, subject), mine, comparisons)
         return ModelAudit(
             name=name,
             task=run.study.task,
@@ -158,12 +161,20 @@ def _audit_model(
             determinism=[determinism_of(one, plan) for one in outputs],
             propagation=_propagations(outputs, prepared, plan, work),
             localisations=localisations,
-            guilt=guilt_in_study(comparisons, _of(subject, exports), localisations),
+            guilt=guilt_of_files(comparisons, mine, localisations),
             classes=list(run.data(subject.spec.size)[1].classes) if judged_as.quality else [],
             flipped=judged_as.changed_images(comparisons, plan.inputs, prepared.places),
             missing=missing,
             split=prepared.whole,
         )
+
+
+def _followable(run: Run, subject: TrainedModel) -> Followable:
+    """The model with the images that its exports are checked with, and what it took when its reference was computed."""
+    images = run.images(subject.spec.size)
+    request = ReferenceRequest(subject.weights, images)
+    kept = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
+    return Followable(subject.model, images, pace=pace_in(kept.manifest.facts))
 
 
 def _name(subject: TrainedModel) -> str:

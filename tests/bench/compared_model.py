@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.exports import Brought
-from assay.bench.brought.work import Wanted
+from assay.bench.brought.work import Wanted, Work
+from assay.bench.words.progress import Narrator
 from assay.export.probing.probe import DESCRIPTION_FILE, NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.export.record import MODEL_FILE
 from assay.export.run import KIND
@@ -124,7 +125,7 @@ def make_comparison(folder: Path, takes: Takes = "rows", more: str = "", runtime
     np.save(folder / "rows.npy", _answers(file, model, runtime))
     outputs = {cell.name: folder / "rows.npy"}
     wanted = Wanted(model.location, command="assay compare-model Pair.onnx")
-    audit = audit_user_model(brought, [cell], outputs, {GIVEN: file}, [export], [], wanted)
+    audit = audit_user_model(Work(wanted, folder, Narrator()), brought, [cell], outputs, [export])
     assert audit.passed, audit.reasons
     (folder / "audit.json").write_text(audit.model_dump_json())
     return folder

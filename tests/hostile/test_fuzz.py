@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.bench.conductor import RESULTS_FILE
 from assay.bench.deployment.deploy import write_deployment
 from assay.bench.deployment.folder import write_checksums
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.records.audit import AUDIT_FILE
+from assay.records.results import RESULTS_FILE
 from assay.store import MANIFEST, read_artifact, write_artifact
 from assay.study import load_study
 from assay.train.weights import load_weights

@@ -14,8 +14,8 @@ import polars
 import pytest
 
 from assay.bench.cli.main import app
-from assay.bench.conductor import write_results
 from assay.bench.report.study_report import report_of
+from assay.bench.stages.results import write_results
 from assay.bench.timing.schedule import Measurements
 from assay.errors import ArtifactError, InputError
 from assay.files.locks import replacing, working_in

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from assay.bench.auditing.localise import disagreeing, outcomes_of
+from assay.bench.auditing.localise import disagreeing, may_be_wrong, outcomes_of
 from assay.records.audit import Comparison
+from assay.records.results import Export
 
 
 def compared(subject: str, *, passed: bool) -> Comparison:
@@ -42,3 +43,22 @@ def test_the_right_one_is_that_which_does_least_to_the_graph(
     outcomes: dict[str, bool], expected: tuple[list[str], str]
 ) -> None:
     assert disagreeing(outcomes) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "undecided", "followed"),
+    [
+        ("torch-script at level disable_all, batch 1: differs by 0.27, 1e-06 is tolerated", False, True),
+        ("torch-dynamo at level disable_all does not load: found Incompatible dimensions", False, True),
+        ("ONNX Runtime lacks an operator: found NOT_IMPLEMENTED : Could not find an implementation for Gemm(13)", False,
+         False),
+        ("not judged: it computes in fp16", True, False),
+    ],
+)  # fmt: skip
+def test_only_what_may_be_wrong_is_followed(reason: str, undecided: bool, followed: bool) -> None:
+    export = Export(
+        architecture="m.build", size=0, exporter="torch-script", status="failed", reason=reason, undecided=undecided,
+        key="key", weights="w", opset=18, opset_asked=18, seconds=1,
+    )  # fmt: skip
+    assert may_be_wrong(export) == followed
+    assert not may_be_wrong(export.model_copy(update={"opset": 0})), "no file was written"

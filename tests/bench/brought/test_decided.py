@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
+from assay.bench.auditing.by_output import judged_in
 from assay.bench.brought.audit import audit_user_model
-from assay.bench.brought.decided import decided, judged_in, judgements_of, with_judgements
+from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought
-from assay.bench.brought.work import Wanted
+from assay.bench.brought.work import Wanted, Work
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.page.audit_page import render_audit
 from assay.bench.tasks.task import is_labelled, task
+from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
 from assay.records.results import Cell, Results
@@ -72,11 +74,9 @@ def a_cell() -> Cell:
     ],
 )
 def test_a_runtime_that_chooses_its_precision_is_judged_by_what_its_session_says(
-    runtime: str, asked: str, computed: str, arithmetic: str, judged_by: str, tmp_path: Path
+    runtime: str, asked: str, computed: str, arithmetic: str, judged_by: str
 ) -> None:
-    exact = np.random.default_rng(0).normal(0, 1, (RECORDS, CLASSES))
-    model = brought(tmp_path, (CLASSES,), exact).model.model_copy(update={"arithmetic": arithmetic})
-    assert judged_in(runtime, asked, computed, model) == judged_by
+    assert judged_in(runtime, asked, computed, arithmetic) == judged_by
 
 
 def test_the_audit_judges_it_so_too(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_audit_judges_it_so_too(tmp_path: Path) -> None:
         for name in ("openvino.default", "ort.cpu")
     ]
     outputs = {one.name: tmp_path / "found.npy" for one in cells}
-    (audited,) = audit_user_model(of, cells, outputs, {}, [], [], WANTED).models
+    (audited,) = audit_user_model(Work(WANTED, tmp_path, Narrator()), of, cells, outputs, []).models
     assert {one.subject: one.passed for one in audited.comparisons} == {"openvino.default": True, "ort.cpu": False}
 
 
@@ -117,7 +117,7 @@ def test_pixels_are_judged_and_shown(known: int, against: str, tmp_path: Path) -
     assert judgement.qualities[0].value.value == pytest.approx((pixels - 2) / pixels)
     results = brought_results(cell, "segmentation")
     assert "2 of 640 pixels (1 record) changed class" in " ".join(task("segmentation").told(results))
-    audit = audit_user_model(model, [cell], outputs, {}, [], [], asked)
+    audit = audit_user_model(Work(asked, tmp_path, Narrator()), model, [cell], outputs, [])
     assert audit.models[0].comparisons[0].judgement == judgement
     page = render_audit(audit)
     assert "2 of 640 pixels (1 record)" in page
@@ -137,7 +137,7 @@ def test_the_accuracy_of_a_user_s_classifier_may_be_asked_for(tmp_path: Path) ->
     (cell,) = with_judgements([cell], judgements_of(decided(asked, model), model, [cell], outputs))
     assert is_labelled(brought_results(cell, "classification"))
     assert not is_labelled(brought_results(cell.model_copy(update={"judgement": None}), "classification"))
-    audit = audit_user_model(model, [cell], outputs, {}, [], [], asked)
+    audit = audit_user_model(Work(asked, tmp_path, Narrator()), model, [cell], outputs, [])
     (one,) = audit.models[0].comparisons
     passed = one.model_copy(update={"passed": True, "reason": ""})
     audit = audit.model_copy(update={"models": [audit.models[0].model_copy(update={"comparisons": [passed]})]})
@@ -169,7 +169,7 @@ def test_int8_may_change_what_nobody_is_sure_of(
     assert judged.agreement is not None
     assert judged.agreement.passed is not refused
     assert ("decisions change that the PyTorch model in float64 is sure of" in judged.agreement.reason) is refused
-    (one,) = audit_user_model(model, [judged], outputs, {}, [], [], asked).models[0].comparisons
+    (one,) = audit_user_model(Work(asked, tmp_path, Narrator()), model, [judged], outputs, []).models[0].comparisons
     assert (one.judgement is not None, one.judgement and bool(one.judgement.reason)) == (True, refused)
     assert not refused or not one.passed
 

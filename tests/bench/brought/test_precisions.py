@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from assay.bench.auditing.localise import may_be_wrong
 from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
-from assay.bench.brought.localise import may_be_wrong
 from assay.bench.brought.work import Wanted
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.progress import Narrator

@@ -1,0 +1,73 @@
+"""The comparisons of a model that somebody brought, output by output: of `assay compare-model`, and of a pair of files.
+
+What a study's images add (classes, labels, several sets of inputs that are too large to be held at once) is judged by
+`assay.bench.auditing.judge`, by the same rules for numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from assay.bench.auditing.outputs import Array, AuditedOutput
+from assay.bench.auditing.runs import AuditCall, answering
+from assay.numerics.following import is_reduced
+from assay.numerics.judgement import Judgement
+from assay.numerics.precisions import is_less_exact
+from assay.records.audit import Comparison, Ran
+from assay.registry import RUNTIMES
+from assay.runtimes.entry import AS_IT_COMES
+
+
+@dataclass(frozen=True)
+class RunOfOutputs:
+    """What one run of a model gave.
+
+    Attributes:
+        ran: where it computed and in what.
+        runtime: a registered runtime, or "" of what is none.
+        rows: gives (rows, numbers) of an output.
+        batch: rows of a call; 0 where all were one call.
+        judgement: what the task makes of one of the outputs.
+    """
+
+    ran: Ran
+    runtime: str
+    rows: Callable[[AuditedOutput], Array]
+    batch: int = 0
+    threads: int = 0
+    judgement: Judgement | None = None
+
+
+def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
+    """The precision by which a run is judged: what was asked for, or where that is left to the runtime, what its
+    session says that it computed in if that is less exact than the model.
+
+    Args:
+        arithmetic: that the model computes in.
+    """
+    entry = RUNTIMES.find(runtime)
+    chooses = entry is not None and entry.precision == AS_IT_COMES
+    return computed if not asked and chooses and is_less_exact(computed, arithmetic) else asked
+
+
+def compared_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> list[Comparison]:
+    """Every output of every run, by the output's tolerance; in less than the model computes in it has to follow."""
+    every = list(runs)
+    return [_compared(output, run) for output in outputs for run in every]
+
+
+def _compared(output: AuditedOutput, run: RunOfOutputs) -> Comparison:
+    rows, ran = run.rows(output), run.ran
+    call = AuditCall(output.name, batch=run.batch or len(rows), threads=run.threads, images=len(rows))
+    arithmetic = output.narrower or output.arithmetic
+    precision = judged_in(run.runtime, ran.asked_precision, ran.precision, arithmetic)
+    if is_reduced(precision, arithmetic):
+        found = output.followed(ran.subject, call, rows, precision)
+    else:
+        found = output.compared(ran.subject, call, rows)  # by its tolerance, whatever it computes in
+    judgement = run.judgement if run.judgement and run.judgement.output == output.tensor else None
+    changes: dict[str, object] = {"precision": ran.precision or found.precision, "judgement": judgement}
+    if found.passed and judgement and judgement.reason:
+        changes |= {"passed": False, "reason": judgement.reason}
+    return answering(found.model_copy(update=changes), ran)

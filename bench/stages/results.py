@@ -1,0 +1,96 @@
+"""From what was measured to `results.json` with its tables: one assembly, whoever's model it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from assay import __version__
+from assay.bench.course import Course
+from assay.bench.explaining.factors import factors_of
+from assay.bench.explaining.precisions import precision_factors_of
+from assay.bench.judging.comparisons import comparisons_of
+from assay.bench.judging.races import races_of
+from assay.bench.selfcheck.selfcheck import stored_selfcheck
+from assay.bench.stages.attribute import Attributed
+from assay.bench.timing.schedule import BURSTS_FILE, SAMPLES_FILE, Measurements
+from assay.files.tables import table_bytes
+from assay.records.results import RESULTS_FILE, Cell, DataSummary, Export, Results
+from assay.store import write_together
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What results are of.
+
+    Attributes:
+        study: its name, or what the folder of one model is called.
+        settings: what was asked for, without the paths of this machine.
+        environment: the machine, and what frameworks say of themselves there.
+    """
+
+    kind: Literal["study", "model"]
+    study: str
+    task: str
+    title: str
+    settings: dict[str, JsonValue]
+    data: DataSummary
+    environment: dict[str, JsonValue]
+
+
+def file_results(
+    course: Course,
+    heading: Heading,
+    exports: Sequence[Export],
+    measured: Measurements,
+    cells: Sequence[Cell],
+    attributed: Attributed,
+    further: Mapping[str, object] | None = None,
+) -> Results:
+    """Assemble results and write them into the course's folder, see `write_results`.
+
+    Args:
+        further: fields of `Results` that only a study fills.
+    """
+    races = races_of(cells, measured.by_cell)
+    found = Results(
+        **vars(heading),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        assay_version=__version__,
+        trainings=[],
+        parity=[],
+        exports=list(exports),
+        cells=list(cells),
+        races=races,
+        comparisons=comparisons_of(cells, races, measured.by_cell),
+        selfcheck=stored_selfcheck(course.folder.parent, course.host),
+        attributions=attributed.attributions,
+        fits=attributed.fits,
+        crossovers=attributed.crossovers,
+        factors=factors_of(cells, measured.by_cell),
+        precisions=precision_factors_of(cells, measured.by_cell),
+        seconds=dict(course.seconds),
+    )
+    return write_results(found.model_copy(update=dict(further or {})), measured, course.folder)
+
+
+def write_results(results: Results, measured: Measurements, folder: Path) -> Results:
+    """Write results.json, samples.parquet and bursts.parquet: all of a run, or all of the one before.
+
+    Returns:
+        The results, which now name the tables that belong to them.
+
+    Raises:
+        DiskError: the folder cannot be written; what was there before is untouched.
+    """
+    tables = {SAMPLES_FILE: table_bytes(measured.samples), BURSTS_FILE: table_bytes(measured.bursts)}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in tables.items()}
+    results = results.model_copy(update={"tables": hashes})
+    write_together(folder, {**tables, RESULTS_FILE: results.model_dump_json(indent=1).encode()})
+    return results
