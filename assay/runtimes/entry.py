@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.entries import installed_versions, load_function
+from assay.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from assay.numerics.served import Opened
@@ -186,6 +188,7 @@ class RuntimeEntry:
         unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
             ONNX file that a user brings.
         extra: the extra that installs it where that is not its family's.
+        needs: import names that must be there beside its family's, for it or for what makes its files.
         distribution: the one that brought it, "" of ours.
     """
 
@@ -212,6 +215,7 @@ class RuntimeEntry:
     unserved: str = ""
     unasked: tuple[Occasion, ...] = ()
     extra: str = ""
+    needs: tuple[str, ...] = ()
     distribution: str = ""
 
     @property
@@ -243,6 +247,21 @@ class RuntimeEntry:
         """
         name, _, version = self.distribution.rpartition(" ")
         return installed_versions(self.packages) | ({name: version} if name else {})
+
+    def check_installed(self) -> None:
+        """Look whether what it needs is there, without importing it.
+
+        Raises:
+            NotInstalledError: a package is missing.
+        """
+        needed = [name.partition(".")[0] for name in (*self.packages, *self.needs)]
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        if missing:
+            extra = self.extra or self.family.extra
+            raise NotInstalledError(
+                f"'{self.name}' needs the Python package '{missing[0]}', which is not installed",
+                remedy=f"Install it with: pip install 'onnx-assay[{extra}]'" if extra else None,
+            )
 
     def load(self) -> Callable[..., Any]:
         """Import and return the function that loads a model.

@@ -107,6 +107,7 @@ NNCF = RuntimeEntry(
     calibrated=True,
     served_by=SERVED_INT8,
     extra="nncf",
+    needs=("nncf",),
 )
 ACCURATE = RuntimeEntry(
     name="openvino.nncf.accurate",
@@ -122,5 +123,6 @@ ACCURATE = RuntimeEntry(
     calibrated=True,
     served_by=SERVED_INT8,
     extra="nncf",
+    needs=("nncf",),
 )
 ENTRIES = (FP32, BF16, DEFAULT, NNCF, ACCURATE)

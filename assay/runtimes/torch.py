@@ -158,6 +158,7 @@ ENTRIES = (
         maker=f"{MAKERS}_int8:make_int8_program",
         calibrated=True,
         extra="torchao",
+        needs=("torchao",),
     ),
     PACKAGE,
     RuntimeEntry(
@@ -193,5 +194,6 @@ ENTRIES = (
         served_by=SERVED_PACKAGE,
         calibrated=True,
         extra="torchao",
+        needs=("torchao",),
     ),
 )

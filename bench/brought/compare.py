@@ -120,6 +120,7 @@ def _check(wanted: Wanted, host: Host) -> None:
     """
     Raises:
         InputError: more threads than cores, a runtime that runs no model of a user's, or nothing to calibrate with.
+        NotInstalledError: a runtime that was named needs a package that is missing.
     """
     if INT8 in wanted.reduced and wanted.inputs is None:
         raise InputError(
@@ -134,6 +135,7 @@ def _check(wanted: Wanted, host: Host) -> None:
             raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
         if name not in known:
             raise unknown_name("runtime of your own models", name, known, also=" ".join(map(str, RUNTIMES.refused)))
+        RUNTIMES[name].check_installed()
 
 
 def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:

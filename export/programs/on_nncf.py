@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import nncf
 import numpy as np
 import openvino as ov
+from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from numpy.typing import NDArray
 
 from assay.export.programs.request import ProgramRequest, calibration_calls
@@ -38,7 +40,9 @@ def make_int8(request: ProgramRequest) -> dict[str, str]:
         InputError: there is nothing to calibrate with, or it does not fit.
     """
     calls = _calls(request)
-    made = nncf.quantize(_read(request), nncf.Dataset(calls), subset_size=len(calls))
+    made = nncf.quantize(
+        _read(request), nncf.Dataset(calls), subset_size=len(calls), advanced_parameters=_ranges(request)
+    )
     return _written(request, made, calls)
 
 
@@ -53,6 +57,7 @@ def make_int8_with_accuracy_control(request: ProgramRequest) -> dict[str, str]:
         validation_fn=control.likeness,
         max_drop=LARGEST_ERROR,
         subset_size=len(calls),
+        advanced_quantization_parameters=_ranges(request),
     )
     return _written(request, made, calls) | control.told
 
@@ -74,14 +79,14 @@ class Control:
     deadline: float
     errors: list[float] = field(default_factory=list)
     is_over: bool = False
-    _exact: list[Rows] = field(default_factory=list)
+    _exact: list[list[Rows]] = field(default_factory=list)
 
     def likeness(self, model: ov.CompiledModel, calls: Iterable[Feeds]) -> tuple[float, list[float]]:
-        """One less the error, as a mean and of each call; 1 of the model in fp32."""
-        found = [np.concatenate([one.ravel() for one in model(call).values()]) for call in calls]
+        """One less the error of the worst output, as a mean and of each call; 1 of the model in fp32."""
+        found = [[one.ravel() for one in model(call).values()] for call in calls]
         is_first = not self._exact
         self._exact = self._exact or found
-        errors = relative_errors(found, self._exact)
+        errors = [max(relative_errors(*pair)) for pair in zip(found, self._exact, strict=False)]
         if not is_first and len(found) == len(self._exact):
             self.errors.append(float(np.mean(errors)))
         if self.errors and time.monotonic() > self.deadline:
@@ -103,9 +108,21 @@ class Control:
 
 
 def relative_errors(found: Sequence[Rows], exact: Sequence[Rows]) -> list[float]:
-    """The root-mean-square error of each call over the root mean square of the exact outputs, 1 at most."""
+    """The root-mean-square error of each output over the root mean square of the exact one, 1 at most."""
     norms = [(np.linalg.norm(one - right), np.linalg.norm(right)) for one, right in zip(found, exact, strict=False)]
     return [min(float(error / size), 1.0) if size else float(bool(error)) for error, size in norms]
+
+
+def _ranges(request: ProgramRequest) -> AdvancedQuantizationParameters:
+    """How ranges of activations are taken from the calls.
+
+    NNCF has the mean of each call's greatest value. A call of images has so many values that this is near the greatest
+    of all; one row of a table has few, and a mean cuts off what most rows hold: a network of three products had 12 % of
+    error by it and 2 % without.
+    """
+    if not isinstance(request.model, UserModel):
+        return AdvancedQuantizationParameters()
+    return AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
 
 
 def _read(request: ProgramRequest) -> ov.Model:

@@ -9,23 +9,28 @@ import pytest
 
 from assay.bench.machine.host import LOCAL
 from assay.bench.machine.machine import usable_cores
+from assay.bench.timing.programs import with_programs
 from assay.bench.timing.workers import Candidate, Worker
 from assay.boxed.boxing import Box
+from assay.errors import AssayError
 from assay.export.job import CHECK, EXPORT, CheckExportRequest, RouteRequest
 from assay.export.probing.probe import PROBE, Probed, ProbeRequest
+from assay.export.programs.programs import Workshop
 from assay.export.record import MODEL_FILE
 from assay.infer.runtime import ModelFiles
 from assay.jobs.running import run_job
 from assay.registry import EXPORTERS, RUNTIMES
-from assay.spec import ModelSpec, Settings
+from assay.runtimes.entry import AS_IT_COMES
+from assay.spec import Settings
+from assay.store import Store
 from assay.train.brought.agreement import Judge
 from assay.train.brought.model import UserModel, locate, read_shapes
-from assay.train.built import BuiltModel
+from tests.contract.test_runtimes import is_refused_rightly
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 MODELS = {"torch": "torch_mlp.py:build", "tf": "keras_mlp.py:build", "jax": "jax_mlp.py:build"}
 SHAPES = ["features=batch,256"]
-ON_ONNX = ["ort.cpu", "ort.cpu.no-opt", "openvino"]
+ON_ONNX = ["ort.cpu", "ort.cpu.no-opt", "openvino", "openvino.bf16", "openvino.nncf"]
 LIMIT_SECONDS = 600
 
 TWO = """
@@ -91,11 +96,14 @@ def checked(folder: Path, model: UserModel, file: Path) -> str:
 def agrees(
     folder: Path, model: UserModel, runtime: str, onnx: Path | None = None, batches: tuple[int, ...] = (1, 8)
 ) -> None:
-    """Load it in a worker, compare its outputs at every batch size, and time a burst."""
+    """Load it in a worker, compare its outputs at every batch size, and time a burst; or it is refused in words."""
     reference, native = (np.load(folder / f"{name}.npy") for name in ("reference", "native"))
     judge = Judge(model, reference, {model.kind: native})
-    spec = ModelSpec(model.location.name, 0, model.width, 0)
-    one = Candidate(runtime, "", ModelFiles(model=BuiltModel(spec=spec), onnx=onnx, user=model))
+    asked = RUNTIMES[runtime].precision
+    given = Candidate(runtime, "", ModelFiles(model=model, onnx=onnx))
+    made, refused = with_programs([given], model, Workshop(Store(folder / "programs"), lambda: folder / "records.npy"))
+    assert not refused
+    (one,) = made
     worker = Worker(
         one,
         limit_seconds=LIMIT_SECONDS,
@@ -105,12 +113,17 @@ def agrees(
         host=LOCAL,
     )
     try:
-        loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
-        assert loaded.precision == "fp32"
+        try:
+            loaded = worker.load(Settings(threads=1, cores=usable_cores()[-1:]))
+        except AssayError as refusal:
+            if is_refused_rightly(runtime, refusal):
+                return
+            raise
+        assert asked == AS_IT_COMES or loaded.precision == (asked or "fp32")
         for batch in batches:
             worker.write_logits(folder / "records.npy", 32, batch, folder / "logits.npy")
             rows = np.load(folder / "logits.npy")
-            found = judge.compare(runtime, rows, np.arange(len(rows)))
+            found = judge.compare(runtime, rows, np.arange(len(rows)), loaded.precision)
             assert found.passed, found.reason
         known = folder / "known.npy"  # what is timed is compared, so it has to have a reference
         np.save(known, np.load(folder / "records.npy")[: len(reference)])
@@ -119,7 +132,9 @@ def agrees(
         assert min(burst.host_ns + burst.device_ns) > 0
         worker.write_timed(folder / "timed.npz")
         with np.load(folder / "timed.npz") as kept:
-            assert judge.compare(runtime, kept["logits"], kept["places"]).passed
+            assert judge.compare(runtime, kept["logits"], kept["places"], loaded.precision).passed
+        seen = worker.observe()
+        assert (seen.device, seen.precision) == ("cpu", loaded.precision)
     finally:
         worker.kill()
 

@@ -94,6 +94,40 @@ def test_what_it_cannot_be_calibrated_with_is_said(request_: ProgramRequest, tmp
         on_nncf.make_int8(request_.model_copy(update={"calibration": tmp_path / "other.npy"}))
 
 
+def test_ranges_hold_what_every_row_has(tmp_path: Path) -> None:
+    """A mean over rows of their greatest values cuts off what most rows hold: it had 30 % of error here."""
+    weights = [RANDOM.standard_normal(shape).astype(np.float32) / 8 for shape in ((8, 64), (64, 64))]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["rows", "first"], ["between"]),
+            helper.make_node("Relu", ["between"], ["positive"]),
+            helper.make_node("MatMul", ["positive", "second"], ["scores"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 64])],
+        [numpy_helper.from_array(one, name) for one, name in zip(weights, ("first", "second"), strict=True)],
+    )
+    file = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), file)
+    taken = Tensor(name="rows", dtype="float32", shape=(8,))
+    model = MODEL.model_copy(
+        update={"inputs": (taken,), "outputs": (Tensor(name="scores", dtype="float32", shape=(64,)),)}
+    )
+    records = np.zeros(64, record_type(model.inputs))
+    records["rows"] = RANDOM.standard_normal((64, 8)) * RANDOM.uniform(0.1, 3, (64, 1))
+    np.save(tmp_path / "records.npy", records)
+    asked = ProgramRequest(
+        runtime="openvino.nncf", model=model, onnx=file, calibration=tmp_path / "records.npy", folder=tmp_path
+    )
+    on_nncf.make_int8(asked)
+    found, right = (
+        ov.Core().compile_model(one, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(records["rows"])[0]
+        for one in (tmp_path / OPENVINO_FILE, file)
+    )
+    assert np.linalg.norm(found - right) / np.linalg.norm(right) < 0.03
+
+
 def answering(value: float) -> ov.CompiledModel:
     """A model that adds a number to what comes in."""
     parameter = ov.opset13.parameter([1, 2], np.float32)
@@ -113,6 +147,21 @@ def test_accuracy_control_says_what_was_measured_when_its_time_is_over() -> None
     told = control.told["accuracy control"]
     assert told.startswith("the time for it was over: an error of 6.67%")
     assert told.endswith("2% was asked for, after 2 tries")
+
+
+def test_accuracy_is_that_of_the_worst_output() -> None:
+    """A large output does not hide a small one that is wrong."""
+
+    def two(wrong: float) -> ov.CompiledModel:
+        parameter = ov.opset13.parameter([1, 2], np.float32)
+        large = ov.opset13.multiply(parameter, ov.opset13.constant(np.full((1, 2), 100, np.float32)))
+        small = ov.opset13.multiply(parameter, ov.opset13.constant(np.full((1, 2), wrong, np.float32)))
+        return ov.Core().compile_model(ov.Model([large, small], [parameter], "two"), "CPU")
+
+    calls = [{0: np.ones((1, 2), np.float32)}]
+    control = on_nncf.Control(0.02, deadline=math.inf)
+    control.likeness(two(1.0), calls)
+    assert control.likeness(two(0.5), calls)[0] == pytest.approx(0.5)
 
 
 def test_errors_are_relative_to_what_is_right() -> None:
