@@ -18,6 +18,7 @@ from assay.bench.report.sections.models.audit import audit
 from assay.bench.report.sections.models.exports import exports
 from assay.bench.report.sections.reasons.attribution import attribution, operators
 from assay.bench.report.sections.reasons.factors import factors
+from assay.bench.report.sections.reasons.mixed import layers_not_in_int8
 from assay.bench.report.sections.reasons.roofline import roofline
 from assay.bench.report.sections.times.cells import all_cells, not_run
 from assay.bench.report.sections.times.cost import cold_start, memory
@@ -33,7 +34,7 @@ Maker = Callable[[Evidence], Section | None]
 
 REPORT: tuple[Maker, ...] = (answer, cases, latency, throughput, instances, attribution)
 """What everyone reads, with what the task asks for after it."""
-ALSO: tuple[Maker, ...] = (cold_start, memory, load, audit)
+ALSO: tuple[Maker, ...] = (layers_not_in_int8, cold_start, memory, load, audit)
 DETAILS: tuple[Maker, ...] = (
     validity,
     selfcheck,
