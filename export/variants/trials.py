@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,7 +23,7 @@ from assay.export.checking.records import Against
 from assay.export.graph.inspect import one_line
 from assay.export.variants.quantize import Feeds
 from assay.files.arrays import load_array
-from assay.numerics.following import deviation_of, share_of_error
+from assay.numerics.following import deviation_of, reason_against_share, share_of_error
 from assay.numerics.numbers import Accumulator, Measured
 from assay.numerics.reduced import ReducedRule, rule_of
 from assay.numerics.ties import read_deciders
@@ -33,7 +33,7 @@ from assay.spec import INPUT_NAME, OUTPUT_NAME
 from assay.train.batches import normalise
 from assay.train.brought.agreement import Judge, parts_of
 from assay.train.brought.arrays import Array, inputs_of, repeated, rows_of
-from assay.train.brought.model import UserModel
+from assay.train.brought.model import Tensor, UserModel
 from assay.train.datasets.data import Split, open_dataset
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 RANKED_BY = 64
 """Records that sensitivities are measured on."""
 AT_ONCE = 32
+MOST_RECORDS = 1024
+"""Records of a user's that files are judged on, where float64 is not known of more."""
+FEW = 4
+"""Records that are judged by themselves; a run of half a minute keeps the outputs of as many timed calls."""
 FARTHEST = 1e6
 """What stands for an error that is no number."""
 
@@ -145,12 +149,17 @@ class RecordTrial:
     """A user's model on the records that came with it.
 
     Attributes:
+        inputs: the records, at most `MOST_RECORDS`.
+        judge: by their float64, which may be known of the first ones only; the audit judges by the same.
+        wider: by all of them, the model's own fp32 standing for float64 where that is not known; what int8 costs is far
+            more than between the two.
         precision: that files are made in.
     """
 
     model: UserModel
     inputs: NDArray[np.void]
     judge: Judge
+    wider: Judge
     precision: str = "int8"
 
     @property
@@ -159,8 +168,13 @@ class RecordTrial:
 
     def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
         rows = self._rows(file, len(self.inputs))
-        found = self.judge.compare("", rows, np.arange(len(rows)), self.precision)
-        return Tried(left=list(left), error=self._error_of(rows), reason=found.reason)
+        return Tried(left=list(left), error=self._error_of(rows), reason=self.reason_of(rows))
+
+    def reason_of(self, rows: Array) -> str:
+        """Why outputs do not pass, or "": of all records together, and of those that are furthest off."""
+        judges = (self.judge, self.wider)
+        reasons = [one.compare("", rows, np.arange(len(rows)), self.precision).reason for one in judges]
+        return next(filter(None, [*reasons, *(self._furthest(one, rows) for one in judges)]), "")
 
     def error(self, file: Path) -> float:
         return self._error_of(self._rows(file, min(RANKED_BY, len(self.inputs))))
@@ -170,22 +184,35 @@ class RecordTrial:
 
     def _error_of(self, rows: Array) -> float:
         """The share of the error of the output that is furthest off, or of its whole numbers that differ."""
-        parts = zip(self.model.outputs, parts_of(self.model), strict=True)
-        return _finite(
-            max(
-                self._share(self.judge.reference[:, part], rows[:, part], whole=is_whole(output.dtype))
-                for output, (_, part) in parts
-            )
-        )
+        return _finite(max(self._share(self.wider, rows, output, part) for output, part in self._parts()))
+
+    def _furthest(self, judge: Judge, rows: Array) -> str:
+        """Why the records that are furthest off fail by themselves, or "": calls that are timed are held against the
+        same policy, of as few records."""
+        rows = rows[: len(judge.reference)]
+        for output, part in self._parts():
+            if is_whole(output.dtype):
+                continue
+            mine = settled(judge.reference[: len(rows), part], rows[:, part])
+            off = np.argsort(np.square(mine.errors).mean(axis=1))[-FEW:]
+            deviation = deviation_of(settled(judge.reference[:, part], judge.reference[:, part]).reference)
+            if reason := reason_against_share(share_of_error(mine.errors[off], deviation)):
+                return f"on the {len(off)} records that are furthest off, {reason}"
+        return ""
+
+    def _parts(self) -> list[tuple[Tensor, slice]]:
+        return [(one, part) for one, (_, part) in zip(self.model.outputs, parts_of(self.model), strict=True)]
 
     @staticmethod
-    def _share(reference: Array, found: Array, *, whole: bool) -> float:
-        if whole:
-            return float(np.mean(reference[: len(found)] != found)) if found.size else 0.0
-        mine = settled(reference[: len(found)], found)
+    def _share(judge: Judge, rows: Array, output: Tensor, part: slice) -> float:
+        expected, found = judge.reference[: len(rows), part], rows[:, part]
+        if is_whole(output.dtype):
+            return float(np.mean(expected != found)) if found.size else 0.0
+        mine = settled(expected, found)
         if mine.problem:
             return math.inf
-        return share_of_error(mine.errors, deviation_of(settled(reference, reference).reference))
+        whole = judge.reference[:, part]
+        return share_of_error(mine.errors, deviation_of(settled(whole, whole).reference))
 
     def _rows_of_a_call(self, wanted: int) -> int:
         return 1 if self.model.whole else self.model.batch or min(wanted, len(self.inputs))
@@ -223,7 +250,11 @@ def record_trial(model: UserModel, against: Against) -> RecordTrial:
     records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
     deciders = read_deciders(against.deciders) if against.deciders else {}
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
-    return RecordTrial(model, records[: len(reference)], judge)
+    if deciders:  # they are known of the same records as float64
+        return RecordTrial(model, records[: len(reference)], judge, judge)
+    more = native[len(reference) : max(MOST_RECORDS, len(reference))]
+    wider = replace(judge, reference=np.concatenate([reference, more.astype(reference.dtype)]))
+    return RecordTrial(model, records[: len(wider.reference)], judge, wider)
 
 
 def session_of(file: Path, threads: int = 0) -> onnxruntime.InferenceSession:

@@ -11,10 +11,12 @@ import pytest
 from assay.errors import ExportFailedError
 from assay.export.variants.mixed_job import Bench, MixedRequest, trial_of, work
 from assay.export.variants.quantize import Int8Settings, Quantiser, calibrated, check_computes_in, name_nodes
+from assay.export.variants.trials import record_trial
 from assay.export.variants.tried import FILE, Notebook
 from assay.export.variants.variant_job import feeds_of
 from assay.records.localisation import Tried
 from assay.records.results import Export
+from assay.train.brought.model import UserModel
 from tests.export.variants.planted import asked, write_layers
 
 BAD = ["layer1", "layer3"]
@@ -135,3 +137,15 @@ def test_nodes_without_names_are_told_apart(tmp_path: Path) -> None:
     assert len(set(names)) == 5
     assert all(names)
     assert names[1] == "same"
+
+
+def test_the_records_that_are_furthest_off_are_judged_by_themselves(request_: MixedRequest) -> None:
+    """A short run keeps the outputs of few calls: what passes in the mean of many would fail there."""
+    trial = record_trial(request_.model, request_.against) if isinstance(request_.model, UserModel) else None
+    assert trial is not None
+    rows = trial.judge.reference.copy()
+    rows[:4] += 0.2 * np.std(rows, axis=0).max()
+    judged = trial.judge.compare("", rows, np.arange(len(rows)), "int8")
+    assert judged.passed, "four of 64 records hardly show"
+    assert trial.reason_of(rows).startswith("on the 4 records that are furthest off")
+    assert trial.reason_of(trial.judge.reference) == ""
