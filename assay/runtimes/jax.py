@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
@@ -22,6 +24,14 @@ FAMILY = Family(
     extra="cpu",
     profiler="assay.infer.profile.on_jax:JaxRecorder",
 )
+SERVED = ServedBy(
+    backend="python",
+    file="model.jax",
+    opener="assay.infer.server.opened.on_jax",
+    options={},
+    maker="assay.export.served.from_jax:make_program",
+    packages=("jax", "jaxlib", "numpy"),
+)
 JIT = RuntimeEntry(
     name="jax.jit",
     family=FAMILY,
@@ -31,14 +41,7 @@ JIT = RuntimeEntry(
     devices=("cpu", "cuda"),
     operators="assay.infer.operators.on_jax:jitted",
     unasked=("study", "model"),
-    served_by=ServedBy(
-        backend="python",
-        file="model.jax",
-        opener="assay.infer.server.opened.on_jax",
-        options={},
-        maker="assay.export.served.from_jax:make_program",
-        packages=("jax", "jaxlib", "numpy"),
-    ),
+    served_by=SERVED,
 )
 ENTRIES = (
     JIT,
@@ -52,6 +55,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         precision="bf16",
         reduces=JIT.name,
+        served_by=replace(SERVED, maker="assay.export.served.from_jax:make_bf16_program"),
         operators="assay.infer.operators.on_jax:jitted",
     ),
     RuntimeEntry(
@@ -63,5 +67,6 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_jax:eager",
         unasked=("study",),
+        unserved="it runs Python, operator by operator, and has no file: jax.jit is the same model as one",
     ),
 )

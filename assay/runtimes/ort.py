@@ -24,6 +24,7 @@ FAMILY = Family(
     ceilings="assay.infer.ceilings.on_ort",
 )
 OPERATORS = "assay.infer.operators.on_onnx:operators"
+LESS = "it shows what the optimisations of a graph are worth: ort.cpu serves the same file with all of them"
 CPU = RuntimeEntry(
     name="ort.cpu",
     family=FAMILY,
@@ -59,6 +60,7 @@ NO_OPTIMISATION = RuntimeEntry(
     operators=OPERATORS,
     runner="no-opt",
     unasked=("file",),
+    unserved=LESS,
 )
 ENTRIES = (
     CPU,
@@ -75,6 +77,7 @@ ENTRIES = (
         operators=OPERATORS,
         runner="basic",
         unasked=("file",),
+        unserved=LESS,
     ),
     RuntimeEntry(
         name="ort.cpu.extended",
@@ -88,6 +91,7 @@ ENTRIES = (
         operators=OPERATORS,
         runner="extended",
         unasked=("file",),
+        unserved=LESS,
     ),
     RuntimeEntry(
         name="ort.cuda",
@@ -100,5 +104,6 @@ ENTRIES = (
         shape="triangle-down",
         operators=OPERATORS,
         extra="gpu",
+        unserved="no server with a GPU was at hand to try it with: ort.cpu is served",
     ),
 )

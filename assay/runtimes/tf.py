@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
 from assay.runtimes.entry import Family, Looks, RuntimeEntry, ServedBy
 
 FAMILY = Family(
@@ -22,15 +26,18 @@ FAMILY = Family(
     extra="cpu",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",
 )
+NO_FILE = "it is a loop in Python around the model, which has no file: tf.function is the same model as one"
+REWRITE = "auto_mixed_precision_onednn_bfloat16"
+"""The rewriting to bf16 of TensorFlow's graph optimiser."""
 
 
-def served_as_saved_model(maker: str) -> ServedBy:
+def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyType({})) -> ServedBy:
     """How a function is served that this maker writes as a SavedModel."""
     return ServedBy(
         backend="python",
         file="model.savedmodel/saved_model.pb",
         opener="assay.infer.server.opened.on_tf",
-        options={"threads": "{threads}"},
+        options={"threads": "{threads}", **options},
         maker=f"assay.export.served.from_tf:{maker}",
         checker="assay.train.brought.files.on_saved_model:check_graph_file",
         packages=("tensorflow-cpu", "tensorflow", "keras", "numpy"),
@@ -60,6 +67,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_tf:graph",
         unasked=("study",),
+        unserved=NO_FILE,
     ),
     RuntimeEntry(
         name="tf.eager",
@@ -70,6 +78,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_tf:eager",
         unasked=("study",),
+        unserved=NO_FILE,
     ),
     FUNCTION,
     RuntimeEntry(
@@ -93,5 +102,6 @@ ENTRIES = (
         precision="bf16",
         reduces=FUNCTION.name,
         operators="assay.infer.operators.on_tf:graph",
+        served_by=replace(served_as_saved_model("make_network", {"rewrite": REWRITE}), pixels="NHWC"),
     ),
 )

@@ -24,6 +24,8 @@ FAMILY = Family(
     profiler="assay.infer.profile.on_torch:TorchRecorder",
     ceilings="assay.infer.ceilings.on_torch",
 )
+NO_FILE = "it runs Python, operator by operator, and has no file: torch.script is the same model as one"
+COMPILES = "it compiles in the process that runs it and leaves no file: what the same compiler packages is {}"
 COMPILED = "assay.infer.operators.on_torch:compiled"
 FROZEN = RuntimeEntry(
     name="torch.compile.frozen",
@@ -34,6 +36,7 @@ FROZEN = RuntimeEntry(
     not_for=("script",),
     operators=COMPILED,
     unasked=("model",),
+    unserved=COMPILES.format("torch.aot"),
 )
 MAKERS = "assay.export.programs.on_torch"
 SERVED_PACKAGE = ServedBy(
@@ -70,6 +73,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:eager",
         unasked=("study", "model"),
+        unserved=NO_FILE,
     ),
     RuntimeEntry(
         name="torch.channels_last",
@@ -80,6 +84,7 @@ ENTRIES = (
         devices=("cpu", "cuda"),
         operators="assay.infer.operators.on_torch:channels_last",
         unasked=("study",),
+        unserved=NO_FILE,
     ),
     RuntimeEntry(
         name="torch.script",
@@ -110,6 +115,7 @@ ENTRIES = (
         not_for=("script",),
         devices=("cpu", "cuda"),
         operators=COMPILED,
+        unserved=COMPILES.format("torch.aot"),
     ),
     FROZEN,
     RuntimeEntry(
@@ -122,6 +128,7 @@ ENTRIES = (
         precision="bf16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        unserved=COMPILES.format("torch.aot.bf16"),
     ),
     RuntimeEntry(
         name="torch.compile.bf16",
@@ -133,6 +140,7 @@ ENTRIES = (
         precision="bf16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        unserved=COMPILES.format("torch.aot.bf16"),
     ),
     RuntimeEntry(
         name="torch.compile.fp16",
@@ -144,6 +152,7 @@ ENTRIES = (
         precision="fp16",
         reduces=FROZEN.name,
         operators=COMPILED,
+        unserved=f"{COMPILES.format('torch.aot')}, which has none in fp16",
     ),
     RuntimeEntry(
         name="torch.compile.int8",
@@ -159,6 +168,7 @@ ENTRIES = (
         calibrated=True,
         extra="torchao",
         needs=("torchao",),
+        unserved=COMPILES.format("torch.aot.int8"),
     ),
     PACKAGE,
     RuntimeEntry(

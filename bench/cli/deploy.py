@@ -35,8 +35,13 @@ def deploy(
         Path | None, typer.Option("--out", help="The deployment folder; STUDY_FOLDER/deployment by default.")
     ] = None,
     instances: Annotated[
-        int, typer.Option("--instances", min=1, help="Copies of the model that the server holds.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--instances",
+            min=1,
+            help="Copies of the model that the server holds; as many as `assay choose` found when not given.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="The folder of stored data sets; the one beside the study by default.")
     ] = None,
@@ -94,11 +99,15 @@ def deploy(
     if as_json:
         print_json(found)
         return
+    from assay.bench.words.numbers import counted
+
     version = found.version(found.serving)
     accuracy = version.accuracy
     right = f", accuracy {accuracy.value:.2%} ({accuracy.low:.2%} to {accuracy.high:.2%})" if accuracy else ""
     served = f"{found.name}, version {version.number} of {len(found.versions)}"
     print_line(f"{served}: {version.cell}, {version.precision}{right}")
+    if found.instances > 1:
+        print_line(f"{found.instances} instances of {counted(found.threads, 'thread')}, on {found.cores} cores")
     print_line(said)
 
 
@@ -131,7 +140,14 @@ def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Depl
 
 
 def _deploy(
-    study: Path, cell: str | None, out: Path, data: Path | None, instances: int, sign: Sign | None, *, trusted: bool
+    study: Path,
+    cell: str | None,
+    out: Path,
+    data: Path | None,
+    instances: int | None,
+    sign: Sign | None,
+    *,
+    trusted: bool,
 ) -> Deployment:
     from assay.bench.deployment.deploy import write_deployment
     from assay.bench.deployment.subject import read_study
@@ -139,22 +155,31 @@ def _deploy(
 
     narrator = Narrator()
     found = read_study(study, data, trusted=trusted)
-    name = cell or _chosen(study)
+    name, chosen = _chosen(study, cell)
     with narrator.showing():
-        return write_deployment(found, name, out, narrator, instances=instances, sign=sign)
+        return write_deployment(found, name, out, narrator, instances=instances or chosen, sign=sign)
 
 
-def _chosen(study: Path) -> str:
-    """What `assay choose` answered last.
+def _chosen(study: Path, cell: str | None) -> tuple[str, int]:
+    """What `assay choose` answered last, and how many instances it gives most with.
+
+    Args:
+        cell: that is deployed whatever was chosen; one instance where that is another.
 
     Raises:
-        ArtifactError: it was not asked.
+        ArtifactError: nothing was named or asked.
         FailedError: no candidate qualified.
     """
+    from assay.records.choice import CHOICE_FILE
+
+    if cell and not (study / CHOICE_FILE).exists():
+        return cell, 1
     from assay.errors import FailedError
     from assay.records.choice import nearest_in_words, read_choice
 
     choice = read_choice(study)
-    if not choice.answer:
+    if not (cell or choice.answer):
         raise FailedError(nearest_in_words(choice).rstrip("."))
-    return choice.answer
+    name = cell or choice.answer
+    instances = [one.instances for one in choice.candidates if one.cell == name == choice.answer]
+    return name, instances[0] if instances else 1

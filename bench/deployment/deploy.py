@@ -21,6 +21,7 @@ from assay.bench.deployment.audited_records import audited_records
 from assay.bench.deployment.checking.check import check_files, check_paths, check_rendered
 from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.checking.signature import Sign
+from assay.bench.deployment.checking.versions import refuse_other_versions
 from assay.bench.deployment.config import WARM_UP, files_by_input, most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.folder import write_whole
 from assay.bench.deployment.programs import audited_program
@@ -71,10 +72,12 @@ def subject_of(study: FinishedStudy, name: str) -> Deployable:
     Raises:
         InputError: no such cell, one of a runtime that no server runs, or a model that it cannot carry.
         FailedError: it is not valid, was not audited, or did not pass.
+        NotInstalledError: its runtime is missing here, or is another version than was measured.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     cell = servable_cell(study.results, name)
     audit, _ = audited_comparisons(study.audit, cell)
+    refuse_other_versions(cell.runtime, study.results.environment, name)
     export = export_of(study.results, cell) if cell.exporter else None
     audited_sha256 = audited_hash(audit, export)
     source = None

@@ -210,7 +210,7 @@ def servable_cell(results: Results, name: str) -> Cell:
         raise InputError(
             f"{name} cannot be deployed",
             expected=f"a cell of {', '.join(served)}, each of which a server can run as it was measured",
-            found=f"{cell.runtime} ({RUNTIMES[cell.runtime].summary})",
+            found=f"{cell.runtime} ({RUNTIMES[cell.runtime].unserved or RUNTIMES[cell.runtime].summary})",
         )
     return cell
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
+
+from assay.bench.deployment import measured
 from assay.bench.deployment.checking.acting import refuse_what_acts
 from assay.bench.deployment.checking.check import check_files, check_paths
 from assay.bench.deployment.checking.contents import OPENER_FILE
 from assay.bench.deployment.checking.signature import check_signature
+from assay.bench.deployment.checking.versions import refuse_other_versions
 from assay.bench.deployment.config import WARM_UP
 from assay.bench.deployment.folder import files_of
 from assay.bench.deployment.render import server_files
@@ -21,8 +26,10 @@ from assay.errors import ArtifactError
 from assay.infer.server.opened.in_child import THERE
 from assay.infer.server.triton import ELSEWHERE
 from assay.records.deployment import (
+    AUDITED,
     CHECKSUMS_FILE,
     DEPLOYMENT_FILE,
+    MEASURED_FILE,
     MODELS,
     PYTHON_BACKEND,
     Deployment,
@@ -49,8 +56,11 @@ def take_snapshot(
     Raises:
         ArtifactError: the folder is not a deployment, a file is not the one that was deployed, or lies elsewhere.
         InputError: the copy cannot be written.
+        NotInstalledError: its runtime is missing here, or is another version than was measured.
     """
     found = checked_deployment(folder, signed_by)
+    known = measured_of(folder, found)
+    refuse_other_versions(found.version(found.serving).runtime, known, str(folder))
     model = folder / MODELS / found.name
     others = {str(version.number) for version in found.versions} - {str(found.serving)}
     written = server_files(found)
@@ -71,6 +81,13 @@ def take_snapshot(
     file = repository / found.name / str(served.number) / served_by(served.runtime).file
     refuse_what_acts(file, served.runtime, trusted=trusted)
     return found
+
+
+def measured_of(folder: Path, deployment: Deployment) -> Mapping[str, JsonValue]:
+    """The environment that the serving version was measured in; nothing where that is not needed or not there."""
+    path = folder / AUDITED / str(deployment.serving) / MEASURED_FILE
+    needed = served_by(deployment.version(deployment.serving).runtime).packages
+    return measured.read(path).environment if needed and path.is_file() else {}
 
 
 def _stand_in(version: Path, deployment: Deployment) -> None:

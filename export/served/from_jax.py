@@ -13,9 +13,11 @@ from assay.export.served.native import NativeModel
 from assay.train.brought.loaders.on_jax import load_forward
 from assay.train.built import BuiltModel
 from assay.train.models import on_jax
+from assay.train.models.on_jax_narrow import narrowed
 from assay.train.weights import load_weights
 
 Function = Callable[..., Sequence[jax.Array]]
+Network = Callable[[jax.Array], jax.Array]
 
 
 def make_program(asked: NativeModel) -> None:
@@ -23,13 +25,22 @@ def make_program(asked: NativeModel) -> None:
     Raises:
         AssayError: a user's file fails.
     """
+    _write(asked, lambda function: function)
+
+
+def make_bf16_program(asked: NativeModel) -> None:
+    """Products in bf16; same errors as `make_program`."""
+    _write(asked, narrowed)
+
+
+def _write(asked: NativeModel, change: Callable[[Function], Function]) -> None:
     model = asked.model
     signature: list[tuple[tuple[int | None, ...], str]]
     if isinstance(model, BuiltModel):
-        function = _of_pixels(on_jax.load(model.spec, load_weights(model.file)))
+        function = _of_pixels(_narrow(change, on_jax.load(model.spec, load_weights(model.file))))
         signature = [((None, *model.spec.image_shape), "uint8")]
     else:
-        function = _by_position(load_forward(model))
+        function = change(_by_position(load_forward(model)))
         signature = [(model.open_shape_of(one), one.dtype) for one in model.inputs]
     (batch,) = export.symbolic_shape("batch")
     wanted = [
@@ -39,11 +50,17 @@ def make_program(asked: NativeModel) -> None:
     asked.file.write_bytes(export.export(jax.jit(function))(*wanted).serialize())
 
 
+def _narrow(change: Callable[[Function], Function], network: Network) -> Network:
+    """The network changed, without what is put around it."""
+    changed = change(lambda images: [network(images)])
+    return lambda images: changed(images)[0]
+
+
 def _by_position(forward: Callable[..., dict[str, jax.Array]]) -> Function:
     return lambda *arrays: list(forward(*arrays).values())
 
 
-def _of_pixels(network: Callable[[jax.Array], jax.Array]) -> Function:
+def _of_pixels(network: Network) -> Function:
     """Decoded pixels to probabilities and the most probable class."""
 
     def of_pixels(images: jax.Array) -> list[jax.Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import tensorflow as tf
 
 from assay.export.routes.on_tf import Forward, forward_of
@@ -22,6 +24,13 @@ def make_function(asked: NativeModel) -> None:
 def make_xla(asked: NativeModel) -> None:
     """XLA compiles for each batch at its first call; same errors as `make_function`."""
     _write(asked, xla=True)
+
+
+def make_network(asked: NativeModel) -> None:
+    """Nothing around the network of a study, which would be rewritten with it: what opens the file does that; same
+    errors as `make_function`.
+    """
+    _write(replace(asked, pixels=False), xla=False)
 
 
 def _write(asked: NativeModel, *, xla: bool) -> None:

@@ -10,12 +10,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from assay.entries import load_function
 from assay.records.base import Record
-from assay.records.deployment import served_runtime
-from assay.runtimes.entry import ServedBy
+from assay.records.deployment import served_by, served_runtime
 from assay.spec import ModelSpec
 
 
@@ -46,7 +44,7 @@ def serve_made(runtime: str, source: Path, contract: ExportContract | None, file
         NotInstalledError: a package is missing.
     """
     entry = served_runtime(runtime)
-    served = cast("ServedBy", entry.served_by)
+    served = served_by(runtime)
     if contract is not None and served.wrapper:
         wrap: Wrap = load_function(entry.name, served.wrapper, entry.extra or entry.family.extra)
         wrap(WrappedFile(source, contract, file))

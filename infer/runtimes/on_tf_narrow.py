@@ -18,9 +18,8 @@ from assay.infer.observing.on_tf import observe_rewritten
 from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.on_tf import ModelOnDevice, Tensors, TensorSession, load_model
 from assay.infer.runtimes.processor import refuse_without_bf16
+from assay.runtimes.tf import REWRITE
 from assay.spec import Settings
-
-REWRITE = "auto_mixed_precision_onednn_bfloat16"
 
 
 class RewrittenSession(TensorSession):

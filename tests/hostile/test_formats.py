@@ -11,15 +11,17 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 from assay.bench.deployment.checking.acting import refuse_what_acts
+from assay.boxed.boxing import Box
 from assay.errors import InputError
+from assay.jobs.process import Here
 from assay.train.brought.model import FILES
 from tests.hostile.makers_of_models import Touch, programs
 
@@ -127,6 +129,30 @@ def test_torchscript_that_acts_is_served_to_nobody(torch_folder: Path) -> None:
         with pytest.raises(InputError, match=words):
             refuse_what_acts(torch_folder / name, "torch.script")
     assert not (torch_folder / "marker").exists()
+
+
+class NoHost(Here):
+    """A machine on which nothing can be started."""
+
+    def start(
+        self,
+        module: str,
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: Path | None = None,
+        box: Box | None = None,
+    ) -> NoReturn:
+        raise AssertionError("a process was started")
+
+
+@pytest.mark.usefixtures("torch_answers")
+def test_one_command_looks_at_a_file_once(torch_folder: Path) -> None:
+    """And at one that was refused again."""
+    refuse_what_acts(torch_folder / "good.pt", "torch.script")
+    refuse_what_acts(torch_folder / "good.pt", "torch.script", NoHost())
+    with pytest.raises(AssertionError, match="was started"):
+        refuse_what_acts(torch_folder / "forward.pt", "torch.script", NoHost())
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -512,6 +538,10 @@ def test_every_reader_is_known() -> None:
         "torch.export.load": set(),
         "keras.models.load_model": {"train/brought/loaders/on_tf.py"},
         "tf.saved_model.load": {"train/brought/loaders/on_tf.py", "infer/server/opened/on_tf.py"},
+        "torch._C._aoti.AOTIModelPackageLoader": {
+            "infer/runtimes/inductor/on_torch_packages.py",
+            "infer/server/opened/on_torch_package.py",
+        },
         "np.load": set(),
         "polars.read_parquet": {"assay/files/tables.py"},
     }

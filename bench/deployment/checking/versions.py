@@ -1,0 +1,57 @@
+"""Whether what a deployment runs in is installed here, in the version that was measured and audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from importlib.util import find_spec
+
+from pydantic import JsonValue
+
+from assay.errors import NotInstalledError
+from assay.records.deployment import served_by, served_runtime
+
+SAME_ANYWAY = frozenset({"numpy"})
+"""It carries numbers and computes none that were audited."""
+
+
+def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], what: str) -> None:
+    """
+    Args:
+        runtime: that serves, as a deployment's version has it.
+        environment: of the machine that measured; what it does not tell is not asked for.
+        what: is served, for the message.
+
+    Raises:
+        NotInstalledError: a package is missing, or is there in another version.
+    """
+    entry = served_runtime(runtime)
+    extra = entry.extra or entry.family.extra
+    for name in entry.family.packages:
+        if find_spec(name) is None:
+            remedy = f"pip install 'onnx-assay[{extra}]'" if extra else None
+            raise NotInstalledError(f"{what} needs {entry.words or entry.name}, and '{name}' is missing", remedy=remedy)
+    told = environment.get("packages")
+    measured = told if isinstance(told, Mapping) else {}
+    for name in served_by(runtime).packages:
+        here, wanted = _installed(name), _public(str(measured.get(name, "")))
+        if name in SAME_ANYWAY or not wanted or here is None or _public(here) == wanted:
+            continue
+        raise NotInstalledError(
+            f"{what} was measured and audited with another {name}",
+            expected=wanted,
+            found=_public(here),
+            remedy=f"pip install '{name}=={wanted}', or measure again with this one",
+        )
+
+
+def _public(version: str) -> str:
+    """A version without what a builder added to it, "+cpu"."""
+    return version.partition("+")[0]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,56 @@
+"""JAX's functions in bf16: products and convolutions take and give bf16, everything else stays as it is.
+
+JAX has no policy of its own for a function that is given; Flax's layers are told a type, and so would a user's be. The
+function is traced, and each product in it computed of operands that are rounded to bf16, as torch.autocast does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+PRODUCTS = ("dot_general", "conv_general_dilated")
+CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "custom_jvp_call", "custom_vjp_call")
+INSIDE = ("jaxpr", "call_jaxpr", "fun_jaxpr")
+Values = list[Any]
+Arrays = Sequence[jax.Array]
+
+
+def narrowed(function: Callable[..., Arrays]) -> Callable[..., list[jax.Array]]:
+    """The function with its products in bf16; those inside of loops and branches stay as they are."""
+
+    def forward(*arrays: jax.Array) -> list[jax.Array]:
+        return _evaluated(jax.make_jaxpr(function)(*arrays), list(arrays))
+
+    return forward
+
+
+def _evaluated(closed: core.ClosedJaxpr, arguments: Values) -> Values:
+    known: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+    known.update(zip(closed.jaxpr.invars, arguments, strict=True))
+
+    def read(variable: Any) -> Any:
+        return variable.val if isinstance(variable, core.Literal) else known[variable]
+
+    for equation in closed.jaxpr.eqns:
+        found = _of_equation(equation, [read(one) for one in equation.invars])
+        known.update(zip(equation.outvars, found, strict=True))
+    return [read(one) for one in closed.jaxpr.outvars]
+
+
+def _of_equation(equation: core.JaxprEqn, values: Values) -> Sequence[Any]:
+    name, parameters = equation.primitive.name, dict(equation.params)
+    inner = next((parameters[key] for key in INSIDE if key in parameters), None) if name in CALLS else None
+    if inner is not None:
+        return _evaluated(inner if isinstance(inner, core.ClosedJaxpr) else core.ClosedJaxpr(inner, ()), values)
+    outer = [one.aval.dtype for one in equation.outvars]
+    if name in PRODUCTS and all(one.dtype == jnp.float32 for one in values):
+        values = [jnp.asarray(one, jnp.bfloat16) for one in values]
+        parameters["preferred_element_type"] = jnp.dtype(jnp.bfloat16)
+        return [equation.primitive.bind(*values, **parameters).astype(outer[0])]
+    found = equation.primitive.bind(*values, **parameters)
+    return list(found) if equation.primitive.multiple_results else [found]
