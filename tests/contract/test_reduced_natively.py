@@ -23,9 +23,11 @@ from assay.infer.runtimes import on_jax_narrow, on_tf, on_tf_narrow
 from assay.infer.runtimes import on_litert as run_litert
 from assay.infer.runtimes.processor import refuse_without_bf16
 from assay.registry import RUNTIMES
+from assay.runtimes.tf import REWRITE
 from assay.spec import LITERT_FILE, ModelSpec, Settings
 from assay.train.architectures import skeleton_of
 from assay.train.built import BuiltModel
+from assay.train.models.on_jax_narrow import narrowed
 from assay.train.weights import initial_weights, save_weights
 
 SPEC = skeleton_of(ModelSpec("bloodnet", 28, 8))
@@ -127,7 +129,7 @@ def test_what_int8_cannot_be_calibrated_with_is_said(
 @pytest.fixture
 def rewriting() -> Iterator[None]:
     yield
-    tf.config.optimizer.set_experimental_options({on_tf_narrow.REWRITE: False})
+    tf.config.optimizer.set_experimental_options({REWRITE: False})
 
 
 @pytest.mark.usefixtures("rewriting")
@@ -138,7 +140,7 @@ def test_tensorflow_in_bf16_is_seen_as_it_was_rewritten(files: ModelFiles, monke
     native = session.prepare(IMAGES)
     seen = session.observe(native)
     assert (seen.device, seen.precision) == ("cpu", "bf16")
-    tf.config.optimizer.set_experimental_options({on_tf_narrow.REWRITE: False})
+    tf.config.optimizer.set_experimental_options({REWRITE: False})
     planted = session.observe(native)  # what says bf16 is fp32 underneath
     assert planted.precision == "fp32"
 
@@ -166,7 +168,7 @@ def test_products_of_a_function_become_bf16_and_nothing_else() -> None:
         return (jax.nn.softmax(rows @ weights) + 1,)
 
     rows = jnp.asarray(IMAGES[1, :4, :, 0])
-    narrow = on_jax_narrow.narrowed(function)
+    narrow = narrowed(function)
     (found,), (exact,) = narrow(rows), function(rows)
     assert found.dtype == exact.dtype == jnp.float32
     assert 1e-4 < float(jnp.abs(found - exact).max()) < 0.1

@@ -268,7 +268,7 @@ def test_an_invalid_measurement_is_refused(study: Path, tmp_path: Path) -> None:
 def test_a_runtime_that_no_server_runs_is_refused_with_those_that_one_does(study: Path, tmp_path: Path) -> None:
     folder = changed_cell(study, tmp_path, runtime="torch.eager")
     said = refused(folder, study.parent / "data")
-    assert "found torch.eager (PyTorch, operator by operator)" in said
+    assert "found torch.eager (it runs Python, operator by operator, and has no file: torch.script is the same" in said
     assert all(name in said for name in ("ort.cpu", "openvino", "openvino.bf16"))
 
 
