@@ -14,7 +14,7 @@ CHANGE = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*=\s*(?P<
 BARE_TEXT = re.compile(r"(?!(?:true|false|inf|nan)$)[A-Za-z/~.][^\"'\\\[\]{}\x00-\x1f\x7f]*")
 EXAMPLE = "bench.batches=[1,8]"
 LONGEST = 120
-"""Of a change in a message."""
+"""How much of a change a message shows."""
 
 
 def overridden(document: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:

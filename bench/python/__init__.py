@@ -1,0 +1,1 @@
+"""The calls from Python, `assay.compare`, `assay.audit` and `assay.read`, and what they give."""

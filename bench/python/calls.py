@@ -1,0 +1,225 @@
+"""`assay.compare`, `assay.audit` and `assay.read`: the commands `model`, `audit` and what their folders hold."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from assay.bench.python.findings import AuditFindings, ModelFindings
+from assay.bench.python.given import written_inputs, written_labels
+from assay.bench.python.live.written import LiveModel, located
+from assay.bench.words.progress import Narrator
+from assay.bench.words.terminal import Terminal, complain
+from assay.errors import ArtifactError, InputError
+from assay.records.audit import AUDIT_FILE, read_audit
+from assay.records.choice import CHOICE_FILE, read_choice
+from assay.records.results import RESULTS_FILE, Results, read_results
+from assay.registry import PLAIN_TASK
+from assay.start import START
+
+FOLDER = "artifacts"
+LIVE = "live"
+"""Below the folder of results: what was written of models that lived in the caller's process."""
+
+
+def compare(
+    model: object,
+    inputs: object = None,
+    *,
+    shapes: Mapping[str, str] | None = None,
+    dimensions: Mapping[str, int] | None = None,
+    batches: Sequence[int] = (1,),
+    runtimes: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    threads: int = 1,
+    minutes: float = 5.0,
+    task: str = PLAIN_TASK,
+    labels: object = None,
+    threshold: float | None = None,
+    without: Sequence[str] = (),
+    framework: str = "",
+    out: str | Path = FOLDER,
+    again: bool = False,
+    trust: bool = False,
+    quiet: bool = False,
+) -> ModelFindings:
+    """Time a model natively and through ONNX, and compare its numbers with float64, as `assay model` does.
+
+    Args:
+        model: a file or FILE.py:FUNCTION as text, or a `torch.nn.Module`, a Keras model, a `tf.function`, a function
+            at the top of a file (PyTorch, TensorFlow, JAX), an `onnx.ModelProto`; see `docs/how-to/python.md`.
+        inputs: arrays by the names of the model's inputs, one array, several in order, or a file; drawn where None.
+        shapes: of inputs that the model does not declare, {"image": "batch,3,224,224"}.
+        dimensions: sizes of dimensions that it leaves open.
+        batches: rows of a call.
+        precisions: that every right file is made in too, "int8" or "fp16".
+        minutes: that timing may take.
+        out: the folder for results.
+        trust: run the model outside of its box.
+        quiet: show nothing while it runs.
+
+    Raises:
+        AssayError: as the command says it; `exit_code` is the command's.
+    """
+    from assay.alone import timing_alone
+    from assay.bench.brought.compare import compare_model, precisions_of
+    from assay.bench.brought.work import Wanted, folder_name
+    from assay.bench.report.study_report import report_of
+    from assay.files.locks import working_in
+    from assay.train.brought.model import read_shapes
+
+    with _working():
+        live = located(model, inputs, Path(out) / LIVE, framework)
+        place = Path(out) / LIVE / live.location.name
+        wanted = Wanted(
+            location=live.location,
+            shapes=read_shapes([f"{name}={shape}" for name, shape in (shapes or {}).items()]),
+            dimensions=dict(dimensions or {}),
+            inputs=written_inputs(inputs, live.names, place),
+            batches=tuple(batches),
+            threads=threads,
+            runtimes=tuple(runtimes),
+            reduced=precisions_of(precisions)[0],
+            minutes=minutes,
+            task=task,
+            labels=written_labels(labels, place),
+            threshold=threshold,
+            without=tuple(without),
+            trusted=trust,
+            again=again,
+            command=_as_python(live),
+        )
+        folder = Path(out) / folder_name(live.location)
+        waiting = lambda who: complain(f"assay: waiting for {who}")  # noqa: E731
+        with working_in(folder), timing_alone(waiting):
+            results = compare_model(wanted, folder, _narrator(quiet=quiet))
+            report_of(folder, results, folder / "report")
+        return read(folder)
+
+
+def audit(
+    reference: object,
+    candidate: object = None,
+    inputs: object = None,
+    *,
+    dimensions: Mapping[str, int] | None = None,
+    runtimes: Sequence[str] = (),
+    without: Sequence[str] = (),
+    out: str | Path = FOLDER,
+    trust: bool = False,
+    quiet: bool = False,
+) -> AuditFindings:
+    """Hold an ONNX file, and what runs it, against a reference file in float64, as `assay audit --reference` does.
+
+    Args:
+        reference, candidate: files, or `onnx.ModelProto`; the reference itself where there is no candidate.
+        inputs, dimensions, without, out, trust, quiet: as for `compare`.
+        runtimes: for both files; ONNX Runtime at every level of optimisation where none is named.
+
+    Raises:
+        AssayError: as the command says it.
+    """
+    from assay.bench.auditing.localise import RUNNERS
+    from assay.bench.auditing.pairs.pair import ORT_LEVELS, PairRequest, audit_pair
+    from assay.bench.auditing.record import write_audit
+    from assay.errors import unknown_name
+    from assay.files.disk import short_name
+    from assay.files.locks import working_in
+
+    for name in runtimes:
+        if name not in RUNNERS:
+            raise unknown_name("runtime of ONNX files", name, RUNNERS)
+    with _working():
+        first = located(reference, inputs, Path(out) / LIVE)
+        second = first if candidate is None else located(candidate, inputs, Path(out) / LIVE / "candidate")
+        for one in (first, second):
+            if one.location.form != "onnx":
+                raise InputError(f"{one.location} is not an ONNX file", remedy="assay.compare audits other models")
+        folder = Path(out) / f"audit-{short_name(second.location.path.stem)}"
+        with working_in(folder), (narrator := _narrator(quiet=quiet)).showing():
+            del narrator
+            request = PairRequest(
+                reference=first.location.path,
+                candidate=second.location.path,
+                inputs=written_inputs(inputs, second.names or first.names, folder / "given"),
+                dimensions=dict(dimensions or {}),
+                runtimes=tuple(RUNNERS[name] for name in dict.fromkeys(runtimes)) or ORT_LEVELS,
+                repro=(folder / "repro").resolve(),
+                trusted=trust,
+                without=tuple(without),
+            )
+            found = audit_pair(request)
+            write_audit(found, folder)
+        return AuditFindings(found, folder)
+
+
+def read(folder: str | Path) -> ModelFindings:
+    """What a folder of `assay run` or `assay model` holds.
+
+    Raises:
+        ArtifactError: there is nothing, or it is damaged.
+    """
+    from assay.bench.report.study_report import as_audited
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder {folder}", expected="one that `assay run` or `assay model` wrote")
+    results = as_audited(folder, read_results(folder / RESULTS_FILE))
+    audited = folder / AUDIT_FILE
+    chosen = folder / CHOICE_FILE
+    lines, refused = _said(results)
+    return ModelFindings(
+        results,
+        folder,
+        AuditFindings(read_audit(audited), folder) if audited.is_file() else None,
+        read_choice(folder) if chosen.is_file() else None,
+        lines,
+        refused,
+    )
+
+
+def _said(results: Results) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the command prints, and why the answer is no."""
+    from assay.bench.brought.compare import refusals_of_numbers
+    from assay.bench.judging.answers import unanswered
+    from assay.bench.tasks.task import task_of
+    from assay.bench.words.agreement import numbers_in_words
+    from assay.bench.words.explanation import spoken
+
+    of_model = results.kind == "model"
+    numbers = [*numbers_in_words(results), *task_of(results).told(results)] if of_model else []
+    refused = (refusals_of_numbers(results) if of_model else []) or unanswered(results)
+    return (*numbers, *spoken(results), *(f"Refused: {one}" for one in refused)), tuple(refused)
+
+
+@contextmanager
+def _working() -> Iterator[None]:
+    """Nothing that was started here is left running, however it ends.
+
+    Raises:
+        InputError: this runs while the model's own file is read in another process, which would never end.
+    """
+    from assay.files.scratch import private_temporary_folder
+    from assay.jobs.process import end_all
+
+    if str(START) in sys.orig_argv:
+        raise InputError(
+            "assay was called from a file that is itself being read as a model",
+            remedy="Put the call under: if __name__ == '__main__':",
+        )
+    with private_temporary_folder():
+        try:
+            yield
+        finally:
+            end_all()
+
+
+def _narrator(*, quiet: bool) -> Narrator:
+    return Narrator(Terminal(file=io.StringIO())) if quiet else Narrator()
+
+
+def _as_python(live: LiveModel) -> str:
+    return f"assay.compare({str(live.location)!r})"

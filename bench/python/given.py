@@ -1,0 +1,75 @@
+"""Arrays that are given from Python, written where the jobs of a model read them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assay.errors import InputError
+
+Arrays = dict[str, NDArray[Any]]
+INPUTS_FILE, LABELS_FILE = "inputs.npz", "labels.npy"
+
+
+def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
+    """Inputs by name, whatever holds them: numpy's arrays, tensors of a framework, lists of numbers.
+
+    Args:
+        inputs: a mapping by name, or one array or a list or tuple of arrays for the inputs in their order.
+        names: of the model's inputs in their order; empty where nobody knows them, and then a mapping is needed.
+
+    Raises:
+        InputError: they are not as many as the inputs, or one is not an array of numbers.
+    """
+    if isinstance(inputs, Mapping):
+        return {str(name): as_array(value, str(name)) for name, value in inputs.items()}
+    if not names:
+        raise InputError(
+            "The names of the model's inputs are not known here",
+            expected="inputs by name, such as {'image': images}",
+            found=type(inputs).__name__,
+        )
+    several = list(inputs) if isinstance(inputs, list | tuple) and len(names) > 1 else [inputs]
+    if len(several) > len(names):
+        raise InputError("More arrays than inputs", expected=", ".join(names), found=f"{len(several)} arrays")
+    return {name: as_array(value, name) for name, value in zip(names, several, strict=False)}
+
+
+def as_array(value: object, name: str) -> NDArray[Any]:
+    """
+    Raises:
+        InputError: it is not an array of numbers.
+    """
+    plain: Any = value
+    for step in ("detach", "cpu", "numpy"):  # of a tensor of PyTorch; TensorFlow's has the last
+        plain = getattr(plain, step)() if hasattr(plain, step) else plain
+    array = np.asarray(plain)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"'{name}' is not an array of numbers", expected="numbers", found=str(array.dtype))
+    return array
+
+
+def written_inputs(inputs: object, names: Sequence[str], folder: Path) -> Path | None:
+    """The file of the inputs: the one that was named, or a new one in the folder; None where none were given."""
+    if inputs is None or isinstance(inputs, str | Path):
+        return None if inputs is None else Path(inputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / INPUTS_FILE, "w") as bundle:  # numpy.savez takes no input that is called `file`
+        for name, array in as_arrays(inputs, names).items():
+            with bundle.open(f"{name}.npy", "w") as stream:
+                np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+    return folder / INPUTS_FILE
+
+
+def written_labels(labels: object, folder: Path) -> Path | None:
+    """The same of labels."""
+    if labels is None or isinstance(labels, str | Path):
+        return None if labels is None else Path(labels)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / LABELS_FILE, as_array(labels, "labels"))
+    return folder / LABELS_FILE

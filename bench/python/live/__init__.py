@@ -1,0 +1,1 @@
+"""Models that live in the caller's process, written to disk in the way that their form allows; one file a framework."""

@@ -1,0 +1,114 @@
+"""From a model as the caller has it to a place on disk. No framework is imported here: an object of one exists only
+where the caller has imported it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assay.errors import InputError
+from assay.foreign import said_by
+from assay.train.brought.model import WHAT_CAN_BE_GIVEN, Location, locate
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A model on disk.
+
+    Attributes:
+        location: where it lies.
+        names: of its inputs in their order, as far as the object says; empty where it does not.
+    """
+
+    location: Location
+    names: tuple[str, ...] = ()
+
+
+Write = Callable[[object, object, Path], "tuple[Path, tuple[str, ...]] | None"]
+"""Writes a model, given inputs and a path without an ending: its file and the names of its inputs; None where the model
+is none of this framework's."""
+WRITERS = {"torch": "on_torch", "tensorflow": "on_tf", "onnx": "on_onnx"}
+"""By the package whose objects it writes, the module of this folder."""
+
+
+def located(model: object, inputs: object, folder: Path, framework: str = "") -> LiveModel:
+    """Where a model lies, after writing it where it lives only in this process.
+
+    Args:
+        model: what the command takes as text or path, or a `torch.nn.Module`, a program of `torch.export`, a
+            TorchScript module, a Keras model, a `tf.function`, an `onnx.ModelProto`, or a function at the top of a
+            file.
+        inputs: as for `assay.compare`; some forms are written by an example.
+        folder: for what is written.
+
+    Raises:
+        InputError: it is none of these, or cannot be written; with the reason.
+    """
+    if isinstance(model, str | Path):
+        return LiveModel(locate(str(model), framework))
+    stem = folder / _name_of(model)
+    for package, module in WRITERS.items():
+        if package in sys.modules:
+            with_what = _written(importlib.import_module(f"{__package__}.{module}").write, model, inputs, stem)
+            if with_what:
+                path, names = with_what
+                return LiveModel(locate(str(path)), names)
+    if callable(model):
+        return LiveModel(_at_the_top_of_a_file(model, framework), _arguments(model))
+    raise InputError(
+        "This is nothing that can be compared",
+        expected=f"{WHAT_CAN_BE_GIVEN}, or such a model itself",
+        found=f"an object of {type(model).__module__}.{type(model).__qualname__}",
+    )
+
+
+def _written(write: Write, model: object, inputs: object, stem: Path) -> tuple[Path, tuple[str, ...]] | None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return write(model, inputs, stem)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # whatever a framework's exporter raises
+        raise InputError(
+            f"{type(model).__name__} cannot be written to disk",
+            found=f"{type(error).__name__}: {said_by(error)}",
+            remedy="Put what makes it into a function of a file, and name FILE.py:FUNCTION",
+        ) from error
+
+
+def _name_of(model: object) -> str:
+    name = getattr(model, "__name__", "") or getattr(model, "name", "") or type(model).__name__
+    return re.sub(r"[^A-Za-z0-9_-]", "-", str(name))[:60].strip("-") or "model"
+
+
+def _at_the_top_of_a_file(function: Callable[..., Any], framework: str) -> Location:
+    """A function's own file, which every process runs anew: the form that functions are brought in.
+
+    Raises:
+        InputError: no other process would find it there.
+    """
+    plain = inspect.unwrap(function)
+    name, module = getattr(function, "__name__", ""), sys.modules.get(getattr(plain, "__module__", "") or "")
+    file = getattr(module, "__file__", None)
+    if not file or getattr(module, name, None) is not function:
+        raise InputError(
+            f"{name or type(function).__name__} lives only in this session, and no exporter to ONNX reads a function "
+            "that is written to disk by itself (jax.export's programs among them)",
+            expected="a function at the top of a file",
+            found="one of a notebook, within another function, or under another name",
+            remedy="Put it into a file, with what makes its weights, and name FILE.py:FUNCTION",
+        )
+    return locate(f"{file}:{name}", framework)
+
+
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
