@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,14 @@ from assay.bench.deployment.config import config_of, config_text, preferred_batc
 from assay.bench.deployment.deploy import render_again, roll_back, subject_of, write_deployment
 from assay.bench.deployment.folder import write_whole
 from assay.bench.deployment.measured import read
-from assay.bench.deployment.render import CLIENTS, render
+from assay.bench.deployment.render import CLIENTS, read_kept, render, rendered
 from assay.bench.deployment.serving_limits import most_queued, most_request_bytes, stock_arguments
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.errors import ArtifactError, FailedError, InputError
 from assay.records.audit import read_audit
 from assay.records.deployment import RENDERING, STOCK_TRITON, read_deployment
-from assay.records.results import read_results
+from assay.records.results import Calibration, read_results
 from tests.bench.choosing.test_choose import cell as constructed
 from tests.bench.cli.test_cli import ASSAY, assay
 from tests.bench.finished_study import CELL, finished_study
@@ -88,6 +89,19 @@ def test_the_configuration_comes_back_from_its_text(first: Path) -> None:
     assert config.parameters["intra_op_thread_count"].string_value == "1"
     image = first / "models/bloodnet-28/warmup" / config.model_warmup[0].inputs["images"].input_data_file
     assert image.stat().st_size == 28 * 28 * 3
+
+
+def test_the_card_names_the_layers_that_stay_in_fp32(first: Path) -> None:
+    deployment, kept = read_deployment(first), read_kept(first, read_deployment(first))
+    assert kept.measured.export is not None
+    said = "Layers that stay in fp32"
+    assert said not in rendered(deployment, kept)["README.md"].decode()
+    calibration = Calibration(method="percentile 99.99", images=9, seed=0, sha256="0", left_out=["conv1", "f`c"])
+    export = kept.measured.export.model_copy(update={"precision": "int8", "calibration": calibration})
+    kept = replace(kept, measured=kept.measured.model_copy(update={"export": export}))
+    card = rendered(deployment, kept)["README.md"].decode()
+    assert f"{said}, as the file failed its policy with them in" in card
+    assert "`conv1`, ``f`c``." in card
 
 
 def test_a_wrong_field_is_reported_with_its_place(tmp_path: Path) -> None:
