@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from assay.errors import ArtifactError
 from assay.files.mistakes import mistake_in
@@ -20,14 +20,31 @@ OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """The first is the most exact."""
 UNKNOWN = Interval(value=0.5, low=0, high=1)
+OLDER_NAMES = {
+    "least_accuracy": "least_quality",
+    "accuracy": "quality",
+    "accuracy_images": "quality_images",
+    "accuracy_inferred": "quality_inferred",
+    "accuracy_open": "quality_open",
+}
+"""By the names of records from when there was no measure but accuracy, those of today."""
 
 
-class Constraints(Record):
+class _Renamed(Record):
+    """A record whose older names are read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_today(cls, said: object) -> object:
+        return {OLDER_NAMES.get(name, name): value for name, value in said.items()} if isinstance(said, dict) else said
+
+
+class Constraints(_Renamed):
     """What an answer has to meet; empty or None leaves it open.
 
     Attributes:
         architecture, size, batch, threads: of the cell.
-        least_accuracy: share of test images, held against the lower bound.
+        least_quality: by the measure of the results' task, a share; held against the lower bound.
         most_p99_ms: of one call at the host boundary, held against the upper bound.
         most_memory_mib: highest resident memory of the process.
         precisions: allowed; "fp32", "bf16", "fp16", "int8".
@@ -39,7 +56,7 @@ class Constraints(Record):
     size: int | None = None
     batch: int | None = None
     threads: int | None = None
-    least_accuracy: float | None = Field(default=None, ge=0, le=1)
+    least_quality: float | None = Field(default=None, ge=0, le=1)
     most_p99_ms: float | None = Field(default=None, gt=0)
     most_memory_mib: float | None = Field(default=None, gt=0)
     precisions: list[str] = Field(default_factory=list)
@@ -47,15 +64,15 @@ class Constraints(Record):
     licences: list[str] = Field(default_factory=list)
 
 
-class EligibleCell(Record):
+class EligibleCell(_Renamed):
     """A cell that may be believed.
 
     Attributes:
         value: of the objective: median ms a call, images a second, or the price of a million images.
-        accuracy: on `accuracy_images` of the test split; None of a user's model, of which nobody knows what is right.
-            What passed its audit is then as right as the rest.
-        accuracy_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
-            class; `accuracy_open` of them are too close to call and are counted both ways, see
+        quality: by the choice's measure, on `quality_images` of the test split or of what a user labelled; None where
+            nobody knows what is right. What passed its audit is then as right as the rest.
+        quality_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
+            class; `quality_open` of them are too close to call and are counted both ways, see
             `assay.bench.tasks.classification.accuracy`.
         p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
         calls: that it is of.
@@ -69,10 +86,10 @@ class EligibleCell(Record):
     label: str
     precision: str
     value: Interval
-    accuracy: Interval | None
-    accuracy_images: int = 0
-    accuracy_inferred: bool = False
-    accuracy_open: int = 0
+    quality: Interval | None
+    quality_images: int = 0
+    quality_inferred: bool = False
+    quality_open: int = 0
     p99_ms: float
     p99_at_most_ms: float | None = None
     calls: int = 0
@@ -84,8 +101,8 @@ class EligibleCell(Record):
 
     @property
     def correct(self) -> Interval:
-        """Accuracy; where nobody knows it, the same for all: anything between none and all."""
-        return self.accuracy or UNKNOWN
+        """How right it is; where nobody knows it, the same for all: anything between none and all."""
+        return self.quality or UNKNOWN
 
 
 class TierBest(Record):
@@ -110,7 +127,8 @@ class NearMiss(Record):
     """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
 
     Attributes:
-        images: that an accuracy is of, or calls that a p99 is of.
+        constraint: "p99", "p99 unknown" or "memory", else the measure of how right answers are.
+        images: that such a measure is of, or calls that a p99 is of.
     """
 
     cell: str
@@ -126,6 +144,7 @@ class Choice(Record):
 
     Attributes:
         machine: that the times are of, as its fingerprint says it; "" in older records.
+        measure: of how right the candidates are, as their task calls it; "" where it has none.
         price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
         answer: the chosen cell, "" when none qualifies.
         because: why it and not a tied one, in words.
@@ -148,6 +167,7 @@ class Choice(Record):
     created: str
     machine: str = ""
     objective: Objective
+    measure: str = "accuracy"
     price_per_hour: float | None
     constraints: Constraints
     answer: str
@@ -188,12 +208,12 @@ def write_choice(choice: Choice, folder: Path) -> None:
 
 def in_words(miss: NearMiss) -> str:
     """By how much a limit is missed."""
-    if miss.constraint == "accuracy":
-        of = f" (of {miss.images:,} images)" if miss.images else ""
-        return f"accuracy is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
     if miss.constraint == "p99 unknown":
         return f"{miss.images:,} calls do not bound p99 from above: it is {miss.found:.4g} ms or more"
-    unit = "ms" if miss.constraint == "p99" else "MiB"
+    unit = {"p99": "ms", "memory": "MiB"}.get(miss.constraint)
+    if unit is None:
+        of = f" (of {miss.images:,} images)" if miss.images else ""
+        return f"{miss.constraint} is only sure to be {miss.found:.2%}{of}, {miss.limit:.2%} is asked for"
     return f"misses {miss.constraint} by {miss.by:.0%}: {miss.found:.4g} {unit}, at most {miss.limit:.4g}"
 
 

@@ -26,7 +26,7 @@ from assay.bench.deployment.subject import audited_comparisons
 from assay.bench.judging.judged import judged
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.statistics.tails import least_calls
-from assay.bench.tasks.task import is_labelled
+from assay.bench.tasks.task import is_labelled, task_of
 from assay.errors import FailedError, InputError
 from assay.fingerprint import fingerprint_in
 from assay.records.audit import Audit
@@ -86,7 +86,7 @@ def choose(
             losers[cell.name] = str(error)
             continue
         excluded = _excluded(cell, found, constraints)
-        missed = _missed(found, constraints)
+        missed = _missed(found, constraints, task_of(results).quality)
         if excluded:
             losers[cell.name] = excluded
         elif missed:
@@ -105,6 +105,7 @@ def choose(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=fingerprint_in(results.environment).words,
         objective=objective,
+        measure=task_of(results).quality,
         price_per_hour=price_per_hour,
         constraints=constraints,
         answer=answer.cell if answer else "",
@@ -127,10 +128,10 @@ def _check_question(
 ) -> None:
     if objective == "cost" and not (price_per_hour or 0.0) > 0:
         raise InputError("The objective 'cost' needs the price of the machine for an hour", expected="--price 0.17")
-    if constraints.least_accuracy is not None and not labelled:
+    if constraints.least_quality is not None and not labelled:
         raise InputError(
             "Nobody told Assay which answers of a user's model are right",
-            remedy="Leave the accuracy out of the question, or compare again with --task and --labels",
+            remedy="Leave out how many have to be right, or compare again with --task and --labels",
         )
     for name in constraints.runtimes:
         RUNTIMES[name]
@@ -180,10 +181,10 @@ def _believed(
         label=cell.label,
         precision=cell.precision or "fp32",
         value=_value(cell.host.median_ms, throughput, objective, price_per_hour),
-        accuracy=known.interval if known else None,
-        accuracy_images=known.images if known else 0,
-        accuracy_inferred=bool(known and known.inferred),
-        accuracy_open=known.open if known else 0,
+        quality=known.interval if known else None,
+        quality_images=known.images if known else 0,
+        quality_inferred=bool(known and known.inferred),
+        quality_open=known.open if known else 0,
         p99_ms=cell.host.p99_ms.value,
         p99_at_most_ms=cell.host.p99_ms.high if cell.host.samples >= least_calls(P99) else None,
         calls=cell.host.samples,
@@ -248,14 +249,14 @@ def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
     return ""
 
 
-def _missed(found: EligibleCell, constraints: Constraints) -> list[NearMiss]:
+def _missed(found: EligibleCell, constraints: Constraints, measure: str) -> list[NearMiss]:
     """The limits that a candidate does not keep."""
     missed = []
-    if constraints.least_accuracy is not None and found.correct.low < constraints.least_accuracy:
-        limit = constraints.least_accuracy
+    if constraints.least_quality is not None and found.correct.low < constraints.least_quality:
+        limit = constraints.least_quality
         by = (limit - found.correct.low) / limit
-        low, images = found.correct.low, found.accuracy_images
-        missed.append(NearMiss(cell=found.cell, constraint="accuracy", by=by, found=low, limit=limit, images=images))
+        low, images = found.correct.low, found.quality_images
+        missed.append(NearMiss(cell=found.cell, constraint=measure, by=by, found=low, limit=limit, images=images))
     if constraints.most_memory_mib is not None and found.memory_mib is None:
         missed.append(NearMiss(cell=found.cell, constraint="memory", by=1, found=0, limit=constraints.most_memory_mib))
     if constraints.most_p99_ms is not None and found.p99_at_most_ms is None:

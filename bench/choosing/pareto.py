@@ -1,10 +1,10 @@
-"""Which candidates nothing beats: dominance and the Pareto front of objective and accuracy. Pure functions.
+"""Which candidates nothing beats: dominance and the Pareto front of objective and quality. Pure functions.
 
 Two speeds are a *tie* when their paired ratio cannot be told from one, or they differ by no more than
-`assay.bench.judging.verdicts.MARGIN` (`assay.bench.choosing.best`); two accuracies when their intervals overlap.
-Accuracies on different images are not compared, and neither are the candidates that have them. One candidate
-*dominates* another when it is estimated no worse in the objective and in accuracy, and better in one of them by more
-than a tie. What nothing dominates is the Pareto front.
+`assay.bench.judging.verdicts.MARGIN` (`assay.bench.choosing.best`); two shares that are right when their
+intervals overlap. Shares of different images are not compared, and neither are the candidates that have them. One
+candidate *dominates* another when it is estimated no worse in the objective and in how right it is, and better in one
+of them by more than a tie. What nothing dominates is the Pareto front.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def pareto_front(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[Eli
 
 def dominates(left: EligibleCell, right: EligibleCell, speeds: Speeds) -> bool:
     """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
-    if left is right or left.accuracy_images != right.accuracy_images:
+    if left is right or left.quality_images != right.quality_images:
         return False
     estimate = speeds.ratio(left, right).log_mean
     no_worse = estimate <= 0 and left.correct.value >= right.correct.value
     faster = not speeds.tie(left, right)
-    more_accurate = left.correct.low > right.correct.high
-    return no_worse and (faster or more_accurate)
+    more_often_right = left.correct.low > right.correct.high
+    return no_worse and (faster or more_often_right)
 
 
 def cost_of(value: float, objective: Objective) -> float:

@@ -55,8 +55,8 @@ def reasons_against(
             continue
         by = next((other for other in candidates if dominates(other, one, speeds)), None)
         if one.cell not in front and by is not None:
-            accuracy = "more accurate" if by.correct.value > one.correct.value else "no less accurate"
-            which = f", which is {accuracy}" if one.accuracy else ""
+            right = "more often right" if by.correct.value > one.correct.value else "right no less often"
+            which = f", which is {right}" if one.quality else ""
             found[one.cell] = f"dominated by {by.cell}: {_times(one, by, speeds)} as that one{which}"
         else:
             found[one.cell] = f"{_times(one, answer, speeds)} as {answer.cell}{_not_compared(one, answer)}"
@@ -64,11 +64,11 @@ def reasons_against(
 
 
 def _not_compared(one: EligibleCell, answer: EligibleCell) -> str:
-    """That two accuracies are not of the same images, or ""."""
-    if one.accuracy_images == answer.accuracy_images:
+    """That how right two are is not of the same images, or ""."""
+    if one.quality_images == answer.quality_images:
         return ""
-    images = f"{one.accuracy_images:,} and {answer.accuracy_images:,}"
-    return f"; their accuracies are of different images, {images}, and were not compared"
+    images = f"{one.quality_images:,} and {answer.quality_images:,}"
+    return f"; how right they are is known of different images, {images}, and was not compared"
 
 
 def _times(loser: EligibleCell, winner: EligibleCell, speeds: Speeds) -> str:

@@ -27,9 +27,14 @@ def choose(
     price: Annotated[
         float | None, typer.Option("--price", help="What the machine costs for an hour, for the objective cost.")
     ] = None,
-    accuracy: Annotated[
+    quality: Annotated[
         float | None,
-        typer.Option("--accuracy", help="The least accuracy, 0.98 for 98 %; compared with the interval's lower end."),
+        typer.Option(
+            "--accuracy",
+            "--quality",
+            help="The least accuracy, or what the task measures in its place, 0.98 for 98 %; compared with the "
+            "interval's lower end.",
+        ),
     ] = None,
     p99: Annotated[
         float | None, typer.Option("--p99", help="The most milliseconds of one call; compared with the upper bound.")
@@ -67,7 +72,7 @@ def choose(
         size=size,
         batch=batch,
         threads=threads,
-        least_accuracy=accuracy,
+        least_quality=quality,
         most_p99_ms=p99,
         most_memory_mib=memory,
         precisions=precision or [],
@@ -105,7 +110,8 @@ def render(choice: Choice, *, everything: bool = False) -> str:
 
 def _answer(choice: Choice) -> list[str]:
     answer = next(one for one in choice.candidates if one.cell == choice.answer)
-    sure = f" Accuracy is at least {answer.accuracy.low:.2%} with 95 % confidence." if answer.accuracy else ""
+    measure = choice.measure[:1].upper() + choice.measure[1:]
+    sure = f" {measure} is at least {answer.quality.low:.2%} with 95 % confidence." if answer.quality else ""
     return [
         f"{choice.answer}: {_numbers(choice, choice.answer)}",
         f"Because: {choice.because}.{sure}{_inferred(answer)}",
@@ -121,7 +127,7 @@ def _front(choice: Choice) -> list[str]:
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
     if not front:
         return []
-    both = " and accuracy" if front[0].accuracy else ""
+    both = f" and {choice.measure}" if front[0].quality else ""
     return [
         f"Also on the Pareto front of objective{both}:",
         *(f"  {one.cell}: {_numbers(choice, one.cell)}" for one in front),
@@ -185,30 +191,30 @@ def _beside(choice: Choice, precision: str) -> list[str]:
 
 
 def _inferred(one: EligibleCell) -> str:
-    """Where its accuracy is from, if not from its own outputs alone."""
-    if not one.accuracy_inferred:
+    """Where it is known from how right it is, if not from its own outputs alone."""
+    if not one.quality_inferred:
         return ""
     return f" On images that it was not run on it has the reference's class: its outputs agree in fp32{_open(one)}."
 
 
 def _open(one: EligibleCell) -> str:
-    if not one.accuracy_open:
+    if not one.quality_open:
         return ""
-    return f"; {one.accuracy_open} images that may be too close to call are counted both ways"
+    return f"; {one.quality_open} images that may be too close to call are counted both ways"
 
 
 def _numbers(choice: Choice, cell: str) -> str:
     one = next(candidate for candidate in choice.candidates if candidate.cell == cell)
-    rows = "images" if one.accuracy else "rows"
+    rows = "images" if one.quality else "rows"
     value = {
         "latency": f"{one.value.value:.4g} ms ({one.value.low:.4g} to {one.value.high:.4g})",
         "throughput": f"{one.value.value:,.0f} {rows} a second ({one.value.low:,.0f} to {one.value.high:,.0f})",
         "cost": f"{one.value.value:.4g} for a million {rows} ({one.value.low:.4g} to {one.value.high:.4g})",
     }[choice.objective]
     memory = f", {one.memory_mib:.0f} MiB" if one.memory_mib is not None else ""
-    accuracy = f", accuracy {one.accuracy.value:.2%}" if one.accuracy else ""
-    accuracy += f" of {one.accuracy_images:,} images" if one.accuracy and one.accuracy_images else ""
-    return f"{value}, {_p99(one)}{memory}, {one.precision}{accuracy}"
+    right = f", {choice.measure} {one.quality.value:.2%}" if one.quality else ""
+    right += f" of {one.quality_images:,} images" if one.quality and one.quality_images else ""
+    return f"{value}, {_p99(one)}{memory}, {one.precision}{right}"
 
 
 def _p99(one: EligibleCell) -> str:

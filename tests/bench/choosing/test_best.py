@@ -39,7 +39,7 @@ def calls(block_ms: Times) -> Samples:
 def candidate(label: str, samples: Samples, batch: int = 1) -> EligibleCell:
     (median,) = quantile_intervals(samples, (0.5,))
     return EligibleCell(
-        cell=f"bloodnet/28/b{batch}/t1/{label}", label=label, precision="fp32", value=median, accuracy=None, p99_ms=1,
+        cell=f"bloodnet/28/b{batch}/t1/{label}", label=label, precision="fp32", value=median, quality=None, p99_ms=1,
         memory_mib=None,
     )  # fmt: skip
 

@@ -52,8 +52,8 @@ def test_memory_that_nobody_knows_meets_no_limit() -> None:
 
 def test_accuracy_meets_a_limit_that_is_its_lower_bound() -> None:
     low = share(1960, 2000).low
-    assert asked([cell(EAGER, 1)], least_accuracy=low).answer
-    found = asked([cell(EAGER, 1)], least_accuracy=low * 1.001)
+    assert asked([cell(EAGER, 1)], least_quality=low).answer
+    found = asked([cell(EAGER, 1)], least_quality=low * 1.001)
     assert found.answer == ""
     assert found.nearest is not None
     assert found.nearest.by == pytest.approx(0.001 / 1.001)
@@ -132,9 +132,9 @@ def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_as
     users = made.model_copy(update={"kind": "model", "task": PLAIN_TASK})
     found = choose(users, record, Constraints())
     assert found.answer == made.cells[0].name
-    assert (found.candidates[0].accuracy, found.candidates[0].accuracy_images) == (None, 0)
+    assert (found.candidates[0].quality, found.candidates[0].quality_images) == (None, 0)
     with pytest.raises(InputError, match="which answers of a user's model are right"):
-        choose(users, record, Constraints(least_accuracy=0.0))
+        choose(users, record, Constraints(least_quality=0.0))
 
 
 def test_what_disagreed_when_it_was_timed_is_wrong_and_what_was_not_compared_then_is_left_to_its_audit() -> None:

@@ -143,15 +143,15 @@ def test_a_faster_one_of_less_accuracy_leaves_both_on_the_front() -> None:
     found = asked(cells, {"ort.cpu@torch-dynamo": 1960, "ort.cpu@torch-dynamo+int8": 1800})
     assert found.answer.endswith("+int8")
     assert [one.front for one in found.candidates] == [True, True]
-    kept = asked(cells, {"ort.cpu@torch-dynamo": 1960, "ort.cpu@torch-dynamo+int8": 1800}, least_accuracy=0.95)
+    kept = asked(cells, {"ort.cpu@torch-dynamo": 1960, "ort.cpu@torch-dynamo+int8": 1800}, least_quality=0.95)
     assert kept.answer.endswith("@torch-dynamo")
 
 
 def test_a_least_accuracy_is_held_against_the_lower_bound() -> None:
-    found = asked([cell("torch.eager", 1)], {"torch.eager": 1960}, least_accuracy=0.975)  # 0.98 (0.9729 to 0.9853)
+    found = asked([cell("torch.eager", 1)], {"torch.eager": 1960}, least_quality=0.975)  # 0.98 (0.9729 to 0.9853)
     assert found.answer == ""
     assert "only sure to be 97.29%" in next(iter(found.losers.values()))
-    assert asked([cell("torch.eager", 1)], {"torch.eager": 1960}, least_accuracy=0.97).answer
+    assert asked([cell("torch.eager", 1)], {"torch.eager": 1960}, least_quality=0.97).answer
 
 
 def test_when_none_qualifies_the_nearest_is_named_with_what_it_misses_by() -> None:
@@ -324,7 +324,7 @@ def test_accuracies_of_different_images_are_not_compared() -> None:
     assert found.answer.endswith("+int8")
     assert [one.front for one in found.candidates] == [True, True]
     assert "different images, 100 and 2,000, and were not compared" in found.losers[cells[0].name]
-    none = choose(results(cells[:1]), audit(comparisons[:1]), Constraints(least_accuracy=0.89))
+    none = choose(results(cells[:1]), audit(comparisons[:1]), Constraints(least_quality=0.89))
     assert "(of 100 images), 89.00% is asked for" in none.losers[cells[0].name]
 
 

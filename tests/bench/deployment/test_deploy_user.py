@@ -340,10 +340,10 @@ def test_choosing_needs_no_accuracy_and_cannot_ask_for_one(compared: Path) -> No
     results, audit = read_results(compared / "results.json"), read_audit(compared / "audit.json")
     found = choose(results, audit, Constraints())
     assert found.answer == CELL
-    assert [one.accuracy for one in found.candidates] == [None, None]
+    assert [one.quality for one in found.candidates] == [None, None]
     assert "accura" not in "".join(found.losers.values())
     with pytest.raises(InputError, match="which answers of a user's model are right"):
-        choose(results, audit, Constraints(least_accuracy=0.9))
+        choose(results, audit, Constraints(least_quality=0.9))
 
 
 def test_an_audit_of_another_model_of_the_name_lets_nothing_be_chosen(compared: Path) -> None:

@@ -143,11 +143,11 @@ def test_the_reference_s_narrowest_images_are_kept_in_order() -> None:
 
 def test_the_published_study_answers_what_has_96_percent() -> None:
     """Its audit ran fp32 on 128 images, of which 95.31 % are right (90.15 to 97.83): no lower bound of 96 %."""
-    constraints = Constraints(architecture="bloodnet", size=224, batch=1, precisions=["fp32"], least_accuracy=0.96)
+    constraints = Constraints(architecture="bloodnet", size=224, batch=1, precisions=["fp32"], least_quality=0.96)
     found = choose(read_results(PUBLISHED / "results.json"), read_audit(PUBLISHED / "audit.json"), constraints)
     assert found.answer.startswith("bloodnet/224/b1/t1/")
-    assert {one.accuracy_images for one in found.candidates} == {IMAGES}
-    assert all(one.accuracy and one.accuracy.value == pytest.approx(0.9696, abs=1e-4) for one in found.candidates)
+    assert {one.quality_images for one in found.candidates} == {IMAGES}
+    assert all(one.quality and one.quality.value == pytest.approx(0.9696, abs=1e-4) for one in found.candidates)
 
 
 def test_only_outputs_on_the_test_split_have_an_accuracy_and_the_most_images_count() -> None:
