@@ -148,6 +148,7 @@ TASKS = Registry(
             "segmentation",
             "assay.bench.tasks.segmentation:TASK",
             "one class a pixel: pixel accuracy, mean IoU, flips",
+            reduced="assay.numerics.segmentation:BY_PIXELS",
         ),
         TaskEntry("numerical", "assay.bench.tasks.numerical:TASK", "numbers, compared with float64 and nothing more"),
     ],

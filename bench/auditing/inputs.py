@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import JsonValue
 
 from assay.bench.auditing.hard_inputs import special_inputs
 from assay.bench.auditing.runs import BOUNDARY, EXTREME, HARD, SPECIAL, TEST, WHOLE, Inputs
 from assay.bench.run import Run, TrainedModel
 from assay.bench.tasks.task import task
 from assay.errors import FailedError
-from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
 from assay.files.arrays import load_array
-from assay.jobs.pace import Pace, pace_in
+from assay.jobs.pace import pace_in
 from assay.numerics.classification.pictured import WholeSplit
 from assay.records.audit import InputSet
 from assay.store import Artifact, file_sha256
@@ -89,9 +87,10 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     whole = _test_inputs(WHOLE, subject, split, every, work) if len(chosen) < of_all else None
     judged_as = task(run.study.task)
     made = [_saved(name, one.images, work) for name, one in judged_as.made_inputs(shape).items()]
-    if judged_as.finds_boundary():
-        pace = pace_in(_reference_of(run, subject, test, "torch").manifest.facts)
-        made.append(_boundary(run, subject, normalise(split.images[started]), pace, work))
+    start = normalise(split.images[started])
+    made += judged_as.searched_inputs(
+        run, subject, start, lambda: pace_in(_reference_of(run, subject, test, "torch").manifest.facts), work
+    )
     sets = (test, *made)
     named = special_inputs(shape)
     special = _saved(SPECIAL, named.images, work)
@@ -155,22 +154,6 @@ def _test_inputs(name: str, subject: TrainedModel, split: Split, chosen: NDArray
     write_array(path, shape, (np.ascontiguousarray(normalise(split.images[piece])) for piece in pieces), kind="<f4")
     np.save(labels, split.labels[chosen])
     return Inputs(name, path, len(chosen), labels)
-
-
-def _boundary(run: Run, subject: TrainedModel, images: NDArray[np.float32], pace: Pace | None, work: Path) -> Inputs:
-    """Images at the decision boundary, found once for the same weights and starting images."""
-    start = _saved("start", images, work)
-    inputs: dict[str, JsonValue] = {"weights": subject.key, "start": file_sha256(start.path)}
-    name = f"boundary-{subject.spec.architecture}-{subject.spec.size}"
-
-    def fill(place: Path) -> dict[str, JsonValue]:
-        run.narrator.tell("pushing images to the decision boundary")
-        asked = BoundaryRequest(weights=subject.weights, images=start.path, out=place / "images.npy")
-        margins = find_boundary(asked, place / "job.log", pace=pace, host=run.host)
-        return {"largest_margin": max(margins)}
-
-    found = run.store("references").kept("boundary", inputs, fill, name=name, single=True)
-    return Inputs(BOUNDARY, found.file("images.npy"), len(images))
 
 
 def _saved(name: str, images: NDArray[np.float32], work: Path) -> Inputs:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from assay.bench.auditing.by_output import judged_in
 from assay.bench.auditing.outputs import AuditedOutput
@@ -22,7 +20,6 @@ from assay.bench.tasks.task import Answers, Array, Task, task
 from assay.bench.timing.trials import AUDITED_IMAGES
 from assay.errors import InputError
 from assay.files.arrays import load_array
-from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.following import is_reduced
 from assay.numerics.judgement import Judgement
 from assay.numerics.values import is_whole
@@ -30,8 +27,6 @@ from assay.records.results import Cell
 from assay.train.brought.agreement import parts_of
 from assay.train.brought.model import Tensor
 
-LEAST = 1e-7
-"""The least probability, and the least that is left of it to 1: the last digit of fp32."""
 MOST_BYTES = 2**28
 """The most bytes of one runtime's outputs that are kept to be judged."""
 
@@ -136,27 +131,9 @@ def judgements_of(
         precision = judged_in(cell.runtime, cell.asked_precision, cell.precision, brought.model.arithmetic)
         judgement = what.task.judge(answers)
         if is_reduced(precision, brought.model.arithmetic):
-            judgement = judgement.model_copy(update={"reason": reason_against_sure(what.task, answers)})
+            judgement = judgement.model_copy(update={"reason": what.task.reason_against_reduced(answers, judgement)})
         found[cell.name] = judgement
     return found
-
-
-def reason_against_sure(task: Task, answers: Answers) -> str:
-    """Why answers in reduced precision do not keep the decisions that what they are held against is sure of, or "".
-
-    It is sure of those that more than `LARGEST_FLIPPED_MARGIN` lies behind in the logits, as of a study's images;
-    probabilities are taken for what they are the logits of.
-    """
-    base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)
-    if not is_whole(answers.output.dtype) and ((base >= 0) & (base <= 1)).all():
-        to_logits = np.log if threshold is None else lambda some: np.log(some) - np.log1p(-some)
-        base, found = (to_logits(np.clip(one, LEAST, 1 - LEAST)) for one in (base, found))
-        threshold = None if threshold is None else float(to_logits(np.clip(threshold, LEAST, 1 - LEAST)))
-    sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=LARGEST_FLIPPED_MARGIN / 2)
-    flips = task.judge(sure).flips
-    if not flips.flipped:
-        return ""
-    return f"{flips.flipped} of {flips.decisions} decisions change that {answers.against} is sure of"
 
 
 def with_judgements(cells: Sequence[Cell], found: Mapping[str, Judgement]) -> list[Cell]:

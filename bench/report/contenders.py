@@ -54,7 +54,7 @@ class Case:
         return inverse(self.comparison.ratios[cell.label])
 
     def verdict(self, cell: Cell) -> Verdict | None:
-        """Of a cell against the fastest native one."""
+        """How a cell stands against the fastest native one."""
         if self.comparison is None:
             return None
         if cell.label == self.comparison.onnx.rsplit("/", 1)[-1]:

@@ -7,14 +7,15 @@ another class each, see `assay.numerics.ties`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.bench.tasks.task import Answers
+from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
+from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
 from assay.numerics.judgement import Flips, Judgement, Quality
 from assay.numerics.ties import Decider
 from assay.numerics.values import is_whole
@@ -23,6 +24,8 @@ from assay.train.brought.model import Tensor
 
 NONE = -1
 """The decision of numbers that are not finite: no class, and equal to none."""
+LEAST = 1e-7
+"""The least probability, and the least that is left of it to 1: the last digit of fp32."""
 RECORDS_AT_ONCE = 16
 """Images of many classes and pixels are large in float64."""
 MOST_CLASSES = 10_000
@@ -69,6 +72,21 @@ def decisions_of(answers: Answers, axis: int | None) -> Decisions:
     """
     parts = [_decided(answers, rows, axis) for rows in _pieces(len(answers.found))]
     return Decisions(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+
+
+def sure_flips(judged_by: Task, answers: Answers) -> Flips:
+    """Decisions that change though what they are held against is sure of them.
+
+    It is sure of those that nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are taken
+    for what they are the logits of.
+    """
+    base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)
+    if not is_whole(answers.output.dtype) and ((base >= 0) & (base <= 1)).all():
+        to_logits = np.log if threshold is None else lambda some: np.log(some) - np.log1p(-some)
+        base, found = (to_logits(np.clip(one, LEAST, 1 - LEAST)) for one in (base, found))
+        threshold = None if threshold is None else float(to_logits(np.clip(threshold, LEAST, 1 - LEAST)))
+    sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=LARGEST_FLIPPED_MARGIN / 2)
+    return judged_by.judge(sure).flips
 
 
 def _pieces(records: int) -> Iterator[slice]:

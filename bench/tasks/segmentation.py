@@ -31,6 +31,7 @@ from assay.bench.tasks.decisions import (
     decisions_of,
     flips_in_words,
     shown,
+    sure_flips,
     the_only,
     told_of_cells,
 )
@@ -38,6 +39,7 @@ from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.judgement import Judgement, Quality
+from assay.numerics.segmentation import MOST_LOST, MOST_SURE_PIXELS, PIXELS_POLICY
 from assay.records.audit import Comparison
 from assay.records.base import Interval
 from assay.records.results import Agreement, Results
@@ -130,6 +132,16 @@ class Segmentation(Task):
             left_out=int((~has_class(labels)).sum()),
             threshold=answers.threshold,
         )
+
+    def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
+        """See `assay.numerics.segmentation`."""
+        for one in found.qualities:
+            if one.value.value < one.base.value * (1 - MOST_LOST):
+                return f"{one.name} is {one.value.value:.2%}, against {one.base.value:.2%}: {PIXELS_POLICY}"
+        sure = sure_flips(self, answers)
+        if sure.flipped <= MOST_SURE_PIXELS * sure.decisions:
+            return ""
+        return f"{flips_in_words(sure, UNIT)} change that {answers.against} is sure of: {PIXELS_POLICY}"
 
     def agrees_though(self, worst: Agreement) -> str:
         return f"another number is the largest in {worst.largest_moved} of {counted(worst.images, 'record')}"

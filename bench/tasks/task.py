@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from assay.bench.auditing.runs import Inputs
     from assay.bench.report.evidence import Evidence
     from assay.bench.report.page.blocks import Column, Section, Value
+    from assay.bench.run import Run, TrainedModel
+    from assay.jobs.pace import Pace
 
 Array = NDArray[Any]
 
@@ -162,15 +165,39 @@ class Task:
         """What the answers decide, and how much of it is right; asked where `output_of` gave an output."""
         raise NotImplementedError
 
+    def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
+        """Why decisions in less than fp32 are too far from those in fp32, or ""; beside the rule for their numbers.
+
+        Args:
+            found: what `judge` says of the answers.
+        """
+        return ""
+
     # What an audit wants beside the data.
 
     def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
         """Further inputs by the name of their set, finite, for an image of this shape."""
         return {}
 
-    def finds_boundary(self) -> bool:
-        """Whether images are pushed to where a decision changes by the smallest error."""
-        return False
+    def searched_inputs(
+        self,
+        run: Run,
+        subject: TrainedModel,
+        images: NDArray[np.float32],
+        pace: Callable[[], Pace | None],
+        work: Path,
+    ) -> Sequence[Inputs]:
+        """Further inputs that are looked for with one of our architectures, beginning at some of its test images.
+
+        Args:
+            images: normalised (images, height, width, channels).
+            pace: of the model, which limits are in proportion to.
+            work: folder for what is searched from.
+
+        Raises:
+            AssayError: bad input or missing software.
+        """
+        return ()
 
     def whole_split(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit | None:
         """What the reference's logits (images, classes) on a whole split say where an audit took a part of it."""
@@ -212,6 +239,10 @@ class Task:
         Raises:
             FailedError: they are further from the reference than rounding explains, or the policy is not met.
         """
+        raise NotImplementedError
+
+    def most_served_tolerance(self, audited: float, classes: int, precision: str) -> float:
+        """What the tolerance of a served number cannot exceed, where the audit has this one for the export's."""
         raise NotImplementedError
 
     # Words.

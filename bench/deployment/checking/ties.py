@@ -15,7 +15,7 @@ from assay.bench.deployment.checking.contents import warm_up_paths
 from assay.bench.deployment.config import most_records, preferred_batches, warm_up_files
 from assay.bench.deployment.measured import MeasuredVersion
 from assay.bench.deployment.subject import audited_comparisons, audited_hash
-from assay.bench.tasks.classification.served import SOFTMAX_OPERATIONS, UNIT_ROUNDOFF
+from assay.bench.tasks.task import task_of
 from assay.errors import ArtifactError, FailedError
 from assay.records.audit import PROGRAM, ModelAudit, read_audit
 from assay.records.deployment import (
@@ -77,15 +77,13 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
 
 def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit) -> dict[str, float]:
     """By output, what its tolerance cannot exceed: what the audit tolerates, twice, for the audited answers themselves
-    are so near. The policy for reduced precision has no such number; a probability is no further than 1 from another.
+    are so near; of our architectures the task says it.
     """
     audited = {one.inputs: one.value for one in model.tolerances if not one.for_subject and not one.problem}
     if deployment.unit == "record":
         return {name: 2 * audited.get(name, 0.0) for name in version.tolerances}
-    if version.precision != "fp32":
-        return dict.fromkeys(version.tolerances, 1.0)
-    rounding = (len(deployment.classes) + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
-    return dict.fromkeys(version.tolerances, 2 * (audited.get("test", 0.0) / 2 + rounding))
+    most = task_of(model).most_served_tolerance(audited.get("test", 0.0), len(deployment.classes), version.precision)
+    return dict.fromkeys(version.tolerances, most)
 
 
 def _check_answers(path: Path, deployment: Deployment, version: Version, answered: Answered) -> None:

@@ -61,7 +61,7 @@ def _gain_in_short(case: Case, cell: Cell) -> str:
 
 
 def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
-    """Of which model and file, over what and how surely, with the intervals."""
+    """Which model and file it is of, over what and how surely, with the intervals."""
     place = f"{case.group.architecture}, {pixels(case.group.size)}, " if case.group.size else ""
     made = f" of the {cell.exporter} export" if cell.exporter else ""
     parts = [f"{place}batch {case.group.batch}{made}: {interval(median_of(cell), f'{SPACE}ms')} a call"]

@@ -77,6 +77,15 @@ def judge_answers(
     )
 
 
+def most_of_a_probability(audited: float, classes: int, precision: str) -> float:
+    """What `judge_answers` can make the tolerance of a probability at most, where that of a logit is `audited`.
+
+    It is twice what the logits allow, since the audited answers themselves are so near. The policy for reduced
+    precision has no such number; a probability is no further than 1 from another.
+    """
+    return 2 * (audited / 2 + (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF) if precision == "fp32" else 1.0
+
+
 def _judge_reduced(
     probabilities: Probabilities, reference: NDArray[np.float64], labels: NDArray[np.int64], spread: float
 ) -> ServedTolerance:

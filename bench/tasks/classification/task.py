@@ -8,6 +8,7 @@ What is measured of classes is `assay.numerics.classification`, since exports ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from assay.bench.tasks.decisions import (
     decisions_of,
     flips_in_words,
     shown,
+    sure_flips,
     the_only,
     told_of_cells,
 )
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from assay.bench.auditing.runs import Inputs
     from assay.bench.report.evidence import Evidence
     from assay.bench.report.page.blocks import Section, Value
+    from assay.bench.run import Run, TrainedModel
+    from assay.jobs.pace import Pace
 
 UNIT = "record"
 ACCURACY = "accuracy"
@@ -94,6 +98,13 @@ class Classification(Task):
             threshold=answers.threshold,
         )
 
+    def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
+        """As of a study's images: none changes its class that the reference is sure of."""
+        flips = sure_flips(self, answers)
+        if not flips.flipped:
+            return ""
+        return f"{flips.flipped} of {flips.decisions} decisions change that {answers.against} is sure of"
+
     def made_inputs(self, shape: Shape) -> Mapping[str, NamedImages]:
         from assay.bench.auditing.hard_inputs import extreme_inputs, hard_inputs  # noqa: PLC0415
         from assay.bench.auditing.runs import EXTREME, HARD  # noqa: PLC0415
@@ -114,8 +125,17 @@ class Classification(Task):
             return super().known_quality(model, comparisons)
         return accuracy_of(model, comparisons)
 
-    def finds_boundary(self) -> bool:
-        return True
+    def searched_inputs(
+        self,
+        run: Run,
+        subject: TrainedModel,
+        images: NDArray[np.float32],
+        pace: Callable[[], Pace | None],
+        work: Path,
+    ) -> Sequence[Inputs]:
+        from assay.bench.tasks.classification.boundary import at_the_boundary  # noqa: PLC0415
+
+        return [at_the_boundary(run, subject, images, pace(), work)]
 
     def served_outputs(self, width: int) -> list[ServedTensor]:
         return [
@@ -137,6 +157,11 @@ class Classification(Task):
         )
         return {PROBABILITIES: tolerance}, share(int((found[LABEL] == labels).sum()), len(labels))
 
+    def most_served_tolerance(self, audited: float, classes: int, precision: str) -> float:
+        from assay.bench.tasks.classification.served import most_of_a_probability  # noqa: PLC0415
+
+        return most_of_a_probability(audited, classes, precision)
+
     def changed_in_all(self, flips: int) -> str:
         return f"; {counted(flips, 'prediction')} changed class" if flips else "; no predicted class changed"
 
@@ -152,8 +177,8 @@ class Classification(Task):
         return (quality_against_latency,)
 
     def details(self) -> Sequence[Callable[[Evidence], Section | None]]:
-        from assay.bench.report.sections.models.learning import curves, parity  # noqa: PLC0415  they draw
-        from assay.bench.report.sections.models.training import accuracy, classes  # noqa: PLC0415
+        from assay.bench.tasks.classification.learning import curves, parity  # noqa: PLC0415  they draw
+        from assay.bench.tasks.classification.trained import accuracy, classes  # noqa: PLC0415
 
         return (accuracy, classes, curves, parity)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
 from assay.bench.choosing.choose import choose
 from assay.bench.choosing.pareto import cost_of
+from assay.bench.cli.choose import render as said
 from assay.errors import InputError
-from assay.records.choice import Choice, Constraints
+from assay.numerics.judgement import Flips, Judgement, Quality
+from assay.records.choice import Choice, Constraints, in_words, read_choice
 from assay.registry import PLAIN_TASK
 from assay.train.metrics import share
 from tests.bench.choosing.test_choose import asked, audit, cell, compared, results
@@ -135,6 +139,35 @@ def test_of_a_user_s_model_nobody_knows_the_right_answers_and_all_else_may_be_as
     assert (found.candidates[0].quality, found.candidates[0].quality_images) == (None, 0)
     with pytest.raises(InputError, match="which answers of a user's model are right"):
         choose(users, record, Constraints(least_quality=0.0))
+
+
+def test_how_right_it_is_has_the_name_of_the_task_s_measure(tmp_path: Path) -> None:
+    """A segmentation's cell is judged by its pixels, and so is what misses a limit."""
+    made, quality = results([cell(EAGER, 1)]), share(1960, 2000)
+    judgement = Judgement(
+        task="segmentation", output="scores", against="float64", records=2000,
+        flips=Flips(decisions=9, flipped=0, excused=0, records=0),
+        qualities=[Quality(name="pixel accuracy", value=quality, base=quality, method="bootstrap")],
+    )  # fmt: skip
+    record = audit([compared(EAGER, 1960).model_copy(update={"judgement": judgement})])
+    models = [one.model_copy(update={"task": "segmentation"}) for one in record.models]
+    record, users = record.model_copy(update={"models": models}), made.model_copy(update={"task": "segmentation"})
+    found = choose(users, record, Constraints(least_quality=0.9))
+    assert (found.measure, found.candidates[0].quality) == ("pixel accuracy", quality)
+    assert "Pixel accuracy is at least 97.29%" in said(found, everything=True)
+    assert "accuracy 98.00%" not in said(found, everything=True).replace("pixel accuracy 98.00%", "")
+    missed = choose(users, record, Constraints(least_quality=0.99)).nearest
+    assert missed is not None
+    assert in_words(missed).startswith("pixel accuracy is only sure to be 97.29% (of 2,000 images), 99.00% is asked")
+
+
+def test_a_choice_of_an_older_assay_is_read(tmp_path: Path) -> None:
+    """It knew of accuracy alone."""
+    found = asked([cell(EAGER, 1)], least_quality=0.9)
+    older = re.sub('"(least_)?quality', r'"\1accuracy', found.model_dump_json(exclude={"measure"}))
+    assert '"accuracy_images"' in older
+    (tmp_path / "choice.json").write_text(older, encoding="utf-8")
+    assert read_choice(tmp_path) == found
 
 
 def test_what_disagreed_when_it_was_timed_is_wrong_and_what_was_not_compared_then_is_left_to_its_audit() -> None:

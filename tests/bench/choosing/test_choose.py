@@ -323,7 +323,7 @@ def test_accuracies_of_different_images_are_not_compared() -> None:
     found = choose(results(cells), audit(comparisons), Constraints())
     assert found.answer.endswith("+int8")
     assert [one.front for one in found.candidates] == [True, True]
-    assert "different images, 100 and 2,000, and were not compared" in found.losers[cells[0].name]
+    assert "of different images, 100 and 2,000, and was not compared" in found.losers[cells[0].name]
     none = choose(results(cells[:1]), audit(comparisons[:1]), Constraints(least_quality=0.89))
     assert "(of 100 images), 89.00% is asked for" in none.losers[cells[0].name]
 

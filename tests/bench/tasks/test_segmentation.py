@@ -147,3 +147,36 @@ def test_one_number_a_pixel_is_decided_by_the_threshold_that_was_said() -> None:
     assert (made.qualities[0].base.value, made.qualities[0].value.value) == (1.0, pytest.approx(6 / 7))
     with pytest.raises(InputError, match="one number for each of the labels"):
         TASK.output_of([output.model_copy(update={"shape": (2, 2, 2)})], labels, 0.5)
+
+
+def against_reduced(pixels: int, *, sure: bool) -> str:
+    """What is said of so many pixels of 100,000, half of them of either class, that change from the first class."""
+    labels = np.repeat([[[0], [1]]], 50_000, axis=2).reshape(1, 100, 1000)
+    output = Tensor(name="scores", dtype="float32", shape=(2, 100, 1000))
+    base = np.moveaxis(np.eye(2)[labels], -1, 1) * (8.0 if sure else 0.4) + 2
+    found = base.copy()
+    found.reshape(1, 2, -1)[:, 1, :pixels] = 11.0
+    answers = Answers(output, base.reshape(1, -1), found.reshape(1, -1), "float64", TOLERANCE, labels)
+    return TASK.reason_against_reduced(answers, TASK.judge(answers))
+
+
+def test_in_reduced_precision_one_pixel_in_a_thousand_may_change_that_the_reference_is_sure_of() -> None:
+    assert against_reduced(100, sure=True) == ""
+    assert "101 of 100,000 pixels (1 record) change that float64 is sure of" in against_reduced(101, sure=True)
+    assert against_reduced(101, sure=False) == ""
+
+
+def test_in_reduced_precision_no_measure_falls_by_more_than_a_hundredth() -> None:
+    """Pixels that nobody is sure of count for what is right, and a class that vanishes counts for the mean."""
+    assert against_reduced(1000, sure=False).startswith("mean IoU is 98.02%, against 100.00%")
+    labels = np.zeros((1, 100, 100), np.int64)
+    labels[0, 0, :5] = 1
+    output = Tensor(name="scores", dtype="float32", shape=(2, 100, 100))
+    base = np.moveaxis(np.eye(2)[labels], -1, 1) * 8.0
+    found = base.copy()
+    found[:, 1, 0, :5] = 7.9
+    found[:, 0, 0, :5] = 8.0
+    answers = Answers(output, base.reshape(1, -1), found.reshape(1, -1), "float64", TOLERANCE, labels)
+    judgement = TASK.judge(answers)
+    assert judgement.flips.flipped == 5
+    assert TASK.reason_against_reduced(answers, judgement).startswith("mean IoU is 49.98%, against 100.00%")

@@ -81,7 +81,7 @@ def test_a_study_s_images_have_no_class_for_each_pixel() -> None:
         task_of_images("segmentation")
 
 
-TASK_S_OWN = (PLACE, ROOT / "assay" / "numerics" / "classification")
+TASK_S_OWN = (PLACE, ROOT / "assay" / "numerics" / "classification", ROOT / "export" / "classification")
 WORDS_IN_NAMES = re.compile(
     r"(^|_)(flip|flips|flipped|top1|accuracy|accuracies|calibration|recall|confusion)(_|$)", re.I
 )
@@ -99,7 +99,6 @@ ARGUED = {
     "assay/records/results.py": CALIBRATES,
     "assay/records/trainings.py": "our architectures are trained to classify",
     "assay/study.py": CALIBRATES,
-    "bench/brought/decided.py": "reads a judgement",
     "bench/brought/exports.py": CALIBRATES,
     "bench/cli/deploy.py": QUALITY,
     "bench/deployment/checking/ties.py": QUALITY,
@@ -107,8 +106,6 @@ ARGUED = {
     "bench/deployment/subject.py": QUALITY,
     "bench/report/quality.py": QUALITY,
     "bench/report/sections/models/agreement.py": "reads a judgement",
-    "bench/report/sections/models/learning.py": "asked for by classification, of its trainings",
-    "bench/report/sections/models/training.py": "asked for by classification, of its trainings",
     "bench/report/sections/reasons/pareto.py": "asked for by tasks that have a measure",
     "bench/run.py": CALIBRATES,
     "bench/serving/verify.py": QUALITY,
@@ -143,3 +140,16 @@ def test_what_is_of_classification_has_its_names_nowhere_else() -> None:
     elsewhere = {one for one in speaking if not one.startswith(tuple(f"{room}/" for room in ROOMS))}
     assert elsewhere - set(ARGUED) == set(), "a task's own: move it there, or argue here why not"
     assert set(ARGUED) - elsewhere == set(), "nothing to argue about any more"
+
+
+def test_what_is_of_one_task_is_asked_for_by_it_alone() -> None:
+    """Rooms of classification below `bench/tasks`, and what hands images or numbers on that a task asks for."""
+    rooms = ("assay.bench.tasks.classification", "assay.export.classification")
+    importing = {
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if not any(place in path.parents for place in TASK_S_OWN)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(rooms)
+    }
+    assert importing == set(), "ask the task on record"

@@ -42,7 +42,7 @@ class Margins(Record):
     margins: list[float]
 
 
-BOUNDARY = Job("assay.export.boundary.boundary_job", "boundary", BoundaryRequest, Margins)
+BOUNDARY = Job("assay.export.classification.boundary_job", "boundary", BoundaryRequest, Margins)
 Search = Callable[[ModelSpec, Path, Images], tuple[Images, NDArray[np.float64]]]
 
 
@@ -76,7 +76,7 @@ def work(request: BoundaryRequest) -> Margins:
     weights = read_artifact(request.weights, "weights")
     spec = spec_of(weights)
     images = np.array(read_images(request.images, spec))
-    entry = replace(FRAMEWORKS["torch"], target="assay.export.boundary.on_torch_gradient:push_to_boundary")
+    entry = replace(FRAMEWORKS["torch"], target="assay.export.classification.on_torch_gradient:push_to_boundary")
     search: Search = entry.load()
     found, margins = search(spec, weights.file("weights.safetensors"), images)
     np.save(request.out, found)

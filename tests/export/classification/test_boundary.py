@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assay.errors import InputError
-from assay.export.boundary.boundary_job import BoundaryRequest, find_boundary
+from assay.export.classification.boundary_job import BoundaryRequest, find_boundary
 from tests.export.models import Workspace, workspace
 
 IMAGES = 4

@@ -1,1 +1,0 @@
-"""Images at a model's decision boundary."""

@@ -1,0 +1,1 @@
+"""What classification asks of a framework: images at the boundary between two classes."""
