@@ -18,6 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "Assay needs a C++ compiler for torch.compile, found neither g++ nor clang++. Debian and Ubuntu: apt-get install g++"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	case ",$(EXTRAS)," in *,gpu,*) $(BIN)/pip uninstall --quiet --yes onnxruntime onnxruntime-gpu && $(BIN)/pip install --quiet --no-deps --constraint constraints.txt 'onnxruntime-gpu>=1.31';; esac
 	@touch $@
 
 study: install ## run the main job: studies/quick.toml, or STUDY=file

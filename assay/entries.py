@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from assay.errors import InputError, NotInstalledError, needing, unknown_name
+from assay.errors import InputError, missing, unknown_name
 
 
 @functools.cache
@@ -41,10 +41,7 @@ def load_target(name: str, target: str, extra: str = "") -> object:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "assay":
             raise
-        raise NotInstalledError(
-            needing(f"'{name}'", error),
-            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'" if extra else None,
-        ) from error
+        raise missing(f"'{name}'", error, extra) from error
 
 
 def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]:

@@ -105,7 +105,36 @@ def unknown_name(kind: str, name: str, known: Iterable[str], also: str = "") -> 
     )
 
 
-def needing(who: str, error: ModuleNotFoundError) -> str:
+EXTRA_OF = {
+    "PIL": "images", "cryptography": "serve", "flax": "jax", "hpack": "serve", "httptools": "serve", "jax": "jax",
+    "jax2onnx": "jax", "jaxlib": "jax", "keras": "tf", "medmnist": "train", "mlperf_loadgen": "serve", "nncf": "nncf",
+    "onnxscript": "torch", "optax": "jax", "ray": "fleet",
+    "tensorflow": "tf", "tf2onnx": "tf", "torch": "torch", "torchao": "torchao", "tritonclient": "serve", "uv": "tools",
+    "uvloop": "serve",
+}  # fmt: skip
+"""By import package, the extra of this distribution that installs it; what has none comes with every installation, or
+is somebody else's.
+"""
+
+
+def missing(who: str, error: ImportError, extra: str = "", *, otherwise: str | None = None) -> NotInstalledError:
+    """The error for a package that is not installed, with the extra that brings it.
+
+    Args:
+        who: what needs the package.
+        extra: the one that brings what `who` needs, where the package is none that we know.
+        otherwise: the remedy where no extra of ours brings it.
+    """
+    found = EXTRA_OF.get((error.name or "").partition(".")[0], extra)
+    return NotInstalledError(needing(who, error), remedy=installed_by(found) if found else otherwise)
+
+
+def installed_by(extra: str) -> str:
+    """The remedy that brings an extra."""
+    return f"Install it with: pip install 'onnx-assay[{extra}]'"
+
+
+def needing(who: str, error: ImportError) -> str:
     """A sentence on what is not installed: by its name, or where whoever raised the error gave none, by their words."""
     if error.name:
         return f"{who} needs the Python package '{error.name}', which is not installed"

@@ -28,12 +28,12 @@ __all__ = [
 FRAMEWORKS = Registry(
     "framework",
     [
-        Entry("torch", "assay.train.trainers.on_torch:TorchTrainer", "PyTorch", "torch", "cpu", ("torch",)),
+        Entry("torch", "assay.train.trainers.on_torch:TorchTrainer", "PyTorch", "torch", "torch", ("torch",)),
         Entry(
-            "tf", "assay.train.trainers.on_tf:KerasTrainer", "TensorFlow / Keras", "tf", "cpu", ("tensorflow", "keras")
+            "tf", "assay.train.trainers.on_tf:KerasTrainer", "TensorFlow / Keras", "tf", "tf", ("tensorflow", "keras")
         ),
         Entry(
-            "jax", "assay.train.trainers.on_jax:FlaxTrainer", "JAX / Flax NNX", "jax", "cpu", ("jax", "flax", "optax")
+            "jax", "assay.train.trainers.on_jax:FlaxTrainer", "JAX / Flax NNX", "jax", "jax", ("jax", "flax", "optax")
         ),
     ],
 )
@@ -54,18 +54,19 @@ DATASETS = Registry(
             "bloodmnist",
             "assay.train.datasets.medmnist_sets:load",
             "BloodMNIST through the medmnist package",
-            extra="cpu",
+            extra="train",
         ),
         Entry(
             "medmnist",
             "assay.train.datasets.medmnist_sets:load",
             "medmnist:<name>, any 2-D single-label MedMNIST set",
-            extra="cpu",
+            extra="train",
         ),
         Entry(
             "pbc",
             "assay.train.datasets.pbc:load",
             "pbc:<folder or zip>, the original blood-cell images at any resolution",
+            extra="train",
         ),
         Entry(
             "synthetic",
@@ -88,7 +89,7 @@ EXPORTERS = Registry(
             "assay.export.routes.from_torch:export",
             "torch.onnx.export(dynamo=True)",
             "torch",
-            "cpu",
+            "torch",
             ("torch", "onnxscript"),
             not_for=("script",),
         ),
@@ -97,7 +98,7 @@ EXPORTERS = Registry(
             "assay.export.routes.from_torchscript:export",
             "torch.onnx.export(dynamo=False)",
             "torch",
-            "cpu",
+            "torch",
             ("torch",),
             not_for=("program",),
         ),
@@ -106,7 +107,7 @@ EXPORTERS = Registry(
             "assay.export.routes.from_tf:export",
             "tf2onnx from a tf.function",
             "tf",
-            "cpu",
+            "tf",
             ("tensorflow", "tf2onnx"),
         ),
         ExporterEntry(
@@ -114,7 +115,7 @@ EXPORTERS = Registry(
             "assay.export.routes.from_jax:export",
             "jax2onnx from Flax NNX or a function",
             "jax",
-            "cpu",
+            "jax",
             ("jax", "jax2onnx"),
         ),
         ExporterEntry(
@@ -122,7 +123,7 @@ EXPORTERS = Registry(
             "assay.export.routes.from_jax2tf:export",
             "jax2tf, then tf2onnx, in a tool environment",
             "jax",
-            "cpu",
+            "jax",
             (),
         ),
     ],

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from assay.errors import NotInstalledError
+from assay.errors import NotInstalledError, installed_by
 from assay.files.disk import disk_error_in
 from assay.files.locks import in_turn
 from assay.pins import Pin, read_pins
@@ -115,7 +115,7 @@ def find_uv() -> Path:
         return Path(on_path)
     raise NotInstalledError(
         "The program 'uv', which makes tool environments, is not installed",
-        remedy="Install it with: pip install uv",
+        remedy=installed_by("tools"),
     )
 
 

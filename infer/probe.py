@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import metadata
 
 from assay.entries import load_function
-from assay.errors import InputError, NotInstalledError, needing
+from assay.errors import InputError, missing
 from assay.jobs.job import Job
 from assay.jobs.serving import serve_job
 from assay.records.base import Record
@@ -124,8 +124,7 @@ def work(request: FrameworkRequest) -> FrameworkFacts:
         probe: Callable[[], Found] = load_function(name, family.probe)
         return FrameworkFacts(facts=probe())
     except ModuleNotFoundError as error:
-        remedy = f"pip install 'onnx-assay[{family.extra}]'" if family.extra else None
-        raise NotInstalledError(needing(name, error), remedy=remedy) from error
+        raise missing(name, error, family.extra) from error
 
 
 if __name__ == "__main__":

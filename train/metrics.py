@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtri, stdtrit
 
+from assay.numerics.distributions import normal_quantile, ranks_of, student_quantile
 from assay.records.base import Interval
 from assay.records.trainings import Metrics
 
-Z95 = float(ndtri(0.975))
+Z95 = normal_quantile(0.975)
 
 
 def classification_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Metrics:
@@ -64,8 +64,9 @@ def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Interva
             value=value, low=value * share(smallest, smallest).low, high=1 - (1 - value) * share(smallest, smallest).low
         )
     degrees = max(variance**2 / float((squares**2).sum()) - 1, 1.0)
-    half = float(stdtrit(degrees, 0.975)) * math.sqrt(variance) / (value * (1 - value))
-    low, high = (float(expit(logit(value) + sign * half)) for sign in (-1, 1))
+    half = student_quantile(degrees, 0.975) * math.sqrt(variance) / (value * (1 - value))
+    logit = math.log(value / (1 - value))
+    low, high = ((1 + math.tanh((logit + sign * half) / 2)) / 2 for sign in (-1, 1))
     return Interval(value=value, low=min(low, value), high=max(high, value))
 
 
@@ -74,17 +75,15 @@ def _areas(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[list
 
     Classes that are absent, or alone, have no area and are left out.
     """
-    from scipy.stats import rankdata  # noqa: PLC0415  0.3 s that every job would pay for
-
     areas, deviations = [], []
     for name in range(scores.shape[1]):
         mine, score = labels == name, scores[:, name]
         count, others = int(mine.sum()), int((~mine).sum())
         if not count or not others:
             continue
-        ranks, placed = rankdata(score), np.empty(len(labels))
-        placed[mine] = (ranks[mine] - rankdata(score[mine])) / others
-        placed[~mine] = 1 - (ranks[~mine] - rankdata(score[~mine])) / count
+        ranks, placed = ranks_of(score), np.empty(len(labels))
+        placed[mine] = (ranks[mine] - ranks_of(score[mine])) / others
+        placed[~mine] = 1 - (ranks[~mine] - ranks_of(score[~mine])) / count
         area = float(placed[mine].mean())
         sizes = np.where(mine, count, others)
         areas.append(area)

@@ -21,7 +21,7 @@ FAMILY = Family(
     needed_for="training, jax.* runtimes, jax2onnx, jax2tf",
     packages=("jax",),
     licences={"jax": "Apache-2.0"},
-    extra="cpu",
+    extra="jax",
     profiler="assay.infer.profile.on_jax:JaxRecorder",
 )
 SERVED = ServedBy(

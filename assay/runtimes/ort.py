@@ -19,7 +19,6 @@ FAMILY = Family(
     needed_for="ort.* runtimes and the check of every export",
     packages=("onnxruntime",),
     licences={"onnxruntime": "MIT"},
-    extra="cpu",
     profiler="assay.infer.profile.on_ort:OrtRecorder",
     ceilings="assay.infer.ceilings.on_ort",
 )

@@ -23,7 +23,7 @@ FAMILY = Family(
     needed_for="training, tf.* runtimes, tf2onnx",
     packages=("tensorflow",),
     licences={"tensorflow": "Apache-2.0", "keras": "Apache-2.0"},
-    extra="cpu",
+    extra="tf",
     profiler="assay.infer.profile.on_tf:TensorFlowRecorder",
 )
 NO_FILE = "it is a loop in Python around the model, which has no file: tf.function is the same model as one"

@@ -20,7 +20,7 @@ FAMILY = Family(
     needed_for="training, torch.* runtimes, the torch exporters",
     packages=("torch",),
     licences={"torch": "BSD-3-Clause", "torchao": "BSD-3-Clause"},
-    extra="cpu",
+    extra="torch",
     profiler="assay.infer.profile.on_torch:TorchRecorder",
     ceilings="assay.infer.ceilings.on_torch",
 )

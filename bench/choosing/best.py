@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import stdtrit
 
 from assay.bench.judging.verdicts import MARGIN
 from assay.bench.statistics.stats import CONFIDENCE, Ratio, Samples, block_medians, ratio_estimate, standard_error
 from assay.bench.statistics.together import ratio_of_sets
+from assay.numerics.distributions import student_quantile
 from assay.records.choice import EligibleCell, Objective
 from assay.records.results import Cell
 
@@ -143,7 +143,7 @@ def _upper(ratio: Ratio, level: float) -> float:
         return math.inf
     if ratio.log_standard_error == 0:
         return ratio.log_mean
-    return ratio.log_mean + float(stdtrit(ratio.degrees, level)) * ratio.log_standard_error
+    return ratio.log_mean + student_quantile(ratio.degrees, level) * ratio.log_standard_error
 
 
 def _of_processes(above: Sequence[float], below: Sequence[float], planned: int) -> Ratio:

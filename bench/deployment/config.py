@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from assay.bench.deployment.serving_limits import QUEUE_SECONDS, most_queued
-from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.errors import ArtifactError, missing
 from assay.files.mistakes import mistake_in
 from assay.numerics.served import ServedTensor, is_deciding
 from assay.records.deployment import CONFIG_FILE, LABELS_FILE, PYTHON_BACKEND, Deployment, Unit, served_by
@@ -125,10 +125,7 @@ def _schema() -> ModuleType:
     try:
         from tritonclient.grpc import model_config_pb2  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing("A deployment", error),
-            remedy="Install it with: pip install 'onnx-assay[serve]'",
-        ) from error
+        raise missing("A deployment", error, "serve") from error
     schema: ModuleType = model_config_pb2
     return schema
 

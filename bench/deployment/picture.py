@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from assay.errors import missing
 
 SIGNATURE, CHUNKS = b"\x89PNG\r\n\x1a\n", {b"IHDR", b"IDAT", b"IEND"}
 HEADER_BYTES = 12
@@ -15,8 +17,12 @@ HEADER_BYTES = 12
 
 
 def png_of(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of pixels (height, width, 1 or 3)."""
-    image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
+    """A PNG of pixels (height, width, 1 or 3).
+
+    Raises:
+        NotInstalledError: Pillow is missing.
+    """
+    image = _pillow().fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()
@@ -28,11 +34,21 @@ def is_same_picture(expected: bytes, found: bytes) -> bool:
         return True
     if len(found) > 2 * len(expected) + 1024 or not _only_pixels(found):
         return False
+    pillow = _pillow()
     try:
-        with Image.open(io.BytesIO(expected)) as wanted, Image.open(io.BytesIO(found), formats=["PNG"]) as given:
-            return (wanted.size, wanted.mode) == (given.size, given.mode) and wanted.tobytes() == given.tobytes()
+        with pillow.open(io.BytesIO(expected)) as wanted, pillow.open(io.BytesIO(found), formats=["PNG"]) as given:
+            same: bool = (wanted.size, wanted.mode) == (given.size, given.mode) and wanted.tobytes() == given.tobytes()
+            return same
     except (OSError, ValueError, SyntaxError):  # which Pillow raises for a broken chunk
         return False
+
+
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image  # noqa: PLC0415  of the extra 'images'
+    except ModuleNotFoundError as error:
+        raise missing("A picture beside a deployment's requests", error) from error
+    return Image
 
 
 def _only_pixels(content: bytes) -> bool:

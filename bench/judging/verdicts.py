@@ -19,10 +19,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
 
 from assay.bench.statistics.selection import favoured_level, upper_quantile
 from assay.bench.statistics.stats import CONFIDENCE, LEAST_PROCESSES, SAYS_NOTHING, Ratio
+from assay.numerics.distributions import student_quantile
 from assay.records.base import Verdict
 
 MARGIN = 0.02
@@ -96,7 +96,7 @@ def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE)
     rivals = max(ratio.numerators, ratio.denominators)
     level = favoured_level((1 - confidence) / family, ratio.degrees, rivals)
     needed = upper_quantile(1 - level, ratio.degrees, rivals)
-    distance = (needed + float(stdtrit(ratio.degrees, TOLD_OFTEN))) * ratio.log_standard_error
+    distance = (needed + student_quantile(ratio.degrees, TOLD_OFTEN)) * ratio.log_standard_error
     return math.expm1(min(distance, SAYS_NOTHING))
 
 

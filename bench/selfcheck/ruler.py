@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import stdtrit
 
 from assay.bench.judging.verdicts import TOLD_OFTEN
 from assay.bench.statistics.sequential import Sequential
 from assay.bench.statistics.stats import CONFIDENCE
 from assay.infer.runtimes.calibrated import KERNEL_NS, OVERHEAD_NS
+from assay.numerics.distributions import student_quantile
 from assay.records.selfcheck import Bound, Check, PlantedComparisons, Unit
 
 MOST_TIMER_NS = 1000.0
@@ -122,7 +122,7 @@ def least_told(logs: Sequence[float], processes: int) -> float:
     """
     drawn = np.random.default_rng(0).choice(np.asarray(logs), (TOLD_DRAWS, processes))
     errors = drawn.std(axis=1, ddof=1) / math.sqrt(processes)
-    needed = float(stdtrit(processes - 1, (1 + CONFIDENCE) / 2)) * errors - drawn.mean(axis=1)
+    needed = student_quantile(processes - 1, (1 + CONFIDENCE) / 2) * errors - drawn.mean(axis=1)
     return max(math.expm1(float(np.quantile(needed, TOLD_OFTEN))), 0.0)
 
 

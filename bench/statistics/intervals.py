@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from assay.bench.statistics.stats import CONFIDENCE, SAYS_NOTHING, standard_error
+from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
 
 UNKNOWN = (0, 0)
@@ -49,7 +49,7 @@ def half_width(values: NDArray[np.float64], planned: int = 0) -> float:
     if len(values) < 2:
         return SAYS_NOTHING / 2
     error, degrees = standard_error(values.tolist(), planned)
-    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
+    return student_quantile(degrees, (1 + CONFIDENCE) / 2) * error
 
 
 def part_of(whole: Interval, share: Interval, processes: tuple[int, int] = UNKNOWN) -> Interval:
@@ -87,7 +87,7 @@ def _of_both(first: float, second: float, processes: tuple[int, int]) -> float:
     if min(processes) < 2:
         return math.hypot(first, second)
     errors = [
-        each / float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
+        each / student_quantile(count - 1, (1 + CONFIDENCE) / 2)
         for each, count in zip((first, second), processes, strict=True)
     ]
     together = math.hypot(*errors)
@@ -95,4 +95,4 @@ def _of_both(first: float, second: float, processes: tuple[int, int]) -> float:
         return 0.0
     shares = [(error / together) ** 2 for error in errors]
     degrees = 1 / sum(share**2 / (count - 1) for share, count in zip(shares, processes, strict=True))
-    return float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * together
+    return student_quantile(degrees, (1 + CONFIDENCE) / 2) * together

@@ -28,7 +28,8 @@ import math
 from functools import cache
 
 import numpy as np
-from scipy.special import gammaln, log_ndtr, ndtri, stdtr, stdtrit
+
+from assay.numerics.distributions import log_normal, normal_quantile, student, student_quantile
 
 LARGEST_DEGREES = 5000.0
 """From here on Student's distribution is the normal one, to the third digit of any level in use."""
@@ -43,21 +44,21 @@ def upper_tail(statistic: float, degrees: float, rivals: int = 1) -> float:
     By the trapezoidal rule over the logarithm of s, which for such an integrand is exact to rounding.
     """
     if rivals == 1:
-        return float(stdtr(degrees, -statistic))
+        return student(degrees, -statistic)
     if degrees >= LARGEST_DEGREES:
-        return float(-math.expm1(rivals * log_ndtr(statistic)))
+        return -math.expm1(rivals * float(log_normal(statistic)))
     logs, weights = _chi(degrees)
-    return float(weights @ -np.expm1(rivals * log_ndtr(statistic * np.exp(logs))))
+    return float(weights @ -np.expm1(rivals * log_normal(statistic * np.exp(logs))))
 
 
 @cache
 def upper_quantile(level: float, degrees: float, rivals: int = 1) -> float:
     """The statistic that the Studentized maximum stays below with this probability, which is at least a half."""
     if rivals == 1:
-        return float(stdtrit(degrees, level))
-    low, high = 0.0, float(stdtrit(degrees, 1 - (1 - level) / rivals))  # Bonferroni's, which is no less
+        return student_quantile(degrees, level)
+    low, high = 0.0, student_quantile(degrees, 1 - (1 - level) / rivals)  # Bonferroni's, which is no less
     if degrees >= LARGEST_DEGREES:
-        return float(ndtri(level ** (1 / rivals)))
+        return normal_quantile(level ** (1 / rivals))
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if upper_tail(middle, degrees, rivals) > 1 - level else (low, middle)
@@ -71,7 +72,7 @@ def favoured_level(level: float, degrees: float, rivals: int = 1) -> float:
     """
     if rivals == 1:
         return level / 2
-    plain = float(stdtrit(degrees, 1 - level / 2))
+    plain = student_quantile(degrees, 1 - level / 2)
     return level - _all_beyond(plain, degrees, rivals)
 
 
@@ -81,7 +82,7 @@ def two_sided(tail: float, degrees: float, rivals: int = 1) -> float:
         return min(1.0, 2 * tail)
     level = tail
     for _ in range(MOST_STEPS):
-        plain = float(stdtrit(degrees, 1 - level / 2))
+        plain = student_quantile(degrees, 1 - level / 2)
         before, level = level, min(1.0, tail + _all_beyond(plain, degrees, rivals))
         if level - before <= 1e-12 * level:
             break
@@ -91,9 +92,9 @@ def two_sided(tail: float, degrees: float, rivals: int = 1) -> float:
 def _all_beyond(statistic: float, degrees: float, rivals: int) -> float:
     """Chance that the smallest of the rivals exceeds the statistic, over one and the same s."""
     if degrees >= LARGEST_DEGREES:
-        return float(math.exp(rivals * log_ndtr(-statistic)))
+        return math.exp(rivals * float(log_normal(-statistic)))
     logs, weights = _chi(degrees)
-    return float(weights @ np.exp(rivals * log_ndtr(-statistic * np.exp(logs))))
+    return float(weights @ np.exp(rivals * log_normal(-statistic * np.exp(logs))))
 
 
 @cache
@@ -101,5 +102,5 @@ def _chi(degrees: float) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], 
     """Logarithms of s, a chi distributed value over the root of its degrees, and the weights: they sum to one."""
     logs = np.linspace(-24.0, 3.0, STEPS)
     density = degrees * logs - degrees * np.exp(2 * logs) / 2
-    scale = math.log(2) + degrees / 2 * math.log(degrees / 2) - float(gammaln(degrees / 2))
+    scale = math.log(2) + degrees / 2 * math.log(degrees / 2) - math.lgamma(degrees / 2)
     return logs, np.exp(density + scale) * (logs[1] - logs[0])

@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from assay.bench.statistics.selection import favoured_level, two_sided, upper_quantile, upper_tail
+from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
 
 RESAMPLES = 500
@@ -113,7 +113,7 @@ class Ratio:
         """Half the width of the two-sided interval of the logarithm: about the relative uncertainty of the ratio."""
         if self.degrees <= 0:
             return SAYS_NOTHING
-        return float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.log_standard_error
+        return student_quantile(self.degrees, (1 + confidence) / 2) * self.log_standard_error
 
     def _distance(self, rivals: int) -> float:
         """How far one bound of the interval is from the estimate."""
@@ -226,10 +226,10 @@ def _half_width(error: float, process_of: NDArray[np.int64], planned: int, *, wh
     """Half the width of Student's interval from a standard error, by the number of the largest things drawn."""
     processes, blocks = len(np.unique(process_of)), len(process_of)
     if processes == 1:
-        return float(stdtrit(max(blocks - 1, 1), (1 + CONFIDENCE) / 2)) * math.hypot(error, ASSUMED_PROCESS_SPREAD)
+        return student_quantile(max(blocks - 1, 1), (1 + CONFIDENCE) / 2) * math.hypot(error, ASSUMED_PROCESS_SPREAD)
     first = counted(processes, planned)
     lacking = math.sqrt(first / (first - 1)) if whole else 1.0
-    return float(stdtrit(first - 1, (1 + CONFIDENCE) / 2)) * error * lacking * math.sqrt(first / processes)
+    return student_quantile(first - 1, (1 + CONFIDENCE) / 2) * error * lacking * math.sqrt(first / processes)
 
 
 def _clusters(samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

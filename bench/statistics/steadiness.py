@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from assay.bench.statistics.stats import Samples, block_medians
+from assay.numerics.distributions import normal
 
 DRIFT_LEVEL = 0.01
 DRIFT_LARGEST = 0.05
@@ -100,7 +100,7 @@ def least_p_value(series: list[Series]) -> float:
 
 def _two_sided(score: float, variance: float) -> float:
     """The chance of a score so far from zero, with the correction for continuity."""
-    return float(2 * ndtr(-max(score - 1, 0) / math.sqrt(variance)))
+    return 2 * normal(-max(score - 1, 0) / math.sqrt(variance))
 
 
 def autocorrelation(series: list[Series]) -> float:

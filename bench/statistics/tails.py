@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import chdtri, stdtrit
 
 from assay.bench.statistics.stats import (
     ASSUMED_PROCESS_SPREAD,
@@ -27,6 +26,7 @@ from assay.bench.statistics.stats import (
     block_medians,
     standard_error,
 )
+from assay.numerics.distributions import binomial_quantile, chi_square_above, student_quantile
 from assay.records.base import Tail
 
 
@@ -49,10 +49,8 @@ def tail(samples: Samples, quantile: float = 0.99) -> Tail:
 
 def ranks(calls: int, quantile: float, confidence: float = CONFIDENCE) -> tuple[int, int]:
     """Which of the sorted calls, counted from one, bound a quantile from below and from above; 0 where none does."""
-    from scipy.stats import binom  # noqa: PLC0415  0.3 s that every command would pay for
-
-    below = int(binom.ppf(1 - confidence, calls, quantile))
-    above = int(binom.ppf(confidence, calls, quantile)) + 1
+    below = binomial_quantile(1 - confidence, calls, quantile)
+    above = binomial_quantile(confidence, calls, quantile) + 1
     return below, above if above <= calls else 0
 
 
@@ -75,7 +73,7 @@ def _design_effect(samples: Samples, value: float) -> float:
         if 0 < share < 1:
             scatter += float(((counts - sizes * share) ** 2 / (sizes * share * (1 - share))).sum())
             largest, freedom = max(largest, int(sizes.max())), freedom + len(sizes) - 1
-    if not freedom or scatter <= float(chdtri(freedom, 1 - CONFIDENCE)):
+    if not freedom or chi_square_above(freedom, scatter) >= 1 - CONFIDENCE:
         return 1.0
     return min(scatter / freedom, float(largest))
 
@@ -87,6 +85,6 @@ def _between_processes(samples: Samples) -> float:
         by_process.setdefault(process, []).append(math.log(value))
     logs = [float(np.median(values)) for values in by_process.values()]
     if len(logs) == 1:
-        return float(stdtrit(LEAST_PROCESSES - 1, CONFIDENCE)) * ASSUMED_PROCESS_SPREAD
+        return student_quantile(LEAST_PROCESSES - 1, CONFIDENCE) * ASSUMED_PROCESS_SPREAD
     error, degrees = standard_error(logs, samples.planned)
-    return float(stdtrit(degrees, CONFIDENCE)) * error
+    return student_quantile(degrees, CONFIDENCE) * error

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
 
 from assay.bench.tasks.decisions import (
     MOST_CLASSES,
@@ -38,6 +37,7 @@ from assay.bench.tasks.decisions import (
 from assay.bench.tasks.task import Answers, Array, ColumnOfSubject, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
+from assay.numerics.distributions import normal, student_quantile
 from assay.numerics.judgement import Judgement, Quality
 from assay.numerics.segmentation import MOST_LOST, MOST_SURE_PIXELS, PIXELS_POLICY
 from assay.records.audit import Comparison
@@ -249,7 +249,7 @@ def interval_over_images(measure: Measure, sums: Sums, draws: Counts) -> Interva
     value = float(measure(sums, np.ones((1, images), np.int64))[0])
     if images < 2:
         return Interval(value=value, low=0.0, high=1.0)
-    tail = float(ndtr(-math.sqrt(images / (images - 1)) * stdtrit(images - 1, 0.975)))
+    tail = normal(-math.sqrt(images / (images - 1)) * student_quantile(images - 1, 0.975))
     low, high = np.quantile(measure(sums, draws), [tail, 1 - tail])
     if low == high:
         slack = 1 - share(images, images).low

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 
-from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.errors import ArtifactError, missing
 from assay.files.texts import read_text
 from assay.steps import load_seconds, size_of, step
 from assay.train.brought.loaders.loaded import LoadedModel
@@ -17,10 +17,10 @@ from assay.train.brought.source import built, kind_of
 from assay.train.brought.watched import watched
 
 LOADERS: dict[Kind, tuple[str, str]] = {
-    "torch": ("assay.train.brought.loaders.on_torch", "cpu"),
-    "tf": ("assay.train.brought.loaders.on_tf", "cpu"),
-    "jax": ("assay.train.brought.loaders.on_jax", "cpu"),
-    "onnx": ("assay.export.probing.on_onnx", "cpu"),
+    "torch": ("assay.train.brought.loaders.on_torch", "torch"),
+    "tf": ("assay.train.brought.loaders.on_tf", "tf"),
+    "jax": ("assay.train.brought.loaders.on_jax", "jax"),
+    "onnx": ("assay.export.probing.on_onnx", ""),
 }
 
 IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
@@ -45,10 +45,7 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
     try:
         loader: Callable[[Location], LoadedModel] = importlib.import_module(module).load
     except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing(str(location), error),
-            remedy=f"Install it with: pip install 'onnx-assay[{extra}]'",
-        ) from error
+        raise missing(str(location), error, extra) from error
     size = size_of(location.path)
     with step(f"Loading {location}", load_seconds(size, imported)):
         loaded = loader(location)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.errors import FailedError, NotInstalledError
+from assay.errors import FailedError, missing
 from assay.infer.load.asking import Asking, Tell, measured
 from assay.infer.load.load_jobs import ScenarioAnswer, ScenarioRequest, Summary
 
@@ -38,9 +38,7 @@ def scenario(request: ScenarioRequest, tell: Tell) -> ScenarioAnswer:
     try:
         import mlperf_loadgen as loadgen  # noqa: PLC0415  of the extra 'serve'
     except ImportError as error:
-        raise NotInstalledError(
-            "MLPerf LoadGen is not installed", found=str(error), remedy="pip install 'onnx-assay[serve]'"
-        ) from error
+        raise missing("MLPerf LoadGen", error, "serve") from error
     asking, logs = Asking.of(request), request.logs
     logs.mkdir(parents=True, exist_ok=True)
     clients = 1 if request.scenario in {"SingleStream", "MultiStream"} else CLIENTS

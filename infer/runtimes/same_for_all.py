@@ -165,7 +165,8 @@ def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
         raise InputError(
             "This onnxruntime has no CUDA execution provider",
             found=", ".join(onnxruntime.get_available_providers()),
-            remedy="On a machine with an NVIDIA GPU install the extra 'gpu' in place of 'cpu'",
+            remedy="On a machine with an NVIDIA GPU install the extra 'gpu', and take the package 'onnxruntime' away, "
+            "which writes the same files (docs/how-to/install.md)",
         )
     return [("CUDAExecutionProvider", CUDA_PROVIDER)]
 

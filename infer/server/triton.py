@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from assay import toolenv
-from assay.errors import FailedError, NotInstalledError
+from assay.errors import FailedError, NotInstalledError, installed_by
 from assay.infer.server.front.contract import Contract
 from assay.infer.server.front.places import CONTRACT_FILE, GRPC, GRPC_PORT, HTTP, METRICS
 from assay.infer.server.opened.elsewhere import COMMAND
@@ -126,7 +126,7 @@ class TritonServer:
         if missing:
             raise NotInstalledError(
                 f"The filter in front of the server needs {', '.join(missing)}",
-                remedy="pip install 'onnx-assay[serve]'",
+                remedy=installed_by("serve"),
             )
         self.log = place.log
         self.addresses = Addresses(*(address_of(place.host, port) for port in place.ports))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from assay.errors import NotInstalledError
+from assay.errors import missing
 from assay.files.mistakes import mistake_in
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
@@ -58,8 +58,4 @@ def package(name: Literal["http", "grpc"]) -> ModuleType:
     try:
         return importlib.import_module(f"tritonclient.{name}")
     except ImportError as error:
-        raise NotInstalledError(
-            "tritonclient, which speaks to inference servers, is not installed",
-            found=str(error),
-            remedy="pip install 'onnx-assay[serve]'",
-        ) from error
+        raise missing("Speaking to an inference server", error, "serve") from error

@@ -124,7 +124,7 @@ def test_without_uv_the_message_says_how_to_get_it(
     monkeypatch.setattr(toolenv.sys, "executable", str(tmp_path / "python"))
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", os.devnull)
-    with pytest.raises(NotInstalledError, match="pip install uv"):
+    with pytest.raises(NotInstalledError, match=r"onnx-assay\[tools\]"):
         toolenv.ensure("tiny", requirements, Steps())
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from assay.errors import InputError, NotInstalledError, nearest, needing
+from assay.errors import InputError, NotInstalledError, missing, nearest
 from assay.foreign import said_by
 from assay.train.brought.imports import import_file, is_users, package_of
 
@@ -126,10 +126,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
     except (InputError, NotInstalledError):
         raise
     except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing(path.name, error),
-            remedy="Install it in the environment of assay",
-        ) from error
+        raise missing(path.name, error, otherwise="Install it in the environment of assay") from error
     except (Exception, SystemExit) as error:  # it is not our code: it may raise anything
         text = said_by(error)
         raise InputError(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from assay.errors import DataError, NotInstalledError, unknown_name
+from assay.errors import DataError, NotInstalledError, installed_by, unknown_name
 from assay.files.mistakes import mistake_in
 from assay.train.datasets import npz
 from assay.train.datasets.data import DataRequest, Progress
@@ -94,7 +94,7 @@ def read_info() -> dict[str, SetInfo]:
     Raises:
         NotInstalledError: the package is missing, or too old to list the larger sizes.
     """
-    remedy = "Install it with: pip install 'onnx-assay[cpu]'"
+    remedy = installed_by("train")
     package = importlib.util.find_spec("medmnist")
     if package is None or package.origin is None:
         raise NotInstalledError("MedMNIST sets need the Python package 'medmnist', not installed", remedy=remedy)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import log_softmax
 
 from assay.errors import InputError
 from assay.numerics.classification.significance import Accuracy, CalibrationBins, CalibrationShift, compare_accuracy
+from assay.numerics.distributions import log_softmax
 from assay.records.base import Record
 
 Float64 = NDArray[np.float64]
@@ -156,7 +156,7 @@ class ClassCounts:
 
 def probability_distances(reference: Float64, candidate: Float64) -> tuple[Float64, Float64]:
     """Total variation and Kullback-Leibler divergence (nats, from the reference's) of the softmax, each (images,)."""
-    left, right = log_softmax(reference, axis=1), log_softmax(candidate, axis=1)
+    left, right = log_softmax(reference), log_softmax(candidate)
     variation = np.abs(np.exp(left) - np.exp(right)).sum(axis=1) / 2
     divergence = (np.exp(left) * (left - right)).sum(axis=1)
     return variation, np.maximum(divergence, 0)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import bdtr, ndtri, softmax
 
+from assay.numerics.distributions import binomial, crossing, normal_quantile, softmax
 from assay.records.base import Record, Share
 
 BINS = 15
@@ -57,7 +57,7 @@ class CalibrationBins:
 
     def add(self, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
         """Take in logits (images, classes) and labels (images,)."""
-        confidence = softmax(logits, axis=1).max(axis=1)
+        confidence = softmax(logits).max(axis=1)
         which = np.minimum((confidence * BINS).astype(int), BINS - 1)
         self.count += np.bincount(which, minlength=BINS)
         self.confidence += np.bincount(which, confidence, BINS)
@@ -86,7 +86,7 @@ def mcnemar(lost: int, gained: int) -> float:
     proportions or percentages"; exact by the binomial distribution, Fagerland, Lydersen & Laake 2013).
     """
     discordant = lost + gained
-    return min(1.0, 2 * float(bdtr(min(lost, gained), discordant, 0.5))) if discordant else 1.0
+    return min(1.0, 2 * binomial(min(lost, gained), discordant, 0.5)) if discordant else 1.0
 
 
 def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 0.95) -> float:
@@ -101,15 +101,13 @@ def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 
     """
     if lost == images:  # without images too
         return 1.0
-    from scipy.optimize import brentq  # noqa: PLC0415  0.1 s that every job would pay for
-
-    quantile = float(ndtri(confidence))
+    quantile = normal_quantile(confidence)
     estimate = (lost - gained) / images
 
     def excess(difference: float) -> float:
         return _tango_score(images, lost, gained, difference) + quantile
 
-    return float(brentq(excess, estimate, 1.0 - 1e-12))
+    return crossing(excess, estimate, 1.0 - 1e-12)
 
 
 def _tango_score(images: int, lost: int, gained: int, difference: float) -> float:

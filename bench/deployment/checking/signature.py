@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from assay.errors import ArtifactError, NotInstalledError, needing
+from assay.errors import ArtifactError, missing
 from assay.records.deployment import CHECKSUMS_FILE, SIGNATURE_FILE
 
 MOST_BYTES = 1000
@@ -80,8 +80,5 @@ def _keys() -> ModuleType:
     try:
         from assay.bench.deployment.checking import keys  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise NotInstalledError(
-            needing("A signature", error),
-            remedy="Install it with: pip install 'onnx-assay[serve]'",
-        ) from error
+        raise missing("A signature", error, "serve") from error
     return keys

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.special import bdtr
-
 from assay.bench.auditing.runs import TEST, WHOLE
 from assay.bench.tasks.task import KnownQuality
 from assay.errors import FailedError
+from assay.numerics.distributions import binomial
 from assay.records.audit import Comparison, ModelAudit
 from assay.records.base import Interval
 from assay.train.metrics import share
@@ -105,7 +104,7 @@ def _open_by_flips(model: ModelAudit, edge: float) -> tuple[int, int, int] | Non
         return None
     seen = min(sum(flip.reference_margin <= edge for flip in one.flips) for one in found)
     most = seen
-    while bdtr(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
+    while binomial(seen, most + 1, SHARE_THAT_FLIPS) > DOUBT:
         most += 1
     return most, most, most
 

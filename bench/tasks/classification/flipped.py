@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from assay.bench.auditing.runs import Inputs
 from assay.files.arrays import map_array
@@ -59,7 +58,14 @@ def _flipped(
 
 
 def picture(image: NDArray[np.float32]) -> str:
-    """A normalised image (height, width, channels) as a PNG in a data URI; what is out of range is cut off."""
+    """A normalised image (height, width, channels) as a PNG in a data URI; what is out of range is cut off.
+
+    Nothing where Pillow is not installed: an audit says what it found without pictures, too.
+    """
+    try:
+        from PIL import Image  # noqa: PLC0415  of the extra 'images'
+    except ModuleNotFoundError:
+        return ""
     finite = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
     pixels = np.clip((finite + 1) * 127.5, 0, 255).round().astype(np.uint8)
     drawn = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from assay.errors import FailedError
 from assay.numerics.classification.measuring import ClassAccumulator
 from assay.numerics.classification.reduced import REDUCED_PRECISION_POLICY, reason_against_reduced
+from assay.numerics.distributions import softmax
 from assay.numerics.numbers import Measured
 from assay.records.audit import ModelAudit
 from assay.records.deployment import ServedTolerance
@@ -60,7 +60,7 @@ def judge_answers(
         )
     classes = reference.shape[1]
     allowed = tolerance.value / 2 + (classes + SOFTMAX_OPERATIONS) * UNIT_ROUNDOFF
-    largest = float(np.abs(probabilities - softmax(reference, axis=1)).max())
+    largest = float(np.abs(probabilities - softmax(reference)).max())
     if not largest <= allowed:
         raise FailedError(
             "The deployable graph's probabilities are not the reference's",

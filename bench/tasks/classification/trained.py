@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 
 import altair as alt
-from scipy.special import stdtrit
 
 from assay.bench.report.drawing.charts import Plot, Row, Scale, grouped_dots, heat, notes
 from assay.bench.report.drawing.palette import family_of, framework_series
 from assay.bench.report.evidence import Evidence, chart_notice
 from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import count, counted, interval, listed, percent, pixels, points, scaled, significant
+from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
 from assay.records.trainings import Training
 
@@ -64,7 +64,7 @@ def mean_over_seeds(values: Sequence[float]) -> Interval | None:
         return None
     mean = sum(values) / len(values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half_width = float(stdtrit(len(values) - 1, 0.975)) * deviation / math.sqrt(len(values))
+    half_width = student_quantile(len(values) - 1, 0.975) * deviation / math.sqrt(len(values))
     return Interval(value=mean, low=mean - half_width, high=mean + half_width)
 
 
