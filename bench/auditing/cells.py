@@ -1,65 +1,91 @@
-"""Whether what was timed computed the right numbers: the logits of every timed cell against float64."""
+"""Whether what was timed computed the right numbers: the outputs of every timed cell against float64.
+
+How numbers of one model are compared is its judge's: of images with one output here, of anything that somebody brings
+`assay.train.brought.agreement.Judge`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from assay.bench.timing.trials import AUDITED_IMAGES
+from assay.bench.auditing.by_output import judged_in
+from assay.bench.timing.schedule import Measurements
+from assay.bench.timing.trials import CellFacts, Group, computed_in
 from assay.files.arrays import load_array, load_arrays
-from assay.numerics.agreement import compare, derive_tolerance
+from assay.numerics.agreement import Tolerance, compare, derive_tolerance
 from assay.numerics.reduced import ReducedRule
 from assay.records.results import Agreement
 
+Rows = NDArray[Any]
+Places = NDArray[np.integer]
+Compared = tuple[dict[str, Agreement], dict[str, Agreement]]
+"""By cell, the comparison of its outputs, and of those of its timed calls."""
 
-def audit_cells(
-    logits: Mapping[str, Path],
-    reference: Path,
-    natives: Mapping[str, Path],
-    precisions: Mapping[str, str],
-    rule: ReducedRule,
-) -> dict[str, Agreement]:
-    """Compare the logits that each timed process left with the float64 reference, by cell name.
 
-    Args:
-        logits: by cell name, .npy of the logits of the first images.
-        reference: .npy of the float64 logits of the same images, or more.
-        natives: by framework, .npy of the fp32 logits of its own forward pass; the tolerance is derived from them.
-        precisions: by cell name, what it says that it computes in; what is not there computes in fp32.
+class Judging(Protocol):
+    """Compares rows of outputs with a reference."""
+
+    def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
+        """
+        Args:
+            places: (n,), which records the rows are of.
+            precision: by which they are judged; "" by the model's own.
+        """
+
+
+@dataclass(frozen=True)
+class JudgeOfImages:
+    """The judge of one of our architectures.
+
+    Attributes:
+        reference: float64 logits (images, classes) of all images that calls take turns with.
+        natives: by framework, the fp32 logits of its own forward pass; the tolerance is derived from them.
         rule: of the task, for what computes in less.
     """
-    count = AUDITED_IMAGES
-    exact = load_array(reference)[:count]
-    tolerance = derive_tolerance(exact, {name: load_array(file)[:count] for name, file in natives.items()})
-    found = {}
-    for cell, file in logits.items():
-        output = load_array(file)
-        found[cell] = compare(cell, output, exact[: len(output)], tolerance, precisions.get(cell, "fp32"), rule)
-    return found
+
+    reference: NDArray[np.float64]
+    natives: Mapping[str, NDArray[np.float32]]
+    rule: ReducedRule
+
+    @cached_property
+    def tolerance(self) -> Tolerance:
+        """One for all images."""
+        return derive_tolerance(self.reference, self.natives)
+
+    def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
+        """See `Judging`."""
+        return compare(subject, rows, self.reference[places], self.tolerance, precision or "fp32", self.rule)
 
 
-def audit_timed(
-    timed: Mapping[str, Sequence[Path]],
-    reference: Path,
-    natives: Mapping[str, Path],
-    precisions: Mapping[str, str],
-    rule: ReducedRule,
-) -> dict[str, Agreement]:
-    """Compare the outputs kept of timed calls with the float64 reference, by cell name: time what you audit.
+def compared_cells(group: Group, measured: Measurements, judge: Judging, arithmetic: str = "fp32") -> Compared:
+    """Compare what each cell of a group left on the audited records, and its timed calls gave: time what you audit.
 
     Args:
-        timed: by cell name, the files of `assay.infer.commands.ToKeep`, one a process.
-        reference, natives, precisions, rule: as for `audit_cells`, of all images that calls take turns with.
+        arithmetic: that the model computes in.
     """
-    exact = load_array(reference)
-    tolerance = derive_tolerance(exact, {name: load_array(file) for name, file in natives.items()})
-    found = {}
-    for cell, files in timed.items():
-        kept = [load_arrays(file) for file in files]
-        places = np.concatenate([one["places"] for one in kept])
-        logits = np.concatenate([one["logits"] for one in kept])
-        name = f"timed calls of {cell}"
-        found[cell] = compare(name, logits, exact[places], tolerance, precisions.get(cell, "fp32"), rule)
-    return found
+    told: dict[str, list[CellFacts]] = defaultdict(list)
+    for fact in measured.facts:
+        told[fact.cell].append(fact)
+    images: dict[str, Agreement] = {}
+    calls: dict[str, Agreement] = {}
+    for batch in group.batches:
+        for one in group.candidates:
+            cell = group.cell_name(batch, one.label)
+            if not one.framework:
+                continue  # a ruler has no numbers
+            precision = judged_in(one.runtime, one.asked_precision, computed_in(told[cell]), arithmetic)
+            if cell in measured.logits:
+                rows = load_array(measured.logits[cell])
+                images[cell] = judge.compare(cell, rows, np.arange(len(rows)), precision)
+            if cell in measured.timed:
+                kept = [load_arrays(file) for file in measured.timed[cell]]
+                rows, places = (np.concatenate([part[name] for part in kept]) for name in ("logits", "places"))
+                calls[cell] = judge.compare(cell, rows, places, precision)
+    return images, calls

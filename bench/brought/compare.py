@@ -6,15 +6,13 @@ Probing, exporting and checking are jobs, timing is done by the workers of a stu
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
 
-from assay.bench.auditing.by_output import judged_in
+from assay.bench.auditing.cells import Compared, compared_cells
 from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judgements_of, with_judgements
@@ -25,18 +23,17 @@ from assay.bench.judging.answers import unanswered
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
 from assay.bench.stages.attribute import AttributionSettings, attribute_all
-from assay.bench.stages.measure import Compared, cells_without_file, measured_cells
+from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements
-from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, CellFacts, Group, computed_in
+from assay.bench.timing.trials import BUDGET_SPENT, MINUTES_SPENT, Group
 from assay.bench.timing.workers import Candidate
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
 from assay.export.programs.programs import Workshop
 from assay.export.variants.mixed import SUFFIX
-from assay.files.arrays import load_array, load_arrays
 from assay.infer.runtime import ModelFiles
 from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
@@ -233,44 +230,22 @@ def _compared(
     work: Work, brought: Brought, group: Group, exports: Sequence[Export], measured: Measurements
 ) -> Compared:
     """How the outputs agree; what decides indices is looked for where they do not."""
-    agreements, timed = agreements_of(brought, group, measured)
+
+    def compared() -> Compared:
+        natives = {brought.native_name: brought.native}
+        judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
+        return compared_cells(group, measured, judge, brought.model.arithmetic)
+
+    agreements, timed = compared()
     failed = any(not one.passed for one in (*agreements.values(), *timed.values()))
     whole = files_of(work, (one for one in exports if one.precision == "fp32"))
     if failed and look_for_deciders(work, brought, whole):
-        return agreements_of(brought, group, measured)
+        return compared()
     return agreements, timed
 
 
 def _in_terms_of_options(cell: Cell) -> Cell:
     return cell.model_copy(update={"reason": MINUTES_SPENT}) if cell.reason == BUDGET_SPENT else cell
-
-
-def agreements_of(brought: Brought, group: Group, measured: Measurements) -> Compared:
-    """By cell, the comparison of its outputs on the audited records, and of those of its timed calls."""
-    natives = {brought.native_name: brought.native}
-    judge = Judge(brought.model, brought.reference, natives, brought.exact, brought.deciders)
-    told: dict[str, list[CellFacts]] = defaultdict(list)
-    for fact in measured.facts:
-        told[fact.cell].append(fact)
-    ranked = {
-        (name := group.cell_name(batch, one.label)): judged_in(
-            one.runtime, one.asked_precision, computed_in(told[name]), brought.model.arithmetic
-        )
-        for batch in group.batches
-        for one in group.candidates
-        if one.framework
-    }
-    images, calls = {}, {}
-    for cell, file in measured.logits.items():
-        if cell in ranked:
-            rows = load_array(file)
-            images[cell] = judge.compare(cell, rows, np.arange(len(rows)), ranked[cell])
-    for cell, files in measured.timed.items():
-        if cell in ranked:
-            kept = [load_arrays(file) for file in files]
-            rows, places = (np.concatenate([one[name] for one in kept]) for name in ("logits", "places"))
-            calls[cell] = judge.compare(cell, rows, places, ranked[cell])
-    return images, calls
 
 
 def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from assay.bench.auditing.cells import Compared
 from assay.bench.course import Course
 from assay.bench.judging.summary import blank_cell, cells_of
 from assay.bench.judging.validity import judged, to_time_again
@@ -13,11 +14,8 @@ from assay.bench.timing.schedule import Budget, Measurements, measure
 from assay.bench.timing.trials import Group
 from assay.bench.timing.unfinished import mark
 from assay.bench.timing.workers import Candidate
-from assay.records.results import Agreement, Cell, Export
+from assay.records.results import Cell, Export
 from assay.store import Store
-
-Compared = tuple[dict[str, Agreement], dict[str, Agreement]]
-"""By cell, the comparison of its outputs, and of those of its timed calls."""
 
 
 def measured_cells(

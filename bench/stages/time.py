@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable
 from functools import partial
-from pathlib import Path
+from itertools import chain
+from typing import Any
 
-from assay.bench.auditing.cells import audit_cells, audit_timed
+from numpy.typing import NDArray
+
+from assay.bench.auditing.cells import Compared, JudgeOfImages, compared_cells
 from assay.bench.run import CALIBRATION_SEED, Run, TrainedModel
-from assay.bench.stages.measure import Compared, cells_without_file, measured_cells
+from assay.bench.stages.measure import cells_without_file, measured_cells
 from assay.bench.timing.programs import Refused, with_programs
 from assay.bench.timing.schedule import Budget, Measurements
-from assay.bench.timing.trials import CellFacts, Group, computed_in
+from assay.bench.timing.trials import Group
 from assay.bench.timing.workers import Candidate
 from assay.export.programs.programs import Workshop
 from assay.export.reference.reference import LOGITS, ReferenceRequest, reference_artifact
@@ -20,12 +23,12 @@ from assay.export.run import ExportJob, export_model, job_of_weights, usable_mod
 from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
+from assay.files.arrays import load_array
 from assay.infer.runtime import ModelFiles
 from assay.jobs.side_by_side import side_by_side
 from assay.numerics.reduced import rule_of
-from assay.records.results import Agreement, Cell, Export
+from assay.records.results import Cell, Export
 from assay.registry import FRAMEWORKS, RUNTIMES
-from assay.runtimes.rulers import NULL
 from assay.spec import Settings
 from assay.store import Store
 
@@ -141,16 +144,15 @@ def time_groups(
         processes_of_slower=0 if _in_two_environments(groups) else bench.processes_of_slower or 0,
     )
 
-    def compare(measured: Measurements) -> Compared:
-        agreements: dict[str, Agreement] = {}
-        timed: dict[str, Agreement] = {}
-        for subject in subjects:
-            images, calls = _audit(run, subject, measured)
-            agreements |= images
-            timed |= calls
-        return agreements, timed
+    of_group = list(zip(groups, subjects * len(bench.threads), strict=True))
 
-    keys = {group.name: subject.key for group, subject in zip(groups, subjects * len(bench.threads), strict=True)}
+    def compare(measured: Measurements) -> Compared:
+        judges = {subject.key: _judge(run, subject) for subject in subjects}
+        found = [compared_cells(group, measured, judges[subject.key]) for group, subject in of_group]
+        images, timed = (dict(chain.from_iterable(one[place].items() for one in found)) for place in (0, 1))
+        return images, timed
+
+    keys = {group.name: subject.key for group, subject in of_group}
     return measured_cells(run, groups, budget, units, keys, compare, again=run.again)
 
 
@@ -214,34 +216,19 @@ def runs_of(wanted: Iterable[str], exporters: Collection[str]) -> list[tuple[str
     return list(dict.fromkeys(found))
 
 
-def _audit(run: Run, subject: TrainedModel, measured: Measurements) -> Compared:
-    """The agreement of every cell of one subject: on the same images, and in the calls that were timed."""
+def _judge(run: Run, subject: TrainedModel) -> JudgeOfImages:
+    """What the outputs of one subject are held against."""
     images = run.images(subject.spec.size)
 
-    def logits(framework: str, dtype: str) -> Path:
+    def logits(framework: str, dtype: str) -> NDArray[Any]:
         request = ReferenceRequest(subject.weights, images, framework, dtype)
-        return reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host).file(LOGITS)
-
-    def ours(cell: str) -> bool:
-        return cell.startswith(f"{subject.spec.architecture}/{subject.spec.size}/") and not cell.endswith(
-            f"/{NULL.name}"
-        )
+        made = reference_artifact(request, run.store("references"), run.narrator.bar, host=run.host)
+        return load_array(made.file(LOGITS))
 
     frameworks = {RUNTIMES[runtime].framework for runtime in run.study.runtimes} & set(FRAMEWORKS)
     frameworks = frameworks or {"torch"}  # where only ONNX files are timed, what the reference itself is made with
     natives = {framework: logits(framework, "float32") for framework in sorted(frameworks)}
-    exact = logits("torch", "float64")
-    told: dict[str, list[CellFacts]] = {}
-    for fact in measured.facts:
-        told.setdefault(fact.cell, []).append(fact)
-    precisions = {cell: precision for cell, facts in told.items() if (precision := computed_in(facts))}
-    rule = rule_of(run.study.task)
-    logits_of = {cell: file for cell, file in measured.logits.items() if ours(cell)}
-    timed = {cell: files for cell, files in measured.timed.items() if ours(cell)}
-    return (
-        audit_cells(logits_of, exact, natives, precisions, rule),
-        audit_timed(timed, exact, natives, precisions, rule),
-    )
+    return JudgeOfImages(logits("torch", "float64"), natives, rule_of(run.study.task))
 
 
 def _runtimes_of(run: Run, export: Export) -> list[str]:

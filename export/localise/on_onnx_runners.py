@@ -27,6 +27,10 @@ OPENVINO = {FP32: {"INFERENCE_PRECISION_HINT": "f32"}, OPENVINO_AS_IT_COMES: {}}
 """Left alone, it may compute in bf16 where the processor can."""
 
 
+HINTS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+"""What OpenVINO calls the precisions that it may compute in, and we do."""
+
+
 def run_in(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """The outputs of a file by name; one with several names is there under each, and other values may be too.
 
@@ -37,9 +41,18 @@ def run_in(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Ar
     Raises:
         InputError: the runtime is not installed, or does not load or run the file.
     """
+    return run_and_tell(runtime, path, feeds)[0]
+
+
+def run_and_tell(runtime: str, path: Path, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
+    """The same, and the precision that the runtime says it computes in; "" where it computes in the file's own.
+
+    Raises:
+        InputError: as for `run_in`.
+    """
     if runtime == EVALUATOR:
-        return evaluate(read_model(path), feeds, path.name)
-    return _in_openvino(runtime, path, feeds) if runtime in OPENVINO else _in_onnxruntime(runtime, path, feeds)
+        return evaluate(read_model(path), feeds, path.name), ""
+    return _in_openvino(runtime, path, feeds) if runtime in OPENVINO else (_in_onnxruntime(runtime, path, feeds), "")
 
 
 def called(runtime: str) -> str:
@@ -61,12 +74,14 @@ def _in_onnxruntime(level: str, path: Path, feeds: Mapping[str, Array]) -> dict[
         raise InputError(not_run("ONNX Runtime", path.name, str(error)), found=one_line(error)) from error
 
 
-def _in_openvino(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
+def _in_openvino(runtime: str, path: Path, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
     try:
         import openvino  # noqa: PLC0415  an extra that not everyone has
 
         compiled = openvino.Core().compile_model(path, "CPU", OPENVINO[runtime])
         found = compiled(dict(feeds))
-        return {name: np.array(found[output]) for output in compiled.outputs for name in output.get_names()}
+        told = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        outputs = {name: np.array(found[output]) for output in compiled.outputs for name in output.get_names()}
+        return outputs, HINTS.get(told, told)
     except Exception as error:  # its exceptions have no common base
         raise InputError(not_run("OpenVINO", path.name, str(error)), found=one_line(error)) from error

@@ -25,7 +25,7 @@ from assay.export.graph.on_onnx_random import check_repeats
 from assay.export.graph.on_onnx_signature import dimensions_of, refuse_incomparable, type_of, without_outputs
 from assay.export.graph.saved import save_model
 from assay.export.localise.on_onnx_repro import localise_with_repros
-from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_in
+from assay.export.localise.on_onnx_runners import NATIVE_LEVEL, called, run_and_tell, run_in
 from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures
 from assay.export.localise.source import Array
 from assay.export.pairs.on_onnx_pair_company import told_of_company
@@ -69,7 +69,8 @@ from assay.steps import (
 )
 
 OnPair = TypeVar("OnPair", bound=FilePair)
-Compute = Callable[[], dict[str, Array]]
+Compute = Callable[[], tuple[dict[str, Array], str]]
+"""Gives outputs by name, and what the runtime says that it computes in."""
 
 EVALUATOR = "onnx reference evaluator"
 EDGES = "edges"
@@ -134,7 +135,11 @@ def run_pair(request: PairToRun) -> PairAnswer:
         (out / EDGES).mkdir(exist_ok=True)
     return PairAnswer(
         **dict(answer),
-        runtimes={f"candidate in {called(runtime)}": runtime for runtime in request.runtimes},
+        runtimes={
+            f"{role} in {called(runtime)}": runtime
+            for role in ("reference", "candidate")
+            for runtime in request.runtimes
+        },
         edges=None if edges is None else _run_all(files, edges.feeds, edges.exact, out / EDGES),
         made="" if inputs else made_how(feeds, ranges, edges),
         reference_in=narrow_arithmetic(model) or "fp32",
@@ -167,6 +172,7 @@ def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: P
     natives: dict[str, str] = {}
     subjects: dict[str, str] = {}
     failed: dict[str, str] = {}
+    told: dict[str, str] = {}
     runs: dict[str, Compute] = {EVALUATOR: partial(_evaluated, files.model, feeds)}
     native = f"reference in {called(NATIVE_LEVEL)}"
     runs[native] = partial(_outputs, NATIVE_LEVEL, reference, feeds, names)
@@ -179,13 +185,19 @@ def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: P
         limit = _evaluated_within(slowest) if name == EVALUATOR else in_proportion(slowest, SLOWER, size_of(candidate))
         try:
             with step(f"The {name}", limit, apart=True):
-                found = compute()
+                found, told[name] = compute()
             save_named(out / f"{number}.npz", found)
             (natives if name in {EVALUATOR, native} else subjects)[name] = f"{number}.npz"
         except (InputError, LostStepError) as error:
             failed[name] = str(error)
     return RunsOfPair(
-        by=exact.by, apart=exact.apart, note=exact.note, natives=natives, subjects=subjects, failed=failed
+        by=exact.by,
+        apart=exact.apart,
+        note=exact.note,
+        natives=natives,
+        subjects=subjects,
+        failed=failed,
+        computed_in={name: precision for name, precision in told.items() if precision},
     )
 
 
@@ -202,13 +214,15 @@ def _evaluated_within(slowest: float) -> float:
     return in_proportion(slowest, EVALUATOR_SLOWER, least=EVALUATOR_SECONDS)
 
 
-def _evaluated(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    return evaluate(model, feeds, "the reference", [output.name for output in model.graph.output])
+def _evaluated(model: ModelProto, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
+    return evaluate(model, feeds, "the reference", [output.name for output in model.graph.output]), ""
 
 
-def _outputs(runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-    found = run_in(runtime, path, feeds)
-    return {name: found[name] for name in names}
+def _outputs(
+    runtime: str, path: Path, feeds: Mapping[str, Array], names: Sequence[str]
+) -> tuple[dict[str, Array], str]:
+    found, precision = run_and_tell(runtime, path, feeds)
+    return {name: found[name] for name in names}, precision
 
 
 def _value(value: ValueInfoProto) -> OnnxValue:
@@ -258,7 +272,7 @@ def hear(request: PairToHear) -> Heard:
     names = [output.name for output in read_model(candidate).graph.output]
     for number, runtime in enumerate(request.runtimes):
         with contextlib.suppress(InputError, KeyError):  # it is not installed, or does not run the file
-            save_named(out / f"heard-{number}.npz", _outputs(runtime, candidate, feeds, names))
+            save_named(out / f"heard-{number}.npz", _outputs(runtime, candidate, feeds, names)[0])
             found[runtime] = f"heard-{number}.npz"
     return Heard(files=found)
 

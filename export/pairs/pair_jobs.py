@@ -83,6 +83,7 @@ class RunsOfPair(Record):
         by, apart, note: of the reference in float64, see `assay.export.reference.on_onnx_exact.Exact`.
         natives, subjects: by run, the file of its outputs.
         failed: by run, why it gave none.
+        computed_in: by run, what its runtime says that it computes in, where that may be less than the file has.
     """
 
     by: str
@@ -91,13 +92,14 @@ class RunsOfPair(Record):
     natives: dict[str, FileName]
     subjects: dict[str, FileName]
     failed: dict[str, str]
+    computed_in: dict[str, str]
 
 
 class PairAnswer(RunsOfPair):
     """The outcome of all calls.
 
     Attributes:
-        runtimes: by run of the candidate, what it ran in.
+        runtimes: by run of either file, what it ran in.
         edges: the same of a call at the edges; None where there was none.
         made: how inputs were drawn, "" where they were given.
         reference_in, candidate_in: what each file computes in, "fp32", "fp16" or "bf16".

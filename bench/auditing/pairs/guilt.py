@@ -83,37 +83,35 @@ def explained(one: DisagreeingCandidate) -> ModelAudit:
     if one.same_file:  # what the tolerance comes from
         outcomes.setdefault(UNOPTIMISED, "agrees")
     nodes: list[Localisation] = []
-    try:
-        nodes = one.ask(LOCALISE, PairToLocalise(**dict(one.pair), repro=one.repro)).found
+    if followed := _answer(one, LOCALISE, PairToLocalise(**dict(one.pair), repro=one.repro)):
+        nodes = followed.found
         outcomes[EVALUATOR_IN_FLOAT64] = "differs" if nodes else "agrees"
-    except DiskError:
-        raise  # the machine's failure, not this one's
-    except AssayError:  # it cannot be followed in float64
-        pass
     outcomes |= _heard(one, [name for name in _to_ask(outcomes) if name not in outcomes])
     guilt = guilt_of(outcomes)
     wrong = [name for name in RUNNERS.values() if name in guilt.wrong and outcomes[name] == "differs"]
     if not nodes and wrong and guilt.right:
-        try:
-            nodes = one.ask(FOLLOW, PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)).found
-        except DiskError:
-            raise
-        except AssayError:  # a runtime does not give what lies inside
-            nodes = []
+        asked = PairToFollow(**dict(one.pair), wrong=tuple(wrong), right=guilt.right)
+        nodes = departed.found if (departed := _answer(one, FOLLOW, asked)) else []
     said = [f"candidate: {guilt.said}"] if guilt.said else []
     return one.model.model_copy(update={"localisations": nodes, "guilt": said})
+
+
+def _answer(one: DisagreeingCandidate, job: Job[Asked, Answered], asked: Asked) -> Answered | None:
+    """What a job answers; None where it cannot, which says nothing of the candidate."""
+    try:
+        return one.ask(job, asked)
+    except DiskError:
+        raise  # the machine's failure, not this one's
+    except AssayError:
+        return None
 
 
 def _of_itself(one: DisagreeingCandidate) -> str:
     """What the files held against themselves say in place of who is wrong, or ""."""
     if one.same_file:
         return ""
-    try:
-        return one.ask(COMPANY, PairToAskItself(**dict(one.pair), drawn=one.drawn)).said
-    except DiskError:
-        raise  # the machine's failure, not this one's
-    except AssayError:  # it does not run so, which says nothing of it
-        return ""
+    told = _answer(one, COMPANY, PairToAskItself(**dict(one.pair), drawn=one.drawn))
+    return told.said if told else ""
 
 
 def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
@@ -125,15 +123,9 @@ def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 def _heard(one: DisagreeingCandidate, names: list[str]) -> dict[str, Outcome]:
     """What others make of the candidate; without those that are not there."""
-    if not names:
-        return {}
-    try:
-        heard = one.ask(HEAR, PairToHear(**dict(one.pair), runtimes=tuple(names))).files
-    except DiskError:
-        raise
-    except AssayError:
-        return {}
-    return {name: _judged(one, read_named(one.out / file)) for name, file in heard.items() if name in names}
+    heard = _answer(one, HEAR, PairToHear(**dict(one.pair), runtimes=tuple(names))) if names else None
+    files = heard.files if heard else {}
+    return {name: _judged(one, read_named(one.out / file)) for name, file in files.items() if name in names}
 
 
 def _judged(one: DisagreeingCandidate, arrays: Mapping[str, Array]) -> Outcome:

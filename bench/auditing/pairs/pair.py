@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.bench.auditing.by_output import RunOfOutputs, compared_by_output
 from assay.bench.auditing.localise import RUNNERS
 from assay.bench.auditing.outputs import AT_THE_EDGES, AuditedOutput, as_rows
 from assay.bench.auditing.pairs.guilt import DisagreeingCandidate, explained
 from assay.bench.auditing.record import audit_of
-from assay.bench.auditing.runs import AuditCall
 from assay.bench.machine.host import LOCAL, Host
 from assay.boxed.boxing import Box
 from assay.errors import AssayError
@@ -37,10 +37,10 @@ from assay.export.pairs.pair_jobs import (
 from assay.files.named_arrays import read_named
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
-from assay.numerics.precisions import is_less_exact
+from assay.numerics.precisions import is_less_exact, least_exact
 from assay.numerics.ties import read_deciders
 from assay.numerics.values import is_whole
-from assay.records.audit import Audit, Comparison, InputSet, ModelAudit
+from assay.records.audit import Audit, Comparison, InputSet, ModelAudit, Ran
 from assay.registry import PLAIN_TASK, RUNTIMES
 from assay.runtimes.ort import CPU
 from assay.steps import LONGER, MOST_SECONDS, Limit, limits_told
@@ -58,6 +58,7 @@ DOING = {
     COMPANY.name: "Holding the files against themselves",
 }
 """By job, what it is at where it tells of no step of its own."""
+SAID = "the files were not looked at while they ran: it is what the file and the runtime say of themselves"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
@@ -129,7 +130,7 @@ def audit_pair(request: PairRequest) -> Audit:
                     ),
                     repro=request.repro or out / "repro",
                     ask=partial(_job, request, out),
-                    runtimes=answer.runtimes,
+                    runtimes={run: name for run, name in answer.runtimes.items() if run.startswith("candidate")},
                     failed=list(answer.failed),
                     outputs=edges if only else outputs,
                     out=out,
@@ -208,19 +209,36 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) 
     ]
 
 
+def _runs(answer: RunsOfPair, whole: PairAnswer, out: Path, role: str) -> Iterator[RunOfOutputs]:
+    """Every run of one of the files.
+
+    Args:
+        answer: has the runs, of `whole` or of its call at the edges.
+    """
+    names = {told: name for name, told in RUNNERS.items()}
+    own = {"reference": whole.reference_in, "candidate": whole.candidate_in}[role]
+    for run, arrays in _outputs(answer.subjects, out).items():
+        if run.startswith(role):
+            precision = least_exact([own, answer.computed_in.get(run, own)])
+            ran = Ran(subject=run, precision=precision, unseen=SAID)
+            yield RunOfOutputs(ran, names[whole.runtimes[run]], partial(_rows_of, arrays))
+
+
+def _rows_of(arrays: Mapping[str, NDArray[np.generic]], output: AuditedOutput) -> NDArray[np.generic]:
+    return as_rows(arrays[output.tensor])
+
+
 def _compared(
-    answer: RunsOfPair, outputs: list[AuditedOutput], out: Path, without: Collection[str] = ()
-) -> list[Comparison]:
-    """Every output of every run, without the runs of these names."""
-    subjects = _outputs(answer.subjects, out)
-    return [
-        one.compared(run, AuditCall(one.name, batch=len(rows), threads=0, images=len(rows)), rows)
-        for output in outputs
-        for run, arrays in subjects.items()
-        if run not in without
-        for one in [output if run.startswith("candidate") else _of_reference(output)]
-        for rows in [as_rows(arrays[one.tensor])]
-    ]
+    answer: RunsOfPair, whole: PairAnswer, outputs: list[AuditedOutput], out: Path
+) -> tuple[list[Comparison], list[Ran]]:
+    """Every output of every run, and where and in what each run computed."""
+    comparisons: list[Comparison] = []
+    ran: list[Ran] = []
+    for role, held in (("reference", list(map(_of_reference, outputs))), ("candidate", outputs)):
+        runs = list(_runs(answer, whole, out, role))
+        comparisons += compared_by_output(held, runs)
+        ran += [one.ran for one in runs]
+    return comparisons, ran
 
 
 def _of_reference(output: AuditedOutput) -> AuditedOutput:
@@ -231,11 +249,12 @@ def _of_reference(output: AuditedOutput) -> AuditedOutput:
 def _model_audit(
     request: PairRequest, answer: PairAnswer, outputs: list[AuditedOutput], edges: list[AuditedOutput], out: Path
 ) -> ModelAudit:
-    comparisons = _compared(answer, outputs, out)
+    comparisons, ran = _compared(answer, answer, outputs, out)
     missing = _missing(answer.failed, comparisons)
     if edges and answer.edges is not None:
         wrong = {one.subject for one in comparisons if not one.passed}  # they need no edges
-        comparisons += _compared(answer.edges, edges, out / EDGES, wrong)
+        at_edges, _ = _compared(answer.edges, answer, edges, out / EDGES)
+        comparisons += [one for one in at_edges if one.subject not in wrong]
         missing |= {f"{run}{AT_THE_EDGES}": why for run, why in answer.edges.failed.items() if run not in missing}
     return ModelAudit(
         name=f"{request.candidate.name} against {request.reference.name}",
@@ -249,6 +268,7 @@ def _model_audit(
         inputs=[_input_set(request, one.name, answer.made, out) for one in (*outputs, *edges)],
         tolerances=[one.tolerance for output in (*outputs, *edges) for one in _judged_by(output)],
         comparisons=comparisons,
+        ran=ran,
         missing=missing,
         left_out=list(request.without),
     )

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from assay.bench.auditing.outputs import as_rows
 from assay.bench.auditing.pairs.pair import PairRequest, audit_pair
 from assay.errors import AssayError, InputError
+from assay.numerics.guilt import OPENVINO, OPENVINO_AS_IT_COMES, UNOPTIMISED
 from assay.records.audit import Audit, read_audit
 from assay.store import file_sha256
 from tests.bench.cli.test_cli import assay
@@ -49,6 +50,27 @@ def test_the_same_model_to_rounding_passes(change: Callable[[Weights], None] | N
     tolerance, at_the_edges = model.tolerances
     assert at_the_edges.inputs == f"{tolerance.inputs}, at the edges"
     assert set(tolerance.native_errors) == {"onnx reference evaluator", "reference in onnxruntime, no-opt"}
+
+
+@pytest.mark.parametrize(("change", "passes"), [(None, True), (wrong_sign, False)])
+def test_a_runtime_that_chooses_its_precision_is_judged_by_what_it_chose_and_all_is_on_record(
+    change: Callable[[Weights], None] | None, passes: bool, tmp_path: Path
+) -> None:
+    """Where the processor has bf16, OpenVINO as it comes computes in it, which no rounding of fp32 explains."""
+    openvino = pytest.importorskip("openvino")
+    reference = save_classifier(tmp_path / "reference.onnx")
+    candidate = save_classifier(tmp_path / "candidate.onnx", change)
+    chosen = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+    runtimes = (UNOPTIMISED, OPENVINO, OPENVINO_AS_IT_COMES)
+    (model,) = audit_pair(PairRequest(reference, candidate, None, {}, runtimes)).models
+    ran = {one.subject: one.precision for one in model.ran}
+    assert set(ran) == {one.subject for one in model.comparisons}
+    assert ran[f"candidate in {OPENVINO_AS_IT_COMES}"] == ("bf16" if chosen == "bf16" else "fp32")
+    assert ran[f"candidate in {OPENVINO}"] == ran["candidate in onnxruntime, no-opt"] == "fp32"
+    assert all(one.unseen for one in model.ran)
+    mine = [one for one in model.comparisons if one.subject == f"candidate in {OPENVINO_AS_IT_COMES}"]
+    assert all(one.precision == ran[one.subject] for one in mine)
+    assert all(one.passed for one in mine) is passes
 
 
 @pytest.mark.parametrize(
