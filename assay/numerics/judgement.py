@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
@@ -18,6 +18,10 @@ def _known(name: str) -> str:
 
 TaskName = Annotated[str, AfterValidator(_known)]
 """By which task something was judged; see `assay.bench.tasks`."""
+
+
+Scores = Literal["logits", "probabilities", "classes"]
+"""The kinds of numbers that decide: what is sure of one is not of another."""
 
 
 class Flips(Record):
@@ -61,6 +65,7 @@ class Judgement(Record):
         left_out: decisions that have no label, and enter no quality.
         threshold: what lies above it is of class 1; None where the largest of several numbers decides.
         reason: why the decisions speak against the subject, or "".
+        scores: the kind of the output's numbers, as the task has it; "" in older records.
     """
 
     task: TaskName
@@ -72,6 +77,7 @@ class Judgement(Record):
     left_out: int = Field(default=0, ge=0)
     reason: str = ""
     threshold: FiniteFloat | None = None
+    scores: Scores | Literal[""] = ""
 
     def quality(self, name: str) -> Quality | None:
         """The measure of this name, where there is one."""

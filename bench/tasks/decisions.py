@@ -16,7 +16,7 @@ from assay.bench.tasks.task import Answers, Task
 from assay.bench.words.numbers import count, counted
 from assay.errors import InputError
 from assay.numerics.classification.reduced import LARGEST_FLIPPED_MARGIN
-from assay.numerics.judgement import Flips, Judgement, Quality
+from assay.numerics.judgement import Flips, Judgement, Quality, Scores
 from assay.numerics.ties import Decider
 from assay.numerics.values import is_whole
 from assay.records.results import Cell, Results
@@ -28,6 +28,8 @@ LEAST = 1e-7
 """The least probability, and the least that is left of it to 1: the last digit of fp32."""
 RECORDS_AT_ONCE = 16
 """Images of many classes and pixels are large in float64."""
+OFF_ONE = 1e-3
+"""How far from one probabilities may add up to: a softmax in fp32 over ten thousand classes is ten times as close."""
 MOST_CLASSES = 10_000
 """The most classes of an output that is an index itself, which does not say how many there are."""
 
@@ -74,19 +76,42 @@ def decisions_of(answers: Answers, axis: int | None) -> Decisions:
     return Decisions(*(np.concatenate(side) for side in zip(*parts, strict=True)))
 
 
-def sure_flips(judged_by: Task, answers: Answers) -> Flips:
+def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
     """Decisions that change though what they are held against is sure of them.
 
     It is sure of those that nothing comes nearer than `LARGEST_FLIPPED_MARGIN` in the logits; probabilities are taken
     for what they are the logits of.
+
+    Args:
+        scores: the kind of numbers that decide, as the task has it.
     """
     base, found, threshold = (answers.base.astype(np.float64), answers.found.astype(np.float64), answers.threshold)
-    if not is_whole(answers.output.dtype) and ((base >= 0) & (base <= 1)).all():
+    if scores == "probabilities":
         to_logits = np.log if threshold is None else lambda some: np.log(some) - np.log1p(-some)
         base, found = (to_logits(np.clip(one, LEAST, 1 - LEAST)) for one in (base, found))
         threshold = None if threshold is None else float(to_logits(np.clip(threshold, LEAST, 1 - LEAST)))
     sure = replace(answers, base=base, found=found, threshold=threshold, tolerance=LARGEST_FLIPPED_MARGIN / 2)
     return judged_by.judge(sure).flips
+
+
+def scores_of(answers: Answers, axis: int | None) -> Scores:
+    """The kind of numbers that decide, by what makes them so and not by what they look like.
+
+    Several numbers are probabilities where they are none below zero and add up to one for every decision. Of one number
+    the user says it with the threshold: one strictly between 0 and 1 is a probability, where the numbers can be.
+
+    Args:
+        axis: as for `decisions_of`.
+    """
+    if answers.threshold is None and axis is None:
+        return "classes"
+    parts = (answers.base[rows].astype(np.float64) for rows in _pieces(len(answers.base)))
+    if answers.threshold is not None:
+        are = 0 < answers.threshold < 1 and all(((part >= 0) & (part <= 1)).all() for part in parts)
+    else:
+        chosen = (_by_choice(part, answers.output.shape, axis or 0) for part in parts)
+        are = all((part >= 0).all() and np.allclose(part.sum(axis=2), 1, rtol=0, atol=OFF_ONE) for part in chosen)
+    return "probabilities" if are else "logits"
 
 
 def _pieces(records: int) -> Iterator[slice]:

@@ -29,6 +29,7 @@ from assay.bench.tasks.decisions import (
     decides_itself,
     decisions_of,
     flips_in_words,
+    scores_of,
     shown,
     sure_flips,
     the_only,
@@ -118,7 +119,8 @@ class Segmentation(Task):
         assert answers.labels is not None, "without labels there is no output"
         labels = answers.labels[: len(answers.found)].astype(np.int64)
         axes = [] if answers.threshold is not None else _axes(answers.output, labels.shape[1:])
-        decisions = decisions_of(answers, axes[0] if axes else None)
+        axis = axes[0] if axes else None
+        decisions = decisions_of(answers, axis)
         labels = labels.reshape(len(labels), -1)
         classes = answers.output.shape[axes[0]] if axes else int(max(decisions.base.max(), labels.max(), 0)) + 1
         sides = [sums_of(one, labels, classes) for one in (decisions.found, decisions.base)]
@@ -131,6 +133,7 @@ class Segmentation(Task):
             qualities=qualities_of(*sides),
             left_out=int((~has_class(labels)).sum()),
             threshold=answers.threshold,
+            scores=scores_of(answers, axis),
         )
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
@@ -138,7 +141,7 @@ class Segmentation(Task):
         for one in found.qualities:
             if one.value.value < one.base.value * (1 - MOST_LOST):
                 return f"{one.name} is {one.value.value:.2%}, against {one.base.value:.2%}: {PIXELS_POLICY}"
-        sure = sure_flips(self, answers)
+        sure = sure_flips(self, answers, found.scores)
         if sure.flipped <= MOST_SURE_PIXELS * sure.decisions:
             return ""
         return f"{flips_in_words(sure, UNIT)} change that {answers.against} is sure of: {PIXELS_POLICY}"

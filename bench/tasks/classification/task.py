@@ -23,6 +23,7 @@ from assay.bench.tasks.decisions import (
     decides_itself,
     decisions_of,
     flips_in_words,
+    scores_of,
     shown,
     sure_flips,
     the_only,
@@ -81,7 +82,8 @@ class Classification(Task):
 
     def judge(self, answers: Answers) -> Judgement:
         by_itself = answers.threshold is not None or decides_itself(answers.output)
-        decisions = decisions_of(answers, None if by_itself else _axis(answers.output))
+        axis = None if by_itself else _axis(answers.output)
+        decisions = decisions_of(answers, axis)
         qualities = []
         if answers.labels is not None:
             right = answers.labels[: len(answers.found)].astype(np.int64)
@@ -96,11 +98,12 @@ class Classification(Task):
             flips=decisions.flips(),
             qualities=qualities,
             threshold=answers.threshold,
+            scores=scores_of(answers, axis),
         )
 
     def reason_against_reduced(self, answers: Answers, found: Judgement) -> str:
         """As of a study's images: none changes its class that the reference is sure of."""
-        flips = sure_flips(self, answers)
+        flips = sure_flips(self, answers, found.scores)
         if not flips.flipped:
             return ""
         return f"{flips.flipped} of {flips.decisions} decisions change that {answers.against} is sure of"

@@ -18,7 +18,8 @@ from assay.bench.brought.exports import Brought
 from assay.bench.brought.work import Wanted, Work
 from assay.bench.judging.quality import quality_of_cell
 from assay.bench.report.page.audit_page import render_audit
-from assay.bench.tasks.task import is_labelled, task
+from assay.bench.tasks.decisions import sure_flips
+from assay.bench.tasks.task import Answers, is_labelled, task
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
 from assay.export.probing.probe import NATIVE_FILE, RECORDS_FILE, REFERENCE_FILE
@@ -172,6 +173,34 @@ def test_int8_may_change_what_nobody_is_sure_of(
     (one,) = audit_user_model(Work(asked, tmp_path, Narrator()), model, [judged], outputs, []).models[0].comparisons
     assert (one.judgement is not None, one.judgement and bool(one.judgement.reason)) == (True, refused)
     assert not refused or not one.passed
+
+
+@pytest.mark.parametrize(
+    ("rows", "threshold", "scores"),
+    [
+        ([[0.2, 0.8, 0.1], [0.9, 0.3, 0.2]], None, "logits"),  # between 0 and 1, and of no distribution
+        ([[0.1, 0.8, 0.1], [0.5, 0.3, 0.2]], None, "probabilities"),
+        ([[1.5, -0.4, -0.1], [0.5, 0.3, 0.2]], None, "logits"),  # they add up to one
+        ([[0.2], [0.9]], 0.5, "probabilities"),
+        ([[0.2], [0.9]], 0.0, "logits"),
+        ([[0.2], [1.9]], 0.5, "logits"),
+    ],
+)
+def test_the_task_says_which_kind_of_numbers_decide(
+    rows: list[list[float]], threshold: float | None, scores: str
+) -> None:
+    base = np.array(rows)
+    output = Tensor(name="scores", dtype="float32", shape=base.shape[1:])
+    answers = Answers(output=output, base=base, found=base, against="", tolerance=0.0, threshold=threshold)
+    assert task("classification").judge(answers).scores == scores
+
+
+@pytest.mark.parametrize(("scores", "sure"), [("logits", False), ("probabilities", True)])
+def test_what_is_sure_of_probabilities_is_not_of_logits_between_zero_and_one(scores: str, sure: bool) -> None:
+    base = np.array([[0.9, 0.05, 0.05]])
+    output = Tensor(name="scores", dtype="float32", shape=(3,))
+    answers = Answers(output=output, base=base, found=base[:, [1, 0, 2]], against="float64", tolerance=0.0)
+    assert bool(sure_flips(task("classification"), answers, scores).flipped) is sure
 
 
 def test_a_plain_model_has_no_decisions(tmp_path: Path) -> None:
