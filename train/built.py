@@ -11,7 +11,7 @@ from assay.train.brought.model import Tensor
 
 
 class BuiltModel(Record):
-    """A model that is built in any framework from what is known of it.
+    """A model that is built in any framework from what is known of it; see `UserModel` for why it is one of two.
 
     Attributes:
         weights: neutral weights, a .safetensors file; None where nothing needs them, as of a ruler.

@@ -93,7 +93,11 @@ class Tensor(Record):
 
 
 class UserModel(Record):
-    """A model of which everything is known.
+    """A model that somebody brought and that was looked at.
+
+    It and `assay.train.built.BuiltModel` answer the same questions (name, inputs, outputs, shapes, fingerprint), by
+    which every job, runtime and stage takes either. They are two records, since what they come from has no field in
+    common: a file or function with a framework of its own here, an architecture with neutral weights there.
 
     Attributes:
         whole: a record is a whole call, not a row of a batch.
