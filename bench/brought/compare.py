@@ -17,7 +17,7 @@ from assay.bench.auditing.record import write_audit
 from assay.bench.brought.audit import audit_user_model
 from assay.bench.brought.decided import decided, judgements_of, with_judgements
 from assay.bench.brought.exports import Brought, bring, described, exported, files_of, look_for_deciders
-from assay.bench.brought.which_runtimes import left_out, natively, on_files
+from assay.bench.brought.which_runtimes import left_out, natively, on_files, parted
 from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.judging.answers import unanswered
 from assay.bench.machine.host import LOCAL, Host, machine_facts
@@ -81,7 +81,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         keys = {group.name: brought.model.fingerprint}
         compare = partial(_compared, work, brought, group, exports)
         measured, timed = measured_cells(work, [group], budget, work.store("units"), keys, compare, again=wanted.again)
-        missing = cells_without_file(group, exports, lambda _: on_files(wanted, brought.model))
+        missing = cells_without_file(group, exports, lambda one: on_files(wanted, brought.model, one.exporter))
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
         with work.stage("attribution", "Attributing the time"):
@@ -127,7 +127,9 @@ def _check(wanted: Wanted, host: Host) -> None:
         )
     check_cores("--threads asks for more than this process has cores", wanted.threads, host.cores())
     known = dict.fromkeys(one.name for kind in KINDS for one in RUNTIMES.loading(kind) if "cpu" in one.devices)
-    for name in wanted.runtimes:
+    for name, exporter in map(parted, wanted.runtimes):
+        if exporter and name in RUNTIMES and not RUNTIMES[name].runs_files:
+            raise InputError(f"{name} runs no export", expected=f"--runtime {name}", found=f"{name}@{exporter}")
         if name not in known and name in RUNTIMES:
             raise InputError(f"{name} runs no model that you bring", expected=f"one of {', '.join(known)}")
         if name not in known:
@@ -173,13 +175,12 @@ def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int
     native, wanted = ModelFiles(model=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
     candidates = [theirs(name, "", native) for name in natively(wanted, model)]
-    on_onnx = on_files(wanted, model)
-    for reason in left_out(wanted, model):
-        work.narrator.note(reason)
     precisions = {one.exporter: one.precision for one in exports}
+    for reason in left_out(wanted, model, precisions):
+        work.narrator.note(reason)
     for exporter, file in files_of(work, exports).items():
         runnable = ModelFiles(model=model, onnx=file, precision=precisions[exporter])
-        candidates += [theirs(name, exporter, runnable) for name in on_onnx]
+        candidates += [theirs(name, exporter, runnable) for name in on_files(wanted, model, exporter)]
     able, refused = with_programs(candidates, model, _workshop(work))
     return Group(
         name=f"{model.name}/{model.image_size}/t{wanted.threads}",

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from assay.bench.brought.compare import compare_model
 from assay.bench.brought.which_runtimes import left_out, natively, on_files
 from assay.bench.brought.work import Wanted
+from assay.bench.words.progress import Narrator
+from assay.errors import InputError
 from assay.registry import EXPORTERS
 from assay.train.brought.model import Location, Tensor, UserModel
 
@@ -36,19 +39,35 @@ def wanted(*names: str) -> Wanted:
     ],
 )
 def test_what_is_timed_unasked(brought: UserModel, names: list[str], files: list[str]) -> None:
-    assert (natively(wanted(), brought), on_files(wanted(), brought)) == (names, files)
-    assert left_out(wanted(), brought) == []
+    assert (natively(wanted(), brought), on_files(wanted(), brought, "torch-dynamo")) == (names, files)
+    assert left_out(wanted(), brought, []) == []
 
 
 def test_what_is_named_is_timed_alone_and_what_does_not_apply_is_told() -> None:
     asked = wanted("torch.channels_last", "torch.compile", "jax.jit", "ort.cpu.basic")
     script = model("torch", "script")
     assert natively(asked, script) == ["torch.channels_last"]
-    assert on_files(asked, script) == ["ort.cpu.basic"]
-    assert left_out(asked, script) == [
+    assert on_files(asked, script, "torch-script") == ["ort.cpu.basic"]
+    assert left_out(asked, script, ["torch-script"]) == [
         "torch.compile is left out: it does not run a model that comes as a script",
         "jax.jit is left out: it does not run models of torch",
     ]
+
+
+def test_a_runtime_is_timed_on_one_export_by_name_as_in_a_study() -> None:
+    asked, torch = wanted("torch.eager", "ort.cpu@torch-dynamo", "openvino", "openvino@tf2onnx"), model("torch")
+    assert natively(asked, torch) == ["torch.eager"]
+    assert on_files(asked, torch, "torch-dynamo") == ["ort.cpu", "openvino"]
+    assert on_files(asked, torch, "torch-script") == ["openvino"]
+    assert left_out(asked, torch, ["torch-dynamo", "torch-script"]) == [
+        "openvino@tf2onnx is left out: the model has no export by tf2onnx, but torch-dynamo, torch-script"
+    ]
+
+
+def test_a_native_runtime_runs_no_export(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"torch\.eager runs no export"):
+        compare_model(wanted("torch.eager@torch-dynamo"), tmp_path / "out", Narrator())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_route_does_not_apply_to_every_form() -> None:
