@@ -63,7 +63,7 @@ class Inspection(Record):
         opsets: operator set version by domain; "" is ONNX itself.
         producer: the tool that wrote it, with its version.
         metadata: the file's own metadata properties.
-        parameters: numbers in floating-point initialisers.
+        parameters: numbers that a network learned, in whatever type they are kept.
         operators: count by type, the most frequent first.
         transposes: Transpose nodes, each of which copies a tensor.
         optimised: None where ONNX Runtime refuses the file; `refusal` says why.
@@ -277,12 +277,42 @@ def _tensor(value: onnx.ValueInfoProto) -> TensorInfo:
 
 
 def _parameters(model: onnx.ModelProto) -> int:
-    """Numbers in floating-point initialisers; integers are shapes and axes."""
+    """Numbers in initialisers that a network learned: floats, integers of 8 bits or fewer, and what is dequantised.
+
+    Other integers are shapes and axes. Scales and zero points say what integers stand for, and are none themselves.
+    """
     import onnx  # noqa: PLC0415
 
-    floating = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
-    tensors = (tensor for tensor in model.graph.initializer if tensor.data_type in floating)
+    kinds = onnx.TensorProto.DataType
+    learned = {
+        number
+        for name, number in kinds.items()
+        if name.startswith(("FLOAT", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2"))
+    }
+    nodes = model.graph.node
+    dequantised = {node.input[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    dequantised |= {node.input[8] for node in nodes if node.op_type == "QLinearConv" and len(node.input) > 8}
+    beside = {name for node in nodes for name in _scales_of(node)}
+    tensors = (
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.name not in beside and (tensor.data_type in learned or tensor.name in dequantised)
+    )
     return sum(math.prod(tensor.dims) for tensor in tensors)
+
+
+def _scales_of(node: onnx.NodeProto) -> list[str]:
+    """The inputs that an operator calls scales and zero points of other inputs; other domains' by their names."""
+    import onnx  # noqa: PLC0415
+
+    if node.domain in {"", "ai.onnx"} and onnx.defs.has(node.op_type):
+        if not any(part in node.op_type for part in ("uantize", "QLinear", "Integer")):
+            return []  # a norm's scale is learned
+        said = [one.name for one in onnx.defs.get_schema(node.op_type).inputs]
+    else:
+        said = [name.lower() for name in node.input]
+    pairs = zip(node.input, said, strict=False)
+    return [name for name, called in pairs if called.endswith(("_scale", "scale", "zero_point"))]
 
 
 def _size_in_bytes(path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ai_edge_litert.interpreter import Interpreter
 
@@ -15,6 +16,7 @@ from assay.spec import LITERT_FILE, Settings
 from assay.train.brought.arrays import Array
 
 Arrays = Sequence[Array]
+DELEGATED = "DELEGATE"
 NONE_WRITTEN = "LiteRT needs a file that is made for it"
 
 
@@ -23,7 +25,8 @@ class LiteRtSession:
 
     def __init__(self, model: ModelFiles, interpreter: Interpreter, content: bytes, precision: str) -> None:
         self.signature = signature_of(model, "NHWC")
-        self.precision, self.facts = precision, {"delegate": "XNNPACK"}
+        self.precision = precision
+        self.facts: dict[str, str] = {}
         self._ends, self._content, self._interpreter = ends_of(model), content, interpreter
         named = sorted(interpreter.get_input_details(), key=lambda one: str(one["name"]))
         self._inputs = [int(one["index"]) for one in named]
@@ -46,7 +49,9 @@ class LiteRtSession:
         return self._ends.rows(native)
 
     def observe(self, native: Arrays) -> Observed:
-        return observe(self._content)
+        self.run(native)
+        seen = observe(self._content)
+        return replace(seen, facts={**seen.facts, "delegate": delegated(self._interpreter)})
 
     def close(self) -> None:
         del self._interpreter
@@ -66,6 +71,18 @@ class LiteRtSession:
                 "LiteRT does not run this model with these inputs", expected=str(shapes), found=said_by(error)
             ) from error
         self._shapes = shapes
+
+
+def delegated(interpreter: Interpreter) -> str:
+    """What of a graph XNNPACK computes, by what an interpreter with its inputs allocated lists; the rest is computed
+    by kernels that may take several times as long.
+    """
+    parts = [one for one in interpreter._get_ops_details() if one["op_name"] == DELEGATED]
+    if not parts:
+        return "none"
+    ends = (("inputs", interpreter.get_input_details()), ("outputs", interpreter.get_output_details()))
+    whole = all({int(one["index"]) for one in details} <= set(parts[0][side]) for side, details in ends)
+    return f"XNNPACK{'' if whole else ' in part'}"
 
 
 def load_fp32(model: ModelFiles, settings: Settings) -> LiteRtSession:

@@ -86,6 +86,23 @@ def test_litert_takes_any_batch_and_computes_the_same_function(programs: dict[st
         assert largest == 0 if what == "fp32" else 1e-6 < largest < 0.2, (what, largest)
 
 
+def test_what_xnnpack_computes_of_a_graph_is_seen(programs: dict[str, ModelFiles]) -> None:
+    for what, one in programs.items():
+        session = LOADERS[what](one, Settings())
+        assert session.observe(session.prepare(IMAGES[:2])).facts["delegate"] == "XNNPACK", what
+    found = []
+    for function in (
+        lambda rows: tf.cumsum(rows @ tf.ones((4, 4)), 1) @ tf.ones((4, 4)),
+        lambda rows: tf.cumsum(rows, 1),
+    ):
+        traced = tf.function(function, [tf.TensorSpec((2, 4), tf.float32)], autograph=False).get_concrete_function()
+        content = tf.lite.TFLiteConverter.from_concrete_functions([traced], None).convert()
+        interpreter = run_litert.Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        found.append(run_litert.delegated(interpreter))
+    assert found == ["XNNPACK in part", "none"]
+
+
 @pytest.mark.parametrize("what", ["int8", "fp16"])
 def test_fp32_that_is_called_less_is_found(what: str, programs: dict[str, ModelFiles], tmp_path: Path) -> None:
     planted = tmp_path / LITERT_FILE

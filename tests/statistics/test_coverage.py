@@ -24,7 +24,6 @@ from tests.statistics.simulation import (
     FAMILY,
     NOISE,
     NOISY,
-    PROMISES,
     REPEATS,
     RIVALS,
     Promise,
@@ -33,7 +32,7 @@ from tests.statistics.simulation import (
     share_held,
     stopped,
 )
-from tests.statistics.table import HEADING, PAGE, row
+from tests.statistics.table import ALL, HEADING, PAGE, row
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +41,7 @@ LEAST = 0.95 - 4 * math.sqrt(0.95 * 0.05 / REPEATS)
 """Four standard deviations below 95 %: 92.7 %, missed by chance once in 30,000."""
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=[promise.name for promise in PROMISES])
+@pytest.mark.parametrize("promise", ALL, ids=[promise.name for promise in ALL])
 def test_a_promise_holds_as_often_as_the_page_says(promise: Promise) -> None:
     shares = [share_held(promise, count) for count in COUNTS]
     assert promise.least <= min(shares)

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assay.bench.judging.races import races_of
-from assay.bench.statistics.stats import Samples
+from assay.bench.statistics.stats import TOO_FEW, Samples
 from assay.records.races import OF_ALL, Race
 from assay.records.results import Cell
 from assay.registry import RUNTIMES
@@ -128,3 +130,46 @@ def test_the_fastest_of_many_is_known_less_well_than_a_single_one() -> None:
     assert one is not None
     assert other is not None
     assert other.high > one.high or other.low < one.low
+
+
+def test_rivals_of_another_precision_cost_a_race_nothing() -> None:
+    few = {EAGER: (4.0, "fp32"), ORT: (3.0, "fp32")}
+    many = few | {f"ort.cpu@route-{number}": (3.5, "int8") for number in range(6)}
+    one, other = (raced(asked)["fp32"].speedup for asked in (few, many))
+    assert one == other
+
+
+NATIVES, EXPORTED = (EAGER, BF16, "jax.jit", "tf.xla"), (ORT, INT8, OPENVINO, "openvino@tf2onnx")
+SIDE = st.tuples(st.floats(0.5, 8.0), st.sampled_from(["fp32", "tf32", "fp16", "bf16", "int8"]))
+
+
+@given(st.fixed_dictionaries(dict.fromkeys((*NATIVES, *EXPORTED), SIDE)))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_of_a_race_computed_in_its_precision_and_none_in_it_is_faster(asked: dict[str, tuple[float, str]]) -> None:
+    found = raced(asked)
+    for precision, race in found.items():
+        for first, side in ((race.native, NATIVES), (race.onnx, EXPORTED)):
+            in_it = {label: asked[label][0] for label in side if precision in {asked[label][1], OF_ALL}}
+            assert bool(first) == bool(in_it)
+            assert not first or in_it[first] == min(in_it.values())
+    computed = {precision for _, precision in asked.values()}
+    assert set(found) == (computed | {OF_ALL} if len(computed) > 1 else computed)
+
+
+def test_what_was_put_out_of_the_running_is_no_winner_and_counts_among_those_chosen_from() -> None:
+    asked = {EAGER: (4.0, "fp32"), "tf.xla": (3.9, "fp32"), "jax.jit": (3.8, "fp32"), ORT: (3.0, "fp32")}
+    few = [f"{TOO_FEW}: 1, at least 2 are needed"]
+    for label in ("jax.jit", ORT):
+        found = raced(
+            asked, lambda cell, it=label: cell.model_copy(update={"invalid": few if cell.label == it else []})
+        )
+        assert (found["fp32"].native, found["fp32"].onnx) == (
+            ("tf.xla", ORT) if label == "jax.jit" else ("jax.jit", "")
+        )
+    alone = raced({label: one for label, one in asked.items() if label != "jax.jit"})["fp32"]
+    among = raced(asked, lambda cell: cell.model_copy(update={"invalid": few if cell.label == "jax.jit" else []}))[
+        "fp32"
+    ]
+    assert alone.speedup is not None
+    assert among.speedup is not None
+    assert among.speedup != alone.speedup
