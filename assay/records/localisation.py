@@ -120,8 +120,9 @@ class Tried(Record):
             outputs the largest.
         reason: why it fails the policy; "" where it passes.
         quality: the share of records whose decision is right, where somebody said what is right.
-        milliseconds: median of one call of one record, one thread, interleaved with the others in one process: a guide
-            to what a step costs, while cells are measured in processes of their own. None where it was not timed.
+        milliseconds: of one call of one record, one thread, the files taking turns in one process, the median of the
+            round that was disturbed least: a guide to what a step costs, while cells are measured in processes of
+            their own. None where it was not timed.
     """
 
     left: list[str]
