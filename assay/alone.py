@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from assay.boxed.platform import user_number
 from assay.errors import DiskError
 from assay.files.locks import in_turn
 
@@ -45,7 +46,7 @@ def timing_alone(waiting: Callable[[str], None]) -> Iterator[None]:
 def runtime_folder() -> Path | None:
     """This user's folder on this machine for what ends with it, of mode 0700; None where none can be had."""
     named = os.environ.get(FOLDER_VARIABLE)
-    places = [Path(named)] if named else [Path(place) / f"assay-{os.getuid()}" for place in PLACES]
+    places = [Path(named)] if named else [Path(place) / f"assay-{user_number()}" for place in PLACES]
     return next((place for place in places if _is_ours(place)), None)
 
 
@@ -56,6 +57,6 @@ def _is_ours(folder: Path) -> bool:
         found = folder.lstat()
     except OSError:
         return False
-    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == user_number()
     shut = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return own and shut and os.access(folder, os.W_OK)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import random
-import resource
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from assay.boxed.platform import resource
 from assay.errors import InputError
 from assay.files.arrays import map_array
 from assay.infer.commands import (
@@ -253,7 +253,7 @@ def peak_memory_mib() -> float:
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
     unit = 1024**2 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / unit
 
 
 def serve() -> None:

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[1]
 TOPS = ("train", "export", "infer", "bench")
@@ -70,31 +72,39 @@ class Block(nn.Module):
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree, built as a release is, from a copy: what an earlier build left would go in too."""
-    out = tmp_path_factory.mktemp("wheel")
+def tree_of(out: Path) -> Path:
+    """A copy of all that a release is built from."""
     tree = out / "tree"
     for name in ("assay", *TOPS):
         leave_out = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=leave_out)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree / name)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        str(out),
-    ]
-    done = subprocess.run([*build, str(tree)], capture_output=True, text=True, check=False, cwd=out)
+    return tree
+
+
+def wheel_of(out: Path) -> Path:
+    """The wheel of this tree, made of its source distribution, as a release is and as one who finds no wheel does.
+
+    It is of a copy: what an earlier build left would go in too.
+    """
+    archive = built(tree_of(out), "sdist", out)
+    with tarfile.open(archive) as packed:
+        packed.extractall(out / "unpacked", filter="data")
+    return built(next((out / "unpacked").iterdir()), "wheel", out)
+
+
+def built(tree: Path, kind: str, out: Path) -> Path:
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(out), str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=out)
     assert done.returncode == 0, done.stderr
-    (path,) = out.glob("*.whl")
+    (path,) = out.glob("*.whl" if kind == "wheel" else "*.tar.gz")
     return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return wheel_of(tmp_path_factory.mktemp("wheel"))
 
 
 def test_a_wheel_has_one_package(wheel: Path) -> None:
@@ -111,6 +121,8 @@ def test_a_wheel_has_one_package(wheel: Path) -> None:
         "assay/bench/deployment/templates/README.md",
     ):
         assert needed in names, needed
+    metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
+    Metadata.from_email(zipfile.ZipFile(wheel).read(metadata), validate=True)
     sources = {f"assay/{path.relative_to(ROOT)}" for top in TOPS for path in (ROOT / top).rglob("*.py")}
     assert sources <= set(names)
 

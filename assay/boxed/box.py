@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from collections.abc import Mapping
 from types import FrameType
 
 from assay.boxed.confine import PR_SET_PDEATHSIG, confine
+from assay.boxed.platform import fcntl, resource
 from assay.boxed.processes import below, end_below, running
 from assay.start import START
 
@@ -143,8 +143,6 @@ def _end_like(status: int) -> None:
     if status >= 0:
         sys.exit(status)
     number = signal.Signals(-status)
-    import resource  # noqa: PLC0415  a crash alone needs it
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one is enough
     if number not in {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)

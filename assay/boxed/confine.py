@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
-import resource
 import socket
 import struct
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from assay.boxed.platform import fcntl, resource
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_DROP = 1, 38, 24
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shlex
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from assay.boxed.platform import NO_FOLLOWING, lock
 from assay.errors import InputError
 from assay.files.disk import TEMPORARY, disk_error, remove, remove_left_overs, temporary_prefix
 
@@ -121,14 +121,13 @@ def _held(
 
 def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Callable[[str], None]) -> int | None:
     """A locked handle; None where the file system has no locks."""
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     while True:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOWING, 0o644)
         except OSError as error:
             raise disk_error(path, error) from error
         try:
-            fcntl.flock(handle, how | fcntl.LOCK_NB)
+            lock(handle, shared=shared)
         except BlockingIOError:
             who = holder_of(path)
             if refuse:
@@ -140,7 +139,7 @@ def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Calla
                     remedy="Wait until it has ended, or give another folder with --out",
                 ) from None
             waiting(who)
-            fcntl.flock(handle, how)
+            lock(handle, shared=shared, waiting=True)
         except OSError as error:
             os.close(handle)
             if error.errno in NO_LOCKS:
@@ -174,7 +173,7 @@ def _sign(handle: int, path: Path) -> None:
 def _release(handle: int, path: Path) -> None:
     """Remove the file, where nobody else shares it, and let go of it."""
     with contextlib.suppress(OSError):  # somebody shares it, or the folder is gone: then the file is theirs, or gone
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle)
         if _is_at(handle, path):
             path.unlink()
     os.close(handle)

@@ -7,13 +7,13 @@ ends. One whose lock can be had is a left-over.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from assay.boxed.platform import lock, user_number
 
 OWNER_FILE = ".owner"
 PREFIX = "assay-run-"
@@ -56,7 +56,7 @@ def held_folder(place: Path, prefix: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place)).resolve()
     try:
         with (folder / OWNER_FILE).open("w", encoding="utf-8") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(owner.fileno())
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -74,10 +74,10 @@ def remove_leftovers(place: Path, prefix: str) -> None:
 def _is_left_over(folder: Path) -> bool:
     try:
         status = folder.lstat()
-        if folder.is_symlink() or not folder.is_dir() or status.st_uid != os.getuid():
+        if folder.is_symlink() or not folder.is_dir() or status.st_uid != user_number():
             return False
         with (folder / OWNER_FILE).open("r", encoding="utf-8") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(owner.fileno())
             return True
     except FileNotFoundError:
         return time.time() - status.st_mtime > UNFINISHED_SECONDS

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from assay.boxed.box import MARK
 from assay.boxed.boxing import HELD_BACK, REMEDY, Box, environment_for, settle
+from assay.boxed.platform import why_no_jobs
 from assay.boxed.processes import end_marked, end_tree
-from assay.errors import AssayError, DiskError, WorkerError
+from assay.errors import AssayError, DiskError, InputError, WorkerError
 from assay.files.disk import instead_of
 from assay.jobs.job import Message, read_as
 from assay.jobs.killed import KilledError, killed
@@ -74,6 +75,13 @@ class Process:
     ) -> None:
         if _ENDING.is_set():
             raise SystemExit  # see `ending_all`
+        if reason := why_no_jobs():
+            raise InputError(
+                "No model can be run on this system",
+                expected="Linux, or macOS",
+                found=reason,
+                remedy="On Windows, WSL 2 has all that is needed; what only reads results works here",
+            )
         self.module, self.log, self.box = module, log, box
         self._group, self._has_started = 0, threading.Event()
         self._over = threading.Event()

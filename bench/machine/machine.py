@@ -17,6 +17,8 @@ from pydantic import JsonValue
 
 from assay.bench.machine.disturbance import busy_seconds, stolen_seconds
 from assay.bench.machine.fingerprint import fingerprint, parse_cpuinfo
+from assay.boxed.platform import can_pin
+from assay.boxed.platform import usable_cores as cores_usable_by
 from assay.errors import AssayError, DiskError, InputError
 from assay.infer.probe import FRAMEWORK, FrameworkRequest
 from assay.infer.server.ports import is_on_loopback
@@ -69,9 +71,7 @@ def environment() -> dict[str, JsonValue]:
 
 def usable_cores() -> tuple[int, ...]:
     """Numbers of the cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+    return cores_usable_by()
 
 
 def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
@@ -94,7 +94,7 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
     Returns:
         None where that cannot be seen: it runs on another machine or in a container, or is not this program.
     """
-    if not is_on_loopback(address) or not hasattr(os, "sched_getaffinity"):
+    if not is_on_loopback(address) or not can_pin():
         return None
     port = int(address.rpartition(":")[2])
     with contextlib.suppress(psutil.Error, OSError):
@@ -102,7 +102,7 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
             here = one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
             found = _of_this_name(psutil.Process(one.pid), program) if here and one.pid else None
             if found is not None:
-                return tuple(sorted(os.sched_getaffinity(found.pid)))
+                return cores_usable_by(found.pid)
     return None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from assay.boxed.platform import resource
 from assay.errors import InputError
 from assay.files.arrays import most_bytes
 
@@ -76,7 +76,7 @@ class FittingBatches:
 
 def _most_so_far() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def _now() -> int:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assay.boxed.platform import can_pin, pin
 from assay.errors import InputError
 from assay.spec import Settings
 
@@ -73,13 +74,13 @@ def run_on(cores: Iterable[int]) -> None:
     Comes before a framework is imported too: thread pools take the cores that they find when they start.
     """
     wanted, tasks = tuple(cores), Path("/proc/self/task")
-    if not wanted or not hasattr(os, "sched_setaffinity"):
+    if not wanted or not can_pin():
         return
-    os.sched_setaffinity(0, wanted)
+    pin(0, wanted)
     for _ in range(2):  # a thread may have been started while the others were looked through
         for task in tasks.iterdir() if tasks.exists() else ():
             with suppress(ProcessLookupError):  # it has ended
-                os.sched_setaffinity(int(task.name), wanted)
+                pin(int(task.name), wanted)
 
 
 def torch_device(settings: Settings) -> torch.device:
