@@ -22,8 +22,8 @@ from assay.bench.brought.work import Wanted, Work, folder_name
 from assay.bench.judging.answers import unanswered
 from assay.bench.machine.host import LOCAL, Host, machine_facts
 from assay.bench.machine.machine import check_cores
-from assay.bench.stages.attribute import AttributionSettings, attribute_all
-from assay.bench.stages.measure import cells_without_file, measured_cells
+from assay.bench.stages.attribute import Attributed, AttributionSettings, attribute_all
+from assay.bench.stages.measure import INTERRUPTED, cells_without_file, measured_cells
 from assay.bench.stages.results import Heading, file_results
 from assay.bench.timing.programs import with_programs
 from assay.bench.timing.schedule import Budget, Measurements
@@ -80,23 +80,31 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
         budget = Budget(wanted.minutes * 60, wanted.processes, _command_seconds(work), BLOCKS, wanted.interval_width)
         keys = {group.name: brought.model.fingerprint}
         compare = partial(_compared, work, brought, group, exports)
-        measured, timed = measured_cells(work, [group], budget, work.store("units"), keys, compare, again=wanted.again)
+        measured, timed = measured_cells(
+            work, [group], budget, work.store("units"), keys, compare, again=wanted.again, show=narrator.times
+        )
         missing = cells_without_file(group, exports, lambda one: on_files(wanted, brought.model, one.exporter))
         cells = [_in_terms_of_options(cell) for cell in timed + missing]
         cells = with_judgements(cells, judgements_of(what, brought, cells, measured.logits))
-        with work.stage("attribution", "Attributing the time"):
-            place = AttributionSettings(
-                work.store("attribution"),
-                wanted.opset,
-                _command_seconds(work),
-                ATTRIBUTION_SHARE * wanted.minutes * 60,
-                host=host,
-            )
-            attributed = attribute_all([group], cells, place, narrator.tell)
+        attributed = Attributed() if measured.interrupted else _attributed(work, group, cells)
         results = file_results(work, _heading(work, brought), exports, measured, cells, attributed)
         with work.stage("audit", "Auditing the numbers"):
             write_audit(audit_user_model(work, brought, cells, measured.logits, exports), work.folder)
     return results
+
+
+def _attributed(work: Work, group: Group, cells: list[Cell]) -> Attributed:
+    """Where the time goes; nothing where a person ends the wait for it."""
+    minutes = ATTRIBUTION_SHARE * work.wanted.minutes
+    place = AttributionSettings(
+        work.store("attribution"), work.wanted.opset, _command_seconds(work), minutes * 60, host=work.host
+    )
+    with work.stage("attribution", "Attributing the time"):
+        try:
+            return attribute_all([group], cells, place, work.narrator.tell)
+        except KeyboardInterrupt:
+            work.narrator.note(INTERRUPTED)
+            return Attributed()
 
 
 def _heading(work: Work, brought: Brought) -> Heading:

@@ -7,6 +7,8 @@ removed, and what is finished stays. Signals that come meanwhile find nobody, so
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -36,6 +38,29 @@ def listen() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+
+
+@contextmanager
+def keeping_what_is_there() -> Iterator[None]:
+    """Inside, the first Ctrl-C is a KeyboardInterrupt for whoever can end early with what there is; where nobody can,
+    and from the second on, it ends the command as everywhere.
+    """
+
+    def gently(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(number, _stop)
+        raise KeyboardInterrupt
+
+    listened = signal.getsignal(signal.SIGINT) is _stop
+    if listened:
+        signal.signal(signal.SIGINT, gently)
+    try:
+        yield
+    except KeyboardInterrupt:
+        no_more()
+        raise Stopped(signal.SIGINT) from None
+    finally:
+        if signal.getsignal(signal.SIGINT) is gently:
+            signal.signal(signal.SIGINT, _stop)
 
 
 def no_more() -> None:

@@ -12,6 +12,7 @@ import typer
 from assay.bench.cli.alone import alone_on_this_machine
 from assay.bench.cli.audit import sizes_of
 from assay.bench.cli.options import ARTIFACTS, Again, CallLimit, Json, Trust, Without, say_trust
+from assay.bench.cli.stopping import keeping_what_is_there
 from assay.bench.words.terminal import complain, print_json, print_line
 from assay.registry import PLAIN_TASK, TASKS
 
@@ -160,7 +161,8 @@ def compare_model(
     )
     folder = out / folder_name(location)
     with working_in(folder), alone_on_this_machine():
-        results = compare_model(wanted, folder, Narrator())
+        with keeping_what_is_there():
+            results = compare_model(wanted, folder, Narrator())
         files = report_of(folder, results, folder / "report")
     wrong = refusals_of_numbers(results)
     reasons = wrong or unanswered(results)

@@ -17,6 +17,11 @@ from assay.bench.timing.workers import Candidate
 from assay.records.results import Cell, Export
 from assay.store import Store
 
+INTERRUPTED = (
+    "Interrupted: what was timed is kept, and the report is written of it. The same command goes on from here; Ctrl-C "
+    "again ends it now"
+)
+
 
 def measured_cells(
     course: Course,
@@ -27,6 +32,7 @@ def measured_cells(
     compare: Callable[[Measurements], Compared],
     *,
     again: bool,
+    show: Callable[[list[Cell]], None] | None = None,
 ) -> tuple[Measurements, list[Cell]]:
     """
     Args:
@@ -34,11 +40,28 @@ def measured_cells(
         keys: by group, the key of its weights.
         compare: compares what was computed.
         again: what an earlier run has timed is timed once more.
+        show: shown all cells as they are so far, whenever a process of each has been timed.
     """
+
+    def shown(so_far: Measurements) -> None:
+        if show:
+            show(cells_of(groups, so_far.facts, so_far.samples, {}, keys, so_far.planned))
+
     with course.stage("timing", f"Timing, at most {budget.seconds / 60:g} minutes"):
         cores = sorted({core for group in groups for core in group.settings.cores})
         look = partial(say_if_busy, course.host, cores, course.narrator.note)
-        measured = measure(groups, budget, units, course.narrator.tell, course.host, again=again, before_first=look)
+        measured = measure(
+            groups,
+            budget,
+            units,
+            course.narrator.tell,
+            course.host,
+            again=again,
+            before_first=look,
+            after_unit=shown if show else None,
+        )
+        if measured.interrupted:
+            course.narrator.note(INTERRUPTED)
     with course.stage("audit", "Comparing numbers"):
         agreements, timed = compare(measured)
     found = cells_of(groups, measured.facts, measured.samples, agreements, keys, measured.planned)

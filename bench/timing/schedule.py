@@ -82,6 +82,7 @@ class Measurements:
     Attributes:
         planned: how many processes of a cell were decided on before any was timed, see
             `assay.bench.statistics.stats.Samples`.
+        interrupted: a person ended the timing; what is here was finished before.
     """
 
     samples: polars.DataFrame
@@ -92,6 +93,7 @@ class Measurements:
     seconds: float
     planned: int = 0
     units: tuple[Artifact, ...] = ()
+    interrupted: bool = False
 
     @property
     def by_cell(self) -> CellSamples:
@@ -108,6 +110,7 @@ def measure(
     *,
     again: bool = False,
     before_first: Callable[[], None] = lambda: None,
+    after_unit: Callable[[Measurements], None] | None = None,
 ) -> Measurements:
     """Run every unit that is not finished, all groups once before any for the second time.
 
@@ -116,27 +119,38 @@ def measure(
     the least number of processes. Where the budget says so, only the first process is of everything: the further ones
     are of the contenders alone, and when all groups have theirs, the rest gets its own. What is left then goes where an
     interval is widest, process after process, until all are as narrow as asked or the budget ends. What had no process
-    until then is recorded as skipped.
+    until then is recorded as skipped. A KeyboardInterrupt after the first unit ends it with what there is.
 
     Args:
         host: where it is timed.
         again: no unit of an earlier run is taken as it is.
         before_first: called once before the first process starts, and not where all is finished already.
+        after_unit: told of all that is finished so far, whenever something is.
     """
     with fresh_folder(store.folder) as compile_cache:
-        sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first)
-        steps = [(part, group) for part in _rounds(budget) for group in groups]
-        for place, (part_of, group) in enumerate(steps):
-            part, process = part_of(sitting, group), sitting.processes(group.name)
-            first = process == 0
-            needs = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place:]]
-            spare = 0.0 if first and budget.processes > 1 else max(sitting.left - sum(needs), 0)
-            share = needs[0] + spare / len(needs)
-            if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
-                sitting.run(part, process, share)
-        if budget.interval_width:
-            _refine(groups, sitting)
+        sitting = _Sitting(budget, store, compile_cache, tell, host, again, before_first, after_unit)
+        try:
+            _time_all(groups, sitting)
+        except KeyboardInterrupt:
+            if not sitting.units:
+                raise
+            return replace(_gathered(sitting.units, budget.planned), interrupted=True)
     return _gathered(sitting.units, budget.planned)
+
+
+def _time_all(groups: list[Group], sitting: _Sitting) -> None:
+    budget = sitting.budget
+    steps = [(part, group) for part in _rounds(budget) for group in groups]
+    for place, (part_of, group) in enumerate(steps):
+        part, process = part_of(sitting, group), sitting.processes(group.name)
+        first = process == 0
+        needs = [sitting.least_seconds(other, its(sitting, other)) for its, other in steps[place:]]
+        spare = 0.0 if first and budget.processes > 1 else max(sitting.left - sum(needs), 0)
+        share = needs[0] + spare / len(needs)
+        if part.candidates and (first or sitting.left > needs[0] or sitting.finished(part, process)):
+            sitting.run(part, process, share)
+    if budget.interval_width:
+        _refine(groups, sitting)
 
 
 def _rounds(budget: Budget) -> list[Callable[[_Sitting, Group], Group]]:
@@ -201,6 +215,7 @@ class _Sitting:
     host: Host
     again: bool = False
     before_first: Callable[[], None] = lambda: None
+    after_unit: Callable[[Measurements], None] | None = None
     units: list[Artifact] = field(default_factory=list)
     _begun: bool = False
     _firsts: dict[str, CellSamples] = field(default_factory=dict)
@@ -228,6 +243,8 @@ class _Sitting:
 
         inputs = self._inputs(group, process)
         self.units.append(self.store.kept(KIND, inputs, fill, name=_name(group, process), anew=self.again or is_marked))
+        if self.after_unit:
+            self.after_unit(_gathered(self.units, self.budget.planned))
 
     def _inputs(self, group: Group, process: int) -> dict[str, JsonValue]:
         return inputs_of(group, process, self.host.fingerprint())

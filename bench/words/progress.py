@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Timer
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from assay.bench.words.terminal import Terminal, shown
-from assay.records.results import Export
+from assay.bench.words.times import times_table
+from assay.records.results import Cell, Export
 from assay.records.trainings import Training
 from assay.steps import Step, heard_by
 from assay.texts import printable
@@ -34,12 +35,23 @@ class TimeLeftColumn(TimeRemainingColumn):
         return Text(f"given up in {max(deadline - time.monotonic(), 0):.0f} s", style="progress.remaining")
 
 
+class _Shown(Progress):
+    """Bars, and above them the times so far."""
+
+    table: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.table is not None:
+            yield self.table
+        yield from super().get_renderables()
+
+
 class Narrator:
     """Tells how a study goes. On a terminal there are bars; elsewhere only finished things are printed."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Terminal(stderr=True)
-        self._progress = Progress(
+        self._progress = _Shown(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[detail]}", markup=False),
@@ -74,6 +86,13 @@ class Narrator:
         """What is happening now."""
         self._told = text
         self._show(text, 0, None, "")
+
+    def times(self, cells: list[Cell]) -> None:
+        """The times so far: on a terminal in the place of those before, elsewhere once."""
+        table, first = times_table(cells), self._progress.table is None
+        self._progress.table = table
+        if first and not self.console.is_terminal:
+            self.console.print(table)
 
     def training(self, label: str, news: TrainingNews) -> None:
         """A step of a training, or the end of an epoch."""

@@ -20,6 +20,7 @@ from assay.bench.deployment.deploy import write_deployment
 from assay.bench.deployment.subject import read_study
 from assay.bench.words.progress import Narrator
 from assay.boxed.processes import marked
+from assay.records.results import read_results
 from tests.bench.cli.test_cli import ASSAY
 from tests.bench.finished_study import CELL, finished_study
 from tests.test_end_to_end import DRAWN
@@ -216,4 +217,34 @@ def test_at_any_moment_of_building_data(seconds: float, tmp_path: Path) -> None:
     assert "Traceback" not in told
     assert marked(running.mark) == set()
     assert list(running.temporary.iterdir()) == []
+    assert half_done(tmp_path) == []
+
+
+RELU = """
+import numpy as np, onnx
+from onnx import TensorProto, helper
+ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 64]) for name in "xy"]
+graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", ends[:1], ends[1:])
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), "relu.onnx")
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_model_is_timed_keeps_what_is_there_and_writes_the_report(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", RELU], cwd=tmp_path, check=True)
+    few = ("--runtime", "ort.cpu", "--runtime", "ort.cpu.no-opt", "--minutes", "9", "--interval-width", "0.0001")
+    running = Running(tmp_path, "model", "relu.onnx", *few, "--out", "out")
+    limit = time.monotonic() + START_SECONDS
+    while len(list(tmp_path.glob("out/model-relu/units/*/facts.json"))) < 2 and time.monotonic() < limit:
+        assert running.popen.poll() is None, running.popen.communicate()
+        time.sleep(0.1)
+    running.popen.send_signal(signal.SIGINT)
+    told = running.popen.communicate(timeout=2 * END_SECONDS)[1]
+    assert running.popen.returncode in {0, 1}, told
+    assert "Interrupted: what was timed is kept" in told
+    assert "nothing is judged yet" in told, "the first table, where there is no terminal"
+    assert "Traceback" not in told
+    assert (tmp_path / "out/model-relu/report/report.html").is_file()
+    assert read_results(tmp_path / "out/model-relu/results.json").cells
+    assert marked(running.mark) == set()
     assert half_done(tmp_path) == []

@@ -124,6 +124,7 @@ def test_inputs_that_are_none_are_refused(inputs: object, names: tuple[str, ...]
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_keras_models_and_functions_of_tensorflow_are_written(tmp_path: Path) -> None:
     keras, tf = pytest.importorskip("keras"), pytest.importorskip("tensorflow")
 

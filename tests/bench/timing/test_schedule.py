@@ -284,3 +284,34 @@ def test_a_budget_that_ends_while_workers_start_starts_no_more(timed: Timed) -> 
     found = timed(world, replace(quick_budget(8.0), interval_width=0.0))
     assert world.now - begun < 20
     assert {fact.reason for fact in found.facts if fact.skipped} == {BUDGET_SPENT}
+
+
+@dataclass
+class Interrupted(World):
+    """Somebody presses Ctrl-C once at some time."""
+
+    at: float = 0.0
+
+    def wait(self, seconds: float) -> None:
+        super().wait(seconds)
+        if self.now >= self.at:
+            self.at = float("inf")
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_after_the_first_unit_keeps_what_is_finished_and_the_next_run_goes_on(timed: Timed) -> None:
+    whole = timed(World(1.0 + 1e-9), quick_budget())
+    seconds = [float(str(unit.manifest.facts["seconds"])) for unit in whole.units]
+    found = timed(Interrupted(at=1000 + sum(seconds[:2]) + 5), quick_budget())
+    assert found.interrupted
+    assert not whole.interrupted
+    assert len(found.units) == 2
+    assert set(found.samples["cell"].unique()) <= set(whole.samples["cell"].unique())
+    again = timed(World(), quick_budget())
+    assert again.units[:2] == found.units
+    assert not again.interrupted
+
+
+def test_an_interrupt_before_anything_is_finished_is_one(timed: Timed) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        timed(Interrupted(at=1010), quick_budget())
