@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from assay.bench.choosing.best import is_tie
@@ -16,7 +16,7 @@ from assay.bench.words.no_verdict import may_be_ranked
 from assay.bench.words.numbers import inverse
 from assay.records.base import Interval, Verdict
 from assay.records.races import SpeedComparison
-from assay.records.results import Cell, Results
+from assay.records.results import Cell
 from assay.registry import RUNTIMES
 
 
@@ -63,11 +63,16 @@ class Case:
 
     def firsts(self) -> list[Cell]:
         """The fastest of each family and precision, from the fastest on."""
-        found: dict[tuple[str, str], Cell] = {}
-        for cell in self.ranked:
-            family = series_of(cell.label, cell.framework).family
-            found.setdefault((family, cell.precision if cell.reduced_precision else ""), cell)
-        return list(found.values())
+        return firsts_of(self.ranked)
+
+
+def firsts_of(cells: Iterable[Cell]) -> list[Cell]:
+    """The first of each family and precision among cells in order."""
+    found: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        family = series_of(cell.label, cell.framework).family
+        found.setdefault((family, cell.precision if cell.reduced_precision else ""), cell)
+    return list(found.values())
 
 
 def cases(evidence: Evidence) -> list[Case]:
@@ -125,25 +130,3 @@ def called(cell: Cell) -> str:
     """ "ONNX Runtime int8": the runtime, and what it computes in where that is less than fp32."""
     name = runtime_name(cell)
     return f"{name} {cell.precision}" if cell.reduced_precision and cell.precision not in name else name
-
-
-def invalid_everywhere(results: Results) -> Mapping[str, Sequence[str]]:
-    """The runtimes whose times are INVALID in nearly every case they were timed in, each with why, once."""
-    timed: dict[str, list[Cell]] = defaultdict(list)
-    for cell in results.cells:
-        if cell.status == "ok" and cell.framework:
-            timed[cell.label].append(cell)
-    return {
-        label: _kinds(cells)
-        for label, cells in timed.items()
-        if len(cells) > 1 and sum(bool(cell.invalid) for cell in cells) > len(cells) / 2
-    }
-
-
-def _kinds(cells: Iterable[Cell]) -> list[str]:
-    """What the reasons of cells are about, the most frequent first."""
-    counts: dict[str, int] = defaultdict(int)
-    for cell in cells:
-        for reason in cell.invalid:
-            counts[reason.partition(":")[0]] += 1
-    return sorted(counts, key=lambda kind: -counts[kind])

@@ -10,7 +10,7 @@ import polars
 
 from assay.bench.report.drawing.palette import Series, ordered, series_of
 from assay.bench.report.page.blocks import Column
-from assay.bench.words.numbers import pixels, shortened
+from assay.bench.words.numbers import pixels
 from assay.records.audit import Audit
 from assay.records.base import Interval
 from assay.records.load import Load
@@ -98,8 +98,7 @@ def chart_notice(results: Results) -> str:
     """The few words that label every chart: that images are synthetic, or the split unofficial."""
     if results.data.synthetic:
         return SYNTHETIC_LABEL
-    first_clause = re.split(r"[.:;]", " ".join(results.data.notice.split()))[0]
-    return shortened(first_clause, 48)
+    return re.split(r"[.:;]", " ".join(results.data.notice.split()))[0]
 
 
 def legend_of(cells: Iterable[Cell]) -> tuple[Series, ...]:

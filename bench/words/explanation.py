@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assay.bench.report.evidence import CellGroup, group_of
+from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import DASH, SPACE, inverse, listed, significant
 from assay.bench.words.runtimes import runtime_in_words
 from assay.bench.words.verdict import Verdict, verdicts
@@ -78,13 +79,14 @@ def explanations(results: Results, found: Verdict) -> list[str]:
 
 
 def spoken(results: Results) -> Iterator[str]:
-    """Every verdict, below it what the other precisions say and the first sentence of its explanation; for the
-    terminal.
+    """Every verdict, below it what the other precisions say and the first sentence of its explanation, and at the
+    end what is INVALID everywhere; for the terminal.
     """
     for found in verdicts(results):
         yield found.sentence
         yield from (f"  {one.text}" for one in found.beside)
         yield from (f"  {sentence}" for sentence in explanations(results, found)[:1])
+    yield from said_once_of_invalid(results)
 
 
 def _on_the_compared(results: Results, comparison: SpeedComparison) -> list[str]:

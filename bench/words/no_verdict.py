@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from assay.bench.judging.races import computed_in
@@ -51,6 +52,30 @@ def why_nothing_compared(group: CellGroup, results: Results) -> str:
     if len(missing) == 2 and len(lacks) == 1 and lacks != {""}:
         missing = [_nothing_ran("", [*sides["ONNX"], *sides["native"]], results)]
     return f"nothing is compared: {'; '.join(missing)}."
+
+
+def invalid_everywhere(results: Results) -> dict[str, list[str]]:
+    """The labels whose times are INVALID in more than half of the cases they were timed in, with what their reasons are
+    about, the most frequent first: that is said once and in no single verdict.
+    """
+    timed: dict[str, list[Cell]] = {}
+    for cell in results.cells:
+        if cell.status == "ok" and cell.framework:
+            timed.setdefault(cell.label, []).append(cell)
+    found = {}
+    for label, cells in timed.items():
+        if len(cells) > 2 and sum(bool(cell.invalid) for cell in cells) > len(cells) / 2:
+            kinds = Counter(reason.partition(":")[0] for cell in cells for reason in cell.invalid)
+            found[label] = [kind for kind, _ in kinds.most_common()]
+    return found
+
+
+def said_once_of_invalid(results: Results) -> list[str]:
+    """A sentence for each of these."""
+    return [
+        f"{runtime_in_words(label)} is INVALID nearly everywhere and is not named again ({listed(kinds[:2])})."
+        for label, kinds in invalid_everywhere(results).items()
+    ]
 
 
 def _in_other_precisions(sides: Mapping[str, Sequence[Cell]], results: Results) -> str:

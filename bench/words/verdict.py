@@ -18,7 +18,7 @@ from assay.bench.report.evidence import (
 from assay.bench.statistics.modes import missed
 from assay.bench.statistics.stats import LEAST_PROCESSES
 from assay.bench.tasks.task import task_of
-from assay.bench.words.no_verdict import why_nothing_compared
+from assay.bench.words.no_verdict import invalid_everywhere, why_nothing_compared
 from assay.bench.words.numbers import (
     TIMES,
     counted,
@@ -271,7 +271,9 @@ def _left_out(comparison: SpeedComparison, results: Results) -> str:
     wrong = [c for c in results.cells if group_of(c) == group and is_timed(c) and agreement_fails(c, results)]
     labels = [runtime_in_words(cell.label) for cell in wrong if cell.label not in comparison.ratios]
     text = f"; not ranked, because agreement fails: {listed(labels)}" if labels else ""
-    invalid = [runtime_in_words(c.label) for c in results.cells if group_of(c) == group and is_timed(c) and c.invalid]
+    told = invalid_everywhere(results)
+    timed = [c for c in results.cells if group_of(c) == group and is_timed(c) and c.label not in told]
+    invalid = [runtime_in_words(cell.label) for cell in timed if cell.invalid]
     return text + (f"; not ranked, because the measurement is invalid: {listed(invalid)}" if invalid else "")
 
 

@@ -7,9 +7,11 @@ files add theirs.
 
 from __future__ import annotations
 
+import itertools
 import math
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 from pydantic import JsonValue
@@ -23,6 +25,10 @@ ROW_HEIGHT_PX = 21
 PANEL_HEIGHT_PX, SMALL_PANEL_HEIGHT_PX = 270, 190
 FOCUS = "focus === '' || focus === datum.label || focus === datum.family"
 FAINT = 0.1
+ROOM_FOR_NAMES = 0.7
+NAME_HEIGHT_PX = 14
+NOTICE_LETTERS = 48
+LINES = "split(datum.label, '\\n')"
 PLAIN_NUMBER = ",~r"
 TOOLTIP = {"content": "data"}
 
@@ -72,12 +78,12 @@ class Scale:
     format: str = PLAIN_NUMBER
 
     def x(self, plot: Plot) -> alt.X:
-        return alt.X(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
+        return alt.X(f"{self.field}:Q", axis=self.axis(plot), scale=self._scale())
 
     def y(self, plot: Plot) -> alt.Y:
-        return alt.Y(f"{self.field}:Q", axis=self._axis(plot), scale=self._scale())
+        return alt.Y(f"{self.field}:Q", axis=self.axis(plot), scale=self._scale())
 
-    def _axis(self, plot: Plot) -> alt.Axis:
+    def axis(self, plot: Plot) -> alt.Axis:
         values = self.ticks or (log_ticks(plot.numbers(self.field, "limit")) if self.log else ())
         ticks = {"values": list(values)} if values else {"tickCount": 5}
         return alt.Axis(title=self.title or None, format=self.format, **ticks)
@@ -119,6 +125,65 @@ def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True, nested: bool =
     return _spec(plot, [line, *intervals, marks.encode(y=y.y(plot), shape=_shape(plot))], plot.height_px)
 
 
+def lit_lines(plot: Plot, x: Scale, y: Scale) -> Spec:
+    """Lines on logarithmic axes, those with `lit` in colour with their `name` at their right ends, the rest grey until
+    the legend chooses them.
+    """
+    rows = _with_ends(plot, x.field, y.field)
+    plot = replace(plot, rows=rows)
+    spread = max(plot.numbers(x.field)) / min(plot.numbers(x.field))
+    room = alt.Scale(type="log", nice=False, domainMax=max(plot.numbers(x.field)) * spread**ROOM_FOR_NAMES)
+    low, high = _span(plot, y.field)
+    across = alt.X(f"{x.field}:Q", axis=x.axis(plot), scale=room)
+    up = alt.Y(f"{y.field}:Q", axis=y.axis(plot), scale=alt.Scale(type="log", nice=False, domain=[low, high]))
+    chosen = f"focus === '' ? datum.lit : ({FOCUS})"
+    colour = alt.condition(chosen, _colour(plot), alt.value("@rest"))
+    base = alt.Chart().encode(x=across, color=colour, opacity=_focus())
+    layers = []
+    for lit, width, size in (("!datum.lit", 1.1, 16), ("datum.lit", 2.2, 52)):
+        some = base.transform_filter(lit)
+        layers.append(some.mark_line(strokeWidth=width).encode(y=up, detail="line:N"))
+        if lit == "datum.lit" and plot.has("low"):
+            layers.append(some.mark_rule(strokeWidth=1.4).encode(y="low:Q", y2="high:Q"))
+        layers.append(some.mark_point(filled=True, size=size, tooltip=TOOLTIP).encode(y=up, shape=_shape(plot)))
+    names = base.transform_filter("isValid(datum.end)").mark_text(align="left", dx=9, fontWeight=600)
+    layers.append(names.encode(y=alt.Y("end:Q"), text="called:N"))
+    return _spec(plot, layers, plot.height_px)
+
+
+def _span(plot: Plot, field: str) -> tuple[float, float]:
+    """Where a logarithmic axis ends, a little beyond all that is drawn."""
+    values = [value for value in plot.numbers(field, "low", "high") if value > 0]
+    beyond = (max(values) / min(values)) ** 0.06 * 1.01
+    return min(values) / beyond, max(values) * beyond
+
+
+def _with_ends(plot: Plot, along: str, field: str) -> list[Row]:
+    """The rows, and in the last one of each line in colour the `end` where its name stands, none over another."""
+    last: dict[str, Row] = {}
+    for row in sorted(plot.rows, key=lambda row: float(str(row[along]))):
+        if row.get("lit"):
+            last[str(row["line"])] = row
+    low, high = (math.log(value) for value in _span(plot, field))
+    apart = (high - low) * NAME_HEIGHT_PX / plot.height_px
+    ends = apart_from_each_other([math.log(float(str(row[field]))) for row in last.values()], apart, low, high)
+    placed = {id(row): math.exp(end) for row, end in zip(last.values(), ends, strict=True)}
+    return [{**row, "end": placed[id(row)]} if id(row) in placed else row for row in plot.rows]
+
+
+def apart_from_each_other(places: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+    """The places moved as little as keeps them so far apart, within the ends where these have the room."""
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    found = list(places)
+    for before, index in itertools.pairwise(order):
+        found[index] = max(found[index], found[before] + apart)
+    most = high
+    for index in reversed(order):
+        found[index] = min(found[index], most)
+        most = found[index] - apart
+    return found
+
+
 def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") -> Spec:
     """Names down the side, a mark for each row; `low` and `high` draw an interval, `limit` a tick."""
     base = alt.Chart().encode(y=_names(names), opacity=_focus())
@@ -150,9 +215,10 @@ def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Sca
 
     Where the expression `strong` holds, the ground is deep and the text takes the other ink.
     """
-    lines_apart = {"labelExpr": "split(datum.label, '\\n')", "labelPadding": 20} if _wrap(across) else {}
-    x_axis = alt.Axis(title=None, labelAngle=0, orient="top", labelLimit=90, domain=False, ticks=False, **lines_apart)
-    y_axis = alt.Axis(title=None, labelLimit=170, domain=False, ticks=False)
+    x_axis = alt.Axis(
+        title=None, labelAngle=-90, orient="top", labelLimit=0, domain=False, ticks=False, labelExpr=LINES
+    )
+    y_axis = alt.Axis(title=None, labelLimit=0, domain=False, ticks=False, labelExpr=LINES)
     gap = alt.Scale(padding=0.04)
     base = alt.Chart().encode(
         x=alt.X("column:O", sort=list(across), axis=x_axis, scale=gap),
@@ -185,14 +251,9 @@ def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
     return _spec(plot, [step, rings, marks], plot.height_px + 40)
 
 
-def _wrap(names: Sequence[str]) -> bool:
-    """Whether names are written on two lines."""
-    return any("\n" in name for name in names)
-
-
 def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
     """The layers as one Vega-Lite view; the tests validate it, which takes as long as all the rest."""
-    subtitle = [line for line in (plot.measure, plot.notice) if line]
+    subtitle = [line for line in (plot.measure, *textwrap.wrap(plot.notice, NOTICE_LETTERS)) if line]
     title = alt.TitleParams(plot.title, subtitle=subtitle, anchor="start", frame="bounds")
     chart = alt.layer(*layers, data=alt.NamedData("rows")).properties(title=title, height=height_px)
     spec: Spec = chart.to_dict(validate=False)
@@ -202,7 +263,7 @@ def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
 
 
 def _names(names: Sequence[str]) -> alt.Y:
-    axis = alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=True)
+    axis = alt.Axis(title=None, labelLimit=0, ticks=False, domain=False, grid=True)
     return alt.Y("name:N", sort=list(names), axis=axis)
 
 

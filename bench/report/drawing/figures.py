@@ -13,9 +13,9 @@ from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
 from assay.store import write_atomically
 from assay.texts import printable
 
-PANEL_WIDTH_PX, SMALL_WIDTH_PX = 340, 200
+PANEL_WIDTH_PX, SMALL_WIDTH_PX = 340, 280
 LABELS_PX = 170
-COLUMNS, SMALL_COLUMNS = 2, 4
+COLUMNS, SMALL_COLUMNS = 2, 3
 PNG_SCALE = 2.0
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"

@@ -33,13 +33,13 @@ DASHES = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3), (4, 4))
 
 # Everything else that has a colour: page, text, rules, and the two-sided scale of ratios (blue: ONNX side).
 LIGHT = {
-    "paper": "#fdfcfa", "raised": "#f5f3ee", "ink": "#1d1c1a", "muted": "#5f5b55", "rule": "#e1ddd5",
+    "paper": "#fdfcfa", "raised": "#f5f3ee", "ink": "#1d1c1a", "muted": "#5f5b55", "rule": "#e1ddd5", "rest": "#c9c4ba",
     "accent": "#0b5cad", "good": "#0b6b4f", "bad": "#a3261b", "notice": "#7a4b00", "notice-paper": "#fdf0d5",
     "heat-low": "#1666b0", "heat-middle": "#f3f1ec", "heat-high": "#b5501c", "heat-ink": "#ffffff",
     "stage-import": "#8a8f98", "stage-load": "#2f86d6", "stage-first": "#b93a08",
 }  # fmt: skip
 DARK = {
-    "paper": "#15171b", "raised": "#1e2126", "ink": "#eceae6", "muted": "#a6a39d", "rule": "#33373e",
+    "paper": "#15171b", "raised": "#1e2126", "ink": "#eceae6", "muted": "#a6a39d", "rule": "#33373e", "rest": "#4b5058",
     "accent": "#7cbcff", "good": "#5fd0a5", "bad": "#ff8f80", "notice": "#ffd591", "notice-paper": "#3a2c10",
     "heat-low": "#4a9bee", "heat-middle": "#2a2d33", "heat-high": "#e8834a", "heat-ink": "#101214",
     "stage-import": "#8d939b", "stage-load": "#5aacff", "stage-first": "#ff8a50",

@@ -35,6 +35,11 @@ def render_audit(audit: Audit) -> str:
 
 
 def _without_script(section: Section) -> Section:
-    """Its tables without buttons to sort them, which would do nothing here."""
-    blocks = tuple(replace(one, sortable=False) if isinstance(one, Table) else one for one in section.blocks)
+    """Its tables without buttons to sort them, which would do nothing here, and without what these sort by."""
+    blocks = tuple(_unsorted(one) if isinstance(one, Table) else one for one in section.blocks)
     return replace(section, blocks=blocks)
+
+
+def _unsorted(table: Table) -> Table:
+    rows = tuple(tuple(replace(value, number=None, path="") for value in row) for row in table.rows)
+    return replace(table, rows=rows, sortable=False)

@@ -30,6 +30,13 @@ SUBJECTS = (
 )
 """The columns after what the task adds."""
 SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
+MODELS = (
+    Column("Model"),
+    Column("Comparisons", numeric=True),
+    Column("Failed"),
+    Column("Most that fp32 takes of its tolerance", numeric=True),
+    Column("By"),
+)
 TOLERANCES = (
     Column("Inputs"),
     Column("For"),
@@ -113,7 +120,12 @@ def outcome_items(audit: Audit) -> Iterator[Block]:
     if audit.reasons:
         yield Listing("Why it failed", tuple(Item(reason, "FAILED", "bad") for reason in audit.reasons))
     if audit.findings:
-        yield Listing("Findings, which do not fail it", tuple(_findings(audit)))
+        found = tuple(_findings(audit))
+        yield Listing(
+            "",
+            found,
+            summary=f"{counted(len(found), 'finding')} that {'does' if len(found) == 1 else 'do'} not fail it",
+        )
 
 
 def _findings(audit: Audit) -> Iterator[Item]:
@@ -125,6 +137,28 @@ def _findings(audit: Audit) -> Iterator[Item]:
     for finding, names in found.items():
         everywhere = len(names) == len(audit.models) > 1
         yield Item(finding, "finding", "notice", "every model" if everywhere else ", ".join(names))
+
+
+def models_table(audit: Audit) -> Table:
+    """One row for each model, those that failed first and then by what they take of their tolerance."""
+    rows = [_model_row(model) for model in audit.models]
+    rows.sort(key=lambda row: (not row[2].number, -(row[3].number or 0)))
+    caption = "The worst of each model; audit.html has every subject and comparison"
+    return Table("audit-models-worst", caption, MODELS, tuple(rows))
+
+
+def _model_row(model: ModelAudit) -> tuple[Value, ...]:
+    compared = [one for one in model.comparisons if not one.note]
+    failed = sum(not one.passed for one in compared)
+    measured = [(one.measured, one.tolerance, one.subject) for one in compared if one.measured and one.tolerance]
+    share, worst = max(((found.max_absolute / most, name) for found, most, name in measured), default=(0.0, ""))
+    return (
+        Value(model.name),
+        _number(len(compared)),
+        Value(f"{failed} FAILED", failed, tone="bad") if failed else Value("none", 0, tone="good"),
+        Value(_share(share), 100 * share) if worst else Value("not compared", tone="muted"),
+        Value(worst),
+    )
 
 
 def subjects_table(model: ModelAudit, number: int = 0) -> Table:

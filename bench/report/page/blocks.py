@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from assay.bench.report.drawing.palette import Series
 
 Spec = dict[str, JsonValue]
+MOST_ROWS = 60
 Tone = Literal["", "good", "bad", "notice", "muted"]
 
 
@@ -56,6 +57,11 @@ class Table:
     summary: str = ""
     filterable: bool = False
     sortable: bool = True
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the page makes its rows when it is looked at: what a script sorts, not what paper has."""
+        return self.sortable and len(self.rows) > MOST_ROWS
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """Items under a small heading."""
+    """Items under a small heading, or folded behind `summary`."""
 
     kind: ClassVar[str] = "listing"
     heading: str
     items: tuple[Item, ...]
+    summary: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 "use strict";
 // What the page does by itself: draws the charts in the reader's colours, highlights what the legend chooses,
 // says what is under the pointer, sorts and filters tables. Text from the data only ever becomes text.
-(() => {
-  const specs = JSON.parse(document.getElementById("charts").textContent);
+(async () => {
+  const { charts: specs, tables } = await unpacked("packed");
   const root = document.documentElement;
   const views = new Map();
   const LOOK = {
@@ -14,6 +14,12 @@
     ast: true, // expressions are interpreted, so that the page's policy needs to allow no evaluation
     tooltip: (_, event, __, datum) => (datum?.notes ? showTip(event, datum.notes) : hideTip()),
   };
+
+  async function unpacked(identifier) {
+    const letters = atob(document.getElementById(identifier).textContent);
+    const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
 
   // Charts name colours "@token"; the style sheet knows what a token is now. Data stays as it is.
   function painted(part, colourOf) {
@@ -44,7 +50,11 @@
   // A chart has no width before its fold is open, and so is drawn then.
   const undrawnIn = (fold) => [...fold.querySelectorAll("[data-chart]")].filter((place) => !views.has(place));
   document.querySelectorAll("details").forEach((fold) => {
-    fold.addEventListener("toggle", () => fold.open && undrawnIn(fold).filter(isOpen).forEach(draw));
+    fold.addEventListener("toggle", () => {
+      if (!fold.open) return;
+      undrawnIn(fold).filter(isOpen).forEach(draw);
+      fillIn(fold);
+    });
   });
 
   // A link to a part that is folded opens it.
@@ -109,6 +119,31 @@
   addEventListener("scroll", hideTip, { passive: true, capture: true });
   addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
 
+  // Long tables get their rows when they are looked at.
+  function made(value, heading, isHead) {
+    const [text, number, path, factor, tone] = Array.isArray(value) ? value : [value, null, "", 1, ""];
+    const cell = line(isHead ? "th" : "td", text, `${heading.className} ${tone}`.trim());
+    if (isHead) cell.scope = "row";
+    else cell.dataset.label = heading.textContent;
+    if (number !== null) cell.dataset.value = number;
+    if (path) cell.dataset.path = path;
+    if (factor !== 1) cell.dataset.factor = factor;
+    return cell;
+  }
+
+  function fillIn(part) {
+    for (const table of part.querySelectorAll("table[data-rows]")) {
+      const headings = [...table.tHead.rows[0].cells];
+      const rows = tables[table.dataset.rows].map((values) => {
+        const row = document.createElement("tr");
+        row.append(...values.map((value, place) => made(value, headings[place], place === 0)));
+        return row;
+      });
+      table.tBodies[0].append(...rows);
+      delete table.dataset.rows;
+    }
+  }
+
   // Tables: numbers sort by their value, the rest by its text; empty cells stay last either way.
   function keyOf(row, column) {
     const cell = row.children[column];
@@ -139,9 +174,10 @@
   });
 
   document.querySelectorAll("[data-filters]").forEach((input) => {
-    const rows = [...document.getElementById(`table-${input.dataset.filters}`).tBodies[0].rows];
+    const body = document.getElementById(`table-${input.dataset.filters}`).tBodies[0];
     const count = input.parentElement.querySelector("output");
     input.addEventListener("input", () => {
+      const rows = [...body.rows];
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
@@ -156,6 +192,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("beforeprint", () => {
     root.dataset.scheme = "light";
+    fillIn(document);
     document.querySelectorAll("details:not([open])").forEach((details) => {
       details.open = true;
       details.dataset.opened = "";

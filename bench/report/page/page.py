@@ -1,13 +1,14 @@
 """The page and the Markdown: both are drawn from the same sections by a template beside this file.
 
-The page is one file that asks nothing of the network: styles, scripts (Vega and our own) and the
-record are inside it. Its content security policy allows exactly these scripts, by hash, and no request at all.
+The page is one file that asks nothing of the network: styles, scripts (Vega and our own), and, compressed, charts, long
+tables and the record are inside it. Its content security policy allows exactly these scripts, by hash, and no request.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import gzip
 import hashlib
 import json
 import re
@@ -20,11 +21,11 @@ from pydantic import JsonValue
 from assay.bench.report.drawing.figures import FOCUS_PARAMETER, SCHEMA, VEGA_CONFIG, seen
 from assay.bench.report.drawing.palette import Series, colours
 from assay.bench.report.evidence import SYNTHETIC_LABEL
-from assay.bench.report.page.blocks import Figure, Panel, Section
+from assay.bench.report.page.blocks import Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import counted, moment
 from assay.fingerprint import fingerprint_in
 from assay.records.results import Results
-from assay.texts import markdown, markdown_fence, printable, printable_json
+from assay.texts import markdown, markdown_fence, printable
 
 TEMPLATES = ("base.html", "page.html", "audit.html", "blocks.html", "page.md")
 OPEN_TO_THE_PAGE = "window.vegaEmbed = vegaEmbed;"
@@ -45,8 +46,8 @@ def render_page(results: Results, sections: list[Section]) -> str:
             policy=POLICY.format(hashes=" ".join(map(_hash_source, scripts))),
             styles=styles(),
             scripts=scripts,
-            charts=_embedded(_charts(sections)),
-            record=_embedded(json.loads(results.model_dump_json())),
+            packed=_packed({"charts": _charts(sections), "tables": _long_tables(sections)}),
+            record=_packed(json.loads(results.model_dump_json())),
         )
     )
 
@@ -127,12 +128,23 @@ def _compiled(panel: Panel) -> JsonValue:
     return compiled
 
 
-def _embedded(value: JsonValue) -> str:
-    """JSON that cannot end the script element it stands in; parsing it gives exactly the value."""
-    text = printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+def _long_tables(sections: list[Section]) -> JsonValue:
+    """The rows of the long tables, by identifier: a value is its text, or text, number, path, factor and tone."""
+    tables = [block for section in sections for block in section.blocks if isinstance(block, Table) and block.is_long]
+    return {table.identifier: [[_told(value) for value in row] for row in table.rows] for table in tables}
+
+
+def _told(value: Value) -> JsonValue:
+    text = printable(value.text, lines=True)
+    if value.number is None and not value.tone:
+        return text
+    return [text, value.number, value.path, value.factor, value.tone]
+
+
+def _packed(value: JsonValue) -> str:
+    """JSON that was compressed (gzip) and written in letters (base64): the same bytes of the same value."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
 
 def _hash_source(script: str) -> str:

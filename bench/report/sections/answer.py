@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.bench.report.contenders import Case, called, cases, invalid_everywhere, not_told_from, recommended
+from assay.bench.report.contenders import Case, called, cases, not_told_from, recommended
 from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import Evidence, agreement_fails, median_of
 from assay.bench.report.page.audit_sections import headline as headline_of_audit
@@ -12,6 +12,7 @@ from assay.bench.report.quality import qualities
 from assay.bench.report.sections.times.speed import what_is_told
 from assay.bench.tasks.task import task_of
 from assay.bench.words.agreement import numbers_in_words
+from assay.bench.words.no_verdict import said_once_of_invalid
 from assay.bench.words.numbers import SPACE, counted, interval, listed, percent, pixels, ratio, significant
 from assay.bench.words.selfcheck import VERDICTS, measured
 from assay.bench.words.verdict import headline
@@ -177,8 +178,5 @@ def _sure(evidence: Evidence) -> Fact:
     told = what_is_told([one for one in results.comparisons if one.ratios])
     shares = f"{invalid} of {counted(len(judged), 'cell')} are INVALID and ranked nowhere" if invalid else ""
     parts = [f"All intervals are of 95{SPACE}%, over fresh processes.", told, f"{shares}." if shares else ""]
-    parts += [
-        f"{label} is INVALID nearly everywhere ({listed(list(kinds)[:2])}) and is not named again."
-        for label, kinds in invalid_everywhere(results).items()
-    ]
+    parts += said_once_of_invalid(results)
     return Fact("How sure", " ".join(filter(None, parts))) if judged else Fact("How sure", "")

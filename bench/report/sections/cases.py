@@ -21,7 +21,8 @@ SIGNS: dict[Outcome, tuple[str, Tone]] = {
     "invalid": ("invalid", "bad"),
     "missing": ("no verdict", "muted"),
 }
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = ((0.2, 0.5, 1, 2, 5), (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100), (1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1e3, 1e4))
+MOST_TICKS = 6
 CAPTION = (
     f"Times as fast as the fastest native runtime in the same precision as ONNX is held to, which is 1{TIMES}; further "
     "right is faster, and equal distances are equal ratios. A filled mark is the fastest of its family, an open one "
@@ -40,7 +41,11 @@ def all_cases(evidence: Evidence) -> Section | None:
     ends = [end for some in marks.values() for one in some for end in (one.low, one.high)]
     low, high = (min([*ends, 1.0]) / 1.08, max([*ends, 1.0]) * 1.08)
     lanes = tuple(_lane(evidence, one, known.get(one.group), marks.get(one.group, ())) for one in told)
-    ticks = tuple((tick, f"{tick:g}{TIMES}") for tick in TICKS if low <= tick <= high)
+    fitting = [[tick for tick in some if low <= tick <= high] for some in TICKS]
+    few = next(
+        (some for some in fitting if len(some) <= MOST_TICKS and some[0] / 5 < low and high < some[-1] * 5), [1.0]
+    )
+    ticks = tuple((tick, f"{tick:g}{TIMES}") for tick in few)
     legend = families_of(series_of(cell.label, cell.framework) for case in known.values() for cell in case.firsts())
     block = Lanes("cases", CAPTION, lanes, (low, high), ticks, legend)
     title = f"All {counted(len(lanes), 'case')}" if len(lanes) > 1 else "The case"

@@ -34,11 +34,12 @@ Maker = Callable[[Evidence], Section | None]
 
 REPORT: tuple[Maker, ...] = (answer, cases, latency, throughput, instances, attribution)
 """What everyone reads, with what the task asks for after it."""
-ALSO: tuple[Maker, ...] = (layers_not_in_int8, cold_start, memory, load, audit)
+ALSO: tuple[Maker, ...] = (layers_not_in_int8, cold_start, load, audit)
 DETAILS: tuple[Maker, ...] = (
     validity,
     selfcheck,
     steadiness,
+    memory,
     roofline,
     operators,
     factors,

@@ -10,6 +10,7 @@ from assay.numerics.classification.pictured import MOST_PICTURES, FlippedImage
 from assay.records.audit import ModelAudit
 
 SUBJECTS_NAMED = 4
+MOST_SHOWN = 12
 PICTURE = r"data:image/png;base64,[A-Za-z0-9+/=]*"
 CHANGED_NOTHING = "no class changes"
 
@@ -26,13 +27,16 @@ def flips_in_words(flipped: list[FlippedImage]) -> str:
 
 
 def flips_section(model: ModelAudit, said: str, identifier: str) -> Section:
-    """The section with a picture of each; `said` tells whose images they are."""
+    """The section with pictures of those whose margin is largest; `said` tells whose images they are."""
     lead = (
         "Every image that some subject classifies otherwise than float64 does, with its margin: the difference between "
         "the two best logits. At the decision boundary margins are as small as rounding, so that some of those change."
     )
-    pictures = tuple(_picture(model, one) for one in model.flipped)
-    heading = f"{counted(len(pictures), 'image')} of {model.name}"
+    farthest = sorted(model.flipped, key=lambda one: -one.reference_margin)[:MOST_SHOWN]
+    pictures = tuple(_picture(model, one) for one in farthest)
+    heading = f"{counted(len(model.flipped), 'image')} of {model.name}"
+    if len(pictures) < len(model.flipped):
+        heading += f", the {len(pictures)} with the largest margins first; audit.json has all"
     return Section(identifier, "Changed classes", lead, (Gallery(heading, said, pictures),))
 
 

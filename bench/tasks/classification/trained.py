@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 
@@ -16,6 +17,7 @@ from assay.numerics.distributions import student_quantile
 from assay.records.base import Interval
 from assay.records.trainings import Training
 
+CLASS_LETTERS = 14
 CONFUSION_LABELS_PX, CONFUSION_COLUMN_PX = 150, 52
 
 
@@ -199,26 +201,37 @@ def _training_row(index: int, training: Training) -> tuple[Value, ...]:
 
 def _confusion_panel(evidence: Evidence, training: Training, identifier: str) -> Panel:
     names = _class_names(evidence, training)
+    short = dict(zip(names, _on_two_lines(names), strict=True))
     rows: list[Row] = []
     for truth, counts in zip(names, training.test.confusion, strict=True):
         total = max(sum(counts), 1)
-        rows += [_confusion_row(truth, name, number, total) for name, number in zip(names, counts, strict=True)]
+        rows += [_confusion_row(truth, name, number, total, short) for name, number in zip(names, counts, strict=True)]
     title = f"{training.architecture}, {pixels(training.size)}, {_framework(training)}, seed {training.seed}"
     plot = Plot(title, "Images, true class by predicted class", chart_notice(evidence.results), rows)
     colour = alt.Scale(type="linear", domain=[0, 1], range=["@heat-middle", "@heat-low"], interpolate="lab")
-    spec = heat(plot, names, names, colour, strong="datum.colour > 0.6")
+    spec = heat(plot, list(short.values()), list(short.values()), colour, strong="datum.colour > 0.6")
     mistakes = [row for row in rows if row["row"] != row["column"]]
     worst = max(mistakes, key=lambda row: float(str(row["count"])), default=None)
     description = f"{title}: confusion matrix of {counted(training.test.count, 'image')}."
     if worst:
-        description += f" Most often confused: {worst['row']} taken for {worst['column']}, {worst['text']} times."
+        truth, taken_for = (str(worst[name]).replace("\n", " ") for name in ("row", "column"))
+        description += f" Most often confused: {truth} taken for {taken_for}, {worst['text']} times."
     return Panel(identifier, spec, description, CONFUSION_LABELS_PX + CONFUSION_COLUMN_PX * len(names))
 
 
-def _confusion_row(truth: str, predicted: str, number: int, total: int) -> Row:
+def _on_two_lines(names: Sequence[str]) -> list[str]:
+    """Names of classes as a chart has room for them: without what stands in brackets, on two lines; by their number
+    where that is not enough or not unique. Whoever points at a mark is told the whole name.
+    """
+    lines = [textwrap.wrap(name.partition("(")[0].strip() or name, CLASS_LETTERS) for name in names]
+    short = ["\n".join(some) if len(some) <= 2 else f"class {place}" for place, some in enumerate(lines)]
+    return short if len(set(short)) == len(names) else [f"class {place}" for place in range(len(names))]
+
+
+def _confusion_row(truth: str, predicted: str, number: int, total: int, short: Mapping[str, str]) -> Row:
     return {
-        "row": truth,
-        "column": predicted,
+        "row": short[truth],
+        "column": short[predicted],
         "count": number,
         "colour": number / total,
         "text": count(number),

@@ -51,7 +51,7 @@ def test_the_page_names_no_place_it_could_load_from(report: Path) -> None:
     policy = html.unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', markup)[0])
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe-eval" not in policy
-    assert page.count("<script") == 4
+    assert page.count("<script") == 3
 
 
 def test_markdown_shows_figures_that_exist_and_rows_that_fit_their_headings(report: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -14,10 +17,11 @@ from playwright.sync_api import Browser, Page
 from assay.bench.report.evidence import Evidence
 from assay.bench.report.page.page import render_page
 from assay.bench.report.sections.order import sections_of
+from assay.bench.words.numbers import ELLIPSIS
 from assay.records.results import Results
 from tests.bench.report.sample_explanations import explained_results
 
-PHONE, DESKTOP = (390, 844), (1280, 900)
+PHONE, DESKTOP, LARGE = (390, 844), (1280, 900), (1400, 900)
 DRAWN = "html[data-charts=drawn]"
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
 ALL_DRAWN = "[...document.querySelectorAll('[data-chart]')].every(one => one.querySelector('svg'))"
@@ -52,6 +56,7 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         if opened:
             visit.page.evaluate(OPEN_ALL)
             visit.page.wait_for_function(ALL_DRAWN)
+            visit.page.wait_for_function("!document.querySelector('table[data-rows]')")
         visits.append(visit)
         return visit
 
@@ -78,7 +83,7 @@ def test_every_chart_is_drawn_with_its_marks_and_its_words(visit: Visitor, repor
              marks: one.querySelectorAll('svg .role-mark path, svg .role-mark text, svg .role-mark line').length,
              wide: one.querySelector('svg')?.getBoundingClientRect().width ?? 0}))""",
     )
-    specs = json.loads(page.inner_text("#charts", timeout=1000) or page.text_content("#charts") or "")
+    specs = packed(page)["charts"]
     assert {chart["name"] for chart in charts} == set(specs)
     assert len(charts) >= 40
     for chart in charts:
@@ -89,7 +94,7 @@ def test_every_chart_is_drawn_with_its_marks_and_its_words(visit: Visitor, repor
 
 
 def test_what_is_drawn_is_what_was_measured(visit: Visitor, report: Path, results: Results) -> None:
-    specs = json.loads(visit(report / "report.html").page.text_content("#charts") or "")
+    specs = packed(visit(report / "report.html").page)["charts"]
     medians = {cell.name: cell.host.median_ms for cell in results.cells if cell.host and cell.framework}
     drawn = {}
     for name, spec in specs.items():
@@ -102,7 +107,7 @@ def test_what_is_drawn_is_what_was_measured(visit: Visitor, report: Path, result
 def test_the_numbers_shown_are_those_of_the_record(visit: Visitor, report: Path) -> None:
     page = visit(report / "report.html").page
     record = json.loads((report / "results.json").read_text(encoding="utf-8"))
-    assert json.loads(page.text_content("#results") or "") == record
+    assert record_in(page) == record
     shown = page.eval_on_selector_all(
         "[data-path]",
         "all => all.map(one => [one.dataset.path, one.dataset.value, one.dataset.factor ?? '1', one.textContent])",
@@ -129,7 +134,7 @@ def test_a_phone_never_scrolls_the_page_sideways(visit: Visitor, report: Path, s
     page = visit(report / "report.html", PHONE, scheme).page
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     outside = page.evaluate(
-        """width => [...document.querySelectorAll('main > section > *, header > *, nav, .panel, .scroller')]
+        """width => [...document.querySelectorAll('main > section > *, header > *, nav, .panel, table')]
              .filter(one => one.getBoundingClientRect().right > width + 0.5).map(one => one.outerHTML.slice(0, 80))""",
         PHONE[0],
     )
@@ -187,7 +192,7 @@ def test_tables_filter_by_words(visit: Visitor, report: Path, results: Results) 
 
 def test_the_legend_highlights_one_framework(visit: Visitor, report: Path) -> None:
     page = visit(report / "report.html").page
-    family = page.locator("#figure-latency .legend button", has_text=re.compile("^JAX$"))
+    family = page.locator("#figure-latency .legend > button", has_text=re.compile("^JAX$"))
     family.click()
     assert family.get_attribute("aria-pressed") == "true"
     opacities = page.eval_on_selector_all(
@@ -233,7 +238,78 @@ def test_hostile_names_stay_text(visit: Visitor, tmp_path: Path) -> None:
     assert page.inner_text("h1") == "</script><img src=x onerror=alert(2)>"
     assert hostile in page.inner_text("#data")
     assert page.locator("main script, main img, header svg").count() == 0
-    assert Results.model_validate_json(page.text_content("#results") or "") == results
+    assert Results.model_validate(record_in(page)) == results
+
+
+def test_the_first_screen_says_what_to_run_and_how_far_to_trust_it(visit: Visitor, report: Path) -> None:
+    page = visit(report / "report.html", LARGE, opened=False).page
+    seen = page.eval_on_selector_all(
+        "h1, .byline, .answer, .rests-on, .bars li, .facts-list > div",
+        f"""all => all.filter(one => one.getBoundingClientRect().bottom <= {LARGE[1]})
+                      .map(one => one.innerText.replace(/\\s+/g, ' '))""",
+    )
+    said = "\n".join(seen)
+    assert re.search(
+        r"Run (bloodnet|resnet18) at \S+ in .+: [\d.]+ ms, \S+ as fast as the fastest native fp32, acc", said
+    )
+    for name in ("Without reduced precision", "Numbers", "All cases", "Machine", "Ruler", "How sure"):
+        assert name in said
+
+
+@pytest.mark.parametrize("size", [PHONE, LARGE])
+def test_nothing_overflows_scrolls_inside_or_is_cut(visit: Visitor, report: Path, size: tuple[int, int]) -> None:
+    page = visit(report / "report.html", size).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert page.evaluate(BEYOND, size[0]) == []
+    assert page.evaluate(CUT_LABELS) == []
+    assert ELLIPSIS not in page.inner_text("body")
+
+
+def test_the_page_is_small_and_short_before_its_details(visit: Visitor, report: Path) -> None:
+    assert (report / "report.html").stat().st_size < 3e6
+    page = visit(report / "report.html", LARGE, opened=False).page
+    assert page.evaluate("document.getElementById('details').getBoundingClientRect().top") < 12 * LARGE[1]
+    assert not page.evaluate("[...document.querySelectorAll('details')].some(one => one.open)")
+
+
+def test_a_link_to_a_folded_part_opens_it(visit: Visitor, report: Path) -> None:
+    page = visit(report / "report.html", LARGE, opened=False).page
+    page.evaluate("location.hash = '#cells'")
+    page.wait_for_selector("#cells tbody tr")
+    assert page.evaluate("document.getElementById('cells').open")
+
+
+def test_each_case_is_a_lane_that_opens_to_its_verdict(visit: Visitor, report: Path, results: Results) -> None:
+    page = visit(report / "report.html", LARGE, opened=False).page
+    assert page.locator("summary.lane").count() == len(results.comparisons)
+    assert page.locator("summary.lane .mark").count() > 4 * len(results.comparisons)
+    page.locator("summary.lane").first.click()
+    assert "than the fastest native runtime" in page.locator(".lanes details").first.inner_text()
+
+
+def packed(page: Page) -> dict[str, Any]:
+    """The charts and the long tables that the page carries."""
+    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(page.text_content("#packed") or "")))
+    return found
+
+
+def record_in(page: Page) -> Any:
+    """The record that the page carries to be saved."""
+    _, _, letters = (page.get_attribute("#results", "href") or "").partition(",")
+    return json.loads(gzip.decompress(base64.b64decode(letters)))
+
+
+BEYOND = """width => [...document.querySelectorAll('main *, header *, footer *')]
+    .filter(one => !one.closest('svg, table.pairs thead')).filter(one => {
+        const {overflowX, overflowY} = getComputedStyle(one);
+        const scrolls = [overflowX, overflowY].some(kind => ['auto', 'scroll'].includes(kind));
+        return scrolls || one.getBoundingClientRect().right > width + 0.5; })
+    .map(one => one.outerHTML.slice(0, 80))"""
+CUT_LABELS = """[...document.querySelectorAll('[data-chart]')].flatMap(chart => {
+    const drawn = chart.querySelector('svg').getBoundingClientRect();
+    return [...chart.querySelectorAll('svg text')].filter(text => text.textContent).filter(text => {
+        const box = text.getBoundingClientRect();
+        return box.left < drawn.left - 1 || box.right > drawn.right + 1; }).map(text => text.textContent); })"""
 
 
 def written_page(results: Results, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.bench.report.evidence import Evidence, worded
-from assay.bench.report.page.audit_sections import headline, outcome_items, subjects_table
+from assay.bench.report.page.audit_sections import headline, models_table, outcome_items
 from assay.bench.report.page.blocks import Block, Code, Item, Listing, Paragraphs, Section
 from assay.bench.words.numbers import moment
 from assay.records.stale import AGAIN, current_part, in_words, stale_parts
@@ -38,5 +38,4 @@ def audit(evidence: Evidence) -> Section:
         "audit.html has every comparison, how the tolerances were derived, and every image that changes its class.",
         evidence.results,
     )
-    tables = tuple(subjects_table(model, number) for number, model in enumerate(current.models))
-    return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), *tables, again))
+    return Section(IDENTIFIER, TITLE, lead, (*before, *outcome_items(current), models_table(current), again))

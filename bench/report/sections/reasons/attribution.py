@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from assay.bench.report.contenders import called, firsts_of
 from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, notes
 from assay.bench.report.drawing.palette import Series
-from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, split_by
+from assay.bench.report.evidence import Evidence, chart_notice, conditions, fastest_files, median_of, split_by
 from assay.bench.report.page.blocks import Column, Figure, Item, Listing, Panel, Section, Table, Value
-from assay.bench.words.numbers import DASH, interval, pixels, ratio, shortened, significant
+from assay.bench.words.numbers import DASH, counted, interval, pixels, ratio, significant
 from assay.records.attribution import AffineFit, Attribution, Crossover, OperatorTime
 from assay.records.base import Interval
 from assay.records.results import Cell
@@ -20,7 +21,8 @@ PARTS = (
     Series("transfer", "transfer", "@stage-import", "square", (1, 0)),
 )
 OTHER = "everything else"
-NAME_LIMIT = 40
+MOST_DRAWN = 8
+MOST_LAYERS = 8
 Pair = tuple[Cell, Attribution]
 TableRow = tuple[Value, ...]
 
@@ -31,13 +33,13 @@ def attribution(evidence: Evidence) -> Section | None:
     if not pairs:
         return None
     drawn = [cell for cell, one in pairs if parts_of(one) is not None]
-    groups = split_by(drawn, lambda cell: (cell.architecture, cell.batch, cell.threads))
     known = dict(_by_name(pairs))
-    panels = tuple(_panel(evidence, fastest_files(cells), known, f"parts-{n}") for n, cells in enumerate(groups, 1))
+    groups = [fastest_files(cells) for cells in _extremes(drawn)]
+    panels = tuple(_panel(evidence, cells, known, f"parts-{n}") for n, cells in enumerate(groups, 1))
     caption = (
-        "Shares of the median time of a call at the host boundary, by the profile; by the skeleton where there is no "
-        "profile that is to be trusted. Transfer is what the host boundary adds to the device boundary. Only "
-        "the fastest ONNX file of each runtime is drawn."
+        f"Milliseconds of a call at the host boundary, of the {MOST_DRAWN} fastest runtimes with their fastest file, "
+        "at the smallest size; by the profile, or the skeleton where no profile is to be trusted. Transfer is what the "
+        "host boundary adds to the device boundary. The other sizes are in the table of every cell."
     )
     lead = (
         "Two estimators that share nothing. The framework's own profiler gives the union of the operators' intervals, "
@@ -86,24 +88,17 @@ def parts_of(one: Attribution) -> tuple[float, float, float] | None:
     return max(chosen.kernel_ms.value, 0.0), max(chosen.overhead_ms.value, 0.0), max(one.transfer_ms, 0.0)
 
 
-def _panel(evidence: Evidence, cells: list[Cell], known: dict[str, Attribution], identifier: str) -> Panel:
+def _panel(evidence: Evidence, found: list[Cell], known: dict[str, Attribution], identifier: str) -> Panel:
+    cells = sorted(found, key=lambda cell: sum(parts_of(known[cell.name]) or ()))[:MOST_DRAWN]
     rows = [row for cell in cells for row in _rows(cell, known[cell.name])]
-    title = conditions(cells[0], batch=True, threads=evidence.threads_vary)
-    plot = Plot(title, "Share of the time of a call, %", chart_notice(evidence.results), rows, PARTS)
+    title = conditions(cells[0], size=bool(cells[0].size), batch=True, threads=evidence.threads_vary)
+    plot = Plot(title, "Time of a call, ms", chart_notice(evidence.results), rows, PARTS)
     most = max(cells, key=lambda cell: _share(known[cell.name], 1))
     description = (
-        f"{title}: shares of kernels, framework and transfer, stacked. The framework takes most of a call with "
-        f"{most.label} at {pixels(most.size)}: {significant(100 * _share(known[most.name], 1), 2)} %."
+        f"{title}: milliseconds of kernels, framework and transfer, stacked. The framework takes most of a call with "
+        f"{most.label}: {significant(100 * _share(known[most.name], 1), 2)} %."
     )
-    return Panel(
-        identifier,
-        bars(plot, [_row_name(cell) for cell in cells], Scale("share", from_zero=True, most=100)),
-        description,
-    )
-
-
-def _row_name(cell: Cell) -> str:
-    return f"{cell.label}, {cell.size}" if cell.size else cell.label
+    return Panel(identifier, bars(plot, [cell.label for cell in cells], Scale("ms", from_zero=True)), description)
 
 
 def _share(one: Attribution, part: int) -> float:
@@ -120,11 +115,11 @@ def _rows(cell: Cell, one: Attribution) -> list[Row]:
     )
     return [
         {
-            "name": _row_name(cell),
+            "name": cell.label,
             "label": part.label,
             "family": part.label,
             "order": order,
-            "share": 100 * _share(one, order),
+            "ms": parts[order],
             "notes": says,
         }
         for order, part in enumerate(PARTS)
@@ -140,7 +135,8 @@ def _disagreements(pairs: Sequence[Pair]) -> tuple[Listing, ...]:
     items = tuple(
         Item(f"{'; '.join(names)}: {remark}.", "\N{NOT EQUAL TO}", "notice") for remark, names in cells.items()
     )
-    return (Listing("Where the two estimators differ", items),) if items else ()
+    summary = f"Where the two estimators differ: {counted(sum(map(len, cells.values())), 'cell')}"
+    return (Listing("", items, summary=summary),) if items else ()
 
 
 def _crossover_table(evidence: Evidence) -> Table | None:
@@ -170,7 +166,7 @@ def _crossover_table(evidence: Evidence) -> Table | None:
         for (architecture, label, batch, threads), by_estimator in sorted(found.items())
     )
     caption = "Image size in pixels from which on kernels outweigh the framework, interpolated between the sizes timed."
-    return Table("crossovers", caption, columns, rows)
+    return Table("crossovers", caption, columns, rows, summary="From which size on kernels outweigh the framework")
 
 
 def _crossing(one: Crossover | None) -> Value:
@@ -280,25 +276,30 @@ def _extremes(cells: list[Cell]) -> list[list[Cell]]:
 
 
 def _operator_table(pairs: list[Pair], identifier: str) -> Table:
-    """Layers down, runtimes across."""
-    columns = (Column("layer"), *(Column(cell.label, numeric=True) for cell, _ in pairs))
-    times = [_by_layer(one) for _, one in pairs]
-    layers = sorted({layer for known in times for layer in known if layer != OTHER})
-    rows = tuple(
-        (Value(layer), *(_milliseconds(known.get(layer)) for known in times))
-        for layer in (*layers, OTHER)
-        if any(layer in known for known in times)
-    )
-    first = pairs[0][0]
-    title = conditions(first, size=True, batch=True, threads=True)
-    longest = (Value("longest operator"), *(_named(one.operators[0]) for _, one in pairs))
-    return Table(identifier, f"{title}, ms in each layer", columns, (*rows, longest))
+    """The layers that take longest down, the fastest of each family and precision across, so that it fits a page."""
+    shown = {
+        cell.name for cell in firsts_of(sorted((cell for cell, _ in pairs), key=lambda cell: median_of(cell).value))
+    }
+    some = [(cell, one) for cell, one in pairs if cell.name in shown]
+    columns = (Column("layer"), *(Column(called(cell), numeric=True) for cell, _ in some))
+    times = [_by_layer(one) for _, one in some]
+    layers = {layer for known in times for layer in known if layer != OTHER}
+    longest = sorted(layers, key=lambda layer: -max(known.get(layer, 0.0) for known in times))
+    rows = [(Value(layer), *(_milliseconds(known.get(layer)) for known in times)) for layer in longest[:MOST_LAYERS]]
+    if rest := longest[MOST_LAYERS:]:
+        sums = [sum(known.get(layer, 0.0) for layer in rest) or None for known in times]
+        rows.append((Value(f"{counted(len(rest), 'other layer')}"), *(_milliseconds(ms) for ms in sums)))
+    if any(OTHER in known for known in times):
+        rows.append((Value(OTHER), *(_milliseconds(known.get(OTHER)) for known in times)))
+    title = conditions(pairs[0][0], size=True, batch=True, threads=True)
+    operators = (Value("longest operator"), *(_named(one.operators[0]) for _, one in some))
+    return Table(identifier, f"{title}, ms in each layer", columns, (*rows, operators))
 
 
 def _named(operator: OperatorTime) -> Value:
     """What its profiler calls an operator, and the kernel behind it where that is another word."""
     kind = "" if operator.kind in operator.name else f" ({operator.kind})"
-    return Value(shortened(f"{operator.name}{kind}", NAME_LIMIT), tone="muted")
+    return Value(f"{operator.name}{kind}", tone="muted")
 
 
 def _by_layer(one: Attribution) -> dict[str, float]:

@@ -44,17 +44,17 @@ def quality_against_latency(evidence: Evidence) -> Section | None:
     panels: list[Panel] = []
     rows: list[tuple[Value, ...]] = []
     for cells in split_by(usable, lambda cell: (cell.batch, cell.threads)):
-        points = [(known[cell.name].value, median_of(cell).value) for cell in cells]
-        front = [cells[index] for index in pareto_front(points)]
-        panels.append(_panel(evidence, cells, front, known, words, f"pareto-{len(panels) + 1}"))
-        rows += [_table_row(evidence, cell, known[cell.name]) for cell in front]
+        for facet in split_by(cells, lambda cell: (cell.architecture,)):
+            panels.append(_panel(evidence, facet, _front(facet, known), known, words, f"pareto-{len(panels) + 1}"))
+        rows += [_table_row(evidence, cell, known[cell.name]) for cell in _front(cells, known)]
     lead = (
         f"On the front nothing is both faster and better. Cells whose outputs do not agree, that did not pass "
         f"their audit, or whose {words.measure} is not known on the same {words.inputs} are left out."
     )
     figure = Figure("pareto", words.caption, tuple(panels), legend_of(usable))
     columns = (*(COLUMNS if words.has_architectures else COLUMNS[:1] + COLUMNS[3:]), Column(words.axis, numeric=True))
-    table = Table("pareto-front", "The Pareto front, from the fastest on", columns, tuple(rows))
+    caption = f"The Pareto front{' of all models' if words.has_architectures else ''}, from the fastest on"
+    table = Table("pareto-front", caption, columns, tuple(rows))
     return Section("pareto", f"{_capital(words.measure)} against latency", lead, (figure, table))
 
 
@@ -81,7 +81,7 @@ def _words_of(evidence: Evidence) -> _Words:
     if evidence.results.kind == "study":
         caption = (
             f"{_capital(measure)} on the whole test split against median latency: what computes in fp32 and agrees has "
-            "the answers of the weights, what computes in less has its own, by the audit. Rings mark the Pareto front."
+            "the answers of the weights, what computes in less has its own, by the audit. Rings: each model's front."
         )
         return _Words(measure, f"Test {measure}, %", "images", caption, has_architectures=True)
     caption = f"{_capital(measure)} on the labelled records against median latency. Rings mark the Pareto front."
@@ -90,6 +90,10 @@ def _words_of(evidence: Evidence) -> _Words:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _front(cells: Sequence[Cell], known: dict[str, Interval]) -> list[Cell]:
+    return [cells[index] for index in pareto_front([(known[one.name].value, median_of(one).value) for one in cells])]
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -112,7 +116,7 @@ def _panel(
     first = cells[0]
     threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
     plot = Plot(
-        title=f"batch {first.batch}{threads}",
+        title=f"{f'{first.architecture}, ' if words.has_architectures else ''}batch {first.batch}{threads}",
         measure=words.axis,
         notice=chart_notice(evidence.results),
         rows=[_row(cell, known[cell.name], words, cell in front) for cell in cells],

@@ -18,7 +18,7 @@ STAGES = (
 
 def cold_start(evidence: Evidence) -> Section | None:
     """Import, load and first call of every runtime, stacked."""
-    started = [cell for cell in evidence.results.cells if cell.cold is not None]
+    started = [cell for cell in evidence.results.cells if cell.cold is not None and cell.framework]
     if not started:
         return None
     groups = split_by(started, lambda cell: (cell.architecture,))
@@ -33,7 +33,7 @@ def cold_start(evidence: Evidence) -> Section | None:
 
 def memory(evidence: Evidence) -> Section | None:
     """Peak resident memory of every runtime."""
-    measured = [cell for cell in evidence.results.cells if cell.peak_memory_mib is not None]
+    measured = [cell for cell in evidence.results.cells if cell.peak_memory_mib is not None and cell.framework]
     if not measured:
         return None
     groups = split_by(measured, lambda cell: (cell.architecture, cell.batch, cell.threads))

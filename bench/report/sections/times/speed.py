@@ -1,21 +1,16 @@
-"""Sections on steady-state time: latency by resolution, throughput by batch, native against ONNX."""
+"""Sections on steady-state time: latency by resolution, throughput by batch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-import altair as alt
-
-from assay.bench.report.drawing.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, dots, heat, lines, notes
-from assay.bench.report.drawing.palette import ordered, series_of
+from assay.bench.report.contenders import called, firsts_of
+from assay.bench.report.drawing.charts import SMALL_PANEL_HEIGHT_PX, Plot, Row, Scale, dots, lit_lines, notes
+from assay.bench.report.drawing.palette import series_of
 from assay.bench.report.evidence import (
-    CellGroup,
     Evidence,
-    agreement_fails,
     chart_notice,
     conditions,
-    group_of,
     is_timed,
     legend_of,
     median_of,
@@ -23,15 +18,14 @@ from assay.bench.report.evidence import (
     worded,
 )
 from assay.bench.report.page.blocks import Figure, Panel, Section, Spec
-from assay.bench.words.numbers import TIMES, counted, in_processes, interval, pixels, ratio, significant
+from assay.bench.words.no_verdict import may_be_ranked
+from assay.bench.words.numbers import counted, in_processes, interval, pixels, significant
 from assay.records.base import Interval
 from assay.records.races import SpeedComparison
 from assay.records.results import Cell
 
 MILLISECONDS = ("median", " ms")
 IMAGES_A_SECOND = ("throughput", " images/s")
-RATIO_LIMIT_LOG2 = 3.0
-HEAT_LABELS_PX, HEAT_COLUMN_PX = 170, 58
 
 
 def latency(evidence: Evidence) -> Section | None:
@@ -43,10 +37,11 @@ def latency(evidence: Evidence) -> Section | None:
     panels = tuple(_latency_panel(evidence, cells, f"latency-{n}") for n, cells in enumerate(groups, start=1))
     caption = (
         "Median time of one call at the host boundary (input prepared, run, output fetched), "
-        "with its 95 % interval. On logarithmic axes equal distances are equal ratios."
+        "with its 95 % interval. On logarithmic axes equal distances are equal ratios. In colour: the fastest of each "
+        "family and precision at the right end; the rest is grey until it is chosen."
     )
     ranked = any(len({cell.size for cell in cells}) == 1 for cells in groups)
-    figure = Figure("latency", caption, panels, legend_of(timed), named=ranked, legend_in_file=not ranked)
+    figure = Figure("latency", caption, panels, legend_of(timed), named=ranked, legend_in_file=False)
     lead = f"Lower is faster. {_ruler_zero(evidence)}".rstrip()
     return Section("latency", "Latency by resolution", lead, (figure,))
 
@@ -61,26 +56,8 @@ def throughput(evidence: Evidence) -> Section | None:
     caption = worded("Images a second at the host boundary, with 95 % intervals.", evidence.results)
     ranked = any(len({cell.batch for cell in cells}) == 1 for cells in groups)
     legend = legend_of(timed)
-    figure = Figure("throughput", caption, panels, legend, named=ranked, legend_in_file=not ranked, small=not ranked)
+    figure = Figure("throughput", caption, panels, legend, named=ranked, legend_in_file=False, small=not ranked)
     return Section("throughput", "Throughput by batch", "Higher is faster.", (figure,))
-
-
-def ratios(evidence: Evidence) -> Section | None:
-    """Every runtime's median over the fastest native runtime's, as a heat map."""
-    comparisons = [comparison for comparison in evidence.results.comparisons if comparison.ratios]
-    if not comparisons:
-        return None
-    keys = sorted({(comparison.architecture, comparison.threads) for comparison in comparisons})
-    panels = tuple(
-        _ratio_panel(evidence, [c for c in comparisons if (c.architecture, c.threads) == key], f"ratios-{number}")
-        for number, key in enumerate(keys, start=1)
-    )
-    caption = (
-        f"Median time over that of the fastest native runtime of the same column. Below 1{TIMES}, in blue, is "
-        f"faster than every native runtime; above, in orange, slower. Colours are fullest from 8{TIMES} on."
-    )
-    lead = f"In each column the fastest native runtime is 1{TIMES}. {what_is_told(comparisons)}".rstrip()
-    return Section("ratios", "Native against ONNX", lead, (Figure("ratios", caption, panels),))
 
 
 def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
@@ -98,12 +75,21 @@ def what_is_told(comparisons: Sequence[SpeedComparison]) -> str:
     )
 
 
+def _in_colour(evidence: Evidence, cells: Sequence[Cell]) -> set[str]:
+    """The labels of what is drawn in colour: the fastest of each family and precision where a call takes longest."""
+    ranked = [cell for cell in cells if may_be_ranked(cell, evidence.results)] or cells
+    most = max((cell.size, cell.batch) for cell in ranked)
+    at_most = [cell for cell in ranked if (cell.size, cell.batch) == most]
+    return {cell.label for cell in firsts_of(sorted(at_most, key=lambda cell: median_of(cell).value))}
+
+
 def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:
+    lit = _in_colour(evidence, cells)
     plot = Plot(
         title=conditions(cells[0], batch=True, threads=evidence.threads_vary),
         measure="Median latency, ms",
         notice=chart_notice(evidence.results),
-        rows=[_row(cell, median_of(cell), MILLISECONDS) for cell in cells],
+        rows=[_row(cell, median_of(cell), MILLISECONDS, cell.label in lit) for cell in cells],
         series=legend_of(cells),
     )
     best = min(cells, key=lambda cell: (-cell.size, median_of(cell).value))
@@ -119,12 +105,13 @@ def _latency_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Pa
 def _throughput_panel(evidence: Evidence, cells: list[Cell], identifier: str) -> Panel:
     found = {cell.name: cell.throughput for cell in cells if cell.throughput is not None}
     measure, unit = IMAGES_A_SECOND
+    lit = _in_colour(evidence, cells)
     rate = (measure, worded(unit, evidence.results))
     plot = Plot(
         title=conditions(cells[0], size=True, threads=evidence.threads_vary),
         measure=worded("Throughput, images a second", evidence.results),
         notice=chart_notice(evidence.results),
-        rows=[_row(cell, found[cell.name], rate) for cell in cells],
+        rows=[_row(cell, found[cell.name], rate, cell.label in lit) for cell in cells],
         series=legend_of(cells),
         height_px=SMALL_PANEL_HEIGHT_PX,
     )
@@ -143,18 +130,20 @@ def _over(plot: Plot, field: str, title: str, values: set[int], *, more_is_bette
     """Lines over several values of the field; with a single one, names in order of their value say more."""
     if len(values) > 1:
         x = Scale(field, title, log=True, ticks=tuple(float(value) for value in sorted(values)))
-        return lines(plot, x, Scale("value", log=True))
+        return lit_lines(plot, x, Scale("value", log=True))
     ranked = sorted(plot.rows, key=lambda row: float(str(row["value"])), reverse=more_is_better)
     return dots(plot, [str(row["name"]) for row in ranked], Scale("value", log=True))
 
 
-def _row(cell: Cell, estimate: Interval, quantity: tuple[str, str]) -> Row:
+def _row(cell: Cell, estimate: Interval, quantity: tuple[str, str], lit: bool) -> Row:
     name, unit = quantity
     return {
         "cell": cell.name,
         "name": cell.label,
         "label": cell.label,
         "line": cell.label,
+        "lit": lit,
+        "called": called(cell),
         "family": series_of(cell.label, cell.framework).family,
         "size": cell.size,
         "batch": cell.batch,
@@ -178,60 +167,3 @@ def _ruler_zero(evidence: Evidence) -> str:
         f"The ruler's own zero, a runtime that does nothing, takes up to {significant(max(medians), 2)} ms a call "
         "in the same loop; it is not subtracted."
     )
-
-
-def _ratio_panel(evidence: Evidence, comparisons: Sequence[SpeedComparison], identifier: str) -> Panel:
-    across = {_group(c): _column(_group(c)) for c in sorted(comparisons, key=lambda c: (c.size, c.batch))}
-    cells = [cell for cell in evidence.results.cells if group_of(cell) in across and cell.framework]
-    down = [entry.label for entry in ordered(series_of(cell.label, cell.framework) for cell in cells)]
-    rows = [_ratio_row(label, c, across[_group(c)]) for c in comparisons for label in c.ratios]
-    ranked = {(_group(c), label) for c in comparisons for label in c.ratios}
-    rows += [
-        _unranked_row(cell, evidence, across[group_of(cell)])
-        for cell in cells
-        if (group_of(cell), cell.label) not in ranked
-    ]
-    first = comparisons[0]
-    threads = f", {counted(first.threads, 'thread')}" if evidence.threads_vary else ""
-    title = f"{first.architecture}{threads}"
-    plot = Plot(title, "Median over the fastest native median", chart_notice(evidence.results), rows)
-    limit = [-RATIO_LIMIT_LOG2, 0.0, RATIO_LIMIT_LOG2]
-    tokens = ["@heat-low", "@heat-middle", "@heat-high"]
-    colour = alt.Scale(type="linear", domain=limit, range=tokens, clamp=True, interpolate="lab")
-    spec = heat(plot, down, list(across.values()), colour, strong="abs(datum.colour) > 1.7")
-    best = min(comparisons, key=lambda c: min(estimate.value for estimate in c.ratios.values()))
-    label, least = min(best.ratios.items(), key=lambda pair: pair[1].value)
-    description = (
-        f"{title}: heat map of each runtime's median over the fastest native one's. The least is {ratio(least)}, "
-        f"{label} at {pixels(best.size)} and batch {best.batch}."
-    )
-    return Panel(identifier, spec, description, HEAT_LABELS_PX + HEAT_COLUMN_PX * len(across))
-
-
-def _ratio_row(label: str, comparison: SpeedComparison, column: str) -> Row:
-    estimate = comparison.ratios[label]
-    return {
-        "row": label,
-        "column": column,
-        "colour": math.log2(estimate.value) if estimate.value > 0 else None,
-        "ratio": estimate.value,
-        "text": f"{significant(estimate.value, 2)}{TIMES}",
-        "notes": notes(("", label), (f"over {comparison.native}", ratio(estimate)), ("at", column.replace("\n", ", "))),
-    }
-
-
-def _unranked_row(cell: Cell, evidence: Evidence, column: str) -> Row:
-    """A cell without a ratio: it did not run, or its output does not agree."""
-    text, reason = (cell.status, cell.reason) if not is_timed(cell) else ("not ranked", "no ratio was recorded")
-    if is_timed(cell) and agreement_fails(cell, evidence.results):
-        text, reason = "wrong", "its output does not agree with the reference"
-    why = notes(("", cell.label), (text, reason))
-    return {"row": cell.label, "column": column, "colour": None, "text": text, "notes": why}
-
-
-def _column(group: CellGroup) -> str:
-    return f"{pixels(group.size)}\nbatch {group.batch}"
-
-
-def _group(comparison: SpeedComparison) -> CellGroup:
-    return CellGroup(comparison.architecture, comparison.size, comparison.batch, comparison.threads)
