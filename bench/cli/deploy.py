@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assay.bench.cli.options import Json, Trust, say_trust
-from assay.bench.words.terminal import print_json, print_line
+from assay.bench.words.terminal import print_json, print_line, print_lines
 
 if TYPE_CHECKING:
     from assay.bench.deployment.checking.signature import Sign
@@ -108,7 +108,7 @@ def deploy(
     print_line(f"{served}: {version.cell}, {version.precision}{right}")
     if found.instances > 1:
         print_line(f"{found.instances} instances of {counted(found.threads, 'thread')}, on {found.cores} cores")
-    print_line(said)
+    print_lines(said)
 
 
 def _signer(key: Path | None) -> Sign | None:

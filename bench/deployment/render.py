@@ -35,7 +35,7 @@ from assay.fingerprint import fingerprint_in
 from assay.numerics.judgement import Judgement
 from assay.numerics.served import Array
 from assay.numerics.values import of_type
-from assay.records.base import Interval
+from assay.records.base import Interval, Tail
 from assay.records.deployment import (
     AUDITED,
     DEPLOYMENT_FILE,
@@ -257,7 +257,10 @@ def _percent(interval: Interval) -> str:
     return f"{interval.value:.2%} ({interval.low:.2%} to {interval.high:.2%})"
 
 
-def _decimals(interval: Interval) -> str:
+def _decimals(interval: Interval | Tail) -> str:
+    """With its interval; of a percentile that the calls were too few to bound, that it is this or more."""
+    if interval.high is None:
+        return f"{interval.value:.4g} or more"
     return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 

@@ -23,6 +23,8 @@ from assay.bench.words.progress import Narrator
 from assay.export.programs.programs import Workshop, program_of
 from assay.export.reference.reference import ReferenceRequest, reference_artifact
 from assay.export.run import export_model, job_of_weights, usable_model
+from assay.export.variants.quantize import Int8Settings
+from assay.export.variants.variants import VariantJob, export_variant
 from assay.numerics.classification.reduced import BY_CLASSES
 from assay.records.audit import PROGRAM, Audit, ModelAudit, read_audit
 from assay.records.results import Cell, Export, Results, read_results
@@ -185,16 +187,17 @@ def _audit(folder: Path, weights: Path, export: Export, run: Run, root: Path) ->
     )
 
 
-def of_runtime(folder: Path, runtime: str) -> str:
+def of_runtime(folder: Path, runtime: str, variant: str = "") -> str:
     """Let the measurements and the comparison be of another runtime; the answer is the first cell's name.
 
     What a deployment promises hangs on neither: its file is made and its answers are judged when it is written.
     """
     results, audit = read_results(folder / "results.json"), read_audit(folder / "audit.json")
-    label = f"{runtime}@{EXPORTER}" if RUNTIMES[runtime].runs_files else runtime
-    exporter = EXPORTER if RUNTIMES[runtime].runs_files else ""
+    named = f"{EXPORTER}+{variant}" if variant else EXPORTER
+    label = f"{runtime}@{named}" if RUNTIMES[runtime].runs_files else runtime
+    exporter = named if RUNTIMES[runtime].runs_files else ""
     names = [CELL.replace("/b1/", f"/b{one.batch}/").replace(f"ort.cpu@{EXPORTER}", label) for one in results.cells]
-    precision, program = precision_of(runtime), made_for(folder, results, runtime)
+    precision, program = variant or precision_of(runtime), made_for(folder, results, runtime)
     same = {
         "runtime": runtime,
         "exporter": exporter,
@@ -214,6 +217,38 @@ def of_runtime(folder: Path, runtime: str) -> str:
     return names[0]
 
 
+def of_variant(folder: Path, runtime: str, precision: str) -> str:
+    """The same of a runtime of ONNX files on the export in less than fp32."""
+    place, kept = folder / "weights" / "bloodnet-28-torch-s0", Store(folder / "onnx")
+    (images,) = (one / "images.npy" for one in (folder / "images").glob("*-28-*"))
+    job = job_of_weights(EXPORTER, place, images, kept, Store(folder / "references"))
+    results = read_results(folder / "results.json")
+    (export,) = results.exports
+    made = export_variant(VariantJob(export, job, precision, calibration_of(folder), 0, Int8Settings(99.99)), silent)
+    assert made.status == "ok", made.reason
+    changed = results.model_copy(update={"exports": [export, made]})
+    (folder / "results.json").write_text(changed.model_dump_json())
+    audit = read_audit(folder / "audit.json")
+    (model,) = audit.models
+    named = f"onnx@{made.exporter}"
+    about = model.model_copy(
+        update={
+            "models": model.models | {named: file_sha256(usable_model(made, kept))},
+            "keys": model.keys | {named: made.key},
+        }
+    )
+    (folder / "audit.json").write_text(audit.model_copy(update={"models": [about]}).model_dump_json())
+    return of_runtime(folder, runtime, precision)
+
+
+def calibration_of(folder: Path) -> Path:
+    """Images of the validation split, normalised, that integers take their ranges from."""
+    (dataset_folder,) = (folder.parent / "data").glob("*-28-*")
+    calibration = folder / "calibration.npy"
+    np.save(calibration, normalise(open_dataset(dataset_folder).validation.images))
+    return calibration
+
+
 def precision_of(runtime: str) -> str:
     """What it is said to compute in; of one that chooses that, the least exact."""
     found = RUNTIMES[runtime].precision or "fp32"
@@ -226,13 +261,9 @@ def made_for(folder: Path, results: Results, runtime: str) -> str:
     if not entry.maker:
         return ""
     weights = folder / "weights" / "bloodnet-28-torch-s0"
-    (dataset_folder,) = (folder.parent / "data").glob("*-28-*")
-    dataset = open_dataset(dataset_folder)
-    calibration = folder / "calibration.npy"
-    np.save(calibration, normalise(dataset.validation.images))
-    spec = ModelSpec("bloodnet", 28, len(dataset.classes), dataset.test.images.shape[-1])
+    spec = ModelSpec("bloodnet", 28, len(results.data.classes))
     model = BuiltModel(spec=spec, weights=weights / "weights.safetensors", fingerprint=results.cells[0].weights)
     (export,) = results.exports
     onnx = usable_model(export, Store(folder / "onnx")) if entry.runs_files else None
-    workshop = Workshop(Store(folder / "programs"), lambda: calibration)
+    workshop = Workshop(Store(folder / "programs"), lambda: calibration_of(folder))
     return program_of(entry, model, workshop, onnx, export.made_by["layout"]).key

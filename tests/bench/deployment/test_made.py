@@ -14,11 +14,13 @@ from assay.bench.deployment.checking.acting import refuse_what_acts
 from assay.bench.deployment.checking.versions import refuse_other_versions
 from assay.bench.deployment.config import config_of
 from assay.bench.deployment.programs import PROGRAMS, audited_program
+from assay.bench.deployment.render import _decimals
 from assay.bench.deployment.subject import servable_cell
 from assay.errors import ArtifactError, FailedError, InputError, NotInstalledError
 from assay.export.programs.programs import KIND
 from assay.export.served.made import ExportContract, WrappedFile, serve_made
 from assay.records.audit import PROGRAM, ModelAudit
+from assay.records.base import Interval, Tail
 from assay.records.choice import Choice, Constraints, EligibleCell, write_choice
 from assay.records.deployment import read_deployment, served_by
 from assay.records.results import Cell
@@ -197,3 +199,8 @@ def test_as_many_instances_are_served_as_choose_found(tmp_path: Path) -> None:
     write_choice(choice, tmp_path)
     assert _chosen(tmp_path, None) == _chosen(tmp_path, "best") == ("best", 2)
     assert _chosen(tmp_path, "other") == ("other", 1)
+
+
+def test_the_card_does_not_bound_what_too_few_calls_were_timed_for() -> None:
+    assert _decimals(Tail(value=2.5, low=2, high=None)) == "2.5 or more"
+    assert _decimals(Tail(value=2.5, low=2, high=3)) == _decimals(Interval(value=2.5, low=2, high=3)) == "2.5 (2 to 3)"

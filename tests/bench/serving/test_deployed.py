@@ -25,7 +25,7 @@ from assay.infer.wire import WAYS
 from assay.records.deployment import served_by
 from assay.registry import RUNTIMES
 from tests.bench.compared_model import Takes, cell_name, make_comparison
-from tests.bench.finished_study import finished_study, of_runtime, precision_of
+from tests.bench.finished_study import finished_study, of_runtime, of_variant, precision_of
 from tests.bench.serving.conftest import Served, start, stop
 
 SHOWING_ACCURACY = 1000
@@ -37,21 +37,35 @@ SHOWING_ACCURACY = 1000
 def test_a_deployed_model_gives_its_audited_answers_over_the_wire(
     platform: None, runtime: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Of every runtime that a server runs, with decoded pixels going in; code is trusted for being our own."""
-    trusted = served_by(runtime).is_code
+    """Of every runtime that a server runs, with decoded pixels going in."""
     reduced = precision_of(runtime) != "fp32"
     study = finished_study(tmp_path_factory, SHOWING_ACCURACY if reduced else 96)
+    served_as_audited(study, of_runtime(study, runtime), tmp_path, loaded=not reduced)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["ort.cpu", "openvino"])
+def test_a_deployed_variant_gives_its_audited_answers_over_the_wire(
+    platform: None, runtime: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An export in int8; others in less than fp32 are refused where they are made, on a CPU."""
+    study = finished_study(tmp_path_factory, SHOWING_ACCURACY)
+    served_as_audited(study, of_variant(study, runtime, "int8"), tmp_path, loaded=False)
+
+
+def served_as_audited(study: Path, cell: str, work: Path, *, loaded: bool) -> None:
+    """Deploy a cell of a study and serve it: every way gives the audited answers, and so does a server under load."""
     folder = study / "deployment"
-    name = of_runtime(study, runtime)
-    write_deployment(read_study(study, None), name, folder, Narrator())
+    deployed = write_deployment(read_study(study, None), cell, folder, Narrator())
+    trusted = served_by(deployed.version(1).runtime).is_code  # for being our own
     check_deployment(folder, trusted=trusted)
-    served = start(folder, tmp_path / "log", *(["--trust"] if trusted else []))
+    served = start(folder, work / "log", *(["--trust"] if trusted else []))
     try:
         audited = read_audited(folder, None, None, study.parent / "data")
         target = target_of(audited.deployment, served.ready["http"], None)
         found = verify(audited, target, WAYS)
         plan = LoadPlan(seconds=0.2, processes=2, clients=(2,), scenarios=(), known_to=math.inf, trusted=trusted)
-        load = None if reduced else measure_load(audited, folder, target, plan, print)
+        load = measure_load(audited, folder, target, plan, print) if loaded else None
     finally:
         assert stop(served) == 0
     assert load is None or all(one.failed == one.wrong == 0 for one in load.closed_loop)
