@@ -23,13 +23,16 @@ from assay.records.audit import PROGRAM, ModelAudit
 from assay.records.base import Interval, Tail
 from assay.records.choice import Choice, Constraints, EligibleCell, write_choice
 from assay.records.deployment import read_deployment, served_by
-from assay.records.results import Cell
+from assay.records.instances import Instances
+from assay.records.results import Cell, read_results
 from assay.registry import RUNTIMES
 from assay.spec import ModelSpec
 from assay.store import KEY_CHARACTERS, write_artifact
 from tests import serving_folder
 from tests.bench.choosing.test_choose import SAMPLE, audit, spread
 from tests.bench.choosing.test_choose import cell as constructed
+from tests.bench.cli.test_cli import assay
+from tests.bench.finished_study import finished_study, of_runtime
 
 MADE = [entry.name for entry in RUNTIMES.values() if entry.served_by and entry.maker]
 
@@ -204,3 +207,30 @@ def test_as_many_instances_are_served_as_choose_found(tmp_path: Path) -> None:
 def test_the_card_does_not_bound_what_too_few_calls_were_timed_for() -> None:
     assert _decimals(Tail(value=2.5, low=2, high=None)) == "2.5 or more"
     assert _decimals(Tail(value=2.5, low=2, high=3)) == _decimals(Interval(value=2.5, low=2, high=3)) == "2.5 (2 to 3)"
+
+
+@pytest.mark.slow
+def test_a_native_winner_is_chosen_and_deployed_with_its_instances(tmp_path_factory: pytest.TempPathFactory) -> None:
+    study = finished_study(tmp_path_factory)
+    name = of_runtime(study, "litert")
+    results = read_results(study / "results.json")
+    several = [
+        Instances(cell=one.name, instances=number, cores=number, sets=[rate] * 5, throughput=spread(rate, 0.01))
+        for one in results.cells
+        for number, rate in ((1, 1000.0), (2, 1800.0))
+    ]
+    (study / "results.json").write_text(results.model_copy(update={"instances": several}).model_dump_json())
+    chosen = assay("choose", str(study), "--objective", "throughput", "--batch", "1")
+    assert chosen.returncode == 0, chosen.stdout + chosen.stderr
+    deployed = assay("deploy", str(study))
+    assert deployed.returncode == 0, deployed.stderr
+    assert f"{name}, fp32" in deployed.stdout
+    assert "2 instances of 1 thread, on 2 cores" in deployed.stdout
+    found = read_deployment(study / "deployment")
+    assert (found.instances, found.threads, config_of(found).instance_group[0].count) == (2, 1, 2)
+    checked = assay("deploy", "--check", str(study / "deployment"))
+    assert checked.returncode == 0, checked.stderr
+    assert "every check passed\n" in checked.stdout
+    named = assay("deploy", str(study), "--cell", name, "--instances", "1")
+    assert named.returncode == 0, named.stderr
+    assert read_deployment(study / "deployment").instances == 1
