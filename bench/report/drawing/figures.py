@@ -37,7 +37,10 @@ VEGA_CONFIG: Spec = {
     },
     "axisX": {"domain": True, "domainColor": "@rule", "grid": False},
     "axisY": {"ticks": False},
-    "legend": {"labelFontSize": 11, "labelColor": "@ink", "symbolSize": 80, "symbolStrokeWidth": 0, "rowPadding": 4},
+    "legend": {
+        "labelLimit": 0, "symbolLimit": 0, "labelFontSize": 11, "labelColor": "@ink",
+        "symbolSize": 80, "symbolStrokeWidth": 0, "rowPadding": 4,
+    },
 }  # fmt: skip
 
 
