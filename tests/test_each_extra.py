@@ -1,0 +1,107 @@
+"""The built wheel in environments of their own, one for each extra: what it brings works, and nothing else is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_installed import ROOT, wheel_of
+
+pytestmark = pytest.mark.slow
+MOST_BYTES = 600_000_000
+FRAMEWORKS = {"torch", "tensorflow", "jax", "openvino"}
+MODELS = {
+    "torch": ("import torch\n\n\ndef build():\n    return torch.nn.Linear(3, 2)\n", {"torch"}),
+    "tf": (
+        "import keras\n\n\ndef build():\n    x = keras.Input((3,))\n"
+        "    return keras.Model(x, keras.layers.Dense(2)(x))\n",
+        {"tensorflow"},
+    ),
+    "jax": ("import jax\n\n\ndef build():\n    return lambda x: jax.nn.relu(x)\n", {"jax"}),
+}
+BRINGS = {
+    "openvino": "openvino", "nncf": "nncf", "litert": "ai_edge_litert", "torchao": "torchao",
+    "serve": "tritonclient.http", "train": "medmnist", "fleet": "ray",
+}  # fmt: skip
+RELU = """
+import onnx
+from onnx import TensorProto as T, helper as h
+x, y = (h.make_tensor_value_info(name, T.FLOAT, ["batch", 8]) for name in "xy")
+graph = h.make_graph([h.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
+onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), "relu.onnx")
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return wheel_of(tmp_path_factory.mktemp("dist"))
+
+
+def environment(wheel: Path, extra: str, folder: Path) -> Path:
+    """The folder of programs of a new environment that has the wheel with an extra in it."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    done = subprocess.run(
+        [*pip, f"{wheel}[{extra}]" if extra else str(wheel)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    subprocess.run([str(folder / "bin" / "pip"), "check"], check=True, capture_output=True)
+    return folder / "bin"
+
+
+def packages_in(programs: Path, *names: str) -> set[str]:
+    """Which of these can be found there."""
+    code = f"import importlib.util as u; print(*[n for n in {names!r} if u.find_spec(n)])"
+    return set(subprocess.check_output([str(programs / "python"), "-c", code], text=True).split())
+
+
+def assay(programs: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(programs / "assay"), *words]
+    found = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    return subprocess.run(command, cwd=folder, env=found, capture_output=True, text=True, check=False)
+
+
+def test_the_base_is_small_and_answers_for_an_onnx_file(wheel: Path, tmp_path: Path) -> None:
+    programs = environment(wheel, "", tmp_path / "venv")
+    assert not packages_in(programs, *FRAMEWORKS, "scipy", "uv", "PIL")
+    size = sum(path.lstat().st_size for path in (tmp_path / "venv").rglob("*") if path.is_file())
+    assert size < MOST_BYTES, f"{size / 1e6:.0f} MB"
+    subprocess.run([str(programs / "python"), "-c", RELU], cwd=tmp_path, check=True)
+    done = assay(programs, tmp_path, "compare-model", "relu.onnx", "--minutes", "0.5")
+    assert "agrees with the file in float64" in done.stdout, done.stderr
+    assert (tmp_path / "artifacts" / "model-relu" / "report" / "figures" / "latency.png").is_file()
+    (tmp_path / "model.py").write_text(MODELS["torch"][0], encoding="utf-8")
+    lacking = assay(programs, tmp_path, "compare-model", "model.py:build", "--shape", "x=batch,3")
+    assert lacking.returncode == 3
+    assert "pip install 'onnx-assay[torch]'" in lacking.stderr
+
+
+@pytest.mark.parametrize("extra", MODELS)
+def test_one_framework_alone_answers_for_its_models(extra: str, wheel: Path, tmp_path: Path) -> None:
+    programs = environment(wheel, extra, tmp_path / "venv")
+    text, own = MODELS[extra]
+    assert packages_in(programs, *FRAMEWORKS) == own
+    (tmp_path / "model.py").write_text(text, encoding="utf-8")
+    shape = ("--shape", "x=batch,3")
+    done = assay(programs, tmp_path, "compare-model", "model.py:build", *shape, "--minutes", "0.5", "--json")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in {0, 1, 2}, done.stderr
+    results = json.loads((tmp_path / "artifacts" / "model-model-build" / "results.json").read_text(encoding="utf-8"))
+    assert {one["status"] for one in results["exports"]} == {"ok"}, results["exports"]
+    lacking = [one for one in results["cells"] if "is not installed" in json.dumps(one)]
+    assert {one["runtime"] for one in lacking} <= {"openvino"}, "it is timed unasked where it is there"
+    assert "onnx-assay[openvino]" in json.dumps(lacking) or not lacking
+
+
+@pytest.mark.parametrize("extra", BRINGS)
+def test_every_other_extra_brings_what_it_is_for(extra: str, wheel: Path, tmp_path: Path) -> None:
+    programs = environment(wheel, extra, tmp_path / "venv")
+    code = f"import {BRINGS[extra]}"
+    done = subprocess.run([str(programs / "python"), "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert assay(programs, tmp_path, "--version").returncode == 0
