@@ -97,8 +97,9 @@ def sure_flips(judged_by: Task, answers: Answers, scores: str) -> Flips:
 def scores_of(answers: Answers, axis: int | None) -> Scores:
     """The kind of numbers that decide, by what makes them so and not by what they look like.
 
-    Several numbers are probabilities where they are none below zero and add up to one for every decision. Of one number
-    the user says it with the threshold: one strictly between 0 and 1 is a probability, where the numbers can be.
+    Several numbers are probabilities where they are none below zero and add up to one for every decision. Where a
+    single number decides, the user says it with the threshold: one strictly between 0 and 1 is a probability, where the
+    numbers can be.
 
     Args:
         axis: as for `decisions_of`.

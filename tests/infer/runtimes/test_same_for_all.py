@@ -41,6 +41,7 @@ ELSEWHERE = {
     "server/opened/on_ort.py": "runs in the server's own Python and obeys the deployed configuration",
     "server/opened/on_tf.py": "the same",
     "server/opened/on_torch.py": "the same",
+    "server/opened/on_torch_package.py": "the same",
 }
 """Of all that runs models, what tells a framework or the system by itself, with why."""
 
