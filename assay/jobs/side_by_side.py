@@ -27,8 +27,9 @@ def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result
         except BaseException:
             with ending_all():
                 pool.shutdown(wait=False, cancel_futures=True)
-                while wait(under_way, timeout=0.2).not_done:
+                while not all(one.done() for one in under_way):
                     end_all()
+                    wait(under_way, timeout=0.2)
             raise
         pool.shutdown(cancel_futures=True)
     failed = [one for one in under_way if one in ended and one.exception()]

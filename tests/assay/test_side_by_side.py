@@ -69,7 +69,7 @@ def waits(name):
 
 listen()
 try:
-    side_by_side([lambda: waits("a"), lambda: waits("b")], 2)
+    side_by_side([lambda: waits("a"), lambda: waits("b"), lambda: waits("c")], 2)
 except Stopped as stopped:
     print(f"{stopped.signal.name}, kept {len(kept)}, threads {threading.active_count()}")
 """

@@ -10,6 +10,7 @@ from assay.numerics.agreement import Tolerance, compare
 from assay.numerics.classification.reduced import BY_CLASSES
 from assay.numerics.numbers import Measured, measure
 from assay.numerics.reduced import BY_ERROR, reason_by_error, rule_of
+from assay.numerics.segmentation import BY_PIXELS
 from assay.registry import TASKS
 
 NO_TOLERANCE = Tolerance(0.0, "of fp32, which is not asked for")
@@ -33,7 +34,7 @@ def test_outputs_may_be_off_by_half_of_the_reference() -> None:
 def test_each_task_has_a_rule_and_only_classification_one_of_classes() -> None:
     """Plain numbers and pixels are not held to which number of a row is the largest."""
     rules = {name: rule_of(name) for name in TASKS}
-    assert rules == {"classification": BY_CLASSES, "segmentation": BY_ERROR, "numerical": BY_ERROR}
+    assert rules == {"classification": BY_CLASSES, "segmentation": BY_PIXELS, "numerical": BY_ERROR}
     reference = np.array([[0.0, 5.0], [4.0, 0.0], [0.0, 6.0]])
     found = reference.copy()
     found[0] = [2.6, 2.5]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -21,7 +20,7 @@ def as_before() -> Iterator[None]:
 
 
 def press() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # to this thread: one of another's would be heard at any time later
 
 
 def test_the_first_is_for_whoever_keeps_what_is_there() -> None:

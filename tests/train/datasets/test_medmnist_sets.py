@@ -139,7 +139,7 @@ def test_a_size_that_is_not_published_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_medmnist_package_names_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(NotInstalledError, match=r"onnx-assay\[cpu\]"):
+    with pytest.raises(NotInstalledError, match=r"onnx-assay\[train\]"):
         load_dataset(DataRequest("bloodmnist", 28, cache=tmp_path))
 
 
