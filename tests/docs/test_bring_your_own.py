@@ -24,7 +24,6 @@ SECTIONS = {
     title: re.findall(r"^\$ (.*)$", "\n".join(re.findall(r"```console\n(.*?)```", body, re.DOTALL)), re.MULTILINE)
     for title, body in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
 }
-QUICK = "An ONNX file"
 ADDRESS = "127.0.0.1:8000"
 ENOUGH = ["--interval-width", "0", "--minutes", "30"]
 FEW = {"pair.onnx": ["--runtime", "ort.cpu", "--runtime", "ort.cpu.no-opt"]}
@@ -41,7 +40,7 @@ def test_every_kind_of_model_has_a_command() -> None:
 
 @pytest.mark.parametrize(
     "title",
-    [pytest.param(one, marks=[] if one == QUICK else [pytest.mark.slow]) for one, found in SECTIONS.items() if found],
+    [pytest.param(one, marks=[pytest.mark.slow]) for one, found in SECTIONS.items() if found],
 )
 def test_the_commands_of_a_section_run(title: str, tmp_path: Path) -> None:
     shutil.copytree(DOCS / "examples", tmp_path / "examples")

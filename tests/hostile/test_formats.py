@@ -538,7 +538,8 @@ def test_every_reader_is_known() -> None:
         "torch.export.load": set(),
         "keras.models.load_model": {"train/brought/loaders/on_tf.py"},
         "tf.saved_model.load": {
-            "train/brought/loaders/on_tf.py", "infer/server/opened/on_tf.py",
+            "train/brought/loaders/on_tf.py",
+            "infer/server/opened/on_tf.py",
             "bench/python/live/on_tf.py",  # what it has written itself, of a model that is alive
         },
         "torch._C._aoti.AOTIModelPackageLoader": {
