@@ -251,7 +251,7 @@ def registry() -> str:
     """All that can be named in a study or on the command line."""
     parts = [_page("Runtimes, exporters, architectures, data sets", "Everything that a study or an option can name.")]
     rows = [
-        (f"`{entry.name}`", entry.summary, entry.precision, entry.tier, f"`{entry.extra}`" if entry.extra else "")
+        (f"`{entry.name}`", entry.summary, entry.precision, entry.tier, entry.installed_by)
         for entry in RUNTIMES.values()
     ]
     parts += ["## Runtimes\n", table(("name", "what it is", "precision", "tier", "extra"), rows)]

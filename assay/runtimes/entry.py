@@ -233,6 +233,11 @@ class RuntimeEntry:
         return self.family.packages
 
     @property
+    def installed_by(self) -> str:
+        """The extra that brings what it needs, its own or its family's; "" where nothing has to be installed."""
+        return self.extra or self.family.extra
+
+    @property
     def runs_files(self) -> bool:
         """Whether it runs ONNX files, so that its cells have an export."""
         return "onnx" in self.formats
@@ -257,7 +262,7 @@ class RuntimeEntry:
         needed = [name.partition(".")[0] for name in (*self.packages, *self.needs)]
         missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
-            extra = self.extra or self.family.extra
+            extra = self.installed_by
             raise NotInstalledError(
                 f"'{self.name}' needs the Python package '{missing[0]}', which is not installed",
                 remedy=f"Install it with: pip install 'onnx-assay[{extra}]'" if extra else None,
@@ -270,7 +275,7 @@ class RuntimeEntry:
             NotInstalledError: a package it needs is missing.
             InputError: it is no function.
         """
-        return load_function(self.name, self.target, self.extra or self.family.extra)
+        return load_function(self.name, self.target, self.installed_by)
 
 
 def tier_of(framework: str) -> Tier:

@@ -56,7 +56,7 @@ def _runtimes() -> list[Listed]:
 
 
 def _runtime(entry: RuntimeEntry) -> Listed:
-    return _listed(entry.name, entry.summary, entry.packages, entry.extra or entry.family.extra)
+    return _listed(entry.name, entry.summary, entry.packages, entry.installed_by)
 
 
 def _exporters() -> list[Listed]:

@@ -109,9 +109,10 @@ def model_of(run: Run, subject: TrainedModel, export: Export) -> ModelFiles:
     )
 
 
-def time_all(run: Run, subjects: list[TrainedModel], exports: list[Export]) -> tuple[Measurements, list[Cell]]:
-    """Time every runtime on every subject, and compare what it computed."""
-    groups = groups_of(run, subjects, exports)
+def time_all(
+    run: Run, subjects: list[TrainedModel], groups: list[Group], exports: list[Export]
+) -> tuple[Measurements, list[Cell]]:
+    """Time what was grouped by `groups_of`, and compare what it computed."""
     measured, cells = time_groups(run, subjects, groups, run.store("units"), run.study.bench.interval_width)
     missing = [
         cell

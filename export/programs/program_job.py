@@ -37,7 +37,7 @@ def work(request: ProgramRequest) -> Made:
         ExportFailedError: the converter refuses the model, or writes nothing.
     """
     entry = RUNTIMES[request.runtime]
-    make: Make = load_function(entry.name, entry.maker, entry.extra or entry.family.extra)
+    make: Make = load_function(entry.name, entry.maker, entry.installed_by)
     begun = time.perf_counter()
     with step(f"Making what {entry.name} loads", MOST_SECONDS):
         facts = _made(make, request)

@@ -43,9 +43,7 @@ def check_cannot_act(path: Path, runtime: str) -> None:
     entry = served_runtime(runtime)
     if entry.served_by is None or not entry.served_by.checker:
         return
-    check: Callable[[Path], None] = load_function(
-        entry.name, entry.served_by.checker, entry.extra or entry.family.extra
-    )
+    check: Callable[[Path], None] = load_function(entry.name, entry.served_by.checker, entry.installed_by)
     try:
         check(path)
     except AssayError:

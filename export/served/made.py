@@ -46,7 +46,7 @@ def serve_made(runtime: str, source: Path, contract: ExportContract | None, file
     entry = served_runtime(runtime)
     served = served_by(runtime)
     if contract is not None and served.wrapper:
-        wrap: Wrap = load_function(entry.name, served.wrapper, entry.extra or entry.family.extra)
+        wrap: Wrap = load_function(entry.name, served.wrapper, entry.installed_by)
         wrap(WrappedFile(source, contract, file))
         return
     for name in (file.name, *served.beside):

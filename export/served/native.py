@@ -50,7 +50,7 @@ def make_served(asked: NativeModel) -> None:
     """
     entry = served_runtime(asked.runtime)
     assert entry.served_by is not None
-    make: MakeServed = load_function(entry.name, entry.served_by.maker, entry.extra or entry.family.extra)
+    make: MakeServed = load_function(entry.name, entry.served_by.maker, entry.installed_by)
     try:
         with step("Writing the model to be served", MOST_SECONDS):
             make(asked)

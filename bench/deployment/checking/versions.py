@@ -26,7 +26,7 @@ def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], wh
         NotInstalledError: a package is missing, or is there in another version.
     """
     entry = served_runtime(runtime)
-    extra = entry.extra or entry.family.extra
+    extra = entry.installed_by
     for name in entry.family.packages:
         if find_spec(name) is None:
             remedy = f"pip install 'onnx-assay[{extra}]'" if extra else None
