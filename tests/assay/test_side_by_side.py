@@ -62,6 +62,8 @@ def waits(name):
     process = Process("assay.infer.worker", Path(sys.argv[1]) / name)
     if process.pid:
         print("begun", flush=True)
+    if name == sys.argv[2]:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
     try:
         process.receive(600)
     except Exception as error:
@@ -76,9 +78,16 @@ except Stopped as stopped:
 
 
 def test_a_signal_ends_what_is_under_way_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", STOPPED, str(tmp_path)]
+    command = [sys.executable, "-c", STOPPED, str(tmp_path), ""]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "begun\n"]
         process.send_signal(2)
         assert process.stdout.read() == "SIGINT, kept 0, threads 1\n"
+
+
+def test_a_signal_that_another_thread_is_given_ends_it_too(tmp_path: Path) -> None:
+    """The system may give it to any thread, and the main one is not woken by it."""
+    command = [sys.executable, "-c", STOPPED, str(tmp_path), "a"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.endswith("SIGINT, kept 0, threads 1\n"), done.stdout + done.stderr

@@ -13,6 +13,7 @@ from assay.bench.cli.stopping import SIGNALS, Stopped, keeping_what_is_there, li
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has those in the background ignore it
     listen()
     yield
     for number, handler in before.items():
