@@ -38,7 +38,7 @@ test: install browser lint ## linter, type checker and every test that is not sl
 	$(BIN)/pytest
 
 test-slow: install browser ## the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --timeout 5400
 
 mutants: install ## change the code that decides in 400 places, and see whether a test notices: about an hour
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[mutants]'

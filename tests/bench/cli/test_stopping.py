@@ -1,45 +1,46 @@
-"""The first Ctrl-C may be taken as enough; what nobody takes so, and the second, end the command."""
+"""The first Ctrl-C may be taken as enough; what nobody takes so, and the second, end the command.
+
+Each case is a process of its own: a signal sent to the process of the tests is heard by whatever else lives in it.
+"""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 
 import pytest
 
-from assay.bench.cli.stopping import SIGNALS, Stopped, keeping_what_is_there, listen
+BEGIN = """
+import signal
+from assay.bench.cli.stopping import Stopped, keeping_what_is_there, listen
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has those in the background ignore it
+listen()
+
+def press():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException as error:
+        print(type(error).__name__)
+"""
+
+CASES = {
+    "the first is for whoever keeps what is there, the second ends the command": (
+        "with keeping_what_is_there():\n    press()\n    press()",
+        ["KeyboardInterrupt", "Stopped"],
+        0,
+    ),
+    "what nobody takes ends the command": (
+        "with keeping_what_is_there():\n    signal.raise_signal(signal.SIGINT)",
+        [],
+        130,
+    ),
+    "outside everything is as before": ("with keeping_what_is_there():\n    pass\npress()", ["Stopped"], 0),
+}
 
 
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has those in the background ignore it
-    listen()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def press() -> None:
-    signal.raise_signal(signal.SIGINT)  # to this thread: one of another's would be heard at any time later
-
-
-def test_the_first_is_for_whoever_keeps_what_is_there() -> None:
-    with keeping_what_is_there():
-        with pytest.raises(KeyboardInterrupt):
-            press()
-        with pytest.raises(Stopped):
-            press()
-
-
-def test_one_that_nobody_takes_ends_the_command() -> None:
-    with pytest.raises(Stopped) as stopped, keeping_what_is_there():
-        press()
-    assert stopped.value.exit_code == 130
-
-
-def test_outside_everything_is_as_before() -> None:
-    with keeping_what_is_there():
-        pass
-    with pytest.raises(Stopped):
-        press()
+@pytest.mark.parametrize("case", CASES)
+def test_a_signal_does_what_it_is_for(case: str) -> None:
+    code, printed, status = CASES[case]
+    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.returncode) == (printed, status), done.stderr
