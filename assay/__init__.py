@@ -4,9 +4,9 @@
     found = assay.compare(model, {"features": features})
     found.cells, found.passed, found.report
 
-What lies in this folder itself is shared by all and imports none of `train`, `export`, `infer` and `bench`, which are
-links to the folders beside it, and no framework. The calls are looked up when they are first named, so that `import
-assay` stays quick.
+The modules in this folder itself are shared by all the others. They import no framework, and none of `train`, `export`,
+`infer` and `bench`, which are links to the folders beside it. The calls are looked up when they are first named, so
+that `import assay` stays quick.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One command at a time may time on a machine: two would measure each other.
+"""Only one command at a time may measure times on a machine: two would disturb each other.
 
-The lock is a file of the machine, not of the folder that results go to: of this user. The operating system gives it
-back when its holder ends, however that ends. Another user's commands, and those in another container, have locks of
-their own: they are seen as a busy machine, and where they take the processor away, times become INVALID.
+The lock is a file of this user on this machine, not one in the folder of results. The operating system releases it when
+its holder ends, however that happens. Commands of another user or in another container have locks of their own: they
+show as a busy machine, and where they take processor time away, times become INVALID.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ FOLDER_VARIABLE = "ASSAY_RUNTIME_DIR"
 """Names another folder for the lock, such as one that several containers of a machine share."""
 TIMING_LOCK = "timing.lock"
 PLACES = ("/run/lock", "/tmp", "/var/tmp")  # noqa: S108  a folder of one's own in them, and checked
-"""Where every user may write, the first one in memory, and no model's code in its box may: homes may be on another
-machine, or read-only.
+"""Folders in which every user may write, in memory first, and the code of a model in its box may not. Home folders are
+not used: they may be on another machine, or read-only.
 """
 
 
 @contextmanager
 def timing_alone(waiting: Callable[[str], None]) -> Iterator[None]:
-    """Be the only command of this user that times on this machine; wait until that is so.
+    """Be the only command of this user that measures times on this machine; wait until that is so.
 
-    A machine that has no place for a lock has none: that keeps nobody from timing.
+    Where no place for a lock can be found, timing goes ahead without one.
 
     Args:
-        waiting: told who is waited for, each time that it is somebody else: "process 7, `assay run ...`, since ...".
+        waiting: called with the holder of the lock, each time that the holder changes: "process 7, `assay run ...`,
+            since ...".
     """
     folder = runtime_folder()
     with ExitStack() as turn:
@@ -44,14 +45,16 @@ def timing_alone(waiting: Callable[[str], None]) -> Iterator[None]:
 
 
 def runtime_folder() -> Path | None:
-    """This user's folder on this machine for what ends with it, of mode 0700; None where none can be had."""
+    """Return this user's folder on this machine for short-lived files, of mode 0700; None where there can be none."""
     named = os.environ.get(FOLDER_VARIABLE)
     places = [Path(named)] if named else [Path(place) / f"assay-{user_number()}" for place in PLACES]
     return next((place for place in places if _is_ours(place)), None)
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder is, or could be made, this user's own, in which nobody else can put a link or a lock."""
+    """Return whether a folder is, or could be made, this user's own, so that nobody else can put a link or a lock in
+    it.
+    """
     try:
         folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
         found = folder.lstat()

@@ -1,4 +1,4 @@
-"""A registered name and the code behind it, and the table of the names of one kind."""
+"""A registered name with the code behind it, and the table of all names of one kind."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from assay.errors import InputError, missing, unknown_name
 
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
-    """Distributions by import package; the scan takes a while, so it is done once in a process."""
+    """Return distributions by import package; the scan takes a while, so each process does it once."""
     return importlib.metadata.packages_distributions()
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of import packages (tensorflow-cpu provides tensorflow); one that is not installed is left out."""
+    """Return the versions of import packages (tensorflow-cpu provides tensorflow); those not installed are left out."""
     wanted = list(packages)
     known = _distributions() if wanted else {}
     return {name: importlib.metadata.version(known[name][0]) for name in wanted if name in known}
@@ -30,10 +30,10 @@ def load_target(name: str, target: str, extra: str = "") -> object:
 
     Args:
         target: "module:attribute".
-        extra: the extra of this distribution that installs what it needs, or "".
+        extra: the extra of this distribution that installs what the code needs, or "".
 
     Raises:
-        NotInstalledError: a package it needs is missing.
+        NotInstalledError: a package that the code needs is missing.
     """
     module, _, attribute = target.partition(":")
     try:
@@ -45,7 +45,8 @@ def load_target(name: str, target: str, extra: str = "") -> object:
 
 
 def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]:
-    """As `load_target`, of a function or a class; what it takes and gives stands where the table says its kind.
+    """Import and return a function or a class, like `load_target`; the table of its kind says what it takes and
+    returns.
 
     Raises:
         NotInstalledError: a package it needs is missing.
@@ -58,7 +59,7 @@ def load_function(name: str, target: str, extra: str = "") -> Callable[..., Any]
 
 
 class Named(Protocol):
-    """What a registry holds."""
+    """The one thing that a registry asks of its entries: a name."""
 
     @property
     def name(self) -> str:
@@ -78,7 +79,7 @@ class Entry:
         summary: one line for lists and help texts.
         framework: "torch", "tf", "jax", "onnx" or "" where no framework is involved.
         extra: the extra of this distribution that installs what it needs, or "".
-        packages: the import names that must be there for it to work.
+        packages: import names of the packages that it needs.
     """
 
     name: str
@@ -110,10 +111,10 @@ class ExporterEntry(Entry):
 
 @dataclass(frozen=True)
 class TaskEntry(Entry):
-    """How answers are judged.
+    """A way to judge answers.
 
     Attributes:
-        reduced: "module:attribute" of its rule for what computes in less than fp32 (`assay.numerics.reduced`).
+        reduced: "module:attribute" of its rule for computing in less than fp32 (`assay.numerics.reduced`).
     """
 
     reduced: str = "assay.numerics.reduced:BY_ERROR"

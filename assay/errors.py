@@ -11,7 +11,7 @@
         ├── ExportFailedError            an exporter gave no file, or one that may not be used
         └── WorkerError                  a worker process crashed, hung or was killed
 
-An error says what it is about, what was expected, what was found and what to do about it, in that order.
+An error says what it concerns, what was expected, what was found and what to do about it, in that order.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class AssayError(Exception):
 
 
 class InputError(AssayError):
-    """Something the user gave cannot be used."""
+    """The user gave something that cannot be used."""
 
 
 class StudyError(InputError):
@@ -60,7 +60,7 @@ class ArtifactError(InputError):
 
 
 class DiskError(InputError):
-    """The machine cannot write, whatever was to be written: who handles failures of a model lets this one pass."""
+    """The machine cannot write, whatever the content: code that handles a model's failures must let this one pass."""
 
 
 class NotInstalledError(AssayError):
@@ -76,7 +76,7 @@ class FailedError(AssayError):
 
 
 class ExportFailedError(FailedError):
-    """An exporter gave no file, or a file that failed its checks."""
+    """An exporter made no file, or one that failed its checks."""
 
 
 class WorkerError(FailedError):
@@ -84,16 +84,16 @@ class WorkerError(FailedError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None when nothing is close."""
+    """Return the known name that is most like `name`, or None if nothing is close."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return matches[0] if matches else None
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], also: str = "") -> InputError:
-    """The error for a name that is not registered: it offers the nearest one and lists all.
+    """Return the error for an unregistered name: it offers the nearest name and lists all.
 
     Args:
-        also: what else may explain it, in sentences.
+        also: sentences about other possible causes.
     """
     known = sorted(known)
     suggestion = nearest(name, known)
@@ -112,17 +112,17 @@ EXTRA_OF = {
     "tensorflow": "tf", "tf2onnx": "tf", "torch": "torch", "torchao": "torchao", "tritonclient": "serve", "uv": "tools",
     "uvloop": "serve",
 }  # fmt: skip
-"""By import package, the extra of this distribution that installs it; what has none comes with every installation, or
-is somebody else's.
+"""Extras of this distribution by the import package that they install; a package without one comes with every
+installation, or is somebody else's.
 """
 
 
 def missing(who: str, error: ImportError, extra: str = "", *, otherwise: str | None = None) -> NotInstalledError:
-    """The error for a package that is not installed, with the extra that brings it.
+    """Return the error for a package that is not installed, with the extra that brings it.
 
     Args:
-        who: what needs the package.
-        extra: the one that brings what `who` needs, where the package is none that we know.
+        who: the feature that needs the package.
+        extra: the extra for everything that `who` needs, used for a package that we do not know.
         otherwise: the remedy where no extra of ours brings it.
     """
     found = EXTRA_OF.get((error.name or "").partition(".")[0], extra)
@@ -130,12 +130,12 @@ def missing(who: str, error: ImportError, extra: str = "", *, otherwise: str | N
 
 
 def installed_by(extra: str) -> str:
-    """The remedy that brings an extra."""
+    """Return the remedy that installs an extra."""
     return f"Install it with: pip install 'onnx-assay[{extra}]'"
 
 
 def needing(who: str, error: ImportError) -> str:
-    """A sentence on what is not installed: by its name, or where whoever raised the error gave none, by their words."""
+    """Return a sentence on the missing package: its name, or the words of the error where it gives no name."""
     if error.name:
         return f"{who} needs the Python package '{error.name}', which is not installed"
     said = " ".join(str(error).split())[:300] or "it does not say which"

@@ -1,9 +1,9 @@
-"""What a machine is, beside the name that its processor gives itself.
+"""The identity of a machine, beyond the name that its processor gives itself.
 
-Clouds mask that name: "AMD EPYC Processor" is many processors, of other years, caches and speeds. What a processor says
-to a program that asks what it can do (CPUID: family, model, stepping, flags) and what the system shows of it cannot be
-masked without changing what programs do. `assay.bench.machine.fingerprint` reads it; here it is kept, and two are held
-against each other.
+Clouds mask that name: "AMD EPYC Processor" stands for many processors, of different years, caches and speeds. What a
+processor tells a program about its abilities (CPUID: family, model, stepping, flags) and what the system shows of it
+cannot be masked without changing what programs do. `assay.bench.machine.fingerprint` reads a fingerprint; this module
+records it and compares two of them.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pydantic import Field, JsonValue, ValidationError
 from assay.records.base import Record
 
 FREQUENCY_SLACK = 0.01
-"""A nominal frequency that the system calibrates at its start differs by less from one start to the next."""
+"""The relative difference up to which nominal frequencies are the same: the system calibrates them at each start."""
 SAME_FREQUENCY_MHZ, CALIBRATION_MHZ = 25, 10
 KNOWN_TO_OLDER = ("name", "features", "hypervisor")
 
 
 class Fingerprint(Record):
-    """A machine's processor and what stands between it and programs. What the system does not show is empty.
+    """A machine's processor and the hypervisor between it and programs. What the system does not show is empty.
 
     Attributes:
-        name: that the processor gives itself, which a cloud may mask.
-        vendor, family, model, stepping: of CPUID; on ARM implementer, architecture, part and revision. Where the
-            processor's cores differ, each value once, in ascending order.
-        microcode: its version; a hypervisor may show one of its own.
-        flags: the first 16 digits of the sha256 of all that the processor can do, sorted.
-        features: of those, what matters to inference.
+        name: the processor's name for itself, which a cloud may mask.
+        vendor, family, model, stepping: from CPUID; on ARM the implementer, architecture, part and revision. Where
+        cores differ, each value once, in ascending order.
+        microcode: version of the microcode; a hypervisor may show one of its own.
+        flags: the first 16 digits of the sha256 of all the processor's flags, sorted.
+        features: the flags that matter to inference.
         caches: sizes by name, {"L1d": "48K", "L3": "32768K"}.
         nominal_mhz, most_mhz: frequency without and with turbo.
-        hypervisor: "" where none is seen, else who it is as far as it tells.
+        hypervisor: name of the hypervisor as far as it tells, or "" where none is seen.
     """
 
     name: str
@@ -52,24 +52,26 @@ class Fingerprint(Record):
 
     @property
     def key(self) -> str:
-        """One word for it: equal on one machine from one start to the next, and different on another processor."""
+        """A short key: the same on one machine from one start to the next, and different on another processor."""
         told = self.model_dump(mode="json") | {"nominal_mhz": _stable(self.nominal_mhz)}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def masked(self) -> bool:
-        """Whether nothing is known but the name: then it may be another machine of that name."""
+        """Whether nothing but the name is known, so that another machine may have the same fingerprint."""
         return not (self.family or self.flags)
 
     @property
     def words(self) -> str:
-        """The name, with what tells it from others of that name."""
+        """The name, with whatever tells it from other processors of that name."""
         told = [f"{what} {text}" for what in ("family", "model", "stepping") if (text := getattr(self, what))]
         return f"{self.name} ({', '.join(told)})" if told else self.name
 
 
 def fingerprint_in(environment: Mapping[str, JsonValue]) -> Fingerprint:
-    """The fingerprint in a record's environment; of an older record, what it tells of its machine."""
+    """Return the fingerprint in a record's environment; for an older record, one made from what it says of its
+    machine.
+    """
     try:
         return Fingerprint.model_validate(environment["fingerprint"])
     except (KeyError, ValidationError):
@@ -77,7 +79,7 @@ def fingerprint_in(environment: Mapping[str, JsonValue]) -> Fingerprint:
 
 
 def told_by_older(environment: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """What an environment without a fingerprint says of its machine."""
+    """Return the fields of a fingerprint that an environment without one tells."""
     features, seen = environment.get("features"), str(environment.get("virtualisation") or "")
     return {
         "name": str(environment.get("processor") or "an unknown processor"),
@@ -87,9 +89,9 @@ def told_by_older(environment: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def differing(one: Fingerprint, other: Fingerprint) -> dict[str, tuple[str, str]]:
-    """How two fingerprints differ, in words; empty where they may be one machine.
+    """Return how two fingerprints differ, in words by field; empty if they may be the same machine.
 
-    Where one of the two knows no more than a name and features, only those are held against each other.
+    Where one of the two has no more than a name and features, only those are compared.
     """
     known = KNOWN_TO_OLDER if one.masked or other.masked else tuple(Fingerprint.model_fields)
     found = {}
@@ -103,7 +105,7 @@ def differing(one: Fingerprint, other: Fingerprint) -> dict[str, tuple[str, str]
 
 
 def machines_apart(one: Fingerprint, other: Fingerprint) -> tuple[str, str]:
-    """Both in words, which are equal where they may be one machine and else say what differs."""
+    """Describe both machines: alike if they may be the same, else with what differs."""
     found = differing(one, other)
     if not found:
         return one.name, one.name
@@ -120,7 +122,7 @@ def _bracketed(parts: list[str]) -> str:
 
 
 def _same(ours: object, theirs: object, slack: float) -> bool:
-    """Whether two values are the same; one that a side does not show differs from nothing."""
+    """Return whether two values are the same; a value that one side does not show differs from nothing."""
     if ours in (None, "", [], {}) or theirs in (None, "", [], {}):
         return True
     if isinstance(ours, float) and isinstance(theirs, float):
@@ -137,5 +139,5 @@ def _in_words(value: object) -> str:
 
 
 def _stable(mhz: float | None) -> int | None:
-    """A calibrated frequency as a step that no calibration falls on the edge of: they fall a little short of 25 MHz."""
+    """Round a calibrated frequency so that no calibration crosses a step: frequencies fall a little short of 25 MHz."""
     return None if mhz is None else int((mhz + CALIBRATION_MHZ) // SAME_FREQUENCY_MHZ * SAME_FREQUENCY_MHZ)

@@ -1,7 +1,7 @@
-"""What the exceptions and logs of others say, as one line for a person: no escape codes, no path of this machine.
+"""Foreign exceptions and logs as one line for a person: without escape codes or paths of this machine.
 
-Frameworks put the cause last, behind pages of advice, and colour it for a terminal that may not be there. What is cut
-here keeps its beginning and its cause.
+Frameworks put the cause last, behind pages of advice, and colour it for a terminal that may not be there. A text that
+is cut here keeps its beginning and its cause.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLDERS = re.compile(r"(?<![\w.:/~-])/(?:[^\s/'\"`:,;()\[\]{}<>|]+/)+")
 
 
 def said_by(error: BaseException, longest: int = LONGEST) -> str:
-    """An exception's text on one line; of one that is too long the beginning, and the cause that it was raised from."""
+    """Return an exception's text on one line; a text that is too long is cut to its beginning and its cause."""
     text = cleaned(str(error))
     if len(text) <= longest:
         return text
@@ -29,13 +29,15 @@ def said_by(error: BaseException, longest: int = LONGEST) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Text on one line without escape codes, files named without the folders of this machine that they lie in."""
+    """Return a text on one line without escape codes, and without the folders of this machine before the names of
+    files.
+    """
     plain = ESCAPE_CODE.sub("", text)
     return " ".join(FOLDERS.sub(_without_folder, plain).split())
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """A line of at most so many characters: its beginning and its end, since the cause may stand in either."""
+    """Shorten a line to so many characters: its beginning and its end remain, since the cause may be in either."""
     if len(text) <= longest:
         return text
     begins = _cut(text, int(SHARE_OF_BEGINNING * longest))
@@ -44,7 +46,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The exception that all began with: the first of those that it was raised from, or while handling."""
+    """Return the exception at the origin of another: the first in its chain of causes and contexts."""
     seen = {id(error)}
     while True:
         before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -55,12 +57,12 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def _cut(text: str, longest: int) -> str:
-    """The whole words at the beginning."""
+    """Return the whole words at the beginning of a text."""
     return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0]
 
 
 def _without_folder(found: re.Match[str]) -> str:
-    """An empty text in the place of a folder that this machine has; names in graphs look like paths too."""
+    """Return "" for a folder that exists on this machine; names in graphs look like paths too, and stay."""
     folders = found[0]
     packages = folders.rpartition("/site-packages/")
     if packages[1]:

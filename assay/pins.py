@@ -1,7 +1,7 @@
 """Pinned lists of packages in pip's format: exact versions, with the hashes of the files that may be installed.
 
-A list says no more than that. Options, addresses, folders and ranges are refused, and what is given to the installer is
-written anew from what was read here, so that both read the same.
+A list says no more than that. Options, addresses, folders and ranges are refused, and the installer is given a list
+written anew from the one read here, so that both read the same.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Pin:
     """One package in one version.
 
     Attributes:
-        name: as the index spells it, lower case with dashes.
-        marker: where it is installed; None is everywhere.
+        name: the package's name as the index spells it, lower case with dashes.
+        marker: where it is installed; None for everywhere.
         hashes: sha256 (hex) of the files that may be installed; empty where the list names none.
     """
 
@@ -45,15 +45,15 @@ class Pin:
         return f"{self.name}{extras}=={self.version}{marker}"
 
     def line(self) -> str:
-        """In pip's format, with its hashes."""
+        """Return the pin in pip's format, with its hashes."""
         return " \\\n    ".join([str(self), *(f"--hash=sha256:{one}" for one in self.hashes)])
 
 
 def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
-    """The packages of a list, in its order.
+    """Read the packages of a list, in its order.
 
     Args:
-        hashed: whether every package must have hashes; else all have, or none.
+        hashed: whether every package must have hashes; if not, either all have them or none.
 
     Raises:
         InputError: the list cannot be read, names nothing, or has a line that is not a pin.
@@ -78,7 +78,7 @@ def read_pins(path: Path, *, hashed: bool = True) -> list[Pin]:
 
 
 def _whole_lines(text: str) -> Iterator[str]:
-    """Lines without comments, those joined that a backslash continues."""
+    """Iterate over lines without comments, joining those that a backslash continues."""
     joined = ""
     for line in [*text.splitlines(), ""]:
         joined = f"{joined} {re.sub(COMMENT, '', line).strip()}".strip()

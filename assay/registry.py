@@ -1,6 +1,6 @@
-"""What can be named in a study file or on the command line, and the code behind each name.
+"""Names that a study file or the command line may use, and the code behind each.
 
-Adding a framework, architecture, exporter, data set or task is one file and one line here; a runtime is an entry in
+Adding a framework, architecture, exporter, data set or task takes one file and one line here; a runtime is an entry in
 `assay/runtimes/`. The contract tests run over these tables, so a new line is tested by itself. Targets are text,
 "module:attribute", so that knowing a name never imports a framework.
 """
@@ -130,8 +130,8 @@ EXPORTERS = Registry(
 )
 
 GIVEN = "given"
-"""The name in place of an exporter's for an ONNX file that the user brings: it is inspected and checked as an export
-is.
+"""The name that replaces an exporter's for an ONNX file that the user brings: it is inspected and checked like an
+export.
 """
 
 RUNTIMES = KnownRuntimes()

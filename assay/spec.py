@@ -1,23 +1,23 @@
-"""What a model is and under which conditions it runs, as plain values."""
+"""A model and the conditions under which it runs, as plain values."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a tool environment reads this without pydantic
+if TYPE_CHECKING:  # tool environments read this without pydantic
     from pydantic import JsonValue
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 LITERT_FILE = "model.tflite"
-"""What is made of a model for LiteRT."""
+"""The file into which a model is converted for LiteRT."""
 OPENVINO_FILE = "model.xml"
-"""The same for OpenVINO, with its weights beside it."""
+"""The file into which a model is converted for OpenVINO, with its weights beside it."""
 TORCH_PROGRAM_FILE = "program.pt2"
-"""A program of torch.export that is made of a model, to be compiled where it runs."""
+"""A program of torch.export that is made from a model, to be compiled where it runs."""
 TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE = "any-batch.pt2", "batch-of-one.pt2"
-"""Packages of AOTInductor: for any batch, and for the one whose code may know that it has one row."""
+"""Packages of AOTInductor: one for any batch, and one whose code may rely on a batch of one row."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class ModelSpec:
         size: height and width of the square input image, in pixels.
         classes: number of classes, the width of the output.
         channels: 3 for colour, 1 for grey.
-        skeleton: every width at its least: the same operators in the same order with next to no arithmetic. Its
-            weights mean nothing; it is timed to learn what a framework itself costs.
+        skeleton: whether every width is at its least: the same operators in the same order, with next to no arithmetic.
+            The weights mean nothing; a skeleton is timed to learn the cost of the framework itself.
     """
 
     architecture: str
@@ -45,7 +45,9 @@ class ModelSpec:
         return (self.size, self.size, self.channels)
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The fields; `skeleton` only where it is set, so that the keys of whole models stay what they were."""
+        """Return the fields, with `skeleton` only where it is set, so that the keys of whole models stay what they
+        were.
+        """
         fields = asdict(self)
         return fields if self.skeleton else {name: value for name, value in fields.items() if name != "skeleton"}
 
@@ -71,7 +73,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Settings:
-    """Conditions under which a runtime works, the same for all that are compared.
+    """Conditions under which a runtime works, the same for all compared runtimes.
 
     Attributes:
         threads: compute threads the runtime may use, at least 1.

@@ -1,8 +1,8 @@
 """Run a module of ours in a process of its own: `python -P assay/start.py MODULE ARGUMENTS`.
 
-The module path of a user may hold an `assay.py`, and another environment's interpreter knows no Assay at all or one of
-another version: this copy of the package is loaded by its place, and whatever else has its name stays unseen by it.
-It imports nothing but the standard library.
+A user's module path may hold an `assay.py`, and another environment's interpreter may have no Assay or another version
+of it. So this copy of the package is loaded by its path, and whatever else has its name is not seen. This file imports
+nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ START = Path(__file__)
 
 
 def load() -> None:
-    """Have `import assay` give the package that this file belongs to."""
+    """Make `import assay` load the package that this file belongs to."""
     package = START.parent
     specification = importlib.util.spec_from_file_location(
         "assay", package / "__init__.py", submodule_search_locations=[str(package)]

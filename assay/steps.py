@@ -1,7 +1,7 @@
-"""What a job is doing and how long that may take: it tells whoever waits for it, who gives it up after that time.
+"""Steps of a job and their time limits: the job reports them to whoever waits for it, and is given up after that time.
 
-A model that never returns cannot be asked to stop, so the limit is held by the other side, which kills the process. It
-is as long as the step it is for: a call is measured by the calls before it, and the first by the size of its file.
+A model that never returns cannot be asked to stop, so the other side enforces the limit and kills the process. The
+limit fits the step: that of a call depends on the calls before it, and that of the first on the size of the file.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from pydantic import JsonValue
 from assay.errors import ExportFailedError
 
 CALL_VARIABLE = "ASSAY_CALL_SECONDS"
-"""Tells a job how long its user lets one call take."""
+"""The variable that tells a job how long its user lets one call take."""
 CALL_SECONDS = 60.0
-"""The limit of a first call, which also traces and compiles. A call of a model asked for by the second takes a small
-part of it.
+"""The limit of a first call, which also traces and compiles. A call of a model with ordinary speed takes a small part
+of it.
 """
 LOAD_SECONDS = 120.0
 """The limit for importing a framework and making or reading a model."""
 LEAST_LOAD_SECONDS, LOADS_SLOWER = 40.0, 20.0
-"""Making or reading a model takes at most this many times as long as the import, which on an idle machine is
-seconds.
+"""Making or reading a model takes at most this many times as long as the import, which takes seconds on an idle
+machine.
 """
 BYTES_A_SECOND = 10 << 20
-"""The speed of the slowest storage, which a file may take longer for."""
+"""The speed of the slowest storage: large files are given this much longer."""
 SLOWER = 50.0
-"""A call takes at most this many times as long, for each of its rows, as the slowest before it."""
+"""A call takes at most this many times as long, for each of its rows, as the slowest call before it."""
 EVALUATOR_SECONDS, EVALUATOR_SLOWER = 120.0, 3000.0
 """An evaluator in Python takes at most this many times as long as ONNX Runtime; 100 to 1,000 times were seen."""
 LOST_VARIABLE = "ASSAY_LOST_STEPS"
-"""Tells a job which of its steps ended it before, as JSON: by what they do, the reason."""
+"""The variable that tells a job which of its steps ended it before, as JSON: the reason by the step's description."""
 MOST_SECONDS = 900.0
-"""The longest limit of whatever is in proportion to something else."""
+"""The longest limit of a step whose limit is in proportion to something."""
 LONGER = "If the work is really that long, --call-limit SECONDS allows more"
 
 Message = dict[str, JsonValue]
 
 
 class LostStepError(ExportFailedError):
-    """A step is left out, as it ended the process before."""
+    """A step is left out because it ended the process before."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a job is doing.
+    """A step of a job.
 
     Attributes:
-        doing: in words, such as "the first call of mlp.onnx"; "" where it has not said.
-        seconds: how long it may take.
-        deadline: until when, on the clock of `time.monotonic`.
-        apart: its job does without it, see `step`.
+        doing: description, such as "the first call of mlp.onnx"; "" where the job has given none.
+        seconds: longest time allowed.
+        deadline: end of that time, on the clock of `time.monotonic`.
+        apart: whether its job can do without it; see `step`.
     """
 
     doing: str
@@ -68,11 +68,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Limit:
-    """How long a job may take.
+    """The time limit of a job.
 
     Attributes:
-        doing: what it is at where it tells of no step, for whoever waits: "The export of resnet18 by tf2onnx".
-        longer: how a person allows it more time; "" where nobody can.
+        doing: description of the whole job, for use where it reports no step: "The export of resnet18 by tf2onnx".
+        longer: how a person can allow it more time; "" where nobody can.
     """
 
     seconds: float
@@ -80,27 +80,27 @@ class Limit:
     longer: str = ""
 
 
-_send: Callable[[Message], None] = lambda message: None  # noqa: E731  nobody waits for what is not a job
+_send: Callable[[Message], None] = lambda message: None  # noqa: E731  outside a job nobody waits
 _under_way: list[Step] = []
 _listeners: list[Callable[[Step], None]] = []
 
 
 def tell_steps_to(send: Callable[[Message], None]) -> None:
-    """Where this process's steps are told from now on."""
+    """Set where this process's steps are reported from now on."""
     global _send  # noqa: PLW0603  a process is one job
     _send = send
 
 
 @contextmanager
 def step(doing: str, seconds: float, *, apart: bool = False) -> Iterator[None]:
-    """Do something that may take so many seconds; one inside of another has a limit of its own.
+    """Do something that may take so many seconds; a step inside another has a limit of its own.
 
     Args:
-        apart: the job does without it. Where the process is ended by a fault in here, the job is begun again, and this
-            step, which is told from others by what it does, raises the reason at once.
+        apart: whether the job can do without it. If a fault in the step ends the process, the job is restarted, and the
+            step, which is recognised by its description, raises the reason at once.
 
     Raises:
-        LostStepError: it ended the process before.
+        LostStepError: the step ended the process before.
     """
     if apart and doing in _lost():
         raise LostStepError(_lost()[doing])
@@ -120,13 +120,13 @@ def _lost() -> dict[str, str]:
 
 
 def lost_told(lost: dict[str, str]) -> dict[str, str]:
-    """The variable that tells a job which of its steps ended it before."""
+    """Return the variable that tells a job which of its steps ended it before."""
     return {LOST_VARIABLE: json.dumps(lost)} if lost else {}
 
 
 @contextmanager
 def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
-    """Let somebody hear about every step of every job that is waited for inside this block."""
+    """Let a listener hear about every step of every job that is waited for inside this block."""
     _listeners.append(listener)
     try:
         yield
@@ -136,7 +136,7 @@ def heard_by(listener: Callable[[Step], None]) -> Iterator[None]:
 
 @contextmanager
 def waiting_for(doing: str, seconds: float) -> Iterator[Step]:
-    """Wait here for something that is not a job, such as a server; whoever listens hears how long it may still take."""
+    """Wait for something that is not a job, such as a server; listeners hear how long it may still take."""
     waited = Step(doing, seconds, time.monotonic() + seconds)
     hear(waited)
     try:
@@ -146,16 +146,16 @@ def waiting_for(doing: str, seconds: float) -> Iterator[Step]:
 
 
 def hear(told: Step) -> None:
-    """Tell those who listen about a step of a job, or about an empty step where a job has ended."""
+    """Tell the listeners about a step of a job, or about an empty step where a job has ended."""
     for listener in tuple(_listeners):
         listener(told)
 
 
 def step_told(message: Message, at_most: float) -> Step | None:
-    """The step that a job's message tells, None of any other message.
+    """Return the step that a job's message reports, None for any other message.
 
     Args:
-        at_most: seconds that are left of the job's own limit, which no step exceeds.
+        at_most: seconds left of the job's own limit, which no step exceeds.
     """
     doing, seconds = message.get("step"), message.get("seconds")
     if not isinstance(doing, str) or not isinstance(seconds, int | float) or not seconds >= 0:
@@ -165,26 +165,26 @@ def step_told(message: Message, at_most: float) -> Step | None:
 
 
 def call_seconds(size: int = 0) -> float:
-    """How long the first call of a model may take.
+    """Return how long the first call of a model may take.
 
     Args:
-        size: of its file, in bytes; 0 where it has none.
+        size: bytes of its file; 0 where it has none.
     """
     asked = os.environ.get(CALL_VARIABLE, "")
     return float(asked) if asked else CALL_SECONDS + size / BYTES_A_SECOND
 
 
 def limits_told(asked: float | None) -> dict[str, str]:
-    """The variable that tells a job what its user asked for with --call-limit; none where nothing was asked."""
+    """Return the variable that tells a job the value of --call-limit; empty where the user gave none."""
     return {CALL_VARIABLE: str(asked)} if asked else {}
 
 
 def load_seconds(size: int = 0, imported: float | None = None) -> float:
-    """How long a model may take to be read or made.
+    """Return how long reading or making a model may take.
 
     Args:
-        size: of its file, in bytes.
-        imported: what it took on this machine to import its framework, where that was done before.
+        size: bytes of its file.
+        imported: seconds that importing its framework took on this machine, if known.
     """
     least = LOAD_SECONDS
     if imported is not None:
@@ -193,12 +193,12 @@ def load_seconds(size: int = 0, imported: float | None = None) -> float:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a model's file, with what lies beside it, or of all files of its folder."""
+    """Return the bytes of a model's file and of the files beside it, or of all files of its folder."""
     files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.name}*")
     return sum(one.stat().st_size for one in files if one.is_file())
 
 
 def in_proportion(seconds: float, times: float, size: int = 0, least: float = 0.0) -> float:
-    """A limit for what takes so many times as long as something that took `seconds`; at least that of a first call."""
+    """Return a limit of so many times `seconds`, and at least that of a first call."""
     least = max(least, call_seconds(size))
     return max(least, min(least + times * seconds, MOST_SECONDS))

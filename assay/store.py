@@ -1,7 +1,7 @@
 """Artifacts: folders that carry a manifest, are written atomically and verified when read.
 
-An artifact's key is a hash of everything that determines it, so a finished one is never made twice and a
-changed one always is. A folder appears under its name only when it is complete.
+An artifact's key is a hash of everything that determines it, so a finished one is never made twice and a changed one is
+always made again. A folder appears under its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MANIFEST = "manifest.json"
 Kind = TypeVar("Kind", bound=BaseModel)
 SCHEMA_VERSION: Literal[1] = 1
 KEY_CHARACTERS = 12
-"""How many characters of a key stand in the name of a folder."""
+"""The number of characters of a key in the name of a folder."""
 TRY_AGAIN = "try_again"
-"""The name of a fact: another attempt may have a different result."""
+"""The name of the fact that another attempt may have a different result."""
 Fill = Callable[[Path], Mapping[str, JsonValue]]
 
 
 class Manifest(BaseModel):
-    """What an artifact is, what made it and what it came from.
+    """The identity of an artifact, its maker and its origin.
 
     Attributes:
         schema_version: version of this record.
@@ -43,7 +43,7 @@ class Manifest(BaseModel):
         key: `artifact_key` of kind and inputs.
         inputs: everything that determines the content (settings, seeds, keys of what it came from).
         made_by: versions of the software that made it; they do not enter the key.
-        facts: what is known of the result (metrics, operator counts, the reason of a failure).
+        facts: known facts about the result (metrics, operator counts, the reason of a failure).
         files: sha256 of every file beside the manifest, by relative path.
     """
 
@@ -71,7 +71,7 @@ class Artifact(BaseModel):
         return self.manifest.key
 
     def file(self, name: str) -> Path:
-        """Path of one of its files.
+        """Return the path of one of its files.
 
         Raises:
             ArtifactError: the manifest lists no such file.
@@ -83,7 +83,7 @@ class Artifact(BaseModel):
         return self.folder / name
 
     def record(self, kind: type[Kind], name: str) -> Kind:
-        """A record that it keeps: in the file of this name, or among its facts.
+        """Read a record that it keeps, in the file of this name or among its facts.
 
         Raises:
             ArtifactError: there is none, or it is not such a record.
@@ -101,10 +101,10 @@ class Artifact(BaseModel):
 
 
 def facts_of(artifact: Artifact, kind: type[Kind]) -> Kind:
-    """All that is known of an artifact, as a record.
+    """Read all known facts about an artifact, as a record.
 
     Raises:
-        ArtifactError: it is not such a record.
+        ArtifactError: the facts are not such a record.
     """
     try:
         return kind.model_validate(artifact.manifest.facts)
@@ -117,13 +117,13 @@ def facts_of(artifact: Artifact, kind: type[Kind]) -> Kind:
 
 
 def artifact_key(kind: str, inputs: Mapping[str, JsonValue]) -> str:
-    """sha256 (hex) of the kind and the inputs, independent of the order of the inputs."""
+    """Return the sha256 (hex) of the kind and the inputs, independent of the order of the inputs."""
     text = json.dumps({"kind": kind, "inputs": inputs}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 (hex) of a file's content, read in pieces."""
+    """Return the sha256 (hex) of a file's content, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -159,7 +159,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files that belong together: all are on the disk before the first of them takes its name.
+    """Write files that belong together: all are on disk before the first of them takes its name.
 
     Raises:
         DiskError: the folder is not writable or full; the existing files are untouched.
@@ -207,7 +207,7 @@ def read_artifact(folder: Path, kind: str, *older: str) -> Artifact:
     """Read an artifact and verify every file against its manifest.
 
     Args:
-        older: what the kind was called once.
+        older: former names of the kind.
 
     Raises:
         ArtifactError: it is missing, of another kind or version, or a file has changed.
@@ -240,7 +240,7 @@ def read_artifact(folder: Path, kind: str, *older: str) -> Artifact:
 
 
 def find_artifact(folder: Path, kind: str, inputs: Mapping[str, JsonValue]) -> Artifact | None:
-    """The artifact in `folder` if it was made from exactly these inputs, else None.
+    """Return the artifact in `folder` if it was made from exactly these inputs, else None.
 
     Raises:
         ArtifactError: something is there and it is damaged.
@@ -252,27 +252,27 @@ def find_artifact(folder: Path, kind: str, inputs: Mapping[str, JsonValue]) -> A
 
 
 def may_end_otherwise(artifact: Artifact) -> bool:
-    """Whether another attempt may have a different result: after a crash, a time limit, or a package that could not be
-    had.
+    """Return whether another attempt may have a different result: after a crash, a time limit, or a package that could
+    not be obtained.
     """
     return bool(artifact.manifest.facts.get(TRY_AGAIN))
 
 
 @dataclass(frozen=True)
 class Store:
-    """The artifacts below one folder; the only place where one is found, and made where it is not there.
+    """The artifacts below one folder; the only place where artifacts are found, and made if missing.
 
     Attributes:
-        folder: has a folder for each artifact.
-        shared: several commands make artifacts here at the same time; each is made by one of them and waited for by
-            the others. Where one command works alone (`assay.files.locks.working_in`) there is nobody to wait for.
+        folder: the folder that holds a folder for each artifact.
+        shared: whether several commands make artifacts here at the same time; each is then made by one of them while
+            the others wait. Where one command works alone (`assay.files.locks.working_in`) there is nobody to wait for.
     """
 
     folder: Path
     shared: bool = False
 
     def place(self, kind: str, inputs: Mapping[str, JsonValue], name: str, *, single: bool = False) -> Path:
-        """The folder of an artifact, whether it is there or not; arguments as for `kept`."""
+        """Return the folder of an artifact, whether it exists or not; arguments are those of `kept`."""
         if single:
             return self.folder / name
         key = artifact_key(kind, inputs)[:KEY_CHARACTERS]
@@ -281,7 +281,7 @@ class Store:
     def found(
         self, kind: str, inputs: Mapping[str, JsonValue], name: str = "", *, single: bool = False
     ) -> Artifact | None:
-        """The artifact if it is there; arguments and errors as for `kept`."""
+        """Return the artifact if it exists; arguments and errors are those of `kept`."""
         return find_artifact(self.place(kind, inputs, name, single=single), kind, inputs)
 
     def kept(
@@ -295,18 +295,17 @@ class Store:
         made_by: Mapping[str, str] | None = None,
         anew: bool | Callable[[Artifact], bool] = may_end_otherwise,
     ) -> Artifact:
-        """The artifact of these inputs: the one that is kept, else the one that `fill` makes now.
+        """Return the artifact of these inputs: the one that is kept, else the one that `fill` makes now.
 
         Args:
-            kind: of artifact, see `Manifest`.
+            kind: kind of artifact; see `Manifest`.
             inputs: everything that determines the content.
-            fill: writes the files into an empty folder and returns the facts. What it raises is kept as nothing. Facts
-                with a true `TRY_AGAIN` keep what came out, for whoever reads it, and it is made again when next asked
-                for.
-            name: of its folder; the beginning of the key comes behind it.
-            single: the folder has the name alone, so that the artifact takes the place of one of other inputs.
+            fill: writes the files into an empty folder and returns the facts. If it raises, nothing is kept. If the
+                facts have a true `TRY_AGAIN`, the result is kept for readers, and made again when next asked for.
+            name: name of its folder, to which the beginning of the key is added.
+            single: whether the folder has the name alone, so that the artifact replaces one made from other inputs.
             made_by: versions of the software that makes it; they do not enter the key.
-            anew: whether one that is kept is made again: all, none, or asked of each.
+            anew: whether a kept artifact is made again: always, never, or as the function says of each.
 
         Raises:
             DiskError: the place cannot be written; an artifact already there is untouched.

@@ -1,6 +1,6 @@
 """Study files: what to train, export, time and compare, read from TOML and checked completely.
 
-`studies/quick.toml` is a commented example. Every key has its meaning in the classes below.
+`studies/quick.toml` is a commented example. The classes below give the meaning of every key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Percentile = Annotated[float, Field(gt=50, le=100)]
 
 
 def _known(registry: Mapping[str, object], names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, after looking each up so that an unknown one is reported with the nearest."""
+    """Return the names, after looking each up so that an unknown one is reported with the nearest."""
     for name in names:
         try:
             registry[name]
@@ -37,7 +37,7 @@ def _known(registry: Mapping[str, object], names: tuple[str, ...]) -> tuple[str,
 
 
 def _known_wanted(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The same for runtimes that may name the one export they are wanted for, "openvino@torch-dynamo"."""
+    """Do the same for runtimes that may name the one export they are wanted for, "openvino@torch-dynamo"."""
     for name in names:
         runtime, separator, exporter = name.partition("@")
         _known(RUNTIMES, (runtime,))
@@ -85,10 +85,12 @@ class ModelSection(StudySection):
         epochs: passes over the training split for each size; fractions are allowed.
         frameworks: frameworks to train it in; empty takes those of [train].
         repeat_seeds: further seeds; empty takes those of [train].
-        further_runtimes: timed beside those of [bench], at the smallest size only, where a call is cheapest.
-        audit_images: test images that `assay audit` takes of each size, drawn once, 0 for all; empty takes all of all.
-        batch_size, peak_learning_rate: where given, they take the place of those of [train].
-        calibration_percentile: where given, in place of that of [export].
+        further_runtimes: runtimes timed in addition to those of [bench], at the smallest size only, where a call is
+            cheapest.
+        audit_images: number of test images that `assay audit` takes for each size, drawn once, 0 for all; empty takes
+            all for every size.
+        batch_size, peak_learning_rate: where given, they replace those of [train].
+        calibration_percentile: where given, it replaces that of [export].
     """
 
     architecture: str
@@ -122,12 +124,12 @@ class TrainSection(StudySection):
 
     Attributes:
         frameworks: frameworks to train in.
-        seed: of initial weights, order and augmentation; what it gives is exported and timed.
-        repeat_seeds: further seeds, trained at each model's smallest size only: how far seeds differ.
+        seed: seed of initial weights, order and augmentation; its models are exported and timed.
+        repeat_seeds: further seeds, trained at each model's smallest size only, to show how far seeds differ.
         batch_size: images in one step.
         peak_learning_rate: highest learning rate of the one-cycle schedule.
         own_defaults: give every framework its own initialiser, BatchNorm and Adam constants in place of the shared
-            ones, to see what they do to accuracy; parity then has no meaning and is not measured.
+            ones, to see their effect on accuracy; parity then has no meaning and is not measured.
         progressive: start each size from the weights of the size before it, at half the peak learning rate.
         minutes: stop one training after this many minutes, at the end of an evaluation; 0 has no limit.
         parity_steps: steps over which training parity is measured; 0 leaves it out.
@@ -151,15 +153,15 @@ class ExportSection(StudySection):
 
     Attributes:
         exporters: the routes to ONNX.
-        opset: the operator set asked for; a route that cannot give it records what it gave.
+        opset: the operator set asked for; a route that cannot use it records the one it used.
         precisions: "fp32" is the export itself; "int8" and "fp16" make a variant of it, timed and audited as
             "torch-dynamo+int8". One that onnxruntime would compute in fp32 is refused, and the record says why.
-        quantise: of which routes variants are made.
-        calibration_images: of the validation split, that the ranges of an int8 variant are taken from.
-        calibration_percentile: of the values of a tensor on those images, that its range holds; 100 takes the least and
-            the greatest.
-        mixed_minutes: where an int8 file fails its policy, how long each search may take for the fewest layers to leave
-            in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 leaves them out.
+        quantise: routes of whose files variants are made.
+        calibration_images: number of images of the validation split from which the ranges of an int8 variant are taken.
+        calibration_percentile: percentage of a tensor's values on those images that its range holds; 100 takes the
+            least and the greatest.
+        mixed_minutes: where an int8 file fails its policy, the longest that each search may take for the fewest layers
+            to leave in fp32 so that it passes ("torch-dynamo+int8-mixed"); 0 does not search.
     """
 
     exporters: tuple[str, ...] = tuple(EXPORTERS)
@@ -191,23 +193,24 @@ class BenchSection(StudySection):
         weights: the framework whose trained weights all runtimes run, or "best" (validation accuracy).
         batches: images in one call.
         threads: compute threads given to every runtime, one set of cells for each number.
-        instances: so many processes of one runtime at the same time, each with as many cores as it has threads, for
-            what the whole machine gives: [1, 2, 4]. What the machine has too few cores for is left out.
-        instance_minutes: wall time that these may cost in all, beside that of the timing.
+        instances: numbers of processes of one runtime to run at the same time, such as [1, 2, 4], each with as many
+            cores as it has threads, to measure the throughput of the whole machine. Numbers for which the machine has
+            too few cores are left out.
+        instance_minutes: wall time that these may take in all, in addition to that of the timing.
         device: "cpu" or "cuda".
-        processes: least fresh processes for each cell; they are the sample, and what intervals take the spread from,
-            also where more are added. Five leave intervals a third narrower than three.
+        processes: least number of fresh processes for each cell; they are the sample from which intervals take the
+            spread, also where more are added. Five make intervals a third narrower than three.
         processes_of_slower: fresh processes for each cell that its first one shows to be out of the running, more than
             1.2 times as slow as the fastest of its side (native, ONNX) at every batch; as many as `processes` when not
-            given. Those after the first come when the contenders of all groups have theirs: where the budget is small,
-            that buys verdicts on what may be the answer. With two, a cell has a time and no verdict.
+            given. All but the first run after the contenders of all groups have theirs: with a small budget, that buys
+            verdicts on the cells that may be the answer. With two, a cell has a time and no verdict.
         interval_width: processes are added, where they are needed most, until the 95 % interval of each ratio to the
             fastest native runtime is narrower than this share of it, or the budget is spent; 0 adds none. Older
             studies call it `precision`.
-        blocks: most interleaved blocks in one process; fewer where the budget does not suffice. Starting a process
-            costs about 30 times a block and varies about as much, so that more than ten are better spent on another
-            process (Kalibera & Jones 2013, section 7).
-        budget_minutes: wall time that timing may cost in all, start-up of the workers included.
+        blocks: largest number of interleaved blocks in one process; fewer where the budget does not suffice. Starting a
+            process costs about 30 times a block and varies about as much, so that more than ten are better spent on
+            another process (Kalibera & Jones 2013, section 7).
+        budget_minutes: wall time that timing may take in all, including the start-up of the workers.
         call_limit_seconds: a single load or call that takes longer is given up.
         attribute: say where the time goes, by each framework's profiler and by a skeleton of the model. It runs after
             the timing and is not part of its budget.
@@ -257,9 +260,9 @@ class Study(StudySection):
     """A whole study file.
 
     Attributes:
-        name: names the folder of its artifacts.
+        name: name of the folder of its artifacts.
         title: the report's heading.
-        task: how answers are judged, a registered task: "classification" by the classes of the data set's images,
+        task: the registered task by which answers are judged: "classification" by the classes of the data set's images,
             "numerical" by their numbers alone.
     """
 
@@ -281,7 +284,7 @@ class Study(StudySection):
         return tuple(dict.fromkeys(name.partition("@")[0] for name in wanted))
 
     def runtimes_at(self, architecture: str, size: int) -> tuple[str, ...]:
-        """The runtimes to time a model with at one size, each once."""
+        """Return the runtimes to time a model with at one size, each once."""
         further = (
             name
             for model in self.models
@@ -291,14 +294,14 @@ class Study(StudySection):
         return tuple(dict.fromkeys((*self.bench.runtimes, *further)))
 
     def audit_images_at(self, architecture: str, size: int) -> int:
-        """How many test images an audit takes of a model at one size, 0 for all."""
+        """Return how many test images an audit takes for a model at one size, 0 for all."""
         for model in self.models:
             if model.architecture == architecture and size in model.sizes and model.audit_images:
                 return model.audit_images[model.sizes.index(size)]
         return 0
 
     def calibration_percentile_at(self, architecture: str, size: int) -> float:
-        """The percentile that an int8 variant of a model at one size is calibrated with."""
+        """Return the percentile with which an int8 variant of a model at one size is calibrated."""
         given = (
             model.calibration_percentile
             for model in self.models
@@ -308,7 +311,7 @@ class Study(StudySection):
 
     @model_validator(mode="after")
     def _sizes_ascend_over_entries(self) -> Self:
-        """An architecture may be written down again for larger sizes, which go on from the smaller ones."""
+        """Check that an architecture listed again has larger sizes, which continue from the smaller ones."""
         for architecture in dict.fromkeys(model.architecture for model in self.models):
             sizes = [size for model in self.models if model.architecture == architecture for size in model.sizes]
             if sizes != sorted(set(sizes)):
@@ -331,7 +334,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> Study:
     """Read and check a study file.
 
     Args:
-        changes: keys that take another value than the file's, "bench.batches=[1,8]" (`assay.files.overridden`).
+        changes: keys whose values differ from the file's, "bench.batches=[1,8]" (`assay.files.overridden`).
 
     Raises:
         StudyError: the file is missing, is not TOML, or has an unknown or wrong key; the message names
@@ -345,7 +348,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> Study:
             found=error.strerror,
             remedy="studies/quick.toml in the repository is an example",
         ) from error
-    except ValueError as error:  # no TOML, no UTF-8, or too long
+    except ValueError as error:  # not TOML, not UTF-8, or too long
         raise StudyError(f"{path} is not valid TOML", found=mistake_in(error)) from error
     except RecursionError as error:
         raise StudyError(f"{path} is not valid TOML", found="brackets nested deeper than in any study") from error
@@ -358,7 +361,7 @@ def load_study(path: Path, changes: Sequence[str] = ()) -> Study:
 
 
 def _deepest(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without what is only wrong because something in it is: a list is too short for an entry that is none."""
+    """Drop problems that only follow from a deeper one: a list is too short when one of its entries is invalid."""
     places = [detail["loc"] for detail in details]
     return [
         one for one in details if not any(at != one["loc"] and at[: len(one["loc"])] == one["loc"] for at in places)
@@ -366,7 +369,7 @@ def _deepest(details: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _describe(detail: ErrorDetails) -> str:
-    """One validation problem in words, with the nearest valid key for an unknown one."""
+    """Describe one validation problem, with the nearest valid key for an unknown one."""
     place = ".".join(str(part) for part in detail["loc"]) or "the file"
     if detail["type"] != "extra_forbidden":
         return mistake(detail)
@@ -377,7 +380,7 @@ def _describe(detail: ErrorDetails) -> str:
 
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """The keys a study file may have at a place such as ("bench",) or ("models", 0)."""
+    """Return the keys that a study file may have at a place such as ("bench",) or ("models", 0)."""
     sections: dict[str, type[StudySection]] = {
         "data": DataSection,
         "models": ModelSection,

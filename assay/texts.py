@@ -1,4 +1,4 @@
-"""Text that others wrote, for readers: one function for each place that a name may be shown in.
+"""Text that others wrote, made safe for readers: one function for each place where a name may be shown.
 
 A model's names, a result's reasons and a file's name are data. Whoever writes them into a page, a table, a terminal or
 a request passes them through here, or through the format's own writer (JSON, protobuf, XML, HTML), never through an
@@ -11,18 +11,19 @@ import re
 import unicodedata
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of what is not seen and acts: control characters, those that turn the direction of writing, and
-halves of characters, which no file in UTF-8 can hold."""
+"""Unicode's categories of characters that act but are not seen: control characters, those that change the direction of
+writing, and surrogates, which no file in UTF-8 can hold.
+"""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""A cell of a table that begins with one of these is computed by a spreadsheet that opens it."""
+"""Beginnings of table cells that a spreadsheet would compute when it opens them."""
 ZERO_WIDTH = "&#8203;"
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Text in which everything is visible: a control character is shown as Python writes it, \x1b or \u202e.
+    r"""Return a text in which everything is visible: a control character is shown as Python writes it, \x1b or \u202e.
 
     Args:
-        lines: the ends of lines and tabs stay what they are.
+        lines: whether line ends and tabs are kept.
     """
     if text.isprintable():
         return text
@@ -36,7 +37,9 @@ def _escaped(one: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """JSON in which everything is seen, and which says the same: what is not seen can only stand inside its strings."""
+    """Return JSON in which everything is visible and which means the same: invisible characters can only be in its
+    strings.
+    """
     if text.isprintable():
         return text
     return "".join(one if one == "\n" or unicodedata.category(one) not in UNSEEN else _in_json(one) for one in text)
@@ -48,7 +51,9 @@ def _in_json(one: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no link, no mention, and no table cell ends in it."""
+    """Return a text that Markdown shows as it is: no markup, HTML, link or mention takes effect, and no table cell ends
+    in it.
+    """
     text = " ".join(re.split(r"[\r\n\t]+", text)).lstrip()
     text = printable(text).replace("&", "&amp;")
     text = re.sub(r"([\\`*\[\]<>|#~!$]|(?<![^\W_])_|_(?![^\W_])|:(?=//))", r"\\\1", text)
@@ -59,11 +64,11 @@ def markdown(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """Text as code in Markdown, in a table or outside: whatever is in it, it stays there."""
+    """Return a text as code in Markdown, in a table or outside; nothing in it can end the code."""
     text = printable(text)
     if not text.strip():
         return "(no name)" if not text else f"({len(text)} blanks)"
-    if "|" in text:  # a table ends its cell there even inside code, and outside of tables nothing may stand before it
+    if "|" in text:  # a table ends its cell there even inside code, and outside tables no backslash may be added
         return f"<code>{markdown(text)}</code>"
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     padding = " " if text[0] in "` " or text[-1] in "` " else ""
@@ -71,10 +76,10 @@ def markdown_code(text: str) -> str:
 
 
 def markdown_fence(text: str) -> str:
-    """The line before and after a block of code in Markdown: more backticks than the text has in a row."""
+    """Return the line before and after a code block in Markdown: more backticks than the text has in a row."""
     return "`" * max(4, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
 def spreadsheet(text: str) -> str:
-    """A table cell that a spreadsheet shows, and does not compute: an apostrophe stands before what it would."""
+    """Return a table cell that a spreadsheet shows and does not compute: an apostrophe is put before a formula."""
     return f"'{printable(text)}" if text.startswith(FORMULA) else printable(text)

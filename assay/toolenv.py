@@ -1,8 +1,8 @@
-"""Tool environments: Python environments of their own for what cannot share ours.
+"""Tool environments: separate Python environments for packages that cannot share ours.
 
-Each is made by uv from wheels alone, which a fully pinned list names with their hashes, kept in a cache folder under a
-hash of that list and of the Python version, and talked to by subprocess and files. Making one needs the package index
-once.
+Each is made by uv from wheels alone, which a fully pinned list names with their hashes. It is kept in a cache folder
+under a hash of that list and of the Python version, and used through subprocesses and files. Making one needs the
+package index once.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ COMPLETE = "assay-complete.txt"
 LIST = "assay-packages.txt"
 UV_LINES_SHOWN = 6
 VENV_SECONDS, SYNC_SECONDS = 180.0, 1800.0
-"""Far longer than a slow machine and a slow network need; a uv that waits for ever is stopped."""
+"""Limits for uv, far longer than a slow machine and a slow network need; a uv that would wait for ever is stopped."""
 
 
 def cache_folder() -> Path:
-    """The folder for things that can be made again: $ASSAY_CACHE, or the platform's cache folder."""
+    """Return the folder for things that can be made again: $ASSAY_CACHE, or the platform's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 
 
 def environment_folder(name: str, requirements: Path, *, hashed: bool = True) -> Path:
-    """The folder of an environment, whether or not it is there yet.
+    """Return the folder of an environment, whether or not it exists yet.
 
     Raises:
         InputError: the list cannot be used.
@@ -55,29 +55,30 @@ def environment_folder(name: str, requirements: Path, *, hashed: bool = True) ->
 
 
 def requirements_hash(requirements: Path, *, hashed: bool = True) -> str:
-    """sha256 (hex) of what a pinned list says, whatever its comments.
+    """Return the sha256 (hex) of what a pinned list says, whatever its comments.
 
     Raises:
-        InputError: the list cannot be read, pins nothing, or has a line that is not pinned or, if `hashed`, no hash.
+        InputError: the list cannot be read, pins nothing, or has a line that is not pinned or, if `hashed`, has no
+            hash.
     """
     return hashlib.sha256(_list_of(read_pins(requirements, hashed=hashed)).encode()).hexdigest()
 
 
 def ensure(name: str, requirements: Path, progress: Progress, *, hashed: bool = True) -> Path:
-    """The Python of a tool environment, which is made first if it is not there.
+    """Return the Python of a tool environment, which is made first if it does not exist.
 
-    Two processes that ask at once make it once; one that was interrupted while making it is made anew. Only wheels are
-    installed, and only those whose hashes the list has: a source archive would run its own code.
+    If two processes ask at once, it is made once; an environment left incomplete by an interruption is made anew. Only
+    wheels are installed, and only those whose hashes the list has: a source archive would run its own code.
 
     Args:
-        name: for people, "jax2tf".
+        name: name for people, such as "jax2tf".
         requirements: the fully pinned list, in pip's format.
-        progress: told when it has to be made, which takes up to a few minutes.
+        progress: called when it has to be made, which takes up to a few minutes.
         hashed: whether the list must have hashes; a list that a user made may have none.
 
     Raises:
         InputError: the list or the cache folder cannot be used.
-        NotInstalledError: uv is missing, or the packages cannot be had.
+        NotInstalledError: uv is missing, or the packages cannot be obtained.
     """
     folder = environment_folder(name, requirements, hashed=hashed)
     if (folder / COMPLETE).is_file():
@@ -92,21 +93,21 @@ def ensure(name: str, requirements: Path, progress: Progress, *, hashed: bool = 
 
 
 def python_in(folder: Path) -> Path:
-    """The interpreter of an environment."""
+    """Return the interpreter of an environment."""
     return folder / "bin" / "python"
 
 
 def find_uv() -> Path:
-    """The uv program: beside this interpreter, where its package put it, or on the PATH.
+    """Find the uv program: beside this interpreter, where its package put it, or on the PATH.
 
     Raises:
-        NotInstalledError: it is nowhere.
+        NotInstalledError: it is in none of these places.
     """
     beside = Path(sys.executable).parent / "uv"
     if beside.is_file():
         return beside
     try:
-        import uv  # noqa: PLC0415  only needed where it is not beside the interpreter
+        import uv  # noqa: PLC0415  only needed if uv is not beside the interpreter
 
         return Path(uv.find_uv_bin())
     except (ImportError, FileNotFoundError):

@@ -1,1 +1,1 @@
-"""What a process that runs somebody else's code may do, and how everything it started is ended."""
+"""The limits on a process that runs somebody else's code, and how everything that it started is ended."""

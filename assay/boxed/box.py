@@ -1,8 +1,8 @@
-"""The process between the conductor and a job, and what the job may do: `assay.boxed.box MODULE`.
+"""The process between the conductor and a job, which limits what the job may do: `assay.boxed.box MODULE`.
 
-It starts the module in a session of its own and stays: it keeps the log within its size, and when the module ends, or
-the conductor does, it kills everything that the module started, wherever that hid. It needs nothing but the standard
-library, so that another environment's interpreter can run it.
+It starts the module in a session of its own and stays alive: it keeps the log within its size limit, and when the
+module or the conductor ends, it kills everything that the module started, wherever that hides. It needs nothing but the
+standard library, so that another environment's interpreter can run it.
 
 A job that runs somebody else's code is boxed: see `assay.boxed.boxing`. The rules come in the
 environment.
@@ -31,13 +31,15 @@ RULES, MARK = "ASSAY_BOX", "ASSAY_JOB"
 PR_SET_CHILD_SUBREAPER = 36
 F_SETPIPE_SZ, PIPE_BYTES = 1031, 1 << 20
 MOST_PROCESSES = 1024
-"""The most that may run below one boxed process where the kernel does not count them, as it does not for root."""
+"""The largest number of processes that may run below one boxed process where the kernel does not count them, as it does
+not for root.
+"""
 HEAD_BYTES, LOG_BYTES = 10 << 20, 20 << 20
-"""How much of a log is kept from its beginning, and how much in all; the rest is its end."""
+"""Bytes kept from the beginning of a log, and bytes kept in all; the remainder is the end of the log."""
 
 
 class _Ended(BaseException):
-    """The conductor is gone, or asks for the end."""
+    """Raised when the conductor is gone, or asks for the end."""
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -45,7 +47,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def main(module: str) -> int:
-    """Run the module to its end; the status is its own, and so is the signal that ended it."""
+    """Run the module until it ends, and return its exit status, or end by the same signal."""
     rules = json.loads(os.environ.pop(RULES, "null"))
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
@@ -76,7 +78,7 @@ def main(module: str) -> int:
 
 
 def _become(module: str, rules: Mapping[str, object] | None, log: int) -> None:
-    """Turn the forked process into the module. By then, everything it says goes into the log."""
+    """Turn the forked process into the module. From then on, everything it prints goes into the log."""
     os.setsid()
     os.dup2(log, 2)
     if sys.platform == "linux":
@@ -87,7 +89,7 @@ def _become(module: str, rules: Mapping[str, object] | None, log: int) -> None:
 
 
 def _let_go_of_pipes() -> None:
-    """The module alone holds them, so that they end with it."""
+    """Close this process's ends of the pipes: only the module holds them, so that they end with it."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -95,7 +97,7 @@ def _let_go_of_pipes() -> None:
 
 
 def _wait_for(child: int) -> int:
-    """The child's status, negative for a signal. Its orphans are reaped on the way."""
+    """Return the child's exit status, negative for a signal, and reap orphans meanwhile."""
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -103,7 +105,7 @@ def _wait_for(child: int) -> int:
 
 
 def _count(child: int, before: int) -> None:
-    """End a process that starts too many others. It looks at one number of the kernel's, once a second."""
+    """End a process that starts too many others. Once a second, one number of the kernel's is read."""
     while True:
         time.sleep(1)
         if running() > before + MOST_PROCESSES and len(below(os.getpid())) > MOST_PROCESSES:
@@ -114,7 +116,9 @@ def _count(child: int, before: int) -> None:
 
 
 def keep_log(reading: int, log: int) -> None:
-    """Copy into a log until the end, and leave out of its middle what is too much. It never waits for anybody."""
+    """Copy everything into a log until the end, and leave out the middle of what is too long. It never waits for
+    anybody.
+    """
     with contextlib.suppress(OSError):
         fcntl.fcntl(reading, F_SETPIPE_SZ, PIPE_BYTES)
     size = left_out = 0
@@ -128,7 +132,7 @@ def keep_log(reading: int, log: int) -> None:
 
 
 def _cut(log: int, size: int, left_out: int) -> tuple[int, int]:
-    """Keep the beginning and the last quarter, and return how much is left out by now, and the size."""
+    """Keep the beginning and the last quarter; return the size, and how many bytes have been left out so far."""
     tail = os.pread(log, LOG_BYTES // 4, size - LOG_BYTES // 4)
     left_out += size - len(tail) - HEAD_BYTES
     notice = f"\n[assay: {left_out} bytes are left out here]\n".encode()
@@ -139,11 +143,11 @@ def _cut(log: int, size: int, left_out: int) -> tuple[int, int]:
 
 
 def _end_like(status: int) -> None:
-    """End as the module did, by the same signal where it was one."""
+    """End as the module did, by the same signal if there was one."""
     if status >= 0:
         sys.exit(status)
     number = signal.Signals(-status)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one is enough
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core dump is enough
     if number not in {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

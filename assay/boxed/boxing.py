@@ -1,6 +1,6 @@
-"""What a job that runs somebody else's code may do, as the conductor says it: its box.
+"""The box of a job that runs somebody else's code: what it may do, as the conductor decides it.
 
-A box is held by `assay.boxed.confine` in the job's process before the job begins. `--trust` takes it away.
+`assay.boxed.confine` puts the job's process into its box before the job begins. `--trust` does without the box.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ GIB = 1 << 30
 FILE_BYTES = 16 * GIB
 """The largest file that a boxed process may write; a larger model needs --trust."""
 SPARE_BYTES, BYTES_A_CORE = 16 * GIB, GIB // 2
-"""Addresses that frameworks reserve and never use, beside the machine's memory: at rest, and for the threads of a core.
+"""Bytes of addresses that frameworks reserve and never use, in addition to the machine's memory: at rest, and for the
+threads of each core.
 """
 SPARE_PROCESSES, PROCESSES_A_CORE = 4096, 64
-"""Processes and threads of a user beyond those that run when a boxed process begins; other boxes count too."""
+"""Processes and threads that a user may have beyond those that run when a boxed process begins; other boxes count too.
+"""
 
 NAMES = """
 PATH HOME USER LOGNAME LANG LANGUAGE TZ TZDIR LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH VIRTUAL_ENV CONDA_PREFIX CC
@@ -38,7 +40,7 @@ MALLOC_ XLA_ TF_ TORCH PYTORCH_ TRITON_ JAX_ ORT_ OPENVINO_ OV_ KERAS_ ASSAY_
 """
 ALLOWED, ALLOWED_BEGINNINGS = frozenset(NAMES.split()), tuple(BEGINNINGS.split())
 TRUSTED = "ASSAY_TRUSTED"
-"""Tells a job that its user gave --trust; what anybody else sets under this name is dropped."""
+"""The variable that tells a job that its user gave --trust; it is dropped where anybody else sets it."""
 SECRET = re.compile(r"TOKEN(?!IZERS)|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE|AUTH|_KEY$|_PAT$")
 HELD_BACK = re.compile(
     r"Permission denied|PermissionError|Operation not permitted|File too large|[Cc]an(?:no|')t allocate|MemoryError"
@@ -54,7 +56,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Box:
-    """What a job that runs somebody else's code may do.
+    """The limits of a job that runs somebody else's code.
 
     It gets no variables but those known to be harmless, no network, umask 077, limits on addresses, on the size of a
     file and on processes, and writes below `writable` and its own temporary folder alone; see
@@ -62,8 +64,8 @@ class Box:
 
     Attributes:
         writable: folders that take its answers.
-        trusted: the user gave --trust: none of this is held.
-        told: called, from another thread, with what of it the platform holds, by name; nothing where it is trusted.
+        trusted: whether the user gave --trust, so that no limit applies.
+        told: called, from another thread, with the limits that the platform enforces, by name; with nothing if trusted.
     """
 
     writable: tuple[Path, ...] = ()
@@ -72,7 +74,8 @@ class Box:
 
 
 def environment_for(box: Box | None, given: Mapping[str, str], own: dict[str, str], scratch: Path) -> dict[str, str]:
-    """The environment of a job: its temporary folder in it, and only what is allowed where it is boxed.
+    """Return the environment of a job, which names its temporary folder and has only allowed variables where it is
+    boxed.
 
     Args:
         given: the conductor's.
@@ -94,18 +97,20 @@ def environment_for(box: Box | None, given: Mapping[str, str], own: dict[str, st
 
 
 def is_trusted() -> bool:
-    """Whether this process is a job of a user who gave --trust."""
+    """Return whether this process is a job of a user who gave --trust."""
     return TRUSTED in os.environ
 
 
 def is_allowed(name: str) -> bool:
-    """Whether a variable goes into a box: a known one, and not one that sounds like a secret."""
+    """Return whether a variable is passed into a box: only known ones are, and none that sounds like a secret."""
     known = name in ALLOWED or name.startswith(ALLOWED_BEGINNINGS)
     return known and (name in ALLOWED or not SECRET.search(name.upper()))
 
 
 def _caches(scratch: Path, kept: Mapping[str, str]) -> dict[str, str]:
-    """The folders where libraries keep what they can make again: they would take the home folder, or a name in /tmp."""
+    """Return folders for the caches of libraries, which would otherwise use the home folder, or a fixed name in
+    /tmp.
+    """
     names = ["MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TRITON_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "CUDA_CACHE_PATH"]
     if not Path(kept.get("HOME", "/"), ".keras", "keras.json").is_file():
         names.append("KERAS_HOME")
@@ -117,12 +122,12 @@ def _own_caches(own: Mapping[str, str]) -> list[Path]:
 
 
 def _uses_cuda(environment: Mapping[str, str]) -> bool:
-    """CUDA reserves addresses for all memory there is, the host's and the devices'."""
+    """Return whether CUDA will be used: it reserves addresses for all memory, the host's and the devices'."""
     return environment.get("CUDA_VISIBLE_DEVICES", "all") not in {"", "-1"} and Path("/dev/nvidiactl").exists()
 
 
 def rules_of(box: Box | None, further: tuple[Path, ...], *, uses_cuda: bool) -> dict[str, object]:
-    """What `assay.boxed.confine.confine` is told."""
+    """Return the rules that `assay.boxed.confine.confine` is given."""
     assert box is not None
     cores = os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -135,8 +140,8 @@ def rules_of(box: Box | None, further: tuple[Path, ...], *, uses_cuda: bool) -> 
 
 
 def settle(folder: Path) -> None:
-    """Take over a folder that a boxed process has written: nothing in it is a link, a pipe or a device any more, and
-    its files can be read by whom the user's other files can be read.
+    """Take over a folder that a boxed process has written: afterwards it holds no link, pipe or device, and its files
+    can be read by those who can read the user's other files.
     """
     mask = os.umask(0)
     os.umask(mask)

@@ -1,6 +1,6 @@
-"""What a boxed process gives up before it runs somebody else's code. It imports nothing but the standard library.
+"""The rights that a boxed process gives up before it runs somebody else's code; standard library only.
 
-Each means is the platform's own and is tried by itself; what was had and what was not is told by name. On Linux these
+Each means is the platform's own and is tried by itself; the result of each is reported by name. On Linux these
 are a network namespace, Landlock for writing, and resource limits; elsewhere the resource limits alone.
 """
 
@@ -26,9 +26,9 @@ WRITE_FILE, TRUNCATE, REFER = 1 << 1, 1 << 14, 1 << 13
 REMOVE_AND_MAKE = sum(1 << bit for bit in range(4, 13))
 TCP = 0b11
 SCOPES = 0b11
-"""Abstract Unix sockets and signals do not reach a process outside of the box."""
+"""Scopes of Landlock: abstract Unix sockets and signals do not reach a process outside the box."""
 KEPT_CAPABILITIES = frozenset({0, 1, 2, 3, 4, 14, 23})
-"""What root keeps: capabilities about files (the rest of the system sees the same user), locked memory and
+"""Capabilities that root keeps: those for files (the rest of the system sees the same user), locked memory and
 priorities.
 """
 LAST_CAPABILITY = 63
@@ -37,14 +37,14 @@ OPEN, NOT_HELD = "open", "not held"
 
 
 def confine(rules: Mapping[str, object]) -> dict[str, str]:
-    """Give up for good, in this process and all it starts, what the rules do not leave.
+    """Give up for good, in this process and all that it starts, every right that the rules do not grant.
 
     Args:
         rules: `writable`, the paths that may be written; `memory_bytes` of addresses and `processes` of the user,
             0 for any number; `file_bytes` that a file may have.
 
     Returns:
-        What holds, by name: "network", "writing", "memory", "files", "processes".
+        How far each limit holds, by name: "network", "writing", "memory", "files", "processes".
     """
     os.umask(0o077)
     held = _limits(rules)
@@ -64,7 +64,7 @@ def _strings(value: object) -> list[str]:
 
 
 def _limits(rules: Mapping[str, object]) -> dict[str, str]:
-    """Resource limits, none above one that is set already."""
+    """Set the resource limits, none above one that is already set."""
     asked = {
         "memory": (resource.RLIMIT_AS, rules["memory_bytes"]),
         "files": (resource.RLIMIT_FSIZE, rules["file_bytes"]),
@@ -85,8 +85,8 @@ def _limits(rules: Mapping[str, object]) -> dict[str, str]:
 
 
 def _without_network(library: ctypes.CDLL) -> str:
-    """Give the process a network of its own with nothing but loopback in it. For any user but root this takes a user
-    namespace, in which that user is the same one.
+    """Give the process a network of its own that has nothing but loopback. For any user except root this takes a user
+    namespace, in which that user stays the same.
     """
     user, group = os.getuid(), os.getgid()
     if library.unshare(CLONE_NEWNET) != 0:
@@ -104,10 +104,10 @@ def _without_network(library: ctypes.CDLL) -> str:
 
 
 def _landlock(library: ctypes.CDLL, writable: Iterable[str], *, close_tcp: bool) -> tuple[str, bool]:
-    """Let files be written below these paths alone, and what else the kernel's Landlock can hold.
+    """Let files be written below these paths alone, and restrict what else the kernel's Landlock can.
 
     Returns:
-        What holds, and whether it is Landlock that keeps TCP closed.
+        How far writing is restricted, and whether Landlock keeps TCP closed.
     """
     version = library.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
     if version < 1:
@@ -130,7 +130,7 @@ def _landlock(library: ctypes.CDLL, writable: Iterable[str], *, close_tcp: bool)
 
 
 def _allow(library: ctypes.CDLL, ruleset: int, path: str, writes: int) -> None:
-    """A path that is not there cannot be opened up; it stays closed."""
+    """Allow writing below a path; one that does not exist cannot be opened, and stays closed."""
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -145,12 +145,16 @@ def _allow(library: ctypes.CDLL, ruleset: int, path: str, writes: int) -> None:
 
 
 def _devices() -> list[str]:
-    """What every program may write to, shared memory, and the accelerators; no terminal and no disk."""
+    """Return the devices that every program may write to, including shared memory and accelerators, but no terminal or
+    disk.
+    """
     return [f"/dev/{name}" for name in DEVICES] + [str(one) for one in Path("/dev").glob("nvidia*")]
 
 
 def _drop_capabilities(library: ctypes.CDLL) -> None:
-    """Take from root what is root's: it cannot raise its limits, leave its namespace or look into other processes."""
+    """Take root's privileges away: it can no longer raise its limits, leave its namespace or look into other
+    processes.
+    """
     for number in range(LAST_CAPABILITY + 1):
         if number not in KEPT_CAPABILITIES:
             library.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)

@@ -1,9 +1,9 @@
-"""What not every operating system has, in one place: who asks for it gets it, a substitute, or a reason.
+"""Features that not every operating system has, in one place: callers get the feature, a substitute, or a reason.
 
-Linux has all of it, on x86-64 and ARM64 alike. macOS has no affinity (nothing is pinned there), no `/proc` (what
-disturbs a measurement is not known, and times say so) and no means of a box but limits on files; it freezes processes
-as Linux does. Windows has neither fork nor process groups nor signals that freeze: nothing which runs a model starts
-there, which is refused with the reason, and what only reads results works. It imports the standard library alone.
+Linux has all of it, on x86-64 and ARM64 alike. macOS has no affinity (nothing is pinned there), no `/proc`
+(disturbances of a measurement are not known, and times say so) and only limits on files for a box; it freezes processes
+as Linux does. Windows has neither fork nor process groups nor signals that freeze: a command that would run a model
+there is refused with the reason, and one that only reads results works. This module imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def _if_there(name: str) -> Any:
-    """A module of the standard library, None where this system has none."""
+    """Return a module of the standard library, or None where this system lacks it."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -24,13 +24,15 @@ def _if_there(name: str) -> Any:
 
 
 fcntl, resource = _if_there("fcntl"), _if_there("resource")
-"""File locks, and limits and use of resources: None on Windows, where no job that needs them starts."""
+"""Modules for file locks, and for limits and use of resources: None on Windows, where no job that needs them starts."""
 NO_FOLLOWING = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Flags with which a link or a pipe under a file's name is not opened, and nobody waits for its other end."""
+"""Flags that keep a link or a pipe under a file's name from being opened, and keep anybody from waiting for its other
+end.
+"""
 
 
 def why_no_jobs() -> str:
-    """Why no process that runs a model can be started, frozen and ended here; "" where it can."""
+    """Return why processes that run models cannot be started, frozen and ended here; "" if they can."""
     lacking = [name for name in ("fork", "killpg", "setsid") if not hasattr(os, name)]
     lacking += [] if fcntl and resource else ["file locks and limits"]
     return f"this system has no {', '.join(lacking)}" if lacking else ""
@@ -40,7 +42,7 @@ def lock(handle: int, *, shared: bool = False, waiting: bool = False) -> None:
     """Lock an open file until it is closed.
 
     Raises:
-        BlockingIOError: somebody else has it, and nobody waits.
+        BlockingIOError: somebody else has it, and `waiting` is false.
         OSError: ENOLCK where this system has no such locks, or the file system's error.
     """
     if fcntl is None:
@@ -50,12 +52,12 @@ def lock(handle: int, *, shared: bool = False, waiting: bool = False) -> None:
 
 
 def user_number() -> int:
-    """This user's number; 0, as files are said to be everybody's, where users have none."""
+    """Return this user's number; 0 where users have none, as all files are said to belong to everybody."""
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def usable_cores(process: int = 0) -> tuple[int, ...]:
-    """The cores that a process may run on, this one by default; all of them where nothing is pinned.
+    """Return the cores that a process may run on, this process by default; all cores where nothing is pinned.
 
     Raises:
         OSError: there is no such process.
@@ -66,10 +68,10 @@ def usable_cores(process: int = 0) -> tuple[int, ...]:
 
 
 def can_pin() -> bool:
-    """Whether processes can be held to cores here."""
+    """Return whether processes can be held to cores here."""
     return hasattr(os, "sched_setaffinity")
 
 
 def pin(thread: int, cores: Iterable[int]) -> None:
-    """Hold a thread, 0 for this one, to cores, where `can_pin`."""
+    """Hold a thread (0 for this one) to some cores; only where `can_pin`."""
     os.sched_setaffinity(thread, cores)

@@ -1,5 +1,4 @@
-"""The processes below one of ours, found and ended whatever they did to get away. It imports nothing but the standard
-library.
+"""Find and end the processes below one of ours, whatever they did to get away; standard library only.
 
 It needs Linux's /proc; elsewhere nothing is found, and a process group is all that can be ended.
 """
@@ -19,7 +18,7 @@ ROUNDS = 400
 
 
 def running() -> int:
-    """Processes and threads of the whole system now; 0 where nobody counts them."""
+    """Return the number of processes and threads in the whole system now; 0 where nobody counts them."""
     try:
         return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
     except (OSError, ValueError, IndexError):
@@ -27,7 +26,7 @@ def running() -> int:
 
 
 def below(root: int) -> set[int]:
-    """The living processes that descend from this one, itself left out; zombies are not alive."""
+    """Return the living processes that descend from this one, without itself; zombies do not count."""
     children: dict[int, list[int]] = {}
     dead = set()
     for pid in _pids():
@@ -45,7 +44,7 @@ def below(root: int) -> set[int]:
 
 
 def marked(mark: str) -> set[int]:
-    """The processes that have a text in the environment they were started with; ours that we may look into."""
+    """Return the processes that were started with a text in their environment, as far as we may look into them."""
     wanted, found = mark.encode(), set()
     for pid in _pids():
         with contextlib.suppress(OSError):
@@ -55,7 +54,7 @@ def marked(mark: str) -> set[int]:
 
 
 def end_below(root: int) -> None:
-    """Kill everything that descends from a process: stopped first, so that nothing can fork away meanwhile."""
+    """Kill everything that descends from a process; all are stopped first, so that none can fork meanwhile."""
     for _ in range(ROUNDS):
         _stop_all(root)
         left = below(root)
@@ -73,7 +72,7 @@ def end_tree(root: int) -> None:
 
 
 def end_marked(mark: str) -> None:
-    """Kill the processes that lost their place below us but not their mark."""
+    """Kill the processes that are no longer below us but still carry our mark."""
     for _ in range(ROUNDS):
         left = marked(mark)
         if not left:
@@ -85,7 +84,7 @@ def end_marked(mark: str) -> None:
 def _stop_all(root: int) -> None:
     seen: set[int] = set()
     quiet = 0
-    while quiet < 2:  # one that was about to fork may do so after it was seen
+    while quiet < 2:  # a process that was about to fork may do so after it was seen
         fresh = below(root) - seen
         _signal(fresh, signal.SIGSTOP)
         seen |= fresh

@@ -1,4 +1,4 @@
-"""Arrays of numpy's files, read only after their headers have said what they are and how much memory they take.
+"""Arrays in numpy's files, read only after their headers have said what they are and how much memory they need.
 
 A header of 100 bytes may declare 10^10 numbers, and a zip of 3 MB may hold 3 GB of zeros. So the header comes first:
 no objects (they are pickles, which run code), no more bytes than the file has, and no more than a share of the memory
@@ -28,30 +28,34 @@ from assay.files.texts import check_plain
 Array = NDArray[Any]
 
 SHARE_OF_MEMORY = 0.25
-"""The share of the free memory that arrays may take; most are copied once on their way."""
+"""The share of the free memory that arrays may take; most arrays are copied once while they are read."""
 INFLATION, INFLATION_FLOOR = 50, 256 << 20
-"""What a compressed file may grow by, and the bytes from where on that counts: honest arrays are smaller or denser."""
+"""The factor by which a compressed file may grow, and the bytes above which that counts: honest arrays are smaller or
+denser.
+"""
 MOST_ARRAYS = 10_000
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
 LONGEST_HEADER = 1 << 18
-"""The longest header of records, which has every name of a model. numpy's own limit, 10,000, is one long name."""
+"""The longest header of an array of records, which has every name of a model. numpy's own limit, 10,000, is too small
+for one long name.
+"""
 EXPECTED_ARRAY, EXPECTED_ARRAYS = "an array written by numpy.save", "arrays written by numpy.savez"
 DAMAGE = (
     OSError, ValueError, EOFError, SyntaxError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile,
     zlib.error, tokenize.TokenError,
 )  # fmt: skip
-"""What numpy, zipfile and zlib raise where a file is damaged; RuntimeError for an encrypted one. That and MemoryError
-come from the parser too, for a header that is nested to death.
+"""Errors that numpy, zipfile and zlib raise for a damaged file; RuntimeError for an encrypted one. The parser raises
+RuntimeError and MemoryError too, for a header with endless nesting.
 """
 
 
 def most_bytes(share: float = SHARE_OF_MEMORY) -> int:
-    """How many bytes a file may declare: a share of the memory that is free now."""
+    """Return how many bytes a file may declare: a share of the memory that is free now."""
     return int(share * _available_bytes())
 
 
 def load_array(path: Path, *, at_most: int | None = None) -> Array:
-    """The array of an .npy file.
+    """Read the array of an .npy file.
 
     Args:
         at_most: bytes that it may take; a share of the free memory by default.
@@ -67,7 +71,7 @@ def load_array(path: Path, *, at_most: int | None = None) -> Array:
 
 
 def map_array(path: Path) -> Array:
-    """The array of an .npy file, left on disk: pages come into memory as they are read, and none is written.
+    """Open the array of an .npy file and leave it on disk: pages are loaded as they are read, and none is written.
 
     Raises:
         ArtifactError: it is missing or damaged, holds objects, or is not as long as it says.
@@ -83,7 +87,7 @@ def map_array(path: Path) -> Array:
 
 
 def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
-    """The arrays of an .npz file by name.
+    """Read the arrays of an .npz file, by name.
 
     Args:
         at_most: bytes that all of them together may take; a share of the free memory by default.
@@ -98,13 +102,13 @@ def load_arrays(path: Path, *, at_most: int | None = None) -> dict[str, Array]:
 
 
 def check_inflation(path: Path, bundle: zipfile.ZipFile, at_most: int | None = None) -> None:
-    """Refuse a zip whose members declare more than memory has, or grow by more than honest ones do, or share a name.
+    """Refuse a zip whose members declare more than memory holds, grow by more than honest ones do, or share a name.
 
     Args:
         at_most: bytes that all of them together may take; a share of the free memory by default.
 
     Raises:
-        ArtifactError: they do.
+        ArtifactError: one of these is so.
     """
     check_begins_as_zip(path)
     entries = bundle.infolist()
@@ -145,7 +149,7 @@ def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> Non
     """Refuse inputs that one call could not hold in memory.
 
     Args:
-        shapes: by the input's name its shape and the bytes of one number.
+        shapes: each input's shape and the bytes of one of its numbers, by name.
 
     Raises:
         InputError: one of them takes more than a share of the free memory, or all together do.
@@ -162,7 +166,7 @@ def check_call(shapes: dict[str, tuple[tuple[int, ...], int]], what: str) -> Non
 
 
 def read_member(path: Path, bundle: zipfile.ZipFile, member: str, at_most: int | None = None) -> Array:
-    """One array of an .npz file that is open.
+    """Read one array of an .npz file that is open.
 
     Args:
         at_most: bytes that it may take; a share of the free memory by default.
@@ -197,7 +201,8 @@ def _check_whole(path: Path, stream: IO[bytes]) -> tuple[int, ...]:
 
 
 def _read_header_3_0(stream: IO[bytes], max_header_size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """The header of the format that numpy writes where a field's name is not Latin; it has no public reader.
+    """Read the format of header that numpy writes for a field name that is not Latin; numpy has no public reader for
+    it.
 
     Raises:
         ValueError, SyntaxError, TypeError, KeyError: it is none.
@@ -265,7 +270,7 @@ def _reporting(path: Path, expected: str) -> Iterator[None]:
 
 
 def _available_bytes() -> int:
-    """Memory that is free or can be freed; where the system does not say, half of what there is."""
+    """Return the bytes of memory that are free or can be freed; half of all memory where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

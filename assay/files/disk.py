@@ -1,7 +1,7 @@
-"""Failures that the disk caused: what a full, read-only or failing one says, and how one folder takes another's place.
+"""Failures that the disk caused, how to recognise them, and how one folder takes another's place.
 
-A disk that takes no more speaks through whatever library wrote to it, as an OSError, as the text of a RuntimeError, or
-by nothing but a process that ended. It is told from a failure of the model's here, so that it never becomes one.
+A full disk is reported by whatever library wrote to it: as an OSError, as the text of a RuntimeError, or only by a
+process that ended. This module tells it from a failure of the model, so that it is never taken for one.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from pathlib import Path
 from assay.errors import AssayError, DiskError, FailedError
 
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""What the operating system answers for the disk alone, never for what is written to it."""
+"""Error numbers that the operating system gives for the disk alone, never for the content."""
 SAID = (
     *map(os.strerror, OF_THE_DISK),
     *(f"os error {number}" for number in OF_THE_DISK),
     "No usable temporary directory found",  # Python's, when no folder takes four bytes
-    "PytorchStreamWriter failed writing",  # it keeps the system's reason to itself
+    "PytorchStreamWriter failed writing",  # PyTorch keeps the system's reason to itself
 )
-"""How libraries quote it in their own errors."""
+"""The words in which libraries quote such an error in their own."""
 SHORT_WRITE = r"\d+ requested and \d+ written"
 REMEDY = "Make room, or choose another folder (--out, TMPDIR, ASSAY_CACHE); what was finished is kept"
 MOST_NAME_BYTES = 160
 PROBE_BYTES = 64 * 1024
 TEMPORARY = ".assay-new-"
-"""The prefix of everything that is being written and has not taken its own name yet."""
+"""The prefix of everything that is being written and does not have its own name yet."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """Arguments of Linux's renameat2."""
 
 
 def disk_error(path: Path, error: OSError) -> DiskError:
-    """The error for a place that the system refuses to write."""
+    """Return the error for a place that the system refuses to write."""
     return DiskError(f"Cannot write {path}", found=_reason(error), remedy=REMEDY)
 
 
 def disk_error_in(error: BaseException) -> DiskError | None:
-    """The disk's trouble behind an exception, in it or in what it came from; None where there is none."""
+    """Return the disk's error behind an exception, in it or in one that caused it; None if there is none."""
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
@@ -65,17 +65,17 @@ def disk_error_in(error: BaseException) -> DiskError | None:
 
 
 def _reason(error: OSError) -> str:
-    """The system's words; NumPy has only its own for a file that took a part."""
+    """Return the system's words; for a file that was written in part, NumPy has only its own."""
     if re.fullmatch(SHORT_WRITE, str(error)):
         return f"{os.strerror(errno.ENOSPC)} ({error})"
     return error.strerror or str(error)
 
 
 def instead_of(error: AssayError, folder: Path) -> AssayError:
-    """The disk's error where a failure is its doing, else the failure itself.
+    """Return the disk's error where it caused a failure, else the failure itself.
 
-    Asked are the text of the failure and, since a library may keep the reason to itself, the disk: whether the folder
-    and the one for temporary files still take a few kilobytes.
+    The text of the failure is searched. Since a library may keep the reason to itself, so is the disk: whether a few
+    kilobytes can still be written to the folder and to the one for temporary files.
     """
     if not isinstance(error, FailedError):
         return error
@@ -90,7 +90,7 @@ def instead_of(error: AssayError, folder: Path) -> AssayError:
 
 
 def refusal_of(folder: Path) -> str | None:
-    """Why a folder takes not even 64 KiB, in the system's words, also where it was removed; None where it does."""
+    """Return why a folder does not take even 64 KiB, in the system's words, or that it was removed; None if it does."""
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
     except OSError as error:
@@ -109,9 +109,9 @@ def refusal_of(folder: Path) -> str | None:
 
 
 def short_name(text: str) -> str:
-    """A name from a text, with room for what is put before and behind it: file systems take 255 bytes.
+    """Make a file name from a text, with room for a prefix and a suffix: file systems take 255 bytes.
 
-    A long one is cut, and told from another that begins alike by a hash of the whole.
+    A long text is cut; a hash of the whole tells it from others with the same beginning.
     """
     whole = text.encode()
     if len(whole) <= MOST_NAME_BYTES:
@@ -120,7 +120,7 @@ def short_name(text: str) -> str:
 
 
 def temporary_prefix(path: Path) -> str:
-    """The beginning of the names under which the new content of `path` is written beside it.
+    """Return the beginning of the names under which new content of `path` is written beside it.
 
     The name itself is not in it: a name of 250 characters leaves no room for more.
     """
@@ -129,7 +129,7 @@ def temporary_prefix(path: Path) -> str:
 
 @contextlib.contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside another, on the same disk; gone afterwards with whatever is in it."""
+    """Yield an empty folder beside another, on the same disk; it is removed afterwards with all its content."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=temporary_prefix(folder)))
     work.chmod(0o755)
@@ -140,12 +140,12 @@ def folder_beside(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(work: Path, folder: Path) -> None:
-    """Let a finished folder take a name, in one step: a reader finds the old content or the new one, and both whole.
+    """Give a finished folder its name in one step: a reader finds either the old content or the new, each of it whole.
 
-    What was there before lies at `work` afterwards.
+    The old content is at `work` afterwards.
 
     Raises:
-        OSError: the content did not reach the disk, or the name cannot be taken; what was there before is untouched.
+        OSError: the content did not reach the disk, or the name cannot be taken; the old content is untouched.
     """
     for path in work.rglob("*"):
         on_disk(path)
@@ -157,7 +157,7 @@ def put_in_place(work: Path, folder: Path) -> None:
 
 
 def on_disk(path: Path) -> None:
-    """Wait until a file or folder is on disk; a system that cannot do it for folders is left alone."""
+    """Wait until a file or folder is on disk; a system that cannot sync folders is left alone."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -172,14 +172,15 @@ def on_disk(path: Path) -> None:
 
 
 def remove_left_overs(folder: Path, prefix: str) -> None:
-    """Remove what a killed process was writing beside something, under a prefix of `temporary_prefix`; only for who
-    holds the lock of that."""
+    """Remove what a killed process was writing, under a prefix of `temporary_prefix`; only for the holder of its
+    lock.
+    """
     for path in sorted(folder.glob(f"{prefix}*")):
         remove(path)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder as far as it can be; what cannot stays for the next one."""
+    """Remove a file or folder as far as possible; the rest stays for the next attempt."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -188,9 +189,7 @@ def remove(path: Path) -> None:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Let two folders change places: on Linux in one step, elsewhere in two, with the old one put aside between
-    them.
-    """
+    """Let two folders change places: on Linux in one step, elsewhere in two, with the old one put aside meanwhile."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0:

@@ -1,7 +1,7 @@
-"""A lock that says who works in a folder, and that the operating system releases when its holder ends, however it ends.
+"""A lock that says who works in a folder; the operating system releases it when its holder ends, however it ends.
 
-The lock is on a small file that says who has it. It lies inside the folder, or beside one whose content is closed, and
-is removed when the work is done; one that a killed process left is taken over.
+A small file that names its holder is locked. It lies inside the folder, or beside one to which nothing may be added,
+and is removed when the work is done; a file that a killed process left is taken over.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Be the only one who works in a folder, which is made; what a killed run was writing there is removed.
+    """Be the only one to work in a folder, which is created; left-overs of a killed run are removed.
 
     Raises:
-        InputError: somebody works there already; it says who, or the folder cannot be written.
+        InputError: somebody works there already (the error says who), or the folder cannot be written.
     """
     _make(folder)
     with _held(folder / LOCK_FILE, str(folder), refuse=True):
@@ -44,7 +44,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[None]:
-    """Be the only one who replaces a folder as a whole: the lock lies beside it, nothing is added to its content.
+    """Be the only one to replace a folder as a whole: the lock lies beside it, and nothing is added to its content.
 
     Raises:
         InputError: as `working_in`.
@@ -58,7 +58,7 @@ def replacing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def using(folder: Path) -> Iterator[None]:
-    """Keep others from working in a folder while it is read; one that cannot be written has nobody working in it.
+    """Keep others from working in a folder while it is read; nobody works in one that cannot be written.
 
     Raises:
         InputError: somebody works there.
@@ -72,10 +72,10 @@ def using(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def in_turn(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Wait until nobody else has the lock file `path`, and have it: for what is made once and used by many.
+    """Wait until nobody else has the lock file `path`, then hold it: for things made once and used by many.
 
     Args:
-        waiting: told once who is waited for, where somebody is.
+        waiting: called once with the holder, where there is one to wait for.
     """
     _make(path.parent)
     with _held(path, str(path), refuse=False, waiting=waiting):
@@ -83,12 +83,12 @@ def in_turn(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Iter
 
 
 def lock_beside(path: Path) -> Path:
-    """The lock file of something that is replaced as a whole."""
+    """Return the lock file of something that is replaced as a whole."""
     return path.parent / temporary_prefix(path).replace(TEMPORARY, f"{LOCK_FILE}-").rstrip("-")
 
 
 def holder_of(path: Path) -> str:
-    """Who wrote a lock file, in words."""
+    """Return who wrote a lock file, in words."""
     try:
         with path.open("rb") as stream:
             said = json.loads(stream.read(MOST_BYTES))
@@ -120,7 +120,7 @@ def _held(
 
 
 def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Callable[[str], None]) -> int | None:
-    """A locked handle; None where the file system has no locks."""
+    """Return a locked handle; None where the file system has no locks."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOWING, 0o644)
@@ -147,11 +147,11 @@ def _opened(path: Path, what: str, *, refuse: bool, shared: bool, waiting: Calla
             raise disk_error(path, error) from error
         if _is_at(handle, path):
             return handle
-        os.close(handle)  # its last holder has removed it meanwhile: the next one is another file
+        os.close(handle)  # its last holder has removed it meanwhile: the next attempt makes another file
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Whether an open file is still the one under the name."""
+    """Return whether an open file is still the one under its name."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
@@ -171,7 +171,7 @@ def _sign(handle: int, path: Path) -> None:
 
 
 def _release(handle: int, path: Path) -> None:
-    """Remove the file, where nobody else shares it, and let go of it."""
+    """Remove the lock file, unless somebody else shares it, and let go of it."""
     with contextlib.suppress(OSError):  # somebody shares it, or the folder is gone: then the file is theirs, or gone
         lock(handle)
         if _is_at(handle, path):
@@ -180,7 +180,9 @@ def _release(handle: int, path: Path) -> None:
 
 
 def _remove_all_left_overs(folder: Path) -> None:
-    """What a killed run was writing anywhere below a folder, but not below one in which somebody else may be."""
+    """Remove left-overs of killed runs anywhere below a folder, except in folders where somebody else may be
+    working.
+    """
     for place, folders, files in os.walk(folder):
         here = Path(place)
         if here != folder and any(name.startswith(LOCK_FILE) for name in files):

@@ -1,7 +1,7 @@
-"""What is wrong with a file that should hold a record, in our own words: the first thing that a reader stumbles over.
+"""The first mistake in a file that should hold a record, in our own words.
 
 Neither pydantic's sentences nor the numbers of the operating system tell a person which key of which file to mend.
-Nothing of pydantic's is imported: readers of arrays are used in tool environments too, which lack it.
+Pydantic is not imported: readers of arrays are also used in tool environments, which lack it.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ EXPECTED: Final[Mapping[str, str]] = {
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text like {pattern}",
 }
-"""What was expected, by pydantic's type of a mistake, or by its beginning before `_type`, `_parsing` and
-`_from_float`.
+"""Descriptions of what was expected, by pydantic's type of a mistake, or by the part of it before `_type`, `_parsing`
+or `_from_float`.
 """
 
 
 def mistake_in(error: Exception) -> str:
-    """What is wrong with the content of a record's file, or with reading it, in one line.
+    """Say in one line what is wrong with a record's file, or with reading it.
 
     Args:
-        error: of reading the file, of parsing it, or of `model_validate` and `model_validate_json`.
+        error: raised by reading the file, by parsing it, or by `model_validate` or `model_validate_json`.
     """
     details = getattr(error, "errors", None)
     if callable(details):  # pydantic's ValidationError
@@ -78,7 +78,7 @@ def mistake_in(error: Exception) -> str:
 
 
 def mistake(detail: ErrorDetails) -> str:
-    """One mistake that pydantic found: where it is and what was expected there."""
+    """Describe one mistake that pydantic found: its place and what was expected there."""
     place = ".".join(map(str, detail["loc"]))
     return f"{place}: {_in_words(detail)}" if place else _in_words(detail)
 
@@ -104,7 +104,7 @@ def _is_text(content: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value of JSON, as long as a line may be."""
+    """Return a JSON value as text that fits on a line."""
     if isinstance(value, Mapping):
         return "an object with keys" if value else "an object without keys"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Arrays by names that a model gave them, in an .npz file.
+"""Arrays under the names that a model gave them, in an .npz file.
 
 `numpy.savez` takes names as arguments, so that an input called `file` cannot be written; and names are paths inside a
 zip, which end at a null character. Here the members are numbered, and one more has the names as JSON.
@@ -19,18 +19,18 @@ from assay.files.arrays import load_arrays
 from assay.files.texts import parse_json
 
 NAMES = "assay-names"
-"""The member with the names in the order of the numbers: JSON in ASCII, as uint8."""
+"""The member that holds the names, in the order of the numbers: JSON in ASCII, as uint8."""
 
 
 def save_named(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays under any names at all, also `file`, "" and what is not a path."""
+    """Write arrays under any names at all, including `file`, "" and names that cannot be paths."""
     names = np.frombuffer(json.dumps(list(arrays)).encode("ascii"), np.uint8)
     numbered = {str(place): array for place, array in enumerate(arrays.values())}
     np.savez(path, **{NAMES: names}, **numbered)  # type: ignore[arg-type]
 
 
 def read_named(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays by name, of a file of `save_named` or of a plain .npz.
+    """Read the arrays, by name, of a file that `save_named` wrote or of a plain .npz.
 
     Raises:
         ArtifactError: it cannot be read, holds objects, or declares more than memory holds.

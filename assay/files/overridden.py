@@ -14,18 +14,18 @@ CHANGE = re.compile(r"\s*(?P<key>[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*=\s*(?P<
 BARE_TEXT = re.compile(r"(?!(?:true|false|inf|nan)$)[A-Za-z/~.][^\"'\\\[\]{}\x00-\x1f\x7f]*")
 EXAMPLE = "bench.batches=[1,8]"
 LONGEST = 120
-"""How much of a change a message shows."""
+"""The longest part of a change that a message shows."""
 
 
 def overridden(document: dict[str, Any], changes: Iterable[str]) -> dict[str, Any]:
-    """The document with one key after the other set; the one given stays as it is.
+    """Return the document with the keys set in turn; the given document stays as it is.
 
     Args:
         changes: "KEY=VALUE" each. A key is a path such as bench.batches or, in a list, models.0.sizes. A value is
             TOML's; a word without quotes, which a shell takes away, is text, alone or in a list.
 
     Raises:
-        StudyError: a change is no such text, or its key leads through something that has no keys.
+        StudyError: a change is not such a text, or its key leads through something that has no keys.
     """
     changed = copy.deepcopy(document)
     for change in changes:
@@ -51,7 +51,7 @@ def _value(text: str, change: str) -> Any:
 
 
 def _quoted(text: str) -> str:
-    """The text with its words in quotes; numbers, true and false are none."""
+    """Return the text with its words in quotes, but not numbers, true or false."""
     listed = text.startswith("[") and text.endswith("]")
     words = text[1:-1].split(",") if listed else [text]
     quoted = [f'"{word.strip()}"' if BARE_TEXT.fullmatch(word.strip()) else word for word in words]
@@ -59,7 +59,7 @@ def _quoted(text: str) -> str:
 
 
 def _reached(document: Any, path: list[str], change: str) -> Any:
-    """What the last key of a path stands in; sections that the document leaves out are begun."""
+    """Return the section or list that holds the last key of a path; missing sections are created."""
     place = document
     for depth, key in enumerate(path):
         if isinstance(place, dict):
@@ -77,7 +77,7 @@ def _set(place: Any, key: str, value: Any, change: str) -> None:
 
 
 def _index(place: Any, key: str, name: str, change: str) -> int:
-    """The place in a list that a key names."""
+    """Return the place in a list that a key names."""
     if not isinstance(place, list):
         raise StudyError(
             f"--set {change[:LONGEST]}", expected=f"a section or a list named {name}", found=repr(place)[:60]

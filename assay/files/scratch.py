@@ -1,7 +1,7 @@
-"""Temporary folders that nobody can guess or read, and that do not outlive what made them by more than one run.
+"""Temporary folders that nobody can guess or read, each removed by the next run at the latest.
 
-A folder is held by a lock on a file in it, which the operating system gives back when its process ends, however it
-ends. One whose lock can be had is a left-over.
+A folder is held by a lock on a file in it, which the operating system releases when its process ends, however it ends.
+A folder whose lock is free is a left-over.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from assay.boxed.platform import lock, user_number
 OWNER_FILE = ".owner"
 PREFIX = "assay-run-"
 UNFINISHED_SECONDS = 60.0
-"""The age at which a folder without its lock file counts as left over: a moment passes between making the two."""
+"""The age at which a folder without a lock file counts as left over: a moment passes between creating the two."""
 
 
 @contextlib.contextmanager
 def private_temporary_folder() -> Iterator[Path]:
-    """Everything temporary that this process makes lies in one folder of mode 0700 that is gone afterwards.
+    """Keep all temporary files of this process in one folder of mode 0700 that is removed afterwards.
 
-    Left-overs of processes that were killed are removed first. Where no folder can be made everything stays as it was:
-    what needs none works, and what does says why it cannot have it.
+    Left-overs of killed processes are removed first. Where no folder can be made, nothing changes: code that needs one
+    will say why there is none.
     """
     before, place = tempfile.tempdir, Path(tempfile.gettempdir())
     with contextlib.ExitStack() as stack:
@@ -44,7 +44,8 @@ def private_temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def held_folder(place: Path, prefix: str) -> Iterator[Path]:
-    """A new folder of mode 0700 with a name that begins so, gone afterwards; left-overs of that name go first.
+    """Yield a new folder of mode 0700 whose name has a prefix; it is removed afterwards, and left-overs of that name
+    before.
 
     Args:
         prefix: that no finished thing in `place` begins with.

@@ -1,6 +1,7 @@
 """Tables in Parquet, written whole or not at all, and read from a file of any name.
 
-Polars takes a path with brackets or stars for a pattern, and one with a colon for an address; an open file is neither.
+Polars takes a path with brackets or stars for a pattern, and one with a colon for an address, so it is given open
+files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from assay.records.results import Results
 from assay.store import write_atomically
 
 BYTES_PER_VALUE = 16
-"""What a number or a short text takes in memory, copies on its way included."""
+"""Bytes that a number or a short text takes in memory, including copies made on the way."""
 
 
 def write_table(path: Path, table: polars.DataFrame) -> None:
@@ -32,7 +33,7 @@ def write_table(path: Path, table: polars.DataFrame) -> None:
 
 
 def table_bytes(table: polars.DataFrame) -> bytes:
-    """A table as a Parquet file."""
+    """Return a table as the bytes of a Parquet file."""
     stream = io.BytesIO()
     table.write_parquet(stream)
     return stream.getvalue()
@@ -51,7 +52,7 @@ def read_table_of(results: Results, path: Path) -> polars.DataFrame:
     """Read a table that was written with a record of results.
 
     Raises:
-        ArtifactError: it is missing or damaged, or of another run than the record.
+        ArtifactError: it is missing or damaged, or belongs to another run than the record.
     """
     content = _content(path)
     written, found = results.tables.get(path.name), hashlib.sha256(content).hexdigest()
@@ -76,7 +77,7 @@ def _content(path: Path) -> bytes:
 
 
 def _check_declared(path: Path, content: bytes) -> None:
-    """Refuse a file of some kilobytes that declares 10^10 rows: repeated values are stored by their number.
+    """Refuse a file of some kilobytes that declares 10^10 rows, since Parquet stores repeated values by their count.
 
     Raises:
         ArtifactError: memory cannot hold them.

@@ -1,7 +1,7 @@
-"""Records in text, read only when they are of a size that records have.
+"""Records in text, read only if they have a size that records can have.
 
-Python's JSON reader follows every bracket with a call of its own, so a file of 100,000 brackets ends in a
-RecursionError, which is not a ValueError: here it is one.
+Python's JSON reader makes a call for every bracket, so a file of 100,000 brackets ends in a RecursionError, which is
+not a ValueError: here it becomes one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from assay.errors import ArtifactError
 
 MOST_BYTES = 64 << 20
-"""The largest record of a real study, its audit, takes 10 MiB."""
+"""The largest record allowed; the largest of a real study, its audit, takes 10 MiB."""
 
 
 def read_text(path: Path, at_most: int = MOST_BYTES) -> str:
@@ -43,7 +43,7 @@ def read_bytes(path: Path, at_most: int = MOST_BYTES) -> bytes:
 
 
 def check_plain(path: Path) -> None:
-    """Refuse a pipe or device, which may never begin or never end; what is not there is left to whoever opens it.
+    """Refuse a pipe or device, which may never begin or never end; a missing file is left to whoever opens it.
 
     Raises:
         ArtifactError: it is one.

@@ -1,4 +1,4 @@
-"""What older records say, as today's would say it: names that have changed, and the versions of results.
+"""Translation of older records into today's terms: names that have changed, and the versions of results.
 
 Runtimes of a user's own model were called `user.torch.eager`.
 """
@@ -14,16 +14,16 @@ from assay.fingerprint import told_by_older
 from assay.registry import PLAIN_TASK, TASK_OF_ARCHITECTURES
 
 OF_A_USER = re.compile(r"(^|/)user\.((?:torch|tf|jax)\.[a-z]+(?:\[[^/]*\])?)$")
-"""A runtime's name, a label, or the end of a cell's name."""
+"""Matches a runtime's name, a label, or the end of a cell's name."""
 
 
 def name_of_today(text: str) -> str:
-    """A runtime's name, a label or a cell's name as it is today; every other text as it is."""
+    """Return today's name of a runtime, a label or a cell; any other text is returned unchanged."""
     return OF_A_USER.sub(r"\1\2", text)
 
 
 def with_names_of_today(value: JsonValue) -> JsonValue:
-    """A record in which every runtime, label and cell has the name of today, as a value and as a key."""
+    """Return a record in which every runtime, label and cell has today's name, both as a value and as a key."""
     if isinstance(value, str):
         return name_of_today(value)
     if isinstance(value, list):
@@ -34,15 +34,17 @@ def with_names_of_today(value: JsonValue) -> JsonValue:
 
 
 def _from_1_to_2(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 2 added validity, steadiness, a verdict for every label, and what explains the times; all may be missing.
+    """Version 2 added validity, steadiness, a verdict for every label, and the explanation of times; all may be
+    missing.
 
-    Version 1 called ONNX faster or slower without correcting for many comparisons, which stays as it was said.
+    Version 1 called ONNX faster or slower without correcting for many comparisons, and those verdicts stay as they
+    were.
     """
     return record | {"schema_version": 2}
 
 
 def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 3 knows a machine by its fingerprint; an older record tells what it knows of one."""
+    """Version 3 knows a machine by its fingerprint; one is made from whatever an older record says of its machine."""
     newer = record | {"schema_version": 3}
     told = record.get("environment")
     if isinstance(told, dict):
@@ -51,7 +53,7 @@ def _from_2_to_3(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 says what kind of results it has, and has one name for a runtime, whoever brought the model it runs."""
+    """Version 4 records the kind of its results, and has one name for a runtime, whoever brought the model."""
     settings = record.get("settings")
     kind = "model" if isinstance(settings, dict) and "fingerprint" in settings else "study"
     newer = {name: with_names_of_today(value) for name, value in record.items()}
@@ -59,7 +61,7 @@ def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _from_4_to_5(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 5 says how answers are judged: before, those of a study's images alone had classes."""
+    """Version 5 says how answers are judged: before it, only the images of a study had classes."""
     task = PLAIN_TASK if record.get("kind") == "model" else TASK_OF_ARCHITECTURES
     return record | {"task": task, "schema_version": 5}
 

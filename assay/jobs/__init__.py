@@ -1,5 +1,5 @@
-"""Work in processes of their own: jobs, which answer once, and workers, which are commanded.
+"""Work in processes of its own: jobs, which answer once, and workers, which take commands.
 
-`job` says what each is asked and answers, `serving` is the side of the process, `running` and `process` are the
-conductor's, and `host` is the seam between them: whoever starts processes.
+`job` declares the requests and answers, `serving` is the process's side, `running` and `process` are the conductor's,
+and `host` is the seam between them: it starts processes.
 """

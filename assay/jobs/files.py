@@ -1,7 +1,7 @@
-"""The files of a request: what a process reads and what it writes, so that a host elsewhere can send and fetch them.
+"""The files of a request, those read and those written, so that a host elsewhere can send and fetch them.
 
-A path in a request or an answer is the conductor's; what crosses is the one under which the process has it. Fields of
-what a process writes say so by their type, `Written`; all others are there before it is asked.
+A path in a request or an answer is the conductor's; the process is sent the path under which it has the file. A field
+for a path that a process writes has the type `Written`; all other files exist before the request.
 """
 
 from __future__ import annotations
@@ -20,31 +20,33 @@ Change = Callable[[Path, bool], Path]
 
 
 class Files(Protocol):
-    """Where a host's processes have the conductor's files."""
+    """A host's mapping between the conductor's files and those of its processes."""
 
     def there(self, path: Path, written: bool) -> Path:
-        """The path under which a process has it, which is sent there first where it has none.
+        """Return the path under which a process has a file, which is sent there first if it is missing.
 
         Args:
-            written: the process writes it, or adds to it.
+            written: whether the process writes the file, or adds to it.
         """
 
     def here(self, path: Path) -> Path:
-        """The conductor's path of one that a process has."""
+        """Return the conductor's path of a file that a process has."""
 
     def fetch(self, path: Path) -> None:
-        """Bring what a process wrote to the conductor's path."""
+        """Bring a file that a process wrote to the conductor's path."""
 
 
 def mapped(record: Kind, change: Change) -> Kind:
-    """The same record with every path in it changed; `change` is told whether the process writes it."""
+    """Return the same record with every path in it changed; `change` is also told whether the process writes the
+    path.
+    """
     fields = type(record).model_fields
     found = {name: _mapped(getattr(record, name), change, _is_written(fields[name].metadata)) for name in fields}
     return record.model_copy(update=found)
 
 
 def written_by(record: BaseModel) -> Iterator[Path]:
-    """What a process writes that is asked this."""
+    """Iterate over the paths that a process writes for this request."""
     paths: list[Path] = []
 
     def note(path: Path, written: bool) -> Path:

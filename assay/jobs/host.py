@@ -1,4 +1,4 @@
-"""The seam between the conductor and whoever starts processes for it, on this machine or another."""
+"""The seam between the conductor and the host that starts processes for it, on this machine or another."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from assay.jobs.job import Message
 
 
 class Running(Protocol):
-    """A process of a host, which is sent messages and answers with messages."""
+    """A process of a host, which receives messages and answers with messages."""
 
     @property
     def module(self) -> str:
-        """What it runs."""
+        """The module that it runs."""
 
     def send(self, message: Message, limit_seconds: float) -> None:
         """Send one message.
@@ -27,7 +27,7 @@ class Running(Protocol):
         """
 
     def receive(self, limit_seconds: float) -> Message:
-        """The next message.
+        """Return the next message.
 
         Raises:
             TimeoutError: there was none within the limit; the process goes on.
@@ -35,7 +35,9 @@ class Running(Protocol):
         """
 
     def explained(self, error: AssayError) -> AssayError:
-        """An error of the process with what the host knows of its cause: a full disk, what its box forbids."""
+        """Return an error of the process with its cause, as far as the host knows it: a full disk, or a limit of its
+        box.
+        """
 
     def freeze(self) -> None:
         """Stop the process where it is; it uses no processor until `thaw`."""
@@ -51,7 +53,7 @@ class Running(Protocol):
 
 
 class Starter(Files, Protocol):
-    """Whoever starts processes and has files for them: all that running a job takes of a host."""
+    """A host that starts processes and has files for them: all that running a job needs."""
 
     def start(
         self,
@@ -65,11 +67,11 @@ class Starter(Files, Protocol):
         """Start a module as a process.
 
         Args:
-            module: to run, see `assay.start`.
-            log: file that takes everything the process prints, the conductor's path of it.
-            environment: variables to set beside the conductor's own.
+            module: the module to run; see `assay.start`.
+            log: the conductor's path of the file for everything the process prints.
+            environment: variables to set in addition to the conductor's own.
             python: the interpreter, the conductor's own by default.
-            box: what it may do, where it runs somebody else's code.
+            box: limits on the process, where it runs somebody else's code.
 
         Raises:
             DiskError: there is no room for what it writes.

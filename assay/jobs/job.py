@@ -1,7 +1,7 @@
-"""What a job is asked and what it answers: declared once, beside the job, and shared by both sides.
+"""The request and the answer of a job, declared once, beside the job, and shared by both sides.
 
-A job is a command of a module that runs as a process of its own. Requests, answers and events are records; they cross
-in JSON lines, and what is large goes by file. Neither side believes the other: each validates what it gets.
+A job is a command of a module that runs as a process of its own. Requests, answers and events are records; they are
+sent as JSON lines, and large content goes by file. Neither side trusts the other: each validates what it receives.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Hear = Callable[[JsonValue], None]
 
 
 class Nothing(Record):
-    """An answer that only says that it is done."""
+    """An answer that only says that the work is done."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A job with what does it, on the side of the process.
+    """A job together with the function that does it, on the process's side.
 
     Attributes:
-        name: of the job in its module.
-        work: from the request as it came to the answer as it goes, and may send messages in between.
+        name: name of the job in its module.
+        work: turns the raw request into the raw answer, and may send messages meanwhile.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Served:
 
 @dataclass(frozen=True)
 class Job(Generic[Asked, Answered]):
-    """Something that is done in a process of its own.
+    """A piece of work that is done in a process of its own.
 
     Attributes:
-        module: runs as that process, see `assay.start`.
-        name: tells it from the module's other jobs.
-        request, answer: the types of what it is asked and what it answers.
-        silence_seconds: between two messages, of one that reports often.
+        module: the module that runs as that process; see `assay.start`.
+        name: name that tells it from the module's other jobs.
+        request, answer: types of its request and its answer.
+        silence_seconds: longest time between two messages of a job that reports often.
     """
 
     module: str
@@ -61,27 +61,27 @@ class Job(Generic[Asked, Answered]):
     silence_seconds: float = field(default=math.inf, kw_only=True)
 
     def message(self, request: Asked) -> Message:
-        """What is sent to the process."""
+        """Return the message that is sent to the process."""
         return {"job": self.name, "request": request.model_dump(mode="json")}
 
     def asked(self, request: JsonValue) -> Asked:
-        """What is asked for.
+        """Validate and return the request.
 
         Raises:
-            WorkerError: something that this job does not know, as of another version of Assay.
+            WorkerError: this job does not know the request, which may come from another version of Assay.
         """
         return read_as(self.request, request, f"{self.module} was asked for what it does not know")
 
     def answered(self, result: JsonValue) -> Answered:
-        """The answer.
+        """Validate and return the answer.
 
         Raises:
-            WorkerError: it is another one.
+            WorkerError: it is not an answer of this job.
         """
         return read_as(self.answer, result, f"{self.module} gave an answer that is none")
 
     def done_by(self, work: Callable[[Asked], Answered]) -> Served:
-        """The job with what does it."""
+        """Return the job with the function that does it."""
         return Served(self.name, lambda request, _: work(self.asked(request)).model_dump(mode="json"))
 
 
@@ -90,13 +90,13 @@ class TellingJob(Job[Asked, Answered], Generic[Asked, Answered, Told]):
     """A job that reports its progress.
 
     Attributes:
-        event: the type of what it tells.
+        event: type of the events that it reports.
     """
 
     event: type[Told]
 
     def told_by(self, work: Callable[[Asked, Callable[[Told], None]], Answered]) -> Served:
-        """The job with what does it and tells of it."""
+        """Return the job with the function that does it and reports events."""
 
         def served(request: JsonValue, send: Send) -> Message:
             asked = self.asked(request)
@@ -105,12 +105,12 @@ class TellingJob(Job[Asked, Answered], Generic[Asked, Answered, Told]):
         return Served(self.name, served)
 
     def heard_by(self, listener: Callable[[Told], None]) -> Hear:
-        """Whoever listens to what it tells, for `assay.jobs.running.run_job`."""
+        """Wrap a listener to its events, for `assay.jobs.running.run_job`."""
         return lambda event: listener(read_as(self.event, event, f"{self.module} reported what is not an event"))
 
 
 def read_as(kind: type[Kind], value: JsonValue, wrong: str) -> Kind:
-    """A record from what the other side sent.
+    """Validate a record that the other side sent.
 
     Raises:
         WorkerError: it is not such a record; `wrong` says so.

@@ -1,4 +1,4 @@
-"""A process that a signal ended, in words: what it was doing, what the signal says, and what can be done."""
+"""An error for a process that a signal ended: what it was doing, what the signal means, and what can be done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAULTS = {
     signal.SIGFPE: "compiled code divided a whole number by zero",
     signal.SIGABRT: "compiled code gave up",
 }
-"""What a library's own fault ends a process with."""
+"""Signals that a fault of a library ends a process with, and their meaning."""
 FROM_OUTSIDE = {
     signal.SIGKILL: "the system ends a process so where memory is short",
     signal.SIGTERM: "somebody asked it to end",
@@ -31,10 +31,10 @@ class KilledError(WorkerError):
     """A process was ended by a signal.
 
     Attributes:
-        number: of the signal.
-        said: the last words of its log.
-        doing: what it was at.
-        apart: that is something that its job does without, see `assay.steps.step`.
+        number: number of the signal.
+        said: last words of the process's log.
+        doing: the work that the process was doing.
+        apart: whether the job can do without that work; see `assay.steps.step`.
     """
 
     number = 0
@@ -43,12 +43,12 @@ class KilledError(WorkerError):
 
     @property
     def is_fault(self) -> bool:
-        """Whether what ran there ended it, and not somebody from outside."""
+        """Whether the code that ran there ended the process, and not somebody from outside."""
         return self.number in FAULTS
 
 
 def killed(doing: str, number: int, said: str = "", *, apart: bool = False, remedy: str | None = None) -> KilledError:
-    """The error of a process that was ended while it was doing something, the subject of the sentence."""
+    """Return the error of a process that was ended by a signal; `doing` is the subject of its sentence."""
     name = signal.Signals(number).name
     meant = {**FAULTS, **FROM_OUTSIDE}.get(signal.Signals(number), "")
     usual = OF_A_FAULT if number in FAULTS else OF_MEMORY if number == signal.SIGKILL else None

@@ -1,4 +1,4 @@
-"""The end of what a process printed, for the error that it ended with."""
+"""The end of a process's output, for the error that it ended with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TAIL_BYTES, CHARACTERS = 65_536, 1500
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a process's log, on one line; nothing where somebody has removed it."""
+    """Return the last lines of a process's log, on one line; "" if somebody has removed it."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(log.stat().st_size - TAIL_BYTES, 0))
@@ -21,14 +21,14 @@ def log_tail(log: Path) -> str:
 
 
 def last_words(text: str) -> str:
-    """The last lines of what a process printed, on one line: of a traceback the error alone."""
+    """Return the last lines of what a process printed, on one line; a traceback is cut to its error."""
     lines = text.splitlines()
     said = (cleaned(line) for line in _without_traceback(lines)[-LINES_SHOWN:])
     return shortened(" | ".join(line for line in said if line), CHARACTERS)
 
 
 def _without_traceback(lines: list[str]) -> list[str]:
-    """The lines of a log, with nothing of a traceback but its end: the error; where it came from is in the log."""
+    """Return the lines of a log with each traceback cut to its error; the log itself says where the error came from."""
     begins = [place for place, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     if not begins:
         return lines

@@ -1,4 +1,4 @@
-"""How long work on a model may take, in proportion to how long the model itself took just before."""
+"""The time allowed for work on a model, in proportion to how long the model itself took just before."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from assay.steps import BYTES_A_SECOND, EVALUATOR_SLOWER, MOST_SECONDS
 
 
 class Pace(Record):
-    """What a model took in a process of its own.
+    """The time that a model took in a process of its own.
 
     Attributes:
-        load_seconds: importing its framework, and making or reading it; 0 where that was not measured.
-        call_seconds: its slowest call that did not trace or compile.
+        load_seconds: time to import its framework, and to make or read the model; 0 where it was not measured.
+        call_seconds: time of its slowest call that did not trace or compile.
     """
 
     load_seconds: float = Field(default=0.0, ge=0)
@@ -26,12 +26,12 @@ class Pace(Record):
 
 @dataclass(frozen=True)
 class Share:
-    """How long one kind of work takes at the very most.
+    """The longest that one kind of work may take.
 
     Attributes:
-        seconds: of a model that costs nothing.
-        calls: of the model's own, which it may take beyond them.
-        least: what is left of the seconds on a machine that loads the model quickly; all of them where it is 0.
+        seconds: the limit for a model that takes no time.
+        calls: number of the model's own calls whose time is added to the limit.
+        least: the part of the seconds that remains on a machine that loads the model quickly; 0 for all of them.
     """
 
     seconds: float
@@ -50,16 +50,18 @@ SHARES: Mapping[str, Share] = {
     "boundary": Share(240.0, 3000.0),
     "attribution": Share(120.0, 1000.0),
 }
-"""By work its share. An export imports a framework, traces, converts and optimises; a check calls five sessions with a
-few batches each; an evaluator in Python is thousands of times as slow as the model, and following an export runs two; a
-variant is calibrated, made, and checked; a search for layers has a budget and ends with what it is at then, thousands
-of calls on all records; one for the decision boundary goes hundreds of steps, forwards and back."""
+"""The share of each kind of work. An export imports a framework, traces, converts and optimises; a check calls five
+sessions with a few batches each; an evaluator in Python is thousands of times as slow as the model, and following an
+export runs two; a variant is calibrated, made, and checked; a search for layers has a budget and ends with its result
+so far, after thousands of calls on all records; one for the decision boundary takes hundreds of steps, forwards and
+back.
+"""
 LOADS_SLOWER = 25.0
 """An export takes at most this many times as long as importing and making the model."""
 
 
 class Sized(Protocol):
-    """The kinds of work that have a pace."""
+    """Any record with the fields of a pace."""
 
     @property
     def load_seconds(self) -> float: ...
@@ -68,12 +70,12 @@ class Sized(Protocol):
 
 
 def allowed(work: str, pace: Sized | None, size: int = 0) -> float:
-    """How many seconds a kind of work on a model may take.
+    """Return how many seconds a kind of work on a model may take.
 
     Args:
         work: one of `SHARES`.
-        pace: of the model; None where it was not measured: then the most that there is.
-        size: of its file, in bytes, which is read, written and read again.
+        pace: pace of the model; None where it was not measured, which allows the most.
+        size: bytes of its file, which is read, written and read again.
     """
     large = 3 * size / BYTES_A_SECOND
     if pace is None:
@@ -86,12 +88,14 @@ def allowed(work: str, pace: Sized | None, size: int = 0) -> float:
 
 
 def budget_of(request: Record) -> float:
-    """Seconds that a job was given to use up, beside those of its work; none of one that ends when it is done."""
+    """Return the seconds that a job was given to use up, in addition to those of its work; 0 if it ends when it is
+    done.
+    """
     return float(getattr(request, "budget_seconds", 0.0))
 
 
 def pace_in(facts: Mapping[str, JsonValue]) -> Pace | None:
-    """The pace that a manifest tells of; None where it tells of none, as those of older versions."""
+    """Return the pace recorded in a manifest; None if there is none, as in those of older versions."""
     try:
         return Pace.model_validate({name: facts[name] for name in Pace.model_fields if name in facts})
     except ValidationError:

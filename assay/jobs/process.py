@@ -1,7 +1,7 @@
 """A process of this machine that answers in JSON lines, and ends with all that it starts.
 
-What it says is not believed: a line may be no JSON, too long, never end, or be something else than a message, and
-what it started may hide. Each is one `WorkerError`, within the limit, and nothing of it is left.
+Its output is not trusted: a line may not be JSON, be too long, never end, or be something other than a message, and the
+processes it started may hide. Each case is one `WorkerError`, within the limit, and no process is left.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "
 """What is measured here is nobody else's business: ONNX Runtime's own packages for Linux send events to their maker,
 keep a database of them in the user's cache folder and run a thread for it, unless told otherwise before the import."""
 LINE_BYTES = 16 << 20
-"""The longest message; what is larger goes by file."""
+"""The longest message; larger content goes by file."""
 MOST_WAITING = 1000
-"""The most messages that wait to be taken."""
+"""The largest number of messages that wait to be received."""
 SEND_SECONDS, START_SECONDS, END_SECONDS = 60.0, 60.0, 10.0
 
 
 class Begun(Record):
-    """The first line of every process: its number, and what of its box the platform holds, by name."""
+    """The first line of every process: its number, and the limits of its box that the platform enforces, by name."""
 
     started: int
     box: dict[str, str]
@@ -59,9 +59,9 @@ class Process:
     Args:
         module: the module to run, below the process of `assay.boxed.box`.
         log: file that takes everything the process prints, at most 20 MB of it.
-        environment: variables to set beside the conductor's own.
+        environment: variables to set in addition to the conductor's own.
         python: the interpreter, this one by default.
-        box: what it may do, where it runs somebody else's code.
+        box: limits on the process, where it runs somebody else's code.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Process:
             raise self._ended() from error
 
     def receive(self, limit_seconds: float) -> Message:
-        """The next message.
+        """Return the next message.
 
         Raises:
             TimeoutError: there was none within the limit; the process goes on.
@@ -152,7 +152,7 @@ class Process:
         return message
 
     def explained(self, error: AssayError) -> AssayError:
-        """An error with its cause, where that is the disk, or its remedy, where the box is what it may have met."""
+        """Return an error with its cause, if that is the disk, or with a remedy, if the box may be the cause."""
         error = instead_of(error, self.log.parent)
         boxed = self.box is not None and not self.box.trusted
         if not boxed or isinstance(error, DiskError) or not HELD_BACK.search(str(error)):
@@ -205,11 +205,11 @@ class Process:
                 left = left[os.write(stdin, left) :]
 
     def _close_stdin(self) -> None:
-        with contextlib.suppress(OSError):  # what was not sent yet has no reader any more
+        with contextlib.suppress(OSError):  # nobody will read what has not been sent yet
             self._stdin.close()
 
     def _leave(self) -> None:
-        """Close what is ours, and take over what the process wrote."""
+        """Close our ends, and take over what the process wrote."""
         self._over.set()
         self._close_stdin()
         self._reader.join(timeout=5)
@@ -226,7 +226,7 @@ class Process:
                 os.killpg(self._group, number)
 
     def _read(self) -> None:
-        """Deliver every message until the process has no more; what is none is the last."""
+        """Deliver every message until the process has no more; anything that is not a message is the last."""
         while line := self._stdout.readline(LINE_BYTES + 1):
             message = self._message(line)
             if isinstance(message, WorkerError) or not self._is_start(message):
@@ -258,7 +258,7 @@ class Process:
         return message
 
     def _deliver(self, message: Message | WorkerError | None) -> None:
-        """Wait until there is room; what nobody waits for any more is dropped."""
+        """Deliver a message, waiting until there is room; one that nobody waits for any more is dropped."""
         while True:
             with contextlib.suppress(queue.Full):
                 self._messages.put(message, timeout=0.2)
@@ -288,9 +288,9 @@ _ENDING = threading.Event()
 
 @contextlib.contextmanager
 def ending_all() -> Iterator[None]:
-    """Inside of the block no process is started, and a thread that waits for one that is killed ends with it.
+    """Inside the block no process is started, and a thread that waits for a killed process ends with it.
 
-    What it waits for has no answer then, and its end is not taken for one.
+    The thread then gets no answer, and the end of the process is not taken for one.
     """
     _ENDING.set()
     try:
@@ -307,7 +307,7 @@ def end_all() -> None:
 
 
 class Here:
-    """This machine, as one that starts processes."""
+    """This machine as a host that starts processes."""
 
     def start(
         self,
@@ -327,11 +327,11 @@ class Here:
         return path
 
     def here(self, path: Path) -> Path:
-        """The same."""
+        """Return the path itself."""
         return path
 
     def fetch(self, path: Path) -> None:
-        """Nothing to bring."""
+        """Do nothing: there is nothing to bring."""
 
 
 HERE = Here()

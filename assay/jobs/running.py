@@ -1,4 +1,4 @@
-"""A job run to its end, and a worker asked: what the conductor does with the processes that a host starts.
+"""Run a job to its end, or ask a worker: the conductor's use of the processes that a host starts.
 
 A job gets one request, may report events, and ends with one answer or one error.
 """
@@ -24,7 +24,7 @@ from assay.steps import LONGER, Limit, Step, hear, lost_told, step_told
 SEND_SECONDS = 60.0
 ERROR_CHARACTERS = 10_000
 MOST_LOST = 6
-"""Steps that a job is begun again without."""
+"""The most steps that a job is restarted without."""
 
 
 class LateError(WorkerError):
@@ -44,20 +44,20 @@ def run_job(
 ) -> Answered:
     """Run one job to its end and return its answer.
 
-    A step that it tells of (`assay.steps`) is given up when it takes longer than it may, and the job with it. Where a
-    fault in a step that it does without ends its process, it is begun again, without that step.
+    A step that the job reports (`assay.steps`) is given up when it takes longer than it may, and the job with it. Where
+    a fault in a step that it can do without ends its process, the job is restarted without that step.
 
     Args:
         log: file that takes everything it prints.
-        limit_seconds: for the whole job, with what it is at where it tells of no step.
-        heard: who listens to its events, see `assay.jobs.job.TellingJob.heard_by`.
-        environment: variables to set beside the conductor's own.
-        box: what it may do, where it runs somebody else's code.
-        host: where it runs.
+        limit_seconds: limit for the whole job, with a description of its work if it reports no steps.
+        heard: listener to its events; see `assay.jobs.job.TellingJob.heard_by`.
+        environment: variables to set in addition to the conductor's own.
+        box: limits on the job, where it runs somebody else's code.
+        host: the host that runs it.
 
     Raises:
         AssayError: the job's own error, with its exit code.
-        WorkerError: the job crashed, was killed, answered what is not an answer, or exceeded the limit.
+        WorkerError: the job crashed, was killed, gave an answer that is not one, or exceeded the limit.
     """
     limit = limit_seconds if isinstance(limit_seconds, Limit) else Limit(limit_seconds, "", LONGER)
     lost: dict[str, str] = {}
@@ -76,7 +76,7 @@ def run_job(
 def _answered(
     process: Running, job: Job[Asked, Answered], request: Asked, limit: Limit, heard: Hear | None, host: Starter
 ) -> Answered:
-    """What a process answers that does one job; see `run_job`."""
+    """Return the answer of a process that does one job; see `run_job`."""
     process.send(job.message(mapped(request, host.there)), limit.seconds)
     whole = Step(limit.doing, limit.seconds, time.monotonic() + limit.seconds)
     if limit.doing:
@@ -97,7 +97,7 @@ def ask(
     """Have a worker do one command.
 
     Args:
-        host: that started it.
+        host: the host that started it.
 
     Raises:
         AssayError: the worker's own error.
@@ -108,14 +108,14 @@ def ask(
 
 
 def tell_to(process: Running, command: Job[Asked, Answered], request: Asked, host: Starter) -> None:
-    """Tell a worker to do something, and do not wait for it; see `ask`."""
+    """Tell a worker to do something without waiting for it; see `ask`."""
     process.send(command.message(mapped(request, host.there)), SEND_SECONDS)
 
 
 def answer_to(
     process: Running, command: Job[Asked, Answered], request: Asked, host: Starter, limit_seconds: float
 ) -> Answered:
-    """What a worker answers that was told something before; see `ask`."""
+    """Return a worker's answer to an earlier command; see `ask`."""
     try:
         message = process.receive(limit_seconds)
     except TimeoutError:
@@ -127,19 +127,19 @@ def answer_to(
 
 
 def _fetch(request: Record, host: Starter) -> None:
-    """Bring what was written."""
+    """Bring the files that a process wrote."""
     for path in written_by(request):
         host.fetch(path)
 
 
 def _as_here(answer: Answered, host: Starter) -> Answered:
-    """An answer with the conductor's own paths."""
+    """Return an answer with the conductor's own paths."""
     return mapped(answer, lambda path, _: host.here(path))
 
 
 @contextlib.contextmanager
 def started(process: Running) -> Iterator[Running]:
-    """Kill the process if the block is left by an error or an interruption, else close it."""
+    """Close the process after the block; kill it if an error or an interruption leaves the block."""
     try:
         yield process
     except BaseException:
@@ -149,10 +149,10 @@ def started(process: Running) -> Iterator[Running]:
 
 
 def late(process: Running, limit_seconds: float, step: Step | None = None) -> WorkerError:
-    """Kill a process that took longer than it may.
+    """Kill a process that took longer than it may, and return the error.
 
     Args:
-        step: what it is at, as it says itself.
+        step: the step that it reported last.
     """
     process.kill()
     if step and step.doing:
@@ -161,11 +161,11 @@ def late(process: Running, limit_seconds: float, step: Step | None = None) -> Wo
 
 
 def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear | None) -> Message:
-    """The message with the job's result, while `whole` is not over, nor the step that it is at."""
+    """Return the message with the job's result, within the limits of the `whole` job and of its current step."""
     step = whole
     while True:
         left = min(whole.deadline, step.deadline) - time.monotonic()
-        if left <= 0:  # one that reports without end is never silent
+        if left <= 0:  # a process that reports without end is never silent
             raise late(process, whole.seconds, step)
         within = min(left, silence_seconds)
         try:
@@ -187,7 +187,7 @@ def _result(process: Running, whole: Step, silence_seconds: float, heard: Hear |
 
 
 def error_from(message: Message) -> AssayError:
-    """The error a job reported, as an error of the same exit code; of no known one, a failure."""
+    """Return the error a job reported, with the same exit code; an unknown code becomes a failure."""
     text = str(message["error"])[:ERROR_CHARACTERS]
     if message.get("disk"):
         return DiskError(text)

@@ -1,7 +1,7 @@
-"""The process's side: it is asked in JSON lines on its standard input, and answers in JSON lines.
+"""The process's side: it receives requests as JSON lines on its standard input, and answers in JSON lines.
 
-Frameworks print what they like: what was standard output is kept apart for the answers, everything else goes to the
-log.
+Frameworks print what they like: the original standard output is kept apart for the answers, and everything else goes to
+the log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Channel:
-    """Where a process's answers go."""
+    """The stream for a process's answers."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class Channel:
 def open_channel() -> Channel:
     """Take over standard output for answers, and end with the parent.
 
-    What is printed afterwards, by Python or by native code, goes to standard error.
+    Anything printed afterwards, by Python or by native code, goes to standard error.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -46,17 +46,14 @@ def open_channel() -> Channel:
 
 
 def serve_job(*jobs: Served) -> None:
-    """Do the job that standard input asks for, send its answer, or the error it raised, and exit."""
+    """Do the job that standard input asks for, send its answer or the error it raised, and exit."""
     channel = open_channel()
     tell_steps_to(channel.send)
     _answer(sys.stdin.readline(), jobs, channel)
 
 
 def serve_commands(*commands: Served) -> None:
-    """Answer one command after the other until standard input ends.
-
-    An exception that nobody foresaw ends the process; its traceback is logged.
-    """
+    """Answer one command after another until standard input ends."""
     channel = open_channel()
     for line in sys.stdin:
         _answer(line, commands, channel)
@@ -77,7 +74,9 @@ def _answer(line: str, jobs: tuple[Served, ...], channel: Channel) -> None:
 
 
 def told_of(error: Exception) -> Message | None:
-    """What is sent of an error: ours, or the disk's behind any other; None of what nobody foresaw."""
+    """Return the message that reports an error: one of ours, or the disk's behind any other; None for an unforeseen
+    one.
+    """
     error = disk_error_in(error) or error
     if not isinstance(error, AssayError):
         return None

@@ -1,4 +1,4 @@
-"""Work that waits for processes, several at a time: for what is not timed, so that a machine has something to do."""
+"""Work that waits for processes, several at a time: only for untimed work, to keep the machine busy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from assay.jobs.process import end_all, ending_all
 
 Result = TypeVar("Result")
 TURN_SECONDS = 0.2
-"""The longest wait at a time: the main thread hears of a signal that another thread was given when it wakes."""
+"""The longest wait at a time: when the main thread wakes, it notices a signal that another thread received."""
 
 
 def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result]:
-    """Do all of it, at most so many at once, and give the results in order.
+    """Do all the work, at most so many pieces at once, and return the results in order.
 
     Raises:
-        BaseException: the first failure, when what was under way has ended; what had not begun is left. A signal ends
-            what is under way at once, and nothing of it is kept as a result.
+        BaseException: the first failure, after the work under way has ended; work that had not begun is left. A signal
+            ends the work under way at once, and none of it is kept as a result.
     """
     if most < 2 or len(work) < 2:
         return [one() for one in work]
@@ -40,6 +40,6 @@ def side_by_side(work: Sequence[Callable[[], Result]], most: int) -> list[Result
 
 
 def _is_over(under_way: Sequence[Future[Result]]) -> bool:
-    """Whether all has ended, or one has failed."""
+    """Return whether all work has ended, or a piece of it has failed."""
     ended = [one for one in under_way if one.done()]
     return len(ended) == len(under_way) or any(one.exception() for one in ended)

@@ -1,1 +1,1 @@
-"""How far numbers are apart, how far they may be, and who is to blame. Pure functions."""
+"""Distances between numbers, how large they may be, and what causes them. Pure functions."""

@@ -20,9 +20,9 @@ piece: one rule, for the checks after an export and for the audit.
   number: together allowed another factor of 2.5, hence 16.
 - FLOOR_ULPS. A native run can be exact by luck. The last layer alone, a sum of 512 terms, has an error of
   about sqrt(512) u, which is 11 ulps (u is half an ulp); 16 is the next power of two.
-- CEILING. The next coarser arithmetic, TF32 or fp16, has the unit roundoff 2^-11. A run that is further than
-  half of that from the reference, relative to the scale, did not compute in fp32, so no tolerance goes beyond
-  it, and a native run that does is not a measure of anything.
+- CEILING. The next coarser arithmetic, TF32 or fp16, has the unit roundoff 2^-11. A run that is further than half of
+that from the reference, relative to the scale, did not compute in fp32, so no tolerance exceeds it, and a native run
+that does measures nothing.
 
 A model that itself computes in fp16 or bf16 is held to `assay.numerics.rounding` instead, against the same float64.
 
@@ -48,18 +48,18 @@ FLOOR_ULPS = 16
 CEILING = CEILING_OF_FP32
 
 NOT_COMPARED = -1.0
-"""Stands for a difference that could not be measured; a record in JSON has no NaN."""
+"""Stands for a difference that could not be measured; JSON has no NaN."""
 
 Logits = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What `derive_tolerance` found.
+    """The result of `derive_tolerance`.
 
     Attributes:
         value: largest |output - reference| that passes; 0 where `problem` says why there is none.
-        derivation: where it comes from, in words.
+        derivation: how it was derived, in words.
         problem: why nothing can be compared with this reference, or "".
     """
 
@@ -71,13 +71,13 @@ class Tolerance:
 def derive_tolerance(
     reference: Logits, natives: Mapping[str, Logits], arithmetic: str = "fp32", *, may_be_wider: bool = False
 ) -> Tolerance:
-    """The tolerance for outputs on the images of `reference`; the module's text says how and why.
+    """Derive the tolerance for outputs on the images of `reference`; the module's text says how and why.
 
     Args:
         reference: float64 logits, (images, classes).
         natives: logits of correct runs on the same images, by a name for the derivation's text.
-        arithmetic: what the model computes in, see `assay.numerics.rounding`.
-        may_be_wider: the correct runs may have computed in more than that.
+        arithmetic: number format that the model computes in; see `assay.numerics.rounding`.
+        may_be_wider: whether the correct runs may have computed in a wider format.
     """
     problem = _reference_problem(reference) or _natives_problem(reference, natives)
     if problem:
@@ -92,14 +92,14 @@ def derive_tolerance(
 def tolerance_of_errors(
     scale: float, errors: Mapping[str, float], images: int, noise: float = 0.0, arithmetic: str = "fp32"
 ) -> Tolerance:
-    """The same tolerance from what was measured of the outputs.
+    """Derive the same tolerance from errors that were measured before.
 
     Args:
         scale: largest |reference|.
         errors: largest |native - reference| of correct runs, by name.
-        images: how many images they are of, for the derivation's text.
+        images: number of images they were measured on, for the derivation's text.
         noise: largest difference between two runs of the same native program.
-        arithmetic: what the model computes in, see `assay.numerics.rounding`.
+        arithmetic: number format that the model computes in; see `assay.numerics.rounding`.
     """
     if not errors or scale <= 0:
         what = "there is no native output" if not errors else "the reference is zero everywhere"
@@ -132,15 +132,15 @@ def compare(
 ) -> Agreement:
     """Compare a candidate's logits with the reference's on the same images.
 
-    What cannot be compared (no images, another shape, values that are not finite, no tolerance) has failed.
+    Outputs that cannot be compared (no images, another shape, values that are not finite, no tolerance) have failed.
 
     Args:
-        subject: what is compared, for the record.
+        subject: name of the compared output, for the record.
         candidate: logits of any floating type, (images, classes).
         reference: float64 logits, same shape.
         tolerance: from `derive_tolerance`, of these images or of more.
-        precision: what the candidate says that it computes in; for all but "fp32" see `compare_reduced`.
-        rule: of the task, for those.
+        precision: number format that the candidate says it computes in; for all but "fp32" see `compare_reduced`.
+        rule: the task's rule for those formats.
     """
     if precision != "fp32":
         return compare_reduced(subject, candidate, reference, rule)
@@ -163,8 +163,8 @@ def compare(
 
 
 def compare_reduced(subject: str, candidate: Logits, reference: Logits, rule: ReducedRule) -> Agreement:
-    """The same for what does not compute in fp32, by the part of the task's rule that needs no labels. How right
-    answers are is the audit's to judge, on the whole test split.
+    """Compare outputs computed in less than fp32, by the part of the task's rule that needs no labels. The audit judges
+    how right answers are, on the whole test split.
     """
     tolerance = Tolerance(rule.limit, rule.words)
     problem = _reference_problem(reference) or _candidate_problem(candidate, reference)
@@ -200,7 +200,7 @@ def _failed(subject: str, images: int, tolerance: Tolerance, reason: str) -> Agr
 
 
 def _reference_problem(reference: Logits) -> str:
-    """Why a reference cannot be compared with, or ""."""
+    """Return why a reference cannot be compared with, or ""."""
     if reference.dtype != np.float64:
         return f"the reference is {reference.dtype}, not float64"
     if reference.ndim != 2 or reference.size == 0:
@@ -213,7 +213,7 @@ def _reference_problem(reference: Logits) -> str:
 
 
 def _natives_problem(reference: Logits, natives: Mapping[str, Logits]) -> str:
-    """Why native outputs say nothing about rounding, or ""."""
+    """Return why native outputs tell nothing about rounding, or ""."""
     if not natives:
         return "there is no native output to derive a tolerance from"
     for name, native in natives.items():
@@ -231,7 +231,7 @@ def _not_in(rounding: Rounding, name: str, error: float, scale: float) -> str:
 
 
 def _candidate_problem(candidate: Logits, reference: Logits) -> str:
-    """Why an output cannot be compared with a good reference, or ""."""
+    """Return why an output cannot be compared with a good reference, or ""."""
     if candidate.size == 0:
         return "no outputs"
     if candidate.shape != reference.shape:
@@ -243,7 +243,7 @@ def _candidate_problem(candidate: Logits, reference: Logits) -> str:
 
 
 def _moved(candidate: Logits, reference: Logits) -> int:
-    """Rows whose largest number is another one."""
+    """Count the rows whose largest number is in another place."""
     return int((candidate.argmax(axis=1) != reference.argmax(axis=1)).sum())
 
 

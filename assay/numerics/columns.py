@@ -1,16 +1,16 @@
 """Columns of one output that are separate quantities: boxes beside scores, metres beside radians.
 
-The tolerance of an output is on the scale of its largest number, and beside a number of a million an error of a tenth
-is rounding. So each column, which is one place along one dimension of the output, is held against its own scale too:
+The tolerance of an output is on the scale of its largest number: next to a number of a million, an error of a tenth is
+rounding. So each column, which is one place along one dimension of the output, is also judged on its own scale:
 
     limit = max(tolerance / scale x own scale, FACTOR x own native error, FLOOR_ULPS ulps at 1), at most the tolerance
 
-The first term is what the whole output is allowed, relative to its numbers. The second is why this is sound: a column
-that is the small difference of large numbers has a native error that is large for it, and is allowed as much more. The
-third is for sigmoid, softmax and tanh, which runtimes compute with an absolute error on the scale of 1 and not a
-relative one (ONNX Runtime's sigmoid of -20 is 1.5e-8 in place of 2e-9): an output that is smaller than 1 itself has
-this on its own scale. Not seen are errors in columns smaller than that, in columns of fewer than `FEWEST_VALUES`
-numbers and in those that are zero throughout, which may be the zeros of a ReLU.
+The first term is the error allowed for the whole output, relative to its numbers. The second makes the rule sound: a
+column that is the small difference of large numbers has a native error that is large for it, and is allowed that much
+more. The third is for sigmoid, softmax and tanh, which runtimes compute with an absolute error on the scale of 1 and
+not a relative one (ONNX Runtime's sigmoid of -20 is 1.5e-8 in place of 2e-9): for an output that is smaller than 1
+itself, the term is on its own scale. Errors go unseen in columns smaller than that, in columns of fewer than
+`FEWEST_VALUES` numbers, and in columns that are zero throughout, which may be the zeros of a ReLU.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from assay.numerics.agreement import FACTOR, FLOOR_ULPS
 Float64 = NDArray[np.float64]
 
 FEWEST_VALUES = 8
-"""The fewest errors to judge by: the largest of fewer may be small by luck."""
+"""The fewest errors to judge a column by: the largest of fewer may be small by luck."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Columns:
     """Limits of the columns along one dimension.
 
     Attributes:
-        axis: of an array (records, *shape).
-        scales: largest |reference| of each column, (size,); `limits` likewise what is tolerated.
+        axis: the dimension, of an array (records, *shape).
+        scales: largest |reference| of each column, (size,); `limits` is the largest error allowed in each.
     """
 
     axis: int
@@ -44,12 +44,12 @@ class Columns:
 
 
 def columns_of(reference: Float64, native_error: Float64, tolerance: float) -> list[Columns]:
-    """The limits of all columns that can be judged by themselves.
+    """Return the limits of all columns that can be judged by themselves.
 
     Args:
         reference: finite, (records, *shape).
         native_error: largest |native - reference| of correct fp32 runs at each place, same shape.
-        tolerance: of the whole output.
+        tolerance: tolerance of the whole output.
     """
     whole = float(np.abs(reference).max()) if reference.size else 0.0
     if not whole or not tolerance:
@@ -67,7 +67,7 @@ def columns_of(reference: Float64, native_error: Float64, tolerance: float) -> l
 
 
 def reason_against_columns(columns: Sequence[Columns], error: Float64) -> str:
-    """Why the errors of an output do not pass in the column that is worst off, or "".
+    """Return why an output fails, judged by its worst column, or "".
 
     Args:
         error: |candidate - reference|, (any number of records, *shape).

@@ -1,7 +1,7 @@
-"""Probabilities and quantiles of the distributions that intervals and tests are made of, on the standard library alone.
+"""Probabilities and quantiles of the distributions behind intervals and tests, with the standard library alone.
 
-SciPy has all of them and takes 143 MB, a quarter of what an installation for one ONNX file may take. What is here
-agrees with it to eight digits, as far out as chances of 1e-12 (tests/assay/numerics/test_distributions.py). The
+SciPy has all of them and takes 143 MB, a quarter of what an installation for one ONNX file may take. This module agrees
+with it to eight digits, down to chances of 1e-12 (tests/assay/numerics/test_distributions.py). The
 sources: continued fractions for the incomplete beta and gamma functions (NIST Digital Library of Mathematical
 Functions, 8.17.22 and 8.9.2) by Lentz's method (Thompson & Barnett 1986, "Coulomb and Bessel functions of complex
 arguments and order"), Newton's method for the quantiles.
@@ -23,25 +23,27 @@ TINY, ENOUGH = 1e-300, 2e-16
 MOST_TERMS, MOST_STEPS = 200_000, 100
 LARGE = 100.0
 MANY_DEGREES = 1e4
-"""From here on Student's distribution is the normal one with three terms of what is between them."""
+"""The degrees of freedom from which Student's distribution is computed as the normal one, corrected by three terms."""
 FAR_BELOW = -37.0
-"""Below it the normal distribution is smaller than what a float holds well, and its logarithm is a series."""
+"""The value below which the normal distribution is too small for a float to hold well, so that a series gives its
+logarithm.
+"""
 
 
 def normal(x: float) -> float:
-    """The chance that a normal value is at most x."""
+    """Return the chance that a normal value is at most x."""
     return math.erfc(-x / math.sqrt(2)) / 2
 
 
 def normal_quantile(probability: float) -> float:
-    """The x that a normal value is at most with this probability; infinite at 0 and 1."""
+    """Return the x that a normal value does not exceed with this probability; infinite at 0 and 1."""
     if probability in {0, 1}:
         return math.inf if probability else -math.inf
     return NormalDist().inv_cdf(probability)
 
 
 def log_normal(x: float | Floats) -> Floats:
-    """The logarithm of `normal`, of each x."""
+    """Return the logarithm of `normal`, for each x."""
     values = np.asarray(x, np.float64)
     below = np.fromiter(map(math.erfc, (np.abs(values) / math.sqrt(2)).flat), np.float64, values.size) / 2
     below = below.reshape(values.shape)
@@ -54,14 +56,14 @@ def log_normal(x: float | Floats) -> Floats:
 
 
 def student(degrees: float, x: float) -> float:
-    """The chance that Student's t with so many degrees of freedom, which need not be whole, is at most x."""
+    """Return the chance that Student's t with so many degrees of freedom, which need not be whole, is at most x."""
     upper = _student_above(degrees, abs(x))
     return upper if x < 0 else 1 - upper
 
 
 @cache
 def student_quantile(degrees: float, probability: float) -> float:
-    """The x that Student's t is at most with this probability; infinite at 0 and 1, not a number without degrees."""
+    """Return the x that Student's t does not exceed with this probability; infinite at 0 and 1, NaN without degrees."""
     if not degrees > 0 or not 0 <= probability <= 1:
         return math.nan
     if probability == 0.5:
@@ -72,14 +74,14 @@ def student_quantile(degrees: float, probability: float) -> float:
 
 
 def binomial(successes: int, trials: int, chance: float) -> float:
-    """The chance of at most so many successes."""
+    """Return the chance of at most so many successes."""
     if successes < 0:
         return 0.0
     return 1.0 if successes >= trials else _beta(trials - successes, successes + 1, 1 - chance, chance)
 
 
 def binomial_quantile(probability: float, trials: int, chance: float) -> int:
-    """The fewest successes that are not exceeded with this probability at least."""
+    """Return the smallest number of successes that is not exceeded with at least this probability."""
     low, high = -1, trials
     while high - low > 1:
         middle = (low + high) // 2
@@ -88,7 +90,7 @@ def binomial_quantile(probability: float, trials: int, chance: float) -> int:
 
 
 def chi_square_above(degrees: float, x: float) -> float:
-    """The chance that a chi-squared value with so many degrees of freedom exceeds x."""
+    """Return the chance that a chi-squared value with so many degrees of freedom exceeds x."""
     half, scaled = degrees / 2, x / 2
     if scaled <= 0:
         return 1.0
@@ -106,24 +108,24 @@ def chi_square_above(degrees: float, x: float) -> float:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Probabilities (rows, classes) of logits."""
+    """Return the probabilities (rows, classes) of logits."""
     return np.asarray(np.exp(log_softmax(logits)))
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """Their logarithms."""
+    """Return the logarithms of the probabilities of logits."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def ranks_of(values: Floats) -> Floats:
-    """The rank of each value, from one; equal ones share their mean."""
+    """Return the rank of each value, from one; equal values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place.reshape(-1)])
 
 
 def crossing(of: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function passes zero between two places at which its signs differ, by halving, to rounding."""
+    """Return where a function crosses zero between two places at which its signs differ: by halving, to rounding."""
     is_below = of(low) < 0
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if (of(middle) < 0) == is_below else (low, middle)
@@ -131,7 +133,7 @@ def crossing(of: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _student_above(degrees: float, x: float) -> float:
-    """The chance that Student's t exceeds an x of zero or more."""
+    """Return the chance that Student's t exceeds an x of zero or more."""
     if degrees >= MANY_DEGREES:
         return normal(-x) + _density(x) * _from_normal(degrees, x)
     share = x * x / degrees
@@ -139,7 +141,7 @@ def _student_above(degrees: float, x: float) -> float:
 
 
 def _student_beyond(degrees: float, tail: float) -> float:
-    """The x that Student's t exceeds with a chance below a half.
+    """Return the x that Student's t exceeds with a chance below a half.
 
     The logarithm of that chance is a concave function of the logarithm of x, so that from the second step on Newton's
     method comes nearer from one side.
@@ -148,7 +150,7 @@ def _student_beyond(degrees: float, tail: float) -> float:
     x += (x**3 + x) / (4 * degrees)  # the first term of Cornish and Fisher
     for _ in range(MOST_STEPS):
         above = _student_above(degrees, x)
-        if not above:  # further out than a float tells
+        if not above:  # further out than a float can tell
             x /= 2
             continue
         step = math.log(above / tail) * above / (x * _student_density(degrees, x))
@@ -159,8 +161,8 @@ def _student_beyond(degrees: float, tail: float) -> float:
 
 
 def _from_normal(degrees: float, x: float) -> float:
-    """How much more of Student's t is above x than of a normal value, over the normal density: Fisher's series (1925,
-    "Expansion of Student's integral in powers of n^-1").
+    """Return how much more of Student's t than of a normal value is above x, over the normal density: Fisher's series
+    (1925, "Expansion of Student's integral in powers of n^-1").
     """
     square = x * x
     first = (square + 1) / 4
@@ -180,7 +182,9 @@ def _student_density(degrees: float, x: float) -> float:
 
 
 def _log_beta(first: float, second: float) -> float:
-    """The logarithm of the complete beta function; Stirling's series where the difference would lose its digits."""
+    """Return the logarithm of the complete beta function; by Stirling's series where the difference would lose its
+    digits.
+    """
     small, large = sorted((first, second))
     if large < LARGE:
         return math.lgamma(first) + math.lgamma(second) - math.lgamma(first + second)
@@ -190,12 +194,12 @@ def _log_beta(first: float, second: float) -> float:
 
 
 def _stirling(x: float) -> float:
-    """What Stirling's formula lacks."""
+    """Return the correction to Stirling's formula."""
     return (1 / 12 - (1 / 360 - 1 / (1260 * x * x)) / (x * x)) / x
 
 
 def _beta(first: float, second: float, x: float, rest: float) -> float:
-    """The regularised incomplete beta function at `x`, which with `rest` makes one."""
+    """Return the regularised incomplete beta function at `x`, where `x` and `rest` sum to one."""
     if x <= 0 or rest <= 0:
         return float(rest <= 0)
     if x > (first + 1) / (first + second + 2):
@@ -215,7 +219,7 @@ def _beta(first: float, second: float, x: float, rest: float) -> float:
 
 
 def _fraction(terms: Iterator[tuple[float, float]]) -> float:
-    """The continued fraction a1 / (b1 + a2 / (b2 + ...)) of the terms (a, b), by Lentz's method."""
+    """Return the continued fraction a1 / (b1 + a2 / (b2 + ...)) of the terms (a, b), by Lentz's method."""
     value = over = TINY
     under = 0.0
     for above, below in itertools.islice(terms, MOST_TERMS):

@@ -1,13 +1,14 @@
-"""How an output of a user's model in reduced precision is judged: whether it follows the reference.
+"""How an output of a user's model in reduced precision is judged: by whether it follows the reference.
 
-Nobody knows what the numbers of a foreign model are for, so that the policy of `assay.numerics.reduced`, which is about
-classes, says nothing of them. What can be said of any output is how much of what varies in the reference from record to
-record is still there: the root-mean-square error over the reference's own deviation from the mean of each number. That
-is sqrt(1 - R^2) of the coefficient of determination; zeros, or an output that is the same for all records, have 1 and
-more, however large the numbers are. What does not vary, or is of one record, is held against its own size.
+Nobody knows what the numbers of a foreign model are for, so the policy of `assay.numerics.reduced`, which is about
+classes, does not apply to them. For any output one can measure how much of the reference's variation from record to
+record is kept: the root-mean-square error over the reference's own deviation from the mean of each number. That is
+sqrt(1 - R^2), with the coefficient of determination R^2; zeros, or an output that is the same for all records, have 1
+or more, however large the numbers are. An output that does not vary, or has only one record, is judged relative to its
+own size.
 
-int8 of the reference study's models has 3 to 4 % on images of the data. A tenth, R^2 of 0.99, is twice that and more,
-and far from anything that lost a layer's range. It is a default and no law: the error stands in the record.
+int8 of the reference study's models has 3 to 4 % on images of the data. A tenth, an R^2 of 0.99, is more than twice
+that, and far from any model that lost a layer's range. It is a default, not a law: the error itself is in the record.
 """
 
 from __future__ import annotations
@@ -29,17 +30,18 @@ Float64 = NDArray[np.float64]
 
 
 def is_reduced(precision: str, arithmetic: str) -> bool:
-    """Whether a run computes in less than its model does, and is judged by how it follows it.
+    """Return whether a run computes in less than its model does, so that it is judged by how well it follows.
 
     Args:
-        precision: that the run was asked to compute in, "" where nobody asked.
-        arithmetic: that the model computes in.
+        precision: the precision that the run was asked for, "" where nobody asked.
+        arithmetic: the precision that the model computes in.
     """
     return is_less_exact(precision, arithmetic) and is_less_exact(precision, "fp32")
 
 
 def deviation_of(reference: Float64) -> float:
-    """What an error of an output is a share of: the root-mean-square of what varies in it, else of itself.
+    """Return the quantity that an error is divided by: the root-mean-square of the variation, or without any, of the
+    output.
 
     Args:
         reference: (records, numbers), finite.
@@ -50,13 +52,13 @@ def deviation_of(reference: Float64) -> float:
 
 
 def share_of_error(errors: Float64, deviation: float) -> float:
-    """The root-mean-square error over the deviation; infinite where there is an error of nothing."""
+    """Return the root-mean-square error over the deviation; infinite where an error is divided by zero."""
     error = _rms(errors)
     return error / deviation if deviation else (float("inf") if error else 0.0)
 
 
 def reason_against_share(share: float) -> str:
-    """Why an output does not follow its reference, or ""."""
+    """Return why an output does not follow its reference, or ""."""
     if share <= LARGEST_SHARE:
         return ""
     return (
@@ -65,8 +67,8 @@ def reason_against_share(share: float) -> str:
 
 
 def widened(decider: Decider | None) -> Decider | None:
-    """What decides an index, as far apart as an output in reduced precision may be from its reference: an index may be
-    another one where the values that it chooses from are closer than that.
+    """Return the values that decide an index with the tolerance of reduced precision: the index may differ where the
+    values that it chooses from are closer than that.
     """
     if decider is None:
         return None

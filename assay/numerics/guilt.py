@@ -1,15 +1,13 @@
-"""Who is wrong where the numbers of an ONNX file are: the file, a runtime, a runtime's optimiser, or an evaluator.
+"""The party at fault where an ONNX file gives wrong numbers: the file, a runtime, its optimiser, or an evaluator.
 
-One rule for every command. Each *witness* runs the file, and agrees with what is right, differs from it, or does not
-run the file at all. They come from several makers, who make no mistake in common:
+One rule serves every command. Each *witness* runs the file, and agrees with the right numbers, differs from them, or
+cannot run the file at all. Witnesses come from several makers, who share no mistakes:
 
-- Where any witness agrees, the file says the right thing, and those that differ are wrong about it. ONNX Runtime
-  without optimisations does what the file says: where that agrees and a higher level does not, it is the optimiser;
-  where it differs, its own operators are wrong.
-- Where all differ and they are of two makers or more, the file is wrong.
-- Where all differ and one maker alone runs the file, either may be wrong, and that is said.
-- An evaluation in float64 alone does not make a file right that computes in fp32: where it agrees and nothing in fp32
-  does, the file loses the numbers in fp32.
+- Where any witness agrees, the file is right, and the witnesses that differ are wrong. ONNX Runtime without
+optimisations does what the file says: where that agrees and a higher level does not, the optimiser is wrong; where it
+differs, its own operators are wrong. - Where all differ and come from two makers or more, the file is wrong. - Where
+all differ and only one maker runs the file, either may be wrong, and the result says so. - An evaluation in float64
+alone does not clear a file that computes in fp32: where only it agrees, the file loses the numbers in fp32.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ Outcome = Literal["agrees", "differs", "fails"]
 
 UNOPTIMISED = ort.NO_OPTIMISATION.runner
 LEVELS = (UNOPTIMISED, "basic", "extended", "layout", "all")
-"""ONNX Runtime's levels, the one that does least to a file first."""
+"""ONNX Runtime's levels of optimisation, from the one that changes a file least."""
 OPENVINO, OPENVINO_AS_IT_COMES = openvino.FP32.runner, openvino.DEFAULT.runner
 EVALUATOR, EVALUATOR_IN_FLOAT64 = "evaluator", "evaluator in float64"
 MAKERS = {
@@ -34,17 +32,17 @@ MAKERS = {
     EVALUATOR: "onnx's reference evaluator",
     EVALUATOR_IN_FLOAT64: "onnx's reference evaluator",
 }
-"""By witness."""
+"""The maker of each witness."""
 
 
 @dataclass(frozen=True)
 class Guilt:
     """
     Attributes:
-        file: whether it says what is right; "undecided" where nothing tells, also where no witness runs it.
-        said: who is wrong and what shows it, in words; "" where nobody is.
+        file: whether the file is right; "undecided" where nothing shows it, as where no witness runs the file.
+        said: a sentence on who is wrong and what shows it; "" where nobody is.
         wrong: witnesses that are wrong about a right file.
-        right: the witness that does least to the file and agrees, "" where none does.
+        right: of the witnesses that agree, the one that changes the file least; "" where none agrees.
     """
 
     file: Literal["right", "wrong", "undecided"]
@@ -54,14 +52,14 @@ class Guilt:
 
 
 def level_of(name: str) -> str:
-    """What ONNX Runtime calls a level, "disable_all" or "enable_basic", by our name."""
+    """Return our name of a level that ONNX Runtime calls "disable_all" or "enable_basic"."""
     return UNOPTIMISED if name == "disable_all" else name.removeprefix("enable_")
 
 
 def guilt_of(outcomes: Mapping[str, Outcome]) -> Guilt:
     """
     Args:
-        outcomes: by witness, a key of `MAKERS`; what was not asked is left out.
+        outcomes: outcome by witness, a key of `MAKERS`; witnesses that were not asked are left out.
     """
     agreeing = [name for name in MAKERS if outcomes.get(name) == "agrees"]
     in_fp32 = [name for name in agreeing if name != EVALUATOR_IN_FLOAT64]
@@ -103,7 +101,7 @@ def _accused(outcomes: Mapping[str, Outcome], wrong: list[str]) -> str:
 
 
 def _part(outcomes: Mapping[str, Outcome], levels: list[str]) -> str:
-    """Which part of ONNX Runtime: optimisations make nothing wrong that is not right without them."""
+    """Name the part of ONNX Runtime at fault: its optimiser only if the result is right without optimisations."""
     return "ONNX Runtime's optimiser" if outcomes.get(UNOPTIMISED) == "agrees" else "ONNX Runtime"
 
 

@@ -1,4 +1,4 @@
-"""What a task makes of a model's answers, on record: decisions that are other ones, and how many are right."""
+"""The record of how a task judges a model's answers: decisions that changed, and how many are right."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def _known(name: str) -> str:
 
 
 TaskName = Annotated[str, AfterValidator(_known)]
-"""By which task something was judged; see `assay.bench.tasks`."""
+"""The name of the task by which something was judged; see `assay.bench.tasks`."""
 
 
 Scores = Literal["logits", "probabilities", "classes"]
-"""The kinds of numbers that decide: what is sure of one is not of another."""
+"""The kinds of numbers that decide: a margin that is sure for one kind is not for another."""
 
 
 class Flips(Record):
-    """Decisions that are not those that they are held against.
+    """Counts of decisions that differ from those they are compared with.
 
     Attributes:
-        decisions: how many were compared, one or more a record.
-        flipped: those that differ; `records` of them have at least one.
-        excused: those that differ where what decides them ties, which count as equal (`assay.numerics.ties`).
+        decisions: number compared, one or more for each record.
+        flipped: number of decisions that differ; `records` is the number of records with at least one.
+        excused: number of differing decisions whose deciding values tie, which count as equal (`assay.numerics.ties`).
     """
 
     decisions: int = Field(ge=0)
@@ -40,12 +40,12 @@ class Flips(Record):
 
 
 class Quality(Record):
-    """How right decisions are, by one measure and against labels, with 95 % intervals over records.
+    """The share of right decisions by one measure, against labels, with 95 % intervals over records.
 
     Attributes:
-        name: of the measure, "accuracy".
-        value: of the answers, and `base` of what they are held against, on the same records.
-        method: what the intervals are.
+        name: name of the measure, such as "accuracy".
+        value: the measure of the answers; `base` is that of the answers they are compared with, on the same records.
+        method: how the intervals were made.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Quality(Record):
 
 
 class Judgement(Record):
-    """One subject's decisions on one output.
+    """The judgement of one subject's decisions on one output.
 
     Attributes:
-        output: of the model, whose numbers are the decisions or decide.
-        against: what they are held against, in words.
-        records: how many were judged.
-        qualities: empty where nobody said what is right.
-        left_out: decisions that have no label, and enter no quality.
-        threshold: what lies above it is of class 1; None where the largest of several numbers decides.
+        output: name of the output whose numbers are the decisions, or decide.
+        against: what the decisions are compared with, in words.
+        records: number of records judged.
+        qualities: measures of right decisions; empty where there are no labels.
+        left_out: number of decisions without a label, which enter no quality.
+        threshold: number above which a value means class 1; None where the largest of several numbers decides.
         reason: why the decisions speak against the subject, or "".
-        scores: the kind of the output's numbers, as the task has it; "" in older records.
+        scores: the kind of the output's numbers, as the task says; "" in older records.
     """
 
     task: TaskName
@@ -80,5 +80,5 @@ class Judgement(Record):
     scores: Scores | Literal[""] = ""
 
     def quality(self, name: str) -> Quality | None:
-        """The measure of this name, where there is one."""
+        """Return the measure of this name, or None."""
         return next((one for one in self.qualities if one.name == name), None)

@@ -24,15 +24,17 @@ SIGNIFICAND_BITS = {"fp32": 24, "TF32 or fp16": 11, "bf16": 8}
 """Bits of significand, the implicit one included (IEEE 754-2019; TF32 has fp16's significand and fp32's exponent)."""
 LEAST_NAMED_BITS = 5.0
 MOST_BITS_CREDITED = 1.0
-"""The bits that fp32 loses to its sums beyond this are not lost by arithmetic with short factors and fp32 sums."""
+"""The most bits by which a correct fp32 run excuses a result: beyond it, short factors with fp32 sums do not lose as
+many.
+"""
 MOST_BITS = 53.0
 """The bits of a result that equals its float64 reference."""
 ROUNDED_ONCE = 1 / math.sqrt(4.5 / math.log(2))
-"""Relative root-mean-square error of rounding to p bits, in units of 2^-p, see `effective_bits`."""
+"""Relative root-mean-square error of rounding to p bits, in units of 2^-p; see `effective_bits`."""
 
 
 class Measured(Record):
-    """One candidate against the reference on one set of inputs.
+    """One candidate compared with the reference on one set of inputs.
 
     Attributes:
         images: rows compared; `not_finite` counts the candidate's values that are NaN or infinite, whose rows enter
@@ -45,10 +47,10 @@ class Measured(Record):
         effective_bits: significand bits that the result really has, see `effective_bits`.
         stored_bits: significand bits that the candidate's values need to be written down, 0 for zeros alone.
         min_cosine: least cosine between an image's numbers and the reference's.
-        classes: what a classification makes of the same numbers; None where they are none of one.
+        classes: measures of the same numbers as classes; None where the model does not classify.
         lost: values that are infinite or NaN in the reference and something else here.
-        values, differing, excused: of whole numbers, how many there are, are not equal, and are not equal where what
-            decides them ties; `differing` is None for floating point, which is not counted.
+        values, differing, excused: counts of whole numbers: all, those not equal, and those not equal whose deciding
+        values tie; `differing` is None for floating point, which is not counted.
     """
 
     images: int
@@ -69,7 +71,7 @@ class Measured(Record):
 
     @property
     def differences(self) -> Differences | None:
-        """What differs among whole numbers; None for floating point."""
+        """The differences among whole numbers; None for floating point."""
         if self.differing is None:
             return None
         largest = math.inf if self.not_finite else self.max_absolute
@@ -78,7 +80,7 @@ class Measured(Record):
 
 @dataclass
 class Accumulator:
-    """Measures a candidate chunk by chunk; its memory does not depend on the images.
+    """Measures a candidate chunk by chunk; memory use does not depend on the number of images.
 
     Example:
         accumulator.add(reference[:100], candidate[:100]), then the rest, then accumulator.result().
@@ -101,11 +103,11 @@ class Accumulator:
 
         Args:
             reference: float64 (images, numbers), finite.
-            candidate: of the same images, any floating type.
-            labels: what is right of them, of which numbers by themselves make nothing.
+            candidate: outputs for the same images, of any floating type.
+            labels: the right answers, which are not used for numbers alone.
 
         Returns:
-            (images,), those that were compared: the candidate's numbers are finite.
+            (images,), true for the images compared, where the candidate's numbers are finite.
 
         Raises:
             InputError: shapes differ, or the reference is not float64 and finite.
@@ -133,7 +135,7 @@ class Accumulator:
         self.min_cosine = min(self.min_cosine, float(cosines(reference, candidate).min()))
 
     def result(self) -> Measured:
-        """What all chunks together say."""
+        """Return the measures over all chunks together."""
         relative = math.sqrt(self.square_error / self.square_reference) if self.square_reference else 0.0
         return Measured(
             images=self.images,
@@ -150,24 +152,24 @@ class Accumulator:
 
 
 def measure(reference: Float64, candidate: NDArray[np.floating]) -> Measured:
-    """Measure all at once; see `Accumulator.add` for arguments and errors."""
+    """Measure all outputs at once; see `Accumulator.add` for arguments and errors."""
     accumulator = Accumulator()
     accumulator.add(reference, candidate)
     return accumulator.result()
 
 
 def ulps(error: float, scale: float) -> float:
-    """An absolute error in units in the last place of fp32 at a scale; 0 where there is no scale."""
+    """Return an absolute error in units in the last place of fp32 at a scale; 0 where there is no scale."""
     return error / float(np.spacing(np.float32(scale))) if scale else 0.0
 
 
 def effective_bits(rms_relative: float) -> float:
-    """How many bits of significand a result with this relative root-mean-square error really has.
+    """Return how many bits of significand a result with this relative root-mean-square error really has.
 
     Rounding x = m 2^e (1 <= m < 2) to p bits leaves an error that is uniform within half a unit in the last place,
     2^(e-p), so that its mean square is 4^(e-p) / 3. Where m is distributed logarithmically (Benford's law; Hamming
     1970, "On the distribution of numbers"), the mean of m^2 is 1.5 / ln 2, and the relative root-mean-square error
-    is 2^-p / sqrt(3 x 1.5 / ln 2). Solved for p: what was rounded once to p bits has p effective bits.
+    is 2^-p / sqrt(3 x 1.5 / ln 2). Solved for p: a result that was rounded once to p bits has p effective bits.
     """
     if rms_relative == 0:
         return MOST_BITS
@@ -175,7 +177,7 @@ def effective_bits(rms_relative: float) -> float:
 
 
 def stored_bits(values: Float64) -> int:
-    """Significand bits without which some value would be another: 24 or fewer for anything that was a float32."""
+    """Return the significand bits needed to store every value exactly: at most 24 for anything that was a float32."""
     significand, _ = np.frexp(values)
     whole = np.abs(np.ldexp(significand, 53)).astype(np.int64)
     lowest = whole[whole > 0] & -whole[whole > 0]
@@ -183,12 +185,12 @@ def stored_bits(values: Float64) -> int:
 
 
 def delivered_precision(bits: float, native_bits: float, stored: int = 53) -> str:
-    """The arithmetic that a result comes from, by name: "fp32", "TF32 or fp16", "bf16", or "less than bf16".
+    """Return the name of the arithmetic that a result shows: "fp32", "TF32 or fp16", "bf16", or "less than bf16".
 
-    A model loses some bits of those it computes with; a correct fp32 run shows how many, of which one is credited. The
-    nearest format is what was computed with. A result that was computed better and rounded at the end
-    gives itself away by the bits that it is stored in. TF32 and fp16 have the same significand and cannot be told
-    apart by their errors.
+    A model loses some of the bits that it computes with; a correct fp32 run shows how many, and at most one of them is
+    credited. The nearest format is taken as the one computed in. A result that was computed more exactly and rounded at
+    the end gives itself away by the bits that it is stored in. TF32 and fp16 have the same significand and cannot be
+    told apart by their errors.
 
     Args:
         bits: effective bits of the result.
@@ -207,7 +209,7 @@ def _nearest_format(bits: float) -> str:
 
 
 def cosines(reference: Float64, candidate: Float64) -> Float64:
-    """Cosine of the angle between rows, (images,); 1 where both are zero, 0 where one is."""
+    """Return the cosine of the angle between rows, (images,); 1 where both rows are zero, 0 where one is."""
     lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(candidate, axis=1)
     both_zero = ~reference.any(axis=1) & ~candidate.any(axis=1)
     products = (reference * candidate).sum(axis=1)

@@ -1,11 +1,11 @@
-"""How fp16, bf16 and int8 are judged: they are further from float64 than rounding in fp32 explains, and may be.
+"""How fp16, bf16 and int8 are judged: they may be further from float64 than rounding in fp32 explains.
 
-The rule is the task's, for the check after an export, the audit and a deployment. Every task has the one here, of
-numbers: a right model follows the reference, so that the error as a whole is bounded, relative to its numbers. Zeros
-have a root-mean-square error of 100 % of the reference's own, another function of the same size some 140 % (the square
-root of two, for what is not correlated), and two of eight columns exchanged 71 %. int8 of the reference study, bloodnet
-at 28 and 64 pixels and resnet18 at 28, has 3 to 4 % on the test split and 4 to 11 % on the hardest images. Half is far
-from both.
+Each task has a rule for the check after an export, the audit and a deployment. The one here, on numbers, is part of
+every task's: a correct model follows the reference, so the error as a whole is bounded, relative to the reference's
+numbers. Zeros have a root-mean-square error of 100 % of the reference's own, another function of the same size some 140
+% (the square root of two, if uncorrelated), and two of eight columns exchanged 71 %. int8 of the reference study,
+bloodnet at 28 and 64 pixels and resnet18 at 28, has 3 to 4 % on the test split and 4 to 11 % on the hardest images.
+Half is far from both.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ ERROR_POLICY = (
 
 
 class Measuring(Protocol):
-    """What measures answers piece by piece."""
+    """An object that measures answers piece by piece."""
 
     def add(
         self, reference: NDArray[np.float64], candidate: NDArray[np.floating], labels: Labels | None = None
     ) -> object:
-        """Take in one chunk, with what is right of it where that is known."""
+        """Take in one chunk, with its labels if they are known."""
 
     def result(self) -> Measured:
-        """What all chunks together say."""
+        """Return the measures over all chunks together."""
 
 
 @dataclass(frozen=True)
 class ReducedRule:
-    """How a task judges answers that were computed in less than fp32.
+    """A task's rule for answers that were computed in less than fp32.
 
     Attributes:
-        words: the rule where nobody said what is right, and `limit` its number.
-        policy: all of it.
-        accumulator: takes in the reference and the answers, piece by piece.
-        reason: why outputs on the data do not meet it, or "".
+        words: the part of the rule that needs no labels, in words; `limit` is its number.
+        policy: the whole rule, in words.
+        accumulator: makes an object that measures answers piece by piece.
+        reason: returns why outputs on the data do not meet the rule, or "".
     """
 
     words: str
@@ -58,14 +58,14 @@ class ReducedRule:
     reason: Callable[[Measured], str]
 
     def measured(self, reference: NDArray[np.float64], candidate: NDArray[np.floating]) -> Measured:
-        """All at once; arguments and errors as of `assay.numerics.numbers.Accumulator.add`."""
+        """Measure all answers at once; arguments and errors are those of `assay.numerics.numbers.Accumulator.add`."""
         accumulator = self.accumulator()
         accumulator.add(reference, candidate)
         return accumulator.result()
 
 
 def reason_by_error(found: Measured) -> str:
-    """Why outputs do not follow the reference, or ""."""
+    """Return why outputs do not follow the reference, or ""."""
     if broken := reason_against_any(found):
         return broken
     if found.rms_relative > LARGEST_ERROR_SHARE:
@@ -77,7 +77,7 @@ def reason_by_error(found: Measured) -> str:
 
 
 def reason_against_any(found: Measured) -> str:
-    """Why outputs fail whatever they are compared for, or ""."""
+    """Return why outputs fail whatever their task, or ""."""
     if not found.images:
         return "there was nothing to compare"
     if found.lost:

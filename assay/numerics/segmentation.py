@@ -1,10 +1,10 @@
-"""How a class for each pixel is judged in fp16, bf16 and int8, beside its numbers (`assay.numerics.reduced`).
+"""How a class for each pixel is judged in fp16, bf16 and int8, besides its numbers (`assay.numerics.reduced`).
 
-An image has so many pixels that some change whatever one does, and most of them lie along the edges of what is seen; a
-rule for each pixel would refuse everything. What is bounded is how many change that the reference is sure of, and,
-since a small class may vanish without many pixels, how far the measures against labels fall: by at most 1 % of the
-reference's, which is what most quality targets of MLPerf Inference leave to reduced precision (Reddi and others 2020,
-"MLPerf Inference Benchmark", section III). How many pixels, one in a thousand, is a choice of Assay's.
+An image has so many pixels that some always change, most of them along the edges of objects; a rule for every pixel
+would refuse everything. The rule bounds how many pixels change that the reference is sure of, and, since a small class
+may vanish without many pixels, how far the measures against labels fall: by at most 1 % of the reference's, which is
+what most quality targets of MLPerf Inference leave to reduced precision (Reddi and others 2020, "MLPerf Inference
+Benchmark", section III). The limit on pixels, one in a thousand, is Assay's choice.
 """
 
 from __future__ import annotations

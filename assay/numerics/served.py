@@ -1,7 +1,7 @@
-"""Tensors as an inference server shows them, records of them, and how far an answer is from the audited one.
+"""Tensors as an inference server shows them, records of them, and the distance of an answer from the audited one.
 
-*Records* are a numpy array with one named field for each tensor, as in `assay.train.brought`. A record of inputs is
-what one answer is about, an image say; a record of outputs is that answer.
+*Records* are a numpy array with one named field for each tensor, as in `assay.train.brought`. A record of inputs is the
+subject of one answer, such as an image; a record of outputs is that answer.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ DATATYPES: dict[str, Datatype] = {
     "float32": "FP32",
     "float64": "FP64",
 }
-"""By numpy's name, what the Open Inference Protocol calls it: the types that go over every transport. It has no JSON
-for float16, and no bfloat16 or smaller types at all.
+"""The Open Inference Protocol's names for numpy's types that go over every transport. It has no JSON for float16, and
+no bfloat16 or smaller types at all.
 """
 DTYPES = {datatype: name for name, datatype in DATATYPES.items()}
 LARGEST = float(np.finfo(np.float32).max)
@@ -45,8 +45,8 @@ class ServedTensor(Record):
     """One input or output of a served model.
 
     Attributes:
-        shape: of one record, without the batch.
-        index_of: of an index, the output that it is the place of the largest value in.
+        shape: shape of one record, without the batch.
+        index_of: for an index, the output in which it is the place of the largest value.
     """
 
     name: str
@@ -56,49 +56,51 @@ class ServedTensor(Record):
 
     @property
     def dtype(self) -> str:
-        """numpy's name of its type."""
+        """numpy's name for its type."""
         return DTYPES[self.datatype]
 
     @property
     def wire_shape(self) -> list[int]:
-        """As the server shows it: a single number has one dimension there and none in the graph."""
+        """The shape that the server shows: a single number has one dimension there and none in the graph."""
         return self.shape or [1]
 
 
 class Opened(Protocol):
-    """A model's file, opened as a server has it: what `open_model` of `assay.infer.server.opened` gives.
+    """A model's file, opened as a server would: the result of `open_model` of `assay.infer.server.opened`.
 
     Attributes:
-        inputs, outputs: by name, NumPy's name of their types.
+        inputs, outputs: NumPy's name of each tensor's type, by the tensor's name.
     """
 
     inputs: dict[str, str]
     outputs: dict[str, str]
 
     def __call__(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """These outputs of one call, in this order; the library's own exceptions where it refuses the call."""
+        """Return these outputs of one call, in this order; raise the library's own exceptions where it refuses the
+        call.
+        """
 
 
 def is_deciding(outputs: Sequence[ServedTensor]) -> bool:
-    """Whether decoded pixels go in and decisions come out, as of a study's model."""
+    """Return whether the model takes decoded pixels and gives decisions, as a study's model does."""
     return any(one.index_of for one in outputs)
 
 
 def types_of(tensors: Sequence[ServedTensor]) -> dict[str, str]:
-    """By name, NumPy's name of each type, in this order."""
+    """Return NumPy's name of each type, by tensor, in this order."""
     return {one.name: one.dtype for one in tensors}
 
 
 def record_type(tensors: Sequence[ServedTensor]) -> np.dtype[np.void]:
-    """One field for each tensor, each where its type may lie in memory."""
+    """Return a record type with a field for each tensor, aligned as its type needs."""
     return np.dtype([(one.name, one.dtype, tuple(one.shape)) for one in tensors], align=True)
 
 
 def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
-    """Records, or the rows of the one tensor there is, as records of these tensors; nothing is copied.
+    """View records, or the rows of the only tensor, as records of these tensors, without copying.
 
     Raises:
-        DataError: they are something else.
+        DataError: the array is something else.
     """
     kind = record_type(tensors)
     found, wanted = _fields(array.dtype), _fields(kind)
@@ -117,7 +119,7 @@ def as_records(array: Array, tensors: Sequence[ServedTensor]) -> Records:
 
 
 def records_of(arrays: Mapping[str, Array], tensors: Sequence[ServedTensor]) -> Records:
-    """Arrays by name, (count, *shape) each, as records."""
+    """Turn arrays by name, (count, *shape) each, into records."""
     found = np.zeros(len(arrays[tensors[0].name]), record_type(tensors))
     for one in tensors:
         found[one.name] = arrays[one.name]
@@ -129,25 +131,25 @@ def _fields(kind: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic]]]:
 
 
 class ByName(Protocol):
-    """Arrays by their names: a mapping of them, or records."""
+    """Arrays by name: a mapping of them, or records."""
 
     def __getitem__(self, name: str, /) -> NDArray[Any]: ...
 
 
 def errors_of(found: ByName, audited: Records, output: ServedTensor) -> NDArray[np.float64]:
-    """How far each record's output is from the audited one: the largest difference of its numbers.
+    """Return how far each record's output is from the audited one: the largest difference of its numbers.
 
-    Equal infinities and NaN are no distance apart.
+    The distance of equal infinities, and of NaN from NaN, is zero.
 
-    For an index it is how far the value that it points to lies below the largest audited one. Where two values are as
-    good as equal either index is right, so it may be twice as far as a value may be.
+    The distance of an index is how far the value that it points to lies below the largest audited one. Where two values
+    are nearly equal, either index is right, so it may be twice as large as that of a value.
 
     Args:
-        found: by output, (count, *shape).
+        found: arrays by output, (count, *shape).
         audited: (count,), the outputs that were audited.
 
     Returns:
-        (count,); what is not finite is `LARGEST`.
+        (count,); `LARGEST` where the distance is not finite.
     """
     if output.index_of:
         errors = _errors_of_index(found[output.name].astype(np.int64, copy=False), audited, output)
@@ -159,7 +161,9 @@ def errors_of(found: ByName, audited: Records, output: ServedTensor) -> NDArray[
 
 
 def _errors_of_values(found: Array, audited: Array) -> NDArray[np.float64]:
-    """The same infinity agrees with itself, and so does NaN; whole numbers that differ are at least one apart."""
+    """Return the distance of values: equal infinities agree, as NaN with NaN; differing whole numbers are at least 1
+    apart.
+    """
     left, right = found.astype(np.float64), audited.astype(np.float64)
     with np.errstate(invalid="ignore"):
         errors = np.abs(left - right)

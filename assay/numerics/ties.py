@@ -1,7 +1,7 @@
-"""Whether an index that differs does so because the values that decide it tie.
+"""Tell whether an index differs because the values that decide it tie.
 
 An index is a whole number and has no rounding error, but the values that it points to have one: where the largest two
-are closer than their tolerance, each of two correct runs may take another. Nothing else about an index is excused.
+are closer than their tolerance, two correct runs may choose differently. No other difference of an index is excused.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ class Decider:
     """The values among which the indices of one output choose.
 
     Attributes:
-        values: float64 (records, outer, choices, inner): the dimensions before the one that is chosen from, it, and
-            those after it.
-        tolerance: how far one of them may be from float64.
+        values: float64 (records, outer, choices, inner): `choices` is the dimension chosen from, `outer` all dimensions
+            before it, and `inner` all after it.
+        tolerance: how far one of the values may be from float64.
     """
 
     values: Float64
     tolerance: float
 
     def excuses(self, expected: Array, found: Array, places: NDArray[np.integer] | None = None) -> Mask:
-        """Where another index than the expected one is as good.
+        """Return where an index that differs from the expected one is as good.
 
         Args:
-            expected: indices (records, numbers); several for one choice are the best so many, as of a top-k.
-            found: the same.
-            places: (records,), which records of `values` they are of; None for the first ones. Nothing is excused of
-                those beyond.
+            expected: indices (records, numbers); several for one choice are its best ones in order, as in a top-k.
+            found: indices of the same shape.
+            places: (records,), the records of `values` that they belong to; None for the first ones. In records beyond
+                `values`, nothing is excused.
 
         Returns:
-            (records, numbers); nowhere in a choice that names one index twice.
+            (records, numbers); false in a choice that names one index twice.
         """
         known_places = np.arange(len(expected)) if places is None else places
         there = known_places < len(self.values)
@@ -60,7 +60,9 @@ class Decider:
         return excused.reshape(expected.shape)
 
     def decides(self, indices: Array) -> bool:
-        """Whether these values do decide these indices, to rounding: every one points to a value of its own rank."""
+        """Return whether these values do decide these indices, to rounding: each must point to a value of its own
+        rank.
+        """
         records, outer, choices, inner = self.values.shape
         got = _indices(indices, choices).reshape(records, outer, -1, inner)
         if (got < 0).any():
@@ -73,7 +75,7 @@ class Decider:
 
 
 def _indices(numbers: Array, choices: int) -> NDArray[np.int64]:
-    """As whole numbers, -1 for what is not an index."""
+    """Return numbers as whole numbers, with -1 for those that are not an index."""
     exact = numbers.astype(np.longdouble)
     good = np.isfinite(exact) & (exact == np.floor(exact)) & (exact >= 0) & (exact < choices)
     return np.where(good, exact, -1).astype(np.int64)
@@ -84,7 +86,7 @@ def _chosen(values: Float64, indices: NDArray[np.int64]) -> Float64:
 
 
 def read_deciders(path: Path) -> dict[str, Decider]:
-    """By output, what `on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
+    """Read the deciders, by output, that `on_onnx_deciders.save_deciders` wrote; none where there is no such file."""
     if not path.is_file():
         return {}
     arrays = read_named(path)

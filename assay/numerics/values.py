@@ -1,7 +1,8 @@
-"""What two outputs have to have in common before rounding is thought of: whole numbers, infinities and NaN.
+"""Agreement of two outputs in the values that have no rounding: whole numbers, infinities and NaN.
 
-Whole numbers and bools have no rounding error, so that they are equal or differ, and what differs is counted. Infinity
-and NaN are values: where both sides have the same infinity, or NaN, they agree, and only what is left has a distance.
+Whole numbers and bools have no rounding error: they are equal or differ, and those that differ are counted. Infinity
+and NaN are values: where both sides have the same infinity, or NaN, they agree, and only the other values have a
+distance.
 """
 
 from __future__ import annotations
@@ -21,29 +22,29 @@ Mask = NDArray[np.bool_]
 WHOLE_KINDS = "biu"
 Numbers = TypeVar("Numbers", bound=np.generic)
 DIGITS_OF_FLOAT64 = 2**53
-"""Beyond it not every whole number is a float64."""
+"""The number beyond which not every whole number is a float64."""
 NO_EVIDENCE = "the reference is not finite: it is NaN throughout, and agrees with whatever has broken"
 EQUALITY = "equality: whole numbers have no rounding error"
 
 
 def of_type(array: NDArray[Any], kind: type[Numbers]) -> NDArray[Numbers]:
-    """The array itself, now known to hold values of this type.
+    """Return the array itself, checked to hold values of this type.
 
     Raises:
-        DataError: it holds others.
+        DataError: it holds values of another type.
     """
     if not issubclass(array.dtype.type, kind):
         raise DataError("An array has values of another type", expected=kind.__name__, found=str(array.dtype))
-    return cast("NDArray[Numbers]", array)  # NumPy's types learn nothing from a look at `dtype`
+    return cast("NDArray[Numbers]", array)  # NumPy's types learn nothing from a check of `dtype`
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Whole numbers, or bools, of two sides that have to be equal.
+    """The differences between whole numbers, or bools, of two sides that should be equal.
 
     Attributes:
-        differing: how many of `values` are not equal and not excused; `excused` is how many more are not equal.
-        largest: by how much the worst of the differing ones differs; infinite where one is not a number.
+        differing: how many of `values` are unequal and not excused; `excused` is how many more are unequal.
+        largest: largest difference among the differing ones; infinite where one is not a number.
     """
 
     values: int
@@ -59,17 +60,17 @@ class Differences:
 
 
 def is_whole(dtype: DTypeLike) -> bool:
-    """Whether a type has whole numbers alone, or bools."""
+    """Return whether a type has only whole numbers, or bools."""
     return np.dtype(dtype).kind in WHOLE_KINDS
 
 
 def differences(expected: Array, found: Array, excused: Mask | None = None) -> Differences:
-    """Count what differs.
+    """Count the differences.
 
     Args:
-        expected: whole numbers or bools, also written as floating point.
-        found: of the same shape and any type; a number with a fraction equals no whole one.
-        excused: of the same shape, where a difference is not counted.
+        expected: whole numbers or bools, which may be stored as floating point.
+        found: numbers of the same shape and any type; a number with a fraction equals no whole number.
+        excused: mask of the same shape, true where a difference is not counted.
     """
     unequal = _unequal(expected, found)
     counted = unequal if excused is None else unequal & ~excused
@@ -89,12 +90,12 @@ def _unequal(expected: Array, found: Array) -> Mask:
 
 
 def _exact(values: Array) -> NDArray[np.longdouble]:
-    """Every int64, uint64 and float64 is a number of this type, where the machine has one wider than float64."""
+    """Convert to a type that holds every int64, uint64 and float64, where the machine has one wider than float64."""
     return values.astype(np.longdouble)
 
 
 def loses_digits(values: Array) -> bool:
-    """Whether float64 would make other whole numbers of these."""
+    """Return whether some of these whole numbers would change in float64."""
     if not is_whole(values.dtype) or values.dtype.itemsize < 8 or not values.size:
         return False
     return int(values.max()) > DIGITS_OF_FLOAT64 or int(values.min()) < -DIGITS_OF_FLOAT64
@@ -102,12 +103,12 @@ def loses_digits(values: Array) -> bool:
 
 @dataclass(frozen=True)
 class Settled:
-    """Two outputs without the infinities and NaN of the reference, which are settled.
+    """Two outputs in which the reference's infinities and NaN have been replaced.
 
     Attributes:
-        reference: finite throughout.
+        reference: float64, finite throughout.
         found: float64; not finite only where the reference was finite.
-        lost: values that are infinite or NaN in the reference and something else in the other.
+        lost: number of values that are infinite or NaN in the reference and something else in the other output.
     """
 
     reference: Float64
@@ -121,7 +122,7 @@ class Settled:
 
     @property
     def apart(self) -> float:
-        """The largest of the errors; not finite where `problem` says more."""
+        """The largest of the errors; not finite where `problem` gives the reason."""
         return float(self.errors.max(initial=0.0))
 
     @property
@@ -131,7 +132,7 @@ class Settled:
 
     @property
     def problem(self) -> str:
-        """Why the two do not agree whatever rounding may do, or ""."""
+        """Why the two disagree whatever rounding may do, or ""."""
         if self.lost:
             return f"{self.lost} outputs are not the infinity or NaN that the reference has"
         broken = int((~np.isfinite(self.found)).sum())
@@ -139,10 +140,10 @@ class Settled:
 
 
 def settled(reference: Array, found: Array) -> Settled:
-    """Take out the values of a reference that are not numbers.
+    """Replace the values of a reference that are not finite numbers.
 
-    Both sides get the same finite number there: the least of the reference for -inf and the largest for +inf, so that
-    no class changes, and 0 for NaN.
+    Where both sides have the same one, both get the same finite number: the reference's least for -inf and its largest
+    for +inf, so that no class changes, and 0 for NaN.
 
     Args:
         reference, found: of one shape and any floating type.
@@ -159,7 +160,7 @@ def settled(reference: Array, found: Array) -> Settled:
 
 
 def _as_float32(value: float) -> float:
-    """With no more digits than fp32 has, which would be told from what a candidate stores."""
+    """Round to the digits of fp32: more digits would distort what a candidate is seen to store."""
     largest = float(np.finfo(np.float32).max)
     return float(np.float32(min(max(value, -largest), largest)))
 

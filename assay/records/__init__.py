@@ -1,1 +1,3 @@
-"""What is written to disk as a record: one file for each, what they are built on, and what is stale or wrong in one."""
+"""Records that are written to disk: one file for each, what they are built on, and how a stale or wrong one is
+found.
+"""

@@ -1,4 +1,4 @@
-"""Where the time of a call goes: the records that `assay.bench.stages.attribute` makes and the report shows.
+"""Records of where the time of a call goes, which `assay.bench.stages.attribute` makes and the report shows.
 
 Wall time at the device boundary is kernel time plus framework overhead; the host boundary adds transfer. Two
 estimators that share nothing tell the two apart: each framework's own profiler, and a *skeleton* of the model, the
@@ -18,8 +18,8 @@ class OperatorTime(Record):
     """One operator of a call, as the profiler names it.
 
     Attributes:
-        kind: the type of what takes longest in it, such as "Conv" or "mkldnn_convolution".
-        layer: the canonical layer it computes (see `assay.train.architectures`), or "" where that is not known.
+        kind: the type of its longest part, such as "Conv" or "mkldnn_convolution".
+        layer: the canonical layer it computes (see `assay.train.architectures`), or "" if unknown.
         aligned_by: how the layer was found: by its "name", by its "order" among the convolutions and products, or "".
         ms: its milliseconds in one call, with the operators it calls; as recorded, not corrected for the profiler.
         share: of all operators' milliseconds together.
@@ -34,20 +34,20 @@ class OperatorTime(Record):
 
 
 class ProfiledEstimate(Record):
-    """What the framework's profiler says.
+    """The estimate from the framework's own profiler.
 
     Attributes:
         kernel_ms: length of the union of the operators' intervals in one call, corrected, as a share of the wall time
-            measured in the same process, applied to the cell's median. The interval is over processes, and holds the
+            measured in the same process, applied to the cell's median. The interval is over processes, and includes the
             median's own.
         overhead_ms: the rest of the cell's median.
         inflation: wall time of a profiled call over that of an unprofiled one, in alternating bursts of one process;
-            None where there was one process alone, which has no interval.
-        trusted: the inflation is small enough for the correction to be one.
-        calls: profiled calls.
-        events: records the profiler made in one call; its inflation is shared out among them.
-        processes: fresh ones it rests on. In records of before 2026-11-27 it is one, and the intervals are over the
-            bursts of that one: they hold nothing of how processes differ.
+            None where there was only one process, which has no interval.
+        trusted: whether the inflation is small enough to be corrected for.
+        calls: number of profiled calls.
+        events: records that the profiler made in one call, among which the inflation is shared out.
+        processes: number of fresh processes it rests on. Records from before 2026-11-27 have one, and intervals over
+            its bursts, which say nothing about how processes differ.
         reason: why there is no estimate, or why it is not trusted.
     """
 
@@ -62,12 +62,12 @@ class ProfiledEstimate(Record):
 
 
 class SkeletonEstimate(Record):
-    """What the same graph without arithmetic says.
+    """The estimate from the same graph without arithmetic.
 
     Attributes:
-        overhead_ms: median time of a call of the skeleton at one image, its interval over processes.
-        kernel_ms: the cell's median minus that; never below zero. Its interval holds the median's own.
-        processes: fresh ones it rests on; see `ProfiledEstimate`.
+        overhead_ms: median time of a call of the skeleton with one image; the interval is over processes.
+        kernel_ms: the cell's median minus that; never below zero. Its interval includes the median's own.
+        processes: number of fresh processes it rests on; see `ProfiledEstimate`.
         reason: why there is no estimate.
     """
 
@@ -86,7 +86,7 @@ class Attribution(Record):
         transfer_ms: its median at the host boundary minus that; the two are timed apart, so it can be below zero.
         profiled, skeleton: the two estimators.
         agree: whether their kernel times are within 15 % of the wall time of each other; None when one is missing.
-        remark: where they do not agree, what that means; "" where they do.
+        remark: the meaning of a disagreement, in words; "" where they agree.
         operators: the operators of one call, the longest first.
     """
 
@@ -104,7 +104,7 @@ class AffineFit(Record):
     """Wall time at the device boundary as fixed + per_image * batch, by least squares of the relative error.
 
     Attributes:
-        batches: the batch sizes it rests on; two are met exactly, so only three or more can contradict it.
+        batches: the batch sizes it rests on; two are fitted exactly, so only three or more can contradict it.
         worst_relative_error: largest |fit / measured - 1| over them.
     """
 
@@ -122,7 +122,7 @@ class Crossover(Record):
     """The image size at which the kernels of a runtime outweigh its framework.
 
     Attributes:
-        estimator: whose kernel time it rests on.
+        estimator: the estimator whose kernel time it rests on.
         pixels: height and width, interpolated between the sizes around it; None when it is not between two sizes.
         place: "between" two sizes, "below" the smallest size (kernels outweigh everywhere), or "above" the largest.
         sizes: the sizes measured.
@@ -142,19 +142,20 @@ Question = Literal["runtime", "optimisation level"]
 
 
 class Factors(Record):
-    """A two-way table of times, exporter by runtime, taken apart; of one model under one set of conditions.
+    """A two-way table of times, exporter by runtime, decomposed; for one model under one set of conditions.
 
-    Every number is a ratio: 1.05 is 5 % slower than the table's geometric mean, or than the two effects together say.
+    Every number is a ratio: 1.05 is 5 % slower than the table's geometric mean, or than the two effects together
+    predict.
 
     Attributes:
-        question: what stands across the table, runtimes or the optimisation levels of ONNX Runtime.
-        exporters: by exporter, the effect of its graph, over all runtimes.
-        runtimes: by runtime, its effect, over all graphs.
-        interaction: by exporter and runtime, what the two effects do not explain: this runtime does well or badly with
-            this graph.
-        shares: of the table's variation (sum of squares of logarithms), what "exporter", "runtime" and "interaction"
-            explain; together 1, or all 0 where nothing varies.
-        processes, blocks: how many of each it was taken from; every block has the whole table.
+        question: the columns of the table: runtimes, or the optimisation levels of ONNX Runtime.
+        exporters: effect of each exporter's graph, over all runtimes.
+        runtimes: effect of each runtime, over all graphs.
+        interaction: the remainder by exporter and runtime that the two effects do not explain: this runtime does well
+            or badly with this graph.
+        shares: parts of the table's variation (sum of squares of logarithms) that "exporter", "runtime" and
+            "interaction" explain; together 1, or all 0 where nothing varies.
+        processes, blocks: how many of each it was computed from; every block has the whole table.
     """
 
     architecture: str
@@ -171,18 +172,18 @@ class Factors(Record):
 
 
 class PrecisionFactors(Record):
-    """A table of times, runtime by precision, taken apart: what a smaller precision brings, whoever runs it.
+    """A table of times, runtime by precision, decomposed: the gain from a smaller precision, whichever runtime runs it.
 
     Attributes:
-        precision: the smaller one; the other is fp32.
-        gain: how many times as fast it makes a call: the geometric mean over the table's runtimes.
-        between: of the table's cells in that precision, the slowest over the fastest: what it matters who runs it.
-        runtimes: by label in that precision, how many times as fast the same runtime is as in fp32.
-        graphs: by exporter, the effect of its graph (1.05 is 5 % slower than the mean), where the table has graphs as
-            its third side; else none, and every runtime is there with the graph that it runs fastest.
-        shares: of the table's variation (sum of squares of logarithms), what "precision", "runtime", "graph" and
+        precision: the smaller precision; the other is fp32.
+        gain: how many times as fast it makes a call, as the geometric mean over the table's runtimes.
+        between: slowest over fastest of the table's cells in that precision: how much the choice of runtime matters.
+        runtimes: how many times as fast the same runtime is as in fp32, by label in that precision.
+        graphs: effect of each exporter's graph (1.05 is 5 % slower than the mean), where the table has graphs as its
+            third side; else empty, and every runtime appears with the graph that it runs fastest.
+        shares: parts of the table's variation (sum of squares of logarithms) that "precision", "runtime", "graph" and
             "interaction" explain; together 1, or all 0 where nothing varies.
-        processes, blocks: how many of each it was taken from; every block has the whole table.
+        processes, blocks: how many of each it was computed from; every block has the whole table.
     """
 
     architecture: str

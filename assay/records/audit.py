@@ -30,14 +30,14 @@ SCHEMA_VERSION: Literal[4] = 4
 
 
 class Ran(Record):
-    """Where a subject computed and in what, as a call showed it, beside what was asked of it.
+    """The device and precision that a subject computed in, as a call showed them, besides those it was asked for.
 
     Attributes:
-        asked_device, asked_precision: "" where nothing was asked for.
-        device: "" where it could not be seen, with the reason in `unseen`.
-        precision: of its numbers; what the runtime says of itself where it could not be seen.
-        computed_in: what its kernels computed in, where a call showed something else than `precision`.
-        otherwise: what of it is not as asked, in words: what it computed is then no answer.
+        asked_device, asked_precision: what it was asked for, or "".
+        device: where it computed; "" where that could not be seen, with the reason in `unseen`.
+        precision: precision of its numbers; where it could not be seen, what the runtime says of itself.
+        computed_in: precision of its kernels, where a call showed something other than `precision`.
+        otherwise: deviations from what was asked, in words; if there are any, its results are no answer.
     """
 
     subject: str
@@ -51,13 +51,13 @@ class Ran(Record):
 
 
 class InputSet(Record):
-    """Inputs that go through every subject.
+    """A set of inputs that goes through every subject.
 
     Attributes:
         name: "test", "hard", "boundary", "special", or the output's name for foreign models.
-        sha256: of the inputs' content as an .npy file.
-        images: how many; `sampled_from` is more where the split was sampled.
-        what: what they are, in words.
+        sha256: hash of the inputs' content as an .npy file.
+        images: number of inputs; `sampled_from` is larger where the split was sampled.
+        what: description of the inputs.
     """
 
     name: str
@@ -68,11 +68,11 @@ class InputSet(Record):
 
 
 class AuditedTolerance(Record):
-    """The tolerance for one set of inputs and where it comes from.
+    """The tolerance for one set of inputs, and its derivation.
 
     Attributes:
-        for_subject: the native runtime that it judges, derived from the other ones alone; "" for all others.
-        native_errors: by native run, largest |output - reference| on these inputs.
+        for_subject: the native runtime that it judges, derived from the others alone; "" for all other subjects.
+        native_errors: largest |output - reference| on these inputs, by native run.
         noise: largest difference between two runs of one native program.
         problem: why nothing can be compared, or "".
     """
@@ -92,20 +92,21 @@ PROGRAM = "program@"
 
 
 class Comparison(Record):
-    """One subject on one set of inputs.
+    """The comparison of one subject on one set of inputs.
 
     Attributes:
         subject: the runtime with its export, "ort.cpu.basic@tf2onnx".
         batch, threads: how it was called.
-        images: the first so many of the set.
+        images: how many of the set were used, from its start.
         measured: None where nothing could be compared; `reason` says why.
-        precision: what the subject says that it computes in. In a study only "fp32" is judged by the tolerance, all
-            others by `assay.numerics.reduced`; a user's model is judged by its tolerance whatever it computes in.
-        tolerance: largest error that passes; 0 where it is judged otherwise.
-        delivered: the arithmetic that the errors show, see `assay.numerics.numbers.delivered_precision`.
+        precision: the precision that the subject says it computes in. In a study only "fp32" is judged by the
+            tolerance, all others by `assay.numerics.reduced`; a user's model is judged by its tolerance in any
+            precision.
+        tolerance: largest error that passes; 0 where it is judged in another way.
+        delivered: the arithmetic that the errors show; see `assay.numerics.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
-        note: why it is on record only and nothing was judged, "" where something was.
-        judgement: what the task makes of the same outputs, where it looked at them apart from `measured`.
+        note: why it is only on record and was not judged, or "".
+        judgement: the task's judgement of the same outputs, where it has one apart from `measured`.
     """
 
     subject: str
@@ -124,13 +125,13 @@ class Comparison(Record):
 
 
 class Determinism(Record):
-    """Whether the bits of a subject's results depend on anything but the image.
+    """A check of whether the bits of a subject's results depend on anything but the image.
 
     Attributes:
-        images: how many images were run each way.
-        repeated: largest difference between two runs in one process; 0 is equal to the bit. The others likewise.
-        batches: between an image alone, among 3 and among 32.
-        threads: between one thread and all, None where there is only one.
+        images: number of images run each way.
+        repeated: largest difference between two runs in one process; 0 means bit for bit equal, here and below.
+        batches: largest difference between an image alone, among 3 and among 32.
+        threads: largest difference between one thread and all, None where there is only one.
     """
 
     subject: str
@@ -150,13 +151,13 @@ SPECIAL_VALUES_POLICY = (
 
 
 class Propagation(Record):
-    """What a subject makes of NaN and infinity in the input.
+    """A subject's handling of NaN and infinity in the input.
 
     Attributes:
-        swallowed: inputs whose reference has NaN where the subject has numbers; `invented` the other way round.
-        operators: of the runtime apart from any model, those that lose a NaN, and which: "a single NaN" among
-            numbers, or "NaN everywhere". Looked at where something was swallowed.
-        passed: neither happened.
+        swallowed: inputs whose reference has NaN where the subject has numbers; `invented` is the reverse.
+        operators: the runtime's operators that lose a NaN even outside a model, and which: "a single NaN" among
+            numbers, or "NaN everywhere". Tested only where something was swallowed.
+        passed: whether neither happened.
     """
 
     subject: str
@@ -168,7 +169,7 @@ class Propagation(Record):
 
     @property
     def is_the_runtimes_own(self) -> bool:
-        """Whether the runtime's operators explain it; see `SPECIAL_VALUES_POLICY`."""
+        """Whether the runtime's operators explain the loss; see `SPECIAL_VALUES_POLICY`."""
         return bool(self.swallowed) and not self.invented and bool(self.operators)
 
     def __str__(self) -> str:
@@ -184,25 +185,25 @@ class Propagation(Record):
 
 
 class ModelAudit(Record):
-    """One model: the same weights, or a pair of ONNX files.
+    """The audit of one model: the same weights, or a pair of ONNX files.
 
     Attributes:
-        task: how answers are judged, see `assay.bench.tasks`.
-        reference: what computed it.
-        reference_check: largest relative difference between it and the independent one; None where there is none.
+        task: task by which answers are judged; see `assay.bench.tasks`.
+        reference: the program that computed the reference.
+        reference_check: largest relative difference between it and an independent reference; None where there is none.
         models: sha256 of weights and ONNX files, by name.
-        keys: of the artifacts that they are, "weights" and "onnx@tf2onnx", by which results name what they timed, and
-            "program@litert.int8" of what was made for a runtime with a format of its own.
-        data_hash: of the content of all images at this size, as data sets have it; "" where there is none.
-        ran: where each subject of a study computed and in what; empty in older records, and of models that results
-            say it of.
+        keys: keys of the artifacts, under names such as "weights" and "onnx@tf2onnx", by which results name what they
+            timed, and "program@litert.int8" for what was made for a runtime with a format of its own.
+        data_hash: hash of the content of all images at this size, as data sets record it; "" where there is none.
+        ran: device and precision of each subject of a study; empty in older records, and for models whose results have
+            them.
         localisations: where a failed candidate goes wrong.
-        guilt: who is wrong about each file that anything gets wrong, see `assay.numerics.guilt`.
-        classes: names of the classes, in their order; none where they have none.
+        guilt: the party at fault for each file that anything gets wrong; see `assay.numerics.guilt`.
+        classes: names of the classes, in their order; empty where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
-        missing: what was asked for and could not be audited, with the reason.
+        missing: requested subjects that could not be audited, with the reason.
         left_out: names of outputs that the user left out.
-        split: the reference on the whole test split; None where everything was compared on all of it, and of models
+        split: the reference on the whole test split; None where everything was compared on all of it, and for models
             without classes.
     """
 
@@ -228,7 +229,7 @@ class ModelAudit(Record):
     split: WholeSplit | None = None
 
     def failures(self, *, strict_nan: bool = False) -> list[str]:
-        """Every reason why this model does not pass; comparing nothing is one."""
+        """Return every reason why this model does not pass; comparing nothing is one."""
         found = [f"{one.subject}, {one.inputs}: {one.reason}" for one in self.comparisons if not one.passed]
         found += [
             str(one) for one in self.propagation if not one.passed and (strict_nan or not one.is_the_runtimes_own)
@@ -237,7 +238,7 @@ class ModelAudit(Record):
         return found if self.comparisons else [*found, "nothing was compared"]
 
     def failures_of(self, subject: str, *, strict_nan: bool = False) -> list[str]:
-        """Every reason why one subject does not pass; none too where it was not compared."""
+        """Return every reason why one subject does not pass; also none where it was not compared."""
         found = [
             f"{one.inputs}, batch {one.batch}: {one.reason}"
             for one in self.comparisons
@@ -250,8 +251,8 @@ class ModelAudit(Record):
         ]
 
     def findings(self) -> list[str]:
-        """What a reader has to know although it does not fail the audit: runtimes whose own operators lose NaN,
-        subjects whose bits depend on more than the image, and what is on record only.
+        """Return what a reader has to know although it does not fail the audit: runtimes whose own operators lose NaN,
+        subjects whose bits depend on more than the image, and comparisons that are only on record.
         """
         found = [str(one) for one in self.propagation if not one.passed and one.is_the_runtimes_own]
         found += [
@@ -262,7 +263,7 @@ class ModelAudit(Record):
         return [*found, *self._on_record_only()]
 
     def _on_record_only(self) -> Iterator[str]:
-        """What was not judged and why, in one sentence for each precision and set of inputs."""
+        """Say what was not judged and why, in one sentence for each precision and set of inputs."""
         alike: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
         for one in self.comparisons:
             if one.note and one.measured:
@@ -283,12 +284,12 @@ class Audit(Record):
     Attributes:
         created: UTC, ISO 8601.
         verdict: "passed" when there is no reason against it.
-        reasons: why it failed, by model; `findings` what has to be known and does not fail it.
+        reasons: why it failed, by model; `findings` has what readers must know although it does not fail the audit.
         strict_nan: whether a runtime's own loss of NaN fails it too.
-        data, notice: what the images are, and what has to be said wherever they are shown.
-        command: what makes the same audit again from the same artifacts.
-        reduced_precision_policy: how what computes in less than fp32 is judged, by the models' tasks.
-        seconds: what each part took.
+        data, notice: description of the images, and the notice that must appear wherever they are shown.
+        command: the command that repeats this audit with the same artifacts.
+        reduced_precision_policy: the rules of the models' tasks for computing in less than fp32.
+        seconds: time that each part took.
     """
 
     schema_version: Literal[4] = SCHEMA_VERSION
@@ -313,7 +314,7 @@ class Audit(Record):
 
 
 def reasons_of(models: list[ModelAudit], *, strict_nan: bool = False) -> list[str]:
-    """Why an audit of these models fails; none means it passes. No model at all is a failure."""
+    """Return why an audit of these models fails; no reason means it passes. Having no model at all is a failure."""
     found = [f"{model.name}: {reason}" for model in models for reason in model.failures(strict_nan=strict_nan)]
     return found if models else ["there was no model to audit"]
 
@@ -347,11 +348,11 @@ OF_CLASSES = {
     "accuracy": "accuracy",
     "calibration": "calibration",
 }
-"""What was measured of classes, by its name in version 3 its name today."""
+"""Measures of classes: today's name by the name in version 3."""
 
 
 def _from_3_to_4(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Version 4 has what was measured of classes by itself: before, it stood among the numbers, whatever the task."""
+    """Version 4 keeps measures of classes apart: before, they were among the numbers, whatever the task."""
     models = record.get("models")
     for model in models if isinstance(models, list) else ():
         compared = model.get("comparisons") if isinstance(model, dict) else None
@@ -372,7 +373,7 @@ UPGRADES: dict[JsonValue, Callable[[dict[str, JsonValue]], dict[str, JsonValue]]
 
 
 def _upgraded(content: bytes) -> bytes:
-    """The text of a record, of the present version where it is of an older one."""
+    """Return the text of a record, upgraded to the present version where it is older."""
     try:
         record = from_json(content)
     except ValueError:

@@ -1,7 +1,8 @@
-"""What every record of results is built on, and what numbers in one may be.
+"""The base of every record of results, and the limits on numbers in one.
 
-What cannot be is refused where it is made, so that no path leads around it: an estimate outside of its own interval, a
-share beyond none and all, a time below zero. NaN stands for what is not known and is allowed where a number is.
+Impossible values are refused where records are made, so that no path leads around the check: an estimate outside its
+own interval, a share below 0 or above 1, a negative time. NaN stands for an unknown number and is allowed wherever a
+number is.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationInfo, model_validator
 
-# How one time compares with another, see `assay.bench.judging.verdicts`.
+# How one time compares with another; see `assay.bench.judging.verdicts`.
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
 ROUNDING = 1e-9
-"""Relative: what two ways of computing one number may differ by."""
+"""The relative difference by which two computations of one number may differ."""
 OLDER: Final = {"older": True}
-"""The context of a validation that reads a file: what an older Assay wrote is widened, not refused."""
+"""The context of a validation that reads a file: records of an older Assay are widened, not refused."""
 
 
 class Record(BaseModel):
@@ -27,11 +28,11 @@ class Record(BaseModel):
 
 
 class Tail(Record):
-    """A quantile far out, and what bounds it, each side with 95 % confidence.
+    """A quantile far out, and its bounds, each with 95 % confidence.
 
     Attributes:
-        value: of the calls that were made.
-        high: None where they are too few to bound it from above, see `assay.bench.statistics.tails`.
+        value: the quantile of the calls that were made.
+        high: upper bound; None where the calls are too few for one; see `assay.bench.statistics.tails`.
     """
 
     value: float
@@ -41,7 +42,7 @@ class Tail(Record):
     @model_validator(mode="before")
     @classmethod
     def _widened(cls, data: JsonValue, info: ValidationInfo) -> JsonValue:
-        """An interval of an older file that does not hold its own estimate is made to."""
+        """Widen an interval from an older file that does not contain its own estimate."""
         if info.context != OLDER or not isinstance(data, dict):
             return data
         value, low, high = (data.get(name) for name in ("value", "low", "high"))
@@ -89,7 +90,7 @@ def _time(value: Interval) -> Interval:
 
 
 def _tail_of_time(value: Tail) -> Tail:
-    """An interval says what a tail does; made one, it equals what is read from a file."""
+    """Turn an interval into a tail, so that it equals one that is read from a file."""
     _check_time(value)
     return Tail(value=value.value, low=value.low, high=value.high)
 

@@ -1,4 +1,4 @@
-"""The record of an answer to `assay choose`: what was asked, what qualified, and why not the others."""
+"""The record of an answer to `assay choose`: what was asked, what qualified, and why the others did not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHOICE_FILE = "choice.json"
 Objective = Literal["latency", "throughput", "cost"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "cost")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
-"""The first is the most exact."""
+"""Precisions, the most exact first."""
 UNKNOWN = Interval(value=0.5, low=0, high=1)
 OLDER_NAMES = {
     "least_accuracy": "least_quality",
@@ -27,11 +27,11 @@ OLDER_NAMES = {
     "accuracy_inferred": "quality_inferred",
     "accuracy_open": "quality_open",
 }
-"""By the names of records from when there was no measure but accuracy, those of today."""
+"""Today's names by the names in records from when accuracy was the only measure."""
 
 
 class _Renamed(Record):
-    """A record whose older names are read."""
+    """A record that may be read under older names."""
 
     @model_validator(mode="before")
     @classmethod
@@ -40,16 +40,16 @@ class _Renamed(Record):
 
 
 class Constraints(_Renamed):
-    """What an answer has to meet; empty or None leaves it open.
+    """The constraints on an answer; empty or None leaves one open.
 
     Attributes:
-        architecture, size, batch, threads: of the cell.
-        least_quality: by the measure of the results' task, a share; held against the lower bound.
-        most_p99_ms: of one call at the host boundary, held against the upper bound.
+        architecture, size, batch, threads: required conditions of the cell.
+        least_quality: a share, by the measure of the results' task; compared with the lower bound.
+        most_p99_ms: largest p99 of one call at the host boundary; compared with the upper bound.
         most_memory_mib: highest resident memory of the process.
-        precisions: allowed; "fp32", "bf16", "fp16", "int8".
-        runtimes: allowed, by registered name.
-        licences: allowed, of everything the runtime imports.
+        precisions: allowed precisions: "fp32", "bf16", "fp16", "int8".
+        runtimes: allowed runtimes, by registered name.
+        licences: allowed licences of everything that the runtime imports.
     """
 
     architecture: str | None = None
@@ -65,21 +65,21 @@ class Constraints(_Renamed):
 
 
 class EligibleCell(_Renamed):
-    """A cell that may be believed.
+    """A cell that may be trusted.
 
     Attributes:
-        value: of the objective: median ms a call, images a second, or the price of a million images.
-        quality: by the choice's measure, on `quality_images` of the test split or of what a user labelled; None where
-            nobody knows what is right. What passed its audit is then as right as the rest.
-        quality_inferred: its own outputs were computed of fewer images, and on the others it has the reference's
-            class; `quality_open` of them are too close to call and are counted both ways, see
+        value: value of the objective: median ms a call, images a second, or the price of a million images.
+        quality: quality by the choice's measure, on `quality_images` of the test split or of a user's labelled records;
+            None without labels, where every cell that passed its audit is as right as the others.
+        quality_inferred: whether its own outputs were computed for fewer images, so that it has the reference's class
+            on the others; `quality_open` of them are too close to call and are counted both ways; see
             `assay.bench.tasks.classification.accuracy`.
-        p99_ms: of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few to.
-        calls: that it is of.
-        instances: processes at the same time that the value, the p99 and the memory are of.
-        sets: images a second of each set of so many processes; empty where the cell was timed in one process alone.
-        tied: its objective is a tie with the answer's.
-        front: nothing dominates it.
+        p99_ms: p99 of the calls; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are too few.
+        calls: number of calls it was computed from.
+        instances: number of simultaneous processes that the value, the p99 and the memory are for.
+        sets: images a second of each set of so many processes; empty where the cell was timed in only one.
+        tied: whether its objective ties with the answer's.
+        front: whether no other cell dominates it.
     """
 
     cell: str
@@ -101,18 +101,18 @@ class EligibleCell(_Renamed):
 
     @property
     def correct(self) -> Interval:
-        """How right it is; where nobody knows it, the same for all: anything between none and all."""
+        """How right it is; where nobody knows, the same for all cells: anything between none and all."""
         return self.quality or UNKNOWN
 
 
 class TierBest(Record):
-    """The best candidate of one tier, beside the answer.
+    """The best candidate of one tier, besides the answer.
 
     Attributes:
         tier: see `assay.runtimes.entry.TIERS`.
-        precision: that it computes in.
-        times: how many times as much it costs as the answer, in terms of the objective; None where nothing is known of
-            the spread.
+        precision: precision that it computes in.
+        times: how many times as much as the answer it costs, in terms of the objective; None where the spread is
+            unknown.
         tied: whether the two cannot be told apart.
     """
 
@@ -124,11 +124,11 @@ class TierBest(Record):
 
 
 class NearMiss(Record):
-    """What misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
+    """The candidate that misses the constraints by the least, `by` as a share of the limit: "misses p99 by 12 %".
 
     Attributes:
-        constraint: "p99", "p99 unknown" or "memory", else the measure of how right answers are.
-        images: that such a measure is of, or calls that a p99 is of.
+        constraint: "p99", "p99 unknown" or "memory", else the measure of quality.
+        images: number of images behind such a measure, or of calls behind a p99.
     """
 
     cell: str
@@ -143,23 +143,23 @@ class Choice(Record):
     """The answer to `assay choose`.
 
     Attributes:
-        machine: that the times are of, as its fingerprint says it; "" in older records.
-        measure: of how right the candidates are, as their task calls it; "" where it has none.
-        price_per_hour: of the machine, for the objective "cost"; the currency is the asker's.
+        machine: the machine of the times, as its fingerprint describes it; "" in older records.
+        measure: the task's name for its measure of quality; "" where it has none.
+        price_per_hour: price of the machine, for the objective "cost", in the user's currency.
         answer: the chosen cell, "" when none qualifies.
-        because: why it and not a tied one, in words.
+        because: why it was chosen and not a tied one, in words.
         serve_with: instances, threads, cores and batch of the answer, for "throughput" and "cost".
-        assumed: what a price takes for granted, "" for other objectives.
+        assumed: the assumptions behind a price, "" for other objectives.
         paired: whether ties were judged by ratios within the blocks that were timed.
-        behind_at_most: by what share the answer may be worse than the best of the other candidates, with 95 %
-            confidence (`assay.bench.choosing.best`); None where there is no answer or nothing bounds it.
-        beside: the best of each tier under the answer's conditions, of all precisions and of the answer's own; none
-            in older records.
-        candidates: that meet every constraint, best objective first.
-        losers: by cell, why it is not the answer.
-        not_asked_for: those of the losers that are of another architecture, size, batch or number of threads.
-        wrong: those of the losers whose outputs do not agree, in the timed calls or in the audit.
-        nearest: when none qualifies, what comes nearest; None when nothing may be believed at all.
+        behind_at_most: the share by which the answer may be worse than the best of the other candidates, with 95 %
+            confidence (`assay.bench.choosing.best`); None where there is no answer or no bound.
+        beside: the best of each tier under the answer's conditions, in all precisions and in the answer's own; empty in
+            older records.
+        candidates: cells that meet every constraint, best objective first.
+        losers: why each other cell is not the answer.
+        not_asked_for: the losers of another architecture, size, batch or number of threads.
+        wrong: the losers whose outputs do not agree, in the timed calls or in the audit.
+        nearest: the nearest miss, when none qualifies; None when no cell may be trusted at all.
     """
 
     schema_version: Literal[1] = 1
@@ -185,7 +185,7 @@ class Choice(Record):
 
 
 def read_choice(folder: Path) -> Choice:
-    """The last answer in a study's folder.
+    """Read the last answer in a study's folder.
 
     Raises:
         ArtifactError: there is none, or it is damaged.
@@ -207,7 +207,7 @@ def write_choice(choice: Choice, folder: Path) -> None:
 
 
 def in_words(miss: NearMiss) -> str:
-    """By how much a limit is missed."""
+    """Say by how much a limit is missed."""
     if miss.constraint == "p99 unknown":
         return f"{miss.images:,} calls do not bound p99 from above: it is {miss.found:.4g} ms or more"
     unit = {"p99": "ms", "memory": "MiB"}.get(miss.constraint)
@@ -218,7 +218,7 @@ def in_words(miss: NearMiss) -> str:
 
 
 def nearest_in_words(choice: Choice) -> str:
-    """What to say when no candidate qualifies."""
+    """Return the sentence for when no candidate qualifies."""
     if choice.nearest is None:
         return "No candidate qualifies, and none that may be believed comes near."
     return f"No candidate qualifies; the nearest, {choice.nearest.cell}, {in_words(choice.nearest)}."

@@ -1,4 +1,4 @@
-"""The record of a deployment: what is served, from which audited model, and what every answer has to be.
+"""The record of a deployment: the served model, the audited model it came from, and the answers it must give.
 
 A deployment is a folder:
 
@@ -53,31 +53,29 @@ AUDIT_COPY, MEASURED_FILE = "audit.json", "measured.json"
 CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
 INPUTS_FILE, OUTPUTS_FILE, TRUE_LABELS_FILE = "inputs.npy", "outputs.npy", "labels.npy"
 FIRST_BACKEND, PYTHON_BACKEND = "onnxruntime", "python"
-"""Backends of Triton: the first is all that an older Assay deployed, the second runs a program of the deployment's
-own.
-"""
+"""Backends of Triton: an older Assay deployed only the first; the second runs a program of the deployment's own."""
 SCHEMA_VERSION: Literal[1] = 1
 RENDERING = 2
 """Number of the form in which Assay writes what follows from a record: manifests, client, card, configuration. A change
-of that form, other than of words in one template that nobody has deployed yet, is a new number; the templates of the
-older ones stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
+of that form, except of words in one template that nobody has deployed yet, is a new number; templates of older forms
+stay in `bench/deployment/templates/rendering-N`, so that older deployments are still compared byte for byte.
 """
 STOCK_TRITON = "26.10"
 """Tag of the stock Triton image: the newest when this was released.
 
-docs/how-to/serving.md has the flaws that it fixes. Its onnxruntime is newer than 1.28, that of 26.08, and reads
-what Assay writes, which needs 1.22.
+docs/how-to/serving.md lists the flaws that it fixes. Its onnxruntime is newer than that of 26.08, 1.28, and reads the
+files that Assay writes, which need 1.22.
 """
 MOST_BYTES = 2**30
-"""The most that a record's inputs, or its outputs, may take: NumPy's records hold 2 GiB, and so does a request of
-gRPC.
+"""The most bytes that a record's inputs, or its outputs, may take: NumPy's records hold 2 GiB, and so does a gRPC
+request.
 """
 MOST = 10**6
-"""The most of whatever is counted: threads, instances, records, versions."""
+"""The largest number of anything that is counted: threads, instances, records, versions."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FilePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")]
-"""The path of a file below a folder, in which nothing begins with a dot."""
+"""The path of a file below a folder, in which no part begins with a dot."""
 
 Unit = Literal["image", "record"]
 
@@ -94,16 +92,17 @@ class Version(Record):
 
     Attributes:
         number: Triton's version, from 1.
-        cell: the measurement that it was chosen by.
+        cell: the measured cell that it was chosen by.
         precision: "fp32", "int8", "fp16" or "bf16".
-        runtime: that was measured and serves it; "" of ONNX Runtime, which is all that an older Assay deployed.
-        model_sha256: of its model's file.
-        files: sha256 of what else belongs to the model, by path below the version's folder.
-        audited_sha256: of what the audit names, which the served file is or is made of: an export, neutral weights, or
-            the fingerprint of a user's model; "" in a deployment of an older Assay.
-        weights: key of the weights it came from, or fingerprint of the user's model.
-        accuracy: on the audited records; None where nobody knows what is right.
-        tolerances: by output; one that is an index is judged by the output that it is an index of.
+        runtime: the runtime that was measured and serves it; "" for ONNX Runtime, the only one that an older Assay
+            deployed.
+        model_sha256: sha256 of its model's file.
+        files: sha256 of the model's other files, by path below the version's folder.
+        audited_sha256: sha256 that the audit names, of the served file or of what it was made from: an export, neutral
+            weights, or the fingerprint of a user's model; "" in a deployment of an older Assay.
+        weights: key of the weights that it came from, or fingerprint of the user's model.
+        accuracy: accuracy on the audited records; None without labels.
+        tolerances: tolerance of each output; an index is judged by the output that it points into.
     """
 
     number: int = Field(ge=1, le=MOST)
@@ -120,19 +119,19 @@ class Version(Record):
 
 
 class Deployment(Record):
-    """A deployment folder's content.
+    """The content of a deployment folder.
 
     Attributes:
-        name: of the served model.
+        name: name of the served model.
         serving: the version that answers.
-        unit: what a record is to its reader: an image, decoded, that gets one of `classes`, or just a record.
-        classes: their names, in the order of the first output.
-        threads: of the runtime, as measured; and `instances` how many of the model the server holds.
-        most_records: in one request; and `preferred_batches` what the dynamic batcher aims at. 0 where a request is
-            one record, without a batch around it.
-        data: that the audited answers belong to.
-        rendering: the form of the files that follow from this record, see `RENDERING`.
-        warm_up: sha256 of each file that the server warms up with; empty in a deployment of an older Assay.
+        unit: meaning of a record: a decoded image, which gets one of `classes`, or just a record.
+        classes: names of the classes, in the order of the first output.
+        threads: number of the runtime's threads, as measured; `instances` is how many of the model the server holds.
+        most_records: most records in one request; `preferred_batches` are the dynamic batcher's aims. 0 where a request
+            is one record, without a batch around it.
+        data: the data that the audited answers belong to.
+        rendering: the form of the files that follow from this record; see `RENDERING`.
+        warm_up: sha256 of each file that the server warms up with; empty in a deployment by an older Assay.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -161,7 +160,7 @@ class Deployment(Record):
 
     @model_validator(mode="after")
     def _words_of_manifests_are_harmless(self) -> Self:
-        """What stands in YAML and a Dockerfile has no way to end its line there."""
+        """Check that no text that goes into YAML or a Dockerfile can end its line there."""
         if not re.fullmatch(r"[\w:.-]*", self.data.content_hash, re.ASCII):
             raise ValueError("the content hash of its data is none")
         return self
@@ -202,13 +201,13 @@ class Deployment(Record):
 
     @property
     def cores(self) -> int:
-        """How many processor cores the server gets: one for every thread that runs a model."""
+        """The number of processor cores that the server gets: one for every thread that runs a model."""
         return self.threads * self.instances
 
     def version(self, number: int) -> Version:
         """
         Raises:
-            ArtifactError: there is none of this number.
+            ArtifactError: there is no version of this number.
         """
         for version in self.versions:
             if version.number == number:
@@ -217,7 +216,7 @@ class Deployment(Record):
         raise ArtifactError(f"Deployment {self.name} has no such version", expected=known, found=str(number))
 
     def allowed(self, version: Version) -> dict[str, float]:
-        """By output, the largest error of `assay.numerics.served.errors_of` that passes."""
+        """Return the largest error of `assay.numerics.served.errors_of` that passes, by output."""
         return {
             one.name: 2 * version.tolerances[one.index_of].value if one.index_of else version.tolerances[one.name].value
             for one in self.outputs
@@ -225,10 +224,10 @@ class Deployment(Record):
 
 
 def served_runtime(runtime: str) -> RuntimeEntry:
-    """The runtime of a version.
+    """Return the runtime of a version.
 
     Args:
-        runtime: as the version has it, "" of the one that was served before there were others.
+        runtime: the version's value, "" for the only one that was served before there were others.
 
     Raises:
         ArtifactError: there is no such runtime, or nothing serves it.
@@ -246,7 +245,7 @@ def served_runtime(runtime: str) -> RuntimeEntry:
 
 
 def served_by(runtime: str) -> ServedBy:
-    """How a version's runtime is served; arguments and errors as for `served_runtime`."""
+    """Return how a version's runtime is served; arguments and errors are those of `served_runtime`."""
     found = served_runtime(runtime).served_by
     assert found is not None, "a runtime that nothing serves is none of these"
     return found
@@ -289,7 +288,7 @@ def read_deployment(folder: Path) -> Deployment:
 
 
 def _instead_of_one(folder: Path) -> str:
-    """What lies where a deployment should be."""
+    """Describe what is found where a deployment should be."""
     if not folder.exists():
         return "nothing of that name"
     return f"a folder without {DEPLOYMENT_FILE}" if folder.is_dir() else "a file"

@@ -8,23 +8,23 @@ from assay.records.base import Interval, Record
 
 
 class Instances(Record):
-    """What so many processes of one cell gave together.
+    """The joint performance of so many processes of one cell.
 
     Attributes:
-        cell: the cell that each of them is.
-        instances: how many ran at the same time; 1 is measured in the same way, to compare with.
-        cores: that they had, all together.
-        sets: images a second of all of them, in each set of fresh processes.
-        throughput: images a second of all of them, with its 95 % interval over sets.
-        median_ms: of a call while all ran, with its 95 % interval over sets.
-        p99_ms: of all calls of all sets, and `p99_at_most_ms` bounds it with 95 % confidence; None where the calls are
-            too few to.
-        calls: that these are of.
-        slowed: how many times as long a call takes as with a single instance, in the same rounds; None where a single
-            one was not measured.
-        memory_mib: highest resident memory of all of them, each counted whole.
+        cell: the cell that each process runs.
+        instances: number of processes at the same time; 1 is measured in the same way, for comparison.
+        cores: number of cores that they had, all together.
+        sets: images a second of all processes, in each set of fresh ones.
+        throughput: images a second of all processes, with its 95 % interval over sets.
+        median_ms: median of a call while all ran, with its 95 % interval over sets.
+        p99_ms: p99 of all calls of all sets; `p99_at_most_ms` bounds it with 95 % confidence, None where the calls are
+            too few.
+        calls: number of calls that these were computed from.
+        slowed: how many times as long a call takes as with a single instance, in the same rounds; None where no single
+            instance was measured.
+        memory_mib: highest resident memory of all processes, each counted whole.
         reason: why there are no numbers, or "".
-        invalid: why the numbers are not to be believed; empty: VALID.
+        invalid: why the numbers are not to be trusted; empty if VALID.
     """
 
     cell: str
@@ -43,5 +43,5 @@ class Instances(Record):
 
     @property
     def is_valid(self) -> bool:
-        """Whether its numbers may be believed."""
+        """Whether its numbers may be trusted."""
         return self.throughput is not None and not self.invalid

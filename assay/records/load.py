@@ -1,6 +1,6 @@
 """The record of `assay load`: how a served model behaves under load, and what the server costs.
 
-`load.json` holds one `Load`. Where it lies beside a study's results.json, the report shows it.
+`load.json` holds one `Load`. If it lies beside a study's results.json, the report shows it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 class LatencySplit(Record):
-    """Where a request's time goes on the mean, in milliseconds; the parts sum up to the mean latency.
+    """The parts of a request's mean time, in milliseconds; they sum to the mean latency.
 
     Attributes:
         client: making the request and reading the answer in the client.
-        network: transport and protocol on both sides: what is neither the client's nor the server's model core.
+        network: transport and protocol on both sides: all that belongs neither to the client nor to the server's model
+            core.
         queue: waiting in the server for the model to be free, or for the batch to fill.
         compute: the model, copying its input and output included.
         server: the rest of the server's own count: scheduling, and collecting the answer.
@@ -39,10 +40,10 @@ class LatencySplit(Record):
 
 
 class Conditions(Record):
-    """What happened on this machine during a measurement; None where the system does not show it.
+    """Conditions on this machine during a measurement; None where the system does not show them.
 
     Attributes:
-        client_use: processor time of the client over wall time; near 1 the client is what limits.
+        client_use: processor time of the client over wall time; near 1 the client is the bottleneck.
         stolen_share: processor time that a hypervisor kept from this machine's cores, over wall time of one core.
         throttle_events: how often cores were slowed down for heat or power.
         others_busy: cores that were busy just before the measurement, when they should have been idle.
@@ -55,12 +56,12 @@ class Conditions(Record):
 
 
 class ClosedLoop(Record):
-    """A number of clients, each sending its next request when it has the answer to the last; one image a request.
+    """A number of clients, each sending its next request when it has the answer to the last; one image per request.
 
     Attributes:
-        failed, wrong: answers that did not come, and images answered otherwise than audited.
-        split: None where the server keeps no statistics, or somebody else asked it too.
-        invalid: why the numbers are not to be believed. Empty: VALID.
+        failed, wrong: number of missing answers, and of images whose answer differs from the audited one.
+        split: None where the server keeps no statistics, or somebody else used it too.
+        invalid: why the numbers are not to be trusted; empty if VALID.
     """
 
     way: str
@@ -79,10 +80,10 @@ class ClosedLoop(Record):
 
 
 class Overhead(Record):
-    """What the server adds to one image of one client: interleaved with onnxruntime in the same process.
+    """The time that the server adds to one image of one client, interleaved with onnxruntime in the same process.
 
     Attributes:
-        overhead_ms: of the medians, paired within blocks; interval over processes.
+        overhead_ms: difference of the medians, paired within blocks; interval over processes.
     """
 
     way: str
@@ -97,12 +98,12 @@ class Scenario(Record):
     """One of MLPerf LoadGen's scenarios. Runs this short are not MLPerf-compliant, whatever LoadGen says of them.
 
     Attributes:
-        verdicts: LoadGen's own, "VALID" or "INVALID", one a process.
+        verdicts: LoadGen's own verdicts, "VALID" or "INVALID", one for each process.
         samples_per_second: as LoadGen counts them; interval over processes.
-        p50_ms, p90_ms, p99_ms: of queries, from when they were due.
+        p50_ms, p90_ms, p99_ms: latency of queries, from when they were due.
         target_rate: queries a second asked for ("Server").
-        bound_ms: on the 99th percentile ("Server").
-        invalid: why the numbers are not to be believed, beyond their being short.
+        bound_ms: bound on the 99th percentile ("Server").
+        invalid: why the numbers are not to be trusted, apart from the runs being short.
     """
 
     name: Literal["SingleStream", "MultiStream", "Server", "Offline"]
@@ -122,7 +123,7 @@ class Scenario(Record):
 
 
 class RateTried(Record):
-    """One request rate of the search: arrivals are random (Poisson)."""
+    """One request rate that the search tried; arrivals are random (Poisson)."""
 
     rate: float
     p99_ms: float
@@ -133,10 +134,10 @@ class HighestRate(Record):
     """The highest rate at which the 99th percentile stayed within the bound.
 
     Attributes:
-        rate: the highest that held in every search, requests a second, or None when none of those tried did.
-        fails_at: the lowest tried that did not hold, or None when all did.
-        searches: how many, each in fresh client processes.
-        interval: of the rate over the searches; None from a single one, and where one found no end.
+        rate: the highest rate that held in every search, in requests a second, or None if none did.
+        fails_at: the lowest rate that did not hold, or None if all did.
+        searches: number of searches, each in fresh client processes.
+        interval: interval of the rate over the searches; None for a single one, and where one found no limit.
     """
 
     bound_ms: float
@@ -148,12 +149,12 @@ class HighestRate(Record):
 
 
 class Load(Record):
-    """All that was measured of one server.
+    """Everything that was measured of one server.
 
     Attributes:
-        unit: what a record is; whatever is counted as images are those.
-        server_cores: numbers of the client's machine's cores that the server may use; None where that was not seen: it
-            ran elsewhere, in a container, or was not one that `assay serve` started.
+        unit: meaning of a record; all counts of images are counts of these.
+        server_cores: numbers of the cores of the client's machine that the server may use; None if unknown: it ran
+            elsewhere, in a container, or was not started by `assay serve`.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -176,7 +177,7 @@ class Load(Record):
 
     @property
     def invalid(self) -> bool:
-        """Whether any of its numbers cannot be believed."""
+        """Whether any of its numbers cannot be trusted."""
         reasons = [one.invalid for one in self.closed_loop] + [one.invalid for one in self.overheads]
         return any(reasons + [one.invalid for one in self.scenarios])
 

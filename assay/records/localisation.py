@@ -1,5 +1,5 @@
-"""Where numbers go wrong: the node of a file, or of a runtime that runs a right file, as an audit records it, and the
-layers of an int8 file that may not be int8, as `assay.export.variants.mixed_job` finds them.
+"""The place where numbers go wrong, as an audit records it: the node of a file, or of a runtime that runs a right file;
+and the layers of an int8 file that may not be int8, as `assay.export.variants.mixed_job` finds them.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from assay.records.base import Record
 
 
 class Localisation(Record):
-    """A node at which a candidate file parts from the reference: its inputs are right and its output is not.
+    """A node at which a candidate file departs from the reference: its inputs are right and its output is not.
 
     Attributes:
-        subject: the export or file that it is about, "" where that is said beside it.
-        node: its name, or that of its output where it has none.
+        subject: the export or file with the node, "" where the context says so.
+        node: name of the node, or of its output where it has none.
         inputs, output: values of the candidate by name, constants left out.
         error_before: largest relative difference of its inputs from the reference's.
-        error_after: the same of its output from the nearest one in its place; None where no value of the reference has
-            as many numbers.
-        runs: whether it can be computed at all.
-        reference_nodes: what the reference does with the same inputs.
-        layer: the canonical layer in whose place the node stands, "" between layers or where that is not known.
+        error_after: the same of its output, from the nearest value of the reference; None where no value there has as
+            many numbers.
+        runs: whether the node can be computed at all.
+        reference_nodes: nodes to which the reference gives the same inputs.
+        layer: the canonical layer that the node belongs to, "" if it is between layers or unknown.
         layer_before: the last canonical layer that is still right.
-        repro: folder beside the record with the smallest model and input that show it, "" where none does.
-        runtime: where the file is right, the runtime that is not; "" where the file itself is wrong.
-        right_runtime: one that computes the same node rightly, and `right_error` its error there.
-        among: nodes before it, any of which may be the cause as well: nothing of the reference stands between them.
-        missing: what the reference does and the file does not, between the node that is then in `among` and this one.
-        superfluous: without the node what follows is right.
-        proven: whether what follows was computed again with the right value in its place, and is right; None where that
-            was not tried.
-        together: nodes before it that the runtime may compute as one with it: asked for what lies between, it is right.
+        repro: folder beside the record with the smallest model and input that show the error, or "".
+        runtime: where the file is right, the runtime that is wrong; "" where the file itself is wrong.
+        right_runtime: a runtime that computes the same node correctly; `right_error` is its error there.
+        among: earlier nodes, any of which may also be the cause, as no value of the reference lies between them.
+        missing: nodes that the reference has and the file lacks, between the node that is then in `among` and this one.
+        superfluous: whether the numbers after it are right without the node.
+        proven: whether later nodes, computed again with the right value in its place, are right; None where that was
+            not tried.
+        together: earlier nodes that the runtime may fuse with it: asked for the values between them, the runtime is
+            right.
     """
 
     subject: str = ""
@@ -106,22 +107,23 @@ class Localised(Record):
 
 
 Ended = Literal["minimal", "passes", "time", "nothing"]
-"""How a search ended: with a set of which no layer can be taken back; with one that passes and may have layers too
-many, since the time was over; without one, since the time was over; or without one, since none passes that leaves
-anything in integers."""
+"""How a search ended: with a set from which no layer can be taken back; with one that passes and may have too many
+layers, since the time was over; without one, since the time was over; or without one, since none passes that leaves
+anything in integers.
+"""
 
 
 class Tried(Record):
-    """A file with some layers in fp32, and what the policy makes of it.
+    """A file with some layers in fp32, and how the policy judges it.
 
     Attributes:
-        left: the layers in fp32, in the order of their sensitivity; empty of the int8 file as it was.
-        error: root-mean-square error of the outputs, as a share of what the policy holds it against; of several
-            outputs the largest.
+        left: the layers in fp32, in the order of their sensitivity; empty for the original int8 file.
+        error: root-mean-square error of the outputs, as a share of the policy's reference quantity; the largest of
+            several outputs.
         reason: why it fails the policy; "" where it passes.
-        quality: the share of records whose decision is right, where somebody said what is right.
-        milliseconds: of one call of one record, one thread, the files taking turns in one process, the median of the
-            round that was disturbed least: a guide to what a step costs, while cells are measured in processes of
+        quality: the share of records whose decision is right, where there are labels.
+        milliseconds: time of one call with one record on one thread, while the files take turns in one process: the
+            median of the least disturbed round. It is a guide to the cost of a step; cells are measured in processes of
             their own. None where it was not timed.
     """
 
@@ -133,24 +135,24 @@ class Tried(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether it keeps the policy."""
+        """Whether it meets the policy."""
         return not self.reason
 
 
 class LayerSearch(Record):
-    """How the layers were found that may not be int8.
+    """The search for the layers that may not be int8.
 
     Attributes:
-        why: what the int8 file fails by.
-        judged_on: the records that decided, in words; those of the audit are others where there are others.
-        layers: how many an int8 file has that compute.
-        sensitivities: by layer, the error of the outputs with that layer alone in int8; the most sensitive first. Those
-            that the time did not suffice for are not in it.
-        steps: from int8 on, each with more layers in fp32; the set that was found is among them.
+        why: why the int8 file fails.
+        judged_on: the records that decided, in words; the audit uses other records where there are any.
+        layers: number of an int8 file's layers that compute.
+        sensitivities: error of the outputs with one layer alone in int8, by layer, the most sensitive first. Layers
+            that the time did not suffice for are missing.
+        steps: the files tried from int8 on, each with more layers in fp32; the set that was found is among them.
         full: the file in fp32, for its time and quality.
-        found: the set, or the one that came nearest where none passes.
-        tries: files that were made and judged.
-        seconds: that this sitting took, of so many that it was allowed.
+        found: the set that was found, or the nearest one where none passes.
+        tries: number of files that were made and judged.
+        seconds: time that this session took, out of `allowed_seconds`.
     """
 
     why: str

@@ -1,4 +1,6 @@
-"""The fastest native cell against the fastest through ONNX, like with like: what `assay.bench.judging` makes."""
+"""Comparisons of the fastest native cell with the fastest through ONNX, like with like, made by
+`assay.bench.judging`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,23 @@ from assay.records.base import Interval, Record, Verdict
 from assay.runtimes.entry import Tier
 
 OF_ALL = ""
-"""The precision of a race in which each side computes in whichever is fastest."""
+"""The precision of a race in which each side computes in whichever precision is fastest."""
 
 
 class Race(Record):
-    """One group's cells of one precision, or all that keep their accuracy: the best of each tier, and who is faster.
+    """A race between one group's cells of one precision, or all that keep their accuracy: the best of each tier, and
+    who wins.
 
     Attributes:
-        precision: that all of them compute in, as a call showed it; `OF_ALL` of the fastest of all.
-        best: by tier (`assay.runtimes.entry.TIERS`), the label of its fastest cell; a tier that has none is not in it.
-        native: label of the fastest of the first two tiers, "" where none was timed that may be ranked.
+        precision: the precision that all of them compute in, as a call showed it; `OF_ALL` for the fastest of all.
+        best: label of the fastest cell of each tier (`assay.runtimes.entry.TIERS`); a tier without cells is left out.
+        native: label of the fastest of the first two tiers, "" where none that may be ranked was timed.
         onnx: the same through ONNX.
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks; above 1 ONNX is
             faster. None where a side is missing, as is `verdict`.
-        verdict: of ONNX against native; those of all races of a study are one family.
-        told: the smallest difference that these samples would have told four times of five.
-        processes: fresh processes behind `speedup`.
+        verdict: verdict of ONNX against native; the verdicts of all races of a study are one family.
+        told: the smallest difference that these samples would have detected four times out of five.
+        processes: number of fresh processes behind `speedup`.
     """
 
     architecture: str
@@ -46,20 +49,20 @@ class Race(Record):
 
 
 class SpeedComparison(Record):
-    """The best ONNX cell against the best native cell of one group (architecture, size, batch, threads).
+    """A comparison of the best ONNX cell with the best native cell of one group (architecture, size, batch, threads).
 
     Attributes:
         speedup: native median over ONNX median at the host boundary, paired within interleaved blocks;
             above 1 ONNX is faster.
-        verdict: of ONNX against native, see `assay.bench.judging.verdicts`; those of all groups are one family.
-        ratios: per cell label, its median over the fastest native one's.
-        verdicts: per cell label, of it against the fastest native one; a family beside `verdict`.
-        told: the smallest difference that these samples would have told four times of five, 0.06 for 6 %; None where
-            that was not asked yet.
-        processes: fresh processes behind `speedup`; 0 likewise.
-        precision: that both compute in; "fp32" in older records.
-        gains: per label of a cell that computes in less than fp32, how many times as long the same runtime takes in
-            fp32, paired: what the precision brings, apart from what ONNX does.
+        verdict: verdict of ONNX against native; see `assay.bench.judging.verdicts`; those of all groups are one family.
+        ratios: each cell's median over that of the fastest native cell, by label.
+        verdicts: verdict of each cell against the fastest native one, by label; a family of its own besides `verdict`.
+        told: the smallest difference that these samples would have detected four times out of five, 0.06 for 6 %; None
+            in records from before it was computed.
+        processes: number of fresh processes behind `speedup`; 0 in such records.
+        precision: the precision that both compute in; "fp32" in older records.
+        gains: how many times as long the same runtime takes in fp32, paired, by label of each cell in less than fp32:
+            the gain from the precision, apart from that of ONNX.
     """
 
     architecture: str

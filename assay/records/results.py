@@ -74,15 +74,16 @@ OLDER_MOVED = "top1_flips"
 
 
 class Agreement(Record):
-    """How far one output is from the float64 reference on the same images, and whether that is tolerated.
+    """The distance of one output from the float64 reference on the same images, and whether it is tolerated.
 
     Attributes:
-        subject: what was compared, a runtime or an export ("torch-dynamo at level 99, batch 3").
-        images: how many images.
+        subject: the compared runtime or export ("torch-dynamo at level 99, batch 3").
+        images: number of images.
         max_absolute: largest |output - reference| over all logits.
         max_relative: the same divided by the reference's largest magnitude.
         tolerance: largest max_absolute that passes; `derivation` says where it comes from.
-        largest_moved: images whose largest number is another one than the reference's; what that means, the task says.
+        largest_moved: number of images whose largest number is in another place than the reference's; its meaning
+            depends on the task.
         passed: whether it agrees; `reason` says why not.
     """
 
@@ -99,19 +100,20 @@ class Agreement(Record):
     @model_validator(mode="before")
     @classmethod
     def _by_its_name_of_today(cls, told: object) -> object:
-        """Older records, of results, exports and deployments, spoke of classes whatever the task."""
+        """Read older records of results, exports and deployments, which spoke of classes whatever the task."""
         if isinstance(told, dict) and OLDER_MOVED in told:
             return {"largest_moved" if name == OLDER_MOVED else name: value for name, value in told.items()}
         return told
 
 
 class Calibration(Record):
-    """What the ranges of an integer graph were taken from.
+    """The source of an integer graph's ranges.
 
     Attributes:
-        method: how a range follows from the values seen, "percentile 99.99".
-        images: of the validation split, drawn with `seed`; `sha256` is of their content as an .npy file.
-        left_out: nodes that stay in fp32, as those that were found by a search.
+        method: how a range follows from the values seen, such as "percentile 99.99".
+        images: number of images of the validation split, drawn with `seed`; `sha256` is of their content as an .npy
+            file.
+        left_out: nodes that stay in fp32, such as those found by a search.
     """
 
     method: str
@@ -122,16 +124,16 @@ class Calibration(Record):
 
 
 class Export(Record):
-    """One ONNX file, or why there is none.
+    """One ONNX file, or the reason why there is none.
 
     Attributes:
-        exporter: the route, and for a variant of reduced precision what was made of it: "torch-dynamo+int8".
-        precision: what the graph computes in; int8 also where some layers are left in fp32.
-        calibration: of an integer graph.
-        search: for the layers that an int8 graph leaves in fp32, where it fails without.
-        file_is_right: what runs it is wrong and not the file, see `assay.numerics.guilt`.
-        undecided: nothing tells whether the file is wrong or what alone runs it.
-        wrong_in: the witnesses that are wrong, and `right_in` is one that shows it.
+        exporter: the route, followed by the variant for reduced precision: "torch-dynamo+int8".
+        precision: precision that the graph computes in; also int8 where some layers are left in fp32.
+        calibration: calibration of an integer graph.
+        search: search for layers to leave in fp32, where an int8 graph fails without any.
+        file_is_right: whether a runtime is wrong and not the file; see `assay.numerics.guilt`.
+        undecided: whether nothing shows if the file is wrong, or the only runtime that runs it.
+        wrong_in: the witnesses that are wrong; `right_in` is one that proves it.
     """
 
     architecture: str
@@ -162,20 +164,20 @@ class Export(Record):
 
     @property
     def is_refused_variant(self) -> bool:
-        """Whether it was to be in reduced precision and may not be used."""
+        """Whether it should have been in reduced precision and may not be used."""
         return self.precision != "fp32" and self.status == "failed"
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the same work, begun again, goes on from where it was and may give another answer."""
+        """Whether the same work, started again, continues from where it was and may give another answer."""
         return self.status == "failed" and self.search is not None and self.search.is_over_time
 
 
 class Timing(Record):
     """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
 
-    The 99th percentile has bounds that a tail allows (`assay.bench.statistics.tails`), none above where the calls are
-    too few.
+    The 99th percentile has the bounds that a tail allows (`assay.bench.statistics.tails`), with no upper bound where
+    the calls are too few.
     """
 
     median_ms: IntervalOfTime
@@ -189,7 +191,7 @@ class ColdStart(Record):
     """Seconds until a fresh process is ready.
 
     Attributes:
-        import_seconds: importing the framework, beside other imports on cores of their own; median over processes.
+        import_seconds: importing the framework, while others import on cores of their own; median over processes.
         load_seconds: building or opening the model; median over processes.
         first_call_seconds: the first call of the first process, when no compiler has anything in its cache.
     """
@@ -200,19 +202,20 @@ class ColdStart(Record):
 
 
 class Steadiness(Record):
-    """What happened while one cell was timed. None where the system does not show it or there was too little of it.
+    """Signs of unsteadiness while one cell was timed. None where the system does not show them or there was too little
+    data.
 
     Attributes:
         drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
         drift_p_value: chance of such a trend where there is none.
-        autocorrelation: of the calls of a burst with the next one; calls that resemble their neighbours tell less.
+        autocorrelation: correlation of successive calls of a burst; calls that resemble their neighbours tell less.
         involuntary_switches_per_second: how often the system took the processor away.
         stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
         throttle_events: how often the cores were slowed down for heat or power.
-        floor_share: the median of the runtime that does nothing, over this one's.
-        kinds: that its processes are of two kinds, one of them slower, in words (`assay.bench.statistics.modes`); ""
-            where none is seen.
-        not_testable: rules that could not have found anything here, each with why; empty in older records.
+        floor_share: the median of the runtime that does nothing, over this runtime's median.
+        kinds: a sentence saying that its processes are of two kinds, one of them slower
+            (`assay.bench.statistics.modes`); "" where no such kinds are seen.
+        not_testable: rules that could not have found anything here, each with its reason; empty in older records.
     """
 
     drift: float | None = None
@@ -232,27 +235,29 @@ class Cell(Record):
     Attributes:
         name: unique within the study, "bloodnet/28/b1/t1/ort.cpu@tf2onnx".
         runtime: a registered runtime.
-        exporter: the export it ran, for runtimes of ONNX files, else "".
-        label: runtime, and "@exporter" where there is one.
-        program: key of what was made of the model for a runtime with a format of its own; "" of all others, and in
-            older records.
+        exporter: the export that it ran, for runtimes of ONNX files, else "".
+        label: the runtime, followed by "@exporter" where there is one.
+        program: key of the model's conversion for a runtime with a format of its own; "" for all others, and in older
+            records.
         status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
-        host: preparing the input, running, and fetching the output.
-        device: running alone, input already in the runtime's own form.
+        host: time to prepare the input, run, and fetch the output.
+        device: time to run alone, with the input already in the runtime's own form.
         throughput: images a second at the host boundary.
-        invalid: why the times of an "ok" cell are not to be believed; it is shown and never ranked. Empty: VALID.
-        processor_use: processor time over wall time of the timed calls; about the threads asked for.
+        invalid: why the times of an "ok" cell are not to be trusted, so that it is shown and never ranked; empty if
+            VALID.
+        processor_use: processor time over wall time of the timed calls; about the number of threads asked for.
         peak_memory_mib: highest resident memory of the process.
-        device_kind: where it ran, as a call showed; what was asked for where none did.
-        precision: of its numbers, "fp32" or less exact, as a call showed it (`assay.infer.observing.observed`).
-        computed_in: what its kernels computed in, where a call showed something else than `precision`: a file in fp16
-            may be computed in fp32.
-        asked_device, asked_precision: what was asked for; "" where nothing was, as of a user's own model, and in older
-            records. What differs is in `invalid`.
+        device_kind: the device that it ran on, as a call showed; where none did, the one asked for.
+        precision: precision of its numbers, "fp32" or less exact, as a call showed it
+            (`assay.infer.observing.observed`).
+        computed_in: precision of its kernels, where a call showed something other than `precision`: a file in fp16 may
+            be computed in fp32.
+        asked_device, asked_precision: what it was asked for; "" where it was not, as for a user's own model, and in
+        older records. Deviations are in `invalid`.
         provenance: versions and settings that the worker reported.
-        agreement: of its outputs on the audited images with the float64 reference.
+        agreement: agreement of its outputs on the audited images with the float64 reference.
         timed_agreement: the same of outputs sampled from the timed calls themselves.
-        judgement: what the task makes of its outputs; of a user's model. Those of a study are judged by its audit.
+        judgement: the task's judgement of a user's model's outputs. A study's models are judged by its audit.
     """
 
     name: str
@@ -288,12 +293,12 @@ class Cell(Record):
 
     @property
     def reduced_precision(self) -> bool:
-        """Whether it computes in less than fp32: then it is not an answer to whether a model is better off as ONNX."""
+        """Whether it computes in less than fp32, so that it cannot answer whether a model is better off as ONNX."""
         return bool(self.precision) and self.precision not in FULL
 
     @property
     def tier(self) -> Tier:
-        """How near to its framework it ran, see `assay.runtimes.entry.TIERS`; "" of what runs no model."""
+        """How near to its framework it ran (see `assay.runtimes.entry.TIERS`); "" if it runs no model."""
         entry = RUNTIMES.find(self.runtime)
         return entry.tier if entry else tier_of(self.framework)
 
@@ -303,7 +308,7 @@ class Cell(Record):
         return self.tier in {"framework", "deployment"}
 
     def is_fp32_of(self, other: Cell) -> bool:
-        """Whether it is what the other one, of reduced precision, would be in fp32: the same runtime and export."""
+        """Return whether it is the fp32 counterpart of a cell in reduced precision: the same runtime and export."""
         entry = RUNTIMES.find(other.runtime)
         runtimes = {other.runtime, entry.reduces if entry and entry.reduces else other.runtime}
         exporter = other.exporter.partition("+")[0]
@@ -311,7 +316,7 @@ class Cell(Record):
 
 
 class DataSummary(Record):
-    """Which images a study used. `notice` is shown with every result: unofficial split, synthetic images."""
+    """The images that a study used. `notice` is shown with every result: unofficial split, synthetic images."""
 
     name: str
     content_hash: str
@@ -324,12 +329,12 @@ class DataSummary(Record):
 
 
 class Results(Record):
-    """All a study found, or the comparison of one model that a user brought.
+    """The findings of a study, or of the comparison of one model that a user brought.
 
     Attributes:
-        kind: which of the two: a study's models take images, a user's take any numbers.
-        task: how answers are judged, see `assay.bench.tasks`.
-        races: in each precision, the fastest native against the fastest through ONNX; none in older records.
+        kind: which of the two it is: a study's models take images, a user's take any numbers.
+        task: task by which answers are judged; see `assay.bench.tasks`.
+        races: the fastest native cell against the fastest through ONNX, in each precision; empty in older records.
         tables: sha256 of the tables that were written with it, by file name; empty in records of older versions.
     """
 

@@ -1,4 +1,4 @@
-"""What the roofline is made of: the work in a graph, what the machine can do, and what follows for each cell.
+"""The parts of the roofline: the work in a graph, the abilities of the machine, and the bound of each cell.
 
 The roofline is that of Williams, Waterman & Patterson 2009 ("Roofline: an insightful visual performance model for
 multicore architectures", Communications of the ACM 52): no program is faster than its arithmetic at the highest rate
@@ -22,8 +22,8 @@ class LayerWork(Record):
     Attributes:
         flops: operations of its matrix product or convolution; a multiply-add is two.
         least_flops: those among them that read no padding.
-        weight_bytes: constants it reads.
-        activation_bytes: other values it reads and writes.
+        weight_bytes: bytes of the constants that it reads.
+        activation_bytes: bytes of the other values that it reads and writes.
     """
 
     name: str
@@ -45,9 +45,9 @@ class GraphWork(Record):
         weight_bytes: constants the graph reads in a call, each once; shapes and axes (int64) are not counted.
         input_bytes, output_bytes: the model's own input and output. With the weights they are the least that any
             way to compute it must move, all intermediate values being kept in registers and caches.
-        traffic_bytes: what moves when every node reads its inputs and writes its outputs, nothing fused.
+        traffic_bytes: bytes moved when every node reads its inputs and writes its outputs, with nothing fused.
         layers: the nodes that `flops` is made of.
-        uncounted: operators whose operations are not known, to how many there are.
+        uncounted: number of nodes of each operator whose operations are not known.
     """
 
     architecture: str
@@ -76,10 +76,11 @@ class Rate(Record):
 
     Attributes:
         best: the highest rate of all repetitions, which is the ceiling.
-        median: over the repetitions of what gave the best; far below it, the machine was not quiet.
-        by: what gave the best, "torch" or "triad".
-        repetitions: how many there were of each.
-        all_best: the best of everything that was tried.
+        median: median over the repetitions of the fastest method; if it is far below the best, the machine was not
+            quiet.
+        by: the fastest method, such as "torch" or "triad".
+        repetitions: number of repetitions of each method.
+        all_best: the best rate of each method tried.
     """
 
     best: float
@@ -90,13 +91,14 @@ class Rate(Record):
 
 
 class Bandwidth(Record):
-    """How fast bytes move where a working set of some size lives.
+    """The speed at which bytes move at one level of the memory.
 
     Attributes:
         level: "L1d", "L2", "L3" or "memory".
-        capacity_bytes: the largest working set that it holds on the cores used; 0 for memory, which has no limit.
-        array_bytes: what the arrays of the measurement take together.
-        gb_s: 10^9 bytes a second, counted as McCalpin does: bytes that the kernel reads and writes.
+        capacity_bytes: the largest working set that the level holds on the cores used; 0 for memory, which has no
+            limit.
+        array_bytes: bytes of the measurement's arrays together.
+        gb_s: 10^9 bytes a second, counted as McCalpin does: the bytes that the kernel reads and writes.
     """
 
     level: str
@@ -106,11 +108,11 @@ class Bandwidth(Record):
 
 
 class Ceilings(Record):
-    """What this machine can do at one thread count, on the cores that the cells were timed on.
+    """The highest rates of this machine at one thread count, on the cores that the cells were timed on.
 
     Attributes:
-        gflop_s: by precision ("fp32", "bf16", "int8"), 10^9 operations a second of a matrix product.
-        bandwidths: from the smallest cache to memory.
+        gflop_s: 10^9 operations a second of a matrix product, by precision ("fp32", "bf16", "int8").
+        bandwidths: bandwidths from the smallest cache to memory.
         notes: what could not be measured, and why.
     """
 
@@ -123,20 +125,21 @@ class Ceilings(Record):
 
 
 class Bound(Record):
-    """The least time the machine allows for a cell, against what it took at the device boundary.
+    """The least time that the machine allows for a cell, compared with its time at the device boundary.
 
     Attributes:
         cell: the cell's name.
-        flops, bytes: of the leanest export of the model at this batch; what no way to compute it can do without,
-            weights being as wide as the cell's precision.
-        arithmetic_ms: `flops` at the ceiling of the cell's precision.
-        traffic_ms: the least time to move `bytes`; `level` is the part of the memory that takes it, "L2" or "memory".
+        flops, bytes: work of the leanest export of the model at this batch that no way to compute it can avoid, with
+        weights as wide as the cell's precision.
+        arithmetic_ms: time of `flops` at the ceiling of the cell's precision.
+        traffic_ms: the least time to move `bytes`; `level` is the level of memory that takes it, such as "L2" or
+            "memory".
         bound_ms: the larger of the two; `limit` says which.
         fraction: `bound_ms` over the median at the device boundary: the share of the attainable rate. More than 1
             means that the cell computes less than was counted (Winograd's convolution does) or that a ceiling was
             measured on a busy machine.
-        gflop_s: operations a second the cell reached.
-        intensity: operations for each byte.
+        gflop_s: operations a second that the cell reached, in 10^9.
+        intensity: operations per byte.
     """
 
     cell: str

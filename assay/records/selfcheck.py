@@ -1,4 +1,4 @@
-"""The records of what `assay selfcheck` found out about the ruler itself, kept in a file and in every report."""
+"""Records of what `assay selfcheck` found out about the instrument itself, kept in a file and in every report."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Bound = Literal["at most", "at least"]
 
 
 class Check(Record):
-    """One thing measured against what is required of it.
+    """One measurement and the requirement on it.
 
     Attributes:
-        found: the measurement, None where it could not be taken; `remark` says why, or what it rests on.
-        unit: of `found` and `required`: "ns", "us" (microseconds) or "share" (between 0 and 1).
+        found: the measurement, None where it could not be taken; `remark` says why, or how it was taken.
+        unit: unit of `found` and `required`: "ns", "us" (microseconds) or "share" (between 0 and 1).
         bound: whether `required` is the most or the least that passes.
     """
 
@@ -36,10 +36,10 @@ class PlantedComparisons(Record):
     """Comparisons of a runtime with one that is slower by a known share, or with itself.
 
     Attributes:
-        planted: how much slower it is, 0.03 for 3 %; 0 for identical ones.
-        ratios: time over the reference's, one interval for each comparison.
+        planted: how much slower it is, 0.03 for 3 %; 0 for identical runtimes.
+        ratios: its time over the reference's, one interval for each comparison.
         verdicts: what the instrument said about each.
-        processes: fresh processes that each rests on.
+        processes: number of fresh processes behind each comparison.
     """
 
     planted: float
@@ -60,13 +60,14 @@ class SelfCheck(Record):
 
     Attributes:
         created: UTC, ISO 8601.
-        machine: what has to be the same for it to speak for a measurement.
+        machine: properties that a measurement's machine must share for the check to apply to it.
         seconds: how long it took.
-        passed: whether every check did.
+        passed: whether every check passed.
         advice: what would make the machine quieter.
-        design: of every comparison; None in records of before 2026-11-27, where processes were added one by one.
-        told: by number of processes, the smallest slowdown that is told four times of five in a comparison that is read
-            alone, 0.03 for 3 %; from the spread of identical runtimes between processes.
+        design: design of every comparison; None in records from before 2026-11-27, where processes were added one by
+            one.
+        told: the smallest slowdown that a single comparison detects four times out of five, 0.03 for 3 %, by number of
+            processes; from the spread of identical runtimes between processes.
     """
 
     created: str

@@ -1,9 +1,9 @@
-"""Whether an audit speaks of what was timed: the same weights, the same exports, the same images. Pure functions.
+"""Tests of whether an audit is about what was timed: the same weights, exports and images. Pure functions.
 
 `audit.json` and `results.json` lie in one folder and are written by different commands. A study that was trained or
-exported again leaves the older audit behind, whose cells have the names of the new ones. The two records name what they
-are of by the keys of its artifacts, hashes of all that determines them; files are checked by their own hashes where
-they are opened.
+exported again leaves the older audit behind, whose cells have the same names as the new ones. Both records identify
+their subjects by the keys of artifacts, which are hashes of all that determines them; files are checked by their own
+hashes where they are opened.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ class Stale:
     """The parts of one model's audit that are not about what was timed.
 
     Attributes:
-        model: why none of it is, or "".
-        exports: by exporter, why what was compared on that export is not.
+        model: why no part of it is about what was timed, or "".
+        exports: why the comparisons of an export are not, by exporter.
     """
 
     model: str = ""
     exports: dict[str, str] = field(default_factory=dict)
 
     def reason(self, exporter: str) -> str:
-        """Why what the audit says about a cell is out of date, or ""; `exporter` is "" for a native runtime."""
+        """Return why the audit of a cell is out of date, or ""; `exporter` is "" for a native runtime."""
         return self.model or self.exports.get(exporter, "")
 
 
 def stale_part(model: ModelAudit, results: Results) -> Stale:
-    """The parts of one model's audit that are not about what these results timed."""
+    """Find the parts of one model's audit that are not about what these results timed."""
     cells = [one for one in results.cells if is_of(one, model)]
     exports = [one for one in results.exports if is_of(one, model)]
     weights = {cell.weights for cell in cells} | {export.weights for export in exports}
@@ -45,13 +45,13 @@ def stale_part(model: ModelAudit, results: Results) -> Stale:
 
 
 def stale_parts(audit: Audit, results: Results) -> dict[str, Stale]:
-    """The same for every model, by its name; models whose whole audit is current are left out."""
+    """Do the same for every model, by name; models whose whole audit is current are left out."""
     found = {model.name: stale_part(model, results) for model in audit.models}
     return {name: one for name, one in found.items() if one != Stale()}
 
 
 def in_words(stale: dict[str, Stale]) -> list[str]:
-    """A sentence for each model or export whose audit is out of date."""
+    """Return a sentence for each model or export whose audit is out of date."""
     found = []
     for name, one in stale.items():
         found += [f"{name}: {one.model}"] if one.model else []
@@ -60,7 +60,7 @@ def in_words(stale: dict[str, Stale]) -> list[str]:
 
 
 def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
-    """An audit without what is out of date, with the verdict that the rest has."""
+    """Return an audit without the parts that are out of date, with the verdict of the rest."""
     models = [
         _without(model, stale[model.name].exports) if model.name in stale else model
         for model in audit.models
@@ -78,7 +78,9 @@ def current_part(audit: Audit, stale: dict[str, Stale]) -> Audit:
 
 
 def is_of(one: Cell | Export, model: ModelAudit) -> bool:
-    """Whether it is about that model: a study's models are named by their size too, a user's are not."""
+    """Return whether a cell or export is of that model: a study's models are also named by their size, a user's are
+    not.
+    """
     return model.name in {one.architecture, f"{one.architecture}/{one.size}"}
 
 
@@ -94,7 +96,7 @@ def _weights_differ(model: ModelAudit, timed: set[str]) -> str:
 
 
 def _images_differ(model: ModelAudit, results: Results) -> str:
-    """Results name the images of their smallest size; those of the others went into their weights' keys."""
+    """Compare the images of the smallest size, which results name; the others are part of their weights' keys."""
     sizes = {cell.size for cell in results.cells} | {export.size for export in results.exports}
     is_smallest = model.name.rpartition("/")[2] == str(min(sizes, default=0))
     if is_smallest and model.data_hash and model.data_hash != results.data.content_hash:
@@ -116,7 +118,7 @@ def _other_exports(model: ModelAudit, exports: Sequence[Export]) -> dict[str, st
 
 
 def _without(model: ModelAudit, exporters: dict[str, str]) -> ModelAudit:
-    """A model's audit without what was compared on some exports."""
+    """Return a model's audit without the comparisons on some exports."""
 
     def kept(subject: str) -> bool:
         return "@" not in subject or subject.rpartition("@")[2] not in exporters

@@ -1,4 +1,4 @@
-"""The records of training: how right the models are, how they learned, and whether the frameworks learn alike."""
+"""Records of training: how accurate the models are, how they learned, and whether the frameworks learn alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.records.base import (
 
 
 class Metrics(Record):
-    """Classification on a test split; `count` images.
+    """Quality of classification on a test split of `count` images.
 
     Attributes:
         accuracy: share classified right (Wilson interval).
@@ -42,11 +42,11 @@ class Training(Record):
 
     Attributes:
         weights: the key of its weights artifact.
-        started_from: that of the training whose weights it began with.
+        started_from: key of the weights it started from, or None.
         best_epoch: passes over the data after which validation accuracy was best; its weights are kept.
-        seconds: in steps and evaluations. Where a machine has several cores, other frameworks trained beside it, and it
-            takes less alone.
-        test: on the test split, which training never saw.
+        seconds: time in steps and evaluations. On a machine with several cores, other frameworks trained at the same
+            time; alone it takes less.
+        test: metrics on the test split, which training never saw.
     """
 
     architecture: str
@@ -64,7 +64,7 @@ class Training(Record):
 
 
 class Parity(Record):
-    """Loss curves of the frameworks from the same start over the same batches.
+    """Loss curves of the frameworks, from the same start and over the same batches.
 
     Attributes:
         losses: per framework, the training loss of each step.

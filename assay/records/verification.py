@@ -11,17 +11,17 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 class WayVerified(Record):
-    """All audited records over one transport.
+    """The answers to all audited records over one transport.
 
     Attributes:
         way: "http", "grpc" or "shared-memory".
-        requests, images: how many; requests of all sizes were mixed, `clients` of them under way at a time. What is
-            counted as an image is a record where the deployment's unit is that.
+        requests, images: number of each; requests of all sizes were mixed, `clients` of them under way at a time. An
+        image stands for a record where the deployment's unit is a record.
         failed: requests that were not answered, or answered with something else; the first reasons are in `reasons`.
-        wrong: images of which an output is not the audited one.
+        wrong: number of images with an output that is not the audited one.
         max_absolute: largest |answer - audited| over all numbers that are not an index.
-        accuracy: over the wire (Wilson interval); None where nobody knows what is right.
-        versions: of the model that the answers say they are from.
+        accuracy: accuracy over the wire (Wilson interval); None without labels.
+        versions: versions of the model that the answers say they come from.
     """
 
     way: str
@@ -41,16 +41,16 @@ class WayVerified(Record):
 
 
 class Verification(Record):
-    """What was asked of a server and how it answered.
+    """The requests to a server and how it answered.
 
     Attributes:
-        machine: that asked, as its fingerprint says it; "" in older records.
-        unit: what a record is, "image" or "record".
-        server: what it calls itself.
-        tolerances: by output, how far an answer may be from the audited one.
-        audited_accuracy: of the audited answers, against the same labels.
-        metadata: differences between what it says of the model and the deployment's contract.
-        skipped: by transport, why it was not tried.
+        machine: the client's machine, as its fingerprint describes it; "" in older records.
+        unit: meaning of a record, "image" or "record".
+        server: the server's name for itself.
+        tolerances: how far an answer may be from the audited one, by output.
+        audited_accuracy: accuracy of the audited answers, against the same labels.
+        metadata: differences between the server's description of the model and the deployment's contract.
+        skipped: why a transport was not tried, by transport.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -68,5 +68,5 @@ class Verification(Record):
 
     @property
     def passed(self) -> bool:
-        """Every difference counts; comparing nothing is not a pass."""
+        """Whether nothing differs; comparing nothing is not a pass."""
         return not self.metadata and bool(self.ways) and all(way.passed for way in self.ways)

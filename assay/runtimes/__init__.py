@@ -1,5 +1,5 @@
-"""What every runtime is: one file for each family of runtimes, and nothing of a runtime stands anywhere else.
+"""The description of every runtime: one file for each family, and no other place names a runtime.
 
-A file here is found by itself (`assay.runtimes.known`) where it has `ENTRIES`; another distribution's are found by the
-entry-point group `onnx_assay.runtimes`. Nothing here imports a framework.
+Files here that have `ENTRIES` are found automatically (`assay.runtimes.known`); those of other distributions are found
+by the entry-point group `onnx_assay.runtimes`. Nothing here imports a framework.
 """

@@ -1,4 +1,4 @@
-"""What a runtime says about itself, and what the runtimes of one family have in common: plain values."""
+"""The description of a runtime, and what the runtimes of one family have in common: plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from assay.numerics.served import Opened
 
 OpenModel = Callable[[Path, Mapping[str, str], Mapping[str, str], Mapping[str, str]], "Opened"]
-"""Opens a model's file: given its path, options, and inputs and outputs in the model's order."""
+"""Opens a model's file, given its path, options, and inputs and outputs in the model's order."""
 
 SHADES = 5
 LAST = 1000
@@ -29,8 +29,9 @@ TIERS: Mapping[Tier, str] = {
     "deployment": "in the framework's own deployment runtime",
     "onnx": "through ONNX",
 }
-"""How near to its framework a model runs, in words: by what it was written in, by what the framework's own people made
-to deploy it with, or as an ONNX file. What is native is of the first two."""
+"""Descriptions of how near to its framework a model runs: in the framework it was written in, in the runtime that the
+framework's makers made to deploy it, or as an ONNX file. The first two are native.
+"""
 AS_IT_COMES = "as it comes"
 """The precision of a runtime that chooses by itself: none is asked for, so none can be missed."""
 
@@ -40,9 +41,9 @@ class Looks:
     """A family's colours and shape in every chart.
 
     Attributes:
-        shape: of its points, as Vega-Lite names it.
-        light, dark: five shades, "#a83200", for light and dark pages; the first stands for the family. On the page's
-            own colour they need a contrast of 3:1.
+        shape: shape of its points, as Vega-Lite names it.
+        light, dark: five shades, "#a83200", for light and dark pages; the first stands for the family. They need a
+        contrast of 3:1 with the page's colour.
     """
 
     shape: str
@@ -52,20 +53,20 @@ class Looks:
 
 @dataclass(frozen=True)
 class Family:
-    """Runtimes of one library.
+    """The runtimes of one library.
 
     Attributes:
         name: the first part of its runtimes' names.
-        words: what readers know it by.
-        framework: whose models they run natively: "torch", "tf" or "jax"; "onnx" of runtimes of ONNX files; "" of
-            what runs no model at all.
-        looks: in charts.
-        place: order of families in lists and legends, and where two cells are tied, which is the simpler one.
-        library: what it is called where its versions are told; its probe's name, see `assay.infer.probe`.
-        probe: "module:function" that tells what the library finds on this machine; "" where nothing does.
-        needed_for: what the library is needed for, for `assay doctor`.
-        packages: the import names that must be there for it to work.
-        licences: by import package its licence, as its distribution says, in SPDX's words.
+        words: the name that readers know it by.
+        framework: framework whose models they run natively: "torch", "tf" or "jax"; "onnx" for runtimes of ONNX files;
+            "" for those that run no model at all.
+        looks: its look in charts.
+        place: order of families in lists and legends; where two cells are tied, the earlier is the simpler one.
+        library: its name where versions are shown, and the name of its probe; see `assay.infer.probe`.
+        probe: "module:function" that tells what the library finds on this machine, or "".
+        needed_for: purpose of the library, for `assay doctor`.
+        packages: import names of the packages that it needs.
+        licences: licence of each import package as its distribution says, in SPDX's words.
         extra: the extra of this distribution that installs it, or "".
         profiler: "module:class" that records profiles (`assay.infer.profile.calls.StartRecorder`), or "".
         ceilings: module with the largest product and copy that the library makes (`assay.infer.ceilings.job.Library`),
@@ -89,29 +90,30 @@ class Family:
 
 @dataclass(frozen=True, kw_only=True)
 class ServedBy:
-    """How a server runs a model's file as a runtime does: with what was measured, in the precision that was audited.
+    """The way a server runs a model's file like a runtime: with the measured settings, in the audited precision.
 
     Attributes:
-        backend: Triton's. "python" runs `opener` in an environment of its own: where Triton has no backend for the
-            library, or has one that cannot be told what the runtime is told.
+        backend: Triton's backend. "python" runs `opener` in an environment of its own, where Triton has no backend for
+            the library, or one that lacks the runtime's settings.
         file: the name of the model's file in a version's folder.
         beside: names of further files that may belong to the model, in the same folder.
-        opener: the module with `open_model(path, options, inputs, outputs)`, which runs the file without a server too.
-            It imports nothing of ours, so that a deployment takes it along as it is.
+        opener: the module with `open_model(path, options, inputs, outputs)`, which can also run the file without a
+            server. It imports nothing of ours, so that a deployment can include it as it is.
         maker: "module:function" that makes the file of the audited model (`assay.export.served.native.MakeServed`); ""
-            of what runs ONNX files, and of what runs the file that was made to be timed and audited.
-        wrapper: "module:function" that writes such a file with decoded pixels going in and decisions coming out
+            for runtimes of ONNX files, and for those that run the file that was timed and audited.
+        wrapper: "module:function" that writes such a file with decoded pixels as input and decisions as output
             (`assay.export.served.made.Wrap`); "" where it is served as it is.
-        pixels: the layout that such a file takes images in, where it is served as it is and `opener` puts the same
-            around it; "" of all others.
-        checker: "module:function" that refuses a file, by its path, which could act when it is loaded or called; "" of
+        pixels: layout of such a file's images, where it is served as it is and `opener` adds the wrapping; "" for all
+            others.
+        checker: "module:function" that refuses a file, by its path, which could act when it is loaded or called; "" for
             a format that cannot.
-        is_code: the file is code for a processor, so that nothing can tell whether it acts.
-        options: of the backend, by the names that it and `opener` read; "{threads}" stands for their number.
-        otherwise: options with which the same file is evaluated correctly in another way, "" where there is none.
-        packages: distributions that `opener` needs, for the environment of a stock server.
+        is_code: whether the file is code for a processor, so that nothing can tell whether it acts.
+        options: options of the backend, by the names that it and `opener` read; "{threads}" stands for the number of
+            threads.
+        otherwise: options with which the same file is evaluated correctly in another way, empty where there is none.
+        packages: distributions that `opener` needs in the environment of a stock server.
         why: the reason for a backend that a reader would not expect, a sentence for the model card; else "".
-        model_server: options of OpenVINO Model Server, which serves the same file; none where it does not.
+        model_server: options of OpenVINO Model Server, which serves the same file; empty where it does not.
     """
 
     backend: str
@@ -130,10 +132,10 @@ class ServedBy:
     model_server: Mapping[str, str] = field(default_factory=dict)
 
     def options_of(self, threads: int, *, decides: bool = False) -> dict[str, str]:
-        """What the backend is told, with so many threads.
+        """Return the backend's options for so many threads.
 
         Args:
-            decides: decoded pixels go in, and decisions come out.
+            decides: whether the input is decoded pixels and the output decisions.
         """
         told = {name: value.format(threads=threads) for name, value in self.options.items()}
         return told | ({"pixels": self.pixels} if decides and self.pixels else {})
@@ -141,10 +143,10 @@ class ServedBy:
     def open(
         self, path: Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
     ) -> Opened:
-        """A model's file, opened without a server (`assay.numerics.served.Opened`).
+        """Open a model's file without a server (`assay.numerics.served.Opened`).
 
         Args:
-            inputs, outputs: by name NumPy's name of their types, in the model's order.
+            inputs, outputs: NumPy's name of each tensor's type by the tensor's name, in the model's order.
 
         Raises:
             NotInstalledError: a package it needs is missing.
@@ -158,38 +160,39 @@ class RuntimeEntry:
     """Everything that the rest of Assay knows of a runtime.
 
     Attributes:
-        name: the name users write: its family's, or that and more after a dot.
-        family: what it has in common with its siblings.
+        name: the name users write: its family's, or that followed by a dot and more.
+        family: the family that it belongs to.
         target: "module:function" that loads a model (`assay.infer.runtime.Load`).
         summary: one line for lists and help texts.
-        words: what readers know it by in a sentence; "" where that is its name.
-        formats: the models that it loads: "weights" (neutral ones of our architectures), a user's own of "torch", "tf"
-            or "jax", and "onnx".
+        words: its name in a sentence; "" where that is `name`.
+        formats: formats of the models that it loads: "weights" (neutral weights of our architectures), "torch", "tf" or
+            "jax" for a user's own, and "onnx".
         not_for: forms of a user's model that it does not apply to (`assay.train.brought.model`).
-        devices: that it runs on, "cpu" and "cuda"; where it runs on one alone, that is asked for, whatever the
-            study says.
-        precision: that it computes in, "" for the model's own, `AS_IT_COMES` where it chooses by itself.
-        reduces: the runtime that it is in a reduced precision, or "".
-        level: how far it optimises the graph of a file, "none", "basic", "extended" or "all", where its family has
-            such levels to compare; else "".
-        shape: of its points in charts, where it runs the same files as a sibling and would look like it; else "".
-        deploys: it is its framework's own deployment runtime: a model is converted for it into a file of its own.
-        maker: "module:function" that makes what it loads of a model (`assay.export.programs.request.Make`), in a job
-            before anything is timed; "" where it loads the model itself.
-        makes_code: what its maker makes is code for the processor that it was made on; it calls kernels past the
-            framework's dispatcher, so that its profiler sees few of them and says nothing of where the time goes.
-        calibrated: its maker takes ranges of values from images, or a user's own inputs.
-        ruler: "zero" of the runtime that does nothing, "known" of those whose time is known; "" of all others.
+        devices: devices that it runs on, "cpu" and "cuda"; where there is only one, it is asked for, whatever the study
+            says.
+        precision: precision that it computes in, "" for the model's own, `AS_IT_COMES` where it chooses by itself.
+        reduces: the runtime of which it is the version in reduced precision, or "".
+        level: its level of graph optimisation, "none", "basic", "extended" or "all", where its family has such levels
+            to compare; else "".
+        shape: shape of its points in charts, where it runs the same files as a sibling and would look like it; else "".
+        deploys: whether it is its framework's own deployment runtime, for which a model is converted into a file of its
+            own.
+        maker: "module:function" that converts a model into what it loads (`assay.export.programs.request.Make`), in a
+            job before anything is timed; "" where it loads the model itself.
+        makes_code: whether its maker makes code for the processor that it was made on; such code calls kernels past the
+            framework's dispatcher, so that the profiler sees few of them and cannot say where the time goes.
+        calibrated: whether its maker takes ranges of values from images, or from a user's own inputs.
+        ruler: "zero" for the runtime that does nothing, "known" for those whose time is known; "" for all others.
         operators: "module:function" that gives its single operators (`assay.infer.operators.special_job`), or "".
-        runner: what a run of one file in it is called where the numbers of two files are compared
+        runner: name of its runs where the numbers of two files are compared
             (`assay.export.localise.on_onnx_runners`), or "".
-        served_by: how a server runs what it runs; None where nothing does.
-        unserved: why nothing does, and what may be deployed instead, a sentence.
-        unasked: where it is timed without having been named: in a study, beside a model that a user brings, or on an
-            ONNX file that a user brings.
-        extra: the extra that installs it where that is not its family's.
-        needs: import names that must be there beside its family's, for it or for what makes its files.
-        distribution: the one that brought it, "" of ours.
+        served_by: how a server runs its models; None where none can.
+        unserved: a sentence on why no server can, and what may be deployed instead.
+        unasked: occasions on which it is timed without having been named: in a study, with a model that a user brings,
+            or on an ONNX file that a user brings.
+        extra: the extra that installs it, if other than its family's.
+        needs: import names of packages that it, or the maker of its files, needs in addition to its family's.
+        distribution: the distribution that brought it, "" for ours.
     """
 
     name: str
@@ -224,7 +227,7 @@ class RuntimeEntry:
 
     @property
     def tier(self) -> Tier:
-        """How near to its framework it runs a model, see `TIERS`; "" of what runs none."""
+        """How near to its framework it runs a model (see `TIERS`); "" if it runs none."""
         found = tier_of(self.framework)
         return "deployment" if self.deploys and found == "framework" else found
 
@@ -234,7 +237,7 @@ class RuntimeEntry:
 
     @property
     def installed_by(self) -> str:
-        """The extra that brings what it needs, its own or its family's; "" where nothing has to be installed."""
+        """The extra that installs what it needs, its own or its family's; "" where nothing has to be installed."""
         return self.extra or self.family.extra
 
     @property
@@ -243,18 +246,18 @@ class RuntimeEntry:
         return "onnx" in self.formats
 
     def asked_device(self, wanted: str) -> str:
-        """The device that is asked of it where a study wants this one."""
+        """Return the device that it is asked for where a study wants this one."""
         return wanted if wanted in self.devices else self.devices[0]
 
     def versions(self) -> dict[str, str]:
-        """The versions of its packages and of the distribution that brought it: what it measures may change with
-        each.
+        """Return the versions of its packages and of the distribution that brought it: each may change what it
+        measures.
         """
         name, _, version = self.distribution.rpartition(" ")
         return installed_versions(self.packages) | ({name: version} if name else {})
 
     def check_installed(self) -> None:
-        """Look whether what it needs is there, without importing it.
+        """Check that the packages that it needs are there, without importing them.
 
         Raises:
             NotInstalledError: a package is missing.
@@ -273,13 +276,13 @@ class RuntimeEntry:
 
         Raises:
             NotInstalledError: a package it needs is missing.
-            InputError: it is no function.
+            InputError: it is not a function.
         """
         return load_function(self.name, self.target, self.installed_by)
 
 
 def tier_of(framework: str) -> Tier:
-    """The tier of a runtime of a framework, as far as that alone says it."""
+    """Return the tier of a framework's runtimes, as far as the framework alone determines it."""
     if framework == "onnx":
         return "onnx"
     return "framework" if framework else ""

@@ -5,9 +5,9 @@ Ours are the files of this folder that have `ENTRIES`. Another distribution decl
     [project.entry-points."onnx_assay.runtimes"]
     anything = "its_package.its_module:ENTRIES"
 
-with one `RuntimeEntry` or several. Its module is imported where names of runtimes are read, so that it must not import
-what it runs on: the functions it names by text do. What cannot be used of it is refused as a whole and named, and
-costs nothing but itself.
+with one `RuntimeEntry` or several. Its module is imported where names of runtimes are read, so it must not import the
+libraries that it runs on: the functions that it names by text do. If any of it cannot be used, all of it is refused and
+named, and nothing else is affected.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ DEVICES = frozenset(("cpu", "cuda"))
 
 @dataclass(frozen=True)
 class RefusedDistribution:
-    """What another distribution brought that cannot be used.
+    """A distribution's runtimes that cannot be used.
 
     Attributes:
         distribution: its name and version.
         declared: the entry point, "anything = its_package.its_module:ENTRIES".
-        reason: in one line.
+        reason: the reason, in one line.
     """
 
     distribution: str
@@ -59,7 +59,7 @@ class RefusedDistribution:
 
 
 class KnownRuntimes(Registry[RuntimeEntry]):
-    """The registry of runtimes. What other distributions bring is looked for once, when a name is first read."""
+    """The registry of runtimes. Those of other distributions are looked for once, when a name is first read."""
 
     def __init__(self) -> None:
         super().__init__("runtime", _ours())
@@ -74,34 +74,38 @@ class KnownRuntimes(Registry[RuntimeEntry]):
 
     @property
     def refused(self) -> tuple[RefusedDistribution, ...]:
-        """What other distributions bring that cannot be used."""
+        """Runtimes of other distributions that cannot be used."""
         return self._all[1]
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """All runtimes in the order of lists and legends."""
+        """All families of runtimes, in the order of lists and legends."""
         return tuple({entry.family.name: entry.family for entry in self.values()}.values())
 
     def __getitem__(self, name: str) -> RuntimeEntry:
         """
         Raises:
-            InputError: there is no such runtime; it says who might have brought it and why that was refused.
+            InputError: there is no such runtime; the error says which refused distribution might have brought it, and
+                why it was refused.
         """
         if name not in self.entries:
             raise unknown_name(self.kind, name, self.entries, also=" ".join(map(str, self.refused)))
         return self.entries[name]
 
     def find(self, name: str) -> RuntimeEntry | None:
-        """The entry of a name; None of one in an older record, or of a distribution that is not installed here."""
+        """Return the entry of a name; None for a name from an older record, or of a distribution that is not installed
+        here.
+        """
         return self.entries.get(name)
 
     def siblings(self, family: Family) -> tuple[RuntimeEntry, ...]:
-        """The runtimes of a family, in their order."""
+        """Return the runtimes of a family, in their order."""
         return tuple(entry for entry in self.values() if entry.family.name == family.name)
 
     def levels(self, entry: RuntimeEntry) -> tuple[RuntimeEntry, ...]:
-        """The runtimes of its family that differ from it by the level of graph optimisation, and it itself; from the
-        one that does least to a graph to the one that does most."""
+        """Return a runtime with those of its family that differ from it only in the level of graph optimisation, from
+        the lowest level to the highest.
+        """
         if not entry.level:
             return (entry,)
         order = ("none", "basic", "extended", "all")
@@ -109,16 +113,16 @@ class KnownRuntimes(Registry[RuntimeEntry]):
         return tuple(sorted(found, key=lambda one: order.index(one.level)))
 
     def unasked(self, occasion: str) -> tuple[RuntimeEntry, ...]:
-        """The runtimes that are timed without having been named."""
+        """Return the runtimes that are timed on an occasion without having been named."""
         return tuple(entry for entry in self.values() if occasion in entry.unasked)
 
     def loading(self, kind: str) -> tuple[RuntimeEntry, ...]:
-        """The runtimes that run models of a format, without the rulers."""
+        """Return the runtimes that run models of a format, without the rulers."""
         return tuple(entry for entry in self.values() if kind in entry.formats and not entry.ruler)
 
 
 def _ours() -> list[RuntimeEntry]:
-    """The entries of every file of this folder, family by family."""
+    """Return the entries of every file of this folder, family by family."""
     names = [one.name for one in pkgutil.iter_modules(assay.runtimes.__path__, f"{assay.runtimes.__name__}.")]
     modules = [importlib.import_module(name) for name in names if name != __name__]
     found: list[RuntimeEntry] = [entry for module in modules for entry in getattr(module, "ENTRIES", ())]
@@ -128,10 +132,10 @@ def _ours() -> list[RuntimeEntry]:
 def with_others(
     ours: Mapping[str, RuntimeEntry], points: Iterable[metadata.EntryPoint] | None = None
 ) -> tuple[dict[str, RuntimeEntry], tuple[RefusedDistribution, ...]]:
-    """Ours and those of other distributions, in the order of their families and distributions.
+    """Return our runtimes and those of other distributions, in the order of their families and distributions.
 
     Args:
-        points: the entry points; those of all distributions that are installed where None.
+        points: the entry points; None for those of all installed distributions.
     """
     known, refused = dict(ours), list[RefusedDistribution]()
     found = metadata.entry_points(group=GROUP) if points is None else points
@@ -145,7 +149,7 @@ def with_others(
 
 
 class _UnusableError(Exception):
-    """What is wrong with a distribution's entries, in words."""
+    """A distribution's entries cannot be used; the text says why."""
 
 
 def _told_by(point: metadata.EntryPoint) -> str:
@@ -161,7 +165,7 @@ def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -
     try:
         with contextlib.redirect_stdout(sys.stderr):
             made = point.load()
-    except (Exception, SystemExit) as error:  # whatever somebody else's module raises
+    except (Exception, SystemExit) as error:  # any exception, since the module is somebody else's
         raise _UnusableError(f"{type(error).__name__}: {error}"[:300].replace("\n", " ")) from error
     heavy = {package for entry in known.values() for package in entry.packages} & (set(sys.modules) - before)
     if heavy:
@@ -178,7 +182,7 @@ def _entries_of(point: metadata.EntryPoint, known: Mapping[str, RuntimeEntry]) -
 
 
 def _problems(entry: object, known: Mapping[str, RuntimeEntry]) -> Iterator[str]:
-    """What is wrong with one entry of somebody else's, if anything."""
+    """Iterate over what is wrong with one entry of another distribution."""
     if not isinstance(entry, RuntimeEntry):
         yield f"a {type(entry).__name__} among its runtimes is not a RuntimeEntry"
         return

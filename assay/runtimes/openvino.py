@@ -33,7 +33,7 @@ F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
 def served_in(precision: Mapping[str, str]) -> ServedBy:
-    """The settings of a runtime in this precision, as OpenVINO's properties say it; none where it chooses by itself."""
+    """Return how a runtime in this precision is served; an empty mapping of OpenVINO's properties lets it choose."""
     options = {"INFERENCE_NUM_THREADS": "{threads}", "NUM_STREAMS": "1", "PERFORMANCE_HINT": "LATENCY", **precision}
     return ServedBy(
         backend="python",
@@ -53,7 +53,7 @@ def served_in(precision: Mapping[str, str]) -> ServedBy:
 SERVED_INT8 = replace(
     served_in(F32), file=OPENVINO_FILE, beside=("model.bin",), wrapper="assay.export.served.on_openvino:with_pixels"
 )
-"""What NNCF made is served with it: integers are in the file, and the rest of it is computed in fp32."""
+"""How models made by NNCF are served: integers are in the file, and all else is computed in fp32."""
 FP32 = RuntimeEntry(
     name="openvino",
     family=FAMILY,

@@ -1,4 +1,4 @@
-"""Runtimes that run no model: the ruler's own zero, and those whose time is known by construction."""
+"""Runtimes that run no model: the instrument's own zero, and those whose time is known by construction."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ FAMILY = Family(
 )
 NO_FILE = "it is a loop in Python around the model, which has no file: tf.function is the same model as one"
 REWRITE = "auto_mixed_precision_onednn_bfloat16"
-"""The rewriting to bf16 of TensorFlow's graph optimiser."""
+"""The rewrite to bf16 in TensorFlow's graph optimiser."""
 
 
 def served_as_saved_model(maker: str, options: Mapping[str, str] = MappingProxyType({})) -> ServedBy:
-    """How a function is served that this maker writes as a SavedModel."""
+    """Return how a function is served that this maker writes as a SavedModel."""
     return ServedBy(
         backend="python",
         file="model.savedmodel/saved_model.pb",

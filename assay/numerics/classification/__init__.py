@@ -1,1 +1,1 @@
-"""What is measured of classes alone: the part of `assay.bench.tasks.classification` that others stand on."""
+"""Measurements that apply to classes alone: the part of `assay.bench.tasks.classification` that others build on."""

@@ -20,13 +20,13 @@ FLIPS_LISTED = 1000
 
 
 class Flip(Record):
-    """An image whose predicted class is not the reference's.
+    """An image whose predicted class differs from the reference's.
 
     Attributes:
         image: its place in the set of inputs.
-        label: its true class, None where there is none.
+        label: its true class, or None where it has none.
         reference_margin: the reference's largest logit less its second largest.
-        candidate_margin: the candidate's, likewise.
+        candidate_margin: the same of the candidate.
     """
 
     image: int
@@ -38,15 +38,15 @@ class Flip(Record):
 
 
 class MeasuredClasses(Record):
-    """One candidate's classes against the reference's on one set of images.
+    """One candidate's classes compared with the reference's on one set of images.
 
     Attributes:
         max_total_variation, mean_total_variation: half the sum of |p - q| over the classes' probabilities.
         max_divergence: largest Kullback-Leibler divergence of the candidate's probabilities from the reference's, nats.
         agreement: share of images with the reference's class.
-        flips: the images without, at most the first 1000 of `flip_count`.
-        flipped_margin: how sure the reference is of the flipped image that it is surest of, listed or not; 0 for none.
-        accuracy, calibration: where the images have labels.
+        flips: the images with another class, at most the first 1000 of `flip_count`.
+        flipped_margin: the reference's margin on the flipped image that it is surest of, listed or not; 0 for none.
+        accuracy, calibration: compared with the reference's; None where the images have no labels.
     """
 
     max_total_variation: float
@@ -62,7 +62,9 @@ class MeasuredClasses(Record):
 
 @dataclass
 class ClassCounts:
-    """Counts chunk by chunk; its memory depends on the classes and the flips listed, not on the images."""
+    """Counts gathered chunk by chunk; memory use depends on the number of classes and of listed flips, not of
+    images.
+    """
 
     images: int = 0
     compared: int = 0
@@ -87,7 +89,7 @@ class ClassCounts:
         Args:
             reference: float64 logits (images, classes), finite.
             candidate: logits of the same images.
-            rows: (images,), those that are compared, where the candidate is finite.
+            rows: (images,), true for the images that are compared, where the candidate is finite.
             labels: true classes (images,), where there are any.
 
         Raises:
@@ -137,7 +139,7 @@ class ClassCounts:
         self.candidate_bins.add(candidate, labels)
 
     def result(self) -> MeasuredClasses:
-        """What all chunks together say."""
+        """Return the measures over all chunks together."""
         labelled = self.labelled > 0 and self.compared > 0
         return MeasuredClasses(
             max_total_variation=self.max_variation,
@@ -155,7 +157,9 @@ class ClassCounts:
 
 
 def probability_distances(reference: Float64, candidate: Float64) -> tuple[Float64, Float64]:
-    """Total variation and Kullback-Leibler divergence (nats, from the reference's) of the softmax, each (images,)."""
+    """Return the total variation and the Kullback-Leibler divergence (nats, from the reference's) of the softmax, each
+    (images,).
+    """
     left, right = log_softmax(reference), log_softmax(candidate)
     variation = np.abs(np.exp(left) - np.exp(right)).sum(axis=1) / 2
     divergence = (np.exp(left) * (left - right)).sum(axis=1)
@@ -163,7 +167,7 @@ def probability_distances(reference: Float64, candidate: Float64) -> tuple[Float
 
 
 def margin(logits: Float64) -> float:
-    """Largest logit less the second largest; infinite for a single class has no meaning and is 0."""
+    """Return the largest logit less the second largest; 0 for a single class, where infinity would mean nothing."""
     if len(logits) < 2:
         return 0.0
     second, first = np.sort(logits)[-2:]

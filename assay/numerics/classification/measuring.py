@@ -10,23 +10,23 @@ from assay.numerics.numbers import Accumulator, Measured
 
 
 class ClassAccumulator:
-    """As `assay.numerics.numbers.Accumulator`, with what a classification makes of the same logits."""
+    """Like `assay.numerics.numbers.Accumulator`, but also measures the classes that the same logits predict."""
 
     def __init__(self) -> None:
         self._numbers, self._classes = Accumulator(), ClassCounts()
 
     def add(self, reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None) -> None:
-        """Take in one chunk; arguments and errors are those of both."""
+        """Take in one chunk; arguments and errors are those of both accumulators."""
         rows = self._numbers.add(reference, candidate)
         self._classes.add(reference, candidate, rows, labels)
 
     def result(self) -> Measured:
-        """What all chunks together say."""
+        """Return the measures over all chunks together."""
         return self._numbers.result().model_copy(update={"classes": self._classes.result()})
 
 
 def measure_classes(reference: Float64, candidate: NDArray[np.floating], labels: Labels | None = None) -> Measured:
-    """Measure all at once."""
+    """Measure all images at once."""
     accumulator = ClassAccumulator()
     accumulator.add(reference, candidate, labels)
     return accumulator.result()

@@ -1,4 +1,4 @@
-"""What an audit has on record of classes alone: images whose class changes, and images that hardly have one."""
+"""The part of an audit's record that is about classes alone: images whose class changes, and images near a change."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ MOST_NARROW = 32
 
 
 class FlippedImage(Record):
-    """An image whose class is not the reference's in some subject.
+    """An image whose class differs from the reference's in some subject.
 
     Attributes:
-        image: its place in the set of inputs; `split_image` its place in the stored split, None for made images.
-        label: its true class, None where there is none.
-        classes: by subject, the class that it gives; `margins` its two best logits' difference.
+        image: its place in the set of inputs; `split_image` is its place in the stored split, None for generated
+            images.
+        label: its true class, or None where it has none.
+        classes: predicted class by subject; `margins` has the difference of each subject's two best logits.
         picture: the image as the subjects saw it, a PNG as a data URI.
     """
 
@@ -35,7 +36,7 @@ class FlippedImage(Record):
 
 
 class NarrowImage(Record):
-    """An image of the test split for which the reference hardly decides between its two best classes.
+    """An image of the test split for which the reference's two best classes are nearly tied.
 
     Attributes:
         image: its place in the stored split.
@@ -49,12 +50,12 @@ class NarrowImage(Record):
 
 
 class WholeSplit(Record):
-    """The reference on the whole test split, where what computes in fp32 was compared on a part of it.
+    """The reference's classes on the whole test split, for subjects in fp32 that were compared on a part of it.
 
     Attributes:
-        images: of the split; `right` of them have their true class in the reference.
-        narrow: the images with the least margins, ascending, at most `MOST_NARROW`. On all others a subject whose
-            logits agree with the reference's has its class.
+        images: number of images in the split; the reference is right on `right` of them.
+        narrow: the images with the least margins, ascending, at most `MOST_NARROW`. On all others, a subject whose
+            logits agree with the reference's predicts the same class.
     """
 
     images: int = Field(ge=1)
@@ -63,7 +64,7 @@ class WholeSplit(Record):
 
 
 def whole_split(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> WholeSplit:
-    """What the reference's logits (images, classes) on a whole split say of its classes."""
+    """Summarise the classes that the reference's logits (images, classes) predict on a whole split."""
     classes, margins = logits.argmax(axis=1), np.array([margin(row) for row in logits])
     narrow = [
         NarrowImage(

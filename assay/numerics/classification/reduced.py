@@ -1,12 +1,12 @@
-"""How classes in fp16, bf16 and int8 are judged, beside their numbers (`assay.numerics.reduced`).
+"""How classes computed in fp16, bf16 and int8 are judged, besides their numbers (`assay.numerics.reduced`).
 
-On images of the data it is about classes: none changes that the reference is sure of, and where they are known,
-accuracy is not inferior. That takes a whole test split: on 267 images or fewer a candidate that changes no class at all
-could still lose 1 %.
+On images of the data the rule is about classes: none that the reference is sure of may change, and where labels are
+known, accuracy must not be inferior. Showing that takes a whole test split: on 267 images or fewer a candidate that
+changes no class at all could still lose 1 %.
 
-On images that were made for an audit classes say nothing. At the decision boundary two of them are as likely by
-construction, and a checkerboard belongs to none; a sure class of the reference there is an accident. What a right model
-still has to do is follow the reference, which is what every task asks.
+On images that were made for an audit, classes say nothing. At the decision boundary two of them are equally likely by
+construction, and a checkerboard belongs to none; if the reference is sure of a class there, that is an accident. A
+correct model must still follow the reference, as every task demands.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ MADE_IMAGES_POLICY = (
 
 
 def reason_against_reduced(found: Measured) -> str:
-    """Why outputs on images of the data do not meet the policy, or "".
+    """Return why outputs on images of the data do not meet the policy, or "".
 
-    Accuracy is judged where it was measured, which is where the images have labels.
+    Accuracy is judged where it was measured, that is, where the images have labels.
     """
     if broken := reason_against_any(found):
         return broken

@@ -1,4 +1,4 @@
-"""Whether two classifiers on the same images differ: in accuracy, and in how well they know what they do not know."""
+"""Tests of whether two classifiers differ on the same images: in accuracy, and in calibration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BINS = 15
 
 
 class Accuracy(Record):
-    """The reference's and the candidate's accuracy on the same `images`.
+    """Accuracy of the reference and of the candidate on the same `images`.
 
     Attributes:
-        lost: images the reference has right and the candidate wrong; `gained` the other way round.
+        lost: number of images on which the reference is right and the candidate wrong; `gained` is the reverse.
         p_value: exact McNemar test of no difference, two-sided.
     """
 
@@ -64,12 +64,12 @@ class CalibrationBins:
         self.right += np.bincount(which, logits.argmax(axis=1) == labels, BINS)
 
     def error(self) -> float:
-        """Mean over the images of |accuracy - confidence| of their bin; 0 without images."""
+        """Return the mean over the images of |accuracy - confidence| of their bin; 0 without images."""
         return float(np.abs(self.right - self.confidence).sum() / max(self.count.sum(), 1))
 
 
 def compare_accuracy(images: int, reference_right: int, lost: int, gained: int) -> Accuracy:
-    """Accuracies of two classifiers on the same images, from where they differ."""
+    """Return the accuracies of two classifiers on the same images, from the counts of images on which they differ."""
     return Accuracy(
         images=images,
         reference=reference_right / images,
@@ -81,20 +81,21 @@ def compare_accuracy(images: int, reference_right: int, lost: int, gained: int) 
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Two-sided p-value of the exact McNemar test: under no difference, each image on which two classifiers differ
-    is lost or gained with even chances (McNemar 1947, "Note on the sampling error of the difference between correlated
-    proportions or percentages"; exact by the binomial distribution, Fagerland, Lydersen & Laake 2013).
+    """Return the two-sided p-value of the exact McNemar test: under no difference, each image on which two classifiers
+    differ is lost or gained with even chances (McNemar 1947, "Note on the sampling error of the difference between
+    correlated proportions or percentages"; exact by the binomial distribution, Fagerland, Lydersen & Laake 2013).
     """
     discordant = lost + gained
     return min(1.0, 2 * binomial(min(lost, gained), discordant, 0.5)) if discordant else 1.0
 
 
 def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 0.95) -> float:
-    """One-sided upper confidence bound of the accuracy that a candidate loses against a reference on the same images.
+    """Return a one-sided upper confidence bound of the accuracy that a candidate loses against a reference.
 
-    The score interval for the difference of paired proportions (Tango 1998, "Equivalence test and confidence interval
-    for the difference in proportions for the paired-sample design", Statistics in Medicine 17), which holds where few
-    images or none differ. A candidate is not inferior by more than a margin if the bound is below it.
+    Both classify the same images. The bound is from the score interval for the difference of paired proportions (Tango
+    1998, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 17), which holds where few images or none differ. A candidate is not inferior by more than a
+    margin if the bound is below it.
 
     Returns:
         A share of the images, (lost - gained) / images or more; 1 without images.
@@ -111,7 +112,7 @@ def most_accuracy_lost(images: int, lost: int, gained: int, confidence: float = 
 
 
 def _tango_score(images: int, lost: int, gained: int, difference: float) -> float:
-    """Tango's statistic for the hypothesis that the true difference is this one; McNemar's for none."""
+    """Return Tango's statistic for the hypothesis that the true difference is `difference`; for 0 it is McNemar's."""
     linear = -lost - gained + (2 * images - lost + gained) * difference
     constant = -gained * difference * (1 - difference)
     gained_share = (math.sqrt(max(linear**2 - 8 * images * constant, 0.0)) - linear) / (4 * images)
