@@ -1,1 +1,1 @@
-"""Run any model in any runtime, one way: load, prepare, run, fetch."""
+"""Run any model in any runtime in the same way: load, prepare, run, fetch."""

@@ -1,4 +1,4 @@
-"""What a worker can be told to do, and what it answers: the protocol of `assay.infer.worker` and of who commands it."""
+"""The commands that a worker takes and its answers: the protocol between `assay.infer.worker` and its callers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_OBSERVED = "not observed"
 
 
 class ToImport(Record):
-    """A runtime, the cores to import it on, which may be others than it is timed on, and the study's device."""
+    """A runtime, the cores to import it on, which may differ from those it is timed on, and the study's device."""
 
     runtime: str
     cores: tuple[int, ...]
@@ -36,7 +36,7 @@ class ToLoad(Record):
 
 
 class SessionLoaded(Record):
-    """The seconds that it took, what the session computes in, versions and facts."""
+    """The seconds that loading took, the session's precision, and versions and facts."""
 
     import_seconds: float
     load_seconds: float
@@ -45,7 +45,7 @@ class SessionLoaded(Record):
 
 
 class ToWarm(Record):
-    """The .npy of images that calls take turns with, how many make a call, and for how long at most to call."""
+    """The .npy file of images that calls take in turn, the images per call, and the longest time to go on calling."""
 
     images: Path
     batch: int
@@ -53,22 +53,22 @@ class ToWarm(Record):
 
 
 class Warmed(Record):
-    """Nanoseconds of every call, the first one first, and of the median of the last ones."""
+    """Nanoseconds of every call, in order, and the median of the last ones."""
 
     calls_ns: list[int]
     median_ns: int
 
 
 class ToBurst(Record):
-    """How many calls to time at each boundary, after `drop` untimed ones."""
+    """The number of calls to time at each boundary, after `drop` untimed ones."""
 
     calls: int
     drop: int
 
 
 class Burst(Record):
-    """Nanoseconds of every call at both boundaries and of the dropped ones, and of all timed calls together the wall
-    and processor time and how often the system took the processor away.
+    """Nanoseconds of every call at both boundaries and of the dropped ones; for all timed calls together, wall time,
+    processor time, and how often the system took the processor away.
     """
 
     host_ns: list[int]
@@ -96,8 +96,8 @@ class Burst(Record):
 
 
 class ToCallTogether(Record):
-    """For how long to call without a pause, beside others that do the same, and where the stamps of the calls go: .npy,
-    int64 (calls, 2), when each began and ended in nanoseconds of the machine's monotonic clock.
+    """The time to call without a pause, alongside other processes that do the same, and the .npy file for the stamps of
+    the calls: int64 (calls, 2), the beginning and end of each in nanoseconds of the machine's monotonic clock.
     """
 
     seconds: float
@@ -105,7 +105,7 @@ class ToCallTogether(Record):
 
 
 class CalledTogether(Record):
-    """Nanoseconds that all calls took, wall and processor time, and how often the system took the processor away."""
+    """Wall and processor nanoseconds of all calls, and how often the system took the processor away."""
 
     wall_ns: int
     processor_ns: int
@@ -113,7 +113,7 @@ class CalledTogether(Record):
 
 
 class ToPredict(Record):
-    """The first `count` images, `batch` at a time; `out` (.npy) takes their logits."""
+    """The first `count` images, `batch` at a time; their logits are written to `out` (.npy)."""
 
     images: Path
     count: int
@@ -122,13 +122,13 @@ class ToPredict(Record):
 
 
 class ToKeep(Record):
-    """Where the outputs kept of timed calls go (.npz): `places` of their images (n,), `logits` (n, classes)."""
+    """The .npz file for the kept outputs of timed calls: `places` of their images (n,), `logits` (n, classes)."""
 
     out: Written
 
 
 class OutputsKept(Record):
-    """How many calls those outputs come from."""
+    """The number of calls that the kept outputs come from."""
 
     calls: int
 
@@ -140,7 +140,7 @@ class PeakMemory(Record):
 
 
 class SessionObserved(Record):
-    """Where it computed and in what, as one more call showed; see `assay.infer.observing.observed.Observed`."""
+    """The device and precision of one more call; see `assay.infer.observing.observed.Observed`."""
 
     device: str
     precision: str

@@ -1,4 +1,4 @@
-"""What one framework finds on this machine, asked in a process of its own: `python -P -m assay.infer.probe`."""
+"""Facts that one framework finds on this machine, in a process of its own: `python -P -m assay.infer.probe`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def torch() -> Found:
 
 
 def _torch_libraries(build: str) -> Found:
-    """oneDNN's and MKL's versions, from the lines of PyTorch's description of its build."""
+    """Return oneDNN's and MKL's versions, from the lines of PyTorch's description of its build."""
     names = {"oneDNN": "MKL-DNN", "MKL": "oneAPI Math Kernel Library"}
     lines = [line.strip(" -") for line in build.splitlines()]
     return {name: line for name, text in names.items() for line in lines if text in line}
@@ -99,13 +99,13 @@ def litert() -> Found:
 
 
 class FrameworkRequest(Record):
-    """The library to ask."""
+    """The library to probe."""
 
     framework: str
 
 
 class FrameworkFacts(Record):
-    """What a library says of itself."""
+    """Facts that a library tells about itself."""
 
     facts: dict[str, str]
 

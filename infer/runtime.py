@@ -1,4 +1,4 @@
-"""The one thing that the rest of Assay knows about a runtime.
+"""The interface through which the rest of Assay knows a runtime.
 
 A runtime is a function `load(model, settings) -> Session`, named by an entry in `assay/runtimes/`. Timing, profiling
 and audit are functions over a session.
@@ -28,21 +28,21 @@ Native = TypeVar("Native")
 Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 Records = NDArray[Any]
-"""Images, or records of a user's inputs, a field each."""
+"""Images, or records of a user's inputs with a field for each."""
 
 
 class ModelFiles(BaseModel):
-    """A model, built or brought, and the files that were made of it.
+    """A model, built or brought, and the files that were made from it.
 
     Attributes:
-        model: what the frameworks' own runtimes run; the inputs of one that somebody brought are records (see
+        model: the model that the frameworks' own runtimes run; the inputs of one that a user brought are records (see
             `assay.train.brought.model`), not images.
         onnx: an ONNX file, for the runtimes that run those.
         onnx_layout: layout of the ONNX file's input, "NHWC" or "NCHW".
-        precision: of the ONNX file; what is not fp32 is judged as such.
-        program: folder of what was made of the model for a runtime that loads its own format
+        precision: precision of the ONNX file, by which it is judged.
+        program: folder of the model's conversion for a runtime that loads its own format
             (`assay.runtimes.entry.RuntimeEntry.maker`).
-        program_key: of that folder's artifact; "" where there is none.
+        program_key: key of that folder's artifact; "" where there is none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,14 +56,14 @@ class ModelFiles(BaseModel):
 
     @property
     def user(self) -> UserModel | None:
-        """The model where somebody brought it."""
+        """The model if a user brought it, else None."""
         return self.model if isinstance(self.model, UserModel) else None
 
     @property
     def built(self) -> BuiltModel:
         """
         Raises:
-            InputError: somebody brought it.
+            InputError: a user brought it.
         """
         if isinstance(self.model, BuiltModel):
             return self.model
@@ -71,18 +71,18 @@ class ModelFiles(BaseModel):
 
     @property
     def weights(self) -> Path | None:
-        """Neutral weights, where the model has some."""
+        """Neutral weights, where the model has them."""
         return self.model.weights if isinstance(self.model, BuiltModel) else None
 
     @property
     def spec(self) -> ModelSpec:
-        """What results call the model, and how many numbers it answers with."""
+        """The model's name in results, and how many numbers it answers with."""
         model = self.model
         return model.spec if isinstance(model, BuiltModel) else ModelSpec(model.name, model.image_size, model.width, 0)
 
     @property
     def fingerprint(self) -> str:
-        """What changes with a user's model; "" for our own, whose files say it."""
+        """The fingerprint of a user's model; "" for our own, whose files identify it."""
         return self.user.fingerprint if self.user else ""
 
 
@@ -91,7 +91,7 @@ class Session(Protocol[Native]):
 
     Attributes:
         signature: the model's input and output as this runtime has them.
-        precision: what it computes in, "fp32" unless it says otherwise.
+        precision: precision that it computes in, "fp32" unless it says otherwise.
         facts: settings worth recording with a measurement.
     """
 
@@ -100,21 +100,23 @@ class Session(Protocol[Native]):
     facts: dict[str, str]
 
     def prepare(self, images: Records) -> Native:
-        """From float32 (batch, H, W, C), contiguous, or from a user's records, to the runtime's own form, on its
+        """Convert float32 (batch, H, W, C), contiguous, or a user's records, to the runtime's own form, on its
         device.
         """
 
     def run(self, native: Native) -> Native:
-        """The model's output in the runtime's own form; returns only when it is ready."""
+        """Return the model's output in the runtime's own form, only when it is ready."""
 
     def fetch(self, native: Native) -> Array:
-        """From the runtime's own form to float32 logits (batch, classes), or a user's outputs (records, numbers)."""
+        """Convert the runtime's own form to float32 logits (batch, classes), or a user's outputs (records, numbers)."""
 
     def observe(self, native: Native) -> Observed:
-        """Where a call of this input computes and in what; asked after all timing, it may take as long as a call."""
+        """Return the device and precision of a call of this input; used after all timing, it may take as long as a
+        call.
+        """
 
     def close(self) -> None:
-        """Give back what the session holds."""
+        """Release what the session holds."""
 
 
 Load = Callable[[ModelFiles, Settings], Session[object]]
@@ -122,12 +124,12 @@ Load = Callable[[ModelFiles, Settings], Session[object]]
 
 @dataclass(frozen=True)
 class Ends:
-    """How records become the arrays that go into one call, and what comes out becomes rows of numbers.
+    """The conversion of records to the arrays of one call, and of its outputs to rows of numbers.
 
     Attributes:
-        names: of the inputs, in their order.
-        arrays: from records (batch,) or images (batch, H, W, C) to one array for each input, contiguous.
-        rows: from one array for each output to (records, numbers).
+        names: names of the inputs, in their order.
+        arrays: converts records (batch,) or images (batch, H, W, C) to one contiguous array for each input.
+        rows: converts one array for each output to (records, numbers).
     """
 
     names: tuple[str, ...]
@@ -136,10 +138,10 @@ class Ends:
 
 
 def ends_of(model: ModelFiles, layout: str = "NHWC") -> Ends:
-    """The ends of one of our own models, images in and logits out, or of a user's.
+    """Return the ends of one of our own models, images in and logits out, or of a user's.
 
     Args:
-        layout: that images go in with, "NHWC" or "NCHW".
+        layout: layout of the input images, "NHWC" or "NCHW".
     """
     user = model.user
     if user is not None:
@@ -161,12 +163,12 @@ def _first(outputs: Sequence[Array]) -> Array:
 
 
 def signature_of(model: ModelFiles, layout: str) -> Signature:
-    """The signature every runtime of a model has, in the layout it wants."""
+    """Return the signature of a model in every runtime, in the layout that this one wants."""
     return Signature(model.spec.image_shape, model.spec.classes, layout)
 
 
 def predict(session: Session[object], images: Images, batch: int) -> Logits:
-    """Logits (count, classes) of all images, `batch` at a time; the last batch is filled up by repeating.
+    """Return the logits (count, classes) of all images, `batch` at a time; the last batch is filled up by repeating.
 
     Every call has the full batch, so that runtimes that compile for a shape compile once.
     """
@@ -179,7 +181,7 @@ def predict(session: Session[object], images: Images, batch: int) -> Logits:
 
 
 def device_calls(session: Session[object], natives: Sequence[object], calls: int) -> list[int]:
-    """Nanoseconds of each of so many calls at the device boundary; the prepared inputs take turns."""
+    """Return nanoseconds of each of so many calls at the device boundary; the prepared inputs are used in turn."""
     clock = time.perf_counter_ns
     found = []
     for call in range(calls):

@@ -1,7 +1,8 @@
 """One runtime in a process of its own: `python -P -m assay.infer.worker`, commanded by `assay.bench.timing.workers`.
 
-The commands are those of `assay.infer.commands`. The process pins itself to as many cores as it is timed on before it
-imports a framework, since thread pools take the cores they find, and to those cores themselves before it loads.
+The commands are those of `assay.infer.commands`. Before it imports a framework, the process pins itself to as many
+cores as it is timed on, since thread pools take the cores they find; before it loads, it pins itself to those cores
+themselves.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ SLOW_CALL_SECONDS = 0.25
 
 
 def _set_apart() -> None:
-    """Have what is alive now left out of later garbage collections.
+    """Exclude the objects that are alive now from later garbage collections.
 
-    A collection looks at every object there is: 0.13 s of PyTorch's and 0.19 s of TensorFlow's before every burst,
-    which itself takes 0.12 s. What frameworks hold stays until the process ends.
+    A collection looks at every object: 0.13 s for PyTorch's and 0.19 s for TensorFlow's before every burst, which
+    itself takes 0.12 s. The objects of frameworks live until the process ends anyway.
     """
     gc.collect()
     gc.freeze()
@@ -93,7 +94,7 @@ class WorkerState:
         return Nothing()
 
     def load(self, asked: ToLoad) -> SessionLoaded:
-        """Pin, import if nothing is imported yet, load."""
+        """Pin, import if nothing has been imported yet, and load."""
         device = device_of(asked.runtime, asked.settings.device)
         begin(asked.settings.cores, device)
         load = self._load or self._import(asked.runtime)
@@ -114,9 +115,9 @@ class WorkerState:
         return load
 
     def warm(self, asked: ToWarm) -> Warmed:
-        """Take up a batch size and call until steady, or for `limit_seconds`.
+        """Take up a batch size and call until the times are steady, or for `limit_seconds`.
 
-        Steady is when a window of calls is not faster than the one before by more than 3 %.
+        They are steady when a window of calls is not faster than the one before by more than 3 %.
         """
         images = map_array(asked.images)
         self._places = rotation(len(images), asked.batch)
@@ -137,7 +138,7 @@ class WorkerState:
     def burst(self, asked: ToBurst) -> Burst:
         """Time calls at each boundary after some untimed ones.
 
-        Garbage collection is off meanwhile, as in the standard library's timeit, and what there is of it goes before.
+        Garbage collection is off meanwhile, as in the standard library's timeit, and runs once before.
         The output of one timed call is kept, so that what was timed can be audited.
         """
         calls, drop = asked.calls, asked.drop
@@ -195,34 +196,34 @@ class WorkerState:
         return Nothing()
 
     def timed(self, asked: ToKeep) -> OutputsKept:
-        """Write the outputs kept of timed calls."""
+        """Write the kept outputs of timed calls."""
         places = np.concatenate([self._places[which] for which, _ in self._timed])
         np.savez(asked.out, places=places, logits=np.concatenate([logits for _, logits in self._timed]))
         return OutputsKept(calls=len(self._timed))
 
     def memory(self, _: Nothing) -> PeakMemory:
-        """The highest resident memory so far."""
+        """Return the highest resident memory so far."""
         return PeakMemory(peak_mib=peak_memory_mib())
 
     def observe(self, _: Nothing) -> SessionObserved:
-        """Where one more call computed and in what, of inputs that it had; what cannot be seen is said, and no reason
-        to fail.
+        """Observe the device and precision of one more call, on inputs that it had; a failure to see them is reported,
+        and is not an error.
         """
         try:
             found = self.session.observe(self.session.prepare(self._inputs[0]))
-        except Exception as error:  # noqa: BLE001  a framework's or a user's, in a call that nothing is measured of
+        except Exception as error:  # noqa: BLE001  a framework's or a user's, in a call that is not measured
             found = Observed(facts={NOT_OBSERVED: f"{type(error).__name__}: {error}"[:300]})
         return SessionObserved.model_validate(asdict(found))
 
     def _window(self) -> list[int]:
-        """Calls for 50 ms, at least one, at most 200; nanoseconds of each."""
+        """Make calls for 50 ms, at least one, at most 200; return nanoseconds of each."""
         found = self._host_calls(1)
         while sum(found) < WINDOW_SECONDS * 1e9 and len(found) < 200:
             found += self._host_calls(1)
         return found
 
     def _host_calls(self, calls: int, kept: int = -1) -> list[int]:
-        """Nanoseconds of each call; the output of call number `kept` is put by."""
+        """Return nanoseconds of each call; the output of call number `kept` is kept."""
         session, inputs, clock = self.session, self._inputs, time.perf_counter_ns
         found = []
         for call in range(calls):
@@ -236,18 +237,18 @@ class WorkerState:
 
 
 def device_of(runtime: str, wanted: str) -> str:
-    """The device that a runtime computes on in a study that wants this one."""
+    """Return the device that a runtime computes on in a study that wants this one."""
     return RUNTIMES[runtime].asked_device(wanted)
 
 
 def rotation(images: int, batch: int) -> list[NDArray[np.int64]]:
-    """Which images make up the batches that calls take turns with; they repeat only when there are too few."""
+    """Return which images make up the batches that calls use in turn; they repeat only when there are too few."""
     count = min(ROTATED_INPUTS, max(images // batch, 1))
     return list(np.arange(count * batch).reshape(count, batch) % images)
 
 
 def peak_memory_mib() -> float:
-    """The process's own peak resident memory. On Linux ru_maxrss would include the parent's at the fork."""
+    """Return the process's own peak resident memory. On Linux ru_maxrss would include the parent's at the fork."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

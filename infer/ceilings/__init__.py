@@ -1,1 +1,1 @@
-"""What a machine can do at most, measured."""
+"""The highest rates of a machine, measured."""

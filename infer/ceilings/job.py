@@ -1,10 +1,10 @@
-"""What a machine can do at most, measured: `python -P -m assay.infer.ceilings.job`, on given cores and threads.
+"""The highest rates of a machine, measured on given cores and threads: `python -P -m assay.infer.ceilings.job`.
 
 Arithmetic: the rate of a large matrix product, by every library here that has one; the best of them is the ceiling.
 Traffic: the kernels of STREAM (McCalpin 1995, "Memory bandwidth and machine balance in current high performance
 computers", IEEE TCCA Newsletter), counted as STREAM counts, on arrays four times the last-level cache for memory, as
-it asks, and on arrays that take half of a cache for that cache. A ceiling is the best of all repetitions, since
-whatever else the machine does only makes a repetition slower.
+it asks, and on arrays that take half of a cache for that cache. A ceiling is the best of all repetitions, since other
+work on the machine can only make a repetition slower.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ Array = NDArray[np.float32]
 SECONDS_EACH = 0.2
 LEAST_REPETITIONS, MOST_REPETITIONS = 7, 200
 LEAST_REPETITION_SECONDS = 0.002
-SIDE = 512  # near the peak already, and short enough to be undisturbed now and then on a machine that is not idle
+SIDE = 512  # near the peak already, and short enough to run undisturbed now and then on a machine that is not idle
 TIMES_LAST_LEVEL = 4
 LEAST_MEMORY_ARRAY_BYTES = 64 * 2**20
 CACHES = Path("/sys/devices/system/cpu")
 
 
 class CeilingsRequest(Record):
-    """On how many threads to measure, and on which cores; none leaves the process where it is."""
+    """The number of threads to measure on, and the cores; without cores the process is not pinned."""
 
     threads: int
     cores: tuple[int, ...]
 
 
 class MeasuringNow(Record):
-    """What is measured now, in words."""
+    """A description of what is being measured now."""
 
     doing: str
 
@@ -55,17 +55,19 @@ CEILINGS = TellingJob("assay.infer.ceilings.job", "ceilings", CeilingsRequest, C
 
 
 class Library(Protocol):
-    """What the libraries beside this file have."""
+    """The interface of the libraries beside this file."""
 
     def products(self, left: Array, right: Array, threads: int) -> dict[str, Kernel]:
-        """By precision, a call that multiplies the two matrices."""
+        """Return calls that multiply the two matrices, by precision."""
 
     def stream_kernels(self, one: Array, two: Array, three: Array) -> dict[str, tuple[Kernel, float]]:
-        """By name, a call on arrays of equal length that may write the third, and the bytes it reads and writes."""
+        """Return calls on arrays of equal length that may write the third, each with the bytes it reads and writes, by
+        name.
+        """
 
 
 def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str], None]) -> Ceilings:
-    """All ceilings of this process, which has to be pinned already."""
+    """Measure all ceilings of this process, which has to be pinned already."""
     libraries, notes = _libraries()
     caches = cache_capacities(cores)
     if not caches:
@@ -93,7 +95,7 @@ def measure_ceilings(threads: int, cores: tuple[int, ...], tell: Callable[[str],
 
 
 def cache_capacities(cores: tuple[int, ...], root: Path = CACHES) -> dict[str, int]:
-    """Bytes that the cores' second and third level caches hold, a shared one once; empty where nothing tells."""
+    """Return the bytes that the cores' second and third level caches hold, a shared one once; empty where unknown."""
     found: dict[str, dict[str, int]] = {}
     for core in cores:
         for index in sorted(root.glob(f"cpu{core}/cache/index*")):
@@ -111,21 +113,21 @@ def _told(path: Path) -> str:
 
 
 def _libraries() -> tuple[dict[str, Library], list[str]]:
-    """The libraries that are installed, and in words which are not."""
+    """Return the libraries that are installed, and notes on those that are not."""
     found, notes = {}, []
     for family in RUNTIMES.families:
         name = family.library
         try:
             if family.ceilings:
                 module = importlib.import_module(family.ceilings)
-                found[name] = cast("Library", module)  # no checker knows what a module has whose name is text
+                found[name] = cast("Library", module)  # a type checker cannot know what a module named by text has
         except ImportError as error:
             notes.append(f"{name} measured nothing: {error}")
     return found, notes
 
 
 def _products(libraries: dict[str, Library], threads: int) -> dict[str, dict[str, Kernel]]:
-    """By precision and by who computes it, products of two matrices of SIDE by SIDE."""
+    """Return products of two matrices of SIDE by SIDE, by precision and library."""
     random = np.random.default_rng(0)
     left, right = (random.random((SIDE, SIDE), dtype=np.float32) for _ in range(2))
     out = np.empty((SIDE, SIDE), np.float32)
@@ -137,7 +139,7 @@ def _products(libraries: dict[str, Library], threads: int) -> dict[str, dict[str
 
 
 def _stream_kernels(elements: int, libraries: dict[str, Library]) -> dict[str, tuple[Kernel, float]]:
-    """Kernels on three fp32 arrays of so many elements."""
+    """Return kernels on three fp32 arrays of so many elements."""
     one, two, three = (np.full(elements, value, np.float32) for value in (1, 2, 0))
     each = 4.0 * elements
     kernels: dict[str, tuple[Kernel, float]] = {
@@ -151,7 +153,7 @@ def _stream_kernels(elements: int, libraries: dict[str, Library]) -> dict[str, t
 
 
 def _best(kernels: dict[str, tuple[Kernel, float]]) -> Rate:
-    """The highest rate, in 10^9 units a second, of kernels that each do so many units in a call."""
+    """Return the highest rate, in 10^9 units a second, of kernels that each do so many units in a call."""
     seconds = {name: list(_repetitions(kernel)) for name, (kernel, _) in kernels.items()}
     best = {name: kernels[name][1] / min(times) / 1e9 for name, times in seconds.items()}
     winner = max(best, key=lambda name: best[name])
@@ -165,7 +167,7 @@ def _best(kernels: dict[str, tuple[Kernel, float]]) -> Rate:
 
 
 def _repetitions(kernel: Kernel) -> Iterator[float]:
-    """Seconds of a call, each over enough calls for the clock."""
+    """Iterate over the seconds of a call, each measured over enough calls for the clock."""
     kernel()
     begun = time.perf_counter()
     kernel()
@@ -181,7 +183,7 @@ def _repetitions(kernel: Kernel) -> Iterator[float]:
 
 
 def work(request: CeilingsRequest, tell: Callable[[MeasuringNow], None]) -> Ceilings:
-    """Pinning comes first."""
+    """Pin the process, then measure."""
     begin(request.cores, "cpu")
     return measure_ceilings(request.threads, request.cores, lambda what: tell(MeasuringNow(doing=what)))
 

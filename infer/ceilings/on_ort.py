@@ -16,7 +16,7 @@ Kernel = Callable[[], object]
 
 
 def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
-    """The product in fp32, and of unsigned by signed bytes; the right matrix is a constant, as weights are."""
+    """Return products in fp32, and of unsigned by signed bytes; the right matrix is a constant, as weights are."""
     bytes_left, bytes_right = (left * 255).astype(np.uint8), (right * 255 - 128).astype(np.int8)
     return {
         "fp32": _product("MatMul", left, right, onnx.TensorProto.FLOAT, threads),
@@ -27,7 +27,7 @@ def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int
 def stream_kernels(
     one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
 ) -> dict[str, tuple[Kernel, float]]:
-    """None: a graph of one operator measures its own start more than memory."""
+    """Return no kernels: in a graph of one operator, the start of the call would outweigh the memory traffic."""
     return {}
 
 

@@ -15,7 +15,7 @@ Kernel = Callable[[], object]
 
 
 def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int) -> dict[str, Kernel]:
-    """The product in fp32 and, where the processor has instructions for it, in bf16."""
+    """Return products in fp32 and, where the processor has instructions for it, in bf16."""
     torch_device(Settings(threads))
     a, b = torch.from_numpy(left), torch.from_numpy(right)
     out = torch.empty_like(a)
@@ -29,7 +29,7 @@ def products(left: NDArray[np.float32], right: NDArray[np.float32], threads: int
 def stream_kernels(
     one: NDArray[np.float32], two: NDArray[np.float32], three: NDArray[np.float32]
 ) -> dict[str, tuple[Kernel, float]]:
-    """Copy, triad and sum on arrays of equal length, each with the bytes it reads and writes."""
+    """Return copy, triad and sum on arrays of equal length, each with the bytes it reads and writes."""
     a, b, c = (torch.from_numpy(array) for array in (one, two, three))
     each = float(one.nbytes)
     return {

@@ -1,1 +1,1 @@
-"""Clients that load a server."""
+"""Clients that put a server under load."""

@@ -1,4 +1,4 @@
-"""What a client that loads a server is to do, and the count of what it got: shared by the kinds of load."""
+"""The work of a client that loads a server, and the count of its results: shared by all kinds of load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tell = Callable[[Moment], None]
 
 @dataclass
 class Asking:
-    """The records, and the count of what was asked and answered wrongly; shared by all threads."""
+    """The records, and counts of requests and of wrong answers; shared by all threads."""
 
     request: LoadRequest
     records: Records
@@ -41,7 +41,7 @@ class Asking:
         return wire.connect(self.request.way, self.request.target)
 
     def ask(self, connection: wire.Connection, places: NDArray[np.int64]) -> wire.Answer | None:
-        """One request; None when it failed. A wrong answer is counted."""
+        """Send one request; return None if it failed. A wrong answer is counted."""
         with self.lock:
             self.asked += 1
         try:
@@ -60,7 +60,7 @@ class Asking:
         return answer
 
     def answer(self, use: Use) -> LoadAnswer:
-        """How it went."""
+        """Return the result of the measurement."""
         return LoadAnswer(
             asked=self.asked,
             failed=self.failed,
@@ -73,7 +73,7 @@ class Asking:
 
 @dataclass
 class Use:
-    """What a measurement took: wall and processor time of this process."""
+    """Wall and processor time of this process during a measurement."""
 
     wall_ns: int = 0
     processor_ns: int = 0
@@ -81,7 +81,7 @@ class Use:
 
 @contextmanager
 def measured(tell: Tell) -> Iterator[Use]:
-    """Say when the measurement begins and ends, and what this process used in between."""
+    """Report when the measurement begins and ends, and measure what this process used in between."""
     found = Use()
     tell(Moment(moment="begin"))
     begun, processor = time.perf_counter_ns(), time.process_time_ns()

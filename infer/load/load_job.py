@@ -1,6 +1,6 @@
 """A client that loads a server, in a process of its own: `python -P -m assay.infer.load.load_job`.
 
-Every answer is held against the audited one of its record. What is measured goes back by a file of arrays.
+Every answer is compared with the audited one of its record. Measurements are returned in a file of arrays.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from assay.records.deployment import served_by
 WARM_UP_REQUESTS = 20
 BURST_CALLS = 20
 FAILURES_BORNE = 20
-"""The failures after which a client gives up, so that a server that is gone is not asked a million times."""
+"""The number of failures after which a client gives up, so that a server that is gone is not asked a million times."""
 
 
 def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:
-    """Some clients for some seconds, each asking about the next record when it has the last one's answer."""
+    """Run some clients for some seconds, each asking about the next record when it has the answer to the last."""
     asking = Asking.of(request)
     rows: list[tuple[int, int, int]] = []
     barrier, start = threading.Barrier(request.clients + 1), threading.Event()
@@ -76,7 +76,7 @@ def closed_loop(request: ClosedLoopRequest, tell: Tell) -> ClosedLoopAnswer:
 
 
 def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
-    """Bursts of single records by the server and by the runtime here, in random order within each block."""
+    """Time bursts of single records with the server and with the runtime here, in random order within each block."""
     asking = Asking.of(request)
     connection = asking.connect()
     here, outputs = _opened_here(request), [one.name for one in request.target.outputs]
@@ -109,7 +109,7 @@ def overhead(request: OverheadRequest, tell: Tell) -> LoadAnswer:
 
 
 def _opened_here(request: OverheadRequest) -> Opened:
-    """The deployed file without a server around it, with the options that the server gives it.
+    """Open the deployed file without a server, with the options that the server gives it.
 
     Raises:
         ArtifactError: the runtime refuses the file.
@@ -126,7 +126,7 @@ def _opened_here(request: OverheadRequest) -> Opened:
 
 
 def _grown(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]] | None:
-    """What Triton's counters grew by: nanoseconds and requests of each part; None where it keeps none."""
+    """Return how much Triton's counters grew: nanoseconds and requests of each part; None where it keeps none."""
     if not before or not after:
         return None
     old, new = before["inference_stats"], after["inference_stats"]

@@ -1,4 +1,4 @@
-"""What a client that loads a server is to do, and what it answers: the jobs of `assay.infer.load.load_job`."""
+"""Requests to a client that loads a server, and its answers: the jobs of `assay.infer.load.load_job`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ScenarioName = Literal["SingleStream", "MultiStream", "Server", "Offline"]
 
 
 class LoadRequest(Record):
-    """What every kind of load has to know.
+    """The part of the request that every kind of load needs.
 
     Attributes:
-        records, expected: .npy files of records: of the inputs, and of the outputs that were audited.
-        allowed: by output, the largest error of `assay.numerics.served.errors_of` that passes.
+        records, expected: .npy files with the records of the inputs, and of the audited outputs.
+        allowed: the largest error of `assay.numerics.served.errors_of` that passes, by output.
         arrays: the .npz file to write.
     """
 
@@ -42,7 +42,7 @@ class ClosedLoopRequest(LoadRequest):
 
 
 class OverheadRequest(LoadRequest):
-    """One client by the server and in its own process; `model`, `runtime` and `threads` are of the latter."""
+    """One client, with the server and in its own process; `model`, `runtime` and `threads` are for the latter."""
 
     model: Path
     runtime: str
@@ -53,8 +53,8 @@ class ScenarioRequest(LoadRequest):
     """One of LoadGen's scenarios.
 
     Attributes:
-        rate: queries a second that are expected, or asked for ("Server").
-        bound_ms: on the 99th percentile, for "Server".
+        rate: expected queries a second, or the rate asked for ("Server").
+        bound_ms: bound on the 99th percentile, for "Server".
         logs: folder for LoadGen's own logs.
     """
 
@@ -65,13 +65,13 @@ class ScenarioRequest(LoadRequest):
 
 
 class LoadAnswer(Record):
-    """What was asked and how it went.
+    """The counts of requests and their results.
 
     Attributes:
-        wrong: records answered otherwise than audited.
-        reasons: why requests failed, of the first few.
-        wall_ns: the time of the measurement.
-        client_use: processor time of the client over it.
+        wrong: number of records whose answer is not the audited one.
+        reasons: why the first few failed requests did so.
+        wall_ns: wall time of the measurement.
+        client_use: processor time of the client over the wall time.
     """
 
     asked: int
@@ -83,7 +83,9 @@ class LoadAnswer(Record):
 
 
 class ClosedLoopAnswer(LoadAnswer):
-    """What Triton's counters grew by, nanoseconds and requests of each part; None where it keeps none."""
+    """The answer, with the growth of Triton's counters: nanoseconds and requests of each part; None where it keeps
+    none.
+    """
 
     statistics: dict[str, dict[str, int]] | None
 
@@ -100,7 +102,7 @@ class Summary(Record):
 
 
 class ScenarioAnswer(LoadAnswer):
-    """What LoadGen says about it."""
+    """The answer, with LoadGen's summary."""
 
     summary: Summary
 

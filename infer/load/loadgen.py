@@ -1,7 +1,7 @@
 """MLPerf LoadGen's scenarios against a server.
 
-LoadGen (Reddi et al. 2020, "MLPerf inference benchmark") decides when which query is due, and judges what came back;
-here is only the system under test, which passes its queries on. Its runs here are far shorter than its rules ask for.
+LoadGen (Reddi et al. 2020, "MLPerf inference benchmark") decides when each query is due, and judges the answers; this
+module is only the system under test, which passes the queries on. The runs are far shorter than LoadGen's rules demand.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MULTI_STREAM_SAMPLES = 8
 LEAST_QUERIES = 32
 MOST_QUERIES = 1_000_000
 SUMMARY_FILE = "mlperf_log_summary.txt"
-Job = list[tuple[int, int]]  # of each sample LoadGen's number and the record's
+Job = list[tuple[int, int]]  # LoadGen's number of each sample, and its record's
 
 
 def scenario(request: ScenarioRequest, tell: Tell) -> ScenarioAnswer:
     """Run one scenario and read LoadGen's summary of it.
 
     Raises:
-        NotInstalledError: LoadGen is not there.
+        NotInstalledError: LoadGen is not installed.
         FailedError: it wrote no summary.
     """
     try:
@@ -63,7 +63,7 @@ def scenario(request: ScenarioRequest, tell: Tell) -> ScenarioAnswer:
 
 
 class _System:
-    """LoadGen's system under test: threads that ask the server, each by its own connection."""
+    """LoadGen's system under test: threads that query the server, each over its own connection."""
 
     def __init__(self, loadgen: Any, asking: Asking, clients: int, batch: int) -> None:  # LoadGen has no types
         self._loadgen, self._asking, self._batch = loadgen, asking, batch
@@ -75,7 +75,7 @@ class _System:
         ready.wait()
 
     def issue(self, samples: Sequence[Any]) -> None:
-        """Take LoadGen's query: its samples in requests of as many records as one may have."""
+        """Take LoadGen's query, and split its samples into requests of as many records as one may have."""
         pairs = [(sample.id, sample.index % len(self._asking.records)) for sample in samples]
         for begin in range(0, len(pairs), self._batch):
             self._jobs.put(pairs[begin : begin + self._batch])
@@ -97,7 +97,7 @@ class _System:
 
 
 def _settings(loadgen: Any, request: ScenarioRequest) -> Any:
-    """LoadGen's settings for a run of about so many seconds."""
+    """Return LoadGen's settings for a run of about so many seconds."""
     found = loadgen.TestSettings()
     found.scenario = getattr(loadgen.TestScenario, request.scenario)
     found.mode = loadgen.TestMode.PerformanceOnly
@@ -128,12 +128,12 @@ RATE = r"(?:Completed samples per second|Samples per second|QPS w/o loadgen over
 
 
 def read_summary(path: Path, samples_per_query: int = 1) -> Summary:
-    """LoadGen's verdict, latencies in nanoseconds and samples a second from its summary.
+    """Read LoadGen's verdict, latencies in nanoseconds and samples a second from its summary.
 
-    Where it says no rate ("MultiStream"), one query follows the other, and the mean latency gives it.
+    Where the summary has no rate ("MultiStream"), one query follows the other, so the mean latency gives the rate.
 
     Raises:
-        FailedError: there is none, or it is not in the form that is known.
+        FailedError: there is no summary, or it is not in the known form.
     """
     try:
         text = path.read_text(encoding="utf-8")

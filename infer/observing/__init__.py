@@ -1,1 +1,1 @@
-"""Where a session computed and in what, one file a framework."""
+"""Observation of the device and precision that a session computed in, with one file for each framework."""

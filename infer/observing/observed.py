@@ -1,7 +1,7 @@
-"""Where a session computed and in what, as a call of it shows: facts beside its times, not what was asked for.
+"""The device and precision that a session computed in, as a call of it shows: facts, not what was asked for.
 
-Each framework has its own way to look (`on_*_observed.py`). What decides is the arithmetic that does a network's work,
-products of matrices and convolutions; a model that has none is what its other operations are.
+Each framework has its own way to look (`on_*_observed.py`). The precision is that of the arithmetic that does a
+network's work, products of matrices and convolutions; in a model without any, it is that of the other operations.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from assay.numerics.precisions import counted_in_words, least_exact, precision_n
 
 @dataclass(frozen=True)
 class Observed:
-    """What one call of a session showed.
+    """The findings of one observed call of a session.
 
     Attributes:
-        device: "cpu", "cuda", or "cpu and cuda"; "" where it cannot be seen.
-        precision: of its least exact arithmetic, as `assay.numerics.precisions` names it; "" where it cannot be seen.
-            Its
-            numbers are no more exact.
-        computed: what its kernels computed in, where that is not the same: a file in fp16 may be computed in fp32.
-        model: what the model's file says, where there is one; what it is computed in should be no less.
-        facts: what else is worth recording, such as whether TF32 was allowed.
+        device: "cpu", "cuda", or "cpu and cuda"; "" if unknown.
+        precision: precision of its least exact arithmetic, as `assay.numerics.precisions` names it; "" if unknown. Its
+            numbers are no more exact than that.
+        computed: precision of its kernels, where that differs: a file in fp16 may be computed in fp32.
+        model: precision of the model's file, where there is one; the kernels should be no less exact.
+        facts: other facts worth recording, such as whether TF32 was allowed.
     """
 
     device: str = ""
@@ -36,12 +35,12 @@ class Observed:
 def observed_of(
     arithmetic: Mapping[str, int], others: Mapping[str, int], devices: Iterable[str], facts: Mapping[str, str]
 ) -> Observed:
-    """From counts of operations by precision.
+    """Derive the findings from counts of operations by precision.
 
     Args:
-        arithmetic: products of matrices, convolutions and what consists of them.
-        others: all other operations on floating-point numbers.
-        devices: by any framework's name, "cuda:0" or "gpu".
+        arithmetic: counts of products of matrices, convolutions and operations made of them.
+        others: counts of all other operations on floating-point numbers.
+        devices: devices by any framework's name, such as "cuda:0" or "gpu".
     """
     told = {
         "arithmetic in": counted_in_words(arithmetic),
@@ -55,10 +54,10 @@ def observed_of(
 
 
 def of_each(tensors: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """What each tensor is in and where, as a fact to record; none where all are alike.
+    """Return the type and device of each tensor, as a fact to record; nothing where all are alike.
 
     Args:
-        tensors: that came out of a call, in their order, each a type and a device by any framework's name.
+        tensors: outputs of a call, in their order, each a type and a device by any framework's name.
     """
     found = [f"{precision_named(kind) or kind} on {device_named(device)}" for kind, device in tensors]
     told = ", ".join(f"output {place}: {one}" for place, one in enumerate(found))
@@ -66,10 +65,10 @@ def of_each(tensors: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def not_as_asked(asked_device: str, asked_precision: str, device: str, computed: str) -> list[str]:
-    """Why what was computed answers another question than was asked, in words.
+    """Return why the result answers another question than the one asked, in words.
 
     Args:
-        asked_device, asked_precision: "" where nothing was asked for; `device` and `computed` where nothing was seen.
+        asked_device, asked_precision: "" where nothing was asked for; likewise `device` and `computed` if unknown.
     """
     found = []
     if asked_device and device and device != asked_device:
@@ -80,13 +79,13 @@ def not_as_asked(asked_device: str, asked_precision: str, device: str, computed:
 
 
 def device_named(text: str) -> str:
-    """ "cpu" or "cuda" of a framework's name for a device, else the name as it is."""
+    """Return "cpu" or "cuda" for a framework's name of such a device, else the name as it is."""
     name = text.rpartition("device:")[2].partition(":")[0].lower()
     return "cuda" if name in {"gpu", "cuda", "rocm"} else name
 
 
 def with_tf32(counts: Mapping[str, int], *, allowed: bool, device: str) -> dict[str, int]:
-    """Counts in which fp32 is TF32 where a GPU is allowed to compute it so; a CPU has none."""
+    """Return counts in which fp32 becomes TF32 where a GPU may compute it so; a CPU has no TF32."""
     if not (allowed and device == "cuda"):
         return dict(counts)
     found = {name: count for name, count in counts.items() if name != "fp32"}

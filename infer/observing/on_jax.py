@@ -1,4 +1,4 @@
-"""What JAX computes in and where: the equations of a function's jaxpr, and of those inside it."""
+"""The precision and device of JAX: the equations of a function's jaxpr, and of those inside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ARITHMETIC = ("dot_general", "conv_general_dilated", "ragged_dot", "custom_linea
 
 
 def observe(function: Callable[..., object], arguments: Sequence[object], outputs: object) -> Observed:
-    """What a function computes in, and where these outputs of a call of it lie."""
+    """Observe the precision of a function, and the device of these outputs of a call of it."""
     leaves = jax.tree.leaves(outputs)
     devices = {place.platform for leaf in leaves for place in leaf.devices()}
     tensors = [(str(leaf.dtype), " and ".join(sorted({place.platform for place in leaf.devices()}))) for leaf in leaves]
@@ -35,7 +35,7 @@ def observe(function: Callable[..., object], arguments: Sequence[object], output
 
 
 def settings() -> dict[str, str]:
-    """What JAX is allowed to round fp32 to; on a GPU everything but "highest" lets it use TF32."""
+    """Return the settings by which JAX may round fp32; on a GPU all but "highest" let it use TF32."""
     return {
         "jax matmul precision": str(jax.config.jax_default_matmul_precision),
         "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "not set"),

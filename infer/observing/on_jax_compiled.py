@@ -1,6 +1,6 @@
-"""What XLA computes products in: it may turn what a function says into another type, as it does with bf16 on a CPU.
+"""The precision of products in XLA, which may change the types of a function, as it does with bf16 on a CPU.
 
-Looked at is the text of the compiled module: dot, convolution, and the calls of a GPU's libraries in their place.
+It is read from the text of the compiled module: dot, convolution, and calls of a GPU's libraries in their place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIBRARIES = re.compile(r'custom_call_target="__(?:cublas|cudnn|onednn)')
 
 
 def precisions_of(text: str) -> Counter[str]:
-    """Products by the least exact of what they take; each is of the types of its operands."""
+    """Count products by precision, the least exact type among the operands of each."""
     types = {found["name"]: found["type"] for found in MADE.finditer(text)}
     found: Counter[str] = Counter()
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""What LiteRT computes in: the types that the operators of a file take."""
+"""The precision of LiteRT: the types of the inputs of a file's operators."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from assay.numerics.precisions import is_floating, least_exact, precision_named
 ARITHMETIC = ("CONV", "DEPTHWISE_CONV", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "UNIDIRECTIONAL", "LSTM",
               "RNN", "BIDIRECTIONAL", "SVDF", "EMBEDDING_LOOKUP_SPARSE")  # fmt: skip
 STORED = "DEQUANTIZE"
-"""What widens weights when a file is loaded."""
+"""The operator that widens weights when a file is loaded."""
 NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
 TYPES = {number: name for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
 
 
 def observe(content: bytes) -> Observed:
-    """What a file's operators compute in. Weights that are kept in less and widened make its numbers no more exact."""
+    """Observe the precision of a file's operators. Weights stored in less and then widened do not make its numbers more
+    exact.
+    """
     arithmetic, others, kept = _counts(content)
     found = observed_of(arithmetic, others, ["cpu"], {"weights kept in": ", ".join(sorted(kept))} if kept else {})
     return Observed(found.device, least_exact([found.precision, *kept]), facts=found.facts)
 
 
 def computed_in(content: bytes) -> str:
-    """The precision that a file's numbers have; "" of one without arithmetic."""
+    """Return the precision of a file's numbers; "" for one without arithmetic."""
     return observe(content).precision
 
 
 def _counts(content: bytes) -> tuple[Counter[str], Counter[str], set[str]]:
-    """Operators that are a network's arithmetic and others by precision, and what weights are kept in and widened."""
+    """Count a network's arithmetic and its other operators by precision; also return the formats of widened weights."""
     model = schema.Model.GetRootAs(content, 0)
     codes = [model.OperatorCodes(place) for place in range(model.OperatorCodesLength())]
     names = [NAMES.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "") for code in codes]

@@ -1,8 +1,8 @@
-"""What an ONNX file computes in, by its graph: types of its products, and integers between quantising nodes.
+"""The precision of an ONNX file, by its graph: the types of its products, and integers between quantising nodes.
 
-ONNX Runtime has few kernels of fp16 for processors: where it has none it casts and computes in fp32, and the numbers
-are no more exact for it, since weights, inputs and outputs are in fp16. What is recorded as precision is the file's;
-what the kernels computed in is recorded beside it.
+ONNX Runtime has few fp16 kernels for processors. Where it has none it casts and computes in fp32; the numbers are no
+more exact for that, since weights, inputs and outputs are in fp16. The precision on record is the file's; that of the
+kernels is recorded besides.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ INTEGER = {
 }  # fmt: skip
 PACKED = {"MatMulNBits": "int4", "MatMulBnb4": "int4", "QMoE": "int4"}
 CARRIES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Pad", "Relu", "Clip"}
-"""Operators that hand a value on between a DequantizeLinear and the product that it is for."""
+"""Operators that pass a value on between a DequantizeLinear and the product that uses it."""
 
 
 def counts_of_file(path: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Nodes by the precision that they compute in: arithmetic, and all others on floating-point numbers."""
+    """Count nodes by precision: a network's arithmetic, and all other nodes on floating-point numbers."""
     model = onnx.load(str(path), load_external_data=False)
     return counts_of(model)
 
 
 def counts_of(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
-    """As `counts_of_file`, of a model without its external data."""
-    with contextlib.suppress(Exception):  # whatever they raise at a graph that a runtime takes: told types are enough
+    """Count the nodes of a model without its external data, like `counts_of_file`."""
+    with contextlib.suppress(Exception):  # raised at graphs that a runtime accepts: declared types are enough
         model = onnx.inliner.inline_local_functions(model) if model.functions else model
         model = onnx.shape_inference.infer_shapes(model)
     arithmetic: Counter[str] = Counter()
@@ -59,7 +59,7 @@ def counts_of(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _of_product(node: onnx.NodeProto, types: Mapping[str, str], makers: Mapping[str, onnx.NodeProto]) -> str:
-    """int8 where both factors are integers a moment before, else the type of the factors."""
+    """Return int8 where both factors were integers a moment before, else the type of the factors."""
     factors = list(node.input[:2])
     if len(factors) == 2 and all(_dequantised(name, makers) for name in factors):
         return "int8"

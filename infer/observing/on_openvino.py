@@ -1,4 +1,4 @@
-"""What OpenVINO computes in: the executed graph says it of every layer."""
+"""The precision of OpenVINO: the executed graph tells it for every layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_WORK = ("Input", "Output", "Const", "Reorder", "Convert", "Reshape", "Transpo
 
 
 def observe(file: Path | None, compiled: ov.CompiledModel) -> Observed:
-    """What a compiled model's layers run in, and what its file says."""
+    """Observe the precision of a compiled model's layers, and that of its file."""
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for layer in compiled.get_runtime_model().get_ops():

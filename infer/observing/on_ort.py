@@ -1,4 +1,4 @@
-"""What ONNX Runtime computes in and where: the file's nodes, and the execution providers that got them."""
+"""The precision and device of ONNX Runtime: the file's nodes, and the execution providers that run them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from assay.infer.observing.on_onnx import ARITHMETIC, INTEGER, counts_of_file
 from assay.numerics.precisions import least_exact
 
 RECORD_PLACES = "session.record_ep_graph_assignment_info"
-"""The setting that makes a session remember where its nodes went."""
+"""The setting that makes a session remember where its nodes were placed."""
 WITHOUT_KERNELS = ("fp16", "bf16")
-"""Where an execution provider has none of these, ONNX Runtime adds casts, and what lies between them is in fp32."""
+"""Precisions for which an execution provider may lack kernels: ONNX Runtime then adds casts, and computes in fp32
+between them.
+"""
 MOST_BYTES = 500_000_000
 PROVIDERS = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 
 
 def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str, str]) -> Observed:
-    """What the nodes of a session's file compute in, and where the arithmetic among them was placed.
+    """Observe the precision of the nodes of a session's file, and where the arithmetic among them was placed.
 
     Args:
-        session: made with `RECORD_PLACES`.
+        session: a session made with `RECORD_PLACES`.
     """
     arithmetic, others = counts_of_file(file) if file else ({}, {})
     placed = _placed(session)
@@ -43,7 +45,9 @@ def observe(file: Path | None, session: ort.InferenceSession, facts: Mapping[str
 
 
 def _between_casts(file: Path, session: ort.InferenceSession) -> str:
-    """What the nodes compute in that ONNX Runtime makes of a file; "" of one too large to be written once more."""
+    """Return the precision of the graph that ONNX Runtime makes from a file; "" if the file is too large to write
+    again.
+    """
     if file.stat().st_size > MOST_BYTES:
         return ""
     options = ort.SessionOptions()
@@ -58,7 +62,7 @@ def _between_casts(file: Path, session: ort.InferenceSession) -> str:
 
 
 def _placed(session: ort.InferenceSession) -> dict[str, set[str]]:
-    """Types of the nodes that each execution provider got; empty where ONNX Runtime does not tell."""
+    """Return the types of the nodes that each execution provider got; empty where ONNX Runtime does not tell."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return {}
     found: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""What TensorFlow computes in and where: the operations of a function's graph, and of the functions it calls."""
+"""The precision and device of TensorFlow: the operations of a function's graph, and of the functions it calls."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from assay.numerics.precisions import is_floating, least_exact, precision_named
 ARITHMETIC = ("MatMul", "BatchMatMul", "Conv", "DepthwiseConv", "Einsum", "CudnnRNN", "_Fused", "XlaDot", "XlaConv")
 INTEGER = ("Quantized", "UniformQuantized")
 REWRITES = {"auto_mixed_precision_onednn_bfloat16": "bf16", "auto_mixed_precision_mkl": "bf16"}
-"""What the graph optimiser may be told to compute in, whatever the graph says."""
+"""Precisions that the graph optimiser may be told to compute in, whatever the graph says."""
 
 
 def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
-    """What a graph computes in, and where these outputs of a call of it lie."""
+    """Observe the precision of a graph, and the device of these outputs of a call of it."""
     arithmetic, others = _counts(graph.as_graph_def())
     given = list(outputs)
     devices = {device_named(one.device) for one in given}
@@ -29,7 +29,7 @@ def observe(graph: tf.Graph, outputs: Iterable[tf.Tensor]) -> Observed:
 
 
 def observe_rewritten(graphs: Iterable[tf.compat.v1.GraphDef], outputs: Iterable[tf.Tensor]) -> Observed:
-    """The same of graphs as TensorFlow's optimiser left them."""
+    """Observe the precision of graphs as TensorFlow's optimiser left them."""
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for graph in graphs:
@@ -40,7 +40,7 @@ def observe_rewritten(graphs: Iterable[tf.compat.v1.GraphDef], outputs: Iterable
 
 
 def _counts(definition: tf.compat.v1.GraphDef) -> tuple[Counter[str], Counter[str]]:
-    """A network's arithmetic and all other operations, by precision."""
+    """Count a network's arithmetic and all other operations, by precision."""
     arithmetic: Counter[str] = Counter()
     others: Counter[str] = Counter()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
@@ -56,7 +56,7 @@ def _counts(definition: tf.compat.v1.GraphDef) -> tuple[Counter[str], Counter[st
 
 
 def settings() -> dict[str, str]:
-    """The precisions that TensorFlow is allowed to round fp32 to."""
+    """Return the precisions to which TensorFlow may round fp32."""
     rewrites = [name for name in REWRITES if _is_told(name)]
     return {
         "TF32": "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off",
@@ -66,7 +66,7 @@ def settings() -> dict[str, str]:
 
 
 def _precision(node: tf.compat.v1.NodeDef) -> str:
-    """The least exact precision of what goes in; "" for whole numbers that are none of a network's."""
+    """Return the least exact precision of the inputs; "" for whole numbers that are not a network's."""
     kinds = [node.attr[name].type for name in ("T", "Ta", "Tb") if name in node.attr]
     return least_exact(precision_named(tf.dtypes.as_dtype(kind).name) for kind in kinds if kind)
 
@@ -76,7 +76,7 @@ def _is_told(name: str) -> bool:
 
 
 def _as_rewritten(counts: dict[str, int]) -> dict[str, int]:
-    """Counts in which fp32 is what the graph optimiser makes of it."""
+    """Return counts in which fp32 becomes what the graph optimiser makes of it."""
     wanted = next((precision for name, precision in REWRITES.items() if _is_told(name)), "")
     if not wanted or not counts.get("fp32"):
         return counts

@@ -1,4 +1,4 @@
-"""What PyTorch computes in and where: every operator of one call, as its dispatcher hands them on."""
+"""The precision and device of PyTorch: every operator of one call, as its dispatcher passes them on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTEGER = ("quantized", "onednn", "torchao")
 
 
 class _Watch(TorchDispatchMode):
-    """Counts operators by what they compute in, and remembers where their results lie."""
+    """Counts operators by precision, and remembers the devices of their results."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def _tensors(tree: object) -> list[Tensor]:
 
 
 def observe(call: Callable[[], object]) -> Observed:
-    """One call, watched. It is not to be compiled: what a compiler makes of the operators is not seen."""
+    """Watch one call. It must not be compiled: the operators that a compiler makes are not seen."""
     with torch.inference_mode(), _Watch() as seen:
         outputs = _tensors(call())
     on_gpu = any(device.startswith("cuda") for device in seen.devices)
@@ -76,14 +76,14 @@ def observe(call: Callable[[], object]) -> Observed:
 
 
 def as_allowed(products: Counter[str], convolutions: Counter[str], *, on_gpu: bool) -> Counter[str]:
-    """Counts of both together, in which what is fp32 by its type is what PyTorch is allowed to round that to."""
+    """Return counts of both together, in which fp32 becomes the precision that PyTorch may round it to."""
     return _as_allowed(products, _matrices_in(on_gpu=on_gpu)) + _as_allowed(
         convolutions, _convolutions_in(on_gpu=on_gpu)
     )
 
 
 def settings() -> dict[str, str]:
-    """The precisions that PyTorch is allowed to round fp32 to."""
+    """Return the precisions to which PyTorch may round fp32."""
     return {
         "float32 matmul precision": _matmul_precision(),
         "TF32 of products of matrices on CUDA": "on" if _matrices_in(on_gpu=True) == "tf32" else "off",
@@ -93,7 +93,7 @@ def settings() -> dict[str, str]:
 
 
 def _matmul_precision() -> str:
-    """PyTorch refuses to tell where one backend has been set by itself."""
+    """Return the setting, which PyTorch refuses to tell where one backend has been set by itself."""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
@@ -101,9 +101,9 @@ def _matmul_precision() -> str:
 
 
 def _matrices_in(*, on_gpu: bool) -> str:
-    """What products of fp32 matrices are computed in: "medium" makes oneDNN on the CPU round them to bf16.
+    """Return the precision of products of fp32 matrices: "medium" makes oneDNN on the CPU round them to bf16.
 
-    A backend's `fp32_precision` is told whichever way it was set; `allow_tf32` raises where a model has set that.
+    A backend's `fp32_precision` can be read whichever way it was set; `allow_tf32` raises where a model has set it.
     """
     backends = torch.backends
     return _told(on_gpu=on_gpu, precision=(backends.cuda if on_gpu else backends.mkldnn).matmul.fp32_precision)
@@ -115,10 +115,10 @@ def _convolutions_in(*, on_gpu: bool) -> str:
 
 
 def _told(*, on_gpu: bool, precision: str) -> str:
-    """From a backend's "ieee", "tf32", "bf16", or "none" where nobody said anything; the CPU has no TF32."""
+    """Translate a backend's "ieee", "tf32", "bf16" or "none", which means unset; the CPU has no TF32."""
     return precision if precision == ("tf32" if on_gpu else "bf16") else "fp32"
 
 
 def _as_allowed(counts: Counter[str], precision: str) -> Counter[str]:
-    """Counts in which fp32 by type is what it is computed in."""
+    """Return counts in which fp32 becomes the precision that it is computed in."""
     return Counter({precision if name == "fp32" else name: count for name, count in counts.items()})

@@ -1,9 +1,9 @@
-"""What compiled code of PyTorch computes in: the operators that its profiler saw in one call, and oneDNN's kernels.
+"""The precision of PyTorch's compiled code: the operators that its profiler saw in one call, and oneDNN's kernels.
 
-A compiler may have made anything of a model's own operators: products of integers where they are of dequantised
-numbers, or the other way round. So they are not asked, but what was run. oneDNN says of each of its kernels which
-instructions it is made of (https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html): one in bf16 that is made of
-"avx512_core" alone emulates it.
+A compiler may have made anything of a model's own operators: products of integers where they multiply dequantised
+numbers, or the reverse. So the kernels that ran are examined, not the operators. oneDNN says which instructions each of
+its kernels uses (https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html): a bf16 kernel that uses "avx512_core"
+alone emulates bf16.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from assay.infer.observing.on_torch import CONVOLUTIONS, INTEGER, PRODUCTS, as_a
 from assay.numerics.precisions import least_exact, precision_named
 
 BEFOREHAND = ("prepack", "dynamic_quant_params")
-"""In names of operators that get something ready for a product."""
+"""Parts of the names of operators that prepare something for a product."""
 COMPILED_PRODUCTS = ("_linear_pointwise", "_mkl_linear", "_convolution_transpose_pointwise", "mkldnn_rnn_layer")
 BY_NAME_IN_C = {
     "float": "fp32", "double": "fp64", "c10::BFloat16": "bf16", "c10::Half": "fp16",
@@ -32,16 +32,16 @@ BY_NAME_IN_C = {
 }  # fmt: skip
 KERNELS = ("convolution", "deconvolution", "inner_product", "matmul", "rnn")
 KERNEL = re.compile(r"\w+ [\w:.+-]{1,60} \w{1,8}")
-"""Whatever a model prints stands between oneDNN's lines."""
+"""Matches a kernel among oneDNN's lines, between which a model may print anything."""
 INSTRUCTIONS = {"bf16": ("bf16", "fp16", "amx", "avx10"), "fp16": ("fp16", "avx10")}
-"""By precision, what the instructions are called that have it; each of oneDNN's sets has those before it."""
+"""Names of the instructions that compute in each precision; each of oneDNN's sets includes those before it."""
 NAMES_IN_ONEDNN = {"bf16": "bf16", "fp16": "f16"}
 BY_NAME_IN_ONEDNN = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "s8": "int8"}
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def observe_compiled(call: Callable[[], object], uncompiled: Callable[[], object]) -> Observed:
-    """One call as the profiler and oneDNN saw it; where they saw no product, what the operators show uncompiled."""
+    """Observe one call through the profiler and oneDNN; where they saw no product, through the uncompiled operators."""
     with torch.inference_mode():
         products, convolutions = products_in((one.name, one.input_dtypes or ()) for one in _operators(call))
         kernels = kernels_in(_told_by_onednn(call))
@@ -55,10 +55,10 @@ def observe_compiled(call: Callable[[], object], uncompiled: Callable[[], object
 
 
 def products_in(operators: Iterable[tuple[str, Iterable[str]]]) -> tuple[Counter[str], Counter[str]]:
-    """How many products of matrices are computed in what, and how many convolutions.
+    """Count products of matrices, and convolutions, by precision.
 
     Args:
-        operators: the name of each, "mkldnn::_convolution_pointwise", and the types of its arguments as C++ has them.
+        operators: the name of each, such as "mkldnn::_convolution_pointwise", and the types of its arguments in C++.
     """
     products, convolutions = Counter[str](), Counter[str]()
     for whole, types in operators:
@@ -75,10 +75,10 @@ def products_in(operators: Iterable[tuple[str, Iterable[str]]]) -> tuple[Counter
 
 
 def kernels_in(lines: Iterable[str]) -> dict[str, int]:
-    """How often each of oneDNN's kernels of products ran, "convolution brg_conv_fwd:avx512_core_amx bf16".
+    """Count how often each of oneDNN's kernels of products ran, "convolution brg_conv_fwd:avx512_core_amx bf16".
 
     Args:
-        lines: of its verbose mode.
+        lines: lines of its verbose mode.
     """
     found: Counter[str] = Counter()
     for line in lines:
@@ -90,7 +90,7 @@ def kernels_in(lines: Iterable[str]) -> dict[str, int]:
 
 
 def precisions_of(kernels: Mapping[str, int]) -> Counter[str]:
-    """How many of oneDNN's kernels compute in what. Code that runs without Python calls some past the profiler."""
+    """Count oneDNN's kernels by precision. Code that runs without Python calls some that the profiler does not see."""
     found: Counter[str] = Counter()
     for kernel, count in kernels.items():
         found[BY_NAME_IN_ONEDNN.get(kernel.rpartition(" ")[2], "")] += count
@@ -99,7 +99,7 @@ def precisions_of(kernels: Mapping[str, int]) -> Counter[str]:
 
 
 def reason_against(precision: str) -> str:
-    """Why nothing is computed in bf16 or fp16 on this processor, or ""."""
+    """Return why this processor computes nothing in bf16 or fp16, or ""."""
     if precision not in TYPES:
         return ""
     try:
@@ -110,11 +110,11 @@ def reason_against(precision: str) -> str:
 
 
 def emulated(precision: str, kernels: Iterable[str], capabilities: Mapping[str, object]) -> str:
-    """Why a product that was tried in a precision is not computed in it, or "".
+    """Return why a product that was tried in a precision is not computed in it, or "".
 
     Args:
-        kernels: of oneDNN that it ran, see `kernels_in`; none where PyTorch computes it itself.
-        capabilities: of the processor, by `torch.cpu.get_capabilities`.
+        kernels: oneDNN's kernels that ran (see `kernels_in`); empty where PyTorch computes the product itself.
+        capabilities: the processor's capabilities, from `torch.cpu.get_capabilities`.
     """
     ran = [one.split(" ")[1] for one in kernels if one.endswith(f" {NAMES_IN_ONEDNN[precision]}")]
     x86 = str(capabilities.get("architecture", "")).startswith("x86")
@@ -129,7 +129,7 @@ def emulated(precision: str, kernels: Iterable[str], capabilities: Mapping[str, 
 
 @cache
 def _tried(precision: str) -> tuple[str, ...]:
-    """The kernels of a small convolution."""
+    """Return the kernels of a small convolution."""
     rows = torch.ones(1, 16, 8, 8, dtype=TYPES[precision])
     weights = torch.ones(16, 16, 3, 3, dtype=TYPES[precision])
     with torch.inference_mode():
@@ -143,7 +143,9 @@ def _operators(call: Callable[[], object]) -> Iterable[torch.autograd.profiler_u
 
 
 def _told_by_onednn(call: Callable[[], object]) -> list[str]:
-    """The lines that oneDNN prints of a call: to standard output, whatever that is, which is a file meanwhile."""
+    """Return the lines that oneDNN prints during a call: to standard output, which is redirected to a file
+    meanwhile.
+    """
     before = os.dup(1)
     try:
         with tempfile.TemporaryFile() as told:
@@ -164,5 +166,5 @@ def _of_types(types: Iterable[str]) -> str:
 
 
 def _source(descriptors: str) -> str:
-    """The type of what goes in, of "src:bf16::blocked:acdb::f0 wei:..."."""
+    """Return the type of the source in "src:bf16::blocked:acdb::f0 wei:..."."""
     return descriptors.partition("src:")[2].partition(":")[0]

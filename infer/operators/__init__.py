@@ -1,1 +1,1 @@
-"""Single operators of a runtime, to see what they do with NaN."""
+"""Single operators of a runtime, to see how they treat NaN."""

@@ -1,4 +1,4 @@
-"""Single operators in JAX, to see what they do with NaN."""
+"""Single operators in JAX, to see how they treat NaN."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def jitted(runtime: str) -> dict[str, Operator]:
 
 
 def _operators(prepared: Callable[[Function], Function]) -> dict[str, Operator]:
-    """The operators, each prepared as a runtime prepares a model."""
+    """Return the operators, each prepared as a runtime prepares a model."""
     weights, bias = jax.numpy.asarray(kernel()), jax.numpy.ones(SHAPE[-1])
 
     def convolved(x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Single operators as ONNX files, run by any runtime that runs those, to see what they do with NaN."""
+"""Single operators as ONNX files, run by any runtime of such files, to see how they treat NaN."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from assay.spec import ModelSpec, Settings
 from assay.train.built import BuiltModel
 
 SPEC = ModelSpec("bloodnet", SHAPE[1], classes=SHAPE[-1], channels=SHAPE[-1])
-"""Stands in for a model's: only the shape of an image matters here."""
+"""A stand-in for a model's specification: only the shape of an image matters here."""
 CONVOLUTION = {"pads": [1, 1, 1, 1]}
 
 
 def operators(runtime: str) -> dict[str, Operator]:
-    """The operators as this runtime runs them."""
+    """Return the operators as this runtime runs them."""
     node = helper.make_node
     nodes = {
         RELU: [node("Relu", ["x"], ["y"])],

@@ -1,4 +1,4 @@
-"""Single operators in TensorFlow, to see what they do with NaN."""
+"""Single operators in TensorFlow, to see how they treat NaN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def eager(runtime: str) -> dict[str, Operator]:
 
 
 def graph(runtime: str) -> dict[str, Operator]:
-    """As `keras.Model.predict` runs them, too."""
+    """Return the operators in a graph, as `keras.Model.predict` also runs them."""
     del runtime
     return _operators(lambda function: _graph(function, xla=False))
 
@@ -29,7 +29,7 @@ def xla(runtime: str) -> dict[str, Operator]:
 
 
 def _operators(prepared: Callable[[Function], Function]) -> dict[str, Operator]:
-    """The operators, each prepared as a runtime prepares a model."""
+    """Return the operators, each prepared as a runtime prepares a model."""
     weights, bias = tf.constant(kernel()), tf.ones(SHAPE[-1])
     return {
         name: _run(prepared(function))

@@ -1,4 +1,4 @@
-"""Single operators in PyTorch, to see what they do with NaN."""
+"""Single operators in PyTorch, to see how they treat NaN."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def compiled(runtime: str) -> dict[str, Operator]:
 
 
 def _operators(prepared: Callable[[Function], Function], layout: torch.memory_format) -> dict[str, Operator]:
-    """The operators, each prepared as a runtime prepares a model."""
+    """Return the operators, each prepared as a runtime prepares a model."""
     weights = torch.from_numpy(kernel()).permute(3, 2, 0, 1).contiguous()
     bias = torch.ones(SHAPE[-1])
     functions: dict[str, Function] = {

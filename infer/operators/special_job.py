@@ -1,9 +1,9 @@
-"""Which operators of a runtime lose a NaN, found in a process of its own: `python -P -m
+"""A search for a runtime's operators that lose a NaN, in a process of its own: `python -P -m
 assay.infer.operators.special_job`.
 
-IEEE 754-2019 has two maxima: `maximum` gives NaN where an operand is NaN, `maximumNumber` gives the other one. ONNX,
-XLA and the frameworks do not say which of them ReLU and max-pooling are, and compilers choose by what is fused with
-them. So each runtime is asked, operator by operator and in the combinations that are fused.
+IEEE 754-2019 has two maxima: `maximum` gives NaN where an operand is NaN, and `maximumNumber` gives the other operand.
+ONNX, XLA and the frameworks do not say which of them ReLU and max-pooling use, and compilers choose by what is fused
+with them. So each runtime is tested, operator by operator and in the combinations that are fused.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from assay.steps import call_seconds, step
 Operator = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 SHAPE = (1, 28, 28, 32)
-"""The shape of the input: large enough that compilers choose the code they choose for a model."""
+"""The shape of the input: large enough for compilers to choose the same code as for a model."""
 KERNEL_SHAPE = (3, 3, 32, 32)
 RELU, POOL, FUSED, MEAN = "ReLU", "max-pooling", "convolution, bias and ReLU", "convolution, ReLU and mean"
 
 
 def kernel() -> NDArray[np.float32]:
-    """Weights of the convolutions, height by width by channels in by channels out."""
+    """Return weights of the convolutions: height by width by channels in by channels out."""
     return np.random.default_rng(0).normal(0, 0.1, KERNEL_SHAPE).astype(np.float32)
 
 
 def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
-    """By operator that loses a NaN, which: "a single NaN", or "NaN everywhere" where even nothing else is left.
+    """Return which NaN each operator loses: "a single NaN", or "NaN everywhere" where it loses even an input of NaN
+    alone.
 
     Args:
-        operators: from images of `SHAPE` to anything in which a NaN of the input has to be.
+        operators: functions of images of `SHAPE` whose results must contain any NaN of the input.
     """
     random = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     single = random.copy()
@@ -56,13 +57,13 @@ def lost_by(operators: Mapping[str, Operator]) -> dict[str, str]:
 
 
 class SpecialRequest(Record):
-    """The runtime to ask."""
+    """The runtime to test."""
 
     runtime: str
 
 
 class LostNan(Record):
-    """By operator that loses a NaN, which, see `lost_by`."""
+    """The NaN that each operator loses; see `lost_by`."""
 
     lost: dict[str, str]
 
@@ -71,7 +72,7 @@ SPECIAL = Job("assay.infer.operators.special_job", "special", SpecialRequest, Lo
 
 
 def work(request: SpecialRequest) -> LostNan:
-    """Ask a runtime, operator by operator."""
+    """Test a runtime, operator by operator."""
     runtime = request.runtime
     entry = RUNTIMES[runtime]
     if not entry.operators:

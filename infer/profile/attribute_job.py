@@ -1,6 +1,6 @@
-"""One runtime profiled on several models: in a process of its own, see `assay.bench.stages.attribute`.
+"""One runtime profiled on several models, in a process of its own; see `assay.bench.stages.attribute`.
 
-Every model and batch size is answered when it is finished, so that what comes after it and fails costs itself only.
+Every model and batch size is answered when it is finished, so that a later failure costs only itself.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class AttributedModel(Record):
     """One model to attribute the time of.
 
     Attributes:
-        name: what its answers are called.
+        name: name of its answers.
         batches: batch sizes to profile.
-        skeleton: time it without a profiler only.
+        skeleton: whether to time it without a profiler only.
         images: .npy file of float32 (count, H, W, C) images; None for zeros, which do for a skeleton.
     """
 
@@ -51,7 +51,7 @@ class AttributedModel(Record):
 
 
 class AttributionRequest(Record):
-    """Everything one runtime has to do; `seconds` are for one model at one batch size, loading left out."""
+    """All work of one runtime; `seconds` are for one model at one batch size, without loading."""
 
     runtime: str
     settings: Settings
@@ -60,11 +60,11 @@ class AttributionRequest(Record):
 
 
 class Figures(Record):
-    """What was measured of one model at one batch size, or why nothing was.
+    """Measurements of one model at one batch size, or the reason why there are none.
 
     Attributes:
-        plain_ns: of a model that was timed without a profiler, the median of each burst.
-        rounds, operators: see `assay.infer.profile.timing.Profiled`; empty where nothing was profiled.
+        plain_ns: median of each burst of a model that was timed without a profiler.
+        rounds, operators: see `assay.infer.profile.timing.Profiled`; empty if nothing was profiled.
     """
 
     subject: str
@@ -80,7 +80,7 @@ Tell = Callable[[Figures], None]
 
 
 def work(request: AttributionRequest, tell: Tell) -> Nothing:
-    """Pin, import, and do one model after the other; each answer is an event."""
+    """Pin, import, and do one model after another; each answer is an event."""
     entry = RUNTIMES[request.runtime]
     begin(request.settings.cores, entry.asked_device(request.settings.device))
     load: Load = entry.load()
@@ -90,7 +90,7 @@ def work(request: AttributionRequest, tell: Tell) -> Nothing:
 
 
 def _do(subject: AttributedModel, request: AttributionRequest, load: Load, tell: Tell) -> None:
-    """Answer every batch of a model, with figures or with the reason why there are none."""
+    """Answer for every batch of a model, with figures or with the reason why there are none."""
     try:
         session = load(subject.model, request.settings)
     except AssayError as error:
@@ -110,7 +110,7 @@ def _do(subject: AttributedModel, request: AttributionRequest, load: Load, tell:
 
 
 def _reason(error: Exception) -> str:
-    """Why there are no figures.
+    """Return why there are no figures.
 
     Raises:
         DiskError: the disk's failure is not the runtime's.
@@ -126,7 +126,7 @@ def _reason(error: Exception) -> str:
 def _figures(
     subject: AttributedModel, request: AttributionRequest, session: Session[object], natives: list[object]
 ) -> dict[str, object]:
-    """By the field of `Figures`, what was measured."""
+    """Return the measurements, by field of `Figures`."""
     if subject.skeleton:
         return {"plain_ns": time_plainly(session, natives, request.seconds)}
     entry = RUNTIMES[request.runtime]
@@ -146,7 +146,7 @@ def _figures(
 
 
 def _inputs(subject: AttributedModel, batch: int) -> list[Images]:
-    """Batches to take turns with; images repeat when there are too few."""
+    """Return batches to use in turn; images repeat when there are too few."""
     if subject.images is None:
         return [np.zeros((batch, *subject.model.spec.image_shape), np.float32)]
     images = map_array(subject.images)

@@ -1,4 +1,6 @@
-"""Profiles in one form: calls, and in each call the intervals of its operators. Everything but the protocol is pure."""
+"""Profiles in one form: calls, and in each call the intervals of its operators. Pure functions, except for the
+protocol.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ class Operator:
     """One interval of one operator, in nanoseconds on the profiler's clock.
 
     Attributes:
-        name: as the profiler says it.
-        kind: operator type, or what the name says of it.
-        thread: of the framework's executor; intervals nest only within one.
+        name: name that the profiler gives it.
+        kind: operator type, or what the name tells about it.
+        thread: thread of the framework's executor; intervals nest only within one thread.
         scope: path or layer name where the profiler knows one.
     """
 
@@ -45,8 +47,8 @@ class ProfiledCall:
     """One profiled call.
 
     Attributes:
-        operators: in the order they started.
-        events: everything the profiler recorded within the call; each costs time.
+        operators: its operators, in the order they started.
+        events: number of events recorded within the call, each of which costs time.
     """
 
     start_ns: float
@@ -63,10 +65,10 @@ class Recorder(Protocol):
     """Runs calls under a framework's profiler."""
 
     def burst(self, natives: Sequence[object], calls: int) -> list[int]:
-        """Profile so many calls, taking turns with the inputs; nanoseconds of each, starting the profiler left out."""
+        """Profile so many calls, using the inputs in turn; return nanoseconds of each, without the profiler's start."""
 
     def finish(self) -> list[ProfiledCall]:
-        """End profiling and read what was recorded.
+        """End profiling and read the recording.
 
         Raises:
             DataError: the profile is missing, truncated, or has no calls or no operators in it.
@@ -78,7 +80,7 @@ Marker = Callable[[str], AbstractContextManager[object]]
 
 
 def marked_calls(session: Session[object], natives: Sequence[object], calls: int, marker: Marker) -> list[int]:
-    """Run calls, each inside a mark on the profiler's clock; nanoseconds of each, the mark left out."""
+    """Run calls, each inside a mark on the profiler's clock; return nanoseconds of each, without the mark."""
     clock = time.perf_counter_ns
     found = []
     for call in range(calls):
@@ -91,7 +93,7 @@ def marked_calls(session: Session[object], natives: Sequence[object], calls: int
 
 
 def union_ns(operators: Iterable[Operator]) -> float:
-    """Length of the union of intervals: what overlaps, nested or on several threads, counts once."""
+    """Return the length of the union of intervals: overlaps, nested or on several threads, count once."""
     total, reached = 0.0, float("-inf")
     for operator in sorted(operators, key=lambda operator: operator.start_ns):
         start = max(operator.start_ns, reached)
@@ -102,7 +104,7 @@ def union_ns(operators: Iterable[Operator]) -> float:
 
 
 def own_times_ns(operators: Sequence[Operator]) -> list[float]:
-    """What each operator took without those nested in it on its thread, in the order given."""
+    """Return how long each operator took without those nested in it on its thread, in the given order."""
     own = [operator.duration_ns for operator in operators]
     order = sorted(range(len(operators)), key=lambda i: (operators[i].start_ns, -operators[i].end_ns))
     open_ones: dict[str, list[int]] = {}
@@ -117,7 +119,7 @@ def own_times_ns(operators: Sequence[Operator]) -> list[float]:
 
 
 def outermost(operators: Sequence[Operator]) -> list[Operator]:
-    """The operators that lie in no other of their thread, in the order they started."""
+    """Return the operators that are not nested in another on their thread, in the order they started."""
     found: list[Operator] = []
     reached: dict[str, float] = {}
     for operator in sorted(operators, key=lambda o: (o.start_ns, -o.end_ns)):
@@ -132,7 +134,7 @@ def calls_of(
 ) -> list[ProfiledCall]:
     """Sort operators and other events into the calls within which they started.
 
-    An operator that ends after its call (asynchronous work that nobody waited for) is cut at its end.
+    An operator that ends after its call (asynchronous work that nobody waited for) is cut at the end of the call.
 
     Args:
         marks: start and end of every call.

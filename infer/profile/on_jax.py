@@ -14,7 +14,7 @@ from assay.spec import Settings
 
 
 class JaxRecorder:
-    """The level at which Python itself is not traced: that would cost more than the calls."""
+    """Profiles without tracing Python itself, which would cost more than the calls."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         del model, settings

@@ -1,4 +1,4 @@
-"""OpenVINO's performance counters, which a compiled model has or has not: they need a second one."""
+"""OpenVINO's performance counters, which a model either is compiled with or lacks: profiling needs a second model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WARM_CALLS = 3
 
 
 class Counter(Protocol):
-    """What OpenVINO tells of one node of the last call, `openvino.ProfilingInfo`."""
+    """OpenVINO's counters of one node in the last call, `openvino.ProfilingInfo`."""
 
     node_name: str
     node_type: str
@@ -28,7 +28,7 @@ class Counter(Protocol):
 
 
 class OpenVinoRecorder:
-    """A compiled model like the one that is timed, whose counters are read after every call."""
+    """A compiled model like the timed one, whose counters are read after every call."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         del folder
@@ -59,10 +59,10 @@ class OpenVinoRecorder:
 
 
 def call_of(start_ns: int, end_ns: int, counters: Sequence[Counter]) -> ProfiledCall:
-    """A call whose executed nodes follow each other from its start.
+    """Return a call whose executed nodes follow each other from its start.
 
-    OpenVINO counts how long a node took, in whole microseconds, and not when it ran; with one stream one node runs
-    after the other, so that where they lie does not change what they cover together.
+    OpenVINO counts how long a node took, in whole microseconds, and not when it ran; with one stream, one node runs
+    after the other, so their positions do not change the length that they cover together.
     """
     operators, reached = [], float(start_ns)
     for node in counters:

@@ -1,4 +1,4 @@
-"""ONNX Runtime's own profiler, which belongs to a session from its beginning: it needs a second one."""
+"""ONNX Runtime's own profiler, which belongs to a session from its beginning: profiling needs a second session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WARM_CALLS = 3
 
 
 class OrtRecorder:
-    """A session like the one that is timed, which profiles all its calls; the first ones of it warm up."""
+    """A session like the timed one, which profiles all its calls; the first ones warm it up."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         level = session.facts["graph optimisation"]
@@ -35,5 +35,5 @@ class OrtRecorder:
         return read_ort_profile(Path(self._inference.end_profiling()), WARM_CALLS)
 
     def _calls(self, natives: Sequence[object], calls: int) -> list[int]:
-        """ONNX Runtime marks its calls itself."""
+        """Run the calls without marks, as ONNX Runtime marks them itself."""
         return marked_calls(self._session, natives, calls, nullcontext)

@@ -14,7 +14,7 @@ from assay.spec import Settings
 
 
 class TensorFlowRecorder:
-    """Level 3 is the least at which TensorFlow records the kernels of a graph."""
+    """Profiles at level 3, the lowest at which TensorFlow records the kernels of a graph."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         del model, settings

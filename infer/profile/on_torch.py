@@ -14,7 +14,7 @@ from assay.spec import Settings
 
 
 class TorchRecorder:
-    """Every burst is a profile of its own; the reader runs at the end, so that it disturbs no burst."""
+    """Makes a profile of each burst; all are read at the end, so that reading disturbs no burst."""
 
     def __init__(self, model: ModelFiles, settings: Settings, session: Session[object], folder: Path) -> None:
         del model, settings

@@ -19,7 +19,7 @@ INPUT_PIPELINE = "tf_data"
 
 
 def newest(folder: Path) -> Path:
-    """The xplane file that a profiler left below a folder.
+    """Return the xplane file that a profiler left below a folder.
 
     Raises:
         DataError: there is none.
@@ -31,9 +31,9 @@ def newest(folder: Path) -> Path:
 
 
 def read_xplane(path: Path) -> list[ProfiledCall]:
-    """The calls in an xplane file.
+    """Read the calls in an xplane file.
 
-    What is an operator depends on who ran it. The first of these kinds that the file has is taken: thunks of XLA
+    What counts as an operator depends on who ran it. The first of these kinds that the file has is taken: thunks of XLA
     (`hlo_op` is among their facts), kernels of a TensorFlow graph ("path:Kind" on the executor's threads), operators
     that TensorFlow ran one by one. The frameworks' own bookkeeping ("PjitFunction", "EagerExecute") never is.
 
@@ -86,7 +86,7 @@ def _event(event: ProfileData) -> Event:
 
 
 def _eager_operators(line: str, events: Sequence[Event]) -> list[Operator]:
-    """TensorFlow's operators run one by one: the kernel's run inside each "EagerLocalExecute: Kind".
+    """Return TensorFlow's operators that ran one by one: the kernel's run inside each "EagerLocalExecute: Kind".
 
     One whose kind is a function ("__inference_...") is a graph, not an operator.
     """

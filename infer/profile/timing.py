@@ -1,4 +1,4 @@
-"""Calls timed in bursts, with and without a profiler in turns, so that both see the machine in the same state."""
+"""Calls timed in bursts, alternately with and without a profiler, so that both see the machine in the same state."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Round(Record):
         plain_ns: wall time of a call without the profiler.
         profiled_ns: wall time of a call with it.
         kernel_ns: union of the operators' intervals in a profiled call.
-        events: what the profiler recorded in a call.
+        events: number of events that the profiler recorded in a call.
         events_inside: how many of them lie inside operators; a recorded operator is half inside.
-        calls: profiled ones.
+        calls: number of profiled calls.
     """
 
     plain_ns: float
@@ -37,7 +37,7 @@ class Round(Record):
 
 
 class RecordedOperator(Record):
-    """One outermost operator of the calls' common sequence, with the median over calls of its time."""
+    """One outermost operator of the calls' common sequence, with its median time over calls."""
 
     name: str
     kind: str
@@ -53,7 +53,7 @@ class Profiled(Record):
 
 
 def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
-    """Warm up, and say how many calls fill a burst."""
+    """Warm up, and return how many calls fill a burst."""
     deadline = time.perf_counter() + WARM_SECONDS
     found = device_calls(session, natives, LEAST_WARM_CALLS)
     while time.perf_counter() < deadline:
@@ -63,7 +63,7 @@ def warmed_burst(session: Session[object], natives: Sequence[object]) -> int:
 
 
 def time_plainly(session: Session[object], natives: Sequence[object], seconds: float) -> list[float]:
-    """Median nanoseconds of a call in each of several bursts."""
+    """Return the median nanoseconds of a call in each of several bursts."""
     calls = warmed_burst(session, natives)
     return [statistics.median(device_calls(session, natives, calls)) for _ in _rounds(seconds)]
 
@@ -71,7 +71,8 @@ def time_plainly(session: Session[object], natives: Sequence[object], seconds: f
 def profile_in_turns(
     session: Session[object], natives: Sequence[object], recorder: Recorder, seconds: float
 ) -> Profiled:
-    """Bursts without and with the profiler in turns. The first profiled burst starts the profiler and is dropped.
+    """Time bursts without and with the profiler alternately. The first profiled burst starts the profiler and is
+    dropped.
 
     Raises:
         DataError: the profile cannot be read, or there is nothing in it.
@@ -89,7 +90,7 @@ def profile_in_turns(
 
 
 def _rounds(seconds: float) -> Iterator[int]:
-    """Rounds until the seconds are spent: at least two, at most seven."""
+    """Iterate over rounds until the seconds are spent: at least two, at most seven."""
     deadline = time.perf_counter() + seconds
     for number in range(ROUNDS):
         if number >= LEAST_ROUNDS and time.perf_counter() > deadline:
@@ -109,17 +110,17 @@ def _round(plain: list[int], profiled: list[int], calls: list[ProfiledCall]) -> 
 
 
 def events_inside(call: ProfiledCall) -> float:
-    """How many recorded events make the operators' union longer.
+    """Return how many recorded events lengthen the operators' union.
 
-    A profiler works before and after what it records: what it does for an outermost operator falls half inside it,
-    what it does for an operator nested in another falls inside that one.
+    A profiler works before and after what it records: its work for an outermost operator falls half inside that
+    operator, and its work for a nested operator falls inside the outer one.
     """
     outer = len(outermost(call.operators))
     return 0.5 * outer + (len(call.operators) - outer)
 
 
 def common_operators(calls: Sequence[ProfiledCall]) -> list[RecordedOperator]:
-    """The sequence of outermost operators that most calls have, with the median time of each place in it."""
+    """Return the sequence of outermost operators that most calls have, with the median time of each place in it."""
     outer = [outermost(call.operators) for call in calls]
     names = Counter(_names(one) for one in outer).most_common(1)[0][0]
     same = [place for place, one in enumerate(outer) if _names(one) == names]
@@ -132,7 +133,7 @@ def common_operators(calls: Sequence[ProfiledCall]) -> list[RecordedOperator]:
 
 
 def heaviest_kind(outer: Operator, operators: Sequence[Operator]) -> str:
-    """The kind of whatever takes longest by itself inside an operator: "mkldnn_convolution" in an "aten::conv2d"."""
+    """Return the kind of the longest part of an operator: "mkldnn_convolution" in an "aten::conv2d"."""
     inner = [
         other
         for other in operators

@@ -1,4 +1,4 @@
-"""Readers of the profiles that are JSON: PyTorch's Chrome traces and ONNX Runtime's own. They import no framework."""
+"""Readers of profiles in JSON: PyTorch's Chrome traces and ONNX Runtime's own. They import no framework."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KERNEL_SUFFIX = "_kernel_time"
 
 
 def read_torch_trace(path: Path) -> list[ProfiledCall]:
-    """The calls in a Chrome trace of `torch.profiler`.
+    """Read the calls in a Chrome trace of `torch.profiler`.
 
-    Operators are what PyTorch's dispatcher ran ("aten::conv2d", which contains "aten::mkldnn_convolution") and the
-    C++ kernels of torch.compile. What only marks a region (a module, a compiled graph) is not one.
+    Operators are those that PyTorch's dispatcher ran ("aten::conv2d", which contains "aten::mkldnn_convolution") and
+    the C++ kernels of torch.compile. An event that only marks a region (a module, a compiled graph) is not one.
 
     Raises:
         DataError: it is missing, cut off, or has no calls or no operators.
@@ -34,12 +34,12 @@ def read_torch_trace(path: Path) -> list[ProfiledCall]:
 
 
 def read_ort_profile(path: Path, first_call: int = 0) -> list[ProfiledCall]:
-    """The calls in a profile of `onnxruntime.SessionOptions.enable_profiling`, whose times are whole microseconds.
+    """Read the calls in a profile of `onnxruntime.SessionOptions.enable_profiling`, whose times are whole microseconds.
 
     A call is a "model_run"; its operators are the kernels of the nodes.
 
     Args:
-        first_call: how many calls at the beginning are warm-up.
+        first_call: number of calls at the beginning that are warm-up.
 
     Raises:
         DataError: it is missing, cut off, or has no calls or no operators.

@@ -1,1 +1,1 @@
-"""The runtimes, one file a framework, behind the protocol of `infer.runtime`."""
+"""The runtimes, one file for each framework, behind the protocol of `infer.runtime`."""

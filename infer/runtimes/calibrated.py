@@ -1,9 +1,9 @@
-"""Runtimes whose speed is known by construction: what `assay selfcheck` proves the instrument with.
+"""Runtimes whose speed is known by construction, with which `assay selfcheck` proves the instrument.
 
-They need numpy alone, so that a process starts quickly, and answer zeros. Their kernel is a running sum: each
-addition waits for the one before, so its time is its length and little else. A planted slowdown is that many more
-additions, work of the same kind. The split runtime spends known times, by the clock, first outside and then inside
-its kernel, as a framework does around its own.
+They need numpy alone, so that a process starts quickly, and answer zeros. Their kernel is a running sum: each addition
+waits for the one before, so its time depends on its length and little else. A planted slowdown is that many more
+additions, work of the same kind. The split runtime spends known times, by the clock, first outside and then inside its
+kernel, as a framework does around its own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CalibratedSession:
         return Observed("cpu", "fp32")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
 
 def spend(nanoseconds: int) -> None:
@@ -73,12 +73,12 @@ load_slower_10 = functools.partial(_slower, 10)
 
 
 def load_split(model: ModelFiles, settings: Settings) -> CalibratedSession:
-    """Known overhead, then a known kernel."""
+    """Load a runtime with a known overhead, then a known kernel."""
     del settings
     return CalibratedSession(model, 0, OVERHEAD_NS, KERNEL_NS)
 
 
 def load_skeleton(model: ModelFiles, settings: Settings) -> CalibratedSession:
-    """The same overhead with the kernel shrunk to nothing."""
+    """Load the same overhead with the kernel shrunk to nothing."""
     del settings
     return CalibratedSession(model, 0, OVERHEAD_NS)

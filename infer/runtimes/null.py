@@ -1,4 +1,4 @@
-"""The runtime that does nothing: what it takes is the ruler's own time."""
+"""The runtime that does nothing: its time is the instrument's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.spec import Settings
 
 
 class NullSession:
-    """Hands the images through and answers zeros."""
+    """Passes the images through and answers zeros."""
 
     precision = "fp32"
 
@@ -31,7 +31,7 @@ class NullSession:
         return Observed("cpu", "fp32")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
 
 def load(model: ModelFiles, settings: Settings) -> NullSession:

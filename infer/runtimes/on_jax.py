@@ -1,4 +1,4 @@
-"""JAX: jitted, and operator by operator, of our architectures and of users' models."""
+"""JAX: jitted, and operator by operator, for our architectures and users' models."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class JaxSession:
 
 
 def load_jit(model: ModelFiles, settings: Settings) -> JaxSession:
-    """The weights of our architectures are an argument, as a flat tuple: the cheapest form to call with."""
+    """Jit a model; the weights of our architectures are an argument, as a flat tuple: the cheapest form to call
+    with.
+    """
     device = jax_device(settings)
     if model.user is not None:
         return JaxSession(model, jax.jit(_brought(model.user, device)), device)
@@ -66,13 +68,13 @@ def load_jit(model: ModelFiles, settings: Settings) -> JaxSession:
 
 
 def load_eager(model: ModelFiles, settings: Settings) -> JaxSession:
-    """Every operator is dispatched by itself; what is jitted inside stays so, as JAX's own library functions are."""
+    """Dispatch every operator by itself, except inside jitted functions, such as JAX's own library functions."""
     device = jax_device(settings)
     return JaxSession(model, load_function(model, device), device)
 
 
 def load_function(model: ModelFiles, device: jax.Device) -> Forward:
-    """One of our architectures or a user's model as a function of arrays by position; its weights are constants.
+    """Return one of our architectures or a user's model as a function of arrays by position; its weights are constants.
 
     Raises:
         InputError: there are no weights, or the user's code fails.
@@ -93,7 +95,7 @@ def _built(model: ModelFiles, device: jax.Device) -> nnx.Module:
 
 
 def _brought(user: UserModel, device: jax.Device) -> Forward:
-    """A user's function, by position.
+    """Return a user's function, by position.
 
     Raises:
         InputError: the user's code fails.

@@ -1,4 +1,4 @@
-"""JAX in bf16: products and convolutions of a function take and give bf16, everything else stays as it is."""
+"""JAX in bf16: products and convolutions of a function take and return bf16; everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assay.train.models.on_jax_narrow import narrowed
 
 
 class NarrowSession(JaxSession):
-    """Its products as XLA computes them: it may turn them back to fp32."""
+    """A function whose products XLA computes: it may turn them back into fp32."""
 
     precision = "bf16"
 
@@ -46,6 +46,6 @@ def load_bf16(model: ModelFiles, settings: Settings) -> NarrowSession:
 
 
 def _compiled_product(device: jax.Device) -> str:
-    """What XLA makes of a product of two matrices in bf16."""
+    """Return XLA's code for a product of two matrices in bf16."""
     matrix = jax.device_put(jnp.ones((128, 128), jnp.bfloat16), device)
     return jax.jit(jnp.matmul).lower(matrix, matrix).compile().as_text() or ""

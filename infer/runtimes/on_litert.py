@@ -57,10 +57,10 @@ class LiteRtSession:
         del self._interpreter
 
     def _take(self, shapes: list[tuple[int, ...]]) -> None:
-        """Take inputs of these shapes from now on.
+        """Accept inputs of these shapes from now on.
 
         Raises:
-            InputError: the file has no place for them.
+            InputError: the file cannot take them.
         """
         try:
             for place, shape in zip(self._inputs, shapes, strict=True):
@@ -74,8 +74,8 @@ class LiteRtSession:
 
 
 def delegated(interpreter: Interpreter) -> str:
-    """What of a graph XNNPACK computes, by what an interpreter with its inputs allocated lists; the rest is computed
-    by kernels that may take several times as long.
+    """Describe the part of a graph that XNNPACK computes, as an interpreter with allocated inputs lists it; the rest is
+    computed by kernels that may take several times as long.
     """
     parts = [one for one in interpreter._get_ops_details() if one["op_name"] == DELEGATED]
     if not parts:
@@ -101,8 +101,8 @@ def load_int8(model: ModelFiles, settings: Settings) -> LiteRtSession:
 def _load(model: ModelFiles, settings: Settings, precision: str, is_right: Callable[[str], bool]) -> LiteRtSession:
     """
     Raises:
-        InputError: nothing was made for LiteRT of this model, or another device than the CPU is asked for.
-        ArtifactError: it is not such a file, or computes in another precision than it is said to.
+        InputError: this model was not converted for LiteRT, or a device other than the CPU is asked for.
+        ArtifactError: the file is not one of LiteRT, or computes in another precision than it should.
     """
     if model.program is None:
         raise InputError(NONE_WRITTEN, expected=LITERT_FILE, found="neutral weights or a user's model alone")

@@ -21,7 +21,7 @@ PRECISIONS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 
 
 class OpenVinoSession:
-    """An infer request of a compiled model. fp32 is asked for: left alone, OpenVINO may compute in bf16."""
+    """An infer request of a compiled model. fp32 is asked for, since OpenVINO may otherwise compute in bf16."""
 
     def __init__(self, model: ModelFiles, compiled: ov.CompiledModel, precision: str = "") -> None:
         self.signature = signature_of(model, model.onnx_layout)
@@ -53,7 +53,7 @@ class OpenVinoSession:
 
 
 def told_by(compiled: ov.CompiledModel) -> tuple[str, dict[str, str]]:
-    """What a compiled model says that it computes in, and what is worth recording."""
+    """Return the precision that a compiled model says it computes in, and facts worth recording."""
     told = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     facts = {
         "inference precision": told,
@@ -66,11 +66,11 @@ def told_by(compiled: ov.CompiledModel) -> tuple[str, dict[str, str]]:
 def compiled_model(
     model: ModelFiles, settings: Settings, *, counting: bool = False, precision: str = "f32"
 ) -> ov.CompiledModel:
-    """The ONNX file compiled for the CPU.
+    """Compile the ONNX file for the CPU.
 
     Args:
-        counting: with performance counters, for a profile; they cost time in every call.
-        precision: that floating-point operators compute in, as OpenVINO names it; "" leaves it to OpenVINO.
+        counting: whether to add performance counters, for a profile; they cost time in every call.
+        precision: precision of floating-point operators, as OpenVINO names it; "" leaves it to OpenVINO.
 
     Raises:
         InputError: there is no ONNX file, or a device other than the CPU is asked for.
@@ -97,20 +97,20 @@ def load_bf16(model: ModelFiles, settings: Settings) -> OpenVinoSession:
 
 
 def load_as_it_comes(model: ModelFiles, settings: Settings) -> OpenVinoSession:
-    """In bf16 where the processor has it."""
+    """Load in bf16 where the processor has it."""
     return OpenVinoSession(model, compiled_model(model, settings, precision=""))
 
 
 def load(model: ModelFiles, settings: Settings) -> OpenVinoSession:
-    """See `compiled_model` for what it raises."""
+    """Load in fp32; see `compiled_model` for errors."""
     return OpenVinoSession(model, compiled_model(model, settings))
 
 
 def load_int8(model: ModelFiles, settings: Settings) -> OpenVinoSession:
-    """What NNCF made of the ONNX file.
+    """Load the file that NNCF made from the ONNX file.
 
     Raises:
-        InputError: nothing was made of it, or as for `compiled_model`.
+        InputError: NNCF made no file, or as for `compiled_model`.
         ArtifactError: OpenVINO refuses the file, or computes none of it in integers.
     """
     if model.program is None:

@@ -28,7 +28,7 @@ LEVELS = {
 
 
 class _OrtSession:
-    """What a session of ONNX Runtime is wherever it computes."""
+    """The part of an ONNX Runtime session that does not depend on the device."""
 
     def __init__(self, model: ModelFiles, session: ort.InferenceSession, settings: Settings) -> None:
         self.precision = model.precision
@@ -79,7 +79,7 @@ class CudaSession(_OrtSession):
 
 
 def names_of(model: ModelFiles, session: ort.InferenceSession, ends: Ends) -> tuple[list[str], list[str]]:
-    """Names of the inputs, in the order of the model's, and of the outputs; our own models have one of each.
+    """Return the names of the inputs, in the model's order, and of the outputs; our own models have one of each.
 
     Raises:
         ArtifactError: a user's file has other inputs than its model.
@@ -99,17 +99,17 @@ def load_cpu(model: ModelFiles, settings: Settings) -> CpuSession:
 
 
 def load_without_optimisation(model: ModelFiles, settings: Settings) -> CpuSession:
-    """The graph as it was exported, operator by operator."""
+    """Load the graph as it was exported, operator by operator."""
     return _load_at("none", model, settings)
 
 
 def load_basic(model: ModelFiles, settings: Settings) -> CpuSession:
-    """What is known without the processor: constants folded, what is redundant left out."""
+    """Load with optimisations that do not depend on the processor: constants folded, redundant nodes left out."""
     return _load_at("basic", model, settings)
 
 
 def load_extended(model: ModelFiles, settings: Settings) -> CpuSession:
-    """Operators fused too, but no change of the memory layout."""
+    """Load with fused operators too, but without changes of the memory layout."""
     return _load_at("extended", model, settings)
 
 
@@ -120,7 +120,7 @@ def _load_at(level: str, model: ModelFiles, settings: Settings) -> CpuSession:
 
 
 def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
-    """TF32 is turned off, so that fp32 means fp32.
+    """Load on CUDA, with TF32 turned off so that fp32 means fp32.
 
     Raises:
         InputError: this onnxruntime has no CUDA provider, or it did not start.
@@ -134,7 +134,7 @@ def load_cuda(model: ModelFiles, settings: Settings) -> CudaSession:
 
 
 def chosen_by(session: ort.InferenceSession) -> dict[str, str]:
-    """What the CUDA provider says that it was told of its kernels and of TF32."""
+    """Return what the CUDA provider says about its settings for kernels and TF32."""
     options = session.get_provider_options().get("CUDAExecutionProvider", {})
     return {name: options.get(name, "not said") for name in CUDA_PROVIDER}
 
@@ -147,10 +147,10 @@ def session_of(
     profile: Path | None = None,
     level: str = "all",
 ) -> ort.InferenceSession:
-    """A session, with all graph optimisations unless told otherwise.
+    """Make a session, with all graph optimisations unless told otherwise.
 
     Args:
-        level: how far the graph is optimised, a key of `LEVELS`.
+        level: level of graph optimisation, a key of `LEVELS`.
         profile: where given, every call is profiled from the start, into a file whose name begins with this.
 
     Raises:

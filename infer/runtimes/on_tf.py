@@ -1,5 +1,5 @@
-"""TensorFlow and Keras: predict, eager, tf.function, and tf.function compiled by XLA, of our architectures and of
-users' models.
+"""TensorFlow and Keras: predict, eager, tf.function, and tf.function compiled by XLA, for our architectures and users'
+models.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TensorSession:
 
 
 class PredictSession:
-    """`keras.Model.predict`, which takes and gives numpy arrays."""
+    """`keras.Model.predict`, which takes and returns numpy arrays."""
 
     precision = "fp32"
 
@@ -79,7 +79,7 @@ class PredictSession:
         return native
 
     def observe(self, native: Records) -> Observed:
-        """Its result is an array of the host; where its variables lie, it computes."""
+        """Observe the graph, and its variables instead of the result, which is an array on the host."""
         return observe(self._loaded.graph(), [one.value for one in self._network.weights])
 
     def close(self) -> None:
@@ -91,9 +91,9 @@ class ModelOnDevice:
     """A model on its device.
 
     Attributes:
-        forward: from tensors by position to tensors, operator by operator.
-        signature: of a tf.function of it, of any batch.
-        keeps: what must live as long.
+        forward: function from tensors by position to tensors, operator by operator.
+        signature: signature of its tf.function, for any batch.
+        keeps: objects that must live as long as it.
     """
 
     forward: Forward
@@ -102,18 +102,18 @@ class ModelOnDevice:
     keeps: object
 
     def function(self, *, xla: bool = False) -> tf.types.experimental.PolymorphicFunction:
-        """A graph of any batch; XLA compiles for each shape at its first call."""
+        """Return a graph for any batch; XLA compiles for each shape at its first call."""
         return tf.function(self.forward, input_signature=self.signature, jit_compile=xla)
 
     def graph(self) -> tf.Graph:
-        """What its operators are in a tf.function."""
+        """Return the graph of its operators in a tf.function."""
         return self.function().get_concrete_function().graph
 
 
 def load_predict(model: ModelFiles, settings: Settings) -> PredictSession:
     """
     Raises:
-        InputError: it is a user's model, which may be no Keras model.
+        InputError: it is a user's model, which may not be a Keras model.
     """
     if model.user is not None:
         raise InputError("keras.Model.predict runs Keras models of our own architectures alone")
@@ -138,7 +138,7 @@ def load_xla(model: ModelFiles, settings: Settings) -> TensorSession:
 
 
 def load_model(model: ModelFiles, settings: Settings) -> ModelOnDevice:
-    """One of our architectures or a user's model.
+    """Load one of our architectures or a user's model.
 
     Raises:
         InputError: CUDA is asked for and there is none, there are no weights, or the user's code fails.

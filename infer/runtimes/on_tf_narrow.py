@@ -1,7 +1,8 @@
 """TensorFlow in bf16: its own optimiser rewrites the graph, whatever the model's code says of types.
 
-`auto_mixed_precision_onednn_bfloat16` puts what is safe in bf16 into it and leaves the rest in fp32, as Keras's policy
-"mixed_bfloat16" does for layers, and takes any graph. Variables become constants first, so that oneDNN lays weights out
+`auto_mixed_precision_onednn_bfloat16` moves to bf16 the operations that are safe in it and leaves the rest in fp32, as
+Keras's policy "mixed_bfloat16" does for layers, and takes any graph. Variables become constants first, so that oneDNN
+lays weights out
 once: with variables resnet18 takes seven times as long here.
 """
 
@@ -23,7 +24,7 @@ from assay.spec import Settings
 
 
 class RewrittenSession(TensorSession):
-    """A graph that TensorFlow rewrites before it computes it; it is looked at as it was computed."""
+    """A graph that TensorFlow rewrites before it computes it; it is observed as it was computed."""
 
     precision = "bf16"
 
@@ -32,7 +33,7 @@ class RewrittenSession(TensorSession):
         self.facts |= {"rewritten by": REWRITE}
 
     def observe(self, native: Tensors) -> Observed:
-        """Observe a copy, since a graph is rewritten, and then shown, only at its first call."""
+        """Observe a copy, since a graph is rewritten, and can then be read, only at its first call."""
         running, copy = context.context(), _frozen(self._loaded)
         running.enable_graph_collection()
         try:

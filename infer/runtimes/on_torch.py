@@ -1,4 +1,4 @@
-"""PyTorch: eager in both memory layouts, and TorchScript, of our architectures and of users' models."""
+"""PyTorch: eager in both memory layouts, and TorchScript, for our architectures and users' models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assay.train.brought.arrays import Array
 
 
 class TorchSession:
-    """A callable on tensors; several inputs go in and several outputs come out together."""
+    """A callable on tensors; several inputs, and several outputs, are passed together."""
 
     precision = "fp32"
 
@@ -57,7 +57,7 @@ class TorchSession:
         del self._forward, self._observed
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        """On the device, images with their channels first, in the memory format."""
+        """Move a tensor to the device; images get their channels first, in the memory format."""
         tensor = (tensor.permute(0, 3, 1, 2) if self._takes_images else tensor).to(self._device)
         return tensor.contiguous(memory_format=self._memory_format if tensor.ndim == 4 else torch.contiguous_format)
 
@@ -72,13 +72,13 @@ def load_eager(model: ModelFiles, settings: Settings) -> TorchSession:
 
 
 def load_channels_last(model: ModelFiles, settings: Settings) -> TorchSession:
-    """A model's weights and its inputs of four dimensions lie with their channels last."""
+    """Load with weights and inputs of four dimensions in the channels-last format."""
     loaded = load_model(model, settings)
     module = loaded.module.to(memory_format=torch.channels_last)
     return TorchSession(model, loaded.forward(module), loaded.device, torch.channels_last)
 
 
 def load_script(model: ModelFiles, settings: Settings) -> TorchSession:
-    """What is a TorchScript file already is frozen; everything else is traced first."""
+    """Load as frozen TorchScript; a model that is not TorchScript already is traced first."""
     loaded = load_model(model, settings)
     return TorchSession(model, loaded.scripted(), loaded.device)

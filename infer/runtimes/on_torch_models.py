@@ -1,4 +1,4 @@
-"""A PyTorch model on its device, built of neutral weights or brought by a user, and how tensors go into it."""
+"""A PyTorch model on its device, built from neutral weights or brought by a user, and how tensors are passed to it."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ class LoadedModule(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """As it was loaded."""
+        """The module as it was loaded."""
 
     @property
     def device(self) -> torch.device:
-        """Where it lies."""
+        """The device of the module."""
 
     def forward(self, module: Callable[..., object]) -> Forward:
-        """A function of the model's inputs by position; of the module, or of what was made of it."""
+        """Return a function of the model's inputs by position, made from the module or from a version of it."""
 
     def scripted(self) -> Forward:
-        """The same of the module as frozen TorchScript, traced on a batch of two (so that no size-one dimension is
-        baked in) and optimised for inference."""
+        """Return the same function as frozen TorchScript, traced on a batch of two (so that no dimension of one is
+        baked in) and optimised for inference.
+        """
 
 
 def load_model(model: ModelFiles, settings: Settings) -> LoadedModule:
-    """The model on its device, after PyTorch has been told its threads.
+    """Load the model on its device, after PyTorch has been told its threads.
 
     Raises:
         InputError: CUDA is asked for and there is none, there are no weights, or the user's code fails.
@@ -58,7 +59,7 @@ def load_model(model: ModelFiles, settings: Settings) -> LoadedModule:
 
 @dataclass(frozen=True)
 class BuiltModule:
-    """One of our architectures: one tensor goes in, one comes out."""
+    """One of our architectures: it takes one tensor and returns one."""
 
     module: nn.Module
     device: torch.device
@@ -80,7 +81,7 @@ class BuiltModule:
 
 @dataclass(frozen=True)
 class BroughtModule:
-    """A user's model: tensors go in by the names of its arguments, and come out by their names."""
+    """A user's model: tensors are passed by the names of its arguments, and returned by their names."""
 
     module: nn.Module
     device: torch.device

@@ -1,4 +1,4 @@
-"""What a processor can compute in, as the system shows it: what it cannot, frameworks emulate without a word."""
+"""Precisions that a processor can compute in, as the system shows them: frameworks silently emulate the others."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from assay.files.texts import read_text
 
 PROCESSORS = Path("/proc/cpuinfo")
 BF16 = frozenset(("avx512_bf16", "amx_bf16", "bf16"))
-"""Instructions on numbers in bf16, of x86 and of Arm."""
+"""Instructions on numbers in bf16, for x86 and Arm."""
 
 
 def refuse_without_bf16(what: str, processors: Path = PROCESSORS) -> None:
     """
     Raises:
-        InputError: the processor has no arithmetic in bf16, or does not show whether it has.
+        InputError: the processor has no arithmetic in bf16, or does not show whether it has one.
     """
     try:
         told = read_text(processors)

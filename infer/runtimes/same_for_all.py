@@ -1,9 +1,9 @@
-"""Settings that must be the same for all that are compared, each applied here and nowhere else.
+"""Settings that must be the same for all compared runtimes, each applied here and nowhere else.
 
-Cores, threads, device, and no TF32 where a cell says fp32. On a GPU every framework chooses its kernels by timing them,
-as all but PyTorch do unasked, and takes its memory as it needs it; on the CPU none is shown a GPU. Much of that is read
-from a process's environment alone, before a framework is imported or finds its device. A framework is imported when it
-is told.
+They are cores, threads, device, and no TF32 where a cell says fp32. On a GPU every framework chooses its kernels by
+timing them, as all but PyTorch do by default, and allocates memory as it needs it; on the CPU no framework can see a
+GPU. Many of these settings can only be made in a process's environment, before a framework is imported or finds its
+device. The framework is imported when its settings are made.
 """
 # ruff: noqa: PLC0415
 
@@ -27,26 +27,27 @@ if TYPE_CHECKING:
 
 CPU_ALONE = 'Set bench.device = "cpu" in the study file'
 TF32_OFF = {"TF32": "off"}
-"""The CPU has none, and CUDA is told so."""
+"""The CPU has no TF32, and CUDA is told not to use it."""
 AUTOTUNING = "--xla_gpu_autotune_level"
-"""XLA's flag, in JAX and TensorFlow alike: 4 chooses products and convolutions by timing them, and checks what they
-answer."""
+"""XLA's flag, in JAX and TensorFlow alike: 4 chooses products and convolutions by timing them, and checks their
+answers.
+"""
 CUDA_PROVIDER = {"use_tf32": "0", "cudnn_conv_algo_search": "EXHAUSTIVE"}
-"""What ONNX Runtime's provider for CUDA is told. Its memory grows as it is needed by itself, and so does PyTorch's."""
+"""Settings of ONNX Runtime's provider for CUDA. Its memory grows as needed by default, and so does PyTorch's."""
 
 
 def begin(cores: Iterable[int], device: str) -> None:
-    """Make a process ready for a framework, which is not imported yet."""
+    """Prepare a process for a framework that is not imported yet."""
     os.environ.update(environment_for(device, os.environ))
     run_on(cores)
 
 
 def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
-    """What frameworks read from the environment of a process that computes on a device.
+    """Return the environment variables for frameworks in a process that computes on a device.
 
     Args:
         device: "cpu" or "cuda".
-        own: the environment as it is; further flags for XLA stay.
+        own: the present environment; its other flags for XLA are kept.
     """
     if device == "cpu":
         return {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -60,7 +61,7 @@ def environment_for(device: str, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def told(device: str) -> dict[str, str]:
-    """What a process is told of its GPU, by the names of the switches, as it is now; nothing on the CPU."""
+    """Return the present settings of a process for its GPU, by the names of the switches; none on the CPU."""
     if device == "cpu":
         return {}
     found = {name: os.environ.get(name, "not set") for name in environment_for(device, {})}
@@ -69,9 +70,9 @@ def told(device: str) -> dict[str, str]:
 
 
 def run_on(cores: Iterable[int]) -> None:
-    """Pin all threads of this process, and those that they start, to these cores; to none where there are no names.
+    """Pin all threads of this process, and those that they start, to these cores; to none if no cores are given.
 
-    Comes before a framework is imported too: thread pools take the cores that they find when they start.
+    It is also called before a framework is imported: thread pools take the cores that they find when they start.
     """
     wanted, tasks = tuple(cores), Path("/proc/self/task")
     if not wanted or not can_pin():
@@ -84,7 +85,7 @@ def run_on(cores: Iterable[int]) -> None:
 
 
 def torch_device(settings: Settings) -> torch.device:
-    """PyTorch's device, after it has been told its threads.
+    """Return PyTorch's device, after setting its threads.
 
     Raises:
         InputError: CUDA is asked for and there is none.
@@ -102,7 +103,7 @@ def torch_device(settings: Settings) -> torch.device:
 
 
 def tell_torch_of_gpu() -> None:
-    """Fp32 means fp32, and cuDNN's kernels are chosen by timing them."""
+    """Make fp32 mean fp32, and let cuDNN choose its kernels by timing them."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -110,7 +111,7 @@ def tell_torch_of_gpu() -> None:
 
 
 def tensorflow_device(settings: Settings) -> str:
-    """TensorFlow's name of its device, after it has been told its threads.
+    """Return TensorFlow's name of its device, after setting its threads.
 
     Raises:
         InputError: CUDA is asked for and there is none.
@@ -127,7 +128,7 @@ def tensorflow_device(settings: Settings) -> str:
 
 
 def jax_device(settings: Settings) -> jax.Device:
-    """JAX's device. On the CPU it has no thread setting: the worker's pinned cores limit it.
+    """Return JAX's device. On the CPU it has no thread setting: the worker's pinned cores limit it.
 
     Raises:
         InputError: CUDA is asked for and there is none.
@@ -144,7 +145,7 @@ def jax_device(settings: Settings) -> jax.Device:
 
 
 def onnxruntime_options(settings: Settings) -> onnxruntime.SessionOptions:
-    """Options of a session of ONNX Runtime, with its threads."""
+    """Return options for a session of ONNX Runtime, with its threads."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -155,7 +156,7 @@ def onnxruntime_options(settings: Settings) -> onnxruntime.SessionOptions:
 
 
 def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
-    """ONNX Runtime's provider for CUDA, as it is told.
+    """Return ONNX Runtime's provider for CUDA, with its settings.
 
     Raises:
         InputError: this onnxruntime has none.
@@ -173,7 +174,7 @@ def onnxruntime_on_cuda() -> list[tuple[str, dict[str, str]]]:
 
 
 def openvino_properties(settings: Settings) -> dict[str, object]:
-    """What OpenVINO is told of threads; it runs on the CPU alone.
+    """Return OpenVINO's properties for threads; it runs on the CPU alone.
 
     Raises:
         InputError: another device is asked for.

@@ -20,7 +20,7 @@ PORTS_TRIED = 200
 
 @dataclass(frozen=True)
 class Ports:
-    """Three neighbours, as clients expect them: HTTP, gRPC and metrics."""
+    """Three consecutive ports, as clients expect them: HTTP, gRPC and metrics."""
 
     http: int
 
@@ -38,7 +38,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a server listens; host and port of each."""
+    """The addresses that a server listens on; host and port of each."""
 
     http: str
     grpc: str
@@ -46,12 +46,12 @@ class Addresses:
 
 
 def is_on_loopback(address: str) -> bool:
-    """Whether HOST:PORT can be of this machine alone."""
+    """Return whether HOST:PORT can only be on this machine."""
     return is_loopback(address.rpartition(":")[0].strip("[]"))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is of this machine alone."""
+    """Return whether a host's name or address is for this machine alone."""
     if host.lower() in LOOPBACK_HOSTS:
         return True
     try:
@@ -61,14 +61,14 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(host: str, port: int) -> str:
-    """HOST:PORT, as clients take it."""
+    """Return HOST:PORT in the form that clients take."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_host(host: str, *, open_to_network: bool) -> None:
     """
     Raises:
-        InputError: others can reach this address, and nobody said that they may.
+        InputError: others can reach this address, and the user did not say that they may.
     """
     if is_loopback(host) or open_to_network:
         return
@@ -81,10 +81,10 @@ def check_host(host: str, *, open_to_network: bool) -> None:
 
 
 def choose_ports(host: str, wanted: int | None) -> Ports:
-    """The wanted port and the two after it, or the first three in a row that are free from 8000.
+    """Return the wanted port and the two after it, or the first three in a row from 8000 that are free.
 
     Raises:
-        InputError: the host is none of this machine, or one of the wanted ports is in use.
+        InputError: the host is not on this machine, or one of the wanted ports is in use.
     """
     if wanted is not None:
         ports = Ports(wanted)

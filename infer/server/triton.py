@@ -41,27 +41,29 @@ HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "envs" / "triton.txt"
 OPENED = HERE / "opened"
 BACKEND = {"model.py": OPENED / "in_triton.py", "open_model.py": OPENED / "on_ort.py"}
-"""By name there, the files of the backend "onnxruntime"."""
+"""Files of the backend "onnxruntime", by their names in its folder."""
 ELSEWHERE = OPENED / "elsewhere.py"
 CHILD = [sys.executable, "-I", "-m", "assay.infer.server.opened.in_child"]
 GUARD = HERE / "triton_guard.py"
 
 READY_SECONDS, STOP_SECONDS = 60.0, 10.0
-"""The first is of a server with a small model; one that is large takes longer to be read."""
+"""Limits to become ready and to stop. The first is for a server with a small model; a large one takes longer to be
+read.
+"""
 OLDEST_GLIBC = (2, 35)
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 PROGRAM, WORKER = "tritonserver", "triton_python_backend_stub"
-HARMLESS = "CudaDriverHelper has not been initialized"  # what it says on a machine without a GPU
+HARMLESS = "CudaDriverHelper has not been initialized"  # logged on a machine without a GPU
 
 FRONT_PACKAGES = ("hpack", "httptools", "tritonclient", "uvloop")
 NEVER = "assay-never=sent"
-"""What a request would have to carry for the kinds that are closed: a header that the filter never writes."""
+"""A header that requests of the forbidden kinds would need, and that the filter never writes."""
 
 Progress = Callable[[str, int, int], None]
 
 
 def why_not_here() -> str:
-    """Why the server cannot run on this platform; empty where it can."""
+    """Return why the server cannot run on this platform; "" if it can."""
     system = f"{platform.system()} {platform.machine()}"
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return f"its program is for Linux x86_64, and this is {system}"
@@ -76,12 +78,12 @@ def why_not_here() -> str:
 
 @dataclass(frozen=True)
 class ServerPlacement:
-    """Where a server runs.
+    """The place of a server.
 
     Attributes:
-        host, ports: where the filter in front of it listens.
-        cores: numbers of the processor cores that it runs on.
-        log: file for everything it says.
+        host, ports: addresses on which the filter in front of it listens.
+        cores: numbers of the processor cores on which it runs.
+        log: file for everything it prints.
     """
 
     host: str
@@ -95,11 +97,11 @@ class TritonServer:
 
     Args:
         work: folder of this server's own, which is removed when the server has ended, however it ends.
-        repository: the model repository, which may be in there. The server may be told to load from it again, so
-            nobody else should write it.
-        contract: of the one model to load at the start, which is all that is answered about.
-        place: where to run.
-        progress: told when the environment has to be made first.
+        repository: the model repository, which may be in that folder. The server may be told to load from it again, so
+            nobody else should write to it.
+        contract: contract of the one model to load at the start, the only one that may be asked about.
+        place: the place to run.
+        progress: called when the environment has to be made first.
 
     Raises:
         NotInstalledError: the server cannot run here, its environment cannot be made, or the filter lacks a package.
@@ -150,16 +152,17 @@ class TritonServer:
         return self._guard.pid
 
     def running(self) -> bool:
-        """Whether the server's process is there; `is_ready` says whether it answers."""
+        """Return whether the server's process is alive; `is_ready` says whether it answers."""
         return self._guard.poll() is None
 
     def workers(self) -> int:
-        """How many processes that run a model are alive. One that was killed is not started again by the server,
-        which refuses its requests from then on and still calls itself ready."""
+        """Count the living processes that run a model. The server does not restart one that was killed: it refuses that
+        model's requests from then on, and still calls itself ready.
+        """
         return sum(_is_worker(pid) for pid in _descendants(self._guard.pid))
 
     def is_ready(self) -> bool:
-        """Whether the server says that it and its models are ready."""
+        """Return whether the server says that it and its models are ready."""
         try:
             with urllib.request.urlopen(f"http://{self.addresses.http}/v2/health/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -167,7 +170,7 @@ class TritonServer:
             return False
 
     def stop(self) -> None:
-        """End the server and its workers: requests that it has are answered first, within the limit."""
+        """End the server and its workers: the requests that it has are answered first, within the limit."""
         assert self._guard.stdin is not None, "it is started with a pipe"
         with contextlib.suppress(OSError):
             self._guard.stdin.close()
@@ -178,7 +181,7 @@ class TritonServer:
             self._guard.wait()
 
     def ended(self) -> FailedError:
-        """The error that the server has ended by itself."""
+        """Return the error that says that the server has ended by itself."""
         status = self._guard.wait()
         return FailedError(
             f"The Triton server ended with status {status}", found=errors_in(self.log) or log_tail(self.log) or None
@@ -206,7 +209,7 @@ class TritonServer:
 
 
 def _descendants(pid: int) -> list[int]:
-    """All processes below one."""
+    """Return all processes below one."""
     found = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for word in _read(children).split():
@@ -215,7 +218,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _is_worker(pid: int) -> bool:
-    """Whether this is a living worker of the server; one that has ended has no command line any more."""
+    """Return whether this is a living worker of the server; one that has ended has no command line any more."""
     return WORKER in _read(Path(f"/proc/{pid}/cmdline")).partition("\0")[0]
 
 
@@ -227,17 +230,18 @@ def _read(path: Path) -> str:
 
 
 def errors_in(log: Path) -> str:
-    """What a server's log has as errors, on one line."""
+    """Return the errors in a server's log, on one line."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     texts = [line.partition("] ")[2].strip(' "') for line in lines if line.startswith("E")]
     return " | ".join(text for text in dict.fromkeys(texts) if HARMLESS not in text)[-1500:]
 
 
 def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory: bool) -> Contract:
-    """What may be asked of the server of a deployment that works in this folder.
+    """Return the contract for the server of a deployment that works in this folder.
 
     Args:
-        host: where it listens. Beyond loopback it may be called by any address, by this and by the machine's name.
+        host: the host on which it listens. Beyond loopback, clients may call it by any address, by this name and by the
+            machine's name.
     """
     names = [*LOOPBACK_HOSTS, host.lower()] + ([] if is_loopback(host) else [socket.gethostname().lower()])
     return Contract(
@@ -255,7 +259,7 @@ def contract_of(deployment: Deployment, host: str, work: Path, *, shared_memory:
 def _start(
     python: Path, work: Path, place: ServerPlacement, arguments: Sequence[str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start the guard, and by it the server, in an environment where the server's workers find their Python."""
+    """Start the guard, which starts the server, in an environment where the server's workers find their Python."""
     packages = _packages_of(python)
     server = packages / "pytriton" / "tritonserver"
     backends = work / "backends"
@@ -301,8 +305,9 @@ def _packages_of(python: Path) -> Path:
 
 
 def _arguments(work: Path, repository: Path, model: str) -> list[str]:
-    """Only what is asked for is loaded, nothing is guessed, and nothing listens on the network. The sockets are in the
-    folder that the server runs in."""
+    """Return arguments with which only the one model is loaded, nothing is guessed, and nothing listens on the network.
+    The sockets are in the folder that the server runs in.
+    """
     return [
         f"--model-repository={repository}",
         "--model-control-mode=explicit",
@@ -317,6 +322,6 @@ def _arguments(work: Path, repository: Path, model: str) -> list[str]:
         f"--http-restricted-api=logging,trace:{NEVER}",
         f"--grpc-restricted-protocol=model-repository,shared-memory,logging,trace:{NEVER}",
         "--allow-gpu-metrics=false",
-        "--pinned-memory-pool-byte-size=0",  # which is for copies to a GPU
+        "--pinned-memory-pool-byte-size=0",  # it is for copies to a GPU
         f"--exit-timeout-secs={int(STOP_SECONDS / 2)}",
     ]

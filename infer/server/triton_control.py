@@ -1,4 +1,4 @@
-"""The server's control, over its socket in a folder that only its owner may enter: no port leads to it."""
+"""Control of the server, over its socket in a folder that only its owner may enter: no port leads to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.infer.server.front.places import HTTP
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket, whose path may be longer than the 107 bytes that an address holds."""
+    """HTTP over a unix socket, whose path may be longer than the 107 bytes that an address can hold."""
 
     def __init__(self, folder: Path, limit_seconds: float) -> None:
         super().__init__("triton", timeout=limit_seconds)
@@ -31,14 +31,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 def change(folder: Path, model: str, action: Literal["load", "unload"], what: str, limit_seconds: float) -> None:
-    """Have the server load or unload a model; it answers when that is done, or refused.
+    """Make the server load or unload a model; it answers when that is done or refused.
 
     Args:
-        folder: that has the server's sockets.
-        what: the model in words, for an error.
+        folder: the folder of the server's sockets.
+        what: description of the model, for an error.
 
     Raises:
-        FailedError: it did not.
+        FailedError: the server did not do it.
     """
     connection = _Connection(folder, limit_seconds)
     try:

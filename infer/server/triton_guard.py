@@ -1,9 +1,9 @@
-"""The process between `assay serve` and the Triton server, which sees to it that nothing stays behind.
+"""The process between `assay serve` and the Triton server, which makes sure that nothing is left behind.
 
 It is started as a file, needs nothing but the standard library, and holds standard input open to its parent: when that
-ends, because the parent asked for a stop or because the parent was killed, the filter and then the server get the
-signal to stop, and a few seconds later everything that is left of them is killed. Should this process itself be killed,
-the kernel kills both, and the server's workers end by themselves.
+ends, because the parent asked for a stop or was killed, the filter and then the server get the signal to stop, and a
+few seconds later all that is left of them is killed. Should this process itself be killed, the kernel kills both, and
+the server's workers end by themselves.
 
     python triton_guard.py PLAN
 
@@ -12,8 +12,8 @@ whose name begins with `shared_memory`; `stop_seconds`; `cores`, numbers of the 
 on; `host` and `port`, the first of three that are opened here; `server` and `front`, two commands, the second of which
 gets the numbers of the three listening sockets as well and runs in `front_environment`.
 
-The ports stay open when the filter ends by itself: it is started again and finds who has called meanwhile. The status
-is the server's.
+The ports stay open when the filter ends by itself: it is restarted and finds the clients that have called meanwhile.
+The exit status is the server's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux has it
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  its place on Linux
 PORTS, BACKLOG = 3, 128
 MOST_RESTARTS, RESTARTS_SECONDS = 5, 60.0
 
@@ -43,10 +43,12 @@ MOST_RESTARTS, RESTARTS_SECONDS = 5, 60.0
 def main(text: str) -> int:
     """Run the server and the filter until one of them or standard input ends."""
     plan: dict[str, Any] = json.loads(text)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # the server's orphans become our children, where we find them
-    os.sched_setaffinity(0, plan["cores"])  # which both inherit
+    ctypes.CDLL(None).prctl(
+        PR_SET_CHILD_SUBREAPER, 1
+    )  # the server's orphans become our children, where we can find them
+    os.sched_setaffinity(0, plan["cores"])  # both programs inherit this
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would have strangers' requests in it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have strangers' requests in it
     try:
         status = Guarding(plan).run()
     except OSError as error:
@@ -60,7 +62,7 @@ def main(text: str) -> int:
 
 
 class Guarding:
-    """The server and the filter, and what to do when one of them ends.
+    """The server and the filter, and the reaction when one of them ends.
 
     Raises:
         OSError: the ports cannot be opened.
@@ -79,7 +81,7 @@ class Guarding:
         self._deadline = float("inf")
 
     def run(self) -> int:
-        """The server's status, when it has ended."""
+        """Wait until the server has ended, and return its status."""
         while self._server.poll() is None:
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -95,7 +97,7 @@ class Guarding:
         return self._server.returncode
 
     def _stop(self) -> None:
-        """The filter first: it answers what it has, and takes nothing more."""
+        """Stop the filter first: it answers the requests it has, and takes no more."""
         for listener in self._listeners:
             listener.close()
         self._listeners = []
@@ -103,7 +105,7 @@ class Guarding:
         self._deadline = time.monotonic() + self._plan["stop_seconds"] / 2
 
     def _look_at_front(self) -> None:
-        """When the filter has ended, the server ends too if that was asked for, and else there is a new filter."""
+        """When the filter has ended, end the server too if a stop was asked for, and otherwise start a new filter."""
         if self._front.poll() is None or self._server.poll() is not None:
             return
         if not self._listeners:
@@ -124,7 +126,7 @@ class Guarding:
     _front_gone = False
 
     def _lose_patience(self) -> None:
-        """Kill whoever was to end by now."""
+        """Kill the process that should have ended by now."""
         self._deadline = float("inf")
         (self._server if self._front_gone else self._front).kill()
 
@@ -161,13 +163,13 @@ def _start(
 
 
 def _log(text: str) -> None:
-    """An error in the form of the server's own."""
+    """Log an error in the form of the server's own."""
     sys.stdout.write(f'E{time.strftime("%m%d %H:%M:%S", time.gmtime())} {os.getpid()} guard] "{text}"\n')
     sys.stdout.flush()
 
 
 def _kill_children() -> None:
-    """Kill and reap what the server left, and what that leaves, until there is nothing."""
+    """Kill and reap the processes that the server left, and those that they leave, until there are none."""
     while True:
         for child in _children():
             with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Ask an inference server of the Open Inference Protocol, one way for every transport.
+"""Requests to an inference server of the Open Inference Protocol, in the same way for every transport.
 
 The protocol is KServe's "Open Inference Protocol" (V2): tensors over HTTP or gRPC. Binary tensors over HTTP and shared
 memory are Triton's extensions, used where the server says that it has them. tritonclient speaks all of it.

@@ -12,7 +12,7 @@ from assay.errors import missing
 from assay.files.mistakes import mistake_in
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
-"""What reading an answer ends with that is not what the protocol says; tritonclient itself lets these pass."""
+"""Errors raised when an answer does not follow the protocol; tritonclient itself does not catch them."""
 
 CHANNEL = [
     ("grpc.use_local_subchannel_pool", 1),
@@ -22,7 +22,7 @@ CHANNEL = [
 
 
 def text_of(error: BaseException) -> str:
-    """What an error of tritonclient, or of the socket below it, says."""
+    """Return the text of an error of tritonclient, or of the socket below it."""
     if isinstance(error, ValidationError):
         return f"an answer of another kind, {mistake_in(error)}"
     message = getattr(error, "message", None)
@@ -36,13 +36,15 @@ def http_client(address: str, limit_seconds: float) -> Any:  # tritonclient has 
 
 
 def grpc_client(address: str) -> Any:  # tritonclient has no types
-    """A client with a connection of its own. gRPC otherwise lets the clients of a process share one: eight clients are
-    not eight connections then, and after one has failed to connect the others are refused at once for some seconds."""
+    """Return a client with a connection of its own. Otherwise gRPC lets the clients of a process share one: eight
+    clients are then not eight connections, and after one has failed to connect, the others are refused at once for some
+    seconds.
+    """
     return package("grpc").InferenceServerClient(address, channel_args=CHANNEL)
 
 
 def refusal() -> type[Exception]:
-    """What tritonclient raises."""
+    """Return the class of exceptions that tritonclient raises."""
     package("http")
     from tritonclient.utils import InferenceServerException  # noqa: PLC0415  installed with the extra 'serve'
 
@@ -53,7 +55,7 @@ def refusal() -> type[Exception]:
 def package(name: Literal["http", "grpc"]) -> ModuleType:
     """
     Raises:
-        NotInstalledError: tritonclient is not there.
+        NotInstalledError: tritonclient is not installed.
     """
     try:
         return importlib.import_module(f"tritonclient.{name}")

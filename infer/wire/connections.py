@@ -1,4 +1,4 @@
-"""A connection to a server for each way there is."""
+"""A connection to a server for each transport."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from assay.infer.wire.target import LIMIT_SECONDS, Answer, Connection, Target, W
 from assay.numerics.served import Array, Records
 
 ALIGNMENT = 64
-"""Bytes that each tensor begins at a multiple of in shared memory."""
+"""The number of bytes of which each tensor's beginning in shared memory is a multiple."""
 
 
 def connect(way: Way, target: Target) -> Connection:
     """Connect to a server.
 
     Raises:
-        NotInstalledError: tritonclient is not there.
-        FailedError: shared memory cannot be had.
+        NotInstalledError: tritonclient is not installed.
+        FailedError: shared memory is not available.
     """
     if way == "http":
         return _Http(target)
@@ -31,8 +31,9 @@ def connect(way: Way, target: Target) -> Connection:
 
 
 def why_no_shared_memory(target: Target) -> str:
-    """Why a server that offers shared memory has none with this process, in its own words; empty where it has. One on
-    a loopback address may be in a container, whose shared memory is its own."""
+    """Return why a server that offers shared memory shares none with this process, in its own words; "" if it does. A
+    server on a loopback address may be in a container, whose shared memory is its own.
+    """
     connection = _SharedMemory(target)
     try:
         connection.make_room(ALIGNMENT)
@@ -44,13 +45,13 @@ def why_no_shared_memory(target: Target) -> str:
 
 
 class _Http:
-    """Over HTTP, the tensors as bytes or as JSON."""
+    """A connection over HTTP, with the tensors as bytes or as JSON."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._package = package("http")
         self._client = http_client(target.http, LIMIT_SECONDS)
-        self._headers = None if target.binary else {"Content-Type": "application/json"}  # which some servers insist on
+        self._headers = None if target.binary else {"Content-Type": "application/json"}  # some servers insist on it
 
     def ask(self, records: Records, identifier: str) -> Answer:
         def prepare() -> tuple[list[object], object]:
@@ -65,7 +66,7 @@ class _Http:
 
 
 class _Grpc:
-    """Over gRPC."""
+    """A connection over gRPC."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -83,7 +84,7 @@ class _Grpc:
 
 
 def _tensors(package: ModuleType, target: Target, records: Records, **options: bool) -> list[object]:
-    """The inputs of a request, with their content."""
+    """Return the inputs of a request, with their content."""
     found: list[object] = []
     arrays = target.arrays(records)
     for one in target.inputs:
@@ -95,7 +96,7 @@ def _tensors(package: ModuleType, target: Target, records: Records, **options: b
 
 
 class _SharedMemory:
-    """Over gRPC, the inputs in memory that the server reads; the answers come by gRPC."""
+    """A connection over gRPC with the inputs in memory that the server reads; the answers come by gRPC."""
 
     def __init__(self, target: Target) -> None:
         import tritonclient.utils.shared_memory as memory  # noqa: PLC0415  only where it is used
@@ -109,7 +110,9 @@ class _SharedMemory:
 
     @contextmanager
     def _control(self) -> Iterator[Any]:
-        """Regions are registered over HTTP, which a server that takes care lets through where gRPC's is closed."""
+        """Yield an HTTP client to register regions with: a careful server allows that over HTTP where gRPC is closed to
+        it.
+        """
         client = http_client(self._target.http, LIMIT_SECONDS)
         try:
             yield client
@@ -130,7 +133,7 @@ class _SharedMemory:
         self._client.close()
 
     def _shared(self, arrays: Mapping[str, Array], records: int) -> list[object]:
-        """The inputs of a request, their content put into the memory one after the other."""
+        """Return the inputs of a request, with their content put into the memory one after the other."""
         found: list[object] = []
         place = 0
         for one in self._target.inputs:

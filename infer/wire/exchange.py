@@ -29,7 +29,7 @@ def exchange(
     identifier: str,
     **options: object,
 ) -> Answer:
-    """One timed request; its answer is held against what was asked for.
+    """Send one timed request, and check its answer against what was asked for.
 
     Raises:
         FailedError: the server refused it, did not answer, or answered something else.
@@ -62,8 +62,9 @@ def exchange(
 
 
 def _arrays_of(result: Any, target: Target) -> list[object]:
-    """The outputs in order, None for a missing one. tritonclient reads raw bytes and JSON; over gRPC a server may also
-    send numbers in typed fields."""
+    """Return the outputs in order, None for a missing one. tritonclient reads raw bytes and JSON; over gRPC a server
+    may also send numbers in typed fields.
+    """
     response = result.get_response()
     if isinstance(response, dict) or response.raw_output_contents:
         return [result.as_numpy(one.name) for one in target.outputs]
@@ -72,16 +73,16 @@ def _arrays_of(result: Any, target: Target) -> list[object]:
 
 
 def _typed(output: Any) -> Array:
-    """An output whose numbers are in a typed field."""
+    """Return an output whose numbers are in a typed field."""
     numbers = getattr(output.contents, FIELDS[output.datatype])
     return np.array(numbers, DTYPES[output.datatype]).reshape(list(output.shape))
 
 
 def _checked(target: Target, count: int, tensor: ServedTensor, array: object) -> Array:
-    """An output as (count, *shape).
+    """Return an output as (count, *shape).
 
     Raises:
-        FailedError: it is of another type or shape, or missing.
+        FailedError: the output has another type or shape, or is missing.
     """
     batch = target.batch(count)
     wanted = (*batch, *tensor.shape)

@@ -1,4 +1,4 @@
-"""What a server says of itself and of its models."""
+"""The descriptions that a server gives of itself and of its models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BINARY, SHARED_MEMORY = "binary_tensor_data", "system_shared_memory"
 
 
 class DescribedTensor(BaseModel):
-    """An input or output of a model, with its batch where it has one, which is -1."""
+    """An input or output of a model, whose shape includes the batch, as -1, where there is one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,8 +24,9 @@ class DescribedTensor(BaseModel):
 
 
 class Description(BaseModel):
-    """What a server says of itself, or of one of its models; the protocol leaves open whether nothing is null or left
-    out. What else it says is passed over."""
+    """A server's description of itself, or of one of its models; the protocol does not say whether an empty field is
+    null or left out. Other fields are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
 
@@ -43,7 +44,7 @@ class Description(BaseModel):
 
 
 def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -> Description:
-    """What a server says of itself, or of one of its models.
+    """Return a server's description of itself, or of one of its models.
 
     Raises:
         InputError: nothing answers there, or it has no such model.
@@ -65,10 +66,10 @@ def describe(http: str, model: str = "", limit_seconds: float = LIMIT_SECONDS) -
 
 
 def describe_by_grpc(grpc: str, model: str) -> Description:
-    """What a server says of one of its models over gRPC.
+    """Return a server's description of one of its models, over gRPC.
 
     Raises:
-        InputError: as `describe`.
+        InputError: as for `describe`.
     """
     client = grpc_client(grpc)
     try:
@@ -86,12 +87,12 @@ def describe_by_grpc(grpc: str, model: str) -> Description:
 
 
 def agreed(target: Target, server: Description) -> Target:
-    """The target, asked with no extension but those that the server names of itself."""
+    """Return the target, used with no extensions but those that the server names."""
     return target.model_copy(update={"binary": BINARY in server.extensions})
 
 
 def statistics(target: Target, version: str) -> dict[str, Any]:
-    """Triton's own counters for one version of the model, or nothing where the server keeps none."""
+    """Return Triton's own counters for one version of the model, or nothing where the server keeps none."""
     client = http_client(target.http, LIMIT_SECONDS)
     try:
         found: list[dict[str, Any]] = client.get_inference_statistics(target.model, version)["model_stats"]

@@ -1,4 +1,4 @@
-"""What is asked, and what comes back."""
+"""The target of a request, and its answer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LIMIT_SECONDS = 30.0
 
 
 class Target(Record):
-    """A served model and where it is.
+    """A served model and its address.
 
     Attributes:
         http, grpc: host and port.
         model: its name.
-        inputs, outputs: of one record.
-        most_records: in one request; 0 where a request is one record, without a batch around it.
+        inputs, outputs: tensors of one record.
+        most_records: most records in one request; 0 where a request is one record, without a batch around it.
         binary: whether tensors go over HTTP as bytes, which is an extension of the protocol, or as JSON.
     """
 
@@ -37,14 +37,14 @@ class Target(Record):
     binary: bool = True
 
     def batch(self, records: int) -> list[int]:
-        """What comes before a record's shape in a request of so many."""
+        """Return the dimensions that precede a record's shape in a request of so many."""
         return [records] if self.most_records else []
 
     def arrays(self, records: Records) -> dict[str, Array]:
-        """The inputs of one request by name, contiguous, in the shapes that the graph has.
+        """Return the inputs of one request by name, contiguous, in the shapes that the graph has.
 
         Raises:
-            FailedError: it is none or more than one record where a request is one.
+            FailedError: a request is one record, and there is none or more than one.
         """
         if not self.most_records and len(records) != 1:
             raise FailedError(f"A request of {len(records)} records failed", expected="one, the model takes no batch")
@@ -54,14 +54,14 @@ class Target(Record):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request came back with.
+    """The answer to a request.
 
     Attributes:
-        outputs: by name, (records, *shape).
-        version: of the model that answered, "" where the server does not say.
+        outputs: outputs by name, (records, *shape).
+        version: version of the model that answered, "" where the server does not say.
         begun_ns: when the call began, on the monotonic clock.
-        wire_ns: from handing the request to the transport to having its answer.
-        client_ns: spent on making the request and reading the answer.
+        wire_ns: time from handing the request to the transport to having its answer.
+        client_ns: time spent on making the request and reading the answer.
     """
 
     outputs: Mapping[str, Array]
@@ -76,7 +76,7 @@ class Answer:
 
 
 class Connection(Protocol):
-    """A client of one server; for one thread."""
+    """A client of one server, for one thread."""
 
     def ask(self, records: Records, identifier: str) -> Answer:
         """Send one request with these records, (count,).
@@ -86,4 +86,4 @@ class Connection(Protocol):
         """
 
     def close(self) -> None:
-        """Give back the connection and what the server holds for it."""
+        """Release the connection and what the server holds for it."""

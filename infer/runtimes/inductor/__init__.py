@@ -1,1 +1,1 @@
-"""What PyTorch compiles by Inductor: where it runs, or before."""
+"""PyTorch models compiled by Inductor, where they run or beforehand."""

@@ -1,4 +1,4 @@
-"""torch.compile, as it comes and with its weights frozen into the code, in fp32 and in less.
+"""torch.compile, by default and with weights frozen into the code, in fp32 and in less.
 
 Freezing makes constants of the weights, so that Inductor folds the norms into them and packs them once as oneDNN's
 kernels want them. https://docs.pytorch.org/docs/stable/torch.compiler.html; in the code, `torch._inductor.freezing`.
@@ -23,7 +23,7 @@ from assay.spec import Settings
 
 
 class CompiledSession(TorchSession):
-    """What is looked at of a call is what was run, and not the operators that it was compiled from."""
+    """A compiled model; a call is observed by what was run, not by the operators that it was compiled from."""
 
     def __init__(
         self, model: ModelFiles, forward: Forward, device: torch.device, observed: Forward, precision: str = "fp32"
@@ -36,9 +36,9 @@ class CompiledSession(TorchSession):
 
 
 def load_compile(model: ModelFiles, settings: Settings) -> CompiledSession:
-    """Inductor with its default mode; it compiles C++ for each input shape at the first call.
+    """Compile with Inductor in its default mode; C++ is compiled for each input shape at the first call.
 
-    See `compilable` for what it raises.
+    See `compilable` for errors.
     """
     loaded = compilable(model, settings)
     function = loaded.forward(torch.compile(loaded.module, dynamic=False))
@@ -46,13 +46,13 @@ def load_compile(model: ModelFiles, settings: Settings) -> CompiledSession:
 
 
 def load_frozen(model: ModelFiles, settings: Settings) -> CompiledSession:
-    """See `compilable` for what it raises."""
+    """Compile with frozen weights; see `compilable` for errors."""
     loaded = compilable(model, settings)
     return CompiledSession(model, compiled(loaded), loaded.device, loaded.forward(loaded.module))
 
 
 def load_autocast(model: ModelFiles, settings: Settings) -> CompiledSession:
-    """Products and convolutions in bf16, and what autocast leaves in fp32 in that.
+    """Compute products and convolutions in bf16, and in fp32 whatever autocast leaves in it.
 
     Raises:
         InputError: this processor does not compute in bf16.
@@ -79,7 +79,7 @@ def load_fp16(model: ModelFiles, settings: Settings) -> CompiledSession:
 
 
 def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> CompiledSession:
-    """Weights and floating-point inputs in 16 bits, and so everything between them.
+    """Compute with weights and floating-point inputs in 16 bits, and so with everything between them.
 
     Raises:
         InputError: this processor does not compute in the precision.
@@ -107,7 +107,7 @@ def _with_weights_in(precision: str, model: ModelFiles, settings: Settings) -> C
 
 
 def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -> LoadedModule:
-    """A model that can be compiled, where its precision is one that the device computes in.
+    """Load a model that can be compiled, in a precision that the device computes in.
 
     Raises:
         NotInstalledError: there is no C++ compiler.
@@ -125,7 +125,7 @@ def compilable(model: ModelFiles, settings: Settings, precision: str = "fp32") -
 def need_compiler(settings: Settings) -> None:
     """
     Raises:
-        NotInstalledError: Inductor is to compile for the CPU, and there is no C++ compiler.
+        NotInstalledError: Inductor has to compile for the CPU, and there is no C++ compiler.
     """
     if settings.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
@@ -135,7 +135,9 @@ def need_compiler(settings: Settings) -> None:
 
 
 def compiled(loaded: LoadedModule, function: Callable[..., object] | None = None) -> Forward:
-    """The module, or a function in its place, compiled with freezing at the first call of each input shape."""
+    """Return the module, or a function in its place, to be compiled with freezing at the first call of each input
+    shape.
+    """
     import torch._inductor.config as inductor  # noqa: PLC0415  takes as long as PyTorch's own import
 
     inductor.freezing = True  # the process has this one runtime
@@ -143,5 +145,5 @@ def compiled(loaded: LoadedModule, function: Callable[..., object] | None = None
 
 
 def _as_given(output: Tensor) -> Tensor:
-    """In fp32, as a server would answer and numpy can hold."""
+    """Convert to fp32, as a server would answer and numpy can hold."""
     return output.float() if output.dtype in TYPES.values() else output

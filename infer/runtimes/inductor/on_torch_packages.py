@@ -1,4 +1,4 @@
-"""Packages of AOTInductor, which are made of a PyTorch model beforehand and run without Python."""
+"""Packages of AOTInductor, which are made from a PyTorch model beforehand and run without Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from assay.spec import TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE, Settings
 
 
 class PackageSession(CompiledSession):
-    """Compiled code without the operators that it was made of: what comes out says where it ran."""
+    """Compiled code without the operators that it was made from; the outputs show where it ran."""
 
     def observe(self, native: Sequence[Tensor]) -> Observed:
         with torch.inference_mode():
@@ -48,7 +48,7 @@ def load_int8_package(model: ModelFiles, settings: Settings) -> PackageSession:
 def _load_package(model: ModelFiles, settings: Settings, precision: str) -> PackageSession:
     """
     Raises:
-        InputError: no package was made of the model, or the processor does not compute in the precision.
+        InputError: no package was made from the model, or the processor does not compute in the precision.
         ArtifactError: the package cannot be loaded.
     """
     if reason := reason_against(precision):
@@ -68,13 +68,13 @@ def _load_package(model: ModelFiles, settings: Settings, precision: str) -> Pack
 
 
 def _rows(model: ModelFiles) -> int:
-    """The place of an input that has the batch."""
+    """Return the place of an input that has the batch."""
     inputs = model.user.inputs if model.user else ()
     return next((place for place, one in enumerate(inputs) if not one.shared), 0)
 
 
 def _loaded(file: Path) -> Forward:
-    """A package, by what `torch._inductor.aoti_load_package` calls: importing that takes as long as PyTorch itself."""
+    """Load a package like `torch._inductor.aoti_load_package`, whose import takes as long as PyTorch's own."""
     with explained(file):
         loader = torch._C._aoti.AOTIModelPackageLoader(str(file), "model", False, 1, -1)
     return by_position(lambda *inputs: loader.run(list(inputs)))
@@ -92,7 +92,7 @@ def by_position(function: Callable[..., object]) -> Forward:
 def file_of(model: ModelFiles, name: str) -> Path:
     """
     Raises:
-        InputError: nothing was made of the model.
+        InputError: no file was made from the model.
     """
     if model.program is None or not (model.program / name).is_file():
         raise InputError("PyTorch needs a file that is made for this runtime", expected=name, found="none")

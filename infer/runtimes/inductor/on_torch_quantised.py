@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch._inductor.config as inductor
-import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401  the program's operators, and what fuses them
+import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401  registers the program's operators, and their fusions
 
 from assay.infer.runtime import ModelFiles
 from assay.infer.runtimes.inductor.on_torch_compiled import CompiledSession, need_compiler
@@ -15,12 +15,12 @@ from assay.train.brought.files.on_torch_archive import load_checked_program
 
 
 def load_int8(model: ModelFiles, settings: Settings) -> CompiledSession:
-    """Compiled with frozen weights at the first call of each input shape.
+    """Compile with frozen weights at the first call of each input shape.
 
     Raises:
         NotInstalledError: a C++ compiler is missing.
-        InputError: no program was made of the model.
-        ArtifactError: it cannot be loaded.
+        InputError: no program was made from the model.
+        ArtifactError: the program cannot be loaded.
     """
     need_compiler(settings)
     device = torch_device(settings)

@@ -1,9 +1,9 @@
-"""The filter's process, started by infer/server/triton_guard.py with the ports open already.
+"""The filter's process, started by infer/server/triton_guard.py with the ports already open.
 
     python -m assay.infer.server.front FOLDER HTTP GRPC METRICS
 
-FOLDER has the server's sockets and `CONTRACT_FILE`; the others are numbers of listening sockets. It ends at SIGTERM,
-when everybody has the answer that is owed, within `LEAVE_SECONDS`.
+FOLDER has the server's sockets and `CONTRACT_FILE`; the others are numbers of listening sockets. The process ends after
+SIGTERM, when all owed answers have been sent, within `LEAVE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from assay.infer.server.front.upstream import Upstream
 
 LEAVE_SECONDS = 4.0
 LEAST_MEMORY, REQUESTS_HELD = 256 * 2**20, 8
-"""Bytes of requests that are held at a time: this many, or this many of the largest request."""
+"""Bytes of requests that may be held at a time: the former, or the latter times the largest request."""
 OPEN_FILES = 2_048
 
 
@@ -66,7 +66,7 @@ def main(folder: str, *numbers: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     uvloop.run(run(Path(folder), list(map(int, numbers))))
     sys.stdout.flush()
-    os._exit(0)  # what is still connected has had its time
+    os._exit(0)  # remaining connections have had their time
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The headers of gRPC calls: read from what a client sends, written anew for the server."""
+"""The headers of gRPC calls: read from a client's blocks, written anew for the server."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ METHODS = frozenset(
 )
 TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]")
 TABLE_SIZE_BITS, TABLE_SIZE = 0xE0, 0x20
-"""How a block begins that changes the table's size (RFC 7541, 6.3)."""
+"""Bits at the beginning of a block that changes the table's size (RFC 7541, 6.3)."""
 ONCE = frozenset({b":method", b":path", b":scheme", b"content-type", b"grpc-encoding", b"grpc-timeout"})
 UNIMPLEMENTED, INVALID, NOT_FOUND, DENIED, EXHAUSTED, UNAVAILABLE = 12, 3, 5, 7, 8, 14
 STATUSES = {400: INVALID, 403: DENIED, 404: NOT_FOUND, 413: EXHAUSTED, 503: UNAVAILABLE}
-"""gRPC's status for each of HTTP's that a check refuses by."""
+"""gRPC's status for each HTTP status with which a check refuses a request."""
 
 
 class HostileError(Exception):
-    """Something that no client of gRPC sends; the connection ends.
+    """The client sent something that no gRPC client sends; the connection ends.
 
     Attributes:
-        code: HTTP/2's code of the error.
+        code: HTTP/2's code for the error.
     """
 
     def __init__(self, text: str, code: int = PROTOCOL_ERROR) -> None:
@@ -41,12 +41,12 @@ class HostileError(Exception):
 
 @dataclass(frozen=True)
 class RelayedCall:
-    """A call as the server gets it.
+    """A call as the server receives it.
 
     Attributes:
-        headers: for the server, in HPACK that refers to nothing before it.
+        headers: headers for the server, in HPACK that refers to nothing before it.
         infer: whether its message is a request for an inference.
-        refused: status and text of why it is not passed on; none where it is.
+        refused: status and text of a refusal; None where the call is passed on.
     """
 
     headers: bytes
@@ -55,7 +55,7 @@ class RelayedCall:
 
 
 class _Table(HeaderTable):
-    """HPACK's table, which tells when it has changed."""
+    """HPACK's table, which records whether it has changed."""
 
     changed = False
 
@@ -69,8 +69,9 @@ class _Table(HeaderTable):
 
 
 class Calls:
-    """Reads one client's header blocks. Most are the same as the one before them; while the table that they refer to
-    has not changed they mean the same, so they are read once."""
+    """Reads one client's header blocks. Most blocks equal the one before; while the table that they refer to has not
+    changed, equal blocks mean the same and are read once.
+    """
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=HEADER_BYTES)
@@ -80,7 +81,7 @@ class Calls:
     def read(self, block: bytes) -> RelayedCall:
         """
         Raises:
-            HostileError: it is not a HPACK, or more than is read.
+            HostileError: the block is not HPACK, or too long.
         """
         found = self._kept.get(block)
         if found is not None:
@@ -104,7 +105,7 @@ class Calls:
 def _call(headers: list[tuple[bytes, bytes]]) -> RelayedCall:
     """
     Raises:
-        HostileError: it is not a call of gRPC.
+        HostileError: it is not a gRPC call.
     """
     names = [name for name, _ in headers if name in ONCE]
     if len(headers) > MOST_HEADERS or len(set(names)) != len(names):
@@ -127,7 +128,7 @@ def _call(headers: list[tuple[bytes, bytes]]) -> RelayedCall:
 
 
 def status_block(status: int, text: bytes) -> bytes:
-    """The headers that end a call without an answer."""
+    """Return the headers that end a call without an answer."""
     safe = re.sub(rb"[^ -$&-~]", lambda found: b"%%%02X" % found.group()[0], text)
     return (
         b"\x88"
@@ -138,7 +139,7 @@ def status_block(status: int, text: bytes) -> bytes:
 
 
 def literal(name: bytes, value: bytes) -> bytes:
-    """A header in HPACK that enters no table (RFC 7541, 6.2.2)."""
+    """Encode a header in HPACK without entering it into a table (RFC 7541, 6.2.2)."""
     return b"\x00" + _text(name) + _text(value)
 
 

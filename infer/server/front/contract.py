@@ -1,4 +1,4 @@
-"""What may be asked of the served model, and how large that can be."""
+"""The requests that the served model accepts, and how large they can be."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from assay.records.base import Record
 
 OVERHEAD_BYTES = 65_536
 NAME_BYTES, TENSOR_BYTES = 6, 512
-"""The bytes that a request may have around its numbers, for each character of a tensor's name and for the rest of a
+"""Bytes that a request may have besides its numbers: for each character of a tensor's name, and for the rest of a
 tensor.
 """
 JSON_BYTES, VARINT_BYTES = 32, 10
-"""The most that one number takes as JSON with what surrounds it, and in a typed field of gRPC."""
+"""The most bytes that one number takes as JSON with its surroundings, and in a typed field of gRPC."""
 LARGEST_ID = 256
 
 
@@ -27,7 +27,7 @@ class RefusedError(Exception):
     """A request that is not passed on; its text goes to the client.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status.
     """
 
     def __init__(self, text: str, status: int = 400) -> None:
@@ -37,11 +37,11 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What an input has to be.
+    """The required type and size of an input.
 
     Attributes:
-        shape: of one record.
-        record_bytes: that one takes.
+        shape: shape of one record.
+        record_bytes: bytes of one record.
     """
 
     datatype: str
@@ -54,13 +54,13 @@ class Contract(Record):
     """The served model, as a deployment describes it.
 
     Attributes:
-        model: its name, the only one that may be asked for.
-        inputs, outputs: of one record.
-        most_records: in one request; 0 where a request is one record, without a batch around it.
+        model: its name, the only one that may be requested.
+        inputs, outputs: tensors of one record.
+        most_records: most records in one request; 0 where a request is one record, without a batch around it.
         hosts: names that a client may call this server by.
-        any_address: whether it may be called by any address, which is not a name that could be made to lead here.
+        any_address: whether it may be called by any address; unlike a name, an address cannot be made to lead here.
         shared_memory: whether clients may register memory.
-        memory_prefix: how the shared memory of servers begins, which nobody may register.
+        memory_prefix: beginning of the names of the servers' own shared memory, which nobody may register.
     """
 
     model: str
@@ -91,29 +91,29 @@ class Contract(Record):
 
     @cached_property
     def numbers(self) -> int:
-        """How many numbers the largest request has."""
+        """The count of numbers in the largest request."""
         return max(self.most_records, 1) * sum(math.prod(one.wire_shape) for one in self.inputs)
 
     @cached_property
     def overhead(self) -> int:
-        """The bytes of a request around its numbers."""
+        """The bytes of a request besides its numbers."""
         tensors = [*self.inputs, *self.outputs]
         return OVERHEAD_BYTES + sum(NAME_BYTES * len(one.name) + TENSOR_BYTES for one in tensors)
 
     @cached_property
     def largest_body(self) -> int:
-        """Bytes of a request over HTTP, as JSON."""
+        """The most bytes of a request over HTTP, as JSON."""
         return self.numbers * JSON_BYTES + self.overhead
 
     @cached_property
     def largest_message(self) -> int:
-        """Bytes of a request over gRPC, its numbers raw or in typed fields."""
+        """The most bytes of a request over gRPC, with its numbers raw or in typed fields."""
         return self.numbers * VARINT_BYTES + self.overhead
 
     def check_inputs(self, names: Sequence[str]) -> None:
         """
         Raises:
-            RefusedError: they are not the model's inputs, each once.
+            RefusedError: the names are not the model's inputs, each once.
         """
         known = self.by_name
         if len(names) == 1 == len(known) and names[0] in known:
@@ -127,7 +127,7 @@ class Contract(Record):
     def check_outputs(self, names: Sequence[str]) -> None:
         """
         Raises:
-            RefusedError: the model has none of such a name, or one is asked for twice.
+            RefusedError: the model has no output of such a name, or one is requested twice.
         """
         for name in names:
             if name not in self.output_names:
@@ -136,10 +136,10 @@ class Contract(Record):
             raise RefusedError("an output is asked for twice")
 
     def check_tensor(self, name: str, datatype: object, shape: list[Any]) -> int:
-        """The bytes of an input of this type and shape.
+        """Return the bytes of an input of this type and shape.
 
         Raises:
-            RefusedError: it is not of the model's type, shape or number of records.
+            RefusedError: the type, shape or number of records is not the model's.
         """
         expected = self.by_name[name]
         if datatype != expected.datatype:
@@ -176,5 +176,5 @@ def check_id(identifier: object) -> None:
 
 
 def shown(value: object) -> str:
-    """A client's own words in an error's text: short, printable, ASCII."""
+    """Return a client's own words for an error's text: short, printable, ASCII."""
     return ascii(value)[:80]

@@ -30,28 +30,30 @@ class Guest(Protocol):
         """Whether the server owes it an answer."""
 
     def look(self, now: float) -> None:
-        """End what takes too long."""
+        """End the connection if it takes too long."""
 
     def leave(self) -> None:
-        """End as soon as nothing is owed."""
+        """End the connection as soon as nothing is owed."""
 
     def abort(self) -> None:
-        """End now."""
+        """End the connection now."""
 
 
 def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
-    """The transport of a stream, as its protocol is given it when it is connected."""
-    return cast("asyncio.Transport", transport)  # the stub has what datagrams share, and uvloop's is no subclass
+    """Return the transport of a stream, given what its protocol receives when it is connected."""
+    return cast(
+        "asyncio.Transport", transport
+    )  # the stub also covers datagrams, and uvloop's transport is not a subclass
 
 
 class RequestMemory:
-    """How many bytes of requests are held at a time, by all connections together."""
+    """The budget of bytes of requests that all connections together may hold at a time."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
 
     def take(self, size: int) -> bool:
-        """Whether there is room for so many more bytes, which are counted then."""
+        """Reserve so many more bytes if there is room; return whether there is."""
         if size > self._left:
             return False
         self._left -= size
@@ -62,8 +64,9 @@ class RequestMemory:
 
 
 class Crowd:
-    """The clients of one port. A newcomer takes the place of whoever has been idle longest, so nobody can keep others
-    out by holding connections."""
+    """The clients of one port. A newcomer takes the place of the client that has been idle longest, so nobody can keep
+    others out by holding connections.
+    """
 
     def __init__(self, most: int = MOST_CONNECTIONS) -> None:
         self._guests: set[Guest] = set()
@@ -73,7 +76,7 @@ class Crowd:
         return len(self._guests)
 
     def join(self, guest: Guest) -> bool:
-        """Whether there is room for one more."""
+        """Admit one more client if there is room; return whether there is."""
         if len(self._guests) >= self._most:
             idle = min((one for one in self._guests if not one.busy), key=lambda one: one.since, default=None)
             if idle is None:
@@ -87,7 +90,7 @@ class Crowd:
         self._guests.discard(guest)
 
     async def sweep(self) -> None:
-        """Look at every client once a second, for ever."""
+        """Check every client once a second, for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.monotonic()

@@ -12,15 +12,15 @@ HEAD = 9
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """A frame as it goes over the wire."""
+    """Return a frame as it is sent."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 def reset(stream: int, code: int) -> bytes:
-    """The frame that ends one stream."""
+    """Return the frame that ends one stream."""
     return frame(RST_STREAM, 0, stream, code.to_bytes(4, "big"))
 
 
 def farewell(last: int, code: int, text: str = "") -> bytes:
-    """The frame that ends a connection, after the stream `last`."""
+    """Return the frame that ends a connection, after the stream `last`."""
     return frame(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + text.encode())

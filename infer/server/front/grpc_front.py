@@ -1,4 +1,6 @@
-"""The filter's gRPC: HTTP/2's frames walked through, those that do something held against what a client may send."""
+"""The filter's gRPC: it walks through HTTP/2's frames, and checks those that have an effect against what a client may
+send.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,14 @@ CONNECTION_KINDS = frozenset({SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
 BLOCK_BYTES, CONTROL_BYTES, MOST_FRAME_BYTES, MOST_CALLS = 16_384, 1_024, 4_194_304, 128
 IDLE_SECONDS = 3600.0
 CONTROL_AT_ONCE, CONTROL_PER_SECOND, CONTROL_PER_CALL = 1_000, 50.0, 8
-"""How many frames that carry no call are read at once; more are allowed with time and with every call that is
-answered.
+"""How many frames that belong to no call may be read at once; more are allowed with time and with every answered
+call.
 """
 
 
 @dataclass(frozen=True)
 class GrpcPort:
-    """What all connections share."""
+    """The state that all connections share."""
 
     contract: Contract
     path: str
@@ -56,7 +58,7 @@ class GrpcPort:
 
 
 class _Behind(asyncio.Protocol):
-    """The connection to the server of one client."""
+    """One client's connection to the server."""
 
     def __init__(self, front: GrpcFront) -> None:
         self._front = front
@@ -99,7 +101,7 @@ class GrpcFront(asyncio.Protocol):
     def busy(self) -> bool:
         return bool(self._streams)
 
-    # What the two transports say.
+    # Callbacks of the two transports.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = stream_of(transport)
@@ -116,7 +118,7 @@ class GrpcFront(asyncio.Protocol):
             self.close()
 
     def reached(self, transport: asyncio.Transport) -> None:
-        """The server has taken the connection."""
+        """Note that the connection to the server is open."""
         self._behind = transport
         if self._transport is None:
             transport.abort()
@@ -141,12 +143,12 @@ class GrpcFront(asyncio.Protocol):
             self._behind.resume_reading()
 
     def listen(self, on: bool) -> None:
-        """Whether the server takes more."""
+        """Read on from the client while the server takes more, and pause otherwise."""
         if self._transport is not None and not self._transport.is_closing():
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def close(self) -> None:
-        """End the connection once what was written has gone out."""
+        """End the connection once everything written has been sent."""
         if self._transport is not None:
             self._transport.close()
 
@@ -159,12 +161,12 @@ class GrpcFront(asyncio.Protocol):
             self._behind.write(b"".join(self._out))
             self._out.clear()
 
-    # From the client.
+    # Frames from the client.
 
     def _read(self, data: bytes) -> None:
         """
         Raises:
-            HostileError: no client of gRPC sends this.
+            HostileError: no gRPC client sends this.
         """
         rest: bytes | bytearray = data
         if self._rest:
@@ -228,7 +230,7 @@ class GrpcFront(asyncio.Protocol):
             self._called(begun, number, bytes(collected))
 
     def _called(self, flags: int, number: int, block: bytes) -> None:
-        """A client calls."""
+        """Begin a client's call."""
         if len(block) > BLOCK_BYTES:
             raise HostileError("the headers are too long", ENHANCE_YOUR_CALM)
         call = self._calls.read(block)
@@ -246,7 +248,7 @@ class GrpcFront(asyncio.Protocol):
             stream.head = frame(HEADERS, END_HEADERS, number, call.headers)
 
     def _data(self, flags: int, number: int, whole: bytes) -> None:
-        """Part of a message; its last part goes on when the message has been checked."""
+        """Take a part of a message; its last part is passed on when the message has been checked."""
         if flags & PADDED or not 0 < number <= self._last:
             raise HostileError("data of no call")
         stream = self._streams.get(number)
@@ -268,7 +270,7 @@ class GrpcFront(asyncio.Protocol):
         stream.head, stream.told = b"", True
 
     def _refuse(self, number: int, stream: Stream, status: int, text: bytes) -> None:
-        """Answer a call from here. Where the server has heard of it, it is told to forget it."""
+        """Answer a call from here. If the server has heard of it, it is told to forget it."""
         self._spend()
         if stream.told:
             self._out.append(reset(number, CANCEL))
@@ -279,13 +281,13 @@ class GrpcFront(asyncio.Protocol):
         del self._streams[number]
 
     def _swallow(self, size: int) -> None:
-        """Drop data that goes no further: the client may send as much again."""
+        """Drop data that goes no further; the client may send as much again."""
         self._spend()
         if size:
             self._say(frame(WINDOW_UPDATE, 0, 0, size.to_bytes(4, "big")))
 
     def _controls(self, kind: int, number: int, whole: bytes) -> None:
-        """Frames that carry no call; each costs something, so their number is limited."""
+        """Handle frames that belong to no call; each has a cost, so their number is limited."""
         self._spend()
         if kind == PUSH_PROMISE or len(whole) > HEAD + CONTROL_BYTES:
             raise HostileError("no client sends this")
@@ -310,10 +312,10 @@ class GrpcFront(asyncio.Protocol):
         if self._control < 0:
             raise HostileError("too much that is not a call", ENHANCE_YOUR_CALM)
 
-    # From the server.
+    # Frames from the server.
 
     def answered(self, data: bytes) -> None:
-        """Pass on what the server sends, and see which calls have ended."""
+        """Pass on what the server sends, and note which calls have ended."""
         if self._transport is None:
             return
         self._transport.write(data)
@@ -350,7 +352,7 @@ class GrpcFront(asyncio.Protocol):
         self._say(farewell(self._last, error.code, str(error)))
         self.close()
 
-    # What the crowd asks for.
+    # Methods for the crowd.
 
     def look(self, now: float) -> None:
         late = any(

@@ -24,12 +24,12 @@ ONCE = frozenset(
     {b"host", b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
     | {b"inference-header-content-length"}
 )
-"""Headers that say what a request is, which may not appear twice."""
+"""Headers that determine the meaning of a request, which may not appear twice."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """What all connections of one port share."""
+    """The state that all connections of one port share."""
 
     routes: Sequence[Route]
     upstream: Upstream
@@ -51,7 +51,7 @@ class HttpFront(asyncio.Protocol):
         self._clear()
 
     def _clear(self) -> None:
-        """Ready for the next request."""
+        """Reset the state for the next request."""
         self._port.memory.give_back(self._held)
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -61,7 +61,7 @@ class HttpFront(asyncio.Protocol):
         self._problem: RefusedError | None = None
         self._complete = self._inside = self._past_headers = self._ending = False
 
-    # What the transport says.
+    # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = stream_of(transport)
@@ -74,12 +74,12 @@ class HttpFront(asyncio.Protocol):
         self._clear()
 
     def eof_received(self) -> bool:
-        """A client that has said its last word still gets the answer that it is owed."""
+        """Keep the connection open if the client still has to get an answer."""
         self._last = True
         return self.busy
 
     def pause_writing(self) -> None:
-        """A client that does not read its answers is not listened to until it does."""
+        """Stop reading from a client that does not read its answers until it does."""
         self._stuck, self.since = True, time.monotonic()
         if self._transport is not None:
             self._transport.pause_reading()
@@ -92,7 +92,7 @@ class HttpFront(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._last or self._transport is None:
             return
-        if self.busy:  # nobody may have two requests under way: what follows the first is not read
+        if self.busy:  # nobody may have two requests under way: anything after the first is not read
             self._last = True
             return
         if not self._inside:
@@ -103,7 +103,7 @@ class HttpFront(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._refuse("this server changes to no other protocol")
         except httptools.HttpParserError as error:
-            if not self._complete:  # what is wrong behind a whole request is not its fault, but nothing follows it
+            if not self._complete:  # an error after a whole request is not that request's fault, but nothing follows it
                 self._refuse(f"malformed request: {shown(str(error))}")
             self._last = True
         if self._problem is None and not self._past_headers and self._fed > HEADER_BYTES:
@@ -113,7 +113,8 @@ class HttpFront(asyncio.Protocol):
         elif self._complete:
             self._pass_on()
 
-    # What the parser says; an error is kept until it is done. Nothing of a second request behind the first is taken.
+    # Callbacks of the parser; an error is kept until it has finished. Nothing of a second request behind the first is
+    # taken.
 
     def on_message_begin(self) -> None:
         self._last = self._last or self._complete
@@ -166,12 +167,12 @@ class HttpFront(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._complete = True
 
-    # What is done about it.
+    # Handling of the parsed request.
 
     def _check_headers(self) -> None:
         """
         Raises:
-            RefusedError: this request may not be made, whatever its body is.
+            RefusedError: this request may not be made, whatever its body.
         """
         headers = self._headers
         self._check_sender()
@@ -193,7 +194,7 @@ class HttpFront(asyncio.Protocol):
             raise RefusedError(f"a request is at most {self._route.largest} bytes", 413)
 
     def _check_sender(self) -> None:
-        """A page in a browser may not ask, whoever's name leads to this machine."""
+        """Refuse a page in a browser, whichever name led it to this machine."""
         if self._parser.get_http_version() != "1.1" or b"host" not in self._headers:
             raise RefusedError("expected HTTP/1.1 with a Host")
         if b"origin" in self._headers or self._headers.get(b"sec-fetch-site", b"none") != b"none":
@@ -231,7 +232,7 @@ class HttpFront(asyncio.Protocol):
         )
 
     def _reply(self, reply: Reply) -> None:
-        """Hand the answer over; whoever asked may be gone."""
+        """Send the answer; the client may be gone."""
         self.busy, self.since = False, time.monotonic()
         if self._transport is None:
             return
@@ -248,8 +249,9 @@ class HttpFront(asyncio.Protocol):
             self._transport.close()
 
     def _hang_up(self, transport: asyncio.Transport) -> None:
-        """Say no more, and close a little later: on a connection that is closed while its client still sends, the
-        system throws away the answer that the client has not read yet (RFC 9112, section 9.6)."""
+        """Send no more, and close a little later: on a connection that is closed while its client still sends, the
+        system throws away the answer that the client has not read yet (RFC 9112, section 9.6).
+        """
         transport.write_eof()
         asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.close)
 
@@ -257,12 +259,12 @@ class HttpFront(asyncio.Protocol):
         self._problem = self._problem or RefusedError(text, status)
 
     def _answer_problem(self, problem: RefusedError) -> None:
-        """Say what is wrong. Where the request is not at its end nobody knows where the next begins."""
+        """Answer with the problem. If the request has not ended, nobody knows where the next begins."""
         self._last = self._last or not self._complete or self._ending
         body = json.dumps({"error": str(problem)}).encode()
         self._reply(Reply(problem.status, {b"content-type": JSON}, body))
 
-    # What the crowd asks for.
+    # Methods for the crowd.
 
     def look(self, now: float) -> None:
         limit = REQUEST_SECONDS if self._inside else ANSWER_SECONDS if self._stuck else IDLE_SECONDS
@@ -280,7 +282,9 @@ class HttpFront(asyncio.Protocol):
 
 
 def host_of(header: str) -> tuple[str, bool]:
-    """The name in a Host header, without its port, and whether it is an address, which is in its usual form then."""
+    """Return the name in a Host header, without its port, and whether it is an address, which is then in its usual
+    form.
+    """
     name = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() and ":" in header else header
     try:
         return str(ipaddress.ip_address(name.strip("[]"))), True

@@ -1,4 +1,4 @@
-"""A request over HTTP: read as JSON with or without bytes behind it, held against the contract, written anew."""
+"""A request over HTTP: read as JSON with or without bytes behind it, checked against the contract, and written anew."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KEPT_BYTES, MOST_KEPT = 1_024, 4_096
 
 
 class Canonical:
-    """Requests written anew. Clients say the same again and again before their numbers; what that comes to is kept."""
+    """Writes requests anew. Clients repeat the same text before their numbers, so its translation is kept."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._kept: dict[bytes, tuple[bytes, int]] = {}
 
     def __call__(self, body: bytes, header_bytes: int | None) -> tuple[bytes, bytes]:
-        """As `canonical`."""
+        """Do the same as `canonical`."""
         short = header_bytes is not None and header_bytes <= KEPT_BYTES
         head = body[:header_bytes] if short else b""
         text, size = self._kept.get(head, (b"", -1))
@@ -41,13 +41,13 @@ class Canonical:
 
 
 def canonical(body: bytes, header_bytes: int | None, contract: Contract) -> tuple[bytes, bytes]:
-    """The same request as the server gets it: its JSON, and all inputs as bytes in their order.
+    """Return the same request for the server: its JSON, and all inputs as bytes in order.
 
     Args:
-        header_bytes: how much of the body is JSON; all of it when None.
+        header_bytes: length of the body's JSON; None if all of it is JSON.
 
     Raises:
-        RefusedError: it is none that the model answers.
+        RefusedError: the model does not answer such a request.
     """
     if header_bytes is not None and header_bytes > len(body):
         raise RefusedError(f"the header is said to be {header_bytes} bytes of {len(body)}")
@@ -75,7 +75,7 @@ def parsed(text: bytes) -> Said:
         said = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise RefusedError("the JSON is nested too deeply") from None
-    except ValueError as error:  # that it is not UTF-8 too
+    except ValueError as error:  # includes text that is not UTF-8
         raise RefusedError(f"failed to parse the request JSON: {shown(str(error))}") from None
     if not isinstance(said, dict):
         raise RefusedError("the request JSON is not an object")
@@ -85,7 +85,7 @@ def parsed(text: bytes) -> Said:
 def check_keys(said: Said, known: frozenset[str], where: str) -> None:
     """
     Raises:
-        RefusedError: it has another key.
+        RefusedError: there is another key.
     """
     if not said.keys() <= known:
         unknown = next(key for key in said if key not in known)
@@ -136,7 +136,7 @@ def _inputs(said: Said, sent: memoryview, contract: Contract) -> tuple[list[Said
 
 
 def _content(one: Said, size: int, sent: memoryview, contract: Contract) -> tuple[Said, bytes | memoryview, memoryview]:
-    """An input's parameters for the server, its bytes, and what is left of those that were sent."""
+    """Return an input's parameters for the server, its bytes, and the remainder of the bytes sent."""
     name, parameters = one["name"], one.get("parameters", {})
     if not isinstance(parameters, dict):
         raise RefusedError(f"the parameters of the input {name} are not an object")
@@ -158,7 +158,7 @@ def _content(one: Said, size: int, sent: memoryview, contract: Contract) -> tupl
 
 
 def _numbers(one: Said, size: int, contract: Contract) -> bytes:
-    """The bytes of numbers that came as JSON, flat or nested."""
+    """Return the bytes of numbers that came as JSON, flat or nested."""
     kind = contract.by_name[one["name"]].kind
     try:
         found = np.asarray(one["data"])
@@ -179,7 +179,7 @@ def _numbers(one: Said, size: int, contract: Contract) -> bytes:
 def check_memory(parameters: Said, size: int, contract: Contract) -> None:
     """
     Raises:
-        RefusedError: shared memory is off, or what is said of it is not a place of `size` bytes in a region.
+        RefusedError: shared memory is off, or the parameters are not a place of `size` bytes in a region.
     """
     if not contract.shared_memory:
         raise RefusedError("shared memory is off here: assay serve --shared-memory turns it on", 403)
@@ -193,7 +193,7 @@ def check_memory(parameters: Said, size: int, contract: Contract) -> None:
 
 
 def _parameters(said: object) -> Said:
-    """Those of the whole request."""
+    """Return the parameters of the whole request."""
     if not isinstance(said, dict):
         raise RefusedError("the parameters of the request are not an object")
     check_keys(said, frozenset({"binary_data_output"}), "the request's parameters")

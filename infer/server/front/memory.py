@@ -11,16 +11,17 @@ from pathlib import Path
 from assay.infer.server.front.contract import Contract, RefusedError, shown
 from assay.infer.server.front.json_request import check_keys, parsed
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux has it
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  its place on Linux
 KEY = re.compile(r"/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 LARGEST_BYTES = 2**40
 
 
 def checked_registration(body: bytes, contract: Contract) -> bytes:
-    """A request to register a region, written anew.
+    """Return a request to register a region, written anew.
 
     Raises:
-        RefusedError: it is the server's own, another user's, none, or smaller than it is said to be.
+        RefusedError: the region is the server's own, belongs to another user, does not exist, or is smaller than
+            claimed.
     """
     said = parsed(body)
     check_keys(said, frozenset({"key", "offset", "byte_size"}), "the request")

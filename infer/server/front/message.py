@@ -1,4 +1,4 @@
-"""A request over gRPC, held against the contract."""
+"""A request over gRPC, checked against the contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.infer.wire.exchange import FIELDS
 from assay.numerics.served import DTYPES
 
 OTHER_BYTES = 4_096
-"""The most that any request takes that is not about an inference."""
+"""The largest request that is not about an inference."""
 
 
 def check_infer(content: bytes, contract: Contract) -> None:

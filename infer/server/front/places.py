@@ -1,4 +1,4 @@
-"""Where the server and the filter meet."""
+"""The sockets through which the server and the filter communicate."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 CONTRACT_FILE = "contract.json"
 HTTP, GRPC, METRICS = "http", "grpc", "metrics"
 GRPC_PORT = 1
-"""gRPC's server puts a port behind every address, which becomes part of a socket's name."""
+"""The port that gRPC's server appends to every address, so that it becomes part of a socket's name."""
 
 
 @dataclass(frozen=True)
 class Sockets:
-    """The server's unix sockets in its folder, as a client opens them."""
+    """The server's unix sockets in its folder, in the form in which a client opens them."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""Which paths there are, and what each of them takes."""
+"""The paths that exist, and the requests that each of them takes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from assay.infer.server.front.upstream import Reply
 SMALL_BYTES = 4_096
 MOST_REGIONS = 256
 EXTENSIONS = frozenset({"classification", "model_configuration", "binary_tensor_data", "parameters", "statistics"})
-"""What can be reached of what the server says that it can do; shared memory where it was asked for."""
+"""The extensions that can be used, out of those that the server claims; shared memory only where it was asked for."""
 JSON, OCTETS = b"application/json", b"application/octet-stream"
 
 
 @dataclass(frozen=True)
 class RequestHead:
-    """A request's own words: its path, and what its headers say of the body."""
+    """A request's own words: its path, and what its headers say about the body."""
 
     path: str
     content_type: bytes | None
@@ -30,7 +30,7 @@ class RequestHead:
 
 
 Check = Callable[[RequestHead, bytes], tuple[str, bytes, bytes]]
-"""A request and its body to the path, headers and body for the server; raises RefusedError."""
+"""Turns a request and its body into the path, headers and body for the server; raises RefusedError."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Route:
     """A kind of request.
 
     Attributes:
-        method: of HTTP.
-        largest: bytes of its body.
+        method: HTTP method.
+        largest: most bytes of its body.
         write: makes the request for the server.
         read: changes the server's reply before the client has it.
     """
@@ -56,7 +56,7 @@ def metrics_routes() -> list[Route]:
 
 
 def inference_routes(contract: Contract) -> list[Route]:
-    """What may be asked of one model."""
+    """Return the requests that clients may make about one model."""
     model = rf"/v2/models/{re.escape(contract.model)}(/versions/[1-9][0-9]{{0,9}})?"
     canonical = Canonical(contract)
     looks = rf"/v2/health/(live|ready)|/v2/models/stats|{model}(/(ready|config|stats))?"
@@ -84,7 +84,7 @@ def _nothing_else(asked: RequestHead, body: bytes) -> tuple[str, bytes, bytes]:
 
 @dataclass(frozen=True)
 class _Metadata:
-    """What the server says of itself, without what cannot be reached."""
+    """The server's description of itself, without what cannot be reached."""
 
     contract: Contract
 
@@ -98,7 +98,7 @@ class _Metadata:
 
 
 def _memory_routes(contract: Contract) -> list[Route]:
-    """Regions of shared memory, so many at most."""
+    """Return the requests about regions of shared memory, whose number is limited."""
     region = "/v2/systemsharedmemory/region/[A-Za-z0-9_.-]{1,200}"
     registered: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""A call of gRPC that is under way: its message, collected and checked."""
+"""A gRPC call that is under way: its message, collected and checked."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from assay.infer.server.front.crowd import RequestMemory
 from assay.infer.server.front.message import OTHER_BYTES, check_infer
 
 PREFIX = 5
-"""Bytes before a message: whether it is compressed, and how long it is."""
+"""Bytes before a message: whether it is compressed, and its length."""
 Problem = tuple[int, bytes]
-"""gRPC's status and a text, of a call that may not go on."""
+"""gRPC's status and a text, for a call that may not go on."""
 
 
 @dataclass
 class Stream:
     """
     Attributes:
-        head: the frames for the server before the message, which it has not had yet.
+        head: the frames for the server before the message, which have not been sent yet.
         told: whether the server has heard of it.
-        message: what has come of the message, which is whole when it has `need` bytes.
-        complete: whether that was so.
+        message: the part of the message received so far, which is complete when it has `need` bytes.
+        complete: whether the message has been complete.
     """
 
     call: RelayedCall
@@ -57,7 +57,7 @@ class Stream:
         return (EXHAUSTED, b"a message is at most %d bytes" % limit) if size > limit else None
 
     def _check(self, contract: Contract, memory: RequestMemory) -> Problem | None:
-        """The message is whole."""
+        """Check the complete message."""
         if len(self.message) > self.need:
             return INVALID, b"a call has one message"
         self.complete, self.since = True, time.monotonic()
@@ -72,6 +72,6 @@ class Stream:
         return None
 
     def forget(self, memory: RequestMemory) -> None:
-        """Give back what the message took."""
+        """Release the memory of the message."""
         memory.give_back(len(self.message))
         self.message = bytearray()

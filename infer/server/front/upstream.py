@@ -17,7 +17,7 @@ PASSED_ON = (b"content-type", b"inference-header-content-length")
 
 @dataclass
 class Reply:
-    """What the server answered."""
+    """The server's answer."""
 
     status: int
     headers: dict[bytes, bytes] = field(default_factory=dict)
@@ -31,7 +31,7 @@ Then = Callable[[Reply], None]
 
 
 class Upstream:
-    """Requests to the server, so many at a time; the others wait their turn."""
+    """Requests to the server, of which only so many run at a time; the others wait their turn."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Upstream:
         self._connecting: set[asyncio.Task[None]] = set()
 
     def ask(self, request: bytes, then: Then) -> None:
-        """Send a whole request, and have its reply handed over; `NO_REPLY` where there is none."""
+        """Send a whole request, and pass its reply on; `NO_REPLY` where there is none."""
         if self._under_way >= MOST_AT_A_TIME:
             self._waiting.append((request, then))
             return
@@ -65,7 +65,7 @@ class Upstream:
         connection.ask(request, then)
 
     def done(self, connection: _UpstreamConnection | None, then: Then, reply: Reply) -> None:
-        """A reply has come; its connection is free for the next."""
+        """Take a reply, whose connection is then free for the next request."""
         self._under_way -= 1
         if connection is not None and connection.usable:
             self._idle.append(connection)
@@ -126,7 +126,7 @@ class _UpstreamConnection(asyncio.Protocol):
         if self._ending and self._transport is not None:
             self._transport.close()
         reply = Reply(status, self._headers, b"".join(self._body))
-        asyncio.get_running_loop().call_soon(self._finish, reply)  # when the parser is done with what it has
+        asyncio.get_running_loop().call_soon(self._finish, reply)  # once the parser has finished its data
 
     def _finish(self, reply: Reply) -> None:
         then, self._then = self._then, None

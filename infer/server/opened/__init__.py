@@ -1,1 +1,3 @@
-"""Model files opened as a server has them: one file a library, which imports nothing of ours, and the processes."""
+"""Model files opened as a server opens them: one file for each library, which imports nothing of ours, and the
+processes.
+"""

@@ -1,7 +1,7 @@
-"""A model opened in a process of another Python: what stands in for `open_model.py` on this machine.
+"""A model opened in a process of another Python: the stand-in for `open_model.py` on this machine.
 
 The server of the nvidia-pytriton package runs its Python backend with NumPy 1 and no framework. So the deployment's own
-`open_model.py` runs in Assay's Python (`in_child.py`), with the packages that were measured, and this file asks it
+`open_model.py` runs in Assay's Python (`in_child.py`), with the packages that were measured, and this file talks to it
 through a pipe. It imports nothing of ours. ASSAY_CHILD has the command, as a list in JSON.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 COMMAND = "ASSAY_CHILD"
 KEPT = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")
-"""Variables of the server that the child gets; where the server finds its own libraries is none of them."""
+"""Variables of the server that the child gets; those for the server's own libraries are not among them."""
 
 Told = dict[str, Any]
 
@@ -28,7 +28,7 @@ class OpenedElsewhere:
     """A function from inputs by name to outputs, in a child.
 
     Attributes:
-        inputs, outputs: by name, NumPy's name of their types.
+        inputs, outputs: NumPy's name of each tensor's type, by name.
     """
 
     def __init__(self, path: str | Path, *told: Mapping[str, str]) -> None:
@@ -49,12 +49,12 @@ class OpenedElsewhere:
         try:
             send(self._to, {"outputs": list(outputs)}, inputs)
         except BrokenPipeError:
-            os._exit(1)  # as the child has: the server loses its worker, and whoever watches it loads the model anew
+            os._exit(1)  # the child has ended: the server loses its worker, and its supervisor loads the model again
         _, arrays = self._answer()
         return [arrays[name] for name in outputs]
 
     def close(self) -> None:
-        """End the child, which ends when nobody asks any more."""
+        """End the child, which ends when its input closes."""
         self._to.close()
         self._from.close()
         self._child.wait()
@@ -70,7 +70,7 @@ class OpenedElsewhere:
 
 
 def send(stream: IO[bytes], told: Told, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a message: the length of its head, the head in JSON, and the numbers of each array after the other."""
+    """Write a message: the length of its head, the head in JSON, and the numbers of each array in turn."""
     whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     shown = [[name, array.dtype.str, array.shape] for name, array in whole.items()]
     head = json.dumps({**told, "arrays": shown}).encode()
@@ -84,7 +84,7 @@ def receive(stream: IO[bytes]) -> tuple[Told, dict[str, NDArray[Any]]]:
     """Read a message.
 
     Raises:
-        EOFError: whoever sends has ended.
+        EOFError: the sender has ended.
     """
     told = json.loads(_exactly(stream, int.from_bytes(_exactly(stream, 8), "little")))
     arrays = {}
@@ -106,5 +106,5 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
 def open_model(
     path: str | Path, options: Mapping[str, str], inputs: Mapping[str, str], outputs: Mapping[str, str]
 ) -> OpenedElsewhere:
-    """The file, opened in a child; RuntimeError with its words where it is refused."""
+    """Open the file in a child; RuntimeError with the child's words where it is refused."""
     return OpenedElsewhere(path, options, inputs, outputs)

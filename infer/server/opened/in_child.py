@@ -15,24 +15,24 @@ from assay.infer.server.opened.elsewhere import receive, send
 from assay.runtimes.entry import OpenModel
 
 THERE = "open_model_there.py"
-"""Beside the model, where its `open_model.py` is the stand-in."""
+"""The model's own opener, where its `open_model.py` is the stand-in."""
 
 
 def _opener_above(path: Path) -> Path:
-    """The opener beside a model, or beside the folder that the model is."""
+    """Find the opener beside a model, or beside the folder that is the model."""
     return next((folder / THERE for folder in path.parents if (folder / THERE).is_file()), path.parent / THERE)
 
 
 def main() -> None:
-    """Open the model, say what goes in and comes out, and answer until nobody asks any more."""
+    """Open the model, report its inputs and outputs, and answer until the input closes."""
     path, told = Path(sys.argv[1]), [json.loads(one) for one in sys.argv[2:5]]
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a framework prints is not an answer
+    os.dup2(2, 1)  # output of a framework is not an answer
     try:
         program = runpy.run_path(str(_opener_above(path)))
         open_model: OpenModel = program["open_model"]
         opened = open_model(path, *told)
-    except Exception as error:  # noqa: BLE001  whoever asks is told
+    except Exception as error:  # noqa: BLE001  reported to the other side
         send(answers, {"error": f"{type(error).__name__}: {error}"}, {})
         return
     send(answers, {"inputs": opened.inputs, "outputs": opened.outputs}, {})
@@ -43,7 +43,7 @@ def main() -> None:
             return
         try:
             send(answers, {}, dict(zip(asked["outputs"], opened(inputs, asked["outputs"]), strict=True)))
-        except Exception as error:  # noqa: BLE001  of one request
+        except Exception as error:  # noqa: BLE001  belongs to one request
             send(answers, {"error": f"{type(error).__name__}: {error}"}, {})
 
 
