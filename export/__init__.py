@@ -1,1 +1,3 @@
-"""Weights to ONNX: the routes, the check that every file must pass, and the search for where a wrong one goes wrong."""
+"""Weights to ONNX: the routes, the check that every file must pass, and the search for where a wrong file goes
+wrong.
+"""

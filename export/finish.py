@@ -1,4 +1,6 @@
-"""What every exported file gets, whatever route wrote it: the opset asked for, a named batch, metadata, names."""
+"""The finishing of every exported file, whatever route wrote it: the opset asked for, a named batch, metadata,
+names.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,10 @@ def finish(path: Path, opset: int, metadata: Mapping[str, str]) -> tuple[int, tu
 
     Args:
         opset: the operator set asked for; where the route wrote another, a conversion is tried.
-        metadata: for `metadata_props`.
+        metadata: content of `metadata_props`.
 
     Returns:
-        The operator set the file has now, and what was done or could not be done about it, in words.
+        The operator set that the file now has, and what was done or could not be done about it, in words.
 
     Raises:
         ArtifactError: the route did not write an ONNX file.
@@ -47,12 +49,12 @@ def finish(path: Path, opset: int, metadata: Mapping[str, str]) -> tuple[int, tu
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operator set."""
+    """Return the version of ONNX's own operator set."""
     return next((int(e.version) for e in model.opset_import if e.domain in {"", "ai.onnx"}), 0)
 
 
 def _convert_opset(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """The model at the operator set asked for, or as it was where onnx cannot convert it."""
+    """Return the model at the operator set asked for, or as it was where onnx cannot convert it."""
     from onnx import version_converter  # noqa: PLC0415
 
     written = opset_of(model)
@@ -67,21 +69,21 @@ def _convert_opset(model: onnx.ModelProto, opset: int) -> tuple[onnx.ModelProto,
 
 
 def _name_batch(value: onnx.ValueInfoProto) -> None:
-    """Call the first dimension "batch" where it is dynamic: tf2onnx gives input and output unrelated names."""
+    """Name the first dimension "batch" where it is dynamic: tf2onnx gives input and output unrelated names."""
     dimensions = value.type.tensor_type.shape.dim
     if dimensions and not dimensions[0].HasField("dim_value"):
         dimensions[0].dim_param = BATCH
 
 
 def rename(path: Path, request: ExportRequest) -> None:
-    """Give the inputs and outputs of a file the names of the model's; an input that a route dropped because the model
-    does not use it is one of the file again, as it is one of the model.
+    """Give the inputs and outputs of a file the model's names, and restore inputs that a route dropped because the
+    model does not use them, since they are still inputs of the model.
 
-    Values that go by the names of the route's request are known by them, others by their places. A value inside of the
-    graph that has one of the model's names already gets another.
+    Values with the names of the route's request are recognised by them, others by their places. A value inside the
+    graph that already has one of the model's names gets another.
 
     Raises:
-        ExportFailedError: it has another number of them.
+        ExportFailedError: the file has another number of them.
     """
     model, proto = request.model, read_model(path)
     graph = proto.graph
@@ -108,8 +110,8 @@ def rename(path: Path, request: ExportRequest) -> None:
 
 
 def _take_whole_numbers(graph: onnx.GraphProto, inputs: Sequence[Tensor]) -> bool:
-    """Whether inputs had to be made what the model takes: JAX without 64-bit types takes int64 and computes in int32,
-    and its file would take int32 alone.
+    """Cast inputs to the types that the model takes; return whether any were cast. JAX without 64-bit types takes int64
+    and computes in int32, and its file would take int32 alone.
     """
     import onnx  # noqa: PLC0415
 
@@ -133,7 +135,9 @@ def _take_whole_numbers(graph: onnx.GraphProto, inputs: Sequence[Tensor]) -> boo
 
 
 def _add_dropped(graph: onnx.GraphProto, fixed: set[str], inputs: Sequence[Argument]) -> bool:
-    """Whether inputs had to be added, in their places; only a file whose inputs are known by the route's names."""
+    """Add missing inputs in their places; return whether any were added. Only for a file whose inputs have the route's
+    names.
+    """
     import onnx  # noqa: PLC0415
 
     found = {value.name: value for value in graph.input if value.name not in fixed}

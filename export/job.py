@@ -1,8 +1,9 @@
-"""One model made an ONNX file by one route, and checked: `python -P -m assay.export.job`, a process of its own.
+"""The conversion of one model to ONNX by one route, and its check: `python -P -m assay.export.job`, a process of its
+own.
 
-Two jobs. "export" writes `model.onnx` and `inspection.json` into the folder it is given, in this order, so that
-whatever was made before a crash is there to be looked at; where it is told what the file is held against, it checks it
-too. "check" does that alone: a user's model may have no float64 but what comes from an export of it.
+There are two jobs. "export" writes `model.onnx` and `inspection.json` into the folder it is given, in this order, so
+that anything made before a crash can be examined; if it is told what to compare the file with, it also checks it.
+"check" only checks: a user's model may have no float64 except from an export of it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class RouteRequest(Record):
     """One model by one route.
 
     Attributes:
-        key: of the artifact that will be made of it.
+        key: key of the artifact that will be made from it.
         folder: an empty folder for the files.
-        against: what the file is held against, where that is known already; without it the answer has no agreement.
+        against: the data to compare the file with, if already known; without it the answer has no agreement.
     """
 
     model: BuiltModel | UserModel
@@ -63,8 +64,8 @@ class CheckExportRequest(Against):
     """A file to check.
 
     Attributes:
-        layout: in which it takes images of our own models.
-        precision: of the file.
+        layout: layout of its images, for our own models.
+        precision: precision of the file.
     """
 
     model: BuiltModel | UserModel
@@ -79,7 +80,7 @@ CHECK = Job("assay.export.job", "check", CheckExportRequest, Judged)
 
 
 def work(request: RouteRequest) -> Export:
-    """Export, complete and inspect one file, and check it where that can be done.
+    """Export, complete and inspect one file, and check it if that is possible.
 
     Raises:
         ExportFailedError: the route gave no ONNX file.
@@ -106,8 +107,8 @@ def work(request: RouteRequest) -> Export:
 
 
 def check(request: CheckExportRequest) -> Judged:
-    """Compare a file at every optimisation level, for a few batch sizes, with float64: of a user's model on its
-    records, of ours on images.
+    """Compare a file with float64 at every optimisation level, for a few batch sizes: a user's model on its records,
+    ours on images.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or it is not what was agreed.
@@ -122,10 +123,10 @@ def check(request: CheckExportRequest) -> Judged:
 
 
 def _exported(request: RouteRequest) -> tuple[ExportOutcome, float]:
-    """Run the route; whatever it raises becomes one of our errors. A file that was given is only copied.
+    """Run the route, and turn any exception into one of our errors. A file that was given is only copied.
 
     Returns:
-        Its answer, and the seconds it took; importing the framework is not in them.
+        Its answer, and the seconds it took, without the import of the framework.
 
     Raises:
         NotInstalledError: a package of the route is missing.
@@ -164,7 +165,7 @@ def _copy_given(request: RouteRequest) -> None:
 
 
 def _completed(request: RouteRequest, outcome: ExportOutcome) -> tuple[str, ...]:
-    """Give a route's file what every file gets; a file that was given stays as it is.
+    """Finish a route's file; a file that was given stays as it is.
 
     Returns:
         What was done or could not be done about its operator set, in words.
@@ -183,10 +184,10 @@ def _completed(request: RouteRequest, outcome: ExportOutcome) -> tuple[str, ...]
 
 
 def _described(request: RouteRequest, outcome: ExportOutcome, notes: tuple[str, ...], seconds: float) -> Export:
-    """The record of the file as it is.
+    """Return the record of the file as it is.
 
     Raises:
-        ExportFailedError: it is not an ONNX file that can be looked at.
+        ExportFailedError: it is not an ONNX file that can be inspected.
     """
     model = request.model
     asked = asked_for(model, request.exporter, request.opset, request.key)
@@ -202,12 +203,12 @@ def _described(request: RouteRequest, outcome: ExportOutcome, notes: tuple[str, 
         if request.exporter == GIVEN:
             raise
         raise ExportFailedError(f"The exporter {request.exporter} wrote no ONNX file", found=str(error)) from error
-    # Nobody asked for another operator set than that of a file that was given.
+    # Nobody asked for another operator set than that of a given file.
     return record.model_copy(update={"opset_asked": record.opset}) if request.exporter == GIVEN else record
 
 
 def _metadata(request: RouteRequest, outcome: ExportOutcome) -> dict[str, str]:
-    """What the file says of itself, for whoever finds it without its record."""
+    """Return the file's description of itself, for anybody who finds it without its record."""
     return {
         "assay.version": __version__,
         "assay.exporter": request.exporter,
@@ -219,7 +220,7 @@ def _metadata(request: RouteRequest, outcome: ExportOutcome) -> dict[str, str]:
 
 
 def _names_of(model: BuiltModel | UserModel, layout: str) -> dict[str, str]:
-    """Which model the file is of."""
+    """Return the names that identify the file's model."""
     if isinstance(model, UserModel):
         return {"assay.model": model.name, "assay.fingerprint": model.fingerprint}
     spec = model.spec

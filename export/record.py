@@ -1,4 +1,4 @@
-"""The record of an ONNX file, filled in one way: for a route's export, a user's model and a variant of either."""
+"""The record of an ONNX file, filled in the same way for a route's export, a user's model and a variant of either."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MODEL_FILE, INSPECTION_FILE = "model.onnx", "inspection.json"
 
 
 def asked_for(model: BuiltModel | UserModel, exporter: str, opset: int, key: str = "", reason: str = "") -> Export:
-    """The record of an export as long as nothing is made.
+    """Return the record of an export before anything is made.
 
     Args:
-        key: of the artifact that is to be made of it; "" where there will be none.
-        reason: why there is nothing.
+        key: key of the artifact to be made; "" where there will be none.
+        reason: why there is no file.
     """
     return Export(
         architecture=model.name,
@@ -36,12 +36,12 @@ def asked_for(model: BuiltModel | UserModel, exporter: str, opset: int, key: str
 
 
 def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str, str]) -> Export:
-    """The record of a file that was made and not yet checked. All there is to say of it is written beside it.
+    """Return the record of a file that was made and not yet checked. Its inspection is written beside it.
 
     Args:
-        record: what was asked for.
-        folder: with the file, under the name `MODEL_FILE`.
-        seconds: that making it took.
+        record: the record of what was asked for.
+        folder: folder of the file, which is named `MODEL_FILE`.
+        seconds: time that making it took.
         made_by: versions, layout and transforms.
 
     Raises:
@@ -67,14 +67,15 @@ def recorded(record: Export, folder: Path, seconds: float, made_by: Mapping[str,
 
 
 class Judged(Record):
-    """What the check of a file found.
+    """The result of checking a file.
 
     Attributes:
-        agreement: its comparisons, failed ones included.
-        reason: why it may not be used, or what is wrong about it; "" where nothing is.
-        file_is_right: some runtime is wrong, and not the file: it is timed, and each runtime judged by its own numbers.
-        undecided: nobody can say who is wrong.
-        wrong_in, right_in: who is, and who computes it rightly, see `assay.numerics.guilt`.
+        agreement: its comparisons, including failed ones.
+        reason: why the file may not be used, or what is wrong with it; "" where nothing is.
+        file_is_right: whether a runtime is wrong and not the file, which is then timed while each runtime is judged by
+            its own numbers.
+        undecided: whether nobody can say who is wrong.
+        wrong_in, right_in: who is wrong, and who computes it correctly; see `assay.numerics.guilt`.
     """
 
     agreement: list[Agreement]
@@ -85,13 +86,13 @@ class Judged(Record):
     right_in: str
 
     def on(self, record: Export) -> Export:
-        """The record of the file with that; one that is not right has failed."""
+        """Return the record of the file with this result; a file that is not right has failed."""
         status = "failed" if self.reason and not self.file_is_right else "ok"
         return record.model_copy(update={**dict(self), "status": status})
 
 
 def judged_by(agreements: list[Agreement], sentence: Sentence) -> Judged:
-    """What the check of a file found, from the verdict on its comparisons."""
+    """Return the result of checking a file, from the verdict on its comparisons."""
     guilt = sentence.guilt
     is_right = guilt.file == "right" and bool(guilt.wrong)
     return Judged(

@@ -1,7 +1,6 @@
 """Exports as the conductor sees them: started as jobs, stored as artifacts, and found again when they are finished.
-
-Nothing in here imports a framework. An exporter that crashes, hangs or writes a wrong file costs its own record
-and nothing else; what it left is kept beside the reason.
+Nothing here imports a framework. An exporter that crashes, hangs or writes a wrong file costs its own record and
+nothing else; the files that it left are kept with the reason.
 """
 
 from __future__ import annotations
@@ -44,18 +43,18 @@ KIND, ONCE_OF_USERS = "onnx", "user-onnx"
 LOG_FILE = "export.log"
 WEIGHTS_FILE = "weights.safetensors"
 STEPS = {"export": ("export", "check"), "variant": ("variant",), "held": ("variant",), "mixed": ("variant", "mixed")}
-"""By job, the work whose limits it has, see `assay.jobs.pace`."""
+"""The kinds of work whose limits each job has; see `assay.jobs.pace`."""
 ENVIRONMENTS = Path(__file__).parent / "envs"
 
 
 class Start(Protocol):
-    """Runs a job of an export to its end: where, for how long and with what rights is whose model it is to say."""
+    """Runs a job of an export to its end; the model's owner decides where, for how long and with what rights."""
 
     def __call__(self, job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *answers: Path) -> Answered:
         """
         Args:
-            doing: what it is at, in words.
-            answers: folders that it writes.
+            doing: description of the job.
+            answers: folders that the job writes.
         """
 
 
@@ -65,11 +64,11 @@ class ExportJob:
 
     Attributes:
         exporter: a registered exporter.
-        exports: where the artifact is kept.
-        start: runs the jobs.
+        exports: the store that keeps the artifact.
+        start: function that runs the jobs.
         opset: the operator set wanted.
-        data: what else than the model determines a file and its checks.
-        against: gives what the file is held against; None where that is known later.
+        data: everything besides the model that determines a file and its checks.
+        against: returns the data to compare the file with; None where it is known only later.
     """
 
     model: BuiltModel | UserModel
@@ -93,19 +92,19 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
     limit_seconds: float | None = None,
     host: Starter = HERE,
 ) -> ExportJob:
-    """An export of one of our architectures.
+    """Return an export of one of our architectures.
 
     Args:
         weights: folder of a weights artifact.
         images: .npy file of at least 32 real images as the model takes them: float32, normalised, NHWC.
-        references: where reference outputs are kept, shared by all exports.
-        task: how answers are judged; by its rule variants in less than fp32 are refused.
-        limit_seconds: for the export with its checks, not for making a tool environment; in proportion to what the
-            model took where it is None.
-        host: where the jobs run.
+        references: store of reference outputs, shared by all exports.
+        task: task by which answers are judged, and variants in less than fp32 refused.
+        limit_seconds: limit for the export with its checks, not for making a tool environment; None for one in
+            proportion to the model's pace.
+        host: the host that runs the jobs.
 
     Raises:
-        InputError: unknown exporter, or weights or images that cannot be used.
+        InputError: the exporter is unknown, or weights or images cannot be used.
     """
     framework = EXPORTERS[exporter].framework
     artifact = read_artifact(weights, "weights")
@@ -119,7 +118,7 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
         return Against(records=images, native=native.file(LOGITS), reference=reference.file(LOGITS), task=task)
 
     def start(job: Job[Asked, Answered], request: Asked, log: Path, doing: str, *_: Path) -> Answered:
-        pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it is there by now
+        pace = pace_in(computed(framework, "float32", _told_to_nobody).manifest.facts)  # it exists by now
         seconds = limit_seconds or sum(allowed(work, pace, size_of(model.file)) for work in STEPS[job.name])
         seconds += budget_of(request)
         return run_job(job, request, log, limit_seconds=Limit(seconds, doing), environment=CPU_ONLY, host=host)
@@ -129,10 +128,10 @@ def job_of_weights(  # noqa: PLR0913  each determines the job, and all but the f
 
 
 def export_model(job: ExportJob, progress: Progress) -> Export:
-    """Export one model, and check it where that can be done yet, or give the record of the same export made earlier.
+    """Export one model, and check it if that is possible yet, or return the record of the same export made earlier.
 
     Raises:
-        InputError: images or folders that cannot be used.
+        InputError: images or folders cannot be used.
     """
     inputs = {**determined_by(job.model), **job.data, "exporter": job.exporter, "opset": job.opset}
     versions = route_versions(job.exporter)
@@ -162,10 +161,10 @@ def filed(
     make: Callable[[Path], Export],
     progress: Progress,
 ) -> Export:
-    """The record of a file of an earlier run, else of the one that `make` makes in an empty folder.
+    """Return the record of an earlier run's file, or of the one that `make` makes in an empty folder.
 
     A failure is a record with status "failed" and the reason. One that may pass next time (a crash, the time limit, a
-    package that could not be had, code of the user's) is tried again at the next call.
+    package that could not be obtained, the user's code) is tried again at the next call.
     """
     label = f"exporting {blank.architecture} by {blank.exporter}"
 
@@ -196,11 +195,11 @@ def filed(
 
 
 def _told_to_nobody(label: str, done: int, total: int) -> None:
-    """Progress of what is there."""
+    """Ignore the progress of something that exists already."""
 
 
 def determined_by(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
-    """What of a model determines its file."""
+    """Return the part of a model that determines its file."""
     if isinstance(model, BuiltModel):
         return {"spec": model.spec.to_dict(), "weights": model.fingerprint}
     return {
@@ -213,8 +212,8 @@ def determined_by(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
 
 
 def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
-    """The records and files of all exports of a store that passed every check; a failed one is not among
-    them and must not be timed or offered.
+    """Return the records and files of all exports in a store that passed every check; a failed one is not among them
+    and must not be timed or offered.
 
     Raises:
         ArtifactError: a file is not the one that was written.
@@ -224,7 +223,7 @@ def usable_exports(exports: Store) -> list[tuple[Export, Path]]:
 
 
 def usable_model(record: Export, exports: Store) -> Path:
-    """The file of one export.
+    """Return the file of one export.
 
     Raises:
         ExportFailedError: the export failed, and its file may not be used.
@@ -239,18 +238,18 @@ def usable_model(record: Export, exports: Store) -> Path:
 
 
 def artifact_folder(record: Export, exports: Store) -> Path:
-    """The artifact of an export, with its inspection and log; a failed export has one too."""
+    """Return the folder of an export's artifact, with its inspection and log; a failed export has one too."""
     ending = f"{record.exporter}-{record.key[:KEY_CHARACTERS]}"
     return next(exports.folder.glob(f"*{ending}"), exports.folder / ending)
 
 
 def record_of(artifact: Artifact) -> Export:
-    """The record in an artifact's manifest."""
+    """Return the record in an artifact's manifest."""
     return artifact.record(Export, "record")
 
 
 def make_environment(exporter: str, progress: Progress) -> None:
-    """Make the tool environment of a route, where it has one and it is not there.
+    """Make the tool environment of a route, if it has one that does not exist yet.
 
     Raises:
         NotInstalledError: it cannot be made.
@@ -261,8 +260,8 @@ def make_environment(exporter: str, progress: Progress) -> None:
 
 
 def route_versions(exporter: str) -> dict[str, str]:
-    """Versions of the packages of a route, or of what looks at a file that was given; of a tool environment, the hash
-    of its list.
+    """Return versions of a route's packages, or of those that inspect a given file; for a tool environment, the hash of
+    its list.
     """
     packages = EXPORTERS[exporter].packages if exporter in EXPORTERS else ()
     found = installed_versions(sorted({*packages, "onnx", "onnxruntime"}))

@@ -1,1 +1,1 @@
-"""What an exported file is held against before anybody uses it."""
+"""Checks that an exported file must pass before anybody uses it."""

@@ -1,9 +1,9 @@
-"""What every exported file of one of our own models must pass before anybody times or offers it.
+"""Checks that every exported file of one of our own models must pass before anybody times or offers it.
 
-Structure first: the ONNX checker, standard operators only, the signature, strict shape inference. Then it must
-load in ONNX Runtime at every optimisation level, and at each of them agree with the float64 reference on real
-images at batch 1, 3 and 32. A file that loads proves nothing; two of the exporters are known to write files
-that load, run and are wrong.
+Structure first: the ONNX checker, standard operators only, the signature, strict shape inference. Then the file must
+load in ONNX Runtime at every optimisation level, and at each of them agree with the float64 reference on real images at
+batch 1, 3 and 32. A file that loads proves nothing; two of the exporters are known to write files that load, run and
+are wrong.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ FLOAT = 1
 
 @dataclass(frozen=True)
 class Truth:
-    """What an export is compared with.
+    """The data that an export is compared with.
 
     Attributes:
         images: normalised images, at least 32.
         reference: float64 logits of all of them.
         native: the source framework's own fp32 logits of all of them.
-        native_name: what the native run is called in the derivation of the tolerance.
-        rule: of the task, for what computes in less than fp32.
+        native_name: name of the native run in the derivation of the tolerance.
+        rule: the task's rule for computing in less than fp32.
     """
 
     images: Images
@@ -67,7 +67,7 @@ class Truth:
 def read_truth(
     spec: ModelSpec, images: Path, reference: Path, native: Path, native_name: str, rule: ReducedRule = BY_ERROR
 ) -> Truth:
-    """What an export is compared with, from .npy files.
+    """Read the data that an export is compared with, from .npy files.
 
     Raises:
         InputError: there are too few images, or they do not fit the model.
@@ -79,7 +79,7 @@ def read_truth(
 def check_images(
     path: Path, spec: ModelSpec, layout: str, truth: Truth, subject: str, precision: str = "fp32"
 ) -> Judged:
-    """All of it: structure, agreement at every level, and who is wrong where there is none; arguments as below.
+    """Check everything: structure, agreement at every level, and who is wrong where there is none; arguments as below.
 
     Raises:
         ArtifactError: it is not an ONNX file.
@@ -87,7 +87,7 @@ def check_images(
     """
     check_structure(path, spec, layout)
     levels = check_agreement(path, layout, truth, subject, precision)
-    asked = precision == "fp32"  # the witnesses are not judges of another one
+    asked = precision == "fp32"  # the witnesses cannot judge other precisions
     return judged_by(levels.agreements, sentence_on(levels, lambda: others_on(path, layout, truth) if asked else {}))
 
 
@@ -109,11 +109,11 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
 
     Args:
         layout: "NHWC" or "NCHW".
-        subject: what is compared, for the records.
-        precision: of the file; only fp32 is judged by the tolerance, see `assay.numerics.agreement.compare`.
+        subject: name of the compared file, for the records.
+        precision: precision of the file; only fp32 is judged by the tolerance; see `assay.numerics.agreement.compare`.
 
     Returns:
-        One record for each level and batch size, failed ones included.
+        One record for each level and batch size, including failed ones.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or there are too few images.
@@ -138,7 +138,7 @@ def check_agreement(path: Path, layout: str, truth: Truth, subject: str, precisi
 
 
 def others_on(path: Path, layout: str, truth: Truth) -> dict[str, Outcome]:
-    """What the other witnesses make of a file, on a few images; see `assay.numerics.guilt`."""
+    """Return the verdicts of the other witnesses on a file, for a few images; see `assay.numerics.guilt`."""
     from assay.export.checking.on_onnx_witnesses import heard  # noqa: PLC0415
 
     tolerance, images = truth.tolerance(), _as_taken(truth.images[:HEARD_IMAGES], layout)
@@ -150,7 +150,7 @@ def others_on(path: Path, layout: str, truth: Truth) -> dict[str, Outcome]:
 
 
 def unranked(model: onnx.ModelProto) -> list[str]:
-    """The tensors whose rank strict shape inference does not find.
+    """Return the tensors whose rank strict shape inference does not find.
 
     Raises:
         ExportFailedError: shapes or types contradict each other.
@@ -186,7 +186,7 @@ def _check_signature(model: onnx.ModelProto, spec: ModelSpec, layout: str) -> No
 
 
 def _check_tensors(kind: str, values: list[onnx.ValueInfoProto], name: str, shape: tuple[int, ...]) -> None:
-    """One float tensor of the given name whose first dimension is dynamic and whose others are `shape`."""
+    """Check for one float tensor of the given name whose first dimension is dynamic and whose others are `shape`."""
     expected = f"one {kind} '{name}', float32, [batch, {', '.join(map(str, shape))}]"
     found = [_describe(value) for value in values]
     right = len(values) == 1 and values[0].name == name and values[0].type.tensor_type.elem_type == FLOAT
@@ -212,14 +212,14 @@ def _check_shapes(model: onnx.ModelProto) -> None:
 
 
 def level_names() -> list[str]:
-    """ONNX Runtime's optimisation levels as it names them, "disable_all" first."""
+    """Return ONNX Runtime's names of its optimisation levels, "disable_all" first."""
     import onnxruntime  # noqa: PLC0415
 
     return [name.removeprefix("ORT_").lower() for name in onnxruntime.GraphOptimizationLevel.__members__]
 
 
 def session_at(path: Path, level: str, subject: str) -> onnxruntime.InferenceSession:
-    """The file loaded at a level.
+    """Load the file at a level.
 
     Raises:
         ExportFailedError: it does not load.

@@ -1,10 +1,10 @@
-"""Records at the edges of what a user's model takes: which of them are telling, and how an export is compared on them.
+"""Records at the edges of a user's model's input: which of them are telling, and how an export is compared on them.
 
-They are apart from the others: they are not timed, and each tier has a scale of its own, so that its large numbers hide
-nothing of the ordinary ones. A record counts where the model in fp32 is itself within half a step of TF32 of float64,
-and an export is wrong at an edge where it is further away than that whole step is; of a model in fp16 or bf16 likewise
-by what `assay.numerics.rounding` allows it. Whole numbers are equal; where they
-come out of floating-point inputs, the zeros of an edge may tie, so that they are not looked at here.
+They are kept apart from the others: they are not timed, and each tier has a scale of its own, so that its large numbers
+hide nothing of the ordinary ones. A record counts where the model in fp32 is itself within half a step of TF32 of
+float64, and an export is wrong at an edge where it is further away than a whole step; for a model in fp16 or bf16,
+`assay.numerics.rounding` sets the limits. Whole numbers must be equal; where they come from floating-point inputs, the
+zeros of an edge may tie, so they are not compared here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ EDGES_FILE, EDGES_NATIVE_FILE = "edges.npy", "edges-native.npy"
 EDGES_REFERENCE_FILE, TIERS_FILE = "edges-reference.npy", "edges-tiers.npy"
 FILES = (EDGES_FILE, EDGES_NATIVE_FILE, EDGES_REFERENCE_FILE, TIERS_FILE)
 ROWS, CALLS = 4, 2
-"""How many of a tier are tried, where records are rows and where they are whole calls; half of them have one sign."""
+"""The number of records tried in a tier, where records are rows and where they are whole calls; half of them have one
+sign.
+"""
 AT_THE_EDGES = "at the edges"
 TOLERATED = "at the edges of what the model takes"
 
@@ -47,10 +49,10 @@ TOLERATED = "at the edges of what the model takes"
 class Edges:
     """
     Attributes:
-        records: (n,).
-        native: (n, `model.width`), what the model gives for them.
-        reference: the same in float64, where there is that.
-        tiers: (n,), places in `TIERS`.
+        records: the records, (n,).
+        native: the model's outputs for them, (n, `model.width`).
+        reference: the same in float64, where there is one.
+        tiers: places in `TIERS`, (n,).
     """
 
     records: Records
@@ -62,7 +64,7 @@ class Edges:
         return len(self.records)
 
     def at(self, places: NDArray[np.integer]) -> Edges:
-        """Some of them."""
+        """Return the records at some places."""
         return Edges(self.records[places], self.native[places], self.reference[places], self.tiers[places])
 
     def save(self, folder: Path) -> None:
@@ -71,7 +73,7 @@ class Edges:
 
 
 def read_edges(folder: Path) -> Edges | None:
-    """Those that lie beside a model's records, or None."""
+    """Read the edges that lie beside a model's records, or return None."""
     if not (folder / EDGES_FILE).is_file():
         return None
     return Edges(*(load_array(folder / name) for name in FILES))
@@ -80,18 +82,18 @@ def read_edges(folder: Path) -> Edges | None:
 def tried_edges(
     model: UserModel, ordinary: Records, ranges: Mapping[str, Range], native: Compute, at_once: int = MOST_ROWS
 ) -> Edges:
-    """Records of every tier that the model runs, with its own outputs as their reference for now.
+    """Return records of every tier that the model runs, with its own outputs as their reference for now.
 
     Args:
-        ordinary: the other records; what all rows of a call share is as it is there.
-        at_once: the rows of one call, where the model takes any number.
+        ordinary: the other records; inputs that all rows of a call share are taken from there.
+        at_once: number of rows in one call, where the model takes any number.
     """
     found = []
     for tier in range(len(TIERS)):
         records = _drawn(model, ordinary, ranges, tier)
         try:
             rows = computed(model, native, records, at_once)
-        except AssayError:  # it does not take them, which is not a defect
+        except AssayError:  # the model does not take them, which is not a defect
             continue
         found.append(Edges(records, rows, rows, np.full(len(records), tier)))
     if not found:
@@ -119,10 +121,10 @@ def _drawn(model: UserModel, ordinary: Records, ranges: Mapping[str, Range], tie
 
 
 def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Array] | None) -> Edges:
-    """Those that the model itself computes to rounding, with float64 for their reference.
+    """Return the records that the model itself computes to rounding, with float64 as their reference.
 
     Args:
-        exactly: computes rows in float64; None where all outputs are whole numbers and need none.
+        exactly: computes rows in float64; None where all outputs are whole numbers, which need no reference.
     """
     if exactly is None or not len(edges):
         return edges
@@ -141,11 +143,11 @@ def sound_edges(model: UserModel, edges: Edges, exactly: Callable[[Records], Arr
 
 
 def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ordinary: Array) -> Agreement:
-    """The comparison of the tier and output that does worst.
+    """Return the comparison of the tier and output that do worst.
 
     Args:
-        rows: what an export gave for the records.
-        ordinary: the reference of the other records: an output that is small at an edge is on the scale of these.
+        rows: an export's outputs for the records.
+        ordinary: the reference of the other records: an output that is small at an edge is judged on their scale.
     """
     found, rounding = [], rounding_of(model.arithmetic)
     for output, (name, part) in zip(model.outputs, parts_of(model), strict=True):
@@ -163,7 +165,7 @@ def compare_edges(model: UserModel, subject: str, edges: Edges, rows: Array, ord
 
 
 def not_run(subject: str, edges: Edges, reason: str) -> Agreement:
-    """An export that does not run what the model does."""
+    """Return the comparison for an export that fails to run records that the model runs."""
     return _made(subject, len(edges), NOT_COMPARED, reason=f"it does not run what the model does: {reason}")
 
 
@@ -176,7 +178,7 @@ def _counted(subject: str, output: Tensor, exact: Array, rows: Array) -> Agreeme
 def _apart(subject: str, name: str, exact: Float64, rows: Float64, by: tuple[float, Rounding]) -> Agreement:
     """
     Args:
-        by: the scale of the output, and what rounding may do to it.
+        by: the scale of the output, and the effect that rounding may have on it.
     """
     scale, rounding = by
     if not np.isfinite(rows).all():
@@ -211,13 +213,13 @@ def _made(
 
 
 def is_wrong_at_edges_alone(comparisons: Iterable[Agreement]) -> bool:
-    """Whether an export agrees on all other records."""
+    """Return whether an export agrees on all other records."""
     failed = [one.subject for one in comparisons if not one.passed]
     return bool(failed) and all(subject.endswith(AT_THE_EDGES) for subject in failed)
 
 
 def made_how(model: UserModel, ranges: Mapping[str, Range], edges: Edges | None) -> str:
-    """How the records of a model were drawn and what they do not cover, in sentences."""
+    """Say how the records of a model were drawn and what they do not cover, in sentences."""
     said = [f"Random inputs, drawn with seed 0: {', '.join(_ordinary(one, ranges) for one in model.inputs)}."]
     if edges is not None and len(edges):
         reached = TIERS[int(edges.tiers.max())]

@@ -1,4 +1,4 @@
-"""What runtimes other than ONNX Runtime make of an export, on the records that it gets wrong."""
+"""The verdicts of runtimes other than ONNX Runtime on an export, for the records that it gets wrong."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MOST_RECORDS = 8
 def others_on(
     file: Path, levels: Levels, records: Records, judge: Judge, edges: Edges | None = None
 ) -> dict[str, Outcome]:
-    """Whether each witness gives the right numbers; see `assay.numerics.guilt`.
+    """Return whether each witness gives the right numbers; see `assay.numerics.guilt`.
 
     Args:
-        levels: what came of the file in ONNX Runtime, which says on which records it is wrong.
+        levels: the results of the file in ONNX Runtime, which show the records on which it is wrong.
     """
     from assay.export.checking.on_onnx_witnesses import heard  # noqa: PLC0415
 
@@ -45,16 +45,16 @@ def others_on(
 
 
 def feeds_of(model: UserModel, records: Records) -> dict[str, Array]:
-    """One call's inputs by name; records repeat where they do not fill it."""
+    """Return the inputs of one call by name; records repeat where they do not fill it."""
     count = model.batch or len(records)
     inputs = inputs_of(model, repeated(records, count))
     return dict(zip((one.name for one in model.inputs), inputs, strict=True))
 
 
 def worst_records(file: Path, model: UserModel, records: Records, right: Array) -> list[int]:
-    """The places of all records that there are right rows of, the one on which the file is furthest off first.
+    """Return the places of all records with right rows, the one on which the file is furthest off first.
 
-    They keep their order where the file does not run at all.
+    They keep their order if the file does not run at all.
     """
     count = min(len(records), len(right))
     step = 1 if model.whole else model.batch or count
@@ -77,7 +77,7 @@ def worst_records(file: Path, model: UserModel, records: Records, right: Array) 
 
 
 def _distances(model: UserModel, rows: Array, right: Array) -> np.ndarray:
-    """By record, the largest difference over its output's largest number."""
+    """Return the largest difference of each record over the largest number of its output."""
     found = np.zeros(len(rows))
     for _, part in parts_of(model):
         both = settled(right[:, part], rows[:, part])

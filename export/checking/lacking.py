@@ -1,6 +1,4 @@
-"""A runtime that lacks an operator says nothing about a file's numbers: its message is told apart from all other
-failures.
-"""
+"""Recognition of runtimes that lack an operator: they say nothing about a file's numbers, unlike any other failure."""
 
 from __future__ import annotations
 
@@ -15,21 +13,22 @@ MARKS = (
     "No registered schema for operator",
     "is unknown, known functions",
 )
-"""What ONNX Runtime, OpenVINO and onnx's reference evaluator say of an operator that they do not have, or not for these
-types."""
+"""Messages of ONNX Runtime, OpenVINO and onnx's reference evaluator about an operator that they lack, at least for the
+given types.
+"""
 
 
 def lacks_operator(text: str) -> bool:
-    """Whether the error of a runtime says that it has no such operator."""
+    """Return whether the error of a runtime says that it lacks an operator."""
     return any(mark in text for mark in MARKS)
 
 
 def not_run(runtime: str, subject: str, text: str) -> str:
-    """The first half of a message: that a runtime lacks an operator of a file, that the file has one of no standard, as
-    an exporter leaves behind that does not know it, or only that the runtime does not run it.
+    """Return the first half of a message: that a runtime lacks an operator of a file, that the file has one of no
+    standard, left behind by an exporter that does not know it, or only that the runtime does not run the file.
 
     Args:
-        text: of the runtime's own error.
+        text: text of the runtime's own error.
     """
     if foreign := _of_no_standard(text):
         return f"{subject} has an operator that ONNX does not have, {foreign}, so that its numbers are not judged"
@@ -39,10 +38,10 @@ def not_run(runtime: str, subject: str, text: str) -> str:
 
 
 def _of_no_standard(text: str) -> str:
-    """The operator of ONNX's own domain that a runtime does not know, where no version of ONNX has it, or ""."""
+    """Return the operator of ONNX's own domain that a runtime does not know and no version of ONNX has, or ""."""
     found = re.search(r"No Op registered for (\w+) with domain_version of", text)
     if found is None:
         return ""
-    import onnx  # noqa: PLC0415  who has such an error has loaded it
+    import onnx  # noqa: PLC0415  a process with such an error has loaded it
 
     return "" if onnx.defs.has(found[1]) else found[1]

@@ -12,10 +12,10 @@ from assay.records.results import Agreement
 
 @dataclass(frozen=True)
 class Levels:
-    """What came of a file, by the level as ONNX Runtime names it.
+    """The results of a file, by ONNX Runtime's names of the levels.
 
     Attributes:
-        compared: its comparisons, also those that failed.
+        compared: its comparisons, including those that failed.
         failures: why it did not load or run.
     """
 
@@ -29,7 +29,7 @@ class Levels:
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """By level as `assay.numerics.guilt` names it."""
+        """The outcome at each level, by the names of `assay.numerics.guilt`."""
         found: dict[str, Outcome] = dict.fromkeys(map(level_of, self.failures), "fails")
         for level, some in self.compared.items():
             found[level_of(level)] = "agrees" if all(one.passed for one in some) else "differs"
@@ -42,7 +42,7 @@ def judged_at_levels(levels: list[str], judge: Callable[[str], list[Agreement]])
         judge: makes the comparisons of one level.
 
     Raises:
-        ExportFailedError: it runs at none of them: the first one's reason.
+        ExportFailedError: it runs at none of them; the reason is that of the first.
     """
     compared: dict[str, list[Agreement]] = {}
     failures: dict[str, ExportFailedError] = {}
@@ -61,8 +61,8 @@ class Sentence:
     """The verdict on a file.
 
     Attributes:
-        reason: why it may not be used, or what is wrong about it; "" where nothing is.
-        guilt: who is.
+        reason: why the file may not be used, or what is wrong with it; "" where nothing is.
+        guilt: who is wrong.
     """
 
     reason: str
@@ -72,7 +72,7 @@ class Sentence:
 def sentence_on(levels: Levels, others: Callable[[], Mapping[str, Outcome]]) -> Sentence:
     """
     Args:
-        others: asks the other witnesses, which is done where no level of ONNX Runtime agrees.
+        others: asks the other witnesses; called where no level of ONNX Runtime agrees.
     """
     outcomes = levels.outcomes
     if "agrees" not in outcomes.values():

@@ -1,7 +1,7 @@
-"""The values that decide an index among the outputs of an ONNX file: what its ArgMax, ArgMin or TopK chooses from.
+"""The values that decide an index among the outputs of an ONNX file: those its ArgMax, ArgMin or TopK chooses from.
 
-From the output one walks back through nodes that leave the numbers and their order as they are. What is chosen from is
-computed in float64, and in fp32 for its tolerance, both by onnx's reference evaluator.
+The search walks back from the output through nodes that leave the numbers and their order as they are. The values
+chosen from are computed in float64, and in fp32 for their tolerance, both by onnx's reference evaluator.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Float64 = NDArray[np.float64]
 
 KEEP_NUMBERS = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
 CHOOSERS = {"ArgMax": (0, 0), "ArgMin": (0, 0), "TopK": (1, -1)}
-"""By operator, which of its outputs is the index, and the dimension where it names none."""
+"""The output of each operator that is the index, and the dimension used where the node names none."""
 
 
 def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
-    """The node that an output of indices comes from; None where it comes from no choice that can be followed."""
+    """Return the node that an output of indices comes from; None where it comes from no choice that can be followed."""
     maker = {name: node for node in model.graph.node for name in node.output}
     name = output
     while (node := maker.get(name)) is not None and node.op_type in KEEP_NUMBERS:
@@ -38,10 +38,10 @@ def chooser_of(model: ModelProto, output: str) -> NodeProto | None:
 
 
 def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, name: str) -> dict[str, Decider]:
-    """What decides each output that is an index, by name; only those that can be followed.
+    """Return the values that decide each output that is an index, by name; only those that can be followed.
 
     Args:
-        rows: the first dimension of every output is one of records; else the call is one record.
+        rows: whether the first dimension of every output counts records; else the call is one record.
 
     Raises:
         InputError: onnx's reference evaluator cannot run the model.
@@ -58,7 +58,7 @@ def deciders_of(model: ModelProto, feeds: Mapping[str, Array], *, rows: bool, na
         if values is None or rounded is None or values.dtype != np.float64 or not np.isfinite(values).all():
             continue
         axis = _axis(node) % values.ndim
-        if rows and axis == 0:  # it chooses among records
+        if rows and axis == 0:  # the choice is among records
             continue
         error = float(np.abs(values - rounded.astype(np.float64)).max(initial=0.0))
         tolerance = tolerance_of_errors(float(np.abs(values).max(initial=0.0)), {"it": error}, len(values))
@@ -80,7 +80,7 @@ def _axis(node: NodeProto) -> int:
 
 
 def _by_choice(values: Float64, axis: int, *, rows: bool) -> Float64:
-    """As `Decider` has them, (records, outer, choices, inner)."""
+    """Arrange values as `Decider` has them, (records, outer, choices, inner)."""
     first = 1 if rows else 0
     records = values.shape[0] if rows else 1
     shape = values.shape
@@ -88,12 +88,12 @@ def _by_choice(values: Float64, axis: int, *, rows: bool) -> Float64:
 
 
 def joined(deciders: Sequence[Decider]) -> Decider:
-    """Those of several calls, one after the other."""
+    """Join the deciders of several calls, one after the other."""
     return Decider(np.concatenate([one.values for one in deciders]), max(one.tolerance for one in deciders))
 
 
 def save_deciders(deciders: Mapping[str, Decider], path: Path) -> None:
-    """Write them for `assay.numerics.ties.read_deciders`."""
+    """Write deciders for `assay.numerics.ties.read_deciders`."""
     arrays: dict[str, Array] = {}
     for output, one in deciders.items():
         arrays |= {VALUES + output: one.values, TOLERANCE + output: np.array(one.tolerance)}

@@ -1,4 +1,4 @@
-"""A file run by evaluators that have nothing in common with ONNX Runtime: they tell which of the two is wrong."""
+"""A file run by evaluators that share nothing with ONNX Runtime, to tell whether the file or the runtime is wrong."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Agrees = Callable[[Mapping[str, Array]], bool]
 
 
 def heard(file: Path, feeds: Mapping[str, Array], agrees: Agrees) -> dict[str, Outcome]:
-    """What OpenVINO in fp32 and onnx's reference evaluator make of a file, by witness; without who is not installed.
+    """Return the verdicts of OpenVINO in fp32 and onnx's reference evaluator on a file, as far as they are installed.
 
     Args:
         feeds: one call's inputs by name, in the file's own types.
-        agrees: whether outputs by name are right.
+        agrees: returns whether outputs by name are right.
     """
     model = read_model(file)
     outputs_of = [value.name for value in model.graph.output]

@@ -38,15 +38,16 @@ CHECKED_BATCHES = (1, 3, 32)
 
 
 class Against(Record):
-    """What an export is held against, .npy files all.
+    """The files that an export is compared with, all .npy.
 
     Attributes:
-        records: what goes in: images as the model takes them, or a user's records.
-        native: what the model gives for them itself, in fp32.
-        reference: the same in float64, of the first ones at least.
-        exact: it is float64, and not the model's own output.
-        deciders: what decides outputs that are indices, where that was looked for; it need not exist.
-        task: by whose rule logits of ours in less than fp32 are judged; a user's outputs follow their reference.
+        records: the inputs: images as the model takes them, or a user's records.
+        native: the model's own outputs for them, in fp32.
+        reference: the same in float64, at least for the first records.
+        exact: whether the reference is float64, and not the model's own output.
+        deciders: the values that decide outputs that are indices, where they were looked for; the file need not exist.
+        task: the task whose rule judges our models' logits in less than fp32; a user's outputs must follow their
+            reference.
     """
 
     records: Path
@@ -61,8 +62,8 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
     """Compare a file with the float64 outputs, for a few batch sizes.
 
     Args:
-        precision: of the file. In less than the model's it is run on the records alone: at the edges of what a model
-            takes the ranges of integers end, and the witnesses are not judges of another precision.
+        precision: precision of the file. In less than the model's it is run on the ordinary records alone: at the edges
+            of a model's input the ranges of integers end, and the witnesses cannot judge another precision.
 
     Raises:
         ExportFailedError: ONNX Runtime does not load or run it at any level, or its inputs are not the model's.
@@ -104,10 +105,11 @@ def check_records(file: Path, model: UserModel, against: Against, exporter: str,
 
 
 def _heard_of_others(file: Path, error: ExportFailedError, records: Records, judge: Judge) -> Judged:
-    """What a check answers of a file that ONNX Runtime lacks an operator for: others may run it, and be right.
+    """Return the result for a file with an operator that ONNX Runtime lacks: others may run it, and be right.
 
     Raises:
-        ExportFailedError: the error, where ONNX Runtime does not run it for another reason, or nobody else tells.
+        ExportFailedError: the error itself, where ONNX Runtime does not run the file for another reason, or no other
+            witness tells.
     """
     if not lacks_operator(str(error)):
         raise error
@@ -133,7 +135,7 @@ def _at_the_edges(
 ) -> Agreement:
     """
     Args:
-        asked: what is compared, and the most rows of a call.
+        asked: name of the compared file, and the most rows of a call.
     """
     subject, most = asked
     batch = min(_batches(model, len(edges))[-1], most)
@@ -151,7 +153,7 @@ def _batches(model: UserModel, rows: int) -> tuple[int, ...]:
 
 
 def _rows(session: onnxruntime.InferenceSession, model: UserModel, records: Records, batch: int, subject: str) -> Array:
-    """The outputs of all records, in as many calls of `batch` as it takes; they repeat where they do not fill one."""
+    """Return the outputs of all records, in calls of `batch`; records repeat where they do not fill the last one."""
     names = [one.name for one in model.inputs]
     found = []
     for start in range(0, len(records), batch):

@@ -1,7 +1,7 @@
-"""A file that leaves more open than its batch is called at a second size too.
+"""A call at a second size, for a file that leaves more sizes open than its batch.
 
-There is no float64 at that size, so that what ONNX Runtime makes of the file without optimisations stands for it: the
-file says that it takes the size, and what the optimiser makes of it has to say the same.
+There is no float64 at that size, so ONNX Runtime's result without optimisations takes its place: the file says that it
+takes the size, and the optimised file has to give the same.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class SecondShape:
     """A call whose open sizes, but for the batch, are one larger than those of the records.
 
     Attributes:
-        sizes: in words, "steps=7"; "" where nothing is open.
+        sizes: the sizes in words, such as "steps=7"; "" where nothing is open.
         feeds: inputs by name.
-        rounding: of what the model computes in.
+        rounding: rounding of the model's precision.
         right: outputs of the first level that ran it, by name.
     """
 
@@ -45,7 +45,7 @@ class SecondShape:
     right: dict[str, Array] = field(default_factory=dict)
 
     def judged(self, session: onnxruntime.InferenceSession, subject: str) -> list[Agreement]:
-        """The comparison at this size, none at the first level and where the file does not take it."""
+        """Return the comparison at this size; none at the first level, and where the file does not take the size."""
         if not self.sizes:
             return []
         names, found = [output.name for output in session.get_outputs()], None
@@ -64,7 +64,7 @@ class SecondShape:
         return [self._agreement(f"{subject}, {self.sizes}", *worst)]
 
     def _apart(self, name: str, right: Array, found: Array) -> tuple[float, str]:
-        """By how much an output differs, and why that is too much, or ""."""
+        """Return by how much an output differs, and why that is too much, or ""."""
         if right.shape != found.shape:
             return NOT_COMPARED, f"output '{name}' of shape {found.shape}, expected {right.shape}"
         if not right.size:

@@ -1,1 +1,1 @@
-"""What classification asks of a framework: images at the boundary between two classes."""
+"""The part of classification that needs a framework: images at the boundary between two classes."""

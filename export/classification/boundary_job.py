@@ -1,6 +1,5 @@
-"""Images pushed to where a model changes its mind, in a process of their own: `find_boundary` starts it.
-
-There the smallest error flips the class, so that a flip says how small an error has to be.
+"""Images pushed to where a model changes its mind, in a process of their own that `find_boundary` starts. There the
+smallest error flips the class, so a flip says how small an error must be.
 """
 
 from __future__ import annotations
@@ -29,7 +28,9 @@ from assay.store import read_artifact
 
 
 class BoundaryRequest(Record):
-    """Where to start: the folder of a weights artifact, and .npy of normalised images; `out` takes those found."""
+    """The start of the search: the folder of a weights artifact, and an .npy file of normalised images; the images
+    found are written to `out`.
+    """
 
     weights: Path
     images: Path
@@ -52,7 +53,7 @@ def find_boundary(
     """Push every image to the decision boundary by PyTorch's gradients and write the new ones.
 
     Args:
-        pace: of the model, which its limit is in proportion to.
+        pace: pace of the model, to which the time limit is in proportion.
 
     Returns:
         The float64 margin between the two largest logits of each image found; near 0.

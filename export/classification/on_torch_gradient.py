@@ -21,7 +21,7 @@ BISECTIONS = 26
 
 
 def push_to_boundary(spec: ModelSpec, weights_file: Path, images: Images) -> tuple[Images, NDArray[np.float64]]:
-    """The nearest images found at which the two best classes are almost equal.
+    """Return the nearest images found at which the two best classes are almost equal.
 
     Each step goes to where the margin between the two best classes would vanish if the model were linear, and a
     little further, as DeepFool does (Moosavi-Dezfooli, Fawzi & Frossard 2016, "DeepFool: a simple and accurate method
@@ -33,7 +33,7 @@ def push_to_boundary(spec: ModelSpec, weights_file: Path, images: Images) -> tup
 
     Returns:
         Images of the same shape and type, and the float64 margin of each, (images,); an image whose class did not
-        change within 50 steps keeps the smallest margin that was met.
+        change within 50 steps is the one with the smallest margin met.
     """
     model = on_torch.load(spec, load_weights(weights_file), "float64")
     start = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).double()
@@ -46,7 +46,9 @@ def push_to_boundary(spec: ModelSpec, weights_file: Path, images: Images) -> tup
 
 
 def _bracket(model: nn.Module, start: Tensor) -> tuple[Tensor, Tensor]:
-    """For each image the last point of its class and the first of another; where none was found, both the last."""
+    """Return for each image the last point of its class and the first of another; where none was found, the last point
+    twice.
+    """
     with torch.inference_mode():
         original = model(start).argmax(1)
     inside, outside = start.clone(), start.clone()
@@ -64,7 +66,7 @@ def _bracket(model: nn.Module, start: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _step(model: nn.Module, point: Tensor) -> Tensor:
-    """One step of DeepFool towards the second best class, kept within the range of an image."""
+    """Take one step of DeepFool towards the second best class, kept within the range of an image."""
     point = point.clone().requires_grad_(True)
     margin = _margin(model(point))
     (gradient,) = torch.autograd.grad(margin.sum(), point)
@@ -74,7 +76,7 @@ def _step(model: nn.Module, point: Tensor) -> Tensor:
 
 
 def _bisect(model: nn.Module, inside: Tensor, outside: Tensor) -> Tensor:
-    """The float32 image of least margin met on the line between two points on either side of a boundary."""
+    """Return the float32 image of least margin met on the line between two points on either side of a boundary."""
     best = _to_float32(inside)
     with torch.inference_mode():
         original = model(inside).argmax(1)
@@ -92,13 +94,13 @@ def _bisect(model: nn.Module, inside: Tensor, outside: Tensor) -> Tensor:
 
 
 def _margin(logits: Tensor) -> Tensor:
-    """Largest logit less the second largest, (images,)."""
+    """Return the largest logit less the second largest, (images,)."""
     best = logits.topk(2, dim=1).values
     return best[:, 0] - best[:, 1]
 
 
 def _image_wise(values: Tensor) -> Tensor:
-    """(images,) to a shape that goes with (images, C, H, W)."""
+    """Reshape (images,) so that it broadcasts with (images, C, H, W)."""
     return values[:, None, None, None]
 
 

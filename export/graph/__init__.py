@@ -1,1 +1,1 @@
-"""What is in an ONNX file: signature, sizes, shapes, work."""
+"""The content of an ONNX file: signature, sizes, shapes, work."""

@@ -1,7 +1,7 @@
 """Operations and bytes of an ONNX graph at one batch size, by shape inference: `python -P -m assay.export.graph.count`.
 
-What is counted where is said in `assay.records.roofline.GraphWork`. A node whose inputs are all constants is computed
-once and not in a call, so it costs nothing and what it writes is a constant itself.
+`assay.records.roofline.GraphWork` says what each count includes. A node whose inputs are all constants is computed once
+and not in each call, so it costs nothing and its outputs are constants too.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ POOLS = {"MaxPool", "AveragePool", "LpPool"}
 
 
 class CountRequest(Record):
-    """A file, what its record says it is, and at which batch sizes it is counted."""
+    """A file, its identity in its record, and the batch sizes at which it is counted."""
 
     path: Path
     architecture: str
@@ -74,7 +74,7 @@ def count_file(path: Path, export: Export, batches: Sequence[int], *, host: Star
                 host=host,
             ).works
         except DiskError:
-            raise  # the machine's failure, not this one's
+            raise  # the machine's failure, not the file's
         except AssayError as error:
             reason = str(error)
             return [
@@ -98,28 +98,28 @@ class CountedTensor:
 
     @property
     def bytes(self) -> int:
-        """Zero for int64, which are shapes and axes."""
+        """The bytes of the value; zero for int64, which is used for shapes and axes."""
         return 0 if self.indices else self.elements * self.width
 
 
 @dataclass(frozen=True)
 class _Node:
-    """One node with what it reads and writes."""
+    """One node with the values it reads and writes."""
 
     proto: onnx.NodeProto
     inputs: tuple[CountedTensor, ...]
     outputs: tuple[CountedTensor, ...]
 
     def number(self, name: str) -> int:
-        """An attribute that is one number; 0 where it is not there."""
+        """Return an attribute that is one number; 0 if it is missing."""
         return next((entry.i for entry in self.proto.attribute if entry.name == name), 0)
 
     def numbers(self, name: str) -> list[int]:
-        """An attribute that is a list of numbers; empty where it is not there."""
+        """Return an attribute that is a list of numbers; empty if it is missing."""
         return next((list(entry.ints) for entry in self.proto.attribute if entry.name == name), [])
 
     def text(self, name: str) -> str:
-        """An attribute that is text; "" where it is not there."""
+        """Return an attribute that is text; "" if it is missing."""
         return next((entry.s.decode() for entry in self.proto.attribute if entry.name == name), "")
 
 
@@ -165,7 +165,7 @@ def count(model: onnx.ModelProto, batch: int, *, architecture: str, size: int, e
 
 
 def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, CountedTensor]]:
-    """The graph's nodes in order, and all values by name."""
+    """Return the graph's nodes in order, and all values by name."""
     tensors = _declared(model)
     nodes = []
     for proto in model.graph.node:
@@ -184,7 +184,7 @@ def _nodes(model: onnx.ModelProto) -> tuple[list[_Node], dict[str, CountedTensor
 
 
 def _declared(model: onnx.ModelProto) -> dict[str, CountedTensor]:
-    """Every value whose type and whole shape are known."""
+    """Return every value whose type and whole shape are known."""
     found = {}
     graph = model.graph
     for entry in (*graph.input, *graph.value_info, *graph.output):
@@ -202,13 +202,13 @@ def _tensor(shape: Shape, kind: int, *, constant: bool) -> CountedTensor:
 
     try:
         width = int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize)
-    except (KeyError, ValueError):  # text and what is not a tensor
+    except (KeyError, ValueError):  # text, and values that are not tensors
         width = 0
     return CountedTensor(shape, width, constant, kind == onnx.TensorProto.INT64)
 
 
 def matrix_flops(node: _Node) -> int | None:
-    """Operations of a matrix product or convolution; 0 for what is neither, None where they are not known."""
+    """Return the operations of a matrix product or convolution; 0 for other nodes, None if they are unknown."""
     kind = node.proto.op_type
     if kind in LOOPS:
         return None
@@ -217,14 +217,14 @@ def matrix_flops(node: _Node) -> int | None:
 
 
 def _convolution(node: _Node) -> int:
-    """The operations of a convolution, each output being a sum over the kernel's (channels in a group, *window);
-    padding is counted as if it were computed.
+    """Return the operations of a convolution, where each output is a sum over the kernel's (channels in a group,
+    *window); padding is counted as if it were computed.
     """
     return 2 * node.outputs[0].elements * math.prod(_weight_of(node).shape[1:])
 
 
 def least_flops(node: _Node, flops: int) -> int:
-    """The operations of a convolution that read no padding; other operators have no padding."""
+    """Return the operations of a convolution that read no padding; other operators have no padding."""
     if node.proto.op_type not in CONVOLUTIONS:
         return flops
     weight = _weight_of(node)
@@ -244,7 +244,7 @@ def least_flops(node: _Node, flops: int) -> int:
 
 
 def _padding_before(node: _Node, axis: int, lengths: Shape, stride: int, dilation: int) -> int:
-    """Zeros before the first element along one axis, given lengths of window, input and output."""
+    """Return the zeros before the first element along one axis, given the lengths of window, input and output."""
     window, image, out = lengths
     rule = node.text("auto_pad") or "NOTSET"
     if rule == "NOTSET":
@@ -272,7 +272,7 @@ def _matrix_product(node: _Node) -> int:
 
 
 def _einsum(node: _Node) -> int | None:
-    """Two operands, no ellipsis: every combination of indices is one multiply-add; otherwise not known."""
+    """Count one multiply-add for every combination of indices; None with an ellipsis or more than two operands."""
     equation = node.text("equation").replace(" ", "")
     terms = equation.split("->")[0].split(",")
     if "." in equation or len(terms) > 2:
@@ -310,7 +310,9 @@ def _elementwise(node: _Node) -> int:
 
 
 def _traffic(node: _Node) -> int:
-    """Bytes read and written; a view moves nothing, and what takes a part reads that part."""
+    """Return the bytes read and written; a view moves nothing, and an operator that takes a part reads only that
+    part.
+    """
     kind = node.proto.op_type
     if kind in VIEWS | SHAPES:
         return 0

@@ -1,4 +1,4 @@
-"""What is in an ONNX file, and what ONNX Runtime makes of it.
+"""The content of an ONNX file, and its graph after ONNX Runtime's optimisation.
 
 Files are opened in a process of their own (`inspect_file`): the conductor imports neither onnx nor onnxruntime,
 and a file that brings their native code down costs only that process.
@@ -35,7 +35,7 @@ REMEDY = "Export it again; `assay export` writes files that pass every check"
 
 
 class TensorInfo(Record):
-    """An input or output; a dimension is a number, a name where it is dynamic, "?" where nothing is known."""
+    """An input or output; a dimension is a number, a name where it is dynamic, or "?" if unknown."""
 
     name: str
     type: str
@@ -46,7 +46,7 @@ class Optimised(Record):
     """The graph after ONNX Runtime's optimisation at its highest level, on this machine's processor.
 
     Attributes:
-        fused: operators that are not of the ONNX standard, "domain:type" to count.
+        fused: counts of operators outside the ONNX standard, by "domain:type".
     """
 
     nodes: int
@@ -56,17 +56,17 @@ class Optimised(Record):
 
 
 class Inspection(Record):
-    """What is in an ONNX file.
+    """The content of an ONNX file.
 
     Attributes:
-        file_bytes: size, external data included.
+        file_bytes: size, including external data.
         opsets: operator set version by domain; "" is ONNX itself.
         producer: the tool that wrote it, with its version.
         metadata: the file's own metadata properties.
-        parameters: numbers that a network learned, in whatever type they are kept.
-        operators: count by type, the most frequent first.
-        transposes: Transpose nodes, each of which copies a tensor.
-        optimised: None where ONNX Runtime refuses the file; `refusal` says why.
+        parameters: count of numbers that a network learned, in whatever type they are stored.
+        operators: counts by type, the most frequent first.
+        transposes: number of Transpose nodes, each of which copies a tensor.
+        optimised: the optimised graph; None where ONNX Runtime refuses the file, and `refusal` says why.
     """
 
     file_bytes: int
@@ -84,7 +84,7 @@ class Inspection(Record):
 
 
 class InspectionRequest(Record):
-    """The ONNX file to look into."""
+    """The ONNX file to inspect."""
 
     path: Path
 
@@ -96,7 +96,7 @@ def inspect_file(path: Path, *, trusted: bool = False, host: Starter = HERE) -> 
     """Inspect an ONNX file in a process of its own.
 
     Args:
-        trusted: outside of a box, see `assay.boxed.boxing.Box`.
+        trusted: whether to inspect it outside a box; see `assay.boxed.boxing.Box`.
 
     Raises:
         ArtifactError: it is missing, damaged, not ONNX, or ONNX Runtime refuses or does not survive it.
@@ -152,7 +152,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def _undecodable(message: ProtobufMessage) -> Iterator[bytes]:
-    """Strings of a protobuf message that are not UTF-8, which its Python reader gives as bytes."""
+    """Iterate over strings of a protobuf message that are not UTF-8, which its Python reader returns as bytes."""
     for field, value in message.ListFields():
         if field.type == field.TYPE_STRING:
             strings = (value,) if isinstance(value, str | bytes) else value
@@ -191,7 +191,7 @@ def inspect(path: Path) -> Inspection:
 
 
 def optimise(path: Path) -> Optimised:
-    """The graph that ONNX Runtime really runs.
+    """Return the graph that ONNX Runtime really runs.
 
     Raises:
         ArtifactError: ONNX Runtime refuses the file.
@@ -220,7 +220,7 @@ def optimise(path: Path) -> Optimised:
 
 
 def render(inspection: Inspection) -> str:
-    """An inspection as text for a terminal."""
+    """Render an inspection as text for a terminal."""
     opsets = ", ".join(f"{domain or 'ONNX'} {version}" for domain, version in inspection.opsets.items())
     lines = [
         f"producer    {inspection.producer or 'unknown'}",
@@ -252,7 +252,7 @@ def _optimised_lines(inspection: Inspection) -> list[str]:
 
 
 def _all_nodes(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
-    """The nodes of a graph and of the graphs inside its nodes."""
+    """Iterate over the nodes of a graph and of the graphs inside its nodes."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -277,9 +277,10 @@ def _tensor(value: onnx.ValueInfoProto) -> TensorInfo:
 
 
 def _parameters(model: onnx.ModelProto) -> int:
-    """Numbers in initialisers that a network learned: floats, integers of 8 bits or fewer, and what is dequantised.
+    """Count the numbers in initialisers that a network learned: floats, integers of 8 bits or fewer, and dequantised
+    ones.
 
-    Other integers are shapes and axes. Scales and zero points say what integers stand for, and are none themselves.
+    Other integers are shapes and axes. Scales and zero points say what integers stand for, and do not count.
     """
     import onnx  # noqa: PLC0415
 
@@ -302,7 +303,9 @@ def _parameters(model: onnx.ModelProto) -> int:
 
 
 def _scales_of(node: onnx.NodeProto) -> list[str]:
-    """The inputs that an operator calls scales and zero points of other inputs; other domains' by their names."""
+    """Return the inputs that are scales and zero points of other inputs, by the operator's schema; in other domains, by
+    their names.
+    """
     import onnx  # noqa: PLC0415
 
     if node.domain in {"", "ai.onnx"} and onnx.defs.has(node.op_type):
@@ -316,7 +319,7 @@ def _scales_of(node: onnx.NodeProto) -> list[str]:
 
 
 def _size_in_bytes(path: Path) -> int:
-    """Size of a file that was read, and of the files its external data lies in."""
+    """Return the size of a file that was read, and of the files with its external data."""
     import onnx  # noqa: PLC0415
 
     model = onnx.load(path, format="protobuf", load_external_data=False)
@@ -334,7 +337,7 @@ def _counts_text(counts: dict[str, int]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """An error's text on one line, see `assay.foreign`."""
+    """Return an error's text on one line; see `assay.foreign`."""
     return said_by(error)
 
 

@@ -1,4 +1,4 @@
-"""Which part of an ONNX file is computed in fp16 or bf16, by its nodes and the types of what they read."""
+"""The part of an ONNX file that is computed in fp16 or bf16, by its nodes and the types of their inputs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MOVES = {
     "If", "Loop", "Scan", "DepthToSpace", "SpaceToDepth", "ReverseSequence", "Trilu", "ScatterND", "ScatterElements",
     "OneHot", "SequenceConstruct", "SequenceAt", "SplitToSequence", "ConcatFromSequence", "NonZero", "ArgMax", "ArgMin",
 }  # fmt: skip
-"""Operators that round nothing; the graphs inside of some are looked at."""
+"""Operators that round nothing; graphs inside some of them are searched."""
 WHOLE = {"Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Not", "Xor", "IsNaN", "IsInf"}
-"""Their results are true or false."""
+"""Operators whose results are true or false."""
 
 
 def narrow_arithmetic(model: ModelProto) -> str:
-    """The precision below fp32 to which a node rounds, the least exact one, or "".
+    """Return the least exact precision below fp32 to which a node rounds, or "".
 
-    Weights that are only stored in it, and widened before anything is computed with them, are not looked at.
+    Weights that are only stored in it, and widened before anything is computed with them, do not count.
     """
     functions = {(one.domain, one.name): one for one in model.functions}
     found: list[str] = []
@@ -63,7 +63,7 @@ def _declared(graph: GraphProto) -> Types:
 
 
 def _given(node: NodeProto, types: Mapping[str, str], taken: list[str]) -> str:
-    """The floating-point precision of what a node gives, "" where that is none or not known."""
+    """Return the floating-point precision of a node's result, "" if it has none or it is unknown."""
     attributes = {one.name: one for one in node.attribute}
     if node.op_type == "Cast":
         return FLOATS.get(attributes["to"].i, "") if "to" in attributes else ""

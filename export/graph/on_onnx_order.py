@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph in the order in which they can be computed, which ONNX demands and some tools do not
+"""The nodes of an ONNX graph in an order in which they can be computed, which ONNX demands and some tools do not
 keep.
 """
 
@@ -10,9 +10,9 @@ from onnx import GraphProto, NodeProto
 
 
 def put_in_order(graph: GraphProto) -> None:
-    """Sort the nodes of a graph, and of the graphs inside, where one stands before what it reads; in place.
+    """Sort the nodes of a graph, and of the graphs inside, where a node precedes one that it depends on; in place.
 
-    Nodes that are in order keep it. Those of a circle stay where they are, for whoever runs the file to refuse.
+    Nodes that are in order stay in it. Those of a cycle stay where they are, for whatever runs the file to refuse.
     """
     for node in graph.node:
         for attribute in node.attribute:
@@ -30,7 +30,7 @@ def put_in_order(graph: GraphProto) -> None:
 
 
 def _sorted(needs: list[set[int]]) -> list[int]:
-    """Places in an order in which each comes after those it needs; those of a circle are missing."""
+    """Return places in an order in which each comes after those it needs; those of a cycle are missing."""
     readers: list[list[int]] = [[] for _ in needs]
     for place, others in enumerate(needs):
         for other in others:
@@ -48,7 +48,7 @@ def _sorted(needs: list[set[int]]) -> list[int]:
 
 
 def names_read(node: NodeProto) -> set[str]:
-    """Names of the values that a node reads, also inside of its own graphs."""
+    """Return the names of the values that a node reads, including those read inside its own graphs."""
     found = set(node.input)
     for attribute in node.attribute:
         for inner in (attribute.g, *attribute.graphs):

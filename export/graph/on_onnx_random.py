@@ -1,4 +1,6 @@
-"""ONNX files that answer the same input differently, and operators by which the rows of a call depend on each other."""
+"""ONNX files that give different answers to the same input, and operators that make the rows of a call depend on each
+other.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ MOST_NAMED = 3
 
 
 def random_operators(model: ModelProto) -> str:
-    """The nodes that draw random numbers, "Dropout 'drop' in training mode", also in graphs and functions inside."""
+    """Return the nodes that draw random numbers, "Dropout 'drop' in training mode", including those in inner graphs and
+    functions.
+    """
     fixed = _constants(model)
 
     def trains(node: NodeProto) -> bool:
@@ -35,12 +39,12 @@ def random_operators(model: ModelProto) -> str:
 
 
 def per_call_operators(model: ModelProto) -> str:
-    """The operators that choose a scale for each call from everything that comes in, by name."""
+    """Return the names of operators that choose a scale for each call from all of its input."""
     return ", ".join(sorted({node.op_type for node in nodes_of(model)} & PER_CALL))
 
 
 def fewest_places(model: ModelProto) -> int | None:
-    """The fewest places of any operator that gives nothing for an index beyond them and does not refuse it."""
+    """Return the fewest places of any operator that silently gives nothing for an index beyond them."""
     fixed = _constants(model)
     depths = [node.input[1] for node in nodes_of(model) if node.op_type == "OneHot"]
     known = [int(numpy_helper.to_array(fixed[depth]).reshape(-1)[0]) for depth in depths if depth in fixed]
@@ -57,17 +61,17 @@ def _constants(model: ModelProto) -> dict[str, TensorProto]:
 
 
 def check_repeats(path: Path, feeds: Mapping[str, Array], name: str) -> None:
-    """Run a file twice in one session of ONNX Runtime, without optimisations; what does not run says nothing here.
+    """Run a file twice in one session of ONNX Runtime, without optimisations; a file that does not run is let pass.
 
     Args:
-        name: what the file is called in messages.
+        name: name of the file in messages.
 
     Raises:
-        InputError: it answers the same input differently.
+        InputError: it gives different answers to the same input.
     """
     try:
         first, second = _twice(path, feeds)
-    except Exception:  # noqa: BLE001  its exceptions have no common base, and whoever runs the file next says what it is
+    except Exception:  # noqa: BLE001  its exceptions have no common base; the next to run the file will report them
         return
     if apart := difference(first, second):
         operators = random_operators(read_model(path))
@@ -94,7 +98,7 @@ def _twice(path: Path, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], di
 
 
 def nodes_of(model: ModelProto) -> Iterator[NodeProto]:
-    """All nodes, those of graphs and functions inside too."""
+    """Iterate over all nodes, including those of inner graphs and functions."""
     yield from _below(model.graph.node)
     for function in model.functions:
         yield from _below(function.node)

@@ -1,4 +1,6 @@
-"""The inputs and outputs of an ONNX file, from whatever tool: what they are, and the file without some of them."""
+"""The inputs and outputs of an ONNX file written by any tool: their types and shapes, and the file without some of
+them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from assay.train.brought.model import unnamed
 NUMBERS = "fiub"
 TEXT = onnx.TensorProto.STRING
 UNKNOWN_NAMES = {"", "?", "-1"}
-"""What tools write in place of a dimension's name where they have none."""
+"""Placeholders that tools write for the name of a dimension where they have none."""
 KINDS = {
     "sequence_type": "a sequence",
     "map_type": "a map",
@@ -24,9 +26,10 @@ KINDS = {
 
 
 def dimensions_of(value: ValueInfoProto) -> tuple[int | str, ...] | None:
-    """The shape of a tensor: a number, or a name where a dimension is open; None where its rank is open too.
+    """Return the shape of a tensor: numbers, and names for open dimensions; None where its rank is open too.
 
-    Some tools write an open dimension as -1 or 0 (Paddle), as "?" or as an empty name: each is one of its own.
+    Some tools write an open dimension as -1 or 0 (Paddle), as "?" or as an empty name: each of these gets a name of its
+    own.
     """
     tensor = value.type.tensor_type
     if not tensor.HasField("shape"):
@@ -40,10 +43,10 @@ def dimensions_of(value: ValueInfoProto) -> tuple[int | str, ...] | None:
 
 
 def type_of(value: ValueInfoProto) -> str:
-    """numpy's name of a tensor's type.
+    """Return numpy's name of a tensor's type.
 
     Raises:
-        InputError: it is something else than a tensor of numbers.
+        InputError: it is not a tensor of numbers.
     """
     what = other_than_numbers(value)
     if what:
@@ -52,7 +55,7 @@ def type_of(value: ValueInfoProto) -> str:
 
 
 def other_than_numbers(value: ValueInfoProto) -> str:
-    """What a value is that is not a tensor of numbers which numpy has, or ""."""
+    """Describe a value that is not a tensor of numbers known to numpy; "" for one that is."""
     kind = str(value.type.WhichOneof("value") or "")
     if kind != "tensor_type":
         return KINDS.get(kind, "something of no type")
@@ -85,7 +88,7 @@ def refuse_incomparable(outputs: Sequence[ValueInfoProto], what: str) -> None:
 
 
 def without_outputs(model: ModelProto, names: Sequence[str], what: str) -> ModelProto:
-    """The same model, changed in place: without some outputs, and without the nodes that compute only these.
+    """Remove some outputs from a model, in place, with the nodes that compute only these; return the model.
 
     Raises:
         InputError: a name is not an output, or none would be left.
@@ -116,7 +119,7 @@ def _drop_unneeded(graph: GraphProto) -> None:
     """Remove the nodes on which no output depends."""
     needed = {one.name for one in graph.output}
     kept: list[NodeProto] = []
-    for node in reversed(graph.node):  # a graph's nodes stand in the order in which they can be computed
+    for node in reversed(graph.node):  # a graph's nodes are in the order in which they can be computed
         if needed & set(node.output):
             kept.append(node)
             needed |= names_read(node)

@@ -1,7 +1,9 @@
-"""What an ONNX file declares is held against what it has, and against memory, before anything is computed from it.
+"""A check of an ONNX file's declared sizes against its content, and against memory, before anything is computed from
+it.
 
-A file of 200 bytes may declare a weight of 10^10 numbers, or make one at its first call. What follows from constants
-alone is seen here; what a graph computes at run time is not, and is bounded by the memory of the process that runs it.
+A file of 200 bytes may declare a weight of 10^10 numbers, or make one at its first call. Sizes that follow from
+constants alone are seen here; sizes that a graph computes at run time are not, and are bounded by the memory of the
+process that runs it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from assay.files.arrays import most_bytes
 OF_OTHER_FILES = {"EPContext", "PythonOp", "PythonOpGrad", "ATen"}
 """Operators of ONNX Runtime that load compiled code from a path, or call another program."""
 BY_SHAPE = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Range": 0}
-"""Operators that make an output of a size that an input says, and which input."""
+"""Operators whose output has a size given by an input, and the place of that input."""
 DEEPEST, LONGEST_SHAPE = 16, 64
 REMEDY = "Export it again; `assay export` writes files that pass every check"
 
@@ -94,7 +96,7 @@ def _check_node(node: NodeProto, small: dict[str, TensorProto], path: Path, most
 
 
 def _numbers(node: NodeProto, small: dict[str, TensorProto]) -> int:
-    """How many numbers a node's output has at least, where constants say so; else 0."""
+    """Return the least count of numbers in a node's output, where constants determine it; else 0."""
     place = BY_SHAPE.get(node.op_type)
     if place is None or node.domain not in {"", "ai.onnx"}:
         return 0
@@ -113,7 +115,7 @@ def _numbers(node: NodeProto, small: dict[str, TensorProto]) -> int:
         IndexError,
         ZeroDivisionError,
         OverflowError,
-    ):  # it is not a shape: the runtime says so
+    ):  # not a shape: the runtime will say so
         return 0
 
 

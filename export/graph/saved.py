@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_BYTES = (2 << 30) - 1
-"""The largest protobuf message: what is larger has its weights in a file beside it."""
+"""The largest protobuf message; a larger model has its weights in a file beside it."""
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model, with its weights in `NAME.data` beside it where one file cannot hold them; what lay there is
-    replaced, for onnx would append to it.
+    """Write a model, with its weights in `NAME.data` beside it where one file cannot hold them; an existing data file
+    is replaced, since onnx would append to it.
 
     Args:
-        model: all of it, external data too.
+        model: the whole model, including external data.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -32,5 +32,5 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
 
 
 def is_large(model: onnx.ModelProto) -> bool:
-    """Whether one file cannot hold a model."""
+    """Return whether one file is too small to hold a model."""
     return bool(model.ByteSize() > MOST_BYTES)

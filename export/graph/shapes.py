@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def at_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
-    """A copy whose inputs' first dimension is `batch`, its functions inlined and every shape inferred that follows.
+    """Return a copy whose inputs have `batch` as first dimension, with functions inlined and all possible shapes
+    inferred.
 
     Raises:
         ArtifactError: inference fails.
@@ -47,7 +48,7 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _all_known(model: onnx.ModelProto) -> bool:
-    """Whether every value that a node writes has a whole shape."""
+    """Return whether every value that a node writes has a complete shape."""
     known = {
         entry.name
         for entry in (*model.graph.value_info, *model.graph.output)
@@ -57,8 +58,9 @@ def _all_known(model: onnx.ModelProto) -> bool:
 
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With all computed that follows from constants and known shapes. onnx itself follows the arithmetic of shapes
-    through few operators, and tf2onnx multiplies dimensions by ReduceProd."""
+    """Compute everything that follows from constants and known shapes. onnx itself follows the arithmetic of shapes
+    through few operators, and tf2onnx multiplies dimensions by ReduceProd.
+    """
     import onnx_ir  # noqa: PLC0415
     from onnxscript.optimizer import fold_constants  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Which values of a candidate stand among those of a right computation: the same numbers, in any order of dimensions.
+"""The values of a candidate that are also values of a right computation: the same numbers, in any order of dimensions.
 
 Exporters move dimensions about, fold constants and rename everything, but the numbers after a layer stay.
 """
@@ -18,12 +18,12 @@ from assay.numerics.values import differences, is_whole, settled
 Float64 = NDArray[np.float64]
 
 LOOKED_AT_FIRST = 64
-"""How many numbers of a value, evenly spread over their order, are kept: they tell most other values apart."""
+"""The count of numbers kept of a value, evenly spread over their order: they tell most values apart."""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A value in order, with a few numbers of it, the most that they may be apart, and whether it has whole ones."""
+    """A value in order, with a few of its numbers, the largest distance allowed, and whether it has whole numbers."""
 
     name: str
     ordered: Array
@@ -44,7 +44,7 @@ def _few(ordered: Array) -> Float64:
 
 
 class KnownValues:
-    """The values of a right computation that depend on its input, found by their numbers."""
+    """The values of a right computation that depend on its input, to be found by their numbers."""
 
     def __init__(self, source: ExactComputation) -> None:
         self._by_size: dict[int, list[_Entry]] = {}
@@ -53,7 +53,7 @@ class KnownValues:
                 self._by_size.setdefault(value.size, []).append(_entry(name, value))
 
     def find(self, value: Array, but: Collection[str] = ()) -> str | None:
-        """The first value with the same numbers, without those named `but`; None where there is none."""
+        """Return the first value with the same numbers, except those named in `but`; None where there is none."""
         others = self._by_size.get(value.size, [])
         if not others:
             return None
@@ -61,12 +61,12 @@ class KnownValues:
         return next((one.name for one in others if one.name not in but and _are_alike(one, mine)), None)
 
     def all_like(self, name: str) -> set[str]:
-        """The names of a value and of every other with the same numbers."""
+        """Return the names of a value and of every other with the same numbers."""
         entry = next(one for some in self._by_size.values() for one in some if one.name == name)
         return {one.name for one in self._by_size[entry.ordered.size] if _are_alike(one, entry.ordered)}
 
     def names_of_size(self, size: int) -> list[str]:
-        """In the order in which they are computed."""
+        """Return the names of values of a size, in the order in which they are computed."""
         return [one.name for one in self._by_size.get(size, [])]
 
 
@@ -81,12 +81,14 @@ def _are_alike(expected: _Entry, found: Array) -> bool:
 
 
 def differs(expected: Array, found: Array) -> bool:
-    """Whether two values are apart by more than rounding, each number at its own place."""
+    """Return whether two values differ by more than rounding, each number at its own place."""
     return expected.shape != found.shape or not same_numbers(expected, found)
 
 
 def same_numbers(expected: Array, found: Array) -> bool:
-    """To rounding; whole numbers have none, also where the other side has them as floating point."""
+    """Return whether numbers are equal to rounding; whole numbers have none, even if the other side has them as
+    floating point.
+    """
     if is_whole(expected.dtype) or is_whole(found.dtype):
         return not differences(expected, found).differing
     return distance(wide(found), wide(expected)) <= CEILING
@@ -97,12 +99,14 @@ def wide(value: Array) -> Float64:
 
 
 def in_order(value: Array) -> Float64:
-    """The numbers of a value whatever the order of its dimensions."""
+    """Return the numbers of a value, whatever the order of its dimensions."""
     return np.sort(wide(value), axis=None)
 
 
 def distance(left: Float64, right: Float64) -> float:
-    """Largest difference over the largest number of the right; infinite where one has NaN or infinity alone."""
+    """Return the largest difference over the largest number of the right; infinite where only one side has NaN or
+    infinity.
+    """
     if not left.size:
         return 0.0
     both = settled(right, left)

@@ -1,8 +1,8 @@
-"""Where an export goes wrong, looked for in a process of its own.
+"""The search for where an export goes wrong, in a process of its own.
 
-The native model is followed step by step and its values are held against those of the file: one of ours in float64,
-canonical layer by canonical layer; a user's operator by operator, in float64 where that can be had and else as it is.
-The images or records on which the file is furthest off are taken.
+The native model is followed step by step and its values are compared with those of the file: one of ours in float64,
+canonical layer by canonical layer; a user's operator by operator, in float64 where that is possible and else as it is.
+The images or records on which the file is furthest off are used.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ FOLLOWERS: dict[Kind, str] = {
 }
 LAYERS = "assay.export.localise.on_torch_layers:follow"
 MOST_RECORDS = 8
-"""The records of one call: more numbers are told apart better, and take more memory."""
+"""The number of records in one call: more of them tell values apart better, and take more memory."""
 MOST_BYTES = 1 << 27
-"""The most memory for the native model's values: as much again is needed for the file's, and for both in order."""
+"""The most memory for the native model's values: the file's need as much again, as do both in order."""
 
 
 class LocaliseRequest(Record):
     """A file and its model.
 
     Attributes:
-        layout: in which the file takes images of our own models, "NHWC" or "NCHW".
-        records: .npy of normalised float32 images, or of a user's records.
+        layout: layout of the file's images, "NHWC" or "NCHW", for our own models.
+        records: .npy file of normalised float32 images, or of a user's records.
     """
 
     model: BuiltModel | UserModel
@@ -81,8 +81,8 @@ class PartingsRequest(LocaliseRequest):
     """A file that may be wrong.
 
     Attributes:
-        native: a user's model's own outputs of the first records; what one of ours gives is computed.
-        repro: takes one folder for each node.
+        native: a user's model's own outputs for the first records; those of our models are computed.
+        repro: folder for the repros, one folder for each node.
     """
 
     native: Path | None = None
@@ -90,11 +90,11 @@ class PartingsRequest(LocaliseRequest):
 
 
 class DeparturesRequest(LocaliseRequest):
-    """A file that is right, and runtimes that are not.
+    """A file that is right, and runtimes that are wrong.
 
     Attributes:
-        wrong: runtimes, as `assay.export.localise.on_onnx_runners` calls them.
-        right: one that computes the file rightly.
+        wrong: runtimes, by the names of `assay.export.localise.on_onnx_runners`.
+        right: a runtime that computes the file correctly.
     """
 
     wrong: tuple[str, ...]
@@ -106,7 +106,7 @@ DEPARTURES = Job("assay.export.localise.localise_job", "departures", DeparturesR
 
 
 def partings_of(request: PartingsRequest) -> list[Localisation]:
-    """The nodes at which a file parts from its model, each with its repro; none where it does not.
+    """Return the nodes at which a file departs from its model, each with its repro; none where it does not.
 
     Raises:
         AssayError: the model cannot be followed.
@@ -125,7 +125,7 @@ def partings_of(request: PartingsRequest) -> list[Localisation]:
 
 
 def _inlined(proto: ModelProto, folder: Path) -> Path:
-    """The file with its functions written out, so that what is inside of them is seen.
+    """Write the file with its functions inlined, so that their content is seen.
 
     Raises:
         TooLargeError: one file does not hold it.
@@ -143,7 +143,7 @@ def _inlined(proto: ModelProto, folder: Path) -> Path:
 
 
 def departures_of(request: DeparturesRequest) -> list[Localisation]:
-    """The operators at which runtimes depart from float64 on a file that is right."""
+    """Return the operators at which runtimes depart from float64 on a right file."""
     from assay.export.localise.on_onnx_runtimes import RuntimeOnFile, departures  # noqa: PLC0415
 
     feeds, right = _feeds_of(request), RuntimeOnFile(request.right, request.file)
@@ -156,7 +156,7 @@ def departures_of(request: DeparturesRequest) -> list[Localisation]:
 
 
 def _feeds_of(request: DeparturesRequest) -> Feeds:
-    """One call with the first few records."""
+    """Return the inputs of one call with the first few records."""
     model = request.model
     if isinstance(model, BuiltModel):
         images = np.array(read_images(request.records, model.spec)[:MOST_RECORDS])
@@ -168,7 +168,7 @@ def _feeds_of(request: DeparturesRequest) -> Feeds:
 
 
 def _ours_followed(model: BuiltModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
-    """One of our models, whose layers PyTorch names, on the image on which the file is furthest off."""
+    """Follow one of our models, whose layers PyTorch names, on the image on which the file is furthest off."""
     from assay.export.localise.on_onnx_localize import trace  # noqa: PLC0415
 
     follow: FollowLayers = replace(FRAMEWORKS["torch"], target=LAYERS).load()
@@ -196,10 +196,10 @@ def _as_taken(images: Images, layout: str) -> Images:
 
 
 def _user_followed(model: UserModel, request: PartingsRequest) -> tuple[Followed, Feeds]:
-    """A user's model on one call, the records first on which the file is furthest off.
+    """Follow a user's model on one call, starting with the records on which the file is furthest off.
 
     Raises:
-        AssayError: it cannot be followed.
+        AssayError: the model cannot be followed.
     """
     from assay.export.reference.on_onnx_double import widened  # noqa: PLC0415
 
@@ -212,10 +212,11 @@ def _user_followed(model: UserModel, request: PartingsRequest) -> tuple[Followed
 
 
 def _followed_on(model: UserModel, records: Records, worst: Sequence[int]) -> tuple[Followed, list[Array]]:
-    """The native model on one call, and that call's inputs; in float64 where it computes the same in that.
+    """Follow the native model on one call, and return that call's inputs; in float64 where it computes the same in
+    that.
 
     Raises:
-        AssayError: it cannot be followed.
+        AssayError: the model cannot be followed.
     """
     follow: Follow = importlib.import_module(FOLLOWERS[model.kind]).follow
     count = 1 if model.whole else model.batch or 1
@@ -236,7 +237,7 @@ def _followed_on(model: UserModel, records: Records, worst: Sequence[int]) -> tu
 
 
 def _same(exact: Array, native: Array, ceiling: float) -> bool:
-    """Whether two outputs are the same to the rounding of the model's own precision."""
+    """Return whether two outputs are the same to the rounding of the model's own precision."""
     if exact.shape != native.shape:
         return False
     if is_whole(exact.dtype) or is_whole(native.dtype):
@@ -250,7 +251,7 @@ def follow_partings(request: PartingsRequest) -> Localised:
 
 
 def follow_departures(request: DeparturesRequest) -> Localised:
-    """Run a file that is right in each wrong runtime, node by node."""
+    """Run a right file in each wrong runtime, node by node."""
     return Localised(found=departures_of(request))
 
 

@@ -1,4 +1,4 @@
-"""What a user's JAX function computes on its way, equation by equation, in float64 where that can be had."""
+"""The steps of a user's JAX function, equation by equation, in float64 where that is possible."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from assay.train.brought.model import UserModel
 
 LONGEST_PARAMETER = 40
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-"""Parameters by which an equation names a function that it only calls."""
+"""Parameters under which an equation holds a function that it only calls."""
 OF_THEIR_OWN = {"scan", "while", "cond"}
-"""Their functions run several times, or not at all: one step."""
+"""Equations whose functions run several times, or not at all: each is one step."""
 
 
 def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
-    """Every equation of one call, each value named by its primitive and its place.
+    """Record every equation of one call, naming each value by its primitive and its place.
 
     Args:
-        inputs: in the order of the model's.
-        double: call the function with float64, 64-bit types on; else as it is.
+        inputs: inputs in the model's order.
+        double: whether to call the function with float64 and 64-bit types on; else as it is.
 
     Raises:
         AssayError: the user's code fails.
@@ -49,17 +49,17 @@ def _followed(
 
 
 class _EquationRecorder:
-    """Evaluates equations, and keeps what each gives and what it was made from."""
+    """Evaluates equations, and keeps the result of each and what it was made from."""
 
     def __init__(self, inputs: dict[str, Array]) -> None:
         self.steps: list[ComputationStep] = []
         self.values: dict[str, Array] = dict(inputs)
 
     def run(self, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Any], names: list[str]) -> list[Any]:
-        """The results of a jaxpr.
+        """Return the results of a jaxpr.
 
         Args:
-            names: of the arguments, "" for what does not depend on the inputs.
+            names: names of the arguments, "" for those that do not depend on the inputs.
         """
         return [value for value, _ in self._run(jaxpr, constants, list(zip(arguments, names, strict=True)))]
 
@@ -84,7 +84,7 @@ class _EquationRecorder:
         return [(value, self._recorded(equation, value, names)) for value in values]
 
     def _recorded(self, equation: Any, value: Any, taken: tuple[str, ...]) -> str:
-        """The name of a value, "" where it does not depend on the inputs."""
+        """Record a value and return its name, "" where it does not depend on the inputs."""
         if not taken or not isinstance(value, jax.Array | np.ndarray):
             return ""
         name = f"{equation.primitive.name} {len(self.steps)}"
@@ -97,13 +97,13 @@ class _EquationRecorder:
 
 def _computed(equation: Any, taken: Sequence[Any]) -> list[Any]:
     bound = equation.primitive.get_bind_params(equation.params)
-    functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # older JAX hands the functions apart
+    functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # older JAX has them separately
     found = equation.primitive.bind(*functions, *taken, **parameters)
     return list(found) if equation.primitive.multiple_results else [found]
 
 
 def _called(parameters: dict[str, Any]) -> Any:
-    """The closed function that an equation calls; None where it calls none."""
+    """Return the closed function that an equation calls; None where it calls none."""
     for key in CALLS:
         found = parameters.get(key)
         if hasattr(found, "jaxpr") and hasattr(found, "consts"):

@@ -1,11 +1,11 @@
-"""Which node of a wrong file is the cause: tried out by putting the right value in its place.
+"""The node of a wrong file that is the cause, found by putting right values in the place of its results.
 
-A node whose inputs all stand among the values of a right computation, and whose result stands nowhere among them, is
-where the two part. It need not be the cause: an exporter may write one operator of the source as several, of which a
-later one is wrong. So the values of the source that the file lacks are put in the place of the results from there on,
-one after the other, and what follows is computed again. The first node whose result can be mended so is named, with
-the nodes between, any of which may be the cause. Where mending an *input* of the first node does it, the file lacks
-what the source does there; where the node's own input does it in place of its result, the node is one too many.
+A node whose inputs are all among the values of a right computation, and whose result is not, is where the two part. It
+need not be the cause: an exporter may write one operator of the source as several, of which a later one is wrong. So
+the values of the source that the file lacks are put in the place of the results from there on, one after the other, and
+the nodes that follow are computed again. The first node whose result can be mended in this way is named, with the nodes
+between, any of which may be the cause. Where mending an *input* of the first node succeeds, the file lacks a step of
+the source; where the node's own input succeeds in place of its result, the node is superfluous.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from assay.numerics.values import is_whole
 
 OTHER_ORDER = "the same numbers in another order"
 MOST_FOLLOWING = 16
-"""The most nodes behind a mended value that are computed again."""
+"""The most nodes after a mended value that are computed again."""
 MOST_TRIED = 16
-"""The most values put in the place of one result."""
+"""The most values tried in the place of one result."""
 MOST_TURNED = 5
-"""The most dimensions of a value that is tried in every order of them."""
+"""The most dimensions of a value that is tried with its dimensions in every order."""
 MOST_NODES = 40
 """The most nodes, from the parting on, whose results are mended."""
 MOST_SECONDS = 90.0
-"""The time for one parting; after it the parting stays where it is."""
+"""The time limit for one parting; after it the parting stays where it is."""
 RIGHT, SOME, NOTHING = 2, 1, 0
-"""What a mended value does: every wrong output that follows is right; some value behind it is known again; neither."""
+"""Effects of a mended value: every wrong output that follows is right; some value after it is known again; neither."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A wrong file beside what is right."""
+    """A wrong file together with the right computation."""
 
     source: ExactComputation
     wrong: Trace
@@ -52,7 +52,7 @@ class _Candidate:
     until: float = math.inf
 
     def lacking(self, like: Array) -> list[str]:
-        """Values of the source with as many numbers as a value, which are nowhere in the file."""
+        """Return values of the source with as many numbers as a value, which are nowhere in the file."""
         found = set(self.known.values())
         return [
             name
@@ -62,7 +62,9 @@ class _Candidate:
 
 
 def causes(source: ExactComputation, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
-    """As `on_onnx_localize.partings`, each moved to the node that is the cause, as far as that can be told."""
+    """Return the result of `on_onnx_localize.partings`, with each moved to the node that is the cause, as far as that
+    can be found.
+    """
     found = partings(source, wrong, expected)
     if not found or wrong.stopped is not None:
         return found
@@ -86,7 +88,9 @@ def _explained(one: _Candidate, parting: Parting) -> Parting:
 
 
 def _out_of_order(one: _Candidate, parting: Parting) -> Parting | None:
-    """The node that made an input, where its numbers in another order make the parting's result one of the source's."""
+    """Return the node that made an input, if its numbers in another order turn the parting's result into one of the
+    source's.
+    """
     node = parting.node
     maker = {name: other for other in one.wrong.nodes for name in other.output}
     trial = _Trial(one, [node])
@@ -104,7 +108,9 @@ def _out_of_order(one: _Candidate, parting: Parting) -> Parting | None:
 
 
 def _lacking_before(one: _Candidate, parting: Parting) -> Parting | None:
-    """The parting, where another value of the source in place of an input makes its result one of the source's."""
+    """Return the parting, if another value of the source in place of an input turns its result into one of the
+    source's.
+    """
     node = parting.node
     for name in parting.localisation.inputs:
         if name not in one.known:
@@ -133,8 +139,8 @@ def _makers(one: _Candidate, value: str) -> list[str]:
 
 
 def _result_of(one: _Candidate, result: Array, fed: Array, fed_name: str) -> str | None:
-    """The value of the source that a mended result is, made there of the one that was put in; none where it is that
-    value moved about.
+    """Return the value of the source that equals a mended result, if it was computed there from the value put in; None
+    if it is only that value rearranged.
     """
     if result.size == fed.size and same_numbers(in_order(fed), in_order(result)):
         return None
@@ -143,7 +149,9 @@ def _result_of(one: _Candidate, result: Array, fed: Array, fed_name: str) -> str
 
 
 def _carries_on(one: _Candidate, found: Mapping[str, Array], name: str) -> bool:
-    """Whether what takes a mended result gives values of the source too, or it is itself the output that is right."""
+    """Return whether the nodes that take a mended result also give values of the source, or the result is a right
+    output itself.
+    """
     if name in one.expected:
         return not differs(one.expected[name], found[name])
     takers = [node.output[0] for node in _takers(one.wrong, name)]
@@ -155,9 +163,9 @@ def _takers(wrong: Trace, name: str) -> list[NodeProto]:
 
 
 def _steps_between(one: _Candidate, first: str, last: str) -> list[int]:
-    """The steps by which the source makes one value of another, the shortest way; none where it does not.
+    """Return the steps by which the source makes one value from another, by the shortest way; none where it does not.
 
-    It may begin with any value that has the numbers of the first.
+    The way may begin with any value that has the same numbers as the first.
     """
     source, seen = one.source, one.numbers.all_like(first)
     ways: list[tuple[str, list[int]]] = [(name, []) for name in seen]
@@ -174,7 +182,7 @@ def _steps_between(one: _Candidate, first: str, last: str) -> list[int]:
 
 
 def _one_too_many(one: _Candidate, parting: Parting) -> Parting | None:
-    """The parting, where what follows is right without the node."""
+    """Return the parting, if the numbers that follow are right without the node."""
     node, found = parting.node, parting.localisation
     result = one.wrong.values[node.output[0]]
     trial = _Trial(one, _following(one.wrong, node.output[0]))
@@ -187,7 +195,7 @@ def _one_too_many(one: _Candidate, parting: Parting) -> Parting | None:
 
 
 def _mended(one: _Candidate, parting: Parting) -> Parting | None:
-    """The first node from the parting on whose result can be mended."""
+    """Return the first node from the parting on whose result can be mended."""
     between: list[NodeProto] = []
     for node in _unknown_from(one, parting.node):
         result = one.wrong.values.get(node.output[0])
@@ -208,7 +216,9 @@ def _mended(one: _Candidate, parting: Parting) -> Parting | None:
 
 
 def _right_values(one: _Candidate, inputs: Iterable[str], result: Array) -> Iterator[tuple[str, Array]]:
-    """What may belong in the place of a value, with its name: of as many numbers, or made of these inputs."""
+    """Iterate over values that may belong in the place of a result, with their names: of the same size, or made from
+    these inputs.
+    """
     for other in one.lacking(result):
         for value in _arranged(one.source.values[other], result):
             yield other, value
@@ -222,7 +232,9 @@ def _right_values(one: _Candidate, inputs: Iterable[str], result: Array) -> Iter
 
 
 def _turned(value: Array, like: Array) -> Iterator[Array]:
-    """A value of another size with its dimensions in the orders in which most are as long as another's."""
+    """Iterate over a value of another size with its dimensions in those orders in which most lengths match
+    another's.
+    """
     if value.ndim != like.ndim or value.ndim > MOST_TURNED:
         return
     orders = list(itertools.permutations(range(value.ndim)))
@@ -256,7 +268,9 @@ def _moved(
 
 
 def _unknown_from(one: _Candidate, first: NodeProto) -> Iterator[NodeProto]:
-    """A node, and those behind it whose results are nowhere in the source, in the order in which they run."""
+    """Iterate over a node, and those after it whose results are nowhere in the source, in the order in which they
+    run.
+    """
     reached = set(first.output)
     yield first
     count = 1
@@ -279,7 +293,7 @@ def _following(wrong: Trace, name: str) -> list[NodeProto]:
 
 
 class _Trial:
-    """Some nodes of a file, computed again with other values going in."""
+    """Some nodes of a file, to be computed again with other inputs."""
 
     def __init__(self, one: _Candidate, nodes: list[NodeProto]) -> None:
         self._one, self._nodes = one, nodes
@@ -289,18 +303,18 @@ class _Trial:
         self._evaluator = evaluator_of(_model_of(one.wrong.model, nodes, taken)) if nodes else None
 
     def outputs(self, mended: Mapping[str, Array]) -> dict[str, Array]:
-        """What the nodes give; nothing where they do not run."""
+        """Return the outputs of the nodes; nothing where they do not run."""
         if self._evaluator is None or time.monotonic() > self._one.until:
             return {}
         feeds = self._feeds | {name: value for name, value in mended.items() if name not in self._made}
         try:
             found = self._evaluator.run(None, feeds, intermediate=True)
-        except Exception:  # noqa: BLE001  the evaluator and numpy raise what they like, and each means no
+        except Exception:  # noqa: BLE001  the evaluator and numpy raise anything, and each exception means no
             return {}
         return {name: np.asarray(value) for name, value in found.items() if name in self._made}
 
     def effect(self, name: str, value: Array, other: str) -> int:
-        """What a value of the source, `other`, does in the place of a result of the file."""
+        """Return the effect of `other`, a value of the source, in the place of a result of the file."""
         one = self._one
         found = {**self.outputs({name: value}), name: value}
         wrong = [key for key in one.expected if key in found and key not in one.known]
@@ -313,7 +327,7 @@ class _Trial:
 
 
 def _model_of(model: ModelProto, nodes: list[NodeProto], taken: set[str]) -> ModelProto:
-    """These nodes alone, with the constants that they take."""
+    """Return a model of these nodes alone, with the constants that they take."""
     graph = helper.make_graph(
         nodes,
         "part",
@@ -327,7 +341,9 @@ def _model_of(model: ModelProto, nodes: list[NodeProto], taken: set[str]) -> Mod
 
 
 def _arranged(value: Array, like: Array) -> Iterator[Array]:
-    """A value with its dimensions in every order that gives the shape of another, or else in that shape as it lies."""
+    """Iterate over a value with its dimensions in every order that gives the shape of another, or else reshaped to
+    it.
+    """
     if value.size != like.size:
         return
     if value.dtype != like.dtype:

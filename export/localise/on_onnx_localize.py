@@ -1,10 +1,10 @@
-"""Where a wrong ONNX file goes wrong: the first node whose result cannot be explained by that of a right file.
+"""The place where a wrong ONNX file goes wrong: the first node whose result is not explained by a right file.
 
 Both files are computed in float64 on the same inputs. A value of the candidate is *known* when some value of the
 reference has the same numbers, in any order of dimensions: exporters move dimensions about, fold constants and rename
-everything, but the numbers after a layer stay. From the wrong output one walks back through unknown values; the node
-where this ends, whose inputs are all known and whose output is not, is where the two part. A candidate that does not
-run at all is followed up to the node that refuses its inputs.
+everything, but the numbers after a layer stay. The search walks back from the wrong output through unknown values; the
+node where this ends, whose inputs are all known and whose output is not, is where the two part. A candidate that does
+not run at all is followed up to the node that refuses its inputs.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ LONGEST_ATTRIBUTE = 80
 MOVERS = {"Transpose", "Identity", "Cast", "Reshape"}
 KINDS = {"globalaveragepool": "mean", "reducemean": "mean", "batchnormalization": "batchnorm", "gemm": "linear"}
 FOLDED = 5
-"""Steps of the source that one node of a file may stand for: convolution, bias, norm, sum, activation."""
+"""The most steps of the source that one node of a file may stand for: convolution, bias, norm, sum, activation."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A candidate with every value it computes in float64, by name.
+    """A candidate with every value that it computes in float64, by name.
 
     Attributes:
-        stopped: the node that did not run, after which there are no values; None where all did.
+        stopped: the node that did not run, after which there are no values; None where all ran.
     """
 
     model: ModelProto
@@ -51,10 +51,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class Parting:
-    """A node at which a candidate parts from what is right.
+    """A node at which a candidate departs from the right computation.
 
     Attributes:
-        expected: what the source has in its place, in the order of its own dimensions; None where it has nothing.
+        expected: the source's value in its place, in its own order of dimensions; None where there is none.
     """
 
     node: NodeProto
@@ -63,10 +63,10 @@ class Parting:
 
 
 def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisation]:
-    """The nodes of a candidate file at which it parts from a reference file; none where the outputs agree.
+    """Return the nodes of a candidate file at which it departs from a reference file; none where the outputs agree.
 
     Args:
-        inputs: .npz of the inputs of both, by name.
+        inputs: .npz file of the inputs of both, by name.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -78,12 +78,12 @@ def localise(reference: Path, candidate: Path, inputs: Path) -> list[Localisatio
 
 
 def read_feeds(inputs: Path) -> dict[str, Array]:
-    """The arrays of an .npz, floating-point ones in float64."""
+    """Read the arrays of an .npz file, with floating-point ones in float64."""
     return {name: widened(array) for name, array in read_named(inputs).items()}
 
 
 def source_of(reference: Path, feeds: Mapping[str, Array]) -> ExactComputation:
-    """A file taken for right.
+    """Compute a file that is assumed to be right.
 
     Raises:
         ArtifactError: it cannot be read.
@@ -104,10 +104,10 @@ def source_of(reference: Path, feeds: Mapping[str, Array]) -> ExactComputation:
 
 
 def partings(source: ExactComputation, wrong: Trace, expected: Mapping[str, Array]) -> list[Parting]:
-    """The nodes at which a candidate parts from the source; none where its outputs are the expected ones.
+    """Return the nodes at which a candidate departs from the source; none where its outputs are the expected ones.
 
     Args:
-        expected: by name of the candidate's outputs.
+        expected: expected values, by name of the candidate's outputs.
     """
     known = known_of(KnownValues(source), wrong)
     if wrong.stopped is not None:
@@ -126,13 +126,13 @@ def partings(source: ExactComputation, wrong: Trace, expected: Mapping[str, Arra
 
 
 def known_of(values: KnownValues, wrong: Trace) -> dict[str, str]:
-    """Values of the candidate with the value of the source that has the same numbers."""
+    """Map values of the candidate to the values of the source that have the same numbers."""
     found = {name: values.find(value) for name, value in wrong.values.items() if name not in wrong.constants}
     return {name: other for name, other in found.items() if other is not None}
 
 
 def trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
-    """The values of a model that may not run to its end."""
+    """Compute the values of a model that may not run to its end."""
     model = to_double(read_model(path))
     constants = _constants(model)
     try:
@@ -144,7 +144,7 @@ def trace(path: Path, feeds: Mapping[str, Array]) -> Trace:
 
 
 def _nodes_that_run(model: ModelProto, feeds: Mapping[str, Array], name: str) -> int:
-    """How many of the first nodes can be computed, by bisection; not all of them can."""
+    """Find how many of the first nodes can be computed, by bisection; not all of them can."""
     fewest, most = 0, len(model.graph.node) - 1
     while fewest < most:
         middle = (fewest + most + 1) // 2
@@ -157,7 +157,7 @@ def _nodes_that_run(model: ModelProto, feeds: Mapping[str, Array], name: str) ->
 
 
 def _first_nodes(model: ModelProto, count: int) -> ModelProto:
-    """The model up to a node, whose outputs become the model's."""
+    """Return the model up to a node, whose outputs become the model's."""
     found = ModelProto()
     found.CopyFrom(model)
     del found.graph.node[count:]
@@ -168,14 +168,14 @@ def _first_nodes(model: ModelProto, count: int) -> ModelProto:
 
 
 def typed(name: str, value: Array | None) -> ValueInfoProto:
-    """A value as a further output of a file: of whole numbers as they are in float64 too, else fp32."""
+    """Declare a value as a further output of a file: whole numbers keep their type in float64 too, others are fp32."""
     is_floating = value is None or not is_whole(value.dtype)
     kind = TensorProto.FLOAT if is_floating else helper.np_dtype_to_tensor_dtype(value.dtype)  # type: ignore[union-attr]
     return helper.make_tensor_value_info(name, kind, None)
 
 
 def _constants(model: ModelProto) -> frozenset[str]:
-    """Initialisers, and what is computed from constants alone."""
+    """Return initialisers, and values computed from constants alone."""
     found = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:
         if all(name in found for name in node.input if name):
@@ -184,7 +184,7 @@ def _constants(model: ModelProto) -> frozenset[str]:
 
 
 def unknown_nodes(wrong: Trace, known: Mapping[str, str], outputs: list[str]) -> list[NodeProto]:
-    """The nodes between wrong outputs and known values, in the order in which they run."""
+    """Return the nodes between wrong outputs and known values, in the order in which they run."""
     maker = {name: node for node in wrong.nodes for name in node.output}
     waiting, seen = list(outputs), set(outputs)
     while waiting:
@@ -225,10 +225,11 @@ def _parting(
 
 
 def _counterpart(right: ExactComputation, there: list[int], wrong: Trace, node: NodeProto) -> int | None:
-    """The step of the source whose result should be the node's: the last one before what comes next in both.
+    """Return the step of the source whose result should be the node's: the last one before the operator that follows in
+    both.
 
-    A file may have folded several steps into the node (convolution, norm), so that the first step that takes the same
-    inputs is not always it. Where nothing tells, it is.
+    A file may have folded several steps into the node (convolution, norm), so the first step that takes the same inputs
+    is not always the one. Where nothing else tells, it is taken.
     """
     if not there:
         return None
@@ -242,7 +243,7 @@ def _counterpart(right: ExactComputation, there: list[int], wrong: Trace, node: 
 
 
 def _operator_after(wrong: Trace, node: NodeProto) -> str:
-    """The kind of the operator that takes a node's result, past those that only move numbers about."""
+    """Return the kind of the operator that takes a node's result, past those that only move numbers about."""
     name = node.output[0]
     for other in wrong.nodes:
         if name in other.input:
@@ -253,13 +254,13 @@ def _operator_after(wrong: Trace, node: NodeProto) -> str:
 
 
 def _kind(text: str) -> str:
-    """What PyTorch and ONNX name alike: "max_pool2d(3)" and "MaxPool" are both "maxpool"."""
+    """Return a common name for what PyTorch and ONNX both have: "max_pool2d(3)" and "MaxPool" are both "maxpool"."""
     name = text.partition("(")[0].lower().replace("_", "")
     return KINDS.get(name, name.removesuffix("2d"))
 
 
 def attributes_of(node: NodeProto) -> dict[str, str]:
-    """In words; a long value is cut off."""
+    """Return a node's attributes in words; a long value is cut off."""
     return {one.name: str(helper.get_attribute_value(one))[:LONGEST_ATTRIBUTE] for one in node.attribute}
 
 

@@ -24,23 +24,26 @@ from assay.records.localisation import Localisation
 from assay.steps import call_seconds, load_seconds, size_of, step
 
 SHOWS = 1
-"""The script's exit status where the defect shows."""
+"""The script's exit status when the defect shows."""
 SCRIPT, ABOUT, MODEL = "run.py", "repro.json", "model.onnx"
-"""The program is the same byte for byte in every repro; what comes from the model is data beside it."""
+"""Files of a repro. The program is the same byte for byte in every one; all that comes from the model is data beside
+it.
+"""
 
 
 def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path) -> bool:
-    """Write model.onnx, inputs.npz, expected.npy, repro.json and run.py, with as few nodes as still show the defect.
+    """Write model.onnx, inputs.npz, expected.npy, repro.json and run.py, with the fewest nodes that still show the
+    defect.
 
-    The node alone is tried first, then with the nodes before it, twice as many steps back each time.
+    The node is tried alone first, then with the nodes before it, twice as many steps back each time.
 
     Args:
         model: the candidate as it is, in its own precision.
         wrong: the same in float64, with its values.
-        folder: emptied first; gone again where nothing shows the defect.
+        folder: folder of the repro, emptied first, and removed where nothing shows the defect.
 
     Returns:
-        Whether it shows.
+        Whether the repro shows the defect.
     """
     if parting.expected is None:
         return False
@@ -57,7 +60,7 @@ def write_repro(model: ModelProto, wrong: Trace, parting: Parting, folder: Path)
 
 
 def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder: Path) -> list[Localisation]:
-    """As `on_onnx_localize.localise`, each node with its repro in a folder of its own below `folder`.
+    """Do the same as `on_onnx_localize.localise`, and write each node's repro into a folder of its own below `folder`.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -71,9 +74,9 @@ def localise_with_repros(reference: Path, candidate: Path, inputs: Path, folder:
 
 
 def refused_shapes(model: ModelProto, wrong: Trace) -> list[Parting]:
-    """The node at which ONNX Runtime refuses a file whose nodes are right: shapes written into it contradict them.
+    """Find the node at which ONNX Runtime refuses a file whose nodes are right: shapes written into it contradict them.
 
-    None where it loads. The node is found by bisection over how many of the first nodes are left.
+    The list is empty where the file loads. The node is found by bisection over the number of first nodes kept.
     """
     fewest, most = 0, len(model.graph.node)
     if loads(model):
@@ -104,7 +107,7 @@ def refused_shapes(model: ModelProto, wrong: Trace) -> list[Parting]:
 
 
 def loads(model: ModelProto) -> bool:
-    """Whether ONNX Runtime takes a model."""
+    """Return whether ONNX Runtime accepts a model."""
     import onnxruntime  # noqa: PLC0415  a repro is written without it
 
     options = onnxruntime.SessionOptions()
@@ -118,7 +121,7 @@ def loads(model: ModelProto) -> bool:
 
 
 def _first_nodes(model: ModelProto, count: int, values: Mapping[str, Array]) -> ModelProto:
-    """The model up to a node, with the shapes that are written into it."""
+    """Return the model up to a node, with the shapes that are written into it."""
     found = ModelProto()
     found.CopyFrom(model)
     del found.graph.node[count:], found.graph.output[:]
@@ -132,10 +135,10 @@ def _shape(value: ValueInfoProto) -> list[int | str]:
 
 
 def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: Path, name: str) -> list[Localisation]:
-    """The localisations, each with the place of its repro where one shows it.
+    """Return the localisations, each with the path of its repro where one shows it.
 
     Args:
-        name: what `folder` is called in the record.
+        name: name of `folder` in the record.
     """
     told = []
     for number, parting in enumerate(found):
@@ -145,7 +148,9 @@ def with_repros(model: ModelProto, wrong: Trace, found: list[Parting], folder: P
 
 
 def shows(folder: Path) -> bool:
-    """Whether the script of a repro says that the defect is there; one that does not end shows nothing."""
+    """Run the script of a repro and return whether it says that the defect is there; one that does not end shows
+    nothing.
+    """
     limit = load_seconds(size_of(folder / MODEL)) + call_seconds()
     with step("Trying a repro", 2 * limit):
         try:
@@ -158,7 +163,7 @@ def shows(folder: Path) -> bool:
 
 
 def nodes_before(wrong: Trace, node: NodeProto, depth: int) -> list[NodeProto]:
-    """A node and those that it depends on within so many steps, in the order in which they run."""
+    """Return a node and those that it depends on within so many steps, in the order in which they run."""
     maker = {name: one for one in wrong.nodes for name in one.output}
     taken, edge = {node.output[0]}, [node]
     for _ in range(depth - 1):
@@ -174,7 +179,7 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
     taken = dict.fromkeys(name for node in nodes for name in node.input if name)
     feeds = {name: _narrow(wrong.values[name]) for name in taken if name not in made | wrong.constants}
     small = _cut(model, wrong, feeds, made, taken, parting.node.output[0])
-    if not parting.localisation.runs:  # shapes written into the file may be why
+    if not parting.localisation.runs:  # the reason may be shapes written into the file
         small.graph.value_info.extend(
             one for one in model.graph.value_info if one.name in made - {parting.node.output[0]}
         )
@@ -194,20 +199,20 @@ def _write(model: ModelProto, wrong: Trace, parting: Parting, nodes: list[NodePr
 
 @functools.cache
 def script() -> str:
-    """The program of every repro."""
+    """Return the program of every repro."""
     return resources.files("assay.export.localise").joinpath("repro_script.txt").read_text(encoding="utf-8")
 
 
 def _cut(
     model: ModelProto, wrong: Trace, feeds: dict[str, Array], made: set[str], taken: Iterable[str], output: str
 ) -> ModelProto:
-    """The part of a model that makes a value from these inputs, with the constants it needs."""
+    """Return the part of a model that makes a value from these inputs, with the constants it needs."""
     small = ModelProto()
     small.CopyFrom(model)
     graph = small.graph
     needed = set(taken)
     kept = []
-    for node in reversed(model.graph.node):  # constants that are computed need what computes them
+    for node in reversed(model.graph.node):  # constants that are computed need the nodes that compute them
         is_wanted = made & set(node.output) or needed & (set(node.output) - set(feeds))
         if is_wanted:
             kept.append(node)
@@ -225,5 +230,5 @@ def _cut(
 
 
 def _narrow(value: Array) -> Array:
-    """As the file has it: what was widened for the trace becomes float32 again."""
+    """Return a value in the file's type: float32 that was widened for the trace is narrowed again."""
     return value.astype(np.float32) if value.dtype == np.float64 else value

@@ -1,4 +1,4 @@
-"""An ONNX file run once, in ONNX Runtime at any of its optimisation levels or in OpenVINO."""
+"""A single run of an ONNX file, in ONNX Runtime at any of its optimisation levels or in OpenVINO."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LEVELS = {
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 OPENVINO = {FP32: {"INFERENCE_PRECISION_HINT": "f32"}, OPENVINO_AS_IT_COMES: {}}
-"""Left alone, it may compute in bf16 where the processor can."""
+"""OpenVINO's properties; by default it may compute in bf16 where the processor can."""
 
 
 HINTS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-"""What OpenVINO calls the precisions that it may compute in, and we do."""
+"""Our names of the precisions that OpenVINO may compute in, by its names."""
 
 
 def run_in(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of a file by name; one with several names is there under each, and other values may be too.
+    """Return the outputs of a file by name; one with several names is there under each, and other values may be too.
 
     Args:
         runtime: a key of `LEVELS` or `OPENVINO`, or onnx's reference evaluator in the file's own types.
@@ -45,7 +45,7 @@ def run_in(runtime: str, path: Path, feeds: Mapping[str, Array]) -> dict[str, Ar
 
 
 def run_and_tell(runtime: str, path: Path, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
-    """The same, and the precision that the runtime says it computes in; "" where it computes in the file's own.
+    """Return the same, and the precision that the runtime says it computes in; "" for the file's own.
 
     Raises:
         InputError: as for `run_in`.
@@ -56,7 +56,7 @@ def run_and_tell(runtime: str, path: Path, feeds: Mapping[str, Array]) -> tuple[
 
 
 def called(runtime: str) -> str:
-    """What a runtime is called in a record."""
+    """Return the name of a runtime in records."""
     if runtime == EVALUATOR:
         return MAKERS[EVALUATOR]
     return runtime if runtime in OPENVINO else f"onnxruntime, {runtime}"

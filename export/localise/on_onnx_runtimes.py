@@ -1,12 +1,12 @@
-"""Which operator of a runtime goes wrong, where the file is right and another runtime shows that it can be run rightly.
+"""The operator at which a runtime goes wrong, on a right file that another runtime is shown to run correctly.
 
-Both runtimes are asked for the values inside of the graph, as further outputs, and both are held against float64. A
-value *departs* when it is further away than the tolerance that the right runtime's own error there gives: the one rule
-of `assay.numerics.agreement`. The operator is that of the first node whose output departs and whose inputs do not.
+Both runtimes are asked for the values inside the graph, as further outputs, and both are compared with float64. A value
+*departs* when it is further away than the tolerance derived from the right runtime's own error there, by the rule of
+`assay.numerics.agreement`. The operator is that of the first node whose output departs and whose inputs do not.
 
-A runtime may compute several nodes as one, and no longer when it is asked for what lies between. So where the defect is
-gone once it is asked for every value, or it refuses to give them all, it is asked for one at a time; a value that it
-does not give, or that makes the defect go away, says nothing, and its node belongs to the one that follows.
+A runtime may fuse several nodes, and stop doing so when it is asked for the values between them. So where the defect
+vanishes when it is asked for every value, or it refuses to give them all, it is asked for one at a time; a value that
+it does not give, or that makes the defect vanish, tells nothing, and its node is counted with the one that follows.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from assay.numerics.values import differences, is_whole, settled
 from assay.records.localisation import Localisation
 
 MOST_ASKED_ALONE = 200
-"""The most single questions: each costs loading the file once more."""
+"""The most single queries: each costs loading the file once more."""
 
 
 @dataclass(frozen=True)
 class RuntimeOnFile:
-    """A runtime, as `assay.export.localise.on_onnx_runners` calls it, and the file that it runs."""
+    """A runtime, by its name in `assay.export.localise.on_onnx_runners`, and the file that it runs."""
 
     runtime: str
     file: Path
@@ -43,10 +43,10 @@ class RuntimeOnFile:
 
 @dataclass(frozen=True)
 class DeparturesSeen:
-    """How far the values of one runtime are from float64, by name; what is not there was not seen.
+    """The distances of one runtime's values from float64, by name; a missing value was not seen.
 
     Attributes:
-        departed: those that are further away than tolerated.
+        departed: names of the values that are further away than tolerated.
     """
 
     errors: dict[str, float]
@@ -56,12 +56,14 @@ class DeparturesSeen:
 def departures(
     wrong: RuntimeOnFile, right: RuntimeOnFile, feeds: Mapping[str, Array], folder: Path
 ) -> list[Localisation]:
-    """The nodes at which a wrong runtime first departs; none where it does not on these inputs, or cannot be followed.
+    """Return the nodes at which a wrong runtime first departs; none where it does not on these inputs, or cannot be
+    followed.
 
     Args:
-        right: its file is what float64 is computed of; the wrong runtime runs the same, or what was made of it.
+        right: a right runtime, whose file is computed in float64; the wrong runtime runs the same file, or one made
+            from it.
         feeds: inputs by name.
-        folder: takes the files with further outputs.
+        folder: folder for the files with further outputs.
     """
     exact = trace(right.file, {name: widened(array) for name, array in feeds.items()})
     if exact.stopped is not None:
@@ -73,7 +75,7 @@ def departures(
         correct = asking.errors(right, [*names, *outputs])
         limits = _limits(exact, correct, right.runtime)
         seen = _watch(asking, wrong, names, outputs, limits)
-    except InputError:  # one of them does not run the file, or does not give what lies inside of it
+    except InputError:  # one of them does not run the file, or does not give the values inside it
         return []
     found = []
     for node in exact.nodes:
@@ -84,9 +86,10 @@ def departures(
 
 
 def first_apart(runtime: str, file: Path, feeds: Mapping[str, Array]) -> str:
-    """Where a runtime and onnx's reference evaluator part, " at node 'norm', LRN(size=5)"; "" where that is not seen.
+    """Say where a runtime and onnx's reference evaluator part, " at node 'norm', LRN(size=5)"; "" if that is not seen.
 
-    It is the first node whose result is further from float64 than half a step of TF32, on the scale of the result.
+    The place is the first node whose result is further from float64 than half a step of TF32, on the scale of the
+    result.
     """
     exact = trace(file, {name: widened(array) for name, array in feeds.items()})
     outputs = [value.name for value in exact.model.graph.output]
@@ -108,7 +111,7 @@ def first_apart(runtime: str, file: Path, feeds: Mapping[str, Array]) -> str:
 def _watch(
     asking: _RuntimesAsked, wrong: RuntimeOnFile, names: list[str], outputs: list[str], limits: Mapping[str, float]
 ) -> DeparturesSeen:
-    """What a wrong runtime computes inside, by as few runs as still show that it is wrong."""
+    """Return the errors of a wrong runtime's inner values, from the fewest runs that still show that it is wrong."""
     plain = _seen(asking.errors(wrong, outputs), limits)
     if not plain.departed:
         return plain
@@ -136,14 +139,14 @@ def _seen(errors: Mapping[str, float], limits: Mapping[str, float]) -> Departure
 
 @dataclass(frozen=True)
 class _RuntimesAsked:
-    """Asks runtimes for values inside of a graph."""
+    """Asks runtimes for values inside a graph."""
 
     exact: Trace
     feeds: Mapping[str, Array]
     folder: Path
 
     def errors(self, run: RuntimeOnFile, names: list[str]) -> dict[str, float]:
-        """The largest |value - float64| of these values, infinite where they cannot be compared.
+        """Return the largest |value - float64| of these values, infinite where they cannot be compared.
 
         Raises:
             InputError: the runtime does not run the file with these outputs.
@@ -157,7 +160,7 @@ class _RuntimesAsked:
 
 @dataclass(frozen=True)
 class _Before:
-    """What a node's result is made of: the nearest values that were seen, and the nodes between."""
+    """The origin of a node's result: the nearest values that were seen, and the nodes between."""
 
     values: frozenset[str]
     nodes: tuple[str, ...]
@@ -208,7 +211,7 @@ def _localisation(
 
 
 def _values_to_ask_for(exact: Trace) -> list[str]:
-    """Everything inside of a graph that depends on its input and can be compared, in the order of the nodes."""
+    """Return all values inside a graph that depend on its input and can be compared, in the order of the nodes."""
     outputs = {value.name for value in exact.model.graph.output}
     made = (name for node in exact.nodes for name in node.output)
     return [name for name in made if name not in outputs | exact.constants and _is_comparable(exact, name)]
@@ -220,8 +223,8 @@ def _is_comparable(exact: Trace, name: str) -> bool:
 
 
 def _limits(exact: Trace, correct: Mapping[str, float], right: str) -> dict[str, float]:
-    """By value, what is tolerated: nothing of whole numbers. What the right runtime itself does not compute in fp32, or
-    has other whole numbers of, has no limit.
+    """Return the largest tolerated error of each value: 0 for whole numbers. Values that the right runtime itself does
+    not compute in fp32, or whose whole numbers it has differently, have no limit.
     """
     found = {}
     for name, error in correct.items():
@@ -242,8 +245,8 @@ def _scale(exact: Trace, name: str) -> float:
 
 
 def _with_outputs(model: ModelProto, values: Mapping[str, Array]) -> ModelProto:
-    """A copy that gives these values too, which are what the file itself says of them; where it says nothing, the whole
-    numbers that they are in float64, or fp32.
+    """Return a copy that also outputs these values, typed as the file itself declares them; where it does not, whole
+    numbers keep their type in float64, and others are fp32.
     """
     found = ModelProto()
     found.CopyFrom(model)

@@ -1,4 +1,4 @@
-"""What a user's TensorFlow model computes on its way: every tensor of its graph, in float64 where that can be had."""
+"""The steps of a user's TensorFlow model: every tensor of its graph, in float64 where that is possible."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from assay.train.brought.model import UserModel
 
 LONGEST_ATTRIBUTE = 40
 TELLING = ("strides", "ksize", "padding", "data_format", "axis", "keep_dims", "transpose_a", "transpose_b", "epsilon")
-"""Attributes that say what an operator does; the others say of which types."""
+"""Attributes that determine an operator's result; the others are about types."""
 WRAPPERS = {"Func", "PartitionedCall", "StatefulPartitionedCall", "input", "output"}
-"""What tracing and inlining write before the names of a model's own layers."""
+"""Words that tracing and inlining write before the names of a model's own layers."""
 ENTERS, LEAVES, BACK = {"Enter", "Switch", "NextIteration"}, {"Exit", "Merge"}, {"Enter", "NextIteration"}
-"""Between the first two lies the inside of loops and branches, which cannot be asked for; a merge of the last begins
-a round of a loop."""
+"""Operators that enter and leave loops and branches, whose inside cannot be asked for, and the inputs of a merge that
+begins a round of a loop.
+"""
 
 
 def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
-    """Every operator of the graph of one call, each value named as TensorFlow names the tensor.
+    """Record every operator of the graph of one call, naming each value as TensorFlow names the tensor.
 
     Args:
-        inputs: in the order of the model's.
-        double: compute the graph in float64; else as it is.
+        inputs: inputs in the model's order.
+        double: whether to compute the graph in float64; else as it is.
 
     Raises:
-        AssayError: the user's code fails, or TensorFlow does not compute the graph so.
+        AssayError: the user's code fails, or TensorFlow cannot compute the graph in float64.
     """
     forward, keeps = load_forward(model)
     names = [one.name for one in model.inputs]
@@ -92,7 +93,7 @@ def _outside_of_loops(graph: tf.Graph) -> list[tf.Operation]:
 
 
 def _depending(operators: Sequence[tf.Operation], fed: set[object]) -> list[tf.Operation]:
-    """Those whose results depend on what is fed."""
+    """Return the operators whose results depend on what is fed."""
     reached, found = set(fed), []
     for one in operators:
         if one.type in LEAVES or any(tensor.ref() in reached for tensor in one.inputs):

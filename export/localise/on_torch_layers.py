@@ -1,4 +1,4 @@
-"""What a model computes on its way in PyTorch, by canonical layer: what a wrong file is held against."""
+"""The steps of a model in PyTorch, by canonical layer, with which a wrong file is compared."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LONGEST_ARGUMENT = 40
 
 
 def follow(spec: ModelSpec, weights_file: Path, images: Images) -> ExactComputation:
-    """Every function call of the forward pass in float64, in the order of the calls.
+    """Record every function call of the forward pass in float64, in the order of the calls.
 
     Each value is named by its canonical layer (`assay.train.architectures`) and the function, "stage1.unit1.norm:
-    batch_norm". Functions that PyTorch calls inside of others are not looked at.
+    batch_norm". Functions that PyTorch calls inside others are not recorded.
 
     Args:
         images: normalised float32 (images, height, width, channels).
@@ -40,18 +40,18 @@ def follow(spec: ModelSpec, weights_file: Path, images: Images) -> ExactComputat
 
 
 class FunctionRecorder(TorchFunctionMode):
-    """Keeps every tensor that a function gives, and which ones it was made from."""
+    """Keeps every tensor that a function returns, and the tensors it was made from."""
 
     def __init__(self, start: Tensor) -> None:
         super().__init__()
         self.steps: list[ComputationStep] = []
         self.values: dict[str, np.ndarray] = {"image": start.numpy()}
         self._names: dict[int, str] = {id(start): "image"}
-        self._kept: list[Tensor] = [start]  # so that no identity is given to another tensor
+        self._kept: list[Tensor] = [start]  # keeps the identity from being given to another tensor
         self._layers: list[str] = []
 
     def watch(self, name: str, module: nn.Module) -> Iterable[torch.utils.hooks.RemovableHandle]:
-        """Know when a layer begins and ends."""
+        """Install hooks that tell when a layer begins and ends."""
 
         def begin(*_: object) -> None:
             self._layers.append(name)
@@ -76,7 +76,7 @@ class FunctionRecorder(TorchFunctionMode):
 
     def _record(self, function: str, found: Tensor, args: Iterable[object], kwargs: Mapping[str, object]) -> None:
         inputs = [self._names[id(one)] for one in (*args, *kwargs.values()) if id(one) in self._names]
-        if not inputs:  # a weight moved about, nothing that depends on the image
+        if not inputs:  # a rearranged weight, which does not depend on the image
             return
         layer = self._layers[-1] if self._layers else ""
         name = f"{layer or 'model'}: {function}"

@@ -1,4 +1,4 @@
-"""What a user's PyTorch model computes on its way, operator by operator and in float64 where that can be had."""
+"""The steps of a user's PyTorch model, operator by operator and in float64 where that is possible."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MOVES_NOTHING = {"aten::detach", "aten::alias", "aten::lift_fresh", "aten::_to_c
 
 
 def follow(model: UserModel, inputs: Sequence[Array], *, double: bool) -> Followed:
-    """Every operator that reaches a kernel in one call, each value named by its module and the operator.
+    """Record every operator that reaches a kernel in one call, naming each value by its module and the operator.
 
     Args:
-        inputs: in the order of the model's.
-        double: widen the parameters, the inputs and all that is computed; else the model computes as it is.
+        inputs: inputs in the model's order.
+        double: whether to widen the parameters, the inputs and all results; else the model computes as it is.
 
     Raises:
         AssayError: the user's code fails, or reads the bits of a number in float64.
@@ -50,7 +50,7 @@ def _tensor(array: Array, *, double: bool) -> Tensor:
 
 @contextmanager
 def _watched(module: nn.Module, recorder: _OperatorRecorder) -> Iterator[None]:
-    """The recorder knows when a module begins and ends; the inside of TorchScript says nothing of that."""
+    """Tell the recorder when each module begins and ends; the inside of TorchScript does not show that."""
     handles: list[RemovableHandle] = []
     if not isinstance(module, torch.jit.ScriptModule):
         for name, one in module.named_modules():
@@ -63,7 +63,7 @@ def _watched(module: nn.Module, recorder: _OperatorRecorder) -> Iterator[None]:
 
 
 class _OperatorRecorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
-    """Keeps a copy of every tensor that an operator gives, and which ones it was made from."""
+    """Keeps a copy of every tensor that an operator returns, and the tensors it was made from."""
 
     def __init__(self, inputs: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -71,10 +71,10 @@ class _OperatorRecorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         self.values: dict[str, Array] = {name: one.numpy().copy() for name, one in inputs.items()}
         self.layers: list[str] = []
         self._names: dict[int, str] = {id(one): name for name, one in inputs.items()}
-        self._kept: list[Tensor] = list(inputs.values())  # so that no identity is given to another tensor
+        self._kept: list[Tensor] = list(inputs.values())  # keeps the identity from being given to another tensor
 
     def watch(self, layer: str, module: nn.Module) -> tuple[RemovableHandle, RemovableHandle]:
-        """Know when a module begins and ends."""
+        """Install hooks that tell when a module begins and ends."""
 
         def begin(*_: object) -> None:
             self.layers.append(layer)
@@ -94,7 +94,7 @@ class _OperatorRecorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         del types
         taken = [self._names[id(one)] for one in _tensors((args, kwargs)) if id(one) in self._names]
         found = func(*args, **(kwargs or {}))
-        if taken:  # else a weight moved about, nothing that depends on the inputs
+        if taken:  # else a rearranged weight, which does not depend on the inputs
             for one in _tensors(found):
                 self._record(func, one, tuple(dict.fromkeys(taken)), (*args, *(kwargs or {}).items()))
         return found
@@ -117,7 +117,7 @@ class _OperatorRecorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
 
 
 def _array(tensor: Tensor) -> Array:
-    """A copy of the numbers as numpy has them: it has no bfloat16, and values are compared as real numbers."""
+    """Return a copy of the numbers in numpy, which has no bfloat16; complex values are compared as real numbers."""
     plain = tensor.detach().cpu()
     plain = plain.dequantize() if plain.is_quantized else plain
     plain = torch.view_as_real(plain) if plain.is_complex() else plain

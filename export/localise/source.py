@@ -1,4 +1,4 @@
-"""What a wrong file is held against, step by step: the native model's own values, or those of a right file."""
+"""The steps with which a wrong file is compared: the native model's own values, or those of a right file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class ComputationStep:
     """One operation.
 
     Attributes:
-        text: what it does, "max_pool2d(3, 2, 1)".
-        inputs, outputs: values by name, constants left out.
-        layer: the canonical layer it belongs to, "stage1.unit1.norm"; "" between layers, or where that is unknown.
-        name: of the node, where it has one.
+        text: description, such as "max_pool2d(3, 2, 1)".
+        inputs, outputs: names of its values, without constants.
+        layer: the canonical layer that it belongs to, "stage1.unit1.norm"; "" between layers, or if unknown.
+        name: name of the node, where it has one.
     """
 
     text: str
@@ -30,7 +30,7 @@ class ComputationStep:
 
     @property
     def told(self) -> str:
-        """What it does, with its name."""
+        """The description, with the node's name."""
         return f"{self.text} '{self.name}'" if self.name else self.text
 
 
@@ -40,7 +40,7 @@ class ExactComputation:
 
     Attributes:
         constants: values that do not depend on the input.
-        steps: in the order in which they run.
+        steps: the steps, in the order in which they run.
     """
 
     values: Mapping[str, Array]
@@ -48,11 +48,11 @@ class ExactComputation:
     steps: tuple[ComputationStep, ...]
 
     def taking(self, names: set[str]) -> list[int]:
-        """Places of the steps that take one of these values."""
+        """Return the places of the steps that take one of these values."""
         return [place for place, step in enumerate(self.steps) if names & set(step.inputs)]
 
     def layer_of(self, name: str) -> str:
-        """The canonical layer that makes a value, "" for the input and between layers."""
+        """Return the canonical layer that makes a value, "" for the input and between layers."""
         return next((step.layer for step in self.steps if name in step.outputs), "")
 
 

@@ -1,8 +1,8 @@
-"""Two ONNX files on the same inputs, in a process of their own: `python -P -m assay.export.pairs.on_onnx_pair`.
+"""Two ONNX files run on the same inputs, in a process of their own: `python -P -m assay.export.pairs.on_onnx_pair`.
 
-The reference file gives the float64 outputs, and in fp32 two correct runs that the tolerance is derived from: onnx's
-reference evaluator, and ONNX Runtime without optimisations. Then both files run in ONNX Runtime at every optimisation
-level.
+The reference file gives the float64 outputs, and two correct runs in fp32 from which the tolerance is derived: by
+onnx's reference evaluator, and by ONNX Runtime without optimisations. Then both files run in ONNX Runtime at every
+optimisation level.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ from assay.steps import (
 
 OnPair = TypeVar("OnPair", bound=FilePair)
 Compute = Callable[[], tuple[dict[str, Array], str]]
-"""Gives outputs by name, and what the runtime says that it computes in."""
+"""Returns outputs by name, and the precision that the runtime says it computes in."""
 
 EVALUATOR = "onnx reference evaluator"
 EDGES = "edges"
 MOST_TRIES = 20
-"""Calls of an input of whole numbers that find out which it takes, about."""
+"""About how many calls are made to find out which whole numbers an input takes."""
 
 
 def run_pair(request: PairToRun) -> PairAnswer:
     """Run everything, and write `inputs.npz`, `reference.npz`, `deciders.npz` and an .npz of each run's outputs.
 
-    Where inputs are drawn, those of a call at the edges are written into a folder `EDGES`.
+    Where inputs are drawn, those of a call at the edges are written into the folder `EDGES`.
 
     Raises:
         ArtifactError: a file cannot be read.
@@ -149,7 +149,7 @@ def run_pair(request: PairToRun) -> PairAnswer:
 
 @dataclass(frozen=True)
 class PairRunner:
-    """Two files and what runs them.
+    """Two files and the runtimes that run them.
 
     Attributes:
         model: the reference file.
@@ -164,7 +164,7 @@ class PairRunner:
 
 
 def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: Path) -> RunsOfPair:
-    """Everything on one call; see `run_pair`."""
+    """Run everything on one call; see `run_pair`."""
     reference, candidate, slowest = files.reference, files.candidate, files.slowest
     save_named(out / "inputs.npz", feeds)
     save_named(out / "reference.npz", exact.outputs)
@@ -202,15 +202,17 @@ def _run_all(files: PairRunner, feeds: Mapping[str, Array], exact: Exact, out: P
 
 
 def _first_call(path: Path, feeds: Mapping[str, Array]) -> float:
-    """Seconds of a file's first call, which is given up where it does not end; other limits are in proportion."""
+    """Return the seconds of a file's first call, which is given up if it does not end; other limits are in
+    proportion.
+    """
     begun = time.monotonic()
     with step(f"The first call of {path.name}", call_seconds(size_of(path))), contextlib.suppress(InputError):
-        run_in(NATIVE_LEVEL, path, feeds)  # why it does not run is found out where it is compared
+        run_in(NATIVE_LEVEL, path, feeds)  # the comparison will find out why it does not run
     return time.monotonic() - begun
 
 
 def _evaluated_within(slowest: float) -> float:
-    """Seconds that an evaluator in Python may take where ONNX Runtime's slowest call took `slowest`."""
+    """Return the seconds that an evaluator in Python may take where ONNX Runtime's slowest call took `slowest`."""
     return in_proportion(slowest, EVALUATOR_SLOWER, least=EVALUATOR_SECONDS)
 
 
@@ -234,7 +236,7 @@ def _value(value: ValueInfoProto) -> OnnxValue:
 
 
 def _without(request: OnPair) -> OnPair:
-    """The request of files without the outputs that are left out, which are written beside the answers.
+    """Return the request with files without the outputs to leave out, which are written beside the answers.
 
     Raises:
         InputError: a file has no such output.
@@ -243,7 +245,7 @@ def _without(request: OnPair) -> OnPair:
         return request
     kept: dict[Path, Path] = {}
     for role, path in (("reference", request.reference), ("candidate", request.candidate)):
-        if path not in kept:  # one file may be both
+        if path not in kept:  # one file may have both roles
             folder = request.out / role
             folder.mkdir(exist_ok=True)
             save_model(without_outputs(read_model(path), request.without, path.name), folder / path.name)
@@ -252,20 +254,20 @@ def _without(request: OnPair) -> OnPair:
 
 
 def localise(request: PairToLocalise) -> Localised:
-    """The nodes at which the candidate goes wrong."""
+    """Find the nodes at which the candidate goes wrong."""
     request = _without(request)
     return Localised(found=localise_with_repros(request.reference, request.candidate, request.inputs, request.repro))
 
 
 def company(request: PairToAskItself) -> Company:
-    """Hold both files against themselves."""
+    """Compare both files with themselves."""
     request = _without(request)
     feeds = read_named(request.inputs)
     return Company(said=told_of_company(request.reference, request.candidate, feeds, drawn=request.drawn))
 
 
 def hear(request: PairToHear) -> Heard:
-    """What other runtimes make of the candidate, of those that run it."""
+    """Run the candidate in other runtimes, as far as they run it."""
     request = _without(request)
     candidate, out = request.candidate, request.out
     feeds, found = read_named(request.inputs), {}
@@ -278,7 +280,9 @@ def hear(request: PairToHear) -> Heard:
 
 
 def follow(request: PairToFollow) -> Localised:
-    """Which operator of each wrong runtime is the first to depart from float64, where another runtime is right."""
+    """Find the operator of each wrong runtime that is the first to depart from float64, where another runtime is
+    right.
+    """
     request = _without(request)
     candidate, feeds = request.candidate, read_named(request.inputs)
     right = RuntimeOnFile(request.right, candidate)

@@ -1,7 +1,7 @@
-"""A pair of ONNX files held against themselves: whether a row of a call changes with the rows that come with it.
+"""A pair of ONNX files compared with themselves: whether a row of a call changes with the other rows of the call.
 
-Asked where a candidate does not agree, before it is called wrong: a file that quantises by a scale of each call follows
-no other one, and what a model makes in fp32 of inputs that are nothing to it may be rounding.
+This is tested where a candidate does not agree, before it is called wrong: a file that quantises with a scale for each
+call follows no other file, and a model's fp32 outputs for inputs that mean nothing to it may be rounding alone.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from assay.train.brought.model import unnamed
 
 OTHER = "Give other inputs"
 MOST_ALONE = 8
-"""The number of rows that are asked for one by one."""
+"""The number of rows that are run one by one."""
 LARGER_ALONE = 10.0
-"""An error that is this many times that of the same rows alone comes from their company."""
+"""How many times the error of the same rows alone an error must be to come from the other rows."""
 
 
 def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array], *, drawn: bool) -> str:
-    """What is to be said of a candidate in place of "wrong", or ""; see the module's text.
+    """Return the verdict on a candidate that replaces "wrong", or ""; see the module's text.
 
     Args:
-        drawn: the inputs are random numbers.
+        drawn: whether the inputs are random numbers.
     """
     quantising = per_call_operators(read_model(candidate))
     if quantising and not per_call_operators(read_model(reference)):
@@ -53,7 +53,7 @@ def told_of_company(reference: Path, candidate: Path, feeds: Mapping[str, Array]
 
 
 def _rounding_alone(reference: Path, feeds: Mapping[str, Array]) -> str:
-    """What shows that a file in fp32 gives rounding for these inputs, in words, or ""."""
+    """Return the evidence that a file in fp32 gives only rounding for these inputs, in words, or ""."""
     if (apart := _apart_by_company(reference, feeds)) and _is_rounding(reference, feeds):
         return f"the same rows are {apart}, while in float64 they are the same in any company"
     model = read_model(reference)
@@ -68,7 +68,7 @@ def _rounding_alone(reference: Path, feeds: Mapping[str, Array]) -> str:
 
 
 def _apart(exact: Array, native: Array) -> float:
-    """The largest difference over the largest number; nothing of whole numbers, other shapes and infinities."""
+    """Return the largest difference over the largest number; 0 for whole numbers, other shapes and infinities."""
     if is_whole(exact.dtype) or exact.shape != native.shape:
         return 0.0
     both = settled(exact, native)
@@ -76,7 +76,7 @@ def _apart(exact: Array, native: Array) -> float:
 
 
 def _apart_by_company(path: Path, feeds: Mapping[str, Array]) -> str:
-    """How the rows of a file in fp32 change with their company, in words, or ""."""
+    """Say how the rows of a file in fp32 change with the other rows of the call, or ""."""
     try:
         attempt = Trying(path)
     except InputError:
@@ -89,14 +89,14 @@ def _apart_by_company(path: Path, feeds: Mapping[str, Array]) -> str:
 
 
 def _is_rounding(path: Path, feeds: Mapping[str, Array]) -> bool:
-    """Whether the file in float64 gives every row the same in any company."""
+    """Return whether the file in float64 gives every row the same in any company."""
     model = read_model(path)
     return _distance(path, lambda some: run_double(model, some, path.name), feeds) <= CEILING / LARGER_ALONE
 
 
 def _distance(path: Path, compute: Callable[[Mapping[str, Array]], Feeds], feeds: Mapping[str, Array]) -> float:
-    """The largest difference of the same rows in one call and one by one, over the largest number of their output; 0
-    where the file has no open batch or does not run so.
+    """Return the largest difference between the same rows in one call and one by one, over the largest number of their
+    output; 0 where the file has no open batch or does not run in that way.
     """
     batched = _batched(path, feeds)
     if not batched:
@@ -122,7 +122,7 @@ def _distance(path: Path, compute: Callable[[Mapping[str, Array]], Feeds], feeds
 
 
 def _batched(path: Path, feeds: Mapping[str, Array]) -> Sequence[str]:
-    """The inputs whose first dimension is open by the name that the first such has; nothing of a single row."""
+    """Return the inputs whose first dimension is open and has the first such name; none for a single row."""
     found: dict[str, list[str]] = {}
     for value in without_initialisers(read_model(path).graph):
         shape = dimensions_of(value) or ()

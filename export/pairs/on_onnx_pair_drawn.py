@@ -1,8 +1,8 @@
-"""What is drawn for a pair of ONNX files: the whole numbers that the reference takes, and a call at the edges.
+"""Inputs drawn for a pair of ONNX files: the whole numbers that the reference takes, and a call at the edges.
 
 See `assay.export.probing.drawn_ranges` and `assay.export.probing.edge_inputs`. The rows of a call may depend on each
-other here, so that a call at the edges is taken whole or not at all: the furthest tier on which the reference file in
-fp32 is within half a step of TF32 of float64.
+other here, so a call at the edges is used whole or not at all: the furthest tier on which the reference file in fp32 is
+within half a step of TF32 of float64.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Feeds = dict[str, Array]
 
 @dataclass(frozen=True)
 class AtTheEdges:
-    """A call at the edges, what the reference is there, and how far out it goes, in words."""
+    """A call at the edges, the reference for it, and how far out it goes, in words."""
 
     feeds: Feeds
     exact: Exact
@@ -66,10 +66,10 @@ class Trying:
 def drawn_by_trying(
     path: Path, model: ModelProto, values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int
 ) -> tuple[Feeds, Mapping[str, Range]]:
-    """Inputs whose whole numbers the file takes; those of the signature alone where it runs on none.
+    """Draw inputs whose whole numbers the file takes; inputs by the signature alone where it runs on none.
 
     Args:
-        rows: where nobody says how many.
+        rows: number of rows where none is given.
 
     Raises:
         InputError: see `draw_inputs`.
@@ -80,7 +80,7 @@ def drawn_by_trying(
     try:
         attempt = Trying(path)
         ranges = ranges_of(first_taken(feeds, attempt), attempt, fewest_places(model))
-    except InputError:  # why it does not run is found out where it is compared
+    except InputError:  # the comparison will find out why it does not run
         return feeds, {}
     return draw_inputs(values, dimensions, ranges=ranges, rows=rows), ranges
 
@@ -92,12 +92,12 @@ def call_at_the_edges(
     exactly: Callable[[Feeds], Exact],
     rounding: Rounding = FP32,
 ) -> AtTheEdges | None:
-    """The furthest call that the reference can take, or None where it can take none.
+    """Return the furthest call that the reference can take, or None where it can take none.
 
     Args:
-        feeds: the ordinary call, whose shapes it has.
+        feeds: inputs of the ordinary call, which has the same shapes.
         exactly: computes the reference in float64, or raises InputError.
-        rounding: of what the reference file computes in.
+        rounding: rounding of the reference file's precision.
     """
     values = [OnnxValue(name, array.dtype.name, array.shape) for name, array in feeds.items()]
     for place in reversed(range(len(TIERS))):
@@ -120,7 +120,7 @@ def _is_finite(outputs: Feeds) -> bool:
 
 
 def _is_sound(exact: Feeds, native: Feeds, rounding: Rounding) -> bool:
-    """Whether a file as it is is its own float64 to rounding; whole numbers are the same."""
+    """Return whether a file agrees with its own float64 to rounding; whole numbers must be equal."""
     for name, right in exact.items():
         own = native[name]
         if own.shape != right.shape:
@@ -136,7 +136,7 @@ def _is_sound(exact: Feeds, native: Feeds, rounding: Rounding) -> bool:
 
 
 def made_how(feeds: Feeds, ranges: Mapping[str, Range], edges: AtTheEdges | None) -> str:
-    """How the inputs were drawn and what they do not cover, in sentences."""
+    """Say how the inputs were drawn and what they do not cover, in sentences."""
     said = ", ".join(f"'{name}' {_ordinary(name, array, ranges)}" for name, array in feeds.items())
     far = [f"'{name}' {_far(array, edges.feeds[name], edges.reach)}" for name, array in feeds.items()] if edges else []
     more = f"another call at the edges: {', '.join(far)}" if far else "no call at the edges, which the file cannot take"

@@ -1,4 +1,4 @@
-"""What goes into a pair of ONNX files: read from the user's arrays, or drawn from the files' signature."""
+"""Inputs for a pair of ONNX files: read from the user's arrays, or drawn from the files' signature."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[np.generic]
 ROWS = 8
 """Size of the first dimension where it is dynamic and nobody named it."""
 BYTES_DRAWN = 8
-"""The size of a number when it is drawn, whatever it becomes."""
+"""The bytes of a number when it is drawn, whatever type it gets."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class OnnxValue:
 
     Attributes:
         dtype: numpy's name of its type.
-        shape: a number, or a name where the dimension is dynamic; None where there may be any number of dimensions.
+        shape: sizes of its dimensions, or names of dynamic ones; None where there may be any number of dimensions.
     """
 
     name: str
@@ -65,7 +65,7 @@ def check_same(kind: str, reference: Sequence[OnnxValue], candidate: Sequence[On
 
 
 def _compatible(left: tuple[int | str, ...] | None, right: tuple[int | str, ...] | None) -> bool:
-    """Whether both have the same rank, and the same size where both are fixed."""
+    """Return whether both have the same rank, and the same size where both are fixed."""
     if left is None or right is None:
         return True
     pairs = zip(left, right, strict=False)
@@ -73,7 +73,9 @@ def _compatible(left: tuple[int | str, ...] | None, right: tuple[int | str, ...]
 
 
 def narrowed(reference: Sequence[OnnxValue], candidate: Sequence[OnnxValue]) -> list[OnnxValue]:
-    """The inputs of two files that are the same, each dimension fixed where it is in either: what both can take."""
+    """Return the inputs of two compatible files, with each dimension fixed where either file fixes it: what both can
+    take.
+    """
     others = {one.name: one.shape for one in candidate}
     pairs = [pair for one in reference for pair in zip(one.shape or (), others[one.name] or (), strict=False)]
     sizes = {size: other for size, other in pairs if isinstance(size, str) and isinstance(other, int)}
@@ -91,10 +93,10 @@ def draw_inputs(
     ranges: Mapping[str, Range] = MappingProxyType({}),
     rows: int = ROWS,
 ) -> dict[str, Array]:
-    """Inputs of the wanted types and shapes: standard normal, whole numbers, true and false.
+    """Draw inputs of the wanted types and shapes: standard normal, whole numbers, true and false.
 
     Args:
-        ranges: of whole numbers by input; 0 and 1 where there is none.
+        ranges: range of whole numbers by input; 0 and 1 where there is none.
         rows: size of a dynamic first dimension that is not named.
         dimensions: sizes of dynamic dimensions by name.
 
@@ -119,7 +121,7 @@ def draw_inputs(
 
 
 def _sized(values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of inputs with every size known.
+    """Return the shapes of inputs with every size known.
 
     Raises:
         InputError: a dimension has no size, or an input may have any number of them; the message names all.
@@ -145,13 +147,13 @@ def _sized(values: Sequence[OnnxValue], dimensions: Mapping[str, int], rows: int
 
 
 def _rows(value: OnnxValue, dimensions: Mapping[str, int], rows: int) -> int:
-    """The size of a first dimension; one without a name goes by the name of the batch too."""
+    """Return the size of a first dimension; the name of the batch also applies to one without a name."""
     nameless = value.shape is not None and value.shape[0] == unnamed(value.name, 0)
     return dimensions.get(BATCH, rows) if nameless else rows
 
 
 def read_inputs(path: Path, values: Sequence[OnnxValue]) -> dict[str, Array]:
-    """Inputs from an .npz file, or from a folder with one .npy for each input.
+    """Read inputs from an .npz file, or from a folder with one .npy file for each input.
 
     Raises:
         InputError: it cannot be read, an input is missing, extra, empty, or of another type or shape.
@@ -176,7 +178,7 @@ def read_inputs(path: Path, values: Sequence[OnnxValue]) -> dict[str, Array]:
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file, or of a folder with one .npy for each, by name.
+    """Read the arrays of an .npz file, or of a folder with one .npy file for each, by name.
 
     Raises:
         InputError: it cannot be read.

@@ -1,4 +1,4 @@
-"""What is asked about two ONNX files that are said to be the same model, and what `on_onnx_pair` answers."""
+"""Requests about two ONNX files that are said to be the same model, and the answers of `on_onnx_pair`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from assay.records.localisation import Localised
 
 MODULE = "assay.export.pairs.on_onnx_pair"
 FileName = Annotated[str, Field(pattern=r"^[\w-]+\.npz$")]
-"""The name of a file in the folder of answers: no path leads out of it."""
+"""The name of a file in the folder of answers, which cannot lead out of it."""
 
 
 class FilePair(Record):
     """Two files.
 
     Attributes:
-        out: takes what is written.
-        without: outputs of both files that are left out.
+        out: folder for the answers.
+        without: outputs of both files to leave out.
     """
 
     reference: Path
@@ -32,12 +32,12 @@ class FilePair(Record):
 
 
 class PairToRun(FilePair):
-    """Two files in runtimes.
+    """Two files to run in runtimes.
 
     Attributes:
-        inputs: .npz or folder of .npy by input name; None draws them.
+        inputs: .npz file or folder of .npy files, by input name; None draws them.
         dimensions: sizes of dynamic dimensions by name.
-        runtimes: as `assay.export.localise.on_onnx_runners` calls them.
+        runtimes: runtimes, by the names of `assay.export.localise.on_onnx_runners`.
     """
 
     inputs: Path | None
@@ -52,26 +52,28 @@ class PairOnInputs(FilePair):
 
 
 class PairToLocalise(PairOnInputs):
-    """Where the candidate goes wrong; `repro` takes a folder for each node."""
+    """A search for where the candidate goes wrong; `repro` gets a folder for each node."""
 
     repro: Written
 
 
 class PairToFollow(PairOnInputs):
-    """Where wrong runtimes depart on the candidate, which a right one computes rightly."""
+    """A search for where wrong runtimes depart on the candidate, which a right one computes correctly."""
 
     wrong: tuple[str, ...]
     right: str
 
 
 class PairToAskItself(PairOnInputs):
-    """Whether the files' own rows change with their company; `drawn` are inputs of random numbers."""
+    """A test of whether the files' own rows change with the others of a call; `drawn` if the inputs are random
+    numbers.
+    """
 
     drawn: bool
 
 
 class PairToHear(PairOnInputs):
-    """What further runtimes make of the candidate."""
+    """Further runtimes in which to run the candidate."""
 
     runtimes: tuple[str, ...]
 
@@ -80,10 +82,10 @@ class RunsOfPair(Record):
     """The outcome of one call.
 
     Attributes:
-        by, apart, note: of the reference in float64, see `assay.export.reference.on_onnx_exact.Exact`.
-        natives, subjects: by run, the file of its outputs.
-        failed: by run, why it gave none.
-        computed_in: by run, what its runtime says that it computes in, where that may be less than the file has.
+        by, apart, note: facts about the reference in float64; see `assay.export.reference.on_onnx_exact.Exact`.
+        natives, subjects: file of outputs, by run.
+        failed: why a run gave no outputs, by run.
+        computed_in: precision that a runtime says it computes in, by run, where that may be less than the file's.
     """
 
     by: str
@@ -99,10 +101,10 @@ class PairAnswer(RunsOfPair):
     """The outcome of all calls.
 
     Attributes:
-        runtimes: by run of either file, what it ran in.
-        edges: the same of a call at the edges; None where there was none.
+        runtimes: runtime of each run of either file.
+        edges: the outcome of a call at the edges; None where there was none.
         made: how inputs were drawn, "" where they were given.
-        reference_in, candidate_in: what each file computes in, "fp32", "fp16" or "bf16".
+        reference_in, candidate_in: precision of each file, "fp32", "fp16" or "bf16".
     """
 
     runtimes: dict[str, str]
@@ -113,13 +115,13 @@ class PairAnswer(RunsOfPair):
 
 
 class Company(Record):
-    """What is said of a candidate in place of "wrong", or ""; see `assay.export.pairs.on_onnx_pair_company`."""
+    """The verdict on a candidate that replaces "wrong", or ""; see `assay.export.pairs.on_onnx_pair_company`."""
 
     said: str
 
 
 class Heard(Record):
-    """By runtime, the file of its outputs; one that gave none is missing."""
+    """The file of outputs by runtime; a runtime that gave none is missing."""
 
     files: dict[str, FileName]
 

@@ -1,1 +1,1 @@
-"""What a user's model is, found by loading and running it."""
+"""The properties of a user's model, found by loading and running it."""

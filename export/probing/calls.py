@@ -1,4 +1,4 @@
-"""A user's model called on many records, and whether a row is the same when other rows come with it."""
+"""A user's model called on many records, and a test of whether a row changes with the other rows of a call."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ Array = NDArray[np.generic]
 MOST_ROWS = 32
 """The most records that are compared; onnx's reference evaluator, which is slow, computes fewer in float64."""
 ALONE = 8
-"""The number of rows that are asked for one by one too."""
+"""The number of rows that are also run one by one."""
 ROUNDED_OTHERWISE = 0.01
-"""The largest share of an output's whole numbers that may change in other company: those of values that nearly tie."""
+"""The largest share of an output's whole numbers that may change with the other rows: those of values that nearly
+tie.
+"""
 
 
 def computed(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
-    """The outputs of records as rows of what they came in, called as the model wants it.
+    """Return the outputs of records in rows, called as the model wants it.
 
     Args:
-        rows: of one call, where the model takes any number.
+        rows: number of rows in one call, where the model takes any number.
     """
     step = 1 if model.whole else model.batch or rows
     found = []
@@ -43,11 +45,11 @@ def computed(model: UserModel, compute: Compute, records: Records, rows: int = M
 
 
 def company_matters(model: UserModel, compute: Compute, records: Records, rows: Array, at_once: int = MOST_ROWS) -> str:
-    """How rows change with the company they come in, in words, or "": in another order, and one by one.
+    """Say how rows change with the other rows of a call, or "": in another order, and one by one.
 
     Args:
-        rows: what the model gave for the records, (records, width).
-        at_once: the rows of one call, where the model takes any number.
+        rows: the model's outputs for the records, (records, width).
+        at_once: number of rows in one call, where the model takes any number.
     """
     if model.whole or model.batch == 1:
         return ""
@@ -69,7 +71,7 @@ def _companies(model: UserModel, count: int, at_once: int) -> Iterator[tuple[str
 
 
 def rows_apart(model: UserModel, rows: Array, again: Array) -> str:
-    """By how much the same rows differ beyond the model's rounding, in words, or ""; every output on its own scale."""
+    """Say by how much the same rows differ beyond the model's rounding, or ""; every output on its own scale."""
     repeatable = rounding_of(model.arithmetic).repeatable
     finite = np.abs(np.where(np.isfinite(wide := rows.astype(np.float64)), wide, 0)).max(initial=0.0)
     floor = FLOOR_ULPS * float(np.spacing(np.float32(finite)))

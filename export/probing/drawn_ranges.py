@@ -1,8 +1,8 @@
-"""Which whole numbers a model takes, found by trying: an embedding, a gather or a list of lengths limits them.
+"""The whole numbers that a model takes, found by trying: an embedding, a gather or a list of lengths limits them.
 
-One input at a time is given larger and larger numbers while the others stay as they were, and then negative ones. What
-the model refuses, what makes a NaN of a number, what gives another shape (it was a size) and what takes much longer (it
-was a count) is not drawn. The largest number that was taken is found to a 64th of itself.
+One input at a time is given larger and larger numbers while the others stay as they were, and then negative ones.
+Numbers are not drawn if the model refuses them, if they turn a number into NaN, give another shape (the input was a
+size) or take much longer (it was a count). The largest accepted number is found to a 64th of itself.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from assay.numerics.values import is_whole
 Array = NDArray[np.generic]
 Outputs = Mapping[str, Array]
 Attempt = Callable[[Mapping[str, Array]], Outputs]
-"""Inputs of one call by name to outputs by name; raises InputError where the model does not take them."""
+"""Turns inputs of one call by name into outputs by name; raises InputError where the model does not take them."""
 
 LADDER = tuple(2**power - 1 for power in (2, 3, 5, 7, 8, 10, 13, 16, 20, 24, 26, 31))
 MOST = {1: 2**8 - 1, 2: 2**15 - 1, 4: 2**26 - 1, 8: 2**31 - 1}
-"""The largest number by the bytes of its type: it leaves room to be multiplied by small numbers and, in eight bytes, to
+"""The largest number by the bytes of its type: small enough to be multiplied by small numbers and, in eight bytes, to
 be squared.
 """
 MOST_PLACES = 2**18
@@ -35,7 +35,7 @@ places.
 FINENESS = 64
 SLOWER, SLOW_SECONDS = 20, 1.0
 STARTS = ((0, 1), (1, 1), (0, 0))
-"""The ranges tried first: 0 and 1, and where a model refuses one of them (a length of nothing), the other."""
+"""The ranges tried first: 0 and 1, and where a model refuses one of them (such as a length of 0), the other."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Range:
     """The whole numbers that are drawn for an input.
 
     Attributes:
-        least, most: from records like others; inclusive.
-        far_least, far_most: from records at the edges.
-        why: what stopped it, or "".
+        least, most: limits in ordinary records, inclusive.
+        far_least, far_most: limits in records at the edges.
+        why: what stopped the search, or "".
     """
 
     least: int = 0
@@ -59,7 +59,9 @@ class Range:
 
 
 def drawn(dtype: str, shape: Sequence[int], least: int, most: int, random: np.random.Generator) -> Array:
-    """Whole numbers or bools of a type, uniform, the two ends among them; one number alone is the end further out."""
+    """Draw whole numbers or bools of a type, uniformly and including both ends; a single number is the end further
+    out.
+    """
     found = random.integers(least, most, tuple(shape), np.int64, endpoint=True)
     if found.size == 1:
         found[...] = most if most >= -least else least
@@ -73,9 +75,9 @@ class Taken:
     """A call that a model takes.
 
     Attributes:
-        inputs, outputs: of it, by name.
+        inputs, outputs: its inputs and outputs, by name.
         ends: the least and largest of its whole numbers.
-        seconds: what it took.
+        seconds: time that it took.
     """
 
     inputs: Mapping[str, Array]
@@ -85,13 +87,13 @@ class Taken:
 
 
 def first_taken(base: Mapping[str, Array], attempt: Attempt) -> Taken:
-    """The first call that a model takes, of 0 and 1, of 1 alone or of 0 alone where inputs are whole numbers.
+    """Find the first call that a model takes: of 0 and 1, or of 1 or 0 alone, where inputs are whole numbers.
 
     Args:
-        base: inputs of one call by name; those of whole numbers are replaced.
+        base: inputs of one call by name; those with whole numbers are replaced.
 
     Raises:
-        InputError: the model does not take the first of them, nor the others.
+        InputError: the model takes none of them; the error is that of the first.
     """
     failure: InputError | None = None
     for ends in STARTS if _numbered(base) else STARTS[:1]:
@@ -108,10 +110,10 @@ def first_taken(base: Mapping[str, Array], attempt: Attempt) -> Taken:
 
 
 def ranges_of(taken: Taken, attempt: Attempt, limit: int | None = None) -> dict[str, Range]:
-    """The range of every input of whole numbers.
+    """Find the range of every input with whole numbers.
 
     Args:
-        limit: how many places an index has that is cut off at its limit and not refused; None where there is none.
+        limit: number of places of an index that is silently cut off at its limit; None where there is none.
     """
     return {name: _range(_Trying(taken, attempt), name, limit) for name in _numbered(taken.inputs)}
 
@@ -130,7 +132,7 @@ class _Trying:
     attempt: Attempt
 
     def refuses(self, name: str, least: int, most: int) -> str:
-        """Why such numbers are not drawn for an input, or ""."""
+        """Return why such numbers are not drawn for an input, or ""."""
         inputs = {**self.taken.inputs, name: _with(self.taken.inputs[name], least, most)}
         begun = time.perf_counter()
         try:
@@ -184,7 +186,7 @@ def _below(dtype: np.dtype[Any], most: int) -> Iterator[int]:
 
 
 def _between(trying: _Trying, name: str, least: int, ends: tuple[int, int]) -> int:
-    """The largest number that is taken, between one that is and one that is not."""
+    """Find the largest accepted number, between one that is accepted and one that is not."""
     taken, refused = ends
     while refused - taken > max(taken // FINENESS, 1):
         middle = (taken + refused) // 2

@@ -1,8 +1,8 @@
-"""Inputs at the edges of what a model takes, where softplus, log, sigmoid or a shift of a negative number go wrong.
+"""Inputs at the edges of a model's input, where softplus, log, sigmoid or a shift of a negative number go wrong.
 
-They come in tiers, each further out than the one before: numbers up to 3, 30 and 100 with zeros and tiny ones among
-them, of both signs and of one, and whole numbers of every size up to the largest that the model takes. Only where the
-model itself stays within rounding of float64 is anything compared, so that a tier may be more than it bears.
+They come in tiers, each further out than the one before: numbers up to 3, 30 and 100, with zeros and tiny ones among
+them, of both signs and of one, and whole numbers of every size up to the largest that the model takes. Nothing is
+compared unless the model itself stays within rounding of float64, so a tier may go beyond what it can take.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ FURTHEST = TIERS[-1]
 def draw_edges(
     values: Sequence[OnnxValue], ranges: Mapping[str, Range], tier: Tier, random: np.random.Generator, *, signed: bool
 ) -> dict[str, Array]:
-    """Inputs of these shapes, all of whose dimensions are numbers.
+    """Draw inputs of these shapes, all of whose dimensions are numbers.
 
     Args:
-        signed: floating-point numbers of both signs; else none is negative.
+        signed: whether floating-point numbers have both signs; else none is negative.
     """
     found = {}
     for value in values:
@@ -59,7 +59,7 @@ def draw_edges(
 
 
 def zeros(values: Sequence[OnnxValue], ranges: Mapping[str, Range]) -> dict[str, Array]:
-    """Nothing but zeros; where a model takes no zero, its least number."""
+    """Return inputs of zeros; where a model takes no zero, of its least number."""
     lowest = {value.name: ranges[value.name].least if value.name in ranges else 0 for value in values}
     return {
         value.name: np.full([int(size) for size in value.shape or ()], max(lowest[value.name], 0), value.dtype)
@@ -76,7 +76,7 @@ def _floating(shape: tuple[int, ...], reach: float, random: np.random.Generator)
 
 
 def _whole(dtype: str, shape: tuple[int, ...], one: Range, tier: Tier, random: np.random.Generator) -> Array:
-    """Whole numbers of every size alike: as many between 8 and 16 as between 8,000 and 16,000."""
+    """Draw whole numbers of all sizes equally: as many between 8 and 16 as between 8,000 and 16,000."""
     least, most = max(one.far_least, -tier.whole - 1), min(one.far_most, tier.whole)
     sizes = np.floor(np.exp2(random.random(shape) * np.log2(float(most) + 1.0)))
     signs = np.where(random.random(shape) < 0.5, -1, 1) if least < 0 else 1

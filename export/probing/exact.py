@@ -1,4 +1,4 @@
-"""A user's model in float64, and whether that can be what its outputs are held against."""
+"""A user's model in float64, and whether that can be the reference for its outputs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MOST_EVALUATED = 8
 
 
 def computed_exactly(model: UserModel, compute: Compute, records: Records, rows: int = MOST_ROWS) -> Array:
-    """The model's outputs in float64, with fewer rows a call where memory does not hold the values of more.
+    """Return the model's outputs in float64, with fewer rows a call where memory cannot hold the values of more.
 
     Args:
-        rows: of one call, where the model takes any number.
+        rows: number of rows in one call, where the model takes any number.
 
     Raises:
-        TooLargeError: it does not hold those of one call either.
-        InputError: a floating-point output is of another type: whole numbers beside it would hide that in the rows.
+        TooLargeError: memory cannot even hold those of one call.
+        InputError: a floating-point output has another type: whole numbers next to it would hide that in the rows.
     """
 
     def checked(inputs: Sequence[Array]) -> dict[str, Array]:
@@ -57,13 +57,13 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
     """Make sure that outputs can be a reference for a model's own: every output on its own scale.
 
     Args:
-        exact: (records, `model.width`); `native` has so many records or more.
-        by_columns: every column on its own scale too, which what comes from an export has to bear: a column that is a
-            small difference of large numbers is then no reference either, and fp32 takes its place.
+        exact: float64 outputs, (records, `model.width`); `native` has at least as many records.
+        by_columns: whether to judge every column on its own scale too, as a reference from an export must be: a column
+            that is a small difference of large numbers is then not a reference, and fp32 takes its place.
 
     Raises:
-        InputError: an output is not what the model gives, or further from it than the rounding of what it computes in
-            explains; or all are zero.
+        InputError: an output is not the model's, or further from it than the rounding of its precision explains; or all
+            outputs are zero.
     """
     if not exact.any():
         raise InputError("Its outputs in float64 are zero everywhere")
@@ -94,8 +94,8 @@ def check_reference(model: UserModel, exact: Array, native: Array, *, by_columns
 
 
 def with_own_whole_numbers(model: UserModel, exact: Array, native: Array) -> Array:
-    """A reference whose whole numbers are those that the model itself gives: they are exact in any precision, and an
-    export must not be what they are held against.
+    """Return a reference whose whole numbers are those of the model itself: they are exact in any precision, and an
+    export must not be their reference.
     """
     if not any(is_whole(one.dtype) for one in model.outputs):
         return exact

@@ -1,4 +1,4 @@
-"""What goes into a user's model: rows or whole calls, and records of them, drawn or given."""
+"""Inputs of a user's model: rows or whole calls, and records of them, drawn or given."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from assay.train.brought.model import Declared, Tensor
 Array = NDArray[np.generic]
 
 ROWS = 64
-"""How many records are drawn where they are rows: as many as the images of a study."""
+"""The number of records drawn where they are rows: as many as the images of a study."""
 CALLS = 8
-"""How many records are drawn where each is a whole call."""
+"""The number of records drawn where each is a whole call."""
 MOST_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a model's inputs are called.
+    """The form in which a model takes its inputs.
 
     Attributes:
-        inputs: with the shape of one record.
-        whole: a record is a whole call.
-        batch: rows of every call; None for any.
+        inputs: the inputs, with the shape of one record.
+        whole: whether a record is a whole call.
+        batch: number of rows in every call; None for any.
     """
 
     inputs: tuple[Tensor, ...]
@@ -41,8 +41,8 @@ class Form:
 
 
 def form_of(declared: Sequence[Declared], *, whole: bool = False) -> Form:
-    """Records are rows where all inputs begin with the same dimension, unless told otherwise; what does not begin with
-    the one that is open is shared by the rows of a call.
+    """Derive the form: records are rows where all inputs begin with the same dimension, unless told otherwise; an input
+    that does not begin with the open dimension is shared by the rows of a call.
     """
     firsts = {one.shape[0] if one.shape else 0 for one in declared}
     names = {first for first in firsts if isinstance(first, str)}
@@ -63,13 +63,13 @@ def _tensor(one: Declared, shape: Sequence[int | str], *, shared: bool = False) 
 def records_of(
     form: Form, arrays: Mapping[str, Array], most_batch: int, ranges: Mapping[str, Range] = MappingProxyType({})
 ) -> Records:
-    """Records that calls take turns with: the user's, or drawn as `assay audit` draws them.
+    """Return records that calls use in turn: the user's, or drawn as `assay audit` draws them.
 
     Args:
-        ranges: of whole numbers that are drawn, by input.
+        ranges: range of the whole numbers that are drawn, by input.
 
     Raises:
-        InputError: what was given does not fill a call, or memory cannot hold one.
+        InputError: the given arrays do not fill a call, or memory cannot hold one.
     """
     check_call({one.name: (one.shape, np.dtype(one.dtype).itemsize) for one in form.inputs}, "The model's inputs")
     kind = record_type(form.inputs)
@@ -95,7 +95,7 @@ def _given(form: Form, arrays: Mapping[str, Array], kind: np.dtype[np.void]) -> 
 
 
 def _for_all(form: Form, arrays: Mapping[str, Array], count: int) -> dict[str, Array]:
-    """What the records of a call share, for each of them."""
+    """Repeat the inputs that the records of a call share, for each record."""
     shared = {one.name: one.shape for one in form.inputs if one.shared}
     return {
         name: np.broadcast_to(array, (count, *array.shape)) if name in shared else array

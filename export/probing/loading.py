@@ -24,14 +24,14 @@ LOADERS: dict[Kind, tuple[str, str]] = {
 }
 
 IMPORTED_TOGETHER = (("torch", "torchvision", "transformers"), ("tensorflow", "keras"), ("jax", "flax"))
-"""Packages that a file imports, each with the one that takes longest first."""
+"""Packages that a file may import, each group with the one that takes longest first."""
 
 
 def load(location: Location) -> tuple[Location, LoadedModel]:
-    """A model with its framework, which of a function is found by running its file.
+    """Load a model with its framework, which for a function is found by running its file.
 
     Raises:
-        InputError: it does not load.
+        InputError: the model does not load.
         NotInstalledError: its framework is missing.
     """
     imported = _import_framework(location)
@@ -53,14 +53,14 @@ def load(location: Location) -> tuple[Location, LoadedModel]:
 
 
 def _import_framework(location: Location) -> float | None:
-    """Import the framework that a function's file names, and say how many seconds that took: the measure of what comes
-    next. None where there is nothing to import, or the file names several.
+    """Import the framework that a function's file names, and return how many seconds that took, by which later steps
+    are limited. None where there is nothing to import, or the file names several.
     """
     if location.form != "function":
         return None
     try:
         text = read_text(location.path)
-    except (OSError, ValueError, ArtifactError):  # whoever runs it says what is wrong with it
+    except (OSError, ValueError, ArtifactError):  # whatever runs the file will say what is wrong with it
         return None
     named = set(re.findall(r"^\s*(?:import|from)\s+(\w+)", text, re.MULTILINE))
     found = [one for one in IMPORTED_TOGETHER if named & set(one)]
@@ -68,5 +68,5 @@ def _import_framework(location: Location) -> float | None:
         return None
     begun = time.monotonic()
     with step(f"Importing {found[0][0]}", load_seconds()), contextlib.suppress(ImportError):
-        importlib.import_module(found[0][0])  # what is missing the file says itself
+        importlib.import_module(found[0][0])  # the file itself will report what is missing
     return time.monotonic() - begun

@@ -55,7 +55,7 @@ def load(location: Location) -> LoadedModel:
 
 
 def double(model: ModelProto, name: str) -> Compute:
-    """A model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`."""
+    """Return a model in float64; calling it raises InputError where there is no reference, see `on_onnx_exact`."""
     names = [value.name for value in without_initialisers(model.graph)]
     return lambda inputs: exact_of(model, dict(zip(names, inputs, strict=True)), name).outputs
 
@@ -87,7 +87,7 @@ def _native(location: Location, declared: Sequence[Declared], names: Sequence[st
 
 
 def _sizes(declared: Sequence[Declared], inputs: Mapping[str, Array]) -> str:
-    """The sizes that a call has where the file leaves them open, "batch=2, steps=9"."""
+    """Say which sizes a call has where the file leaves them open, "batch=2, steps=9"."""
     found: dict[str, int] = {}
     for one in declared:
         if one.name in inputs:

@@ -1,4 +1,4 @@
-"""What a user's model returns, and why some of it cannot be compared: one message for each, with what to do."""
+"""The outputs of a user's model, and why some cannot be compared: one message for each, with a remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = "fiub"
 def refuse_incomparable(outputs: Mapping[str, Array], location: Location) -> None:
     """
     Raises:
-        InputError: an output is of another type than numbers, or empty; the message says how to leave it out.
+        InputError: an output does not hold numbers, or is empty; the message says how to leave it out.
     """
     for name, value in outputs.items():
         if value.dtype.kind in NUMBERS and value.size:
@@ -44,10 +44,10 @@ def _remedy(name: str, outputs: Mapping[str, Array]) -> str:
 
 
 def steady_sizes(compute: Compute, location: Location) -> Compute:
-    """The same function, which watches that the sizes of outputs follow from the sizes of inputs alone.
+    """Wrap a function so that it checks that the sizes of outputs follow from the sizes of inputs alone.
 
-    Calling it raises InputError where an output has another shape than before for inputs of the same shapes, as those
-    of NonZero, Unique and NonMaxSuppression have.
+    Calling the result raises InputError where an output has another shape than before for inputs of the same shapes, as
+    with NonZero, Unique and NonMaxSuppression.
     """
     known: dict[Shapes, dict[str, tuple[int, ...]]] = {}
 

@@ -1,7 +1,8 @@
-"""What a user's model is, found by loading and running it in a process of its own.
+"""The properties of a user's model, found by loading and running it in a process of its own.
 
-It finds the framework and the inputs, draws records, looks whether the same input has the same answer and whether the
-rows of a batch depend on each other, and runs the model in its own precision and, where that can be had, in float64.
+The probe finds the framework and the inputs, draws records, checks whether the same input gets the same answer and
+whether the rows of a batch depend on each other, and runs the model in its own precision and, where possible, in
+float64.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ Array = NDArray[np.generic]
 
 RECORDS_FILE, NATIVE_FILE, REFERENCE_FILE = "records.npy", "native.npy", "reference.npy"
 DESCRIPTION_FILE = "model.json"
-"""The `UserModel`, for whoever takes these files up later; it does not say in which folder of this machine it lies."""
+"""The `UserModel`, for later readers of these files; it does not name their folder on this machine."""
 TRIED_ROWS = 5
-"""The rows of the first call where any number goes: 5 is seldom the size of anything else, as 2 and 3 are."""
+"""The rows of the first call where any number is possible: 5 is seldom the size of anything else, as 2 and 3 are."""
 SECONDS_OF_GIVEN = 5.0
-"""How long the records that a user gives may take in all, beyond the first; every check takes a multiple of it."""
+"""How long the records that a user gives may take in all, beyond the first ones; every check takes a multiple of it."""
 REFERENCES: dict[Kind, str] = {
     "torch": "the PyTorch model in float64",
     "tf": "TensorFlow's graph of the model in float64",
@@ -63,15 +64,16 @@ WHOLE_REFERENCE = "the model's own outputs, whole numbers that have no rounding 
 
 
 class ProbeRequest(Record):
-    """A model, and what its user says of it.
+    """A model, and what its user says about it.
 
     Attributes:
-        shapes: inputs by --shape, in the order of the model's.
+        shapes: inputs given by --shape, in the model's order.
         dimensions: sizes of dynamic dimensions by name.
-        inputs: .npz or folder of .npy; None draws them.
-        batches: rows of the calls that will be timed.
-        without: outputs that are left out.
-        folder: takes `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a reference.
+        inputs: .npz file or folder of .npy files; None draws them.
+        batches: numbers of rows in the calls that will be timed.
+        without: outputs to leave out.
+        folder: folder for `DESCRIPTION_FILE`, `RECORDS_FILE`, `NATIVE_FILE` and `REFERENCE_FILE` where there is a
+            reference.
     """
 
     location: Location
@@ -84,13 +86,13 @@ class ProbeRequest(Record):
 
 
 class Probed(Record):
-    """What was found.
+    """The findings of a probe.
 
     Attributes:
-        reference: what computed the float64 outputs, or "" where nothing did; `reason` says why.
+        reference: the program that computed the float64 outputs, or "" where none did; `reason` says why.
         made: how the records were drawn and what they do not cover; "" where they were given.
-        call_seconds: of the slowest call of the model in its own precision.
-        load_seconds: what it took to import its framework and make or read it.
+        call_seconds: time of the slowest call of the model in its own precision.
+        load_seconds: time to import its framework and make or read the model.
     """
 
     model: UserModel
@@ -107,7 +109,7 @@ PROBE = Job("assay.export.probing.probe", "probe", ProbeRequest, Probed)
 def probe(request: ProbeRequest) -> Probed:
     """
     Raises:
-        InputError: the model does not load or run, or nobody says what goes in.
+        InputError: the model does not load or run, or its inputs are unknown.
         NotInstalledError: its framework, or something that its file imports, is missing.
     """
     begun = time.monotonic()
@@ -163,7 +165,7 @@ def _is_whole_throughout(model: UserModel) -> bool:
 
 
 def _sound(model: UserModel, edges: Edges, double: Compute | None, at_once: int) -> Edges | None:
-    """The edges that the model itself computes to rounding; None where float64 cannot be had there."""
+    """Return the edges that the model itself computes to rounding; None where float64 is not possible there."""
     try:
         return sound_edges(
             model, edges, partial(computed_exactly, model, double, rows=in_float64(at_once)) if double else None
@@ -175,7 +177,7 @@ def _sound(model: UserModel, edges: Edges, double: Compute | None, at_once: int)
 def _reference(
     model: UserModel, double: Compute | None, records: Records, native: Array, path: Path, at_once: int
 ) -> str:
-    """Write what the outputs are held against, and say what it is.
+    """Write the reference for the outputs, and return its description.
 
     Raises:
         AssayError: there is no float64, or it cannot be a reference.
@@ -196,8 +198,8 @@ def _describe(model: UserModel, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A model with its outputs, its records and how whole numbers among them were drawn, its own outputs on those that
-    are compared, and how many rows of a call memory holds.
+    """A model with its outputs, its records and the ranges of whole numbers among them, its own outputs on the compared
+    records, and how many rows of a call memory can hold.
     """
 
     model: UserModel
@@ -214,10 +216,10 @@ def _run(
     batches: Sequence[int],
     asked: CalledModel,
 ) -> _Seen:
-    """What is seen of a model by running it.
+    """Run a model and return what was seen.
 
-    Where inputs without a batch were given beside one that may have it, they are rows if the model takes them so, and
-    else the one call that they are.
+    Where inputs without a batch were given together with one that may have it, they are taken as rows if the model
+    accepts that, and else as one call.
     """
     if not arrays or not any(one.shared for one in form_of(declared).inputs):
         return _run_as_declared(location, declared, arrays, batches, asked)
@@ -235,9 +237,9 @@ def _run_as_declared(
     batches: Sequence[int],
     asked: CalledModel,
 ) -> _Seen:
-    """The same by what the inputs declare.
+    """Do the same with the form that the inputs declare.
 
-    A model of a fixed size whose rows depend on each other is called with whole calls; one that takes any number of
+    A model of a fixed size whose rows depend on each other is run in whole calls; one that takes any number of
     rows must treat them one by one.
     """
     form, native, appetite = form_of(declared), asked.loaded.native, Appetite()
@@ -266,24 +268,26 @@ def _run_as_declared(
 
 
 def _as_many_as_given(records: int, seconds: float) -> int:
-    """How many of a user's own records are compared: all, where that does not take long; a multiple of `MOST_ROWS`.
+    """Return how many of a user's own records are compared: all, if that is quick; else a multiple of `MOST_ROWS`.
 
     Args:
-        seconds: what `MOST_ROWS` of them took.
+        seconds: time that `MOST_ROWS` of them took.
     """
     more = int(SECONDS_OF_GIVEN / max(seconds, 1e-6)) * MOST_ROWS
     return min(records, max(more, MOST_ROWS))
 
 
 def _with_batch(declared: Sequence[Declared]) -> Declared:
-    """The first input that has the batch."""
+    """Return the first input that has the batch."""
     return next(one for one in declared if one.shape and isinstance(one.shape[0], str))
 
 
 def _described(
     form: Form, arrays: dict[str, Array], batches: Sequence[int], asked: CalledModel, steady: SteadinessCheck
 ) -> tuple[UserModel | None, Records, Mapping[str, Range]]:
-    """The model with the outputs of one call, which is made twice; None where they have no row for each record."""
+    """Return the model with the outputs of one call, which is made twice; None where they have no row for each
+    record.
+    """
     records = records_of(form, arrays, max(batches))
     location, kind = steady.location, steady.location.kind
     assert kind, "it is known of what has been loaded"
@@ -300,7 +304,7 @@ def _described(
     refuse_incomparable(outputs, location)
     steady.check(inputs, outputs, is_first_call=True)
     if not form.whole and any(value.shape[:1] != (count,) for value in outputs.values()):
-        steady.native(inputs_of(model, repeated(records[::-1], count)))  # sizes that depend on the values are told
+        steady.native(inputs_of(model, repeated(records[::-1], count)))  # reports sizes that depend on the values
         return None, records, {}
     ranges = {} if arrays else ranges_of(first, attempt, asked.loaded.places(names, inputs))
     if ranges:
@@ -315,7 +319,7 @@ def _described(
 
 
 def _beside(name: str, taken: set[str]) -> str:
-    """An output's name where no input and no output before it has it: no ONNX file could hold both."""
+    """Return a name for an output that no input and no earlier output has: an ONNX file could not hold both."""
     while name in taken:
         name += "_out"
     taken.add(name)

@@ -1,8 +1,8 @@
-"""The shapes of a user's inputs: what the model's file, the user and the user's arrays say of them, put together.
+"""The shapes of a user's inputs, combined from the model's file, the user's options and the user's arrays.
 
-A dimension is open where the file gives it a name, or nothing. Those of one name are one dimension; each without a name
-is one of its own, called by its input and place ("state.0"), but for first ones: where no input has a name for its
-first, that is the batch, as in every converter that writes none.
+A dimension is open where the file gives it a name, or nothing. Dimensions of one name are the same; each one without a
+name stands for itself and is named by its input and place ("state.0"), except for first ones: where no input has a name
+for its first dimension, that is the batch, as in every converter that writes none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from assay.train.brought.model import Declared, unnamed
 
 Array = NDArray[np.generic]
 Missing = tuple[str, int, str]
-"""An open dimension: the input, the place, and what it is called."""
+"""An open dimension: its input, place and name."""
 
 BATCH = "batch"
 NUMBERS = "fiub"
@@ -28,16 +28,16 @@ EXAMPLE_SIZE = 64
 def declared_inputs(
     found: Sequence[Declared], given: Sequence[Declared], dimensions: Mapping[str, int], arrays: Mapping[str, Array]
 ) -> tuple[Declared, ...]:
-    """The inputs with every dimension known but the batch, where that may be any: `BATCH` then, or its own name.
+    """Return the inputs with every dimension known except the batch, where that may be any: `BATCH` or its own name.
 
     Args:
-        found: what the model's file says; none where it says nothing.
-        given: what the user says.
+        found: inputs that the model's file declares; empty where it declares none.
+        given: inputs that the user declares.
         dimensions: sizes of dynamic dimensions by name.
         arrays: inputs that the user gave.
 
     Raises:
-        InputError: nobody says what the inputs are, or how large a dimension is, or the user contradicts the file.
+        InputError: the inputs or the size of a dimension are unknown, or the user contradicts the file.
     """
     declared = _wanted(found, given, arrays)
     for one in declared:
@@ -52,7 +52,7 @@ def declared_inputs(
 
 
 def _wanted(found: Sequence[Declared], given: Sequence[Declared], arrays: Mapping[str, Array]) -> tuple[Declared, ...]:
-    """The inputs, without the optional ones that nobody names."""
+    """Return the inputs, without the optional ones that nobody names."""
     if not found:
         declared = tuple(given) or tuple(_of_array(name, array) for name, array in arrays.items())
         if declared:
@@ -72,10 +72,10 @@ def _of_array(name: str, array: Array) -> Declared:
 
 
 def _narrowed(one: Declared, given: Sequence[Declared]) -> Declared:
-    """The file's input with the shape that the user gives it.
+    """Return the file's input with the shape that the user gives it.
 
     Raises:
-        InputError: the two do not go together.
+        InputError: the two contradict each other.
     """
     wanted = next((other for other in given if other.name == one.name), None)
     if wanted is None:
@@ -97,7 +97,7 @@ def _refuse_unknown(given: Sequence[Declared], found: Sequence[Declared]) -> Non
 def _refuse_other_types(one: Declared) -> None:
     """
     Raises:
-        InputError: it takes something else than numbers that numpy has.
+        InputError: it takes something other than numbers known to numpy.
     """
     try:
         fits = np.dtype(one.dtype).kind in NUMBERS
@@ -133,10 +133,10 @@ def _check_arrays(declared: Sequence[Declared], arrays: Mapping[str, Array]) -> 
 def _open_batch(
     declared: Sequence[Declared], dimensions: Mapping[str, int], arrays: Mapping[str, Array]
 ) -> frozenset[str]:
-    """The names of the first dimensions that are the batch; none where it is not a batch, or has a size.
+    """Return the names of the first dimensions that are the batch; none where they are not a batch, or have a size.
 
-    It is the one name at the beginning of all inputs that leave their beginning open, or the lack of one; and stands at
-    no other place, where an output would have it there too.
+    The batch is the one name at the beginning of all inputs whose beginning is open, or the lack of a name; it must not
+    be at any other place, where an output would have it too.
     """
     open_ones = [one for one in declared if one.shape and isinstance(one.shape[0], str)]
     firsts = frozenset(str(one.shape[0]) for one in open_ones)
@@ -150,10 +150,10 @@ def _open_batch(
 
 
 def _sizes_in(declared: Sequence[Declared], arrays: Mapping[str, Array], batch: frozenset[str]) -> dict[str, int]:
-    """What arrays say of the open dimensions but the batch.
+    """Return the sizes of open dimensions, except the batch, in the arrays.
 
     Raises:
-        InputError: they say two sizes of one dimension.
+        InputError: they have two sizes for one dimension.
     """
     found: dict[str, int] = {}
     for one in declared:
@@ -189,7 +189,7 @@ def _resolved(
 def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
     """
     Raises:
-        InputError: nobody says how large some dimensions are; the message names them all.
+        InputError: the sizes of some dimensions are unknown; the message names them all.
     """
     fine = batch | ({BATCH} if batch else set())
     missing = [
@@ -203,7 +203,7 @@ def _refuse_open(resolved: Sequence[Declared], batch: frozenset[str]) -> None:
 
 
 def sizes_missing(missing: Sequence[Missing]) -> InputError:
-    """What to tell a user who has to say how large these dimensions are: all of them, and the options to give."""
+    """Return the error for dimensions of unknown size: it names all of them, and the options to give."""
     return InputError(
         "Nothing says how large "
         + ", ".join(f"dimension {place} of input '{name}'" for name, place, _ in missing)
@@ -218,7 +218,7 @@ def sizes_missing(missing: Sequence[Missing]) -> InputError:
 
 
 def options_for(missing: Sequence[tuple[int, str]]) -> str:
-    """The options that name the sizes of open dimensions, each once: places of them, and their names."""
+    """Return the options for the sizes of open dimensions, given as places and names; each option once."""
     sizes: dict[str, int] = {}
     for place, name in missing:
         sizes[name] = max(sizes.get(name, 1), EXAMPLE_SIZE if place else 1)

@@ -1,8 +1,8 @@
-"""Whether a user's model gives the same answer to the same input, looked at before anything is concluded from one.
+"""A check of whether a user's model gives the same answer to the same input, before anything is concluded from one.
 
-A model that answers otherwise is random or keeps a state. It is random where it answers the same from the same random
-numbers on. It keeps a state where a model that is loaded afresh begins with the first answer again; a generator of
-random numbers that belongs to the model, as those of Keras' layers do, is such a state too.
+A model that answers differently is random or keeps a state. It is random if it gives the same answers from the same
+random seed. It keeps a state if a freshly loaded model begins with the first answer again; a random generator that
+belongs to the model, as in Keras' layers, is such a state too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Array = NDArray[np.generic]
 Outputs = Mapping[str, Array]
 
 REPEATABLE = CEILING / FACTOR
-"""The most by which the sums of two runs may differ that are taken in another order: more than this, and the tolerance
-of `assay.numerics.agreement` would be as large as it ever gets."""
+"""The largest difference of sums of two runs taken in another order: with more than this, the tolerance of
+`assay.numerics.agreement` would be as large as it can be.
+"""
 OFTEN = 3
 RANDOM, STATE, EITHER = "draws random numbers", "keeps a state", "is random or keeps a state"
 EXPECTED = "the same answer to the same input, as no two runtimes could be compared otherwise"
@@ -41,12 +42,12 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class SteadinessCheck:
-    """What it takes to ask a model again.
+    """The means to ask a model again.
 
     Attributes:
         native: the model that has been called.
         again: loads it afresh.
-        random: operators that draw random numbers where its file says so, else "".
+        random: returns the operators that draw random numbers, if its file shows them, else "".
     """
 
     location: Location
@@ -55,14 +56,14 @@ class SteadinessCheck:
     random: Callable[[], str]
 
     def check(self, inputs: Sequence[Array], first: Outputs, *, is_first_call: bool = False) -> None:
-        """Call it with the same once more.
+        """Call the model with the same inputs once more.
 
         Args:
-            first: what it answered before.
-            is_first_call: nothing was asked of it before that.
+            first: its earlier answer.
+            is_first_call: whether that was its first call.
 
         Raises:
-            InputError: the answer is another.
+            InputError: the answer differs.
         """
         second = self.native(inputs)
         apart = difference(first, second)
@@ -80,7 +81,7 @@ class SteadinessCheck:
         )
 
     def check_often(self, inputs: Sequence[Array]) -> None:
-        """The same for what is seldom random; same errors as `check`."""
+        """Check several times, for models that are seldom random; errors are those of `check`."""
         for _ in range(OFTEN):
             self.check(inputs, self.native(inputs))
 
@@ -93,7 +94,7 @@ class SteadinessCheck:
             if not difference(*answers):
                 return RANDOM
             if first is None:
-                first = self._from_the_start(inputs, seed=0)  # a state that counts calls begins again, however seeded
+                first = self._from_the_start(inputs, seed=0)  # whatever the seed, a state that counts calls begins again
             return EITHER if difference(first, self._from_the_start(inputs, seed=1)) else STATE
         except AssayError:  # a state may have run out
             return EITHER
@@ -106,7 +107,7 @@ class SteadinessCheck:
 
 
 def difference(first: Outputs, second: Outputs) -> str:
-    """How two answers differ beyond what the order of sums explains, in words, or ""; each output on its own scale."""
+    """Say how two answers differ beyond what the order of sums explains, or ""; each output on its own scale."""
     for name, one in first.items():
         other = second.get(name)
         if other is None or other.shape != one.shape:

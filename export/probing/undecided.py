@@ -1,7 +1,7 @@
-"""Why the rows of a user's model change with the company they come in, told apart.
+"""The reason why the rows of a user's model change with the other rows of a call.
 
-They may depend on each other by what the model computes, or by a scale that is chosen for each call, or only seem to:
-where the model in float64 gives a row the same in any company, what fp32 makes of these inputs is rounding alone.
+They may depend on each other through the model's computation, or through a scale that is chosen for each call, or only
+seem to: where the model in float64 gives a row the same in any company, the differences in fp32 are rounding alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ float64.
 
 @dataclass(frozen=True)
 class CalledModel:
-    """A model that has been called, and what loads it afresh: float64 may change it."""
+    """A model that has been called, and a function that loads it afresh, since float64 may change it."""
 
     loaded: LoadedModel
     again: Callable[[], LoadedModel]
@@ -40,12 +40,12 @@ class CalledModel:
 def refusal_of_rows(
     model: UserModel, first: Declared, asked: CalledModel, records: Records, apart: str, *, drawn: bool
 ) -> InputError:
-    """What to tell a user whose model takes any number of rows and gives them differently in other company.
+    """Return the error for a model that takes any number of rows and gives them differently in other company.
 
     Args:
         first: its first input.
-        apart: by how much and between which calls, in words.
-        drawn: the records are random numbers.
+        apart: by how much and between which calls they differ, in words.
+        drawn: whether the records are random numbers.
     """
     if quantised := asked.loaded.per_call():
         return InputError(
@@ -73,7 +73,7 @@ def refusal_of_rows(
 
 
 def refusal_of_shapes(location: Location, first: Declared) -> InputError:
-    """The same where an output has not even as many rows as go in."""
+    """Return the error for a model with an output that does not have as many rows as the input."""
     return InputError(
         f"The rows of a batch of {location} depend on each other",
         expected="one row of every output for each row that goes in, whatever the others are",
@@ -82,8 +82,8 @@ def refusal_of_shapes(location: Location, first: Declared) -> InputError:
 
 
 class UnsoundError(InputError):
-    """A model whose outputs in fp32 are further from its own float64 than rounding explains: nothing that is as close
-    to them is wrong for that.
+    """A model whose fp32 outputs are further from its own float64 than rounding explains: outputs equally close to them
+    are not wrong for that.
 
     Attributes:
         relative: the largest such distance over the largest number of its output.
@@ -97,13 +97,13 @@ def keep_doubt(folder: Path, error: UnsoundError) -> None:
 
 
 def doubt_of(folder: Path) -> float:
-    """The doubt kept beside a model's records, or 0."""
+    """Return the doubt kept beside a model's records, or 0."""
     path = folder / DOUBT_FILE
     return float(load_array(path)) if path.is_file() else 0.0
 
 
 def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
-    """The largest difference of an output over its largest number; infinite where more than rounding is different."""
+    """Return the largest difference of an output over its largest number; infinite where more than rounding differs."""
     found = 0.0
     for output, (_, part) in zip(model.outputs, parts_of(model), strict=True):
         if is_whole(output.dtype):
@@ -115,10 +115,10 @@ def furthest_from(model: UserModel, native: Array, rows: Array) -> float:
 
 
 def undecided(furthest: float, doubt: float, narrow: str = "") -> str:
-    """Why an export that differs so much from a model in doubt is not called wrong, or "" where it is.
+    """Return why an export that differs so much from a doubtful model is not called wrong, or "" if it is.
 
     Args:
-        narrow: the precision below fp32 in which the export computes, as the model then does: "fp16"; or "".
+        narrow: the precision below fp32, such as "fp16", in which both the export and the model compute; or "".
     """
     if not doubt or furthest > DOUBTED * doubt:
         return ""
@@ -139,10 +139,10 @@ def _fixed(first: Declared, rows: int) -> str:
 
 
 def _is_rounding(model: UserModel, again: Callable[[], LoadedModel], records: Records) -> bool:
-    """Whether the model in float64 gives every row the same in any company."""
+    """Return whether the model in float64 gives every row the same in any company."""
     try:
         double = again().double()
         rows: Array = computed(model, double, records)
         return not company_matters(model, double, records, rows)
-    except AssayError:  # there is no float64, which says nothing
+    except AssayError:  # there is no float64, which proves nothing
         return False

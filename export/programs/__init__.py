@@ -1,1 +1,1 @@
-"""What runtimes load that have a format of their own: made of a model, by a job, before anything is timed."""
+"""Programs for runtimes with a format of their own: made from a model, by a job, before anything is timed."""

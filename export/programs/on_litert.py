@@ -1,8 +1,8 @@
 """TensorFlow models as LiteRT's files: in fp32, with weights in fp16, and in int8 of two kinds.
 
-TensorFlow's own converter makes them of a graph whose variables are constants; its quantiser follows Jacob et al. 2018,
-"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference". There are two
-kinds of int8: "dynamic range" finds the ranges of activations in every call, the full one takes them from calibration.
+TensorFlow's own converter makes them from a graph whose variables are constants; its quantiser follows Jacob et al.
+2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference". There are two
+kinds of int8: "dynamic range" finds the ranges of activations in every call, and full int8 takes them from calibration.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def make_fp32(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_half_weights(request: ProgramRequest) -> dict[str, str]:
-    """Weights are kept in fp16 and widened when the file is loaded; same errors as `make_fp32`."""
+    """Store weights in fp16, to be widened when the file is loaded; same errors as `make_fp32`."""
 
     def change(converter: tf.lite.TFLiteConverter) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -44,7 +44,7 @@ def make_half_weights(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_dynamic(request: ProgramRequest) -> dict[str, str]:
-    """Weights in int8, activations in int8 by the range that each call has; same errors as `make_fp32`."""
+    """Use int8 for weights, and for activations by the range of each call; same errors as `make_fp32`."""
 
     def change(converter: tf.lite.TFLiteConverter) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -53,11 +53,11 @@ def make_dynamic(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_int8(request: ProgramRequest) -> dict[str, str]:
-    """Integers throughout, but for float32 at its inputs and outputs.
+    """Use integers throughout, except for float32 at inputs and outputs.
 
     Raises:
-        InputError: there is nothing to calibrate with, or it does not fit.
-        AssayError: as for `make_fp32`; an operator that has no integers is one of the converter's refusals.
+        InputError: there is nothing to calibrate with, or it does not fit the model.
+        AssayError: as for `make_fp32`; an operator without integers is among the converter's refusals.
     """
     calls = [list(call) for call in calibration_calls(request)]
 
@@ -80,7 +80,7 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
     ]
 
     def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        """Each output as a node of its own, also where it is an input or stands there twice."""
+        """Make each output a node of its own, even if it is an input or appears twice."""
         return [tf.identity(one) for one in forward(*tensors)]
 
     traced = tf.function(kept, signature, autograph=False).get_concrete_function()
@@ -100,6 +100,6 @@ def _converted(request: ProgramRequest, change: Change) -> dict[str, str]:
 
 
 def reason_of(error: Exception) -> str:
-    """What the converter has no rule for, where it says so among its pages; else its words."""
+    """Return the operators for which the converter has no rule, if it names them among its pages; else its words."""
     lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", str(error))))
     return f"operators that LiteRT has not: {', '.join(lacking)}" if lacking else said_by(error)

@@ -1,8 +1,8 @@
-"""ONNX files as OpenVINO's in int8, by NNCF, OpenVINO's own quantiser.
+"""ONNX files as OpenVINO files in int8, made by NNCF, OpenVINO's own quantiser.
 
 Post-training quantisation with ranges from calibration (Kozlov et al. 2020, "Neural Network Compression Framework for
 fast model inference"). With accuracy control, layers whose integers cost the most are put back to fp32 until the
-outputs are as close to those of fp32 as is asked for, or the time for it is over.
+outputs are as close to those of fp32 as requested, or the time is over.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from assay.train.brought.model import UserModel
 Feeds = dict[str, Array]
 Rows = NDArray[np.floating]
 LARGEST_ERROR = 0.02
-"""Root-mean-square error of the outputs over that of the outputs in fp32, with accuracy control. int8 without has 3 to
-4 % in the reference study."""
+"""Limit, with accuracy control, of the root-mean-square error of the outputs over that of the fp32 outputs. Plain int8
+has 3 to 4 % in the reference study.
+"""
 CONTROL_SECONDS = 300.0
-"""For putting layers back: each try computes all inputs once, and there may be as many tries as layers."""
+"""Time for putting layers back: each try computes all inputs once, and there may be as many tries as layers."""
 
 
 def make_int8(request: ProgramRequest) -> dict[str, str]:
@@ -47,7 +48,7 @@ def make_int8(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_int8_with_accuracy_control(request: ProgramRequest) -> dict[str, str]:
-    """Same errors as `make_int8`."""
+    """Make int8 with accuracy control; same errors as `make_int8`."""
     calls = _calls(request)
     control = Control(LARGEST_ERROR, time.monotonic() + CONTROL_SECONDS)
     made = nncf.quantize_with_accuracy_control(
@@ -64,15 +65,15 @@ def make_int8_with_accuracy_control(request: ProgramRequest) -> dict[str, str]:
 
 @dataclass
 class Control:
-    """How much like the outputs in fp32 those of a model are, as NNCF asks it of one model after the other.
+    """The likeness of a model's outputs to those in fp32, which NNCF asks about one model after another.
 
-    The first that it asks about is the model in fp32. When the time is over everything is said to be good enough, at
-    which NNCF stops and keeps what it has; what is told of that is what was measured.
+    The first model that it asks about is the one in fp32. When the time is over every model is called good enough, so
+    that NNCF stops and keeps its result; the errors on record are those measured.
 
     Attributes:
-        largest_error: that is aimed at.
-        deadline: on the clock of `time.monotonic`.
-        errors: of every model that was asked about, the first left out.
+        largest_error: the error to reach.
+        deadline: end of the time, on the clock of `time.monotonic`.
+        errors: error of every model that was asked about, except the first.
     """
 
     largest_error: float
@@ -82,7 +83,7 @@ class Control:
     _exact: list[list[Rows]] = field(default_factory=list)
 
     def likeness(self, model: ov.CompiledModel, calls: Iterable[Feeds]) -> tuple[float, list[float]]:
-        """One less the error of the worst output, as a mean and of each call; 1 of the model in fp32."""
+        """Return one less the error of the worst output, as a mean and for each call; 1 for the model in fp32."""
         found = [[one.ravel() for one in model(call).values()] for call in calls]
         is_first = not self._exact
         self._exact = self._exact or found
@@ -96,7 +97,7 @@ class Control:
 
     @property
     def told(self) -> dict[str, str]:
-        """How it ended, in words."""
+        """How the control ended, in words."""
         last = self.errors[-1] if self.errors else 0.0
         ended = "the time for it was over" if self.is_over else "as close as was asked for"
         if not self.is_over and last > self.largest_error:
@@ -108,17 +109,17 @@ class Control:
 
 
 def relative_errors(found: Sequence[Rows], exact: Sequence[Rows]) -> list[float]:
-    """The root-mean-square error of each output over the root mean square of the exact one, 1 at most."""
+    """Return the root-mean-square error of each output over the root mean square of the exact one, at most 1."""
     norms = [(np.linalg.norm(one - right), np.linalg.norm(right)) for one, right in zip(found, exact, strict=False)]
     return [min(float(error / size), 1.0) if size else float(bool(error)) for error, size in norms]
 
 
 def _ranges(request: ProgramRequest) -> AdvancedQuantizationParameters:
-    """How ranges of activations are taken from the calls.
+    """Return how ranges of activations are taken from the calls.
 
-    NNCF has the mean of each call's greatest value. A call of images has so many values that this is near the greatest
-    of all; one row of a table has few, and a mean cuts off what most rows hold: a network of three products had 12 % of
-    error by it and 2 % without.
+    NNCF takes the mean of each call's greatest value. A call of images has so many values that this is near the
+    greatest of all; one row of a table has few, and a mean cuts off values that most rows have: a network of three
+    products had an error of 12 % with it and 2 % without.
     """
     if not isinstance(request.model, UserModel):
         return AdvancedQuantizationParameters()
@@ -131,7 +132,7 @@ def _read(request: ProgramRequest) -> ov.Model:
 
 
 def _calls(request: ProgramRequest) -> list[Feeds]:
-    """What goes in, by name, as the file takes it."""
+    """Return the inputs by name, as the file takes them."""
     model, layout = request.model, request.layout
     if isinstance(model, UserModel):
         names = [one.name for one in model.inputs]

@@ -18,7 +18,7 @@ from assay.spec import TORCH_PACKAGE_FILE, TORCH_PACKAGE_OF_ONE_FILE, TORCH_PROG
 from assay.train.brought.named.on_torch import ByPosition
 
 CONFIGURED = {"freezing": True, "cpp.dynamic_threads": True}
-"""Weights are packed when the package is made, and it takes the threads of the process that loads it."""
+"""Weights are packed when the package is made, and it uses the threads of the process that loads it."""
 
 
 def make_package(request: ProgramRequest) -> dict[str, str]:
@@ -32,16 +32,16 @@ def make_package(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_bf16_package(request: ProgramRequest) -> dict[str, str]:
-    """Weights and what lies between input and output in bf16; same errors as `make_package`."""
+    """Use bf16 for weights and everything between input and output; same errors as `make_package`."""
     exported = Exported(request)
     return packaged(request, exported, _InBf16(exported.module))
 
 
 class Exported:
-    """A model's module, and how it is traced.
+    """A model's module, and the inputs to trace it with.
 
     Attributes:
-        module: takes and gives tensors by position.
+        module: the module, which takes and returns tensors by position.
         example: tensors to trace with.
     """
 
@@ -56,12 +56,12 @@ class Exported:
 
     @property
     def example_of_one(self) -> tuple[Tensor, ...]:
-        """The same with one row where there may be any number."""
+        """The same tensors, with one row where there may be any number."""
         pairs = zip(self._arguments, self.example, strict=True)
         return tuple(tensor[:1] if None in argument.shape else tensor for argument, tensor in pairs)
 
     def again(self, module: nn.Module, *, of_one: bool = False) -> torch.export.ExportedProgram:
-        """A program of the module or of what was made of it, for any batch or for one."""
+        """Trace the module, or one made from it, for any batch or for a batch of one."""
         batch = {0: torch.export.Dim("batch", min=1)}
         shapes = tuple(batch if None in one.shape else None for one in self._arguments)
         dynamic = None if of_one or not any(shapes) else (shapes,) if _takes_all(module) else shapes
@@ -72,7 +72,7 @@ class Exported:
 
 
 class _InBf16(nn.Module):
-    """A module whose weights are in bf16, between an input and an output that are not."""
+    """A module with weights in bf16, between an input and an output that are not."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -87,12 +87,12 @@ class _InBf16(nn.Module):
 
 
 def _takes_all(module: nn.Module) -> bool:
-    """Whether its one argument is *inputs."""
+    """Return whether its only argument is *inputs."""
     return isinstance(module, ByPosition | _InBf16)
 
 
 def packaged(request: ProgramRequest, exported: Exported, module: nn.Module) -> dict[str, str]:
-    """Compile, and write a package for any batch; where the code may know that it has one row, one for that too."""
+    """Compile, and write a package for any batch; also one for a single row, where the code can rely on that."""
     if not (shutil.which("g++") or shutil.which("clang++")):
         raise NotInstalledError(
             "AOTInductor needs a C++ compiler, and neither g++ nor clang++ is on the PATH",

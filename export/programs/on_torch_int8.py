@@ -1,6 +1,5 @@
-"""PyTorch models in int8 by torchao: quantised programs of torch.export, and packages that are compiled of them.
-
-An exported program is quantised (PT2E) as Inductor has kernels for on x86: weights symmetric and per channel,
+"""PyTorch models in int8 by torchao: quantised programs of torch.export, and packages compiled from them. An exported
+program is quantised (PT2E) in the way for which Inductor has kernels on x86: weights symmetric and per channel,
 activations asymmetric and per tensor, their ranges from calibration
 (https://docs.pytorch.org/ao/stable/tutorials_source/pt2e_quant_x86_inductor.html).
 """
@@ -29,7 +28,7 @@ def make_int8_package(request: ProgramRequest) -> dict[str, str]:
     """
     Raises:
         InputError: there is nothing to calibrate with, or it does not fit.
-        ExportFailedError: nothing of it can be quantised.
+        ExportFailedError: no part of the model can be quantised.
         AssayError: as for `make_package`.
     """
     exported = Exported(request)
@@ -38,7 +37,7 @@ def make_int8_package(request: ProgramRequest) -> dict[str, str]:
 
 
 def make_int8_program(request: ProgramRequest) -> dict[str, str]:
-    """A program that is still to be compiled; same errors as `make_int8_package`."""
+    """Make a program that is still to be compiled; same errors as `make_int8_package`."""
     exported = Exported(request)
     quantised, facts = _quantised(request, exported)
     torch.export.save(exported.again(quantised), request.folder / TORCH_PROGRAM_FILE)
@@ -46,7 +45,7 @@ def make_int8_program(request: ProgramRequest) -> dict[str, str]:
 
 
 def _quantised(request: ProgramRequest, exported: Exported) -> tuple[nn.Module, dict[str, str]]:
-    """The module with its values rounded to integers around every operator that has them.
+    """Return the module with its values rounded to integers around every operator that has integer kernels.
 
     Raises:
         ExportFailedError: there is no such operator.
@@ -68,7 +67,7 @@ def _quantised(request: ProgramRequest, exported: Exported) -> tuple[nn.Module, 
 
 
 def _tensors(request: ProgramRequest, call: Sequence[object]) -> list[Tensor]:
-    """Images of our own models with their channels first, a user's inputs as they are."""
+    """Return images of our own models with their channels first, and a user's inputs as they are."""
     tensors = [torch.as_tensor(one) for one in call]
     built = isinstance(request.model, BuiltModel)
     return [one.permute(0, 3, 1, 2).contiguous() for one in tensors] if built else tensors

@@ -1,4 +1,6 @@
-"""What one runtime loads, made of one model: `python -P -m assay.export.programs.program_job`, a process of its own."""
+"""A program for one runtime, made from one model: `python -P -m assay.export.programs.program_job`, a process of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from assay.steps import MOST_SECONDS, step
 
 
 class Made(Record):
-    """The seconds that it took, the framework's import left out, and what the maker says of it."""
+    """The seconds that making it took, without the framework's import, and the maker's facts about it."""
 
     seconds: float
     facts: dict[str, str]
@@ -29,7 +31,7 @@ PROGRAM = Job("assay.export.programs.program_job", "program", ProgramRequest, Ma
 
 
 def work(request: ProgramRequest) -> Made:
-    """Make it.
+    """Make the program.
 
     Raises:
         NotInstalledError: a package is missing.

@@ -1,4 +1,4 @@
-"""What runtimes load as the conductor sees it: made by a job once, kept in the store, with the reason where not."""
+"""Programs for runtimes as the conductor sees them: made by a job once and kept in the store, or the reason why not."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from assay.train.built import BuiltModel
 
 KIND, LOG_FILE, REASON = "program", "program.log", "reason"
 MAKERS = ("tensorflow", "tensorflow-cpu", "torch", "torchao", "onnx", "nncf")
-"""Whose versions decide what is made, beside those of the runtime."""
+"""Packages whose versions affect the result, in addition to the runtime's own."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where programs are made.
+    """The place where programs are made.
 
     Attributes:
-        store: keeps them.
-        calibration: gives .npy of what ranges are taken from, when it is first needed; None where there is none.
-        host: where the jobs run.
-        processor: what it is (`assay.fingerprint.Fingerprint.key`), which machine code is made for.
-        tell: told what is being made.
-        limit_seconds: for one.
-        trusted: a user's model runs outside of its box.
-        call_limit: seconds that its user lets one call of the model take, where that was said.
+        store: the store that keeps them.
+        calibration: returns the .npy file from which ranges are taken, when it is first needed; None where there is
+            none.
+        host: the host that runs the jobs.
+        processor: key of the processor (`assay.fingerprint.Fingerprint.key`) for which machine code is made.
+        tell: called with what is being made.
+        limit_seconds: time limit of one program.
+        trusted: whether a user's model runs outside its box.
+        call_limit: seconds that the user lets one call of the model take, if given.
         told: see `assay.boxed.boxing.Box`.
     """
 
@@ -63,10 +64,10 @@ def program_of(
     onnx: Path | None = None,
     layout: str = "NHWC",
 ) -> Artifact:
-    """What a runtime with a maker loads of a model: the one that is kept, else made now.
+    """Return a runtime's program for a model: the one that is kept, or one that is made now.
 
     Args:
-        onnx: the ONNX file that it is made of, where the runtime runs those; `layout` is that of its image.
+        onnx: the ONNX file that it is made from, where the runtime runs those; `layout` is that of its images.
 
     Raises:
         ExportFailedError: it cannot be made, for the reason that the job gave, now or earlier.
@@ -111,7 +112,7 @@ def _determined_by(
     onnx: Path | None,
     calibration: Path | None,
 ) -> dict[str, JsonValue]:
-    """All that decides what is made."""
+    """Return all that determines the result."""
     return {
         "runtime": entry.name,
         "model": model.fingerprint,

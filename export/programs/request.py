@@ -1,8 +1,8 @@
-"""What the maker of a runtime's program is asked for and what it answers; the one interface of all makers.
+"""The request to the maker of a runtime's program and its answer; the interface of all makers.
 
 A maker is a function `make(request: ProgramRequest) -> dict[str, str]` in a file of its own, named in the entry of its
-runtime (`assay.runtimes.entry.RuntimeEntry.maker`). It writes into the request's folder what its runtime loads, and
-returns what is worth recording of it.
+runtime (`assay.runtimes.entry.RuntimeEntry.maker`). It writes the files that its runtime loads into the request's
+folder, and returns facts worth recording.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from assay.train.built import BuiltModel
 
 
 class ProgramRequest(Record):
-    """One model, and the runtime that something is made for.
+    """One model, and the runtime to make a program for.
 
     Attributes:
         runtime: a registered runtime with a maker.
-        onnx: the ONNX file that it is made of, where the runtime runs those; `layout` is that of its image.
-        calibration: .npy of what ranges of values are taken from: float32 images as one of our architectures takes
+        onnx: the ONNX file that it is made from, where the runtime runs those; `layout` is that of its images.
+        calibration: .npy file from which ranges of values are taken: float32 images as one of our architectures takes
             them, or records of a user's model; None where there are none.
-        folder: an empty folder for what is made.
+        folder: an empty folder for the program.
     """
 
     runtime: str
@@ -45,12 +45,12 @@ Make = Callable[[ProgramRequest], dict[str, str]]
 
 
 def calibration_calls(request: ProgramRequest) -> Iterator[Sequence[Array]]:
-    """The inputs of one call after the other, in the model's order, one image or record each.
+    """Iterate over the inputs of calls, in the model's order, with one image or record each.
 
     Images are (1, height, width, channels), whatever the layout of the file.
 
     Raises:
-        InputError: there are none, or they are of another type or shape than the model takes.
+        InputError: there are none, or their type or shape is not the model's.
     """
     if request.calibration is None:
         raise InputError(

@@ -1,6 +1,6 @@
-"""What an export of a user's model computes in float64, by onnx's reference evaluator, in a process of its own.
-
-"double" gives a reference where a framework gives none of its own; "deciders" what decides outputs that are indices.
+"""An export of a user's model computed in float64, by onnx's reference evaluator, in a process of its own. "double"
+gives a reference where a framework has none of its own; "deciders" gives the values that decide outputs that are
+indices.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from assay.train.brought.model import UserModel
 
 
 class DoubleRequest(Record):
-    """Which file to compute in float64; the outputs are written to `out`."""
+    """The file to compute in float64; its outputs are written to `out`."""
 
     model: UserModel
     file: Path
@@ -34,7 +34,7 @@ class DoubleRequest(Record):
 
 
 class DecidedOutputs(Record):
-    """The names of the outputs that are indices and of which it is known what decides them."""
+    """The names of the outputs that are indices and whose deciding values are known."""
 
     outputs: list[str]
 
@@ -47,7 +47,7 @@ def double(request: DoubleRequest) -> Nothing:
     """Compute an export in float64 by onnx's reference evaluator, on the first few records.
 
     Raises:
-        InputError: it cannot be had, or is not what the model itself computes.
+        InputError: it cannot be computed, or is not what the model itself computes.
     """
     from assay.export.probing.on_onnx import double as compute_double  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def double(request: DoubleRequest) -> Nothing:
 
 
 def deciders(request: DoubleRequest) -> DecidedOutputs:
-    """What decides the outputs that are indices, by an export whose choice is the model's own.
+    """Find the values that decide the outputs that are indices, by an export that makes the model's own choices.
 
     Raises:
         InputError: onnx's reference evaluator cannot run the file.

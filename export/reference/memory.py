@@ -1,4 +1,4 @@
-"""How much memory the evaluation of a model may take, and what to do where it is too little."""
+"""The memory that the evaluation of a model may take, and what to do where that is too little."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from assay.errors import InputError
 from assay.files.arrays import most_bytes
 
 SHARE = 0.4
-"""The share of the free memory that may be used; the values of an evaluation are copied on their way, and others run
-beside it.
+"""The share of the free memory that may be used; the values of an evaluation are copied on their way, and other
+programs run at the same time.
 """
 
 
 class TooLargeError(InputError):
-    """What is asked for would take more memory than there is; of fewer rows it might not."""
+    """The request would take more memory than there is; with fewer rows it might not."""
 
 
 def in_words(size: int) -> str:
@@ -26,22 +26,22 @@ def in_words(size: int) -> str:
 
 
 def in_float64(rows: int) -> int:
-    """As many rows of a call as fit where these fit in fp32."""
+    """Return how many rows of a call fit in float64 where these fit in fp32."""
     return max(rows // 2, 1)
 
 
 class Appetite:
-    """What a row of a model's calls takes of this process's memory, by the most that the process ever had."""
+    """The memory that a row of a model's calls takes, by the most that this process ever had."""
 
     def __init__(self) -> None:
         self._before = _now()
 
     def rows(self, called: int, most: int, at_most: int | None = None) -> int:
-        """How many rows a call may have, at least one.
+        """Return how many rows a call may have, at least one.
 
         Args:
-            called: rows of the calls that were made since.
-            most: of the rows.
+            called: number of rows in the calls that were made since.
+            most: largest number of rows.
             at_most: bytes that a call may take; a share of the free memory by default.
         """
         a_row = max(_most_so_far() - self._before, 0) / max(called, 1)
@@ -50,14 +50,14 @@ class Appetite:
 
 
 class FittingBatches:
-    """Batch sizes from small to large of which memory holds a call; what does not fit is made as large as does."""
+    """Batch sizes from small to large for which memory holds a call; one that does not fit is made as large as fits."""
 
     def __init__(self, sizes: Sequence[int], at_most: int | None = None) -> None:
         self._sizes, self._at_most, self._fitting = tuple(sizes), at_most, list[int]()
         self._appetite = Appetite()
 
     def that_fit(self) -> Iterator[int]:
-        """What fits is found out the first time, each size by the calls of the one before it."""
+        """Iterate over the sizes that fit; the first time, each size is judged by the calls of the one before it."""
         if self._fitting:
             yield from self._fitting
             return
@@ -70,7 +70,7 @@ class FittingBatches:
 
     @property
     def largest(self) -> int:
-        """The largest so far; 0 before the first."""
+        """The largest size so far; 0 before the first."""
         return self._fitting[-1] if self._fitting else 0
 
 
@@ -80,7 +80,7 @@ def _most_so_far() -> int:
 
 
 def _now() -> int:
-    """Bytes that this process has in memory; where the system does not say, the most that it ever had."""
+    """Return the bytes that this process has in memory; where the system does not say, the most that it ever had."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:

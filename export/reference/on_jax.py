@@ -18,13 +18,13 @@ DTYPES = ("float32", "float64")
 
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """The forward pass in "float32", operator by operator, or in "float64", jitted.
+    """Return the forward pass in "float32", operator by operator, or in "float64", jitted.
 
     "float64" turns on 64-bit types for the whole process.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
-        InputError: another dtype.
+        InputError: the dtype is another.
     """
     if dtype not in DTYPES:
         raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)
@@ -44,11 +44,11 @@ def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
 
 
 def _attention(query: jax.Array, key: jax.Array, value: jax.Array, **unused: object) -> jax.Array:
-    """Attention in the type of its arguments: Flax's own takes its softmax in float32, whatever they are.
+    """Compute attention in the type of its arguments: Flax's own takes its softmax in float32, whatever they are.
 
     Args:
         query, key, value: (batch, tokens, heads, width of a head).
-        unused: mask, dropout and precision, of which our models have none.
+        unused: mask, dropout and precision, which our models do not use.
     """
     del unused
     products = jax.numpy.einsum("bqhd,bkhd->bhqk", query, key) / np.sqrt(query.shape[-1])

@@ -1,8 +1,8 @@
 """An ONNX file computed in float64 by onnx's reference evaluator: the reference for files without our weights.
 
 The file is rewritten first: initialisers, constants, casts to floating point and everything that follows from them
-become float64. After the run every floating-point value is looked at: one operator that fell back to float32 would make
-the whole reference one of float32.
+become float64. Every floating-point value is then checked: one operator that fell back to float32 would reduce the
+whole reference to float32.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ Array = NDArray[np.generic]
 FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 COPIES_OF_WEIGHTS, BYTES_OF_FLOAT64 = 4, 8
-"""How often weights are in memory: in the wide file, in the evaluator, and in what each of the two is made from; 2.2 GB
-in fp32 took 19.
+"""How many copies of the weights are in memory: in the wide file, in the evaluator, and in the source of each of the
+two; 2.2 GB in fp32 took 19 GB.
 """
 SHARE_FOR_WEIGHTS = 0.7
-"""The share of the free memory for weights; what is computed with them comes on top."""
+"""The share of the free memory for weights; values computed with them come on top."""
 TYPE_ATTRIBUTES = {"to", "dtype", "output_datatype"}
 
 
 def run_double(
     model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: int | None = None
 ) -> dict[str, Array]:
-    """The outputs of a model with float64 throughout, by name.
+    """Return the outputs of a model with float64 throughout, by name.
 
     Args:
         feeds: inputs by name; floating-point ones are widened.
-        name: what the model is called in messages.
-        at_most: bytes of values; a share of the free memory by default.
+        name: name of the model in messages.
+        at_most: limit on the bytes of values; a share of the free memory by default.
 
     Raises:
         TooLargeError: memory does not hold them.
@@ -77,20 +77,20 @@ def evaluate(
     watch: Watch | None = None,
     at_most: int | None = None,
 ) -> dict[str, Array]:
-    """Values that onnx's reference evaluator computes, by name; see `run_sparingly`.
+    """Return values that onnx's reference evaluator computes, by name; see `run_sparingly`.
 
     Args:
         wanted: names of values; None for every one.
 
     Raises:
         TooLargeError: memory does not hold them.
-        InputError: it lacks an operator, or does not run.
+        InputError: the evaluator lacks an operator, or the model does not run.
     """
     try:
         found = run_sparingly(evaluator_of(model), with_conditions(model), feeds, wanted, watch, at_most)
     except InputError:
         raise
-    except Exception as error:  # the evaluator and numpy raise what they like
+    except Exception as error:  # the evaluator and numpy may raise anything
         raise InputError(
             f"onnx's reference evaluator cannot run {name}",
             found=one_line(error) or type(error).__name__,
@@ -100,10 +100,10 @@ def evaluate(
 
 
 def to_double(model: ModelProto) -> ModelProto:
-    """A copy whose floating point is float64 throughout; subgraphs and local functions too.
+    """Return a copy whose floating point is float64 throughout, including subgraphs and local functions.
 
     Raises:
-        TooLargeError: memory does not hold its weights as often as an evaluation does.
+        TooLargeError: memory cannot hold its weights as often as an evaluation needs them.
     """
     _check_weights(model)
     wide = ModelProto()
@@ -130,7 +130,7 @@ def widened(array: Array) -> Array:
 
 
 def _is_floating(array: Array) -> bool:
-    """bfloat16 is not a subtype of numpy's floating, and has the kind V."""
+    """Return whether an array is floating point; bfloat16 is not a subtype of numpy's floating, and has the kind V."""
     return np.issubdtype(array.dtype, np.floating) or array.dtype.name == "bfloat16"
 
 
@@ -171,6 +171,6 @@ def _widen_tensor(tensor: TensorProto) -> None:
 
 
 def without_initialisers(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """The inputs that a caller has to give; old files list their initialisers among the inputs."""
+    """Return the inputs that a caller has to give; old files list their initialisers among the inputs."""
     fixed = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in fixed]

@@ -2,8 +2,8 @@
 
 Its LRN runs over as many channels as there are images; its BatchNormalization below opset 14 takes the statistics of
 the batch wherever `momentum` is set; it has no DequantizeLinear for opsets before 19; and its Loop does not run where
-the condition is left out. The first three are computed here from their definitions, of a Loop the condition is written
-in.
+the condition is left out. The first three are computed here from their definitions; a Loop without a condition is given
+one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from onnx.reference.op_run import OpRun
 Array = NDArray[Any]
 ALWAYS = "assay: a loop without a condition"
 MOST_LAID_OUT = 64 << 20
-"""The most bytes of a convolution's windows."""
+"""The most bytes for a convolution's windows."""
 
 
 class LRN(OpRun):  # type: ignore[misc, unused-ignore]
-    """Each value over a power of the mean square of its neighbours among the channels."""
+    """Local response normalisation: each value over a power of the mean square of its neighbours among the channels."""
 
     op_domain = ""
 
@@ -37,7 +37,9 @@ class LRN(OpRun):  # type: ignore[misc, unused-ignore]
 
 
 class BatchNormalization(OpRun):  # type: ignore[misc, unused-ignore]
-    """With the statistics that the file has; those of the batch in training mode alone, which opset 14 brought."""
+    """Batch normalisation with the statistics in the file; those of the batch only in training mode, which opset 14
+    introduced.
+    """
 
     op_domain = ""
 
@@ -70,7 +72,7 @@ class BatchNormalization(OpRun):  # type: ignore[misc, unused-ignore]
 
 
 class DequantizeLinear(OpRun):  # type: ignore[misc, unused-ignore]
-    """(x - zero point) * scale, for the whole tensor, an axis, or blocks along one."""
+    """Dequantisation, (x - zero point) * scale, for the whole tensor, an axis, or blocks along one."""
 
     op_domain = ""
 
@@ -99,8 +101,9 @@ class DequantizeLinear(OpRun):  # type: ignore[misc, unused-ignore]
 
 
 class Conv(OpRun):  # type: ignore[misc, unused-ignore]
-    """onnx's own lays out every window of an input at once, which takes as many times its memory as the kernel has
-    places. Here as many places of the kernel are laid out as fit in `MOST_LAID_OUT`, and their products are summed.
+    """Convolution with less memory. onnx's own lays out every window of an input at once, which takes as many times its
+    memory as the kernel has places. Here as many places of the kernel are laid out as fit in `MOST_LAID_OUT`, and their
+    products are summed.
     """
 
     op_domain = ""
@@ -117,7 +120,7 @@ class Conv(OpRun):  # type: ignore[misc, unused-ignore]
         pads: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
     ) -> tuple[Array]:
-        del kernel_shape  # the weights have it
+        del kernel_shape  # the weights determine it
         axes, groups = x.ndim - 2, group or 1
         if axes < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
             raise ValueError(f"Conv of {x.shape} with weights {w.shape} in {groups} groups")
@@ -155,7 +158,7 @@ def _padding(
 
 
 def _window(place: Sequence[int], gaps: Sequence[int], steps: Sequence[int], out: Sequence[int]) -> tuple[slice, ...]:
-    """What one place of a kernel sees."""
+    """Return the part of the input that one place of a kernel sees."""
     firsts = [at * gap for at, gap in zip(place, gaps, strict=True)]
     ends = zip(firsts, steps, out, strict=True)
     return (
@@ -169,12 +172,12 @@ OPERATORS = [LRN, BatchNormalization, DequantizeLinear, Conv]
 
 
 def evaluator_of(model: ModelProto) -> ReferenceEvaluator:
-    """The evaluator of a model; whatever onnx raises."""
+    """Return the evaluator of a model; raises whatever onnx raises."""
     return ReferenceEvaluator(with_conditions(model), new_ops=OPERATORS)
 
 
 def with_conditions(model: ModelProto) -> ModelProto:
-    """The model itself, or a copy in which every loop has a condition: one that is left out is always true."""
+    """Return the model itself, or a copy in which every loop has a condition: one that is left out is always true."""
     if not any(_is_unconditional(node) for node in _nodes_below(model.graph)):
         return model
     found = ModelProto()

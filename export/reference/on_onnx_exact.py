@@ -1,10 +1,10 @@
 """The float64 reference of an ONNX file, by two evaluators that know nothing of each other.
 
 One is onnx's reference evaluator. The other is ONNX Runtime's own kernels for double, without optimisations, where it
-has them for every operator of the file. Where the two agree, or only one can run the file and agrees with it in fp32,
-that is the reference. Where they do not, the one that the file in fp32 agrees with is; where fp32 contradicts the only
-evaluator, OpenVINO decides, which is made by others. What nobody decides is not a reference: the message has the node
-at which the two part.
+has them for every operator of the file. If the two agree, or only one can run the file and agrees with it in fp32, that
+is the reference. If they disagree, the one that the file in fp32 agrees with is the reference; if fp32 contradicts the
+only evaluator, OpenVINO decides, which has other makers. If nothing decides, there is no reference: the message has the
+node at which the two part.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from assay.numerics.values import differences, is_whole, settled
 EVALUATOR = "onnx's reference evaluator"
 KERNELS = "ONNX Runtime's kernels for double"
 FURTHEST_APART = 1e-6
-"""How far two evaluations in float64 may be apart, relative to the largest value: less than any rounding in fp32."""
+"""The relative difference up to which two evaluations in float64 agree, over the largest value: less than any rounding
+in fp32.
+"""
 ROUNDED_OTHERWISE = 0.01
-"""The most of the whole numbers of an output that two correct evaluators may have rounded to other ones."""
+"""The largest share of an output's whole numbers that two correct evaluators may have rounded differently."""
 NARROW = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 
 Outputs = dict[str, Array]
@@ -45,9 +47,9 @@ class Exact:
     """The outputs of a file in float64.
 
     Attributes:
-        by: what computed them.
+        by: the program that computed them.
         apart: largest relative difference from the other evaluator; None where there is none.
-        note: what the other one makes of the file instead, or "".
+        note: the other evaluator's different result, in words, or "".
     """
 
     outputs: Outputs
@@ -60,8 +62,8 @@ def exact_of(model: ModelProto, feeds: Mapping[str, Array], name: str, at_most: 
     """
     Args:
         feeds: inputs by name, in the file's own types.
-        name: what the file is called in messages.
-        at_most: bytes of values; a share of the free memory by default.
+        name: name of the file in messages.
+        at_most: limit on the bytes of values; a share of the free memory by default.
 
     Raises:
         TooLargeError: memory does not hold them.
@@ -101,7 +103,9 @@ class _OtherEvaluators:
         return self._run(self.model, runtime, self.feeds)
 
     def agrees(self, outputs: Outputs, other: Outputs | None) -> bool:
-        """To rounding in fp32; indices may choose otherwise where values tie, which is judged elsewhere."""
+        """Return whether outputs agree to rounding in fp32; indices may choose differently where values tie, which is
+        judged elsewhere.
+        """
         chosen = {key for key in outputs if chooser_of(self.model, key) is not None}
         if other is None or not outputs.keys() - chosen:
             return other is not None
@@ -109,7 +113,7 @@ class _OtherEvaluators:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether the file computes in less than fp32, which then decides nothing."""
+        """Whether the file computes in less than fp32, so that it decides nothing."""
         tensors = (*self.model.graph.input, *self.model.graph.output, *self.model.graph.value_info)
         kinds = {one.type.tensor_type.elem_type for one in tensors} | {
             one.data_type for one in self.model.graph.initializer
@@ -125,7 +129,7 @@ class _OtherEvaluators:
 
     def _run(self, model: ModelProto, runtime: str, feeds: Mapping[str, Array]) -> Outputs | None:
         path = self.folder / "asked.onnx"
-        if is_large(model):  # its copy on disk would take what memory its weights leave
+        if is_large(model):  # its copy on disk would take the memory that its weights leave
             return None
         try:
             onnx.save(model, path)
@@ -180,8 +184,8 @@ def _decided(others: _OtherEvaluators, first: Outputs, second: Outputs) -> Exact
 
 
 def relative_difference(found: Array, exact: Array) -> float:
-    """The largest over the largest value; infinite where shapes or infinities differ, or more whole numbers than the
-    rounding of values that were near a half explains.
+    """Return the largest difference over the largest value; infinite where shapes or infinities differ, or more whole
+    numbers than the rounding of values near a half explains.
     """
     if found.shape != exact.shape:
         return float("inf")

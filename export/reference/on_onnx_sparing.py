@@ -1,8 +1,8 @@
 """onnx's reference evaluator within a share of the memory that is free.
 
-Its own `run` keeps every value until the end, and what a node will take nobody asks. Here a value is dropped after its
-last reader, and before each node the bytes of what is kept, of what the node makes (where shape inference knows that)
-and of what it needs beside are held against a limit, so that a file is refused before the system ends the process.
+Its own `run` keeps every value until the end, and nobody asks what a node will take. Here a value is dropped after its
+last reader, and before each node the bytes of the kept values, of the node's results (where shape inference knows them)
+and of its working memory are compared with a limit, so that a file is refused before the system ends the process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Array = NDArray[Any]
 Watch = Callable[[str, Array], None]
 
 BESIDE = 2
-"""A node of which nothing is known may take so many times its inputs; one that is known, so many times what it makes,
-for numpy makes copies on the way."""
+"""The memory that a node may need: so many times its inputs if nothing is known of it, else so many times its results,
+since numpy makes copies on the way.
+"""
 
 
 def run_sparingly(
@@ -35,16 +36,16 @@ def run_sparingly(
     watch: Watch | None = None,
     at_most: int | None = None,
 ) -> dict[str, Array]:
-    """The wanted values of a model by name.
+    """Return the wanted values of a model by name.
 
     Args:
-        evaluator: of the model.
-        wanted: names of values; None for all of them, none of which is dropped then.
-        watch: is given every value that is computed, with its name.
-        at_most: bytes of values; a share of the free memory by default.
+        evaluator: the model's evaluator.
+        wanted: names of values; None for all, in which case no value is dropped.
+        watch: called with every value that is computed, and its name.
+        at_most: limit on the bytes of values; a share of the free memory by default.
 
     Raises:
-        TooLargeError: it would take more; whatever onnx and numpy raise beside.
+        TooLargeError: it would take more. onnx and numpy may raise other errors.
     """
     most = most_bytes(SHARE) if at_most is None else at_most
     made = _bytes_made(model, feeds)
@@ -80,7 +81,7 @@ def _check(results: Mapping[str, Any], inputs: Collection[Any], outputs: Collect
 
 
 def _held(value: Array) -> Array:
-    """What is in memory of an array: a view holds the whole of what it is a part of."""
+    """Return the array that keeps an array's memory: a view holds the whole that it is a part of."""
     while isinstance(value.base, np.ndarray):
         value = value.base
     return value
@@ -91,7 +92,7 @@ def _bytes(value: object) -> int:
 
 
 def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
-    """By place of a node, the values of nodes that nobody needs after it."""
+    """Return the values that nobody needs after a node, by the node's place."""
     made = {name for node in evaluator.rt_nodes_ for name in node.output}
     last: dict[str, int] = {}
     for place, node in enumerate(evaluator.rt_nodes_):
@@ -106,7 +107,9 @@ def _last_readers(evaluator: ReferenceEvaluator) -> dict[int, list[str]]:
 
 
 def _names_read(node: NodeProto) -> Iterator[str]:
-    """Also by graphs inside, which see what is outside of them."""
+    """Iterate over the names that a node reads, including those read by its inner graphs, which see the outer
+    values.
+    """
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         graphs: list[GraphProto] = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
@@ -117,11 +120,13 @@ def _names_read(node: NodeProto) -> Iterator[str]:
 
 
 def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]:
-    """By value, its bytes with these inputs where shape inference knows its shape; eight for each number."""
+    """Return the bytes of each value with these inputs, where shape inference knows its shape; eight bytes for each
+    number.
+    """
     bare = ModelProto()
     bare.CopyFrom(model)
     for tensor in bare.graph.initializer:
-        if math.prod(tensor.dims) > 1024:  # no shape, which is all that is needed of a weight
+        if math.prod(tensor.dims) > 1024:  # not a shape, and only the shape of a weight is needed
             dims, kind, name = list(tensor.dims), tensor.data_type, tensor.name
             tensor.Clear()
             tensor.dims.extend(dims)
@@ -134,7 +139,7 @@ def _bytes_made(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, int]
         value.type.tensor_type.ClearField("shape")
     try:
         known = shape_inference.infer_shapes(bare, data_prop=True).graph
-    except Exception:  # noqa: BLE001  what it cannot infer, the inputs of each node stand for
+    except Exception:  # noqa: BLE001  where it infers nothing, each node is judged by its inputs
         return {}
     found = {}
     for value in (*known.value_info, *known.output):

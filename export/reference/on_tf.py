@@ -14,11 +14,11 @@ from assay.train.weights import load_weights
 
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """The forward pass in "float32".
+    """Return the forward pass in "float32".
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
-        InputError: another dtype.
+        InputError: the dtype is another.
     """
     if dtype != "float32":
         raise InputError("TensorFlow computes no reference", expected="float32", found=dtype)

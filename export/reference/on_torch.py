@@ -18,11 +18,11 @@ DTYPES = ("float32", "float64")
 
 
 def forward(spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """The forward pass in "float32" or "float64".
+    """Return the forward pass in "float32" or "float64".
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
-        InputError: another dtype.
+        InputError: the dtype is another.
     """
     if dtype not in DTYPES:
         raise InputError("Unknown dtype", expected=" or ".join(DTYPES), found=dtype)

@@ -45,14 +45,14 @@ MOST_IMAGES_IN_ONE_CALL = 32
 
 @dataclass(frozen=True)
 class ReferenceRequest:
-    """Which outputs are wanted.
+    """A request for reference outputs.
 
     Attributes:
         weights: folder of a weights artifact.
         images: .npy file of normalised float32 images, (images, height, width, channels).
         framework: "torch", "tf" or "jax".
         dtype: "float32", or "float64" with torch and jax.
-        finite: refuse images with NaN or infinity; off only to see what becomes of those.
+        finite: whether to refuse images with NaN or infinity; false only to see how they are treated.
     """
 
     weights: Path
@@ -63,7 +63,7 @@ class ReferenceRequest:
 
 
 class ForwardRequest(Record):
-    """Which outputs to compute, and the .npy file to write them to."""
+    """The outputs to compute, and the .npy file to write them to."""
 
     wanted: ReferenceRequest
     output: Written
@@ -75,10 +75,10 @@ FORWARD = Job("assay.export.reference.reference", "forward", ForwardRequest, Pac
 def ensure_reference(
     request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
 ) -> NDArray[np.floating]:
-    """The logits (images, classes) in the dtype asked for, computed first if they are not there.
+    """Return the logits (images, classes) in the dtype asked for, computing them first if they do not exist.
 
     Args:
-        store: where references are kept.
+        store: the store of references.
 
     Raises:
         InputError: weights or images cannot be used, or the folder cannot be written.
@@ -92,7 +92,9 @@ def ensure_reference(
 def reference_artifact(
     request: ReferenceRequest, store: Store, progress: Progress, *, host: Starter = HERE
 ) -> Artifact:
-    """The artifact behind `ensure_reference`, whose facts tell the model's pace; same arguments and errors."""
+    """Return the artifact behind `ensure_reference`, whose facts include the model's pace; same arguments and
+    errors.
+    """
     weights = read_artifact(request.weights, "weights")
     inputs = {
         "weights": weights.key,
@@ -122,7 +124,9 @@ def reference_artifact(
 
 
 def _limit(request: ReferenceRequest, weights: Artifact) -> float:
-    """What loading and the first call of every piece may take together; each has a limit of its own, by the others."""
+    """Return the limit for loading and the first call of every piece together; each later one has a limit derived from
+    others.
+    """
     size = weights.file(WEIGHTS_FILE).stat().st_size
     piece = 4 * math.prod(spec_of(weights).image_shape) * MOST_IMAGES_IN_ONE_CALL
     pieces = math.ceil(request.images.stat().st_size / piece)
@@ -130,7 +134,7 @@ def _limit(request: ReferenceRequest, weights: Artifact) -> float:
 
 
 def file_sha256_of_images(path: Path) -> str:
-    """Hash of an images file.
+    """Return the hash of an images file.
 
     Raises:
         InputError: there is no such file.
@@ -168,13 +172,13 @@ def read_images(path: Path, spec: ModelSpec, at_least: int = 1, *, finite: bool 
 
 
 def _pieces(images: Images) -> Iterator[Images]:
-    """All images, 32 at a time."""
+    """Iterate over all images, 32 at a time."""
     for start in range(0, len(images), MOST_IMAGES_IN_ONE_CALL):
         yield images[start : start + MOST_IMAGES_IN_ONE_CALL]
 
 
 def spec_of(weights: Artifact) -> ModelSpec:
-    """The model that a weights artifact was made for.
+    """Return the model that a weights artifact was made for.
 
     Raises:
         ArtifactError: its manifest does not say.
@@ -191,10 +195,10 @@ def spec_of(weights: Artifact) -> ModelSpec:
 
 
 def load_forward(framework: str, spec: ModelSpec, weights_file: Path, dtype: str) -> Forward:
-    """A framework's own forward pass over NHWC images, from `export/on_<framework>.py`.
+    """Return a framework's own forward pass over NHWC images, from `export/on_<framework>.py`.
 
     Raises:
-        InputError: unknown framework, or one that has no such dtype.
+        InputError: the framework is unknown, or has no such dtype.
         NotInstalledError: the framework is missing.
     """
     entry = replace(FRAMEWORKS[framework], target=f"assay.export.reference.on_{framework}:forward")
@@ -206,7 +210,7 @@ def compute(request: ForwardRequest) -> Pace:
     """Run a framework on all images, and write the logits.
 
     Returns:
-        What it took, by the calls after the first, which may compile; where that is all, it is called once more.
+        The model's pace, by the calls after the first, which may compile; if there is only one, it is repeated.
     """
     wanted = request.wanted
     weights = read_artifact(wanted.weights, "weights")

@@ -1,1 +1,1 @@
-"""The routes to ONNX, one file each, and what each is asked for."""
+"""The routes to ONNX, one file each, and the request to each."""

@@ -1,6 +1,6 @@
 """JAX to ONNX by jax2onnx: a function, or one of our models in Flax NNX.
 
-BatchNorm of ours is folded into the convolutions first. With BatchNorm in a residual chain, jax2onnx 0.17 removes
+Our models' BatchNorm is folded into the convolutions first. With BatchNorm in a residual chain, jax2onnx 0.17 removes
 transposes that are needed: the file does not load, or loads and gives wrong numbers. Its other defect, dropping
 the padding of a max-pool, is avoided in `train/models/on_jax.py`, which pads before it pools.
 """
@@ -27,14 +27,14 @@ FOLDED = "BatchNorm folded into the convolutions"
 
 @dataclass(frozen=True)
 class Input:
-    """What jax2onnx wants to know of an input; a word in the shape is a dimension that may be any."""
+    """The description of an input for jax2onnx; a word in the shape is a dimension of any size."""
 
     shape: tuple[int | str, ...]
     dtype: np.dtype[np.generic]
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model, images in NHWC.
+    """Write the model, with images in NHWC.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.
@@ -56,14 +56,14 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 
 def _folded(model: BuiltModel) -> tuple[Callable[..., object], tuple[str, ...]]:
-    """The model without BatchNorm, and what was done for that."""
+    """Return the model without BatchNorm, and the transforms made for that."""
     weights = load_weights(model.file)
     changed = set(fold_batchnorm(model.spec, weights)) != set(weights)
     return on_jax.load(model.spec, weights, folded=True), (FOLDED,) if changed else ()
 
 
 def _flat(model: UserModel) -> Callable[..., object]:
-    """The model as a function of arrays by position to one array, or several in the model's order."""
+    """Return the model as a function of arrays by position to one array, or to several in the model's order."""
     forward = load_forward(model)
 
     def flat(*arrays: jax.Array) -> object:
@@ -74,7 +74,7 @@ def _flat(model: UserModel) -> Callable[..., object]:
 
 
 def _apart(outputs: list[jax.Array], inputs: Sequence[jax.Array]) -> list[jax.Array]:
-    """The outputs, a copy in place of each that is an input or appears twice: jax2onnx gives a value one name."""
+    """Return the outputs, copying each that is an input or appears twice: jax2onnx gives a value only one name."""
     seen = [id(one) for one in inputs]
     found = []
     for one in outputs:

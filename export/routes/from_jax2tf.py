@@ -1,8 +1,8 @@
 """JAX to ONNX by jax2tf and tf2onnx, in a tool environment of their own.
 
 The newest JAX with which this works is 0.6.2 (see export/envs/jax2tf.txt). This side makes the environment and
-hands over by files; `export/routes/jax2tf_script.py` is the other side. A user's file is run there too, so it may
-import only what that environment has: JAX 0.6, Flax, numpy.
+exchanges files; `export/routes/jax2tf_script.py` is the other side. A user's file is also run there, so it may import
+only what that environment has: JAX 0.6, Flax, numpy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCRIPT = "assay.export.routes.jax2tf_script"
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model at opset 18 at most, images in NHWC.
+    """Write the model at opset 18 at most, with images in NHWC.
 
     Raises:
         NotInstalledError: the tool environment cannot be made.
@@ -54,7 +54,7 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 
 def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
-    """What the other side needs to load it."""
+    """Return what the other side needs to load the model."""
     if isinstance(model, BuiltModel):
         return {"spec": model.spec.to_dict(), "weights": str(model.file.resolve())}
     return {
@@ -66,7 +66,7 @@ def _described(model: BuiltModel | UserModel) -> dict[str, JsonValue]:
 
 
 def _run_script(python: Path, folder: Path) -> None:
-    """Run it to its end; it is killed with this job where that is given up.
+    """Run the script to its end; it is killed with this job if that is given up.
 
     Raises:
         ExportFailedError: the script ended with an error; the message has its last words.

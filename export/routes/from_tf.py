@@ -10,7 +10,7 @@ from assay.export.routes.tf_graphs import write_function
 
 
 def export(request: ExportRequest) -> ExportOutcome:
-    """Write the model at opset 18 at most, images in NHWC.
+    """Write the model at opset 18 at most, with images in NHWC.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.

@@ -13,7 +13,7 @@ from assay.train.brought.model import UserModel
 from assay.train.brought.named.on_torch import ByPosition
 
 OLDEST_OPSET = 18
-"""torchlib is written for opset 18; older ones need a conversion that is tried afterwards, for every route."""
+"""The oldest opset of torchlib; older ones need a conversion that is tried afterwards, for every route."""
 
 
 def export(request: ExportRequest) -> ExportOutcome:
@@ -48,15 +48,17 @@ def _program_of(request: ExportRequest) -> torch.export.ExportedProgram | None:
 
 
 def _is_large(traced: nn.Module | torch.export.ExportedProgram) -> bool:
-    """Whether one file cannot hold the weights."""
+    """Return whether one file is too small to hold the weights."""
     tensors = [*traced.parameters(), *traced.buffers()]
     return sum(one.numel() * one.element_size() for one in tensors) > MOST_BYTES
 
 
 def _dynamic_shapes(request: ExportRequest, traced: object) -> tuple[object, ...] | None:
-    """Each input's open dimensions, one entry an argument of what is traced; None where the batch is fixed."""
+    """Return each input's open dimensions, with one entry for each argument of the traced object; None where the batch
+    is fixed.
+    """
     batch = {0: torch.export.Dim("batch")}
     shapes = tuple(batch if None in one.shape else None for one in request.inputs(LAYOUT))
     if not any(shapes):
         return None
-    return (shapes,) if isinstance(traced, ByPosition) else shapes  # its one argument is *inputs
+    return (shapes,) if isinstance(traced, ByPosition) else shapes  # its only argument is *inputs

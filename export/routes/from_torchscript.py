@@ -41,8 +41,8 @@ def export(request: ExportRequest) -> ExportOutcome:
 
 
 def _fold(path: Path) -> tuple[str, ...]:
-    """Fold constants where the trace computes shapes in a way that shape inference cannot follow (in vit-tiny,
-    the split of the attention's heads); other files are left as the exporter wrote them.
+    """Fold constants where the trace computes shapes in a way that shape inference cannot follow (in vit-tiny, the
+    split of the attention's heads); leave other files as the exporter wrote them.
 
     Returns:
         The transforms that were needed.

@@ -22,7 +22,7 @@ from assay.train.weights import load_weights
 
 PACKAGES = ("jax", "flax", "tensorflow-cpu", "tf2onnx", "onnx")
 Forward = Callable[..., list[object]]
-"""Arrays by position to arrays in the order of the outputs."""
+"""A function from arrays by position to arrays in the order of the outputs."""
 
 
 def main() -> None:
@@ -59,14 +59,14 @@ def convert(
     output: Path,
     opset: int,
 ) -> tuple[str, ...]:
-    """JAX to TensorFlow operators to ONNX.
+    """Convert from JAX to TensorFlow operators to ONNX.
 
     Without native serialization and XLA jax2tf writes plain TensorFlow operators; without gradients it would
     write PreventGradient, which ONNX has no name for.
 
     Args:
-        inputs: name, type and shape of each; None is a batch that may be any.
-        names: of the outputs.
+        inputs: name, type and shape of each; None is a batch of any size.
+        names: names of the outputs.
     """
     from jax.experimental import jax2tf  # noqa: PLC0415  only there in the tool environment
 

@@ -1,4 +1,4 @@
-"""A model as TensorFlow's routes take it: a function of tensors by position."""
+"""A model in the form that TensorFlow's routes take: a function of tensors by position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Forward = Callable[..., Sequence[tf.Tensor]]
 
 
 def forward_of(model: BuiltModel | UserModel) -> tuple[Forward, object]:
-    """The model as a function of tensors by position, and what must live as long.
+    """Return the model as a function of tensors by position, and the objects that must live as long.
 
     Raises:
         ArtifactError: the weights cannot be read or do not fit.

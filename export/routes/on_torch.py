@@ -1,4 +1,6 @@
-"""What both routes from PyTorch begin with: a module that takes and gives tensors by position, and tensors for it."""
+"""The common beginning of both routes from PyTorch: a module that takes and returns tensors by position, and tensors
+for it.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,10 @@ def module_of(request: ExportRequest) -> nn.Module:
 
 
 def example_of(request: ExportRequest) -> tuple[Tensor, ...]:
-    """Inputs to trace with."""
+    """Return inputs to trace with."""
     return tuple(torch.from_numpy(np.zeros(one.example, one.dtype)) for one in request.inputs(LAYOUT))
 
 
 def outcome(*transforms: str) -> ExportOutcome:
-    """What the routes answer."""
+    """Return the answer of the routes."""
     return ExportOutcome(LAYOUT, transforms, versions_of("torch", "onnxscript", "onnx"))

@@ -1,4 +1,4 @@
-"""What an exporter is asked for and what it answers; the one interface of all routes to ONNX.
+"""The request to an exporter and its answer; the interface of all routes to ONNX.
 
 An exporter is a function `export(request: ExportRequest) -> ExportOutcome` in a file of its own, named in
 `assay.registry.EXPORTERS`. Its model is built or brought. It writes the file; naming, metadata and checks are common
@@ -29,8 +29,8 @@ class Argument:
     """An input as a route declares it.
 
     Attributes:
-        name: what the route calls it; the file gets the model's own names afterwards, which may be any text.
-        shape: None is a batch that may be any.
+        name: the route's name for it; the file gets the model's own names afterwards, which may be any text.
+        shape: its shape, where None is a batch of any size.
         example: a shape to trace with.
     """
 
@@ -46,7 +46,7 @@ class ExportRequest:
 
     Attributes:
         output: the .onnx file to write, in a folder that exists.
-        opset: the operator set wanted; a route that cannot give it gives the nearest it can.
+        opset: the operator set wanted; a route that cannot use it uses the nearest one it can.
     """
 
     model: BuiltModel | UserModel
@@ -56,7 +56,7 @@ class ExportRequest:
     def inputs(self, layout: str = "NHWC") -> tuple[Argument, ...]:
         """
         Args:
-            layout: that the route takes images of our own models in; a user's inputs are as they are.
+            layout: layout in which the route takes images of our own models; a user's inputs stay as they are.
         """
         model = self.model
         moved = layout == "NCHW" and isinstance(model, BuiltModel)
@@ -68,7 +68,7 @@ class ExportRequest:
 
     @property
     def outputs(self) -> list[str]:
-        """What the route calls the outputs."""
+        """The route's names of the outputs."""
         return plain_names("output", len(self.model.outputs))
 
 
@@ -77,9 +77,9 @@ class ExportOutcome:
     """How the file was made.
 
     Attributes:
-        layout: "NHWC" or "NCHW", the order in which the route has the dimensions of our own models' images.
-        transforms: what was done to the model on the way, in words, such as "BatchNorm folded into the
-            convolutions"; empty for a plain export.
+        layout: "NHWC" or "NCHW", the route's order of dimensions for our own models' images.
+        transforms: changes made to the model on the way, in words, such as "BatchNorm folded into the convolutions";
+            empty for a plain export.
         versions: the packages of the route by name.
     """
 
@@ -89,12 +89,12 @@ class ExportOutcome:
 
 
 def plain_names(kind: str, count: int) -> list[str]:
-    """Names that every framework and exporter takes, in alphabetical order."""
+    """Return names that every framework and exporter takes, in alphabetical order."""
     return [f"assay_{kind}_{place:04}" for place in range(count)]
 
 
 def versions_of(*distributions: str) -> dict[str, str]:
-    """Versions of installed distributions by name; one that is not installed is left out."""
+    """Return versions of installed distributions by name; one that is not installed is left out."""
     found = {}
     for name in distributions:
         try:

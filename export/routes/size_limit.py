@@ -1,4 +1,6 @@
-"""protobuf holds at most 2 GiB: routes that write everything into one message fail on more, each in its own words."""
+"""The limit of 2 GiB of protobuf: routes that write everything into one message fail beyond it, each in its own
+words.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ MARKS = (
     "2147483647",
     "2147483648",
 )
-"""How TensorFlow, tf2onnx, PyTorch, onnx and protobuf say so."""
+"""Words in which TensorFlow, tf2onnx, PyTorch, onnx and protobuf report it."""
 LIMIT = "at most 2 GiB, the limit of a protobuf message"
 REMEDY = (
     "torch-dynamo and jax2onnx write weights beside the file; or write an ONNX file with external data by another tool "
@@ -26,10 +28,10 @@ REMEDY = (
 
 
 def beyond_the_limit(exporter: str, text: str) -> ExportFailedError | None:
-    """The error of a route that met the limit; None where its words are about something else.
+    """Return the error for a route that met the limit; None where its words are about something else.
 
     Args:
-        text: what the route said.
+        text: the route's words.
     """
     if not any(mark in text for mark in MARKS):
         return None

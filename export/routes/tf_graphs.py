@@ -1,6 +1,6 @@
 """TensorFlow functions to ONNX by tf2onnx; shared by the routes from TensorFlow and from JAX through jax2tf.
 
-It also runs in the tool environment of jax2tf, so it imports nothing that is not there.
+It also runs in the tool environment of jax2tf, so it imports nothing that is missing there.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tf2onnx.graph import Graph, Node
 
 MOST_BYTES = (2 << 30) - 1
-"""The largest graph of TensorFlow, which is one message of protobuf."""
+"""The largest graph of TensorFlow, which is one protobuf message."""
 NEWEST_OPSET = 18
-"""The newest that tf2onnx 1.17 writes."""
+"""The newest opset that tf2onnx 1.17 writes."""
 ERFC_TRANSFORM = "erfc(x), which ONNX lacks, written as 1 - erf(x)"
 
 
@@ -28,17 +28,17 @@ def write_function(
     output: Path,
     opset: int,
 ) -> tuple[str, ...]:
-    """Convert a function of tensors to an ONNX file with the names given.
+    """Convert a function of tensors to an ONNX file with the given names.
 
     Args:
-        function: from tensors by position to tensors by name.
-        inputs: name, type and shape of each; None is a dimension that may be any.
+        function: a function from tensors by position to tensors by name.
+        inputs: name, type and shape of each; None is a dimension of any size.
 
     Returns:
         The transforms that were needed.
 
     Raises:
-        ValueError: the weights are more than one message of protobuf holds.
+        ValueError: the weights are more than one protobuf message can hold.
     """
     import tensorflow as tf  # noqa: PLC0415  only the process that converts loads it
     import tf2onnx  # noqa: PLC0415
@@ -59,14 +59,16 @@ def write_function(
 
 
 def _check_size(weights: Sequence[tensorflow.Tensor | tensorflow.Variable]) -> None:
-    """tf2onnx takes nine times the size of a large model before it fails, and as much with its `large_model`."""
+    """Refuse large models early: tf2onnx takes nine times their size before it fails, and as much with its
+    `large_model`.
+    """
     size = sum(int(np.prod(one.shape)) * one.dtype.size for one in weights)
     if size > MOST_BYTES:
         raise ValueError(f"The graph is larger than 2GB: its weights alone are {size / 2**30:.1f} GiB")
 
 
 def _write_erfc(graph: Graph, node: Node, name: str, arguments: list[str]) -> None:
-    """Exact GELU is x/2 erfc(-x/sqrt 2) in Keras and JAX; tf2onnx has no rule for erfc and writes it as it is."""
+    """Write erfc, which tf2onnx lacks a rule for: exact GELU is x/2 erfc(-x/sqrt 2) in Keras and JAX."""
     del arguments
     shapes, types = node.output_shapes, node.output_dtypes
     graph.remove_node(node.name)

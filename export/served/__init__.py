@@ -1,1 +1,1 @@
-"""The graph that a server gets, and whether it keeps its contract."""
+"""The graph that a server gets, and checks of whether it keeps its contract."""

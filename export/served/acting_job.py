@@ -1,7 +1,6 @@
-"""Whether a file that is served could act when it is loaded or called, in a process of its own.
-
-What serves a TorchScript file or a SavedModel runs what stands in it. A deployment may come from somebody else, so that
-such a file is held to what a model needs before a server, or anything else, opens it.
+"""A check of whether a served file could act when it is loaded or called, in a process of its own. A server of a
+TorchScript file or a SavedModel runs the code in it. A deployment may come from somebody else, so such a file is
+checked to hold only what a model needs before a server, or anything else, opens it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def work(request: ActingRequest) -> Nothing:
 
 
 def check_cannot_act(path: Path, runtime: str) -> None:
-    """Errors as for `work` and `refuse_code`; a format that cannot act is not looked at."""
+    """Check a file, with errors as for `work` and `refuse_code`; a format that cannot act is not examined."""
     refuse_code(path, runtime)
     entry = served_runtime(runtime)
     if entry.served_by is None or not entry.served_by.checker:
@@ -55,7 +54,7 @@ def check_cannot_act(path: Path, runtime: str) -> None:
 def refuse_code(path: Path, runtime: str) -> None:
     """
     Raises:
-        InputError: the file is code for a processor, whatever stands in it.
+        InputError: the file is code for a processor, whatever it does.
     """
     entry = served_runtime(runtime)
     if entry.served_by is not None and entry.served_by.is_code:

@@ -1,15 +1,15 @@
 """The deployable graph: decoded pixels in, class probabilities and the most probable class out.
 
-An export takes normalised float images in one layout or the other and gives logits. What is served takes what a
-client has, uint8 pixels (images, height, width, channels), and holds the normalisation of
-`assay.train.batches.normalise` itself, operation by operation, so that preprocessing is part of what is audited:
+An export takes normalised float images in one layout or the other and gives logits. The served graph takes what a
+client has, uint8 pixels (images, height, width, channels), and contains the normalisation of
+`assay.train.batches.normalise`, operation by operation, so that preprocessing is part of the audit:
 
     images UINT8 (batch, H, W, C) -> [Transpose] -> Cast -> Div 127.5 -> Sub 1 -> the export
         -> Softmax -> probabilities FLOAT (batch, classes)
         -> ArgMax  -> label INT64 (batch)
 
 The layout changes while a pixel is still one byte. An export that takes NHWC and begins by transposing it, as those
-of TensorFlow and JAX do, has that transposition moved there too; one float copy of the image less.
+of TensorFlow and JAX do, has that transposition moved there too, which saves a float copy of the image.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ IMAGES, PROBABILITIES, LABEL = "images", "probabilities", "label"
 PREFIX = "assay_"
 TO_CHANNELS_FIRST = [0, 3, 1, 2]
 HALF_RANGE, SHIFT = 127.5, 1.0
-"""float = pixel / 127.5 - 1, see `assay.train.batches.normalise`; a test holds the two against each other."""
+"""float = pixel / 127.5 - 1, see `assay.train.batches.normalise`; a test compares the two."""
 
 
 def deployable(model: onnx.ModelProto, spec: ModelSpec, layout: str) -> onnx.ModelProto:
-    """A copy of an export with the contract of the module's text around it.
+    """Return a copy of an export inside the contract described in the module's text.
 
     Args:
-        model: with the signature that every export has: one float input "image", one output "logits".
-        layout: of its input, "NHWC" or "NCHW".
+        model: an export, with one float input "image" and one output "logits".
+        layout: layout of its input, "NHWC" or "NCHW".
 
     Raises:
         ExportFailedError: the model has another signature, or a name that the contract needs.
@@ -114,7 +114,7 @@ def check_contract(path: Path, spec: ModelSpec) -> None:
 
 
 def _before(*, transposed: bool) -> list[onnx.NodeProto]:
-    """From pixels to what the export takes."""
+    """Return the nodes from pixels to the export's input."""
     import onnx  # noqa: PLC0415
 
     make = onnx.helper.make_node
@@ -129,7 +129,7 @@ def _before(*, transposed: bool) -> list[onnx.NodeProto]:
 
 
 def _after() -> list[onnx.NodeProto]:
-    """From logits to what a client wants."""
+    """Return the nodes from logits to a client's answer."""
     import onnx  # noqa: PLC0415
 
     make = onnx.helper.make_node
@@ -140,7 +140,9 @@ def _after() -> list[onnx.NodeProto]:
 
 
 def _drop_first_transpose(graph: onnx.GraphProto) -> bool:
-    """Whether an NHWC graph did nothing with its input but put the channels first; then it no longer does."""
+    """Drop the transposition if an NHWC graph only puts the channels of its input first; return whether it was
+    dropped.
+    """
     users = [node for node in graph.node if INPUT_NAME in node.input]
     if len(users) != 1 or users[0].op_type != "Transpose":
         return False

@@ -1,4 +1,4 @@
-"""Whether graphs that are served load, run and keep their contract, in a process of its own."""
+"""A check of whether served graphs load, run and keep their contract, in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from assay.records.deployment import INPUTS_FILE, OUTPUTS_FILE, served_by
 
 
 class ModelToCheck(Record):
-    """One model and what it answered.
+    """One model and its audited answers.
 
     Attributes:
-        runtime: that serves it.
+        runtime: the runtime that serves it.
         audited: folder of its audited inputs and outputs; None where a deployment has no inputs.
-        allowed: by output, how far an answer may be from the audited one.
+        allowed: how far an answer may be from the audited one, by output.
     """
 
     path: Path
@@ -39,8 +39,8 @@ class CheckRequest(Record):
     """Some models of one contract.
 
     Attributes:
-        record: by input, the file with the raw bytes of one record of it.
-        most_records: in one call; 0 where a call is one record.
+        record: file with the raw bytes of one record, by input.
+        most_records: most records in one call; 0 where a call is one record.
     """
 
     models: list[ModelToCheck]
@@ -54,11 +54,11 @@ CHECK_SERVED = Job("assay.export.served.contract_check_job", "check", CheckReque
 
 
 def work(request: CheckRequest) -> Nothing:
-    """Check each of the models on the record, alone and `most_records` times in one batch, and on what was audited.
+    """Check each model on the record, alone and `most_records` times in one batch, and on the audited records.
 
     Raises:
-        ExportFailedError: one does not load or run, has other inputs or outputs, needs other files, or answers other
-            than it did.
+        ExportFailedError: a model does not load or run, has other inputs or outputs, needs other files, or gives other
+            answers than before.
     """
     record = np.zeros(1, record_type(request.inputs))
     for one in request.inputs:
@@ -114,7 +114,7 @@ def check_types(kind: str, found: Mapping[str, str], wanted: Sequence[ServedTens
 
 
 def _run(opened: Opened, records: Records, request: CheckRequest) -> None:
-    """Check that the graph answers records in the shape that was agreed, and that probabilities are probabilities."""
+    """Check that the graph answers records in the agreed shape, and that probabilities are probabilities."""
     found = run_graph(opened, records, request.outputs, request.most_records)
     for one in request.outputs:
         if one.index_of:
@@ -122,7 +122,7 @@ def _run(opened: Opened, records: Records, request: CheckRequest) -> None:
 
 
 def _check_answers(opened: Opened, model: ModelToCheck, audited: Path, request: CheckRequest) -> None:
-    """Check that the graph still answers as it did when it was audited."""
+    """Check that the graph still gives the answers that were audited."""
     inputs = as_records(map_array(audited / INPUTS_FILE), request.inputs)
     outputs = as_records(map_array(audited / OUTPUTS_FILE), request.outputs)
     found = run_graph(opened, inputs, request.outputs, BATCH if request.most_records else 0)

@@ -1,9 +1,9 @@
-"""The graph that is to be served and its answers, in a process of its own.
+"""The graph to be served and its answers, in a process of its own.
 
-It writes the model's file, an export as it is or with the contract of `assay.export.served.contract` around it, and
-`outputs.npy`, its answers to every record, as the runtime computes them with the settings that will be served. A sample
-also goes through one by one, in the largest batch, and without graph optimisations: correct evaluations of one file,
-whose differences say how far apart two servers of it may be.
+The job writes the model's file, an export as it is or inside the contract of `assay.export.served.contract`, and
+`outputs.npy`, its answers to every record, as the runtime computes them with the settings to be served. A sample is
+also run one by one, in the largest batch, and without graph optimisations: correct evaluations of one file, whose
+differences show how far apart two servers of it may be.
 """
 
 from __future__ import annotations
@@ -57,15 +57,14 @@ class ContractRequest(Record):
     """One model to serve and to run.
 
     Attributes:
-        runtime: that will serve it.
-        source: the export's file, or what was made of the model for the runtime to load; None where the file is made of
-            `model`.
-        model: that was audited, built or brought, of which a runtime that runs no ONNX files gets a file of its own.
-        contract: to put around it; None where it is served as it is.
-        inputs, outputs: of what is served.
-        records: .npy of what `assay.numerics.served.as_records` takes, everything that it was audited on.
-        threads: of the runtime.
-        most_records: in one call that will be served; 0 where a call is one record.
+        runtime: the runtime that will serve it.
+        source: the export's file, or the model's conversion for the runtime; None where the file is made from `model`.
+        model: the audited model, built or brought, from which a runtime that runs no ONNX files gets a file of its own.
+        contract: contract to put around it; None where it is served as it is.
+        inputs, outputs: tensors of the served model.
+        records: .npy file for `assay.numerics.served.as_records`, with everything that the model was audited on.
+        threads: number of the runtime's threads.
+        most_records: most records in one served call; 0 where a call is one record.
     """
 
     runtime: str
@@ -80,12 +79,12 @@ class ContractRequest(Record):
 
 
 class ContractOutcome(Record):
-    """What the job answers.
+    """The job's answer.
 
     Attributes:
-        records: how many were run.
-        spread: by output, the largest difference between correct evaluations of the same file, see the module's text.
-        seconds: for all records, batch 32.
+        records: number of records that were run.
+        spread: largest difference between correct evaluations of the same file, by output; see the module's text.
+        seconds: time for all records, in batches of 32.
     """
 
     records: int
@@ -94,7 +93,7 @@ class ContractOutcome(Record):
 
 
 class ContractPlace(Record):
-    """What to do, and the folder that takes its files."""
+    """A request, and the folder for its files."""
 
     request: ContractRequest
     folder: Written
@@ -106,13 +105,13 @@ CONTRACT = Job("assay.export.served.contract_job", "contract", ContractPlace, Co
 def run_contract(
     request: ContractRequest, folder: Path, *, trusted: bool = False, host: Starter = HERE
 ) -> ContractOutcome:
-    """Run the job; the folder takes its files and its log.
+    """Run the job; its files and its log go into the folder.
 
     Args:
-        trusted: the file runs outside of a box, see `assay.boxed.boxing.Box`.
+        trusted: whether the file runs outside a box; see `assay.boxed.boxing.Box`.
 
     Raises:
-        AssayError: the model cannot be made deployable, does not run, or its answers are not what was agreed.
+        AssayError: the model cannot be made deployable, does not run, or its answers do not keep the contract.
     """
     return run_job(
         CONTRACT,
@@ -160,7 +159,7 @@ def work(place: ContractPlace) -> ContractOutcome:
 
 
 def _write_model(request: ContractRequest, path: Path) -> None:
-    """Write what is to be served.
+    """Write the file to be served.
 
     Raises:
         AssayError: the framework does not write it, or the export cannot be made deployable.
@@ -187,7 +186,7 @@ def open_served(
     inputs: Sequence[ServedTensor],
     outputs: Sequence[ServedTensor],
 ) -> Opened:
-    """A file that is to be served, as its server opens it.
+    """Open a file that is to be served, as its server opens it.
 
     Raises:
         ExportFailedError: the runtime refuses it.
@@ -204,7 +203,8 @@ def open_served(
 
 
 def run_graph(opened: Opened, records: Records, outputs: Sequence[ServedTensor], batch: int) -> Records:
-    """The answers to all records, `batch` at a time, the last one may be smaller; one by one and without a batch if 0.
+    """Return the answers to all records, `batch` at a time (the last one may be smaller); one by one and without a
+    batch if 0.
 
     Raises:
         ExportFailedError: it does not run, or answers in another type or shape.
@@ -235,14 +235,14 @@ def run_graph(opened: Opened, records: Records, outputs: Sequence[ServedTensor],
 
 
 def _spread(others: Sequence[Records], found: Records, output: ServedTensor) -> float:
-    """How far any of the others is from what was found."""
+    """Return the largest distance of the others from the answers found."""
     return max(float(errors_of({output.name: one[output.name]}, found, output).max()) for one in others)
 
 
 def check_answers(probabilities: NDArray[np.float32], label: NDArray[np.int64]) -> None:
     """
     Raises:
-        ExportFailedError: what came out are not probabilities, or the label is not their largest.
+        ExportFailedError: the outputs are not probabilities, or the label is not the largest.
     """
     sums = probabilities.astype(np.float64).sum(axis=1)
     if not np.isfinite(probabilities).all() or (probabilities < 0).any() or (np.abs(sums - 1) > 1e-5).any():

@@ -29,7 +29,7 @@ def make_program(asked: NativeModel) -> None:
 
 
 def make_bf16_program(asked: NativeModel) -> None:
-    """Products in bf16; same errors as `make_program`."""
+    """Write the program with products in bf16; same errors as `make_program`."""
     _write(asked, narrowed)
 
 
@@ -51,7 +51,7 @@ def _write(asked: NativeModel, change: Callable[[Function], Function]) -> None:
 
 
 def _narrow(change: Callable[[Function], Function], network: Network) -> Network:
-    """The network changed, without what is put around it."""
+    """Change the network, without the contract around it."""
     changed = change(lambda images: [network(images)])
     return lambda images: changed(images)[0]
 
@@ -61,7 +61,7 @@ def _by_position(forward: Callable[..., dict[str, jax.Array]]) -> Function:
 
 
 def _of_pixels(network: Network) -> Function:
-    """Decoded pixels to probabilities and the most probable class."""
+    """Turn decoded pixels into probabilities and the most probable class."""
 
     def of_pixels(images: jax.Array) -> list[jax.Array]:
         probabilities = jax.nn.softmax(network(images.astype(np.float32) / HALF_RANGE - SHIFT), axis=1)

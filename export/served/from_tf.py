@@ -1,4 +1,4 @@
-"""A TensorFlow or Keras model as a SavedModel with one function, by XLA or not, as it was measured."""
+"""A TensorFlow or Keras model as a SavedModel with one function, with or without XLA, as it was measured."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def make_function(asked: NativeModel) -> None:
 
 
 def make_xla(asked: NativeModel) -> None:
-    """XLA compiles for each batch at its first call; same errors as `make_function`."""
+    """Write a function that XLA compiles for each batch at its first call; same errors as `make_function`."""
     _write(asked, xla=True)
 
 
 def make_network(asked: NativeModel) -> None:
-    """Nothing around the network of a study, which would be rewritten with it: what opens the file does that; same
-    errors as `make_function`.
+    """Write a study's network with nothing around it, since that would be rewritten with it: the opener of the file
+    adds it; same errors as `make_function`.
     """
     _write(replace(asked, pixels=False), xla=False)
 
 
 def _write(asked: NativeModel, *, xla: bool) -> None:
-    tf.config.threading.set_intra_op_parallelism_threads(asked.threads)  # which cannot be told later
+    tf.config.threading.set_intra_op_parallelism_threads(asked.threads)  # cannot be set later
     tf.config.threading.set_inter_op_parallelism_threads(1)
     model = asked.model
     forward, keeps = forward_of(model)
@@ -52,7 +52,7 @@ def _write(asked: NativeModel, *, xla: bool) -> None:
 
 
 def _of_pixels(forward: Forward) -> Forward:
-    """Decoded pixels to probabilities and the most probable class."""
+    """Turn decoded pixels into probabilities and the most probable class."""
 
     def of_pixels(images: tf.Tensor) -> list[tf.Tensor]:
         logits = forward(tf.cast(images, tf.float32) / HALF_RANGE - SHIFT)[0]

@@ -16,7 +16,7 @@ from assay.train.weights import load_weights
 
 
 class PixelsToClasses(nn.Module):
-    """Decoded pixels (batch, height, width, channels) to probabilities and the most probable class."""
+    """Turns decoded pixels (batch, height, width, channels) into probabilities and the most probable class."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
-"""The file that a runtime's own maker made, and that was timed and audited, as a server gets it.
-
-It is served as it is, byte for byte, and what opens it takes decoded pixels where those are asked for; or, where the
-format is a graph that can be added to, they go into a graph around it (`assay.runtimes.entry.ServedBy.wrapper`).
+"""The file that a runtime's own maker made and that was timed and audited, as a server gets it. It is served as it is,
+byte for byte, and its opener takes decoded pixels where those are asked for; or, where the format is a graph that can
+be extended, pixels go into a graph around it (`assay.runtimes.entry.ServedBy.wrapper`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from assay.spec import ModelSpec
 
 
 class ExportContract(Record):
-    """What is put around an export or around what was made of one; `layout` is that of its input."""
+    """The contract around an export or its conversion; `layout` is that of its input."""
 
     spec: ModelSpec
     layout: str
@@ -26,7 +25,7 @@ class ExportContract(Record):
 
 @dataclass(frozen=True)
 class WrappedFile:
-    """What is asked of a wrapper: the audited file, and the one to write."""
+    """A request to a wrapper: the audited file, and the one to write."""
 
     source: Path
     contract: ExportContract
@@ -37,10 +36,10 @@ Wrap = Callable[[WrappedFile], None]
 
 
 def serve_made(runtime: str, source: Path, contract: ExportContract | None, file: Path) -> None:
-    """Write what is served of the file that was made for a runtime.
+    """Write the served form of the file that was made for a runtime.
 
     Raises:
-        ExportFailedError: it has other inputs or outputs than are expected.
+        ExportFailedError: its inputs or outputs are not the expected ones.
         NotInstalledError: a package is missing.
     """
     entry = served_runtime(runtime)

@@ -1,8 +1,7 @@
-"""A model as the file that its framework's own runtime is served with, made of what was audited.
-
-What was audited is neutral weights of one of our architectures, or a user's own file. A study's has the contract of
-`assay.export.served.contract` around it: decoded pixels in, probabilities and label out, normalised as
-`assay.train.batches.normalise` does. It runs in the job that judges its answers.
+"""A model as the file with which its framework's own runtime is served, made from what was audited: neutral weights of
+one of our architectures, or a user's own file. A study's has the contract of `assay.export.served.contract` around it:
+decoded pixels in, probabilities and label out, normalised as `assay.train.batches.normalise` does. It runs in the job
+that judges its answers.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from assay.train.built import BuiltModel
 
 @dataclass(frozen=True)
 class NativeModel:
-    """What is asked of a maker.
+    """A request to a maker.
 
     Attributes:
-        runtime: that is served.
-        pixels: it takes decoded pixels and gives probabilities and the most probable class.
-        file: to write, in a folder of its own.
-        threads: that it runs with afterwards, in the same process.
+        runtime: the served runtime.
+        pixels: whether it takes decoded pixels and gives probabilities and the most probable class.
+        file: the file to write, in a folder of its own.
+        threads: number of threads with which it runs afterwards, in the same process.
     """
 
     runtime: str

@@ -1,4 +1,4 @@
-"""OpenVINO's files with decoded pixels going in and decisions coming out: `assay.export.served.contract` for them."""
+"""OpenVINO's files with decoded pixels as input and decisions as output, like `assay.export.served.contract`."""
 
 from __future__ import annotations
 

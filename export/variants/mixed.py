@@ -1,8 +1,7 @@
 """int8 with some layers in fp32, as the conductor sees it: searched for where int8 fails, and filed like any variant.
-
-What it computes in is called int8, as of LiteRT, torchao and NNCF's accuracy control, none of which have every operator
-in integers: it races against other int8, and is told apart by its name and by the layers that its record names. A
-race of its own would have one runner, and whoever asks which int8 to serve would have to look in two.
+Its precision is called int8, as for LiteRT, torchao and NNCF's accuracy control, none of which have every operator in
+integers: it races against other int8, and is recognised by its name and by the layers in its record. A race of its own
+would have one runner, and anybody who wants to know which int8 to serve would have to look in two.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from assay.store import KEY_CHARACTERS, Store, artifact_key, file_sha256
 from assay.train.built import BuiltModel
 
 MIXED_MINUTES = 5.0
-"""What a search for one file may take where nobody says more."""
+"""The time for a search for one file, unless more is given."""
 SUFFIX = "-mixed"
-"""After the name of the int8 variant."""
+"""The ending of its name, after the name of the int8 variant."""
 
 
 @dataclass(frozen=True)
 class MixedJob:
-    """A search for the layers that one int8 file may not have in int8.
+    """A search for the layers that may not be int8 in one int8 file.
 
     Attributes:
-        variant: the int8 file that was made, and `int8` its record.
+        variant: the int8 file that was made; `int8` is its record.
         dataset: folder of a study's stored images; None for a user's model.
-        data: what of them determines what is found.
-        trials: keeps what was measured.
-        minutes: that a search may take; 0 for none.
+        data: the part of them that determines the result.
+        trials: store of the measurements.
+        minutes: time that a search may take; 0 for no search.
     """
 
     variant: VariantJob
@@ -54,14 +53,14 @@ class MixedJob:
 
 
 def export_mixed(mixed: MixedJob, progress: Progress) -> Export | None:
-    """The smallest set of layers in fp32 by which int8 passes, made and checked; None where nothing is wrong with int8
-    that this could mend, or nobody wants it.
+    """Return the smallest set of layers in fp32 with which int8 passes, made and checked; None where int8 has no
+    failure that this could mend, or nobody wants a search.
 
-    A search that finds none is a record with status "failed", the reason, and what came nearest. One that had too
-    little time goes on from there in the next run.
+    A search that finds none is a record with status "failed", the reason, and the nearest set. One that had too little
+    time continues from there in the next run.
 
     Raises:
-        InputError: weights, images or folders that cannot be used.
+        InputError: weights, images or folders cannot be used.
         ArtifactError: the export's file is not the one that was written.
     """
     if mixed.minutes <= 0 or mixed.variant.precision != "int8":
@@ -100,7 +99,7 @@ def export_mixed(mixed: MixedJob, progress: Progress) -> Export | None:
 
 
 def _what_it_fails_by(mixed: MixedJob, progress: Progress) -> str:
-    """Why the int8 file fails its policy, "" where it does not or where it is none at all."""
+    """Return why the int8 file fails its policy; "" where it does not, or is not an int8 file."""
     int8, model = mixed.int8, mixed.variant.job.model
     failed = next((one.reason for one in int8.agreement if not one.passed), "")
     if int8.status != "ok" or not isinstance(model, BuiltModel) or mixed.dataset is None:
@@ -110,7 +109,7 @@ def _what_it_fails_by(mixed: MixedJob, progress: Progress) -> str:
 
 
 def _held(mixed: MixedJob, model: BuiltModel, dataset: Path, progress: Progress) -> Tried:
-    """What the policy makes of a good int8 file on the validation split, measured once."""
+    """Judge a good int8 file by the policy on the validation split, measured once."""
     job, int8 = mixed.variant.job, mixed.int8
     file = usable_model(int8, job.exports)
     task = str(job.data["task"])

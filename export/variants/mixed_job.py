@@ -1,7 +1,6 @@
-"""int8 with the layers in fp32 that may not be int8, found by measured sensitivity: a process of its own.
-
-Two jobs: "held" says what the policy makes of an int8 file, and "mixed" searches for the layers and makes the file,
-which then passes what every variant passes. The search is `search.py`, what it measures `trials.py`.
+"""int8 with the layers in fp32 that may not be int8, found by measured sensitivity, in a process of its own. There are
+two jobs: "held" judges an int8 file by the policy, and "mixed" searches for the layers and makes the file, which then
+passes the checks of every variant. The search is in `search.py`, its measurements in `trials.py`.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from assay.train.built import BuiltModel
 
 DOING = "The search for layers that may not be int8"
 LARGE_BYTES = 256 << 20
-"""Where the file is larger only int8, what was found and fp32 are timed: all are in memory at once."""
+"""The size of a file above which only int8, the file found and fp32 are timed, since all are in memory at once."""
 
 
 class HeldRequest(Record):
-    """An int8 file to hold against the policy on validation images.
+    """An int8 file to judge by the policy on validation images.
 
     Attributes:
         source: the export in fp32, which takes images in the layout `layout`.
-        file: the int8 one.
+        file: the int8 file.
         dataset: folder of the stored data set.
-        task: by whose rule.
+        task: the task whose rule applies.
     """
 
     model: BuiltModel
@@ -54,13 +53,13 @@ class HeldRequest(Record):
 
 
 class MixedRequest(VariantRequest):
-    """A search.
+    """A search for layers.
 
     Attributes:
-        why: what the int8 file fails by.
+        why: why the int8 file fails.
         dataset: folder of a stored data set, for one of our models; None for a user's, which is tried on its records.
-        notes: the folder of what this search has measured, here or before.
-        budget_seconds: that it may take; then the best that was found counts.
+        notes: folder of this search's measurements, from this run or earlier ones.
+        budget_seconds: time that it may take, after which the best set found counts.
     """
 
     why: str
@@ -74,7 +73,7 @@ MIXED = Job("assay.export.variants.mixed_job", "mixed", MixedRequest, Export)
 
 
 def held(request: HeldRequest) -> Tried:
-    """What the policy makes of an int8 file on the validation split."""
+    """Judge an int8 file by the policy on the validation split."""
     return image_trial(request.source, request.layout, request.dataset, request.task).judged(request.file)
 
 
@@ -82,7 +81,7 @@ def work(request: MixedRequest) -> Export:
     """Search, and make, complete, inspect and check the file that was found.
 
     Returns:
-        Its record; a failed one, with the search, where no set of layers passes or the time was over before.
+        Its record; a failed one, with the search, where no set of layers passes or the time ran out.
     """
     begun = time.monotonic()
     trial = trial_of(request)
@@ -109,11 +108,11 @@ def work(request: MixedRequest) -> Export:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where files are made and judged.
+    """The place where files are made and judged.
 
     Attributes:
-        folder: for files that live as long as they are looked at.
-        begun: on the clock of `time.monotonic`.
+        folder: folder for files that are needed only briefly.
+        begun: start of the search, on the clock of `time.monotonic`.
     """
 
     trial: Tryout
@@ -124,17 +123,17 @@ class Bench:
     budget_seconds: float
 
     def spent(self) -> float:
-        """The share of the time."""
+        """Return the share of the time that is spent."""
         return (time.monotonic() - self.begun) / self.budget_seconds if self.budget_seconds else 1.0
 
     def made(self, left: Sequence[str], name: str = "tried.onnx") -> Path:
-        """The file with these layers in fp32; the one before it under that name is gone."""
+        """Make the file with these layers in fp32; the one before it under that name is replaced."""
         path = self.folder / name
         self.quantiser.write(path, left)
         return path
 
     def together(self, left: Sequence[str]) -> Tried:
-        """The file with these layers in fp32, judged; one that has no integers left is no int8."""
+        """Make and judge the file with these layers in fp32; one without any integers left is not int8."""
 
         def measure() -> Tried:
             file = self.made(left)
@@ -148,13 +147,13 @@ class Bench:
         return self.notes.tried(left, measure)
 
     def alone(self, layer: str, layers: Sequence[str]) -> float:
-        """The error with one layer alone in int8."""
+        """Return the error with one layer alone in int8."""
         others = [one for one in layers if one != layer]
         return self.notes.alone(layer, lambda: self.trial.error(self.made(others)))
 
 
 def trial_of(request: MixedRequest) -> Tryout:
-    """What files are tried on."""
+    """Return the records that files are tried on."""
     if isinstance(request.model, UserModel):
         return record_trial(request.model, request.against)
     if request.dataset is None:
@@ -164,7 +163,7 @@ def trial_of(request: MixedRequest) -> Tryout:
 
 
 def searched(bench: Bench, request: MixedRequest) -> LayerSearch:
-    """The search, its steps, and what it looked at.
+    """Return the search, its steps, and what it examined.
 
     Raises:
         ExportFailedError: no layer of the file computes in integers.
@@ -193,7 +192,9 @@ def searched(bench: Bench, request: MixedRequest) -> LayerSearch:
 
 
 def _steps(bench: Bench, outcome: Searched) -> list[Tried]:
-    """From int8 to what was found; steps between that the search did not judge are judged while there is time."""
+    """Return the steps from int8 to the set found; steps that the search did not judge are judged while there is
+    time.
+    """
     known = {frozenset(one.left): one for one in outcome.tried}
     found = []
     for left in chain(outcome.found.left):
@@ -205,7 +206,7 @@ def _steps(bench: Bench, outcome: Searched) -> list[Tried]:
 
 
 def _timed(bench: Bench, source: Path, steps: Sequence[Tried]) -> list[Tried]:
-    """The steps and then the file in fp32, each with its time; what is large has none between the ends."""
+    """Return the steps and then the file in fp32, each with its time; large files are timed only at the ends."""
     full = bench.trial.judged(source).model_copy(update={"left": []})
     large = source.stat().st_size > LARGE_BYTES
     chosen = {str(place): one for place, one in enumerate(steps) if not large or place in {0, len(steps) - 1}}
@@ -216,7 +217,7 @@ def _timed(bench: Bench, source: Path, steps: Sequence[Tried]) -> list[Tried]:
 
 
 def reason_of(found: LayerSearch) -> str:
-    """Why there is no file."""
+    """Return why there is no file."""
     best = f"the best found leaves {len(found.found.left)} of {found.layers} layers in fp32: {found.found.reason}"
     if found.ended == "nothing":
         return f"no set of layers in fp32 makes int8 pass; {best}"

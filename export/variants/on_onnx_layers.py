@@ -13,20 +13,22 @@ from assay.export.graph.inspect import read_model
 from assay.export.graph.saved import save_model
 
 PASSING_ON = {"Relu", "Clip", "MaxPool", "Resize", "Pad", "Split", "ArgMax"}
-"""What makes no number coarser than its input is: it is int8 where its input is, as are those that onnxruntime's own
-class for that has."""
+"""Operators that make no number coarser than their input: they are int8 where their input is, like those that
+onnxruntime's own class for this names.
+"""
 
 REQUANTISED = {"Conv", "ConvTranspose", "Gemm"}
-"""Operators whose weights ONNX Runtime's optimiser (WeightBiasQuantization) makes int8 by itself, by one scale for all
-channels, where their input comes from integers and their output goes there."""
+"""Operators whose weights ONNX Runtime's optimiser (WeightBiasQuantization) makes int8 by itself, with one scale for
+all channels, where their input comes from integers and their output becomes integers.
+"""
 
 
 def layers_of(prepared: Path, quantised: Path) -> tuple[str, ...]:
-    """Names of the nodes that compute in integers, in the order of the graph.
+    """Return the names of the nodes that compute in integers, in the order of the graph.
 
     Args:
         prepared: the file as the quantiser takes it, every node with a name.
-        quantised: what the quantiser makes of it, with nothing left out.
+        quantised: the quantiser's result, with nothing left out.
     """
     computing = {node.name for node in read_model(prepared).graph.node if _computes(node.op_type)}
     graph = read_model(quantised).graph
@@ -41,11 +43,11 @@ def _computes(operator: str) -> bool:
 
 
 def keep_in_fp32(path: Path, left: Collection[str]) -> None:
-    """Keep ONNX Runtime from making layers int8 that were left in fp32 between layers that are not.
+    """Keep ONNX Runtime from making layers int8 that were left in fp32 between int8 layers.
 
-    Each gets a sum of one number before it, which changes nothing and which no optimiser takes out or looks through.
-    Without it a file with one bad layer in fp32 was as wrong as int8: 181 % of what varies in the reference, by the
-    optimiser alone; with it 1 %.
+    A Sum of one input is put before each, which changes nothing and which no optimiser removes or looks through.
+    Without it a file with one bad layer in fp32 was as wrong as int8, by the optimiser alone: an error of 181 % of the
+    reference's variation; with it 1 %.
 
     Args:
         left: names of nodes.

@@ -6,7 +6,7 @@ Networks for Efficient Integer-Arithmetic-Only Inference"; Krishnamoorthi 2018, 
 for efficient inference: a whitepaper", section 3). The ranges of activations come from calibration images: each is the
 interval that holds a given percentile of the values seen, so that a few outliers do not coarsen all the others.
 
-The ranges are collected piece by piece, so that the values of all layers over all images are never in memory together.
+The ranges are collected piece by piece, so the values of all layers over all images are never in memory together.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 Feeds = Mapping[str, NDArray[np.generic]]
 """The inputs of one call, by name."""
 INTEGER_OPERATORS = {"QLinearConv", "QLinearMatMul", "QGemm", "MatMulInteger", "ConvInteger", "QLinearAdd"}
-"""What ONNX Runtime makes of a quantised operator that it computes in integers."""
+"""Operators into which ONNX Runtime turns a quantised operator that it computes in integers."""
 QUANTISING_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", *INTEGER_OPERATORS}
 HEAVY_OPERATORS = {"Conv", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
 
 
 @dataclass(frozen=True)
 class Int8Settings:
-    """How activations' ranges are taken and what is left in fp32.
+    """The choice of activations' ranges, and the nodes left in fp32.
 
     Attributes:
-        percentile: of the values of a tensor, that its range holds; 100 is the least and the greatest value seen.
+        percentile: percentage of a tensor's values that its range holds; 100 for the least and the greatest value seen.
         leave_out: names of nodes that stay in fp32.
     """
 
@@ -53,7 +53,7 @@ class Int8Settings:
 
     @property
     def method(self) -> str:
-        """In words."""
+        """The choice of ranges, in words."""
         return "least and greatest value" if self.percentile >= 100 else f"percentile {self.percentile:g}"
 
 
@@ -61,10 +61,10 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
     """Write the int8 variant of an export's file.
 
     Args:
-        feeds: to calibrate with, the inputs of one call each.
+        feeds: the inputs of calls to calibrate with.
 
     Raises:
-        ExportFailedError: it is quantised already, or onnxruntime's quantiser refuses the graph.
+        ExportFailedError: the file is already quantised, or onnxruntime's quantiser refuses the graph.
     """
     with calibrated(source, feeds, settings) as quantiser:
         quantiser.write(destination, settings.leave_out)
@@ -72,8 +72,8 @@ def quantise_int8(source: Path, destination: Path, feeds: Iterable[Feeds], setti
 
 @contextmanager
 def calibrated(source: Path, feeds: Iterable[Feeds], settings: Int8Settings) -> Iterator[Quantiser]:
-    """A file prepared and its ranges taken, of which variants can be made that differ in what they leave in fp32;
-    arguments and errors as of `quantise_int8`.
+    """Prepare a file and take its ranges, so that variants can be made that differ in the layers left in fp32;
+    arguments and errors are those of `quantise_int8`.
     """
     from onnxruntime.quantization import CalibrationMethod, quant_pre_process  # noqa: PLC0415
     from onnxruntime.quantization.calibrate import save_tensors_data  # noqa: PLC0415
@@ -98,8 +98,8 @@ class Quantiser:
     """Makes int8 variants of one file.
 
     Attributes:
-        prepared: what onnxruntime's quantiser takes, every node with a name of its own.
-        ranges: of all tensors, and `method` is how they were taken.
+        prepared: the file for onnxruntime's quantiser, in which every node has a name of its own.
+        ranges: ranges of all tensors; `method` is how they were taken.
     """
 
     prepared: Path
@@ -137,7 +137,7 @@ class Quantiser:
 
 
 def name_nodes(path: Path) -> None:
-    """Give every node of a file a name of its own: one is left in fp32 by its name, and exporters need not give any."""
+    """Give every node of a file a name of its own: nodes are left in fp32 by name, and exporters need not give any."""
     import onnx  # noqa: PLC0415
 
     model = read_model(path)
@@ -152,7 +152,7 @@ def name_nodes(path: Path) -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What onnxruntime's quantiser raises, as an error of ours."""
+    """Turn exceptions of onnxruntime's quantiser into errors of ours."""
     try:
         yield
     except AssayError:
@@ -164,10 +164,10 @@ def _refusals() -> Iterator[None]:
 
 
 def convert_half(source: Path, destination: Path, precision: str) -> None:
-    """Write the fp16 variant of an export's file, float32 at its input and output.
+    """Write the fp16 variant of an export's file, with float32 at its input and output.
 
     Raises:
-        ExportFailedError: it cannot be converted.
+        ExportFailedError: the file cannot be converted.
     """
     import onnx  # noqa: PLC0415
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
@@ -187,17 +187,18 @@ def convert_half(source: Path, destination: Path, precision: str) -> None:
 def check_computes_in(path: Path, precision: str, left: Collection[str] = ()) -> str:
     """Make sure that ONNX Runtime's CPU provider really computes a variant in its precision.
 
-    Looked at is the graph that ONNX Runtime makes of the file: a quantised operator that found no integer kernel is
-    still there between its DequantizeLinear and QuantizeLinear, and the weights of an fp16 one have become fp32.
+    The graph that ONNX Runtime makes of the file is examined: a quantised operator without an integer kernel is still
+    between its DequantizeLinear and QuantizeLinear, and the weights of an fp16 operator without a kernel have become
+    fp32.
 
     Args:
         left: names of nodes of an int8 file that are to be computed in fp32.
 
     Returns:
-        What it makes of the file, in words.
+        The operators that ONNX Runtime makes of the file, in words.
 
     Raises:
-        ExportFailedError: it computes in fp32, or what was left in fp32 in integers.
+        ExportFailedError: it computes in fp32, or computes in integers what was left in fp32.
     """
     graph = _optimised(path).graph
     operators = Counter(node.op_type for node in graph.node)
@@ -228,8 +229,8 @@ def check_computes_in(path: Path, precision: str, left: Collection[str] = ()) ->
 
 
 def _with_rows_for_biases(source: Path, folder: Path) -> Path:
-    """The file itself, or one in the folder with a number for each column where a Gemm has another form of bias, which
-    onnxruntime's quantiser does not take: jax2onnx writes a single zero that is multiplied by zero.
+    """Return the file itself, or one in the folder with a number for each column where a Gemm has another form of bias,
+    which onnxruntime's quantiser does not take: jax2onnx writes a single zero that is multiplied by zero.
     """
     import onnx  # noqa: PLC0415
 
@@ -243,7 +244,7 @@ def _with_rows_for_biases(source: Path, folder: Path) -> Path:
 
 
 def _with_row_for_bias(gemm: onnx.NodeProto, graph: onnx.GraphProto, known: Mapping[str, onnx.TensorProto]) -> bool:
-    """Whether its bias was another form of a number for each column, or nothing; it no longer is."""
+    """Give a Gemm a bias with a number for each column if it has another form or none; return whether it changed."""
     import onnx  # noqa: PLC0415
 
     settings = {one.name: onnx.helper.get_attribute_value(one) for one in gemm.attribute}
@@ -264,7 +265,7 @@ def _with_row_for_bias(gemm: onnx.NodeProto, graph: onnx.GraphProto, known: Mapp
 
 
 def _ranges(prepared: Path, feeds: Iterable[Feeds], method: object, settings: Int8Settings) -> TensorsData:
-    """The range of every tensor over all calls, one at a time."""
+    """Return the range of every tensor over all calls, one call at a time."""
     from onnxruntime.quantization.calibrate import create_calibrator  # noqa: PLC0415
 
     options = {} if settings.percentile >= 100 else {"percentile": settings.percentile}
@@ -282,7 +283,7 @@ def _ranges(prepared: Path, feeds: Iterable[Feeds], method: object, settings: In
 
 
 class _Reader:
-    """One call, as onnxruntime's calibrators read them."""
+    """One call, in the form that onnxruntime's calibrators read."""
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds: Iterator[Feeds] = iter([feeds])
@@ -292,7 +293,7 @@ class _Reader:
 
 
 def _optimised(path: Path) -> onnx.ModelProto:
-    """What ONNX Runtime makes of a file with all optimisations."""
+    """Return the graph that ONNX Runtime makes of a file with all optimisations."""
     import onnxruntime as ort  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="assay-graph-") as text:
@@ -308,7 +309,7 @@ def _optimised(path: Path) -> onnx.ModelProto:
 
 
 def _heavy_in_fp32(graph: onnx.GraphProto) -> int:
-    """How many convolutions and matrix products have fp32 weights."""
+    """Count the convolutions and matrix products with fp32 weights."""
     import onnx  # noqa: PLC0415
 
     wide = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}

@@ -1,17 +1,19 @@
-"""The smallest set of layers to leave in fp32 so that an int8 file passes. Pure: who makes and judges files is given.
+"""The smallest set of layers to leave in fp32 so that an int8 file passes. Pure: the functions that make and judge
+files are given.
 
 Layers are ranked by the error that each makes with all others in fp32 (Gluska & Grobman 2020, "Exploring Neural
 Networks Quantization via Layer-Wise Quantization Analysis": nearly all of what a model loses may be one layer's). Then
-the least number of them, the most sensitive first, is found by which the file passes: in steps that double, and by
+the least number of layers, the most sensitive first, with which the file passes is found: in steps that double, and by
 bisection between the last two. Then layers are taken back in pieces that get smaller, down to single ones, until none
 can be (Zeller & Hildebrandt 2002, "Simplifying and Isolating Failure-Inducing Input", whose result is minimal in the
 same sense).
 
-What is found is minimal: with any one of its layers in int8 again the file fails, and each of these files was made and
-judged. That no other set has fewer layers is not shown; it would take to try them all.
+The result is minimal: with any one of its layers in int8 again the file fails, and each of these files was made and
+judged. It is not shown that no other set has fewer layers; that would take trying them all.
 
-OpenVINO's and NNCF's accuracy control rank by putting back one layer at a time and then put back one after the other,
-each with a whole evaluation, until it is enough: as many tries as layers, and what is in fp32 stays there.
+The accuracy control of OpenVINO and NNCF ranks layers by putting back one at a time and then puts back one after
+another, each with a whole evaluation, until the result is good enough: it takes as many tries as layers, and layers in
+fp32 stay there.
 """
 
 from __future__ import annotations
@@ -25,11 +27,11 @@ RANKING_SHARE = 0.5
 """The share of the time that ranking may take; layers that were not reached come last."""
 
 Alone = Callable[[str], float]
-"""The error of the outputs with one layer alone in int8."""
+"""Returns the error of the outputs with one layer alone in int8."""
 Together = Callable[[Sequence[str]], Tried]
-"""The file with these layers in fp32."""
+"""Returns the judged file with these layers in fp32."""
 Spent = Callable[[], float]
-"""The share of the time that is spent; 1 and more when it is over."""
+"""Returns the share of the time that is spent; 1 or more when it is over."""
 
 
 class TimeOverError(Exception):
@@ -38,12 +40,13 @@ class TimeOverError(Exception):
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        ranked: layers and their errors alone, the most sensitive first; those that were not measured are left out.
+        ranked: layers and their errors alone in int8, the most sensitive first; layers that were not measured are left
+            out.
         found: the set, or the one with the least error where none passes.
-        tried: everything that was judged, once each, in order.
+        tried: every set that was judged, once each, in order.
     """
 
     ranked: dict[str, float]
@@ -55,7 +58,7 @@ class Searched:
 def search(layers: Sequence[str], as_it_is: Tried, alone: Alone, together: Together, spent: Spent) -> Searched:
     """
     Args:
-        layers: that compute, in the order of the graph.
+        layers: layers that compute, in the order of the graph.
         as_it_is: the file with none of them in fp32.
     """
     ranked = ranking(layers, alone, spent)
@@ -74,8 +77,8 @@ def search(layers: Sequence[str], as_it_is: Tried, alone: Alone, together: Toget
 
 
 def ranking(layers: Sequence[str], alone: Alone, spent: Spent) -> dict[str, float]:
-    """By layer its error alone, the largest first. The ends of a model are asked first, where the time may end: layers
-    next to inputs and outputs are most often the sensitive ones.
+    """Return the error of each layer alone in int8, the largest first. The ends of a model are measured first, as the
+    time may run out: layers next to inputs and outputs are most often the sensitive ones.
     """
     found: dict[str, float] = {}
     for place in range(len(layers)):
@@ -87,7 +90,7 @@ def ranking(layers: Sequence[str], alone: Alone, spent: Spent) -> dict[str, floa
 
 
 class _Tries:
-    """Every set at most once, while there is time."""
+    """Tries every set at most once, while there is time."""
 
     def __init__(self, order: Sequence[str], as_it_is: Tried, together: Together, spent: Spent) -> None:
         self._order, self._together, self._spent = list(order), together, spent
@@ -96,7 +99,7 @@ class _Tries:
     def __call__(self, left: Sequence[str]) -> Tried:
         """
         Raises:
-            TimeOverError: the time is over, and nobody tried this set before.
+            TimeOverError: the time is over, and this set was not tried before.
         """
         key = frozenset(left)
         if key not in self._known:
@@ -111,7 +114,7 @@ class _Tries:
 
     @property
     def nearest(self) -> Tried:
-        """That with the least error."""
+        """The set with the least error."""
         return min(self.all, key=lambda one: (one.error, len(one.left)))
 
     @property
@@ -120,7 +123,9 @@ class _Tries:
 
 
 def _fewest_of_the_first(order: Sequence[str], tries: _Tries) -> list[str] | None:
-    """The least number of layers of the order by which it passes; None where all but the least sensitive do not do."""
+    """Return the least number of layers of the order with which the file passes; None where all but the least sensitive
+    are too few.
+    """
     most, fails, passes = len(order) - 1, 0, 1
     while passes <= most and not tries(order[:passes]).passed:
         fails, passes = passes, min(2 * passes, most) if passes < most else most + 1
@@ -133,7 +138,7 @@ def _fewest_of_the_first(order: Sequence[str], tries: _Tries) -> list[str] | Non
 
 
 def _taken_back(passing: Sequence[str], tries: _Tries) -> list[str]:
-    """A part of the set that passes, and with any one layer less does not."""
+    """Return a part of the set that passes, and that fails with any one layer fewer."""
     kept, piece = list(passing), max(len(passing) // 2, 1)
     while kept:
         before = len(kept)

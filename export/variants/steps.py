@@ -1,4 +1,4 @@
-"""What each step from int8 towards fp32 costs and brings: files with more and more layers in fp32, judged and timed."""
+"""The cost and gain of each step from int8 towards fp32: files with more and more layers in fp32, judged and timed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from assay.export.variants.trials import called, session_of
 MOST_STEPS = 8
 ROUNDS, FEWEST_ROUNDS = 15, 3
 TIMING_SECONDS, BURST_SECONDS = 10.0, 0.02
-"""For all files together, and for the calls of one before the next has its turn."""
+"""The time for all files together, and for the calls of one file before the next has its turn."""
 
 
 def chain(ordered: Sequence[str]) -> list[list[str]]:
-    """From none of the layers to all of them, the most sensitive first, in at most so many steps.
+    """Return at most so many steps from no layer to all of them, the most sensitive first.
 
     Args:
-        ordered: the most sensitive first.
+        ordered: layers, the most sensitive first.
     """
     count = min(len(ordered), MOST_STEPS - 1)
     sizes = sorted({round(place * len(ordered) / count) for place in range(count + 1)}) if count else [0]
@@ -30,11 +30,11 @@ def chain(ordered: Sequence[str]) -> list[list[str]]:
 def medians_ms(
     files: Mapping[str, Path], feeds: Feeds, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """What a call of each file takes in milliseconds: one thread, the files taking turns in one process, the median of
-    the round that was disturbed least.
+    """Return the milliseconds of a call of each file: on one thread, with the files taking turns in one process, as the
+    median of the least disturbed round.
 
     Raises:
-        ExportFailedError: ONNX Runtime does not load or run one.
+        ExportFailedError: ONNX Runtime does not load or run one of them.
     """
     sessions = {name: session_of(file, threads=1) for name, file in files.items()}
     names = {name: [one.name for one in session.get_outputs()] for name, session in sessions.items()}

@@ -1,9 +1,9 @@
-"""What a file of a model gives on many records, and what the policy of reduced precision makes of it.
+"""The outputs of a model's file on many records, and their judgement by the policy of reduced precision.
 
 A study's model is tried on the validation split, whose labels are known: by the rule of the study's task, against the
-export in fp32, which has passed its own check against float64. The test split is left for the audit: whoever chose by
-it could not be judged by it. A user's model is tried on the records that came with it, against their float64, by
-whether it follows; there are no others to judge it by.
+export in fp32, which has passed its own check against float64. The test split is left for the audit: a choice made by
+it could not be judged by it. A user's model is tried on the records that came with it, by whether it follows their
+float64; there are no others to judge it by.
 """
 
 from __future__ import annotations
@@ -40,35 +40,37 @@ if TYPE_CHECKING:
     import onnxruntime
 
 RANKED_BY = 64
-"""Records that sensitivities are measured on."""
+"""The number of records on which sensitivities are measured."""
 AT_ONCE = 32
 MOST_RECORDS = 1024
-"""Records of a user's that files are judged on, where float64 is not known of more."""
+"""The number of a user's records on which files are judged, where float64 is not known for more."""
 FEW = 4
-"""Records that are judged by themselves; a run of half a minute keeps the outputs of as many timed calls."""
+"""The number of records that are judged by themselves; a run of half a minute keeps the outputs of as many timed
+calls.
+"""
 FARTHEST = 1e6
-"""What stands for an error that is no number."""
+"""Stands for an error that is not a number."""
 
 
 class Tryout(Protocol):
-    """A model, and records to try files of it on."""
+    """A model, and records to try its files on."""
 
     def judged(self, file: Path, left: Sequence[str] = ()) -> Tried:
-        """What the policy makes of a file.
+        """Judge a file by the policy.
 
         Raises:
-            ExportFailedError: it does not load or run.
+            ExportFailedError: the file does not load or run.
         """
 
     def error(self, file: Path) -> float:
-        """The error of its outputs on the first records, as `Tried.error`; errors as of `judged`."""
+        """Return the error of its outputs on the first records, as in `Tried.error`; errors are those of `judged`."""
 
     def one_call(self) -> Feeds:
-        """The inputs of one call of one record."""
+        """Return the inputs of one call of one record."""
 
     @property
     def records(self) -> str:
-        """Which they are, in words."""
+        """A description of the records."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class ImageTrial:
 
     Attributes:
         source: the export in fp32.
-        layout: in which it takes images.
+        layout: layout of its images.
         split: the images and their labels.
     """
 
@@ -93,7 +95,9 @@ class ImageTrial:
 
     @cached_property
     def shows_accuracy(self) -> bool:
-        """Whether a file that changes nothing passes with labels: of too few images accuracy is not judged."""
+        """Return whether a file that changes nothing passes with labels: with too few images accuracy cannot be
+        judged.
+        """
         return self._by_rule([self.reference], labelled=True)[0] == ""
 
     @cached_property
@@ -113,7 +117,7 @@ class ImageTrial:
         )
 
     def _by_rule(self, pieces: Sequence[NDArray[np.floating]], *, labelled: bool) -> tuple[str, Measured]:
-        """Why logits fail, or "", and what was measured."""
+        """Return why logits fail, or "", and the measurements."""
         accumulator, start = self.rule.accumulator(), 0
         for logits in pieces:
             part = slice(start, start := start + len(logits))
@@ -150,10 +154,10 @@ class RecordTrial:
 
     Attributes:
         inputs: the records, at most `MOST_RECORDS`.
-        judge: by their float64, which may be known of the first ones only; the audit judges by the same.
-        wider: by all of them, the model's own fp32 standing for float64 where that is not known; what int8 costs is far
-            more than between the two.
-        precision: that files are made in.
+        judge: judge by their float64, which may be known for the first ones only; the audit uses the same.
+        wider: judge by all of them, with the model's own fp32 in place of an unknown float64; the cost of int8 is far
+            more than the difference of the two.
+        precision: precision of the files.
     """
 
     model: UserModel
@@ -171,7 +175,7 @@ class RecordTrial:
         return Tried(left=list(left), error=self._error_of(rows), reason=self.reason_of(rows))
 
     def reason_of(self, rows: Array) -> str:
-        """Why outputs do not pass, or "": of all records together, and of those that are furthest off."""
+        """Return why outputs do not pass, or "": for all records together, and for those that are furthest off."""
         judges = (self.judge, self.wider)
         reasons = [one.compare("", rows, np.arange(len(rows)), self.precision).reason for one in judges]
         return next(filter(None, [*reasons, *(self._furthest(one, rows) for one in judges)]), "")
@@ -183,12 +187,13 @@ class RecordTrial:
         return self._feeds(0, self._rows_of_a_call(1))
 
     def _error_of(self, rows: Array) -> float:
-        """The share of the error of the output that is furthest off, or of its whole numbers that differ."""
+        """Return the share of the error of the output that is furthest off, or of its whole numbers that differ."""
         return _finite(max(self._share(self.wider, rows, output, part) for output, part in self._parts()))
 
     def _furthest(self, judge: Judge, rows: Array) -> str:
-        """Why the records that are furthest off fail by themselves, or "": calls that are timed are held against the
-        same policy, of as few records."""
+        """Return why the records that are furthest off fail by themselves, or "": timed calls are judged by the same
+        policy, on as few records.
+        """
         rows = rows[: len(judge.reference)]
         for output, part in self._parts():
             if is_whole(output.dtype):
@@ -237,7 +242,7 @@ def image_trial(source: Path, layout: str, dataset: Path, task: str) -> ImageTri
         dataset: folder of a stored data set.
 
     Raises:
-        ArtifactError: it is none.
+        ArtifactError: the folder is not a data set.
     """
     return ImageTrial(source, layout, open_dataset(dataset).validation, rule_of(task))
 
@@ -245,12 +250,12 @@ def image_trial(source: Path, layout: str, dataset: Path, task: str) -> ImageTri
 def record_trial(model: UserModel, against: Against) -> RecordTrial:
     """
     Raises:
-        ArtifactError: what it is held against cannot be read.
+        ArtifactError: its reference data cannot be read.
     """
     records, native, reference = (load_array(path) for path in (against.records, against.native, against.reference))
     deciders = read_deciders(against.deciders) if against.deciders else {}
     judge = Judge(model, reference, {model.kind: native[: len(reference)]}, against.exact, deciders)
-    if deciders:  # they are known of the same records as float64
+    if deciders:  # known for the same records as float64
         return RecordTrial(model, records[: len(reference)], judge, judge)
     more = native[len(reference) : max(MOST_RECORDS, len(reference))]
     wider = replace(judge, reference=np.concatenate([reference, more.astype(reference.dtype)]))
@@ -260,10 +265,10 @@ def record_trial(model: UserModel, against: Against) -> RecordTrial:
 def session_of(file: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """
     Args:
-        threads: that it computes with; 0 for as many as there are cores.
+        threads: number of threads; 0 for as many as there are cores.
 
     Raises:
-        ExportFailedError: ONNX Runtime does not load it.
+        ExportFailedError: ONNX Runtime does not load the file.
     """
     import onnxruntime  # noqa: PLC0415
 
@@ -279,7 +284,7 @@ def session_of(file: Path, threads: int = 0) -> onnxruntime.InferenceSession:
 def called(session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Feeds) -> list[Array]:
     """
     Raises:
-        ExportFailedError: ONNX Runtime does not run it.
+        ExportFailedError: ONNX Runtime does not run the file.
     """
     try:
         return [np.asarray(one) for one in session.run(list(names), dict(feeds))]

@@ -1,4 +1,4 @@
-"""What a search has measured, kept line by line while it runs: one that was stopped goes on from there."""
+"""The measurements of a search, saved line by line while it runs, so that a stopped search can continue."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Line(Record):
 
 
 class Notebook:
-    """Measures what was not measured before, and writes it down.
+    """Makes measurements that were not made before, and writes them down.
 
     Args:
-        folder: of this search and no other; made where it is not there. Lines that are none, as one that was cut off,
-            are measured again.
+        folder: folder of this search alone, created if missing. Unreadable lines, such as one that was cut off, are
+            measured again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,14 +45,14 @@ class Notebook:
                 self._tried[frozenset(line.tried.left)] = line.tried
 
     def alone(self, layer: str, measure: Callable[[], float]) -> float:
-        """A layer's error alone in int8."""
+        """Return a layer's error alone in int8."""
         if layer not in self._alone:
             self._alone[layer] = measure()
             self._write(_Line(alone=layer, error=self._alone[layer]))
         return self._alone[layer]
 
     def tried(self, left: Sequence[str], measure: Callable[[], Tried]) -> Tried:
-        """What was found of a file with these layers in fp32, which are named in the order that is asked for."""
+        """Return the result for a file with these layers in fp32, which are named in the given order."""
         key = frozenset(left)
         if key not in self._tried:
             self._tried[key] = measure()

@@ -1,7 +1,6 @@
-"""One variant of reduced precision in a process of its own, see `variants.py`.
-
-It passes what every export passes: structure, strict shapes, every optimisation level at several batch sizes against
-the float64 reference, and beside that it has to compute in the precision that it is called by.
+"""One variant of reduced precision, in a process of its own; see `variants.py`. It must pass the checks of every
+export: structure, strict shapes, every optimisation level at several batch sizes against the float64 reference; and it
+must compute in the precision that it is named after.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ RECORDS_AT_ONCE = 8
 
 
 class VariantRequest(Record):
-    """One variant, completely.
+    """One variant to make completely.
 
     Attributes:
         source: the export's file.
-        record: of the variant, as long as it is not made.
-        against: what it is held against.
-        calibration: .npy of images as the model takes them, or of a user's records.
+        record: record of the variant before it is made.
+        against: the data to compare it with.
+        calibration: .npy file of images as the model takes them, or of a user's records.
         folder: an empty folder for the files.
     """
 
@@ -68,7 +67,7 @@ def completed(request: VariantRequest, seconds: float) -> Export:
     """Complete, inspect and check the file that was made.
 
     Args:
-        seconds: that making it took.
+        seconds: time that making it took.
     """
     path, asked = request.folder / MODEL_FILE, request.record
     computes = check_computes_in(path, asked.precision, request.leave_out)
@@ -97,7 +96,7 @@ def _make(request: VariantRequest, path: Path) -> None:
 
 
 def feeds_of(request: VariantRequest) -> Iterator[Feeds]:
-    """What goes into the calls that ranges are taken from."""
+    """Iterate over the inputs of the calls from which ranges are taken."""
     model = request.model
     if isinstance(model, BuiltModel):
         images = read_images(request.calibration, model.spec)

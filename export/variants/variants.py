@@ -1,4 +1,4 @@
-"""Variants of reduced precision as the conductor sees them: made by a job from a good export, filed like one."""
+"""Variants of reduced precision as the conductor sees them: made by a job from a good export, and filed like one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class VariantJob:
     """One variant to make.
 
     Attributes:
-        source: the export it is made of, a good one.
-        job: that the export came from, which knows what its file is held against.
+        source: the export that it is made from, a good one.
+        job: the job that the export came from, which has the data to compare its file with.
         precision: "int8", "fp16" or "bf16".
-        calibration: .npy of float32 images of the validation split as the model takes them, or of a user's records,
-            drawn with `seed`.
-        settings: of int8.
+        calibration: .npy file of float32 images of the validation split as the model takes them, or of a user's
+            records, drawn with `seed`.
+        settings: settings of int8.
     """
 
     source: Export
@@ -40,18 +40,18 @@ class VariantJob:
 
     @property
     def label(self) -> str:
-        """What it is called where exporters are named."""
+        """Its name where exporters are named."""
         return f"{self.source.exporter}+{self.precision}"
 
 
 def export_variant(variant: VariantJob, progress: Progress) -> Export:
-    """Make and check one variant, or give the record of the same one made earlier.
+    """Make and check one variant, or return the record of the same one made earlier.
 
     A variant that cannot be made, does not compute in its precision, or is wrong is a record with status "failed" and
     the reason.
 
     Raises:
-        InputError: weights, images or folders that cannot be used.
+        InputError: weights, images or folders cannot be used.
         ArtifactError: the export's file is not the one that was written.
     """
     job, source, settings = variant.job, variant.source, variant.settings
@@ -78,7 +78,7 @@ def export_variant(variant: VariantJob, progress: Progress) -> Export:
 
 
 def inputs_of(variant: VariantJob) -> dict[str, JsonValue]:
-    """All that determines what is made, but for versions."""
+    """Return all that determines the result, except versions."""
     settings = variant.settings
     return {
         **variant.job.data,
@@ -90,12 +90,12 @@ def inputs_of(variant: VariantJob) -> dict[str, JsonValue]:
 
 
 def versions_of_variant() -> dict[str, str]:
-    """Versions of what makes and checks one."""
+    """Return versions of the packages that make and check a variant."""
     return {**installed_versions(["onnx", "onnxruntime"]), "assay": __version__}
 
 
 def record_of_variant(variant: VariantJob, key: str) -> Export:
-    """The record as long as nothing is made."""
+    """Return the record of a variant before it is made."""
     source = variant.source
     calibration = Calibration(
         method=variant.settings.method,

@@ -43,9 +43,7 @@ MOST_RESTARTS, RESTARTS_SECONDS = 5, 60.0
 def main(text: str) -> int:
     """Run the server and the filter until one of them or standard input ends."""
     plan: dict[str, Any] = json.loads(text)
-    ctypes.CDLL(None).prctl(
-        PR_SET_CHILD_SUBREAPER, 1
-    )  # the server's orphans become our children, where we can find them
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # the server's orphans become our children
     os.sched_setaffinity(0, plan["cores"])  # both programs inherit this
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have strangers' requests in it

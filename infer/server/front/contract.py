@@ -74,7 +74,7 @@ class Contract(Record):
 
     @cached_property
     def by_name(self) -> dict[str, Expected]:
-        """What each input has to be."""
+        """The required type and size of each input, by name."""
         return {
             one.name: Expected(
                 one.datatype,

@@ -41,9 +41,7 @@ class Guest(Protocol):
 
 def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
     """Return the transport of a stream, given what its protocol receives when it is connected."""
-    return cast(
-        "asyncio.Transport", transport
-    )  # the stub also covers datagrams, and uvloop's transport is not a subclass
+    return cast("asyncio.Transport", transport)  # the stub covers datagrams too; uvloop's is not a subclass
 
 
 class RequestMemory:
