@@ -29,8 +29,8 @@ VIT_MOST_TOKENS = 200
 BLOODNET_LEAST, RESNET18_LEAST = (1, 2, 3), (1, 2, 3, 4)
 VIT_LEAST_WIDTH, VIT_LEAST_HIDDEN = VIT_HEADS, 4
 SKELETON_SIZE = 8
-"""The image size of a skeleton: the least that every architecture takes and that leaves convolutions something to slide
-on.
+"""The image size of a skeleton: the smallest that every architecture takes and in which a convolution can still
+slide.
 """
 
 CONVENTIONS = ("shared", "torch", "keras", "flax")
@@ -43,7 +43,7 @@ class Parameter:
     Attributes:
         name: canonical name, module path and role joined by dots: "stage1.unit2.conv.kernel".
         shape: canonical layout: convolution kernels are (height, width, in, out), dense kernels (in, out),
-            everything else as it is.
+            all other arrays as they are.
     """
 
     name: str
@@ -61,20 +61,20 @@ class Parameter:
 
     @property
     def trained(self) -> bool:
-        """False for BatchNorm's running statistics."""
+        """Whether it is trained; false for BatchNorm's running statistics."""
         return self.role not in {"mean", "variance"}
 
     @property
     def decayed(self) -> bool:
-        """Whether weight decay applies: to kernels only."""
+        """Whether weight decay applies to it, as it does to kernels only."""
         return self.role == "kernel"
 
 
 def parameters(spec: ModelSpec) -> tuple[Parameter, ...]:
-    """The parameters of a model, in a fixed order.
+    """Return the parameters of a model, in a fixed order.
 
     Raises:
-        InputError: unknown architecture, or a size that it cannot take.
+        InputError: the architecture is unknown, or cannot take the size.
     """
     table: Callable[[ModelSpec], tuple[Parameter, ...]] = ARCHITECTURES[spec.architecture].load()
     return table(spec)
@@ -89,17 +89,19 @@ def resnet18_widths(spec: ModelSpec) -> tuple[int, ...]:
 
 
 def vit_widths(spec: ModelSpec) -> tuple[int, int]:
-    """Width of the tokens, and of the hidden layer between them."""
+    """Return the width of the tokens, and of the hidden layer between them."""
     return (VIT_LEAST_WIDTH, VIT_LEAST_HIDDEN) if spec.skeleton else (VIT_WIDTH, VIT_HIDDEN)
 
 
 def skeleton_of(spec: ModelSpec) -> ModelSpec:
-    """The same architecture with the least widths and the smallest image; it is the same for every size."""
+    """Return the same architecture with the least widths and the smallest image; it is the same for every size."""
     return replace(spec, size=SKELETON_SIZE, skeleton=True)
 
 
 def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
-    """Three stages of two 3x3 convolution units, 2x2 max-pooling between them, average pooling, dense."""
+    """Describe three stages of two 3x3 convolution units, with 2x2 max-pooling between them, average pooling, and a
+    dense layer.
+    """
     if spec.size < 4:
         raise InputError("bloodnet pools twice", expected="a size of 4 or more", found=str(spec.size))
     found: list[Parameter] = []
@@ -112,7 +114,7 @@ def bloodnet(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 
 def resnet18(spec: ModelSpec) -> tuple[Parameter, ...]:
-    """ResNet-18 (He et al. 2016, arXiv:1512.03385) with its 7x7 stride-2 stem at every size."""
+    """Describe ResNet-18 (He et al. 2016, arXiv:1512.03385) with its 7x7 stride-2 stem at every size."""
     widths = resnet18_widths(spec)
     found = _unit("stem", 7, spec.channels, widths[0])
     width_in = widths[0]
@@ -128,7 +130,9 @@ def resnet18(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 
 def vit_tiny(spec: ModelSpec) -> tuple[Parameter, ...]:
-    """ViT-Ti (Touvron et al. 2021, arXiv:2012.12877): learned positions, average over tokens, no class token."""
+    """Describe ViT-Ti (Touvron et al. 2021, arXiv:2012.12877): learned positions, average over tokens, no class
+    token.
+    """
     width, hidden = vit_widths(spec)
     patch = patch_size(spec)
     tokens = (spec.size // patch) ** 2
@@ -149,10 +153,10 @@ def vit_tiny(spec: ModelSpec) -> tuple[Parameter, ...]:
 
 
 def patch_size(spec: ModelSpec) -> int:
-    """Edge of a ViT patch in pixels: the smallest of 4, 8, 16, 32 that gives at most 200 tokens.
+    """Return the edge of a ViT patch in pixels: the smallest of 4, 8, 16, 32 that gives at most 200 tokens.
 
     Raises:
-        InputError: the size is not a multiple of it.
+        InputError: the size is not a multiple of any that does.
     """
     for patch in (4, 8, 16, 32):
         if spec.size % patch == 0 and (spec.size // patch) ** 2 <= VIT_MOST_TOKENS:
@@ -165,7 +169,7 @@ def patch_size(spec: ModelSpec) -> int:
 
 
 def _unit(path: str, kernel: int, width_in: int, width_out: int) -> list[Parameter]:
-    """A convolution without bias followed by BatchNorm."""
+    """Describe a convolution without bias followed by BatchNorm."""
     return [
         Parameter(f"{path}.conv.kernel", (kernel, kernel, width_in, width_out)),
         *_norm(f"{path}.norm", width_out),
@@ -183,7 +187,7 @@ def _dense(path: str, width_in: int, width_out: int) -> list[Parameter]:
 
 
 def initial_weights(spec: ModelSpec, seed: int, convention: str = "shared") -> Weights:
-    """The weights every framework starts from.
+    """Draw the weights that every framework starts from.
 
     Each array has its own random stream, so it does not depend on the others. Convolutions are He-normal
     (He et al. 2015, arXiv:1502.01852), dense kernels and positions normal with deviation 0.02 in vit-tiny

@@ -19,12 +19,12 @@ Labels = NDArray[np.int64]
 
 
 def normalise(images: NDArray[np.uint8]) -> Images:
-    """uint8 0..255 to float32 -1..1, the input of every model; the shape stays."""
+    """Convert uint8 0..255 to float32 -1..1, the input of every model; the shape stays."""
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
 def augment(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Each image mirrored left-right, top-bottom and along the diagonal, each with probability 1/2.
+    """Mirror each image left-right, top-bottom and along the diagonal, each with probability 1/2.
 
     These are the eight symmetries of the square: a cell has no upright. Shape (batch, H, H, C), a new array.
     """
@@ -43,7 +43,7 @@ class Batches:
     Attributes:
         split: the training images.
         size: images in a batch.
-        seed: of the order and the augmentation.
+        seed: seed of the order and the augmentation.
     """
 
     split: Split
@@ -61,11 +61,11 @@ class Batches:
 
     @property
     def in_epoch(self) -> int:
-        """Batches in one pass over the data; an incomplete last one is left out."""
+        """The number of batches in one pass over the data; an incomplete last one is left out."""
         return len(self.split.labels) // self.size
 
     def batch(self, step: int) -> tuple[Images, Labels]:
-        """Augmented, normalised images (size, H, W, C) and their labels (size,) of a step, counted from 0."""
+        """Return augmented, normalised images (size, H, W, C) and their labels (size,) for a step, counted from 0."""
         epoch, place = divmod(step, self.in_epoch)
         order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.split.labels))
         chosen = np.sort(order[place * self.size : (place + 1) * self.size])
@@ -74,6 +74,6 @@ class Batches:
 
 
 def in_order(images: NDArray[np.uint8], size: int) -> Iterator[Images]:
-    """All images, normalised, in order, `size` at a time; the last batch may be smaller."""
+    """Iterate over all images, normalised, in order, `size` at a time; the last batch may be smaller."""
     for start in range(0, len(images), size):
         yield normalise(images[start : start + size])

@@ -1,4 +1,4 @@
-"""One of our architectures with neutral weights, described as a model that somebody brings is."""
+"""One of our architectures with neutral weights, described in the same way as a model that a user brings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from assay.train.brought.model import Tensor
 
 
 class BuiltModel(Record):
-    """A model that is built in any framework from what is known of it; see `UserModel` for why it is one of two.
+    """A model that can be built in any framework from its description; see `UserModel` for why it is one of two.
 
     Attributes:
-        weights: neutral weights, a .safetensors file; None where nothing needs them, as of a ruler.
+        weights: neutral weights, a .safetensors file; None where nothing needs them, as for a ruler.
         fingerprint: key of the weights artifact: it changes with the model.
     """
 
@@ -24,7 +24,7 @@ class BuiltModel(Record):
 
     @property
     def file(self) -> Path:
-        """Its weights.
+        """The file of its weights.
 
         Raises:
             InputError: there are none.
@@ -35,30 +35,30 @@ class BuiltModel(Record):
 
     @property
     def name(self) -> str:
-        """What the model is called in results."""
+        """The model's name in results."""
         return self.spec.architecture
 
     @property
     def image_size(self) -> int:
-        """Height and width of the image that goes in."""
+        """Height and width of the input image."""
         return self.spec.size
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """The one image, height, width and channels."""
+        """The only input, an image: height, width and channels."""
         return (Tensor(name=INPUT_NAME, dtype="float32", shape=self.spec.image_shape),)
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
-        """The logits."""
+        """The only output, the logits."""
         return (Tensor(name=OUTPUT_NAME, dtype="float32", shape=(self.spec.classes,)),)
 
     def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
-        """Shape of an input in a call with so many images."""
+        """Return the shape of an input in a call with so many images."""
         return (batch, *tensor.shape)
 
     def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
-        """The same with None for the batch, which may be any."""
+        """Return the same, with None for a batch of any size."""
         return (None, *tensor.shape)
 
     @property

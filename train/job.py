@@ -31,22 +31,22 @@ from assay.train.weights import NORM_EPSILON, Weights, initial_weights, load_wei
 
 WEIGHTS_FILE, TRAINING_FILE = "weights.safetensors", "training.json"
 SILENCE_SECONDS = 3600.0
-"""It reports twice a second, and not while it compiles or evaluates."""
+"""The longest silence of a training: it reports twice a second, except while it compiles or evaluates."""
 PLACES = {"dataset", "start", "out", "unfinished"}
 """Fields of a request that say where things are, and do not affect the result."""
 
 
 class TrainingRequest(Record):
-    """One training, completely.
+    """One training, described completely.
 
     Attributes:
         dataset: folder of a stored data set.
         data_hash: its content hash.
         start: weights file to begin with; None begins with `initial_weights`.
         start_key: key of the training those come from.
-        parity_steps: above 0, do only this many steps and give back their losses.
-        out: folder that takes the weights and the record.
-        unfinished: folder that keeps how far it got.
+        parity_steps: if above 0, do only this many steps and return their losses.
+        out: folder for the weights and the record.
+        unfinished: folder for the state of an unfinished training.
     """
 
     framework: str
@@ -64,7 +64,7 @@ class TrainingRequest(Record):
     unfinished: Written
 
     def inputs(self) -> dict[str, JsonValue]:
-        """What determines the weights."""
+        """Return the fields that determine the weights."""
         fields = self.model_dump(mode="json") | {"spec": self.spec.to_dict()}
         return {name: fields[name] for name in sorted(set(fields) - PLACES)}
 
@@ -123,7 +123,7 @@ def train_to_the_end(request: TrainingRequest, report: Report) -> Training:
 
 
 def first_losses(request: TrainingRequest) -> Losses:
-    """The losses of the first steps of the schedule a whole training would have."""
+    """Return the losses of the first steps of the schedule that a whole training would have."""
     _, batches, trainer_class = _begun(request)
     trainer = trainer_class(request.spec, request.recipe, request.first_weights())
     steps = max(round(request.epochs * batches.in_epoch), request.parity_steps)
@@ -138,7 +138,7 @@ def first_losses(request: TrainingRequest) -> Losses:
 
 
 def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, Callable[..., Trainer]]:
-    """The images, whole and in batches, and what trains on them."""
+    """Return the images, whole and in batches, and the trainer's class."""
     with step("Opening the images", load_seconds(size_of(request.dataset))):
         dataset = open_dataset(request.dataset)
     batches = Batches(dataset.train, request.recipe.batch_size, request.seed)
@@ -148,7 +148,9 @@ def _begun(request: TrainingRequest) -> tuple[Dataset, Batches, Callable[..., Tr
 
 
 def keep(request: TrainingRequest, record: Training, best: Weights) -> None:
-    """Write weights and record. BatchNorm's epsilon becomes the common one by moving the rest into the variance."""
+    """Write weights and record. BatchNorm's epsilon becomes the common one by moving the difference into the
+    variance.
+    """
     moved = np.float32(request.recipe.norm_epsilon - NORM_EPSILON)
     best = {name: a + moved if name.endswith(".norm.variance") else a for name, a in best.items()}
     save_weights(request.out / WEIGHTS_FILE, best)

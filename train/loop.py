@@ -32,11 +32,13 @@ EVALUATION_BATCH = 128
 SECONDS_BETWEEN_REPORTS = 0.5
 PROBED_STEPS, PROBE_WARMUP = 5, 3
 STEPS_SLOWER = 10.0
-"""A step takes at most so many times as long as those before it; an image in an evaluation less than a whole step."""
+"""A step takes at most so many times as long as those before it, and an image in an evaluation less than a whole
+step.
+"""
 
 
 class TrainingStep(Record):
-    """One step of a training that is under way; `left` are the seconds to its end."""
+    """One step of a training that is under way; `left` is the time to its end in seconds."""
 
     step: int
     steps: int
@@ -45,11 +47,11 @@ class TrainingStep(Record):
 
 
 class TrainingNews(Record):
-    """What a training tells: a step now and then, and every evaluation.
+    """The news from a training: a step now and then, and every evaluation.
 
     Attributes:
-        epochs: all that are planned.
-        left: seconds to the end, by what it took so far.
+        epochs: number of planned epochs.
+        left: seconds to the end, judged by the time taken so far.
     """
 
     step: TrainingStep | None = None
@@ -63,13 +65,13 @@ Report = Callable[[TrainingNews], None]
 
 @dataclass
 class Progress:
-    """Where a training stands; kept in its checkpoint.
+    """The state of a training's progress, kept in its checkpoint.
 
     Attributes:
-        steps: all steps planned.
-        step: steps done.
-        seconds: training time so far, over all sittings.
-        history: one entry an evaluation.
+        steps: number of planned steps.
+        step: number of steps done.
+        seconds: training time so far, over all sessions.
+        history: one entry for each evaluation.
         best: index into history of the best evaluation, -1 before the first.
     """
 
@@ -86,14 +88,14 @@ class Checkpoint:
 
     Attributes:
         folder: where it is kept until the training is finished.
-        key: of the training; a checkpoint of another one is not used.
+        key: key of the training; a checkpoint of another one is not used.
     """
 
     folder: Path
     key: str
 
     def write(self, progress: Progress, state: State, best: Weights) -> None:
-        """Keep everything needed to go on from here."""
+        """Save everything needed to continue from here."""
         arrays = state | {f"best.{name}": array for name, array in best.items()}
         name = f"state-{progress.step}.safetensors"
         write_atomically(self.folder / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
@@ -112,7 +114,7 @@ class Checkpoint:
                 old.unlink()
 
     def read(self) -> tuple[Progress, State, Weights] | None:
-        """The training kept here, or None when there is none of this key.
+        """Return the training saved here, or None if there is none of this key.
 
         Raises:
             ArtifactError: it is damaged.
@@ -148,15 +150,15 @@ def train(
     checkpoint: Checkpoint,
     report: Report,
 ) -> tuple[Progress, Weights]:
-    """Train to the end of the schedule, from the checkpoint where there is one.
+    """Train to the end of the schedule, from the checkpoint if there is one.
 
     Args:
         epochs: passes over the training split; the schedule covers exactly these.
-        minutes: where above 0, the passes are cut beforehand to what this machine does in that time.
-        report: told of a step now and then, and of every evaluation.
+        minutes: if above 0, the passes are cut beforehand to as many as this machine does in that time.
+        report: called with a step now and then, and with every evaluation.
 
     Returns:
-        How it went, and the weights of the evaluation with the best validation accuracy (of several equal ones,
+        The progress, and the weights of the evaluation with the best validation accuracy (of several equal ones,
         the one with the lowest validation loss).
     """
     kept = checkpoint.read()
@@ -183,7 +185,7 @@ def train(
 
 
 def probe_step_seconds(trainer: Trainer, batches: Batches) -> float:
-    """Seconds of one step on this machine, from a few steps whose effect is thrown away."""
+    """Return the seconds of one step on this machine, from a few steps whose effect is thrown away."""
     for step in range(PROBE_WARMUP):
         trainer.step(*batches.batch(step), 0.0)
     start = time.monotonic()
@@ -233,16 +235,18 @@ def _one_epoch(
 
 
 def parts(first: int, last: int) -> list[range]:
-    """The steps of an epoch: two alone, of which the first may compile and the second says what the rest takes."""
+    """Split the steps of an epoch: two alone, of which the first may compile and the second shows how long the rest
+    takes.
+    """
     edges = sorted({min(edge, last) for edge in (first, first + 1, first + 2, last)})
     return [range(begin, end) for begin, end in itertools.pairwise(edges)]
 
 
 def allowed_for(steps: int, a_step: float) -> float:
-    """Seconds that so many steps, or images evaluated, may take.
+    """Return the seconds that so many steps, or evaluated images, may take.
 
     Args:
-        a_step: seconds of one step just before; 0 where there was none, and it may compile.
+        a_step: seconds of the step just before; 0 if there was none, so that the next may compile.
     """
     return load_seconds() + STEPS_SLOWER * a_step * steps
 
@@ -252,12 +256,12 @@ def _better(new: Epoch, old: Epoch) -> bool:
 
 
 def all_logits(trainer: Trainer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits (count, classes) of all images, in order."""
+    """Return the logits (count, classes) of all images, in order."""
     return np.concatenate([trainer.logits(batch) for batch in in_order(images, EVALUATION_BATCH)])
 
 
 def evaluate(trainer: Trainer, split: Split) -> tuple[float, float]:
-    """Cross-entropy without smoothing, and accuracy."""
+    """Return cross-entropy without smoothing, and accuracy."""
     logits = all_logits(trainer, split.images).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""How well a classifier does on a split, with confidence intervals."""
+"""The quality of a classifier on a split, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Z95 = normal_quantile(0.975)
 
 
 def classification_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Metrics:
-    """Metrics from logits (count, classes) and labels (count,); see `assay.records.trainings.Metrics`."""
+    """Compute metrics from logits (count, classes) and labels (count,); see `assay.records.trainings.Metrics`."""
     predicted = logits.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(confusion, (labels, predicted), 1)
@@ -30,7 +30,9 @@ def classification_metrics(logits: NDArray[np.float32], labels: NDArray[np.int64
 
 
 def share(hits: int, count: int) -> Interval:
-    """A proportion with its 95 % Wilson score interval (Wilson 1927); of nothing, 0 to 1."""
+    """Return a proportion with its 95 % Wilson score interval (Wilson 1927); for a count of 0, the interval from 0 to
+    1.
+    """
     if count == 0:
         return Interval(value=math.nan, low=0, high=1)
     rate, z = hits / count, Z95
@@ -41,14 +43,15 @@ def share(hits: int, count: int) -> Interval:
 
 
 def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Interval:
-    """Mean over classes of the one-against-rest area under the ROC curve, with its 95 % interval.
+    """Return the mean over classes of the one-against-rest area under the ROC curve, with its 95 % interval.
 
     The area is the Mann-Whitney statistic (Hanley & McNeil 1982). Scores are softmax probabilities. The error is that
     of the placements of images among those of other classes (DeLong, DeLong & Clarke-Pearson 1988, "Comparing the areas
     under two or more correlated receiver operating characteristic curves", Biometrics 44), summed over the classes for
     each image, and the interval is Student's on the logistic scale, with the degrees of freedom that the squares of so
     few misplaced images leave (Satterthwaite 1946): percentiles of a bootstrap hold in 83 to 93 % where the area is
-    near one (docs/explanation/statistics.md). Where no image is misplaced it is Wilson's of the smallest class.
+    near one (docs/explanation/statistics.md). Where no image is misplaced, the interval is Wilson's for the smallest
+    class.
     """
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     scores = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
@@ -71,7 +74,7 @@ def macro_auc(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Interva
 
 
 def _areas(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[list[float], list[NDArray[np.float64]]]:
-    """The area of each class, and what each image adds to its error: the squares sum to its variance.
+    """Return the area of each class, and each image's contribution to its error: the squares sum to its variance.
 
     Classes that are absent, or alone, have no area and are left out.
     """

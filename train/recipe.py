@@ -1,4 +1,4 @@
-"""The training protocol, as numbers every framework reads, and nothing a framework decides by itself."""
+"""The training protocol, as numbers that every framework reads, with nothing left for a framework to decide."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Recipe:
 
     Attributes:
         batch_size: images in a step; the last, incomplete batch of an epoch is left out.
-        peak_learning_rate: reached after `warmup` of all steps, from 1/25 of it; ends at 1e-5 of it.
-        weight_decay: decoupled, on kernels only.
-        beta1, beta2, adam_epsilon: Adam's.
+        peak_learning_rate: learning rate reached after `warmup` of all steps, from 1/25 of it; it ends at 1e-5 of it.
+        weight_decay: decoupled weight decay, on kernels only.
+        beta1, beta2, adam_epsilon: Adam's constants.
         label_smoothing: share of the target spread over all classes.
-        norm_momentum: share of BatchNorm's running statistics kept in a step.
-        norm_epsilon: added to BatchNorm's variance while training.
-        convention: where the initial weights come from, see `assay.train.architectures.initial_weights`.
+        norm_momentum: share of BatchNorm's running statistics that a step keeps.
+        norm_epsilon: number added to BatchNorm's variance while training.
+        convention: origin of the initial weights; see `assay.train.architectures.initial_weights`.
     """
 
     batch_size: int = 64
@@ -42,7 +42,7 @@ class Recipe:
         return asdict(self)
 
     def learning_rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step (from 0) of a training of `steps` steps."""
+        """Return the learning rate of a step (from 0) of a training of `steps` steps."""
         peak_at = max(self.warmup * steps - 1, 1)
         if step <= peak_at:
             return _cosine(self.peak_learning_rate / 25, self.peak_learning_rate, step / peak_at)
@@ -51,7 +51,7 @@ class Recipe:
 
 
 def _cosine(start: float, end: float, along: float) -> float:
-    """Half a cosine from start (along 0) to end (along 1)."""
+    """Return half a cosine from start (along 0) to end (along 1)."""
     return end + (start - end) * (1 + math.cos(math.pi * along)) / 2
 
 

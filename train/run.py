@@ -22,25 +22,26 @@ from assay.train.loop import Report
 
 BEGIN_SECONDS, SECONDS_A_STEP = 1800.0, 60.0
 MINUTES_EXCEEDED = 4
-"""The time limit of a training as a multiple of the minutes it may last: it plans by its first steps, and evaluates
-beside them.
+"""The time limit of a training as a multiple of the minutes that it may last: it plans by its first steps, and also
+evaluates.
 """
 
 
 def train_model(
     request: TrainingRequest, store: Store, name: str, images: int, log: Path, report: Report, *, host: Starter = HERE
 ) -> Training:
-    """The training asked for, done now or found finished.
+    """Return the requested training, done now or found finished.
 
     Args:
-        store: takes the weights, under the name.
-        images: to train on, which its time limit is proportionate to.
-        report: told how it goes.
-        host: where it trains.
+        store: store for the weights, under the name.
+        images: number of training images, to which the time limit is in proportion.
+        report: called with the training's news.
+        host: the host that trains.
 
     Raises:
         AssayError: the training's own error.
-        WorkerError: its process crashed or was killed; what it had evaluated is kept and used by the next try.
+        WorkerError: its process crashed or was killed; its state at the last evaluation is kept and used by the next
+            try.
     """
 
     def fill(work: Path) -> dict[str, JsonValue]:
@@ -61,8 +62,8 @@ def train_model(
 
 
 def limit_seconds(request: TrainingRequest, images: int) -> float:
-    """How long a training may take at the very most: many times what it needs on a slow machine. Each of its epochs has
-    a limit of its own, by its first steps.
+    """Return the longest that a training may take: many times what it needs on a slow machine. Each of its epochs has a
+    limit of its own, judged by its first steps.
     """
     steps = request.parity_steps or request.epochs * images / request.recipe.batch_size
     most = steps * SECONDS_A_STEP
@@ -74,7 +75,7 @@ def _called(request: TrainingRequest) -> str:
 
 
 def training_record(artifact: Artifact) -> Training:
-    """The record kept in a weights artifact."""
+    """Return the record in a weights artifact."""
     return artifact.record(Training, TRAINING_FILE)
 
 
@@ -87,7 +88,7 @@ def measure_parity(
     together: int = 1,
     host: Starter = HERE,
 ) -> Parity:
-    """Train the same first steps in several frameworks, so many at a time, and compare the losses, step by step."""
+    """Train the same first steps in several frameworks, so many at a time, and compare the losses step by step."""
 
     def first_losses(framework: str) -> list[float]:
         changed = request.model_copy(update={"framework": framework, "parity_steps": steps})
@@ -107,7 +108,7 @@ def measure_parity(
 
 
 def worst_relative_difference(losses: dict[str, list[float]]) -> float:
-    """Largest |a - b| / max(|a|, |b|) over all steps and pairs of frameworks; 0 for a single one."""
+    """Return the largest |a - b| / max(|a|, |b|) over all steps and pairs of frameworks; 0 for a single one."""
     return max(
         (
             abs(a - b) / max(abs(a), abs(b), 1e-30)

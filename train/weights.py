@@ -1,7 +1,4 @@
-"""Neutral weights: one canonical name and layout for every parameter, kept as safetensors.
-
-The same weights in any framework are the same function, to rounding; every comparison rests on this.
-"""
+"""Neutral weights: one canonical name and layout for every parameter, stored as safetensors."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ from assay.train.architectures import Weights, initial_weights, parameters
 __all__ = ["Weights", "check_weights", "fold_batchnorm", "initial_weights", "load_weights", "save_weights"]
 
 NORM_EPSILON = 1e-5
-"""Added to every BatchNorm variance, in every framework."""
+"""The number added to every BatchNorm variance, in every framework."""
 LAYER_NORM_EPSILON = 1e-6
-"""Added to every LayerNorm variance, in every framework."""
+"""The number added to every LayerNorm variance, in every framework."""
 
 
 def save_weights(path: Path, weights: Weights) -> None:
@@ -47,7 +44,7 @@ def check_weights(spec: ModelSpec, weights: Weights) -> None:
     """Make sure that weights fit a model: names, shapes and finite values.
 
     Raises:
-        ArtifactError: naming the first array that does not fit.
+        ArtifactError: an array does not fit; the message names the first.
     """
     expected = {parameter.name: parameter.shape for parameter in parameters(spec)}
     for name, shape in expected.items():
@@ -67,9 +64,10 @@ def check_weights(spec: ModelSpec, weights: Weights) -> None:
 
 
 def fold_batchnorm(spec: ModelSpec, weights: Weights) -> Weights:
-    """The same function without BatchNorm: each is folded into the convolution before it.
+    """Return weights of the same function without BatchNorm: each is folded into the convolution before it.
 
-    Computed in float64 and rounded once. "x.norm.*" disappears, "x.conv.kernel" is scaled and "x.conv.bias" is new.
+    They are computed in float64 and rounded once. "x.norm.*" disappears, "x.conv.kernel" is scaled and "x.conv.bias" is
+    new.
     """
     folded: Weights = {}
     for parameter in parameters(spec):

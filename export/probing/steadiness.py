@@ -94,7 +94,7 @@ class SteadinessCheck:
             if not difference(*answers):
                 return RANDOM
             if first is None:
-                first = self._from_the_start(inputs, seed=0)  # whatever the seed, a state that counts calls begins again
+                first = self._from_the_start(inputs, seed=0)  # a state that counts calls begins again
             return EITHER if difference(first, self._from_the_start(inputs, seed=1)) else STATE
         except AssayError:  # a state may have run out
             return EITHER

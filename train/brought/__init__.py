@@ -1,1 +1,1 @@
-"""A model that a user brings: what it is, how it is loaded, called and compared."""
+"""A model that a user brings: its description, and how it is loaded, called and compared."""

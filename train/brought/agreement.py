@@ -1,7 +1,6 @@
-"""How the outputs of a user's model are compared: each output by itself, with a tolerance derived for it.
-
-Outputs of whole numbers and bools are counted (`assay.numerics.values`), indices excused where what they choose from
-ties (`assay.numerics.ties`), and columns of a floating-point output held against their own scale too
+"""How the outputs of a user's model are compared: each output by itself, with a tolerance derived for it. Differences
+of whole numbers and bools are counted (`assay.numerics.values`), indices are excused where the values that they choose
+from tie (`assay.numerics.ties`), and columns of a floating-point output are also judged on their own scale
 (`assay.numerics.columns`).
 """
 
@@ -36,14 +35,14 @@ Places = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Judge:
-    """The float64 outputs of a model, and what correct runs of it gave in its own precision.
+    """The float64 outputs of a model, and the outputs of correct runs in its own precision.
 
     Attributes:
-        reference: float64 (records, `model.width`), or wider beside large whole numbers.
-        natives: the same in fp32, by a name for the tolerance's text.
-        exact: False where the reference is the model's own output in fp32, for want of float64: nothing can be derived
-            from its error, and everything passes that is closer than the next coarser arithmetic.
-        deciders: what decides outputs that are indices, by name.
+        reference: float64 outputs (records, `model.width`), or a wider type next to large whole numbers.
+        natives: the outputs of correct runs in fp32, by a name for the tolerance's text.
+        exact: false where the reference is the model's own output in fp32, for want of float64: then nothing can be
+            derived from its error, and everything passes that is closer than the next coarser arithmetic.
+        deciders: values that decide outputs that are indices, by name.
     """
 
     model: UserModel
@@ -53,12 +52,12 @@ class Judge:
     deciders: Mapping[str, Decider] = field(default_factory=dict)
 
     def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
-        """The comparison of the output that is worst off; all must pass.
+        """Return the comparison of the output that is worst off; all must pass.
 
         Args:
-            rows: (n, width) of any type.
-            places: (n,), which records they are of; those without a reference are left out.
-            precision: that was asked for; in less than the model's an output has to follow the reference
+            rows: outputs (n, width) of any type.
+            places: the records that they belong to, (n,); those without a reference are left out.
+            precision: precision asked for; in less than the model's, an output has to follow the reference
                 (`assay.numerics.following`).
         """
         known = np.flatnonzero(places < len(self.reference))
@@ -142,8 +141,8 @@ class Judge:
     def _reason_against_columns(
         self, output: Tensor, mine: Settled, exact: NDArray[np.float64], part: slice, tolerance: Tolerance
     ) -> str:
-        """Why a column of an output does not pass on its own scale, or ""; without float64 nothing says how exact a
-        column is.
+        """Return why a column of an output does not pass on its own scale, or ""; without float64 nothing shows how
+        exact a column should be.
         """
         if not self.exact or not output.shape:
             return ""
@@ -162,7 +161,9 @@ class Judge:
         return derive_tolerance(exact, self._natives(exact, part), self.model.arithmetic, may_be_wider=is_file)
 
     def _natives(self, exact: NDArray[np.float64], part: slice) -> dict[str, NDArray[np.float64]]:
-        """Their outputs, what is not a number in the reference settled; where one lost that it is not a number here."""
+        """Return the native outputs with the reference's non-finite values replaced; NaN throughout for an output that
+        lost one.
+        """
         found = {}
         for key, value in self.natives.items():
             one = settled(self.reference[:, part], value[: len(exact), part])
@@ -171,7 +172,7 @@ class Judge:
 
 
 def parts_of(model: UserModel) -> Iterator[tuple[str, slice]]:
-    """Each output's name and its columns."""
+    """Iterate over each output's name and its columns."""
     start = 0
     for output in model.outputs:
         yield output.name, slice(start, start + output.size)
@@ -211,7 +212,9 @@ def _equal(subject: str, name: str, records: int) -> Agreement:
 
 
 def _near_zero(subject: str, name: str, rows: Rows, tolerance: Tolerance, scale: float) -> Agreement:
-    """Records of which the output is zero, of a model whose output is not always: on the scale of its other ones."""
+    """Compare records whose output is zero, for a model whose output is not always: on the scale of its other
+    records.
+    """
     largest = float(np.abs(rows.astype(np.float64)).max())
     passed = largest <= tolerance.value
     return Agreement(

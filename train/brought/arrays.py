@@ -1,4 +1,4 @@
-"""Records to a model's inputs, and its outputs to rows of numbers."""
+"""The conversion of records to a model's inputs, and of its outputs to rows of numbers."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ Kind = TypeVar("Kind", bound=np.generic)
 
 
 def record_type(inputs: Sequence[Tensor]) -> np.dtype[np.void]:
-    """One field for each input, each where its type may lie in memory."""
+    """Return a record type with a field for each input, aligned as its type needs."""
     return np.dtype([(one.name, one.dtype, one.shape) for one in inputs], align=True)
 
 
 def repeated(records: NDArray[Kind], count: int) -> NDArray[Kind]:
-    """A copy of as many records or images, from the first on again where there are too few. numpy.resize would pack
-    the fields of records, which then lie where PyTorch reads none."""
+    """Return a copy of so many records or images, starting again from the first where there are too few. numpy.resize
+    would pack the fields of records, in a form that PyTorch does not read.
+    """
     return records[np.arange(count) % len(records)]
 
 
 def inputs_of(model: UserModel, records: Records) -> list[Array]:
-    """The inputs of one call, contiguous and in the model's order.
+    """Return the inputs of one call, contiguous and in the model's order.
 
-    A single input, a single row and a whole call are views; several inputs of several rows are copied into place. What
-    all records of a call share is the first one's.
+    A single input, a single row and a whole call are views; several inputs of several rows are copied into place.
+    Inputs that all records of a call share are those of the first.
 
     Args:
-        records: of `record_type`, (batch,); (1,) where a record is a whole call.
+        records: records of `record_type`, (batch,); (1,) where a record is a whole call.
     """
     return [
         np.require((records[0] if model.whole or one.shared else records)[one.name], requirements="C")
@@ -44,13 +45,13 @@ def inputs_of(model: UserModel, records: Records) -> list[Array]:
 
 
 def rows_of(model: UserModel, outputs: Sequence[Array]) -> Array:
-    """All outputs of one call as (records, numbers); only several outputs are copied.
+    """Return all outputs of one call as (records, numbers); only several outputs are copied.
 
-    The numbers are of a type that keeps them all, which beside whole numbers above 2^53 is numpy's longest floating
+    The numbers have a type that can hold them all, which next to whole numbers above 2^53 is numpy's longest floating
     point.
 
     Raises:
-        InputError: it is another number of outputs, or they have no row for each record.
+        InputError: there is another number of outputs, or they do not have a row for each record.
     """
     if len(outputs) != len(model.outputs):
         raise InputError(

@@ -1,10 +1,10 @@
-"""Which argument of a model each input goes to: the one of its name.
+"""The binding of inputs to a model's arguments, by their names.
 
 It needs nothing but the standard library, since it also runs in tool environments.
 
 A name that is an argument's binds to that argument, whatever the order. Where no name at all is an argument's, inputs
 go to the required arguments in their order, if they are as many: "image" for `forward(self, x)`. Everything else is
-refused with the names there are, for an input in another's place gives numbers that look right.
+refused with the names that exist, since an input in another's place gives numbers that look right.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ REMEDY = "Name each input as the argument it goes to; optional ones may be left 
 
 
 class Binds(Protocol):
-    """How inputs are given to a function."""
+    """A way to pass inputs to a function."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether all inputs go in by position, as they come."""
+        """Whether all inputs are passed by position, in their order."""
 
     def call(self, function: Callable[..., Any], inputs: Sequence[object]) -> Any:
-        """The function of inputs that come in the order of their names."""
+        """Call the function with inputs that come in the order of their names."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """Inputs given to arguments, each by its place or its name.
+    """Inputs passed to arguments, each by its place or its name.
 
     Attributes:
-        positional: places of the inputs that are given by position, in the order of the arguments.
-        keywords: places of the others, by argument.
+        positional: places of the inputs that are passed by position, in the order of the arguments.
+        keywords: places of the other inputs, by argument.
     """
 
     positional: tuple[int, ...]
@@ -46,11 +46,11 @@ class Binding:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all inputs go in by position, as they come."""
+        """Whether all inputs are passed by position, in their order."""
         return not self.keywords and self.positional == tuple(range(len(self.positional)))
 
     def call(self, function: Callable[..., Any], inputs: Sequence[object]) -> Any:
-        """The function of inputs that come in the order of their names."""
+        """Call the function with inputs that come in the order of their names."""
         if self.is_plain:
             return function(*inputs)
         named = {name: inputs[place] for name, place in self.keywords.items()}
@@ -58,12 +58,14 @@ class Binding:
 
 
 def by_position(count: int) -> Binding:
-    """All inputs as they come."""
+    """Bind all inputs by position, in their order."""
     return Binding(tuple(range(count)), {})
 
 
 def parameters_of(function: Callable[..., object], *, without: Sequence[str] = ()) -> list[Parameter] | None:
-    """The arguments of a function, or None where it does not say; those that are given otherwise are left out."""
+    """Return the arguments of a function, or None where it does not tell; `without` those that are passed in another
+    way.
+    """
     try:
         found = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):  # written in C, or an object that says nothing
@@ -75,12 +77,12 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
     """Bind inputs to arguments by their names.
 
     Args:
-        parameters: None where nothing is known of them: the inputs go in as they come.
-        names: of the inputs, in their order.
-        what: the model, for messages.
+        parameters: the arguments; None if unknown, so that the inputs are passed in their order.
+        names: names of the inputs, in their order.
+        what: description of the model, for messages.
 
     Raises:
-        InputError: a name is not an argument, or an argument that is needed gets nothing.
+        InputError: a name is not an argument, or a required argument gets nothing.
     """
     if parameters is None or not names:
         return by_position(len(names))
@@ -116,7 +118,7 @@ def binding_of(parameters: Sequence[Parameter] | None, names: Sequence[str], wha
 
 
 def _fits_by_position(parameters: Sequence[Parameter], count: int, *, more: bool) -> bool:
-    """Whether so many inputs are the required arguments and no other."""
+    """Return whether so many inputs are exactly the required arguments."""
     needed = [one for one in parameters if one.kind in BY_PLACE and one.default is one.empty]
     by_name = [one for one in parameters if one.kind is Parameter.KEYWORD_ONLY and one.default is one.empty]
     return not by_name and (count >= len(needed) if more else 0 < count == len(needed))
@@ -136,7 +138,7 @@ def _refuse_missing(parameters: Sequence[Parameter], names: Sequence[str], what:
 
 
 def described(parameters: Sequence[Parameter]) -> str:
-    """Arguments as text, "ids, mask (optional)"."""
+    """Return arguments as text, "ids, mask (optional)"."""
     marks = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
     return ", ".join(
         f"{marks[one.kind]}{one.name}"

@@ -1,9 +1,9 @@
-"""What a user's file imports, found as Python finds it for the user: beside the file first, then everywhere else.
-
-Assay itself, or a library, may have a module of the same name as one beside the file (`assay`, `utils`, `data`). In the
-user's own modules that name means the user's, everywhere else it goes on meaning the other one; so a module that lies
-beside the file is kept apart under a name of its own, and `import` looks at who imports. It holds for imports in the
-middle of a function too, whenever that is called. Nothing but the standard library: this runs in tool environments.
+"""The imports of a user's file, found as Python finds them for the user: beside the file first, then everywhere else.
+Assay itself, or a library, may have a module with the name of one beside the file (`assay`, `utils`, `data`). In the
+user's own modules that name means the user's module, and everywhere else it still means the other one; so a module
+beside the file is kept apart under a name of its own, and `import` checks who imports. This also holds for imports in
+the middle of a function, whenever that is called. This module needs nothing but the standard library, since it also
+runs in tool environments.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 from types import ModuleType
 
 APART = "_brought_"
-"""The package for those of the user's modules whose names others have too."""
+"""The package for those of the user's modules whose names others also have."""
 
 
 def import_file(path: Path) -> ModuleType:
-    """Run a user's file as the module that it is for the user: one of its package, where it lies in one.
+    """Run a user's file as the module that it is for the user: a module of its package, if it is in one.
 
     Raises:
         Exception: whatever the file raises.
@@ -51,8 +51,9 @@ def import_file(path: Path) -> ModuleType:
 
 @functools.cache
 def package_of(path: Path) -> Path:
-    """The folder that a file's package lies in: above all that have an `__init__.py`, or that its relative imports
-    reach up to."""
+    """Return the folder that contains a file's package: above all folders that have an `__init__.py`, or that its
+    relative imports reach.
+    """
     folder = path.parent
     while (folder / "__init__.py").is_file():
         folder = folder.parent
@@ -62,16 +63,16 @@ def package_of(path: Path) -> Path:
 
 
 def _levels(path: Path) -> int:
-    """How many folders the file's relative imports go up, from none."""
+    """Return how many folders the file's relative imports go up; 0 for none."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return 0  # said when it is run
+        return 0  # reported when it is run
     return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def names_of_others(folders: Sequence[Path]) -> frozenset[str]:
-    """Modules and packages in these folders whose names somebody else's have too."""
+    """Return modules and packages in these folders whose names others also have."""
     own = {folder.resolve() for folder in folders}
     elsewhere = [one for one in sys.path if Path(one or ".").resolve() not in own]
     here = {name for folder in folders for name in _modules_in(folder)}
@@ -87,7 +88,7 @@ def _modules_in(folder: Path) -> set[str]:
 
 def _is_known(name: str, elsewhere: list[str], folders: Sequence[Path]) -> bool:
     if name in sys.builtin_module_names:
-        return False  # nobody can have one of these names for a module of their own
+        return False  # nobody can have a module of their own with one of these names
     loaded = sys.modules.get(name)
     if loaded is not None:
         return not _is_below(loaded, folders)
@@ -100,7 +101,7 @@ def _is_below(module: ModuleType, folders: Sequence[Path]) -> bool:
 
 @functools.cache
 def is_users(file: str, folders: tuple[str, ...]) -> bool:
-    """Whether a module's file is one of the user's, not of what is installed below the same folder."""
+    """Return whether a module's file is one of the user's, and not part of an installation below the same folder."""
     place = Path(file)
     return (
         place.is_absolute()
@@ -111,13 +112,13 @@ def is_users(file: str, folders: tuple[str, ...]) -> bool:
 
 
 def _parents(name: str) -> list[str]:
-    """ "a", "a.b" of "a.b.c"."""
+    """Return "a", "a.b" for "a.b.c"."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _keep_apart(folders: Sequence[Path], names: frozenset[str]) -> None:
-    """Have the user's modules import the user's modules of these names, and nobody else."""
+    """Make the user's modules, and no others, import the user's modules of these names."""
     apart = ModuleType(APART)
     apart.__path__ = [str(folder) for folder in folders]
     sys.modules[APART] = apart
@@ -129,11 +130,11 @@ class _Importing:
     """The meaning of `import` in the user's modules.
 
     Args:
-        names: of the user's modules that others have too.
+        names: names of the user's modules that others also have.
     """
 
     _before: tuple[Callable[..., ModuleType], Callable[..., ModuleType]] | None = None
-    """Python's own `__import__` and `importlib.import_module`, while there is something in front of them."""
+    """Python's own `__import__` and `importlib.import_module`, while they are replaced."""
 
     def __init__(self, folders: Sequence[Path], names: frozenset[str]) -> None:
         self._folders, self._names = folders, names
@@ -157,7 +158,7 @@ class _Importing:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """As `builtins.__import__`, which every statement `import` calls."""
+        """Do the work of `builtins.__import__`, which every `import` statement calls."""
         if level or not self._is_meant(name, globals):
             return self._import(name, globals, locals, fromlist, level)
         module = self._import_module(f"{APART}.{name}")
@@ -169,8 +170,8 @@ class _Importing:
         return module
 
     def function(self, name: str, package: str | None = None) -> ModuleType:
-        """As `importlib.import_module`."""
-        caller = sys._getframe(1).f_globals  # who imports is what it is about
+        """Do the work of `importlib.import_module`."""
+        caller = sys._getframe(1).f_globals  # it matters who imports
         apart = f"{APART}.{name}" if self._is_meant(name, caller) else name
         return self._import_module(apart, package)
 
@@ -180,6 +181,8 @@ class _Importing:
         return is_users(str(importer.get("__file__") or ""), self._told) and self._file_of(name)
 
     def _file_of(self, name: str) -> bool:
-        """Whether the user has a module of this whole name; what lies deeper in another's package is the other's."""
+        """Return whether the user has a module of this whole name; deeper parts of another's package are the
+        other's.
+        """
         places = [folder.joinpath(*name.split(".")) for folder in self._folders]
         return any(one.with_name(f"{one.name}.py").is_file() or one.is_dir() for one in places)

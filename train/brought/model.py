@@ -1,8 +1,8 @@
-"""A model that somebody brings along: what it is, where it lies, and what goes in and out of it; as plain values.
+"""A model that a user brings: its identity, location, inputs and outputs, as plain values.
 
-Inputs are *records* in a numpy array with one named field for each input of the model. Where the model takes a batch,
-a record is one row of it, and any number of rows makes a call. Where the rows of a call depend on each other, or there
-is no batch, a record is everything that one call takes.
+Inputs are *records* in a numpy array with one named field for each input of the model. If the model takes a batch, a
+record is one row of it, and any number of rows makes a call. If the rows of a call depend on each other, or there is no
+batch, a record is the whole input of one call.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class Location(Record):
-    """Where a model is.
+    """The location of a model.
 
     Attributes:
-        kind: "" for a function, until its file has been run.
+        kind: framework of the model; "" for a function, until its file has been run.
         function: its name in the file, "" for all other forms.
     """
 
@@ -46,7 +46,7 @@ class Location(Record):
 
     @property
     def name(self) -> str:
-        """What the model is called in results."""
+        """The model's name in results."""
         return f"{self.path.stem}.{self.function}" if self.function else self.path.stem
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Declared(Record):
     """An input as the file or the user declares it; a dimension is a number, or a name where it is dynamic.
 
     Attributes:
-        optional: the model runs without it; nobody gives it unless the user names it.
+        optional: whether the model runs without it; it is not passed unless the user names it.
     """
 
     name: str
@@ -70,7 +70,9 @@ class Declared(Record):
 
 
 def unnamed(name: str, place: int) -> str:
-    """What a dimension of an input is called that its file leaves open without a name; each is one of its own."""
+    """Return the name of an input's dimension that its file leaves open without a name; each is a dimension of its
+    own.
+    """
     return f"{name}.{place}"
 
 
@@ -78,8 +80,8 @@ class Tensor(Record):
     """One input or output, with the shape of one record: without the batch where records are rows.
 
     Attributes:
-        shared: an input that has no batch where the others have one, such as a threshold: it is the same for all
-            records of a call.
+        shared: whether it is an input without a batch where the others have one, such as a threshold, so that it is the
+            same for all records of a call.
     """
 
     name: str
@@ -93,19 +95,19 @@ class Tensor(Record):
 
 
 class UserModel(Record):
-    """A model that somebody brought and that was looked at.
+    """A model that a user brought and that has been probed.
 
-    It and `assay.train.built.BuiltModel` answer the same questions (name, inputs, outputs, shapes, fingerprint), by
-    which every job, runtime and stage takes either. They are two records, since what they come from has no field in
-    common: a file or function with a framework of its own here, an architecture with neutral weights there.
+    It and `assay.train.built.BuiltModel` answer the same questions (name, inputs, outputs, shapes, fingerprint), so
+    that every job, runtime and stage takes either. They are two records, since their origins have no field in common: a
+    file or function with a framework of its own here, an architecture with neutral weights there.
 
     Attributes:
-        whole: a record is a whole call, not a row of a batch.
-        batch: rows of every call where the model has a fixed number; None where it takes any.
-        without: names of outputs that the user leaves out: nothing of ours computes, compares or exports them.
-        arithmetic: the least exact floating point that a call of it computes in; of "fp16" and "bf16" it is judged by
-            their rounding, of everything else by fp32's (`assay.numerics.rounding`).
-        fingerprint: hash of its files, of the source that was run, and of what it computed: it changes with the model.
+        whole: whether a record is a whole call, not a row of a batch.
+        batch: number of rows in every call if it is fixed; None where the model takes any.
+        without: names of outputs that the user leaves out: they are not computed, compared or exported.
+        arithmetic: the least exact floating point that a call of it computes in; a model in "fp16" or "bf16" is judged
+            by their rounding, all others by fp32's (`assay.numerics.rounding`).
+        fingerprint: hash of its files, of the source that was run, and of its results: it changes with the model.
     """
 
     location: Location
@@ -120,17 +122,17 @@ class UserModel(Record):
 
     @property
     def name(self) -> str:
-        """What the model is called in results."""
+        """The model's name in results."""
         return self.location.name
 
     @property
     def width(self) -> int:
-        """Numbers in the outputs of one record."""
+        """The count of numbers in the outputs of one record."""
         return sum(output.size for output in self.outputs)
 
     @property
     def image_size(self) -> int:
-        """Height of the one square image that goes in; 0 where something else does."""
+        """Height of the square image that is the only input; 0 for other inputs."""
         shape = self.inputs[0].shape[-3:] if len(self.inputs) == 1 else ()
         if len(self.inputs[0].shape) != (4 if self.whole else 3) or len(shape) != 3:
             return 0
@@ -138,11 +140,11 @@ class UserModel(Record):
         return middle if middle in (first, last) and min(first, last) <= 4 else 0
 
     def shape_of(self, tensor: Tensor, batch: int) -> tuple[int, ...]:
-        """Shape of an input in a call with so many records."""
+        """Return the shape of an input in a call with so many records."""
         return tensor.shape if self.whole or tensor.shared else (batch, *tensor.shape)
 
     def open_shape_of(self, tensor: Tensor) -> tuple[int | None, ...]:
-        """The same with None for a batch that may be any."""
+        """Return the same, with None for a batch of any size."""
         return tensor.shape if self.whole or tensor.shared else (self.batch, *tensor.shape)
 
     @property
@@ -152,13 +154,13 @@ class UserModel(Record):
 
 
 def locate(text: str, framework: str = "") -> Location:
-    """Find a model by what a user writes; see `WHAT_CAN_BE_GIVEN`.
+    """Find a model by the text that a user writes; see `WHAT_CAN_BE_GIVEN`.
 
     Args:
-        framework: the kind, where the user names it; only a function needs that at times.
+        framework: the framework, if the user names it; only a function may need that.
 
     Raises:
-        InputError: there is no such file, or it is nothing that we know.
+        InputError: there is no such file, or its kind is unknown.
     """
     if framework and framework not in KINDS:
         raise InputError("Unknown framework", expected="torch, tf or jax", found=framework)
@@ -194,7 +196,8 @@ def _function(path: Path, function: str, framework: str) -> Location:
 
 
 def read_shapes(texts: list[str]) -> tuple[Declared, ...]:
-    """Inputs from "NAME=1,3,224,224" or "NAME=int64:batch,128"; a word in place of a number is a dynamic dimension.
+    """Read inputs from "NAME=1,3,224,224" or "NAME=int64:batch,128"; a word in place of a number is a dynamic
+    dimension.
 
     Raises:
         InputError: a text is not of this form.

@@ -1,7 +1,7 @@
-"""What a model returns, flattened to arrays by name: dictionaries, lists, named tuples, dataclasses, at any depth.
+"""A model's outputs flattened to arrays by name: dictionaries, lists, named tuples, dataclasses, at any depth.
 
-It needs nothing but the standard library, since it also runs in tool environments. Frameworks flatten too, but each
-knows other containers, and none of them a plain dataclass.
+It needs nothing but the standard library, since it also runs in tool environments. Frameworks also flatten, but each
+knows different containers, and none knows a plain dataclass.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from assay.errors import InputError, nearest
 Value = TypeVar("Value")
 Children = list[tuple[object, object]]
 Opener = Callable[[object], Children | None]
-"""The parts of a container that only a framework knows, each with its key; None where it is none."""
+"""Returns the parts of a container that only a framework knows, each with its key; None for anything else."""
 
 
 def named_outputs(
     outputs: object, is_array: Callable[[object], bool], *, sort: bool = False, opener: Opener = lambda _: None
 ) -> dict[str, Any]:
-    """What a model returned by name: "logits", "state.0"; "output" or "output_0", "output_1" where nothing names it.
+    """Return a model's outputs by name: "logits", "state.0"; "output" or "output_0", "output_1" where they have no
+    name.
 
-    What is None is left out. What is neither an array nor a container is there under its name, for `kept_outputs` to
+    None is left out. A value that is neither an array nor a container stays under its name, for `kept_outputs` to
     refuse.
 
     Args:
-        is_array: of the framework's own.
-        sort: dictionaries in the order of their keys, as frameworks that trace give them back, else as filled.
+        is_array: returns whether a value is an array of the framework.
+        sort: whether dictionaries are in the order of their keys, as frameworks that trace return them, or as they were
+            filled.
     """
     found: dict[str, Any] = {}
     leaves = list(_leaves(outputs, (), is_array, sort, opener))
@@ -78,13 +80,13 @@ def _name(path: Sequence[object]) -> str:
 def kept_outputs(
     outputs: Mapping[str, Value], is_array: Callable[[object], bool], without: Sequence[str], what: str
 ) -> dict[str, Value]:
-    """Those that are compared.
+    """Return the outputs to compare.
 
     Args:
-        without: names of those that the user leaves out.
+        without: names of outputs that the user leaves out.
 
     Raises:
-        InputError: one that is left out is not there, nothing is left, or something in the rest is not an array.
+        InputError: an output to leave out does not exist, nothing is left, or one of the rest is not an array.
     """
     for name in without:
         if name not in outputs:

@@ -1,8 +1,8 @@
-"""A user's own Python file, run in a job or worker: never in the conductor.
+"""A user's own Python file, run in a job or worker, never in the conductor.
 
-It needs nothing but the standard library, since it also runs in tool environments. What the file imports is the
-user's, and hides nothing of ours or of a library (`assay.train.brought.imports`). Random numbers begin at the same
-place in every process, so that weights that are drawn are the same wherever the model is built.
+It needs nothing but the standard library, since it also runs in tool environments. The file's imports are the user's,
+and hide nothing of ours or of a library (`assay.train.brought.imports`). Random numbers have the same seed in every
+process, so that random weights are the same wherever the model is built.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ SEEDED = {
 
 @functools.cache
 def built(path: Path, function: str) -> object:
-    """What the file's function gives: the function itself where it needs arguments, else what it returns.
+    """Return what the file's function stands for: the function itself if it needs arguments, else its result.
 
     Raises:
-        InputError: the file or the function raises, or there is no such name; with file and line.
+        InputError: the file or the function raises, or there is no such name; the message has file and line.
         NotInstalledError: the file imports something that is not installed.
     """
     module = _imported(path)
@@ -61,7 +61,7 @@ def built(path: Path, function: str) -> object:
 
 
 def _is_builder(found: object) -> bool:
-    """Whether it is a function or class that needs no arguments; an instance is a model already."""
+    """Return whether it is a function or class that needs no arguments; an instance is already a model."""
     if not (inspect.isroutine(found) or inspect.isclass(found)):
         return False
     try:
@@ -79,7 +79,7 @@ def _imported(path: Path) -> ModuleType:
 
 
 def _frameworks_in(path: Path) -> set[str]:
-    """Those of `SEEDED` that a file imports by name."""
+    """Return the libraries in `SEEDED` that a file imports by name."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -87,9 +87,7 @@ def _frameworks_in(path: Path) -> set[str]:
 
 
 def forget(path: Path) -> None:
-    """Make whoever builds a file's model next run the file again, and every module of its package or below its
-    folder.
-    """
+    """Make the next build of a file's model run the file again, and every module of its package or below its folder."""
     built.cache_clear()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -98,12 +96,12 @@ def forget(path: Path) -> None:
 
 
 def seed_all(number: int) -> None:
-    """Begin the random numbers of Python and of the frameworks that are loaded at a number."""
+    """Seed the random numbers of Python and of the loaded frameworks with a number."""
     _seed((name for name in SEEDED if name in sys.modules), number)
 
 
 def _seed(frameworks: Iterable[str], number: int = 0) -> None:
-    """Begin the random numbers of Python and of these frameworks anew; JAX has none but its explicit keys."""
+    """Seed the random numbers of Python and of these frameworks; JAX has only its explicit keys."""
     random.seed(number)
     for name in frameworks:
         module = importlib.import_module(name)
@@ -115,10 +113,10 @@ def _seed(frameworks: Iterable[str], number: int = 0) -> None:
 
 @contextmanager
 def explained(path: Path, doing: str) -> Iterator[None]:
-    """Turn what a user's code raises into one message with its file and line.
+    """Turn exceptions of a user's code into one message with its file and line.
 
     Raises:
-        InputError: whatever was raised.
+        InputError: anything was raised.
         NotInstalledError: a module was not found.
     """
     try:
@@ -127,7 +125,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise missing(path.name, error, otherwise="Install it in the environment of assay") from error
-    except (Exception, SystemExit) as error:  # it is not our code: it may raise anything
+    except (Exception, SystemExit) as error:  # not our code: it may raise anything
         text = said_by(error)
         raise InputError(
             f"{path.name} fails {doing}" if doing.startswith("while") else f"{path.name} fails in {doing}",
@@ -136,7 +134,7 @@ def explained(path: Path, doing: str) -> Iterator[None]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """ " (model.py, line 12)": the innermost line below the file's folder."""
+    """Return " (model.py, line 12)": the innermost line below the file's folder."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f" ({Path(error.filename or path).name}, line {error.lineno})"
     frames = [one for one in traceback.extract_tb(error.__traceback__) if _belongs_to(path, one.filename)]
@@ -144,12 +142,12 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _belongs_to(path: Path, file: str) -> bool:
-    """Whether another file is one of those that come with the user's file: in its package, or below its folder."""
+    """Return whether another file comes with the user's file: it is in its package, or below its folder."""
     return is_users(file, (str(package_of(path)),))
 
 
 def kind_of(found: object, path: Path) -> Literal["torch", "tf", "jax"]:
-    """The framework of what a file gave: "torch", "tf" or "jax".
+    """Return the framework of the object that a file gave: "torch", "tf" or "jax".
 
     Raises:
         InputError: it is not a model of any of them.
@@ -175,7 +173,7 @@ def kind_of(found: object, path: Path) -> Literal["torch", "tf", "jax"]:
 
 
 def source_hash(path: Path) -> str:
-    """sha256 of a file, and of every module below its folder that has been imported by now."""
+    """Return the sha256 of a file, and of every module below its folder that has been imported so far."""
     named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     chosen = {Path(name) for name in named if name and _belongs_to(path, name) and Path(name).is_file()}
     digest = hashlib.sha256()

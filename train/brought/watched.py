@@ -14,10 +14,10 @@ _natives: list[Watched] = []
 
 @dataclass
 class Watched:
-    """A model as a `Compute` that tells of every call how long it may take.
+    """A model as a `Compute` that reports for every call how long it may take.
 
     Attributes:
-        name: of the model, for a person.
+        name: name of the model, for people.
         least: seconds that every call may take.
         slowest: seconds of the slowest call so far, and of a row in it; 0 where there was none.
     """
@@ -42,10 +42,10 @@ class Watched:
 
 
 def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
-    """The model with its calls watched, in float64 by what its own precision took until then.
+    """Return the model with its calls watched; in float64 the limits depend on the times in its own precision so far.
 
     Args:
-        size: of its file, in bytes; the first call may take longer where it is large.
+        size: bytes of its file; if it is large, the first call may take longer.
     """
 
     def called(names: Sequence[str], without: Sequence[str]) -> Called:
@@ -58,12 +58,12 @@ def watched(loaded: LoadedModel, name: str, size: int) -> LoadedModel:
 
 
 def _double(make: Callable[[], Compute], native: Watched, size: int) -> Compute:
-    """The model in float64, which may be an evaluator in Python."""
+    """Return the model in float64, which may be an evaluator in Python."""
     least = in_proportion(native.slowest, EVALUATOR_SLOWER, size, EVALUATOR_SECONDS)
     with step(f"Making {native.name} in float64", least):
         return Watched(make(), f"{native.name} in float64", least)
 
 
 def slowest_call() -> float:
-    """Seconds of the slowest call so far, in its own precision, of any model that this process watches."""
+    """Return the seconds of the slowest call so far, in its own precision, of any model that this process watches."""
     return max((one.slowest for one in _natives), default=0.0)

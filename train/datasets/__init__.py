@@ -1,1 +1,1 @@
-"""Images and labels, one file for each source of them."""
+"""Images and labels, with one file for each source of them."""

@@ -1,4 +1,4 @@
-"""A folder or zip of images, one folder for each class: what is in it, and how one file is read.
+"""A folder or zip of images, with one folder for each class: its content, and the reading of single files.
 
 Nothing is ever extracted to disk, so a path inside a zip can lead nowhere.
 """
@@ -42,11 +42,10 @@ class Member:
 
 
 def list_members(archive: Path, classes: Sequence[str]) -> list[Member]:
-    """The images of an archive, sorted by path.
+    """List the images of an archive, sorted by path.
 
-    The class folders are at the top or inside one top folder. Hidden files and what desktop systems leave
-    behind are passed over, and so are files beside the class folders; every other file has to be an image in
-    the folder of a known class.
+    The class folders are at the top or inside one top folder. Hidden files, left-overs of desktop systems and files
+    beside the class folders are ignored; every other file has to be an image in the folder of a known class.
 
     Raises:
         DataError: the archive is damaged, a class is missing, or a file is in an unknown place.
@@ -75,7 +74,7 @@ def list_members(archive: Path, classes: Sequence[str]) -> list[Member]:
 
 @contextmanager
 def reading(archive: Path) -> Iterator[Read]:
-    """A function that gives the bytes of the file at a path of the archive; threads may share it."""
+    """Yield a function that returns the bytes of the file at a path of the archive; threads may share it."""
     if archive.is_dir():
         yield lambda path: _read_file(archive / path)
         return
@@ -99,7 +98,7 @@ def _read_file(path: Path) -> bytes:
 
 @contextmanager
 def reporting_damage(what: object, expected: str, remedy: str) -> Iterator[None]:
-    """Turn whatever reading and decompressing raise on a damaged file into an error that names it."""
+    """Turn any error of reading and decompressing a damaged file into one that names it."""
     try:
         yield
     except (
@@ -116,7 +115,7 @@ def reporting_damage(what: object, expected: str, remedy: str) -> Iterator[None]
 
 
 def _find_base(archive: Path, paths: Sequence[PurePosixPath], classes: Sequence[str]) -> tuple[str, ...]:
-    """The path to the class folders: the top, or the one folder there, as in the original archive."""
+    """Return the path to the class folders: the top, or the one folder there, as in the original archive."""
     tops = {path.parts[0] for path in paths if len(path.parts) > 1}
     if tops & set(classes):
         return ()
@@ -130,12 +129,12 @@ def _find_base(archive: Path, paths: Sequence[PurePosixPath], classes: Sequence[
 
 
 def _is_junk(path: PurePosixPath) -> bool:
-    """Whether a desktop system left this: hidden files, macOS resource forks, thumbnails."""
+    """Return whether a file was left by a desktop system: hidden files, macOS resource forks, thumbnails."""
     return any(part in JUNK or (part.startswith(".") and part != "..") for part in path.parts)
 
 
 def _list_paths(archive: Path) -> list[PurePosixPath]:
-    """All files of a zip or folder, to the depth where images are."""
+    """List all files of a zip or folder, to the depth where images are."""
     if archive.is_dir():
         return list(_walk(archive))
     with (
@@ -155,7 +154,7 @@ def _list_paths(archive: Path) -> list[PurePosixPath]:
 
 
 def _walk(folder: Path) -> Iterator[PurePosixPath]:
-    """Files of a folder, three folders deep at most: links may lead in a circle."""
+    """Iterate over the files of a folder, three folders deep at most: links may lead in a circle."""
     for place, folders, files in os.walk(folder, followlinks=True):
         relative = PurePosixPath(Path(place).relative_to(folder).as_posix())
         if len(relative.parts) >= 3:

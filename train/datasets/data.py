@@ -51,13 +51,13 @@ class Split:
 
 @dataclass(frozen=True)
 class DataRequest:
-    """Which images are wanted.
+    """A request for images.
 
     Attributes:
         name: data set name, see above.
         size: height and width in pixels.
         root: folder of MedMNIST .npz files, or a PBC zip or folder for "auto".
-        limit: at most this many images of each split, stratified; 0 for all.
+        limit: largest number of images of each split, stratified; 0 for all.
         seed: seed of the split ("pbc") or of the drawing ("synthetic").
         cache: folder for decoded images and downloads.
     """
@@ -75,7 +75,7 @@ class Dataset:
     """A classification data set at one resolution.
 
     Attributes:
-        name: what it is, "pbc", "bloodmnist" or "synthetic", never "auto".
+        name: its name, "pbc", "bloodmnist" or "synthetic", never "auto".
         classes: class names in label order.
         attribution: who made it; shown wherever its images or results appear.
         licence: its licence.
@@ -97,7 +97,7 @@ class Dataset:
 
     @property
     def summary(self) -> DataSummary:
-        """What results say of it."""
+        """The summary of it for results."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         return DataSummary(
             name=self.name,
@@ -112,10 +112,10 @@ class Dataset:
 
 
 class Facts(BaseModel):
-    """What the manifest of a stored data set says of it; the fields are those of `Dataset`.
+    """The facts about a stored data set in its manifest; the fields are those of `Dataset`.
 
     Attributes:
-        counts: images of each class, by split.
+        counts: number of images of each class, by split.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -132,7 +132,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, source: Source | Dataset, content_hash: str, labels: Mapping[str, NDArray[np.int64]]) -> Self:
-        """The facts of a source whose images have been read."""
+        """Return the facts of a source whose images have been read."""
         return cls(
             name=source.name,
             size=source.size,
@@ -146,7 +146,7 @@ class Facts(BaseModel):
         )
 
     def dataset(self, splits: Mapping[str, Split]) -> Dataset:
-        """The data set with these facts and these images."""
+        """Return the data set with these facts and these images."""
         train, validation, test = (splits[name] for name in SPLITS)
         described = self.model_dump(exclude={"counts"})
         return Dataset(train=train, validation=validation, test=test, **described)
@@ -177,7 +177,7 @@ def load_dataset(request: DataRequest, progress: Progress | None = None) -> Data
 
 
 def store_dataset(request: DataRequest, progress: Progress | None = None) -> Artifact:
-    """Store a data set as an artifact in `request.cache`, or find the one already there.
+    """Store a data set as an artifact in `request.cache`, or find the one that exists.
 
     The images pass through memory in pieces. A stored one is verified, and found without decoding anything.
 
@@ -185,7 +185,7 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
         A "dataset" artifact: `<split>_images.npy`, `<split>_labels.npy`, and `Facts` in its manifest.
 
     Raises:
-        InputError, DataError, NotInstalledError: as `load_dataset`; also when the cache cannot be written.
+        InputError, DataError, NotInstalledError: as for `load_dataset`; also when the cache cannot be written.
         ArtifactError: the stored one is damaged.
     """
     source = find_source(request, progress)
@@ -207,9 +207,9 @@ def store_dataset(request: DataRequest, progress: Progress | None = None) -> Art
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a stored data set, its images memory-mapped: what worker processes use.
+    """Open a stored data set with its images memory-mapped, as worker processes do.
 
-    Shapes, types and counts are held against the manifest. The images' hashes are not: `store_dataset` has
+    Shapes, types and counts are checked against the manifest. The images' hashes are not: `store_dataset` has
     verified them, and reading gigabytes again in every worker would cost more than the measurement.
 
     Raises:
@@ -233,26 +233,26 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def find_source(request: DataRequest, progress: Progress | None = None) -> Source:
-    """The source behind a request's name; raises as `load_dataset`, but reads no images."""
+    """Return the source behind a request's name, reading no images; errors are those of `load_dataset`."""
     name, _, argument = request.name.partition(":")
     load: Callable[[DataRequest, str, Progress], Source] = DATASETS[name].load()
     return load(request, argument, progress or _silent)
 
 
 def load_auto(request: DataRequest, argument: str, progress: Progress) -> Source:
-    """The source behind "auto": whatever `resolve_auto` finds for this one size."""
+    """Return the source behind "auto": whatever `resolve_auto` finds for this one size."""
     return find_source(resolve_auto(request, (request.size,), progress), progress)
 
 
 def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress | None = None) -> DataRequest:
-    """The request with "auto" replaced by the data set that can be had at all of `sizes`.
+    """Return the request with "auto" replaced by a data set that is available at all of `sizes`.
 
-    In this order: what `request.root`, $ASSAY_PBC or $ASSAY_DATA_ROOT names; BloodMNIST from medmnist's own
+    The order is: the data that `request.root`, $ASSAY_PBC or $ASSAY_DATA_ROOT names; BloodMNIST from medmnist's own
     folder or by download; synthetic images, with a banner on stderr that says why. A study resolves once, for
     all its sizes, so that real and drawn images never mix. A request with another name is returned as it is.
 
     Raises:
-        DataError: what was named does not exist or cannot be used; nothing takes its place.
+        DataError: the named data does not exist or cannot be used; nothing takes its place.
     """
     if request.name != "auto":
         return request
@@ -272,7 +272,7 @@ def resolve_auto(request: DataRequest, sizes: Sequence[int], progress: Progress 
 
 
 def _resolve_root(request: DataRequest, root: Path) -> DataRequest:
-    """A request for what is in a folder or file that the user named."""
+    """Return a request for the data in a folder or file that the user named."""
     if not root.exists():
         raise DataError(
             f"No data at {root}",
@@ -290,7 +290,7 @@ def _path_in_environment(name: str) -> Path | None:
 
 
 def _banner(reason: str) -> str:
-    """The banner that is shown when no real images can be had."""
+    """Return the banner that is shown when no real images are available."""
     line = "=" * 78
     return (
         f"{line}\nSYNTHETIC IMAGES: no real data could be had, so drawn cells take its place.\n{reason}\n"
@@ -300,16 +300,16 @@ def _banner(reason: str) -> str:
 
 
 def _silent(label: str, done: int, total: int) -> None:
-    """The progress of a caller who wants none."""
+    """Ignore progress, for a caller who wants none."""
 
 
 def _count(labels: NDArray[np.int64], classes: int) -> list[int]:
-    """Images of each class."""
+    """Count the images of each class."""
     return [int((labels == label).sum()) for label in range(classes)]
 
 
 def _read_facts(folder: Path) -> Facts:
-    """The facts of a stored data set."""
+    """Read the facts of a stored data set."""
     try:
         manifest = Manifest.model_validate_json(read_bytes(folder / MANIFEST))
         if manifest.kind != "dataset":
@@ -325,7 +325,7 @@ def _read_facts(folder: Path) -> Facts:
 
 
 def _read_array(path: Path, mode: Literal["r"] | None) -> np.ndarray:
-    """One array of a stored data set, memory-mapped for mode "r"."""
+    """Read one array of a stored data set, memory-mapped for mode "r"."""
     try:
         return map_array(path) if mode else load_array(path)
     except ArtifactError as error:

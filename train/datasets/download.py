@@ -23,7 +23,7 @@ BLOCK = 1 << 18
 
 
 class Response(Protocol):
-    """What is needed of `urllib`'s answer."""
+    """The part of `urllib`'s answer that is needed."""
 
     def read(self, amount: int) -> bytes: ...
     def close(self) -> None: ...
@@ -35,11 +35,12 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
 
     Args:
         md5: the published checksum of the file, hex.
-        progress: told of the bytes, with the size in its label where the server says it.
-        start_limit_s: seconds within which the server has to begin to answer; a later pause as long ends it.
+        progress: called with the bytes received, with the size in its label if the server tells it.
+        start_limit_s: seconds within which the server has to begin to answer; a later pause of that length ends the
+            download.
 
     Raises:
-        UnavailableError: there is no answer, it breaks off, or the file is another one.
+        UnavailableError: there is no answer, it breaks off, or the file has another checksum.
         InputError: the folder cannot be written.
     """
     with reporting_disk_errors(path):
@@ -57,7 +58,7 @@ def download(url: str, path: Path, md5: str, progress: Progress, start_limit_s: 
 
 
 def _receive(url: str, path: Path, stream: IO[bytes], progress: Progress, start_limit_s: float) -> str:
-    """Write what the server sends; the md5 of it."""
+    """Write the content that the server sends; return its md5."""
     with _answer(url, path, start_limit_s) as response:
         length = response.getheader("Content-Length") or ""
         total = int(length) if length.isdecimal() else 0
@@ -82,10 +83,10 @@ def _next_block(response: Response, url: str, path: Path) -> bytes:
 
 @contextmanager
 def _answer(url: str, path: Path, limit_s: float) -> Iterator[Response]:
-    """The server's answer, if it comes in time.
+    """Yield the server's answer, if it comes in time.
 
-    A thread opens it, because the time limit of a socket does not cover the look-up of the name, and begins
-    anew with each address that is tried.
+    A thread opens it, because the time limit of a socket does not cover the look-up of the name, and starts again with
+    each address that is tried.
     """
     answers: queue.SimpleQueue[Response | Exception] = queue.SimpleQueue()
     given_up = threading.Event()

@@ -1,4 +1,4 @@
-"""How drawn cells become pixels: layers of soft-edged discs and ripples, many pictures at once."""
+"""The painting of drawn cells: layers of soft-edged discs and ripples, many pictures at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sketch:
-    """All that is drawn by chance for some cells, the first axis counting cells; lengths are half pictures.
+    """The random properties of some cells, with cells along the first axis; lengths are half pictures.
 
     Attributes:
         place: (n, 3): x, y and radius of the cell.
@@ -39,12 +39,12 @@ class Sketch:
 
 
 def stack(sketches: list[Sketch]) -> Sketch:
-    """Single sketches as one of many cells."""
+    """Combine single sketches into one of many cells."""
     return Sketch(**{name: np.stack([getattr(one, name) for one in sketches]) for name in vars(sketches[0])})
 
 
 def paint(sketch: Sketch, size: int) -> Values:
-    """Pictures without noise, (n, size, size, 3): each layer over those before it."""
+    """Paint pictures without noise, (n, size, size, 3): each layer over those before it."""
     background, red, cytoplasm, granule, nucleus_colour = np.moveaxis(sketch.colours, 1, 0)
     axis = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(2 / size) - 1
     x, y = _wobble(axis[None, None, :], axis[None, :, None], sketch.wobble)
@@ -71,18 +71,18 @@ def paint(sketch: Sketch, size: int) -> Values:
 
 
 def _each(numbers: Values) -> Values:
-    """One number for each picture, in a shape that goes with its pixels."""
+    """Reshape one number for each picture so that it broadcasts over its pixels."""
     return numbers[:, None, None]
 
 
 def _wobble(x: Values, y: Values, wobble: Values) -> tuple[Values, Values]:
-    """The plane, slightly bent, so that no outline is a perfect circle."""
+    """Bend the plane slightly, so that no outline is a perfect circle."""
     height, waves, first, second = (_each(wobble[:, column]) for column in range(4))
     return x + height * np.sin(waves * y + first), y + height * np.sin(waves * x + second)
 
 
 def _inside(x: Values, y: Values, discs: Values) -> Values:
-    """How far inside a union of discs each point is; negative outside."""
+    """Return how far inside a union of discs each point is; negative outside."""
     depth = np.full(np.broadcast_shapes(x.shape, y.shape), -np.inf, np.float32)
     for disc in np.moveaxis(discs, 1, 0):
         distance = np.hypot(x - _each(disc[:, 0]), y - _each(disc[:, 1]))
@@ -91,7 +91,7 @@ def _inside(x: Values, y: Values, discs: Values) -> Values:
 
 
 def _ripples(u: Values, v: Values, waves: Values) -> Values:
-    """A sum of waves in all directions, of variance one: its crests are the granules."""
+    """Return a sum of waves in all directions, of variance one: its crests are the granules."""
     total = np.zeros_like(u)
     for wave in np.moveaxis(waves, 1, 0):
         total += np.cos(_each(wave[:, 0]) * u + _each(wave[:, 1]) * v + _each(wave[:, 2]))
@@ -99,7 +99,7 @@ def _ripples(u: Values, v: Values, waves: Values) -> Values:
 
 
 def _edge(depth: Values, soft: Values) -> Values:
-    """1 inside, 0 outside, and a ramp of width `soft` between."""
+    """Return 1 inside, 0 outside, and a ramp of width `soft` between."""
     ramp: Values = np.clip(depth / soft + 0.5, 0, 1)
     return ramp
 

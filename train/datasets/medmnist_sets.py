@@ -35,11 +35,11 @@ BLOOD = "; images: Acevedo et al., Data in Brief 2020, doi 10.17632/snkd93bnjr.1
 
 
 class SetInfo(BaseModel):
-    """What the medmnist package says of one set.
+    """The medmnist package's description of one set.
 
     Attributes:
         label: class name by label, the label as text.
-        addresses: for each size, where the file is published and its md5.
+        addresses: address and md5 of the published file, by size.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,7 +58,7 @@ class SetInfo(BaseModel):
 
 @dataclass(frozen=True)
 class FileLocation:
-    """Where the file of a set is, or will be.
+    """The place where the file of a set is, or will be.
 
     Attributes:
         chosen: whether the user named the folder, so that the file may be their own.
@@ -69,10 +69,11 @@ class FileLocation:
 
 
 def load(request: DataRequest, argument: str, progress: Progress) -> Source:
-    """The MedMNIST set that the request names, from a file or, when it is opened, by download.
+    """Return the MedMNIST set that the request names, from a file or, when it is opened, by download.
 
     Raises:
-        DataError: no such set or size, a set of another kind, or a file that is missing or not the official one.
+        DataError: there is no such set or size, the set is of another kind, or its file is missing or not the official
+            one.
         NotInstalledError: the medmnist package is missing.
     """
     name = _set_name(request.name, argument)
@@ -89,7 +90,7 @@ def load(request: DataRequest, argument: str, progress: Progress) -> Source:
 
 
 def read_info() -> dict[str, SetInfo]:
-    """All sets the medmnist package knows, by name.
+    """Return all sets that the medmnist package knows, by name.
 
     Raises:
         NotInstalledError: the package is missing, or too old to list the larger sizes.
@@ -112,7 +113,7 @@ def read_info() -> dict[str, SetInfo]:
 
 @cache
 def _read_table(path: Path) -> dict[str, dict[str, JsonValue]]:
-    """The value of INFO in medmnist's `info.py`; running the file would make a folder in the user's home."""
+    """Return the value of INFO in medmnist's `info.py`; running the file would make a folder in the user's home."""
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "INFO":
             table: dict[str, dict[str, JsonValue]] = ast.literal_eval(statement.value)
@@ -131,7 +132,7 @@ def _read_set(entry: dict[str, JsonValue]) -> SetInfo:
 
 
 def _set_name(requested: str, argument: str) -> str:
-    """The name of the set that "bloodmnist" or "medmnist:<name>" asks for."""
+    """Return the name of the set that "bloodmnist" or "medmnist:<name>" asks for."""
     if not requested.startswith("bloodmnist"):
         return argument
     if argument:
@@ -140,7 +141,7 @@ def _set_name(requested: str, argument: str) -> str:
 
 
 def _usable_set(name: str, request: DataRequest) -> SetInfo:
-    """What is known of a set, if its images have one label each, two dimensions and the wanted size."""
+    """Return the description of a set, if its images have one label each, two dimensions and the wanted size."""
     known = read_info()
     if name not in known:
         raise unknown_name("MedMNIST set", name, known)
@@ -159,7 +160,7 @@ def _usable_set(name: str, request: DataRequest) -> SetInfo:
 
 
 def _find_file(filename: str, url: str, request: DataRequest) -> FileLocation:
-    """The file of a set; one that is not there is to be downloaded."""
+    """Return the location of a set's file, which has to be downloaded if it does not exist."""
     if request.root:
         path = request.root.expanduser() / filename
         if not path.is_file():
@@ -184,7 +185,7 @@ def _source(
     md5: str,
     prepare: Callable[[], None] = lambda: None,
 ) -> Source:
-    """A set as published; `prepare` gets its file when it is opened."""
+    """Return a set as published; `prepare` gets its file when it is opened."""
 
     def open_records() -> dict[str, Records]:
         prepare()
@@ -206,7 +207,7 @@ def _source(
 
 
 def _own_source(name: str, info: SetInfo, request: DataRequest, place: FileLocation, md5: str) -> Source:
-    """A file that is not the published one: made by Assay, or the user's own."""
+    """Return a source for a file that is not the published one: made by Assay, or the user's own."""
     published = info.addresses[request.size][1]
     source = _source(name, info, request, place.path, md5)
     made = npz.read_origin(place.path)

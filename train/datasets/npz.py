@@ -1,8 +1,8 @@
 """Files in MedMNIST's format: an .npz with {train,val,test}_images, uint8 (count, size, size[, 3]), and
 {train,val,test}_labels, integers (count, 1).
 
-What Assay writes carries one more member, "assay.json", which says where the images come from; medmnist's own
-reader passes it over. A file is read in pieces, its zip checksums with it, and never needs to fit in memory.
+A file written by Assay has one more member, "assay.json", which says where the images come from; medmnist's own reader
+ignores it. A file is read in pieces, with its zip checksums, and never needs to fit in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from assay.train.datasets.data import SPLITS, Dataset, Facts, Split
 from assay.train.datasets.sources import Pieces, Positions, Records, array_header
 
 MEMBERS = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
-"""What MedMNIST calls each split."""
+"""MedMNIST's name for each split."""
 
 ORIGIN = "assay.json"
 PIECE_BYTES = 8 << 20
@@ -60,7 +60,7 @@ def write_medmnist_npz(dataset: Dataset, path: Path) -> None:
 
 
 def read_origin(path: Path) -> Facts | None:
-    """What Assay wrote of the images when it made the file, or None if it did not make it.
+    """Return the facts that Assay stored with the images when it made the file, or None if it did not make it.
 
     Raises:
         DataError: the file is damaged.
@@ -77,7 +77,7 @@ def read_origin(path: Path) -> Facts | None:
 
 
 def read_records(path: Path, size: int, channels: int) -> dict[str, Records]:
-    """The splits of a file; labels are read and checked now, images when they are asked for.
+    """Return the splits of a file; labels are read and checked now, images when they are asked for.
 
     Raises:
         DataError: the file is damaged, or not of MedMNIST's format, size and number of channels; labels out of
@@ -117,7 +117,7 @@ def _read_split(path: Path, split: str, size: int, channels: int) -> Records:
 
 
 def _read_images(path: Path, member: str, shape: tuple[int, int, int], wanted: Positions) -> Pieces:
-    """The wanted images, in pieces. The member is read to its end, where zip verifies its checksum."""
+    """Iterate over the wanted images, in pieces. The member is read to its end, where zip verifies its checksum."""
     stride = int(np.prod(shape))
     step = max(1, PIECE_BYTES // stride)
     with _opening(path) as bundle, bundle.open(member) as stream:
@@ -133,7 +133,7 @@ def _read_images(path: Path, member: str, shape: tuple[int, int, int], wanted: P
 
 
 def _read_header(path: Path, member: str, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and type of an array, the stream being left at its first element."""
+    """Return shape and type of an array, leaving the stream at its first element."""
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
@@ -150,7 +150,7 @@ def _read_header(path: Path, member: str, stream: IO[bytes]) -> tuple[tuple[int,
 
 @contextmanager
 def _opening(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An .npz as the zip it is; any damage found while it is open is reported by the file's name."""
+    """Open an .npz file as a zip; any damage found while it is open is reported with the file's name."""
     try:
         with reporting_damage(path, EXPECTED, REMEDY), zipfile.ZipFile(path) as bundle:
             yield bundle
@@ -184,7 +184,7 @@ def _write_split(bundle: zipfile.ZipFile, split: str, content: Split) -> None:
 
 @contextmanager
 def _writing(bundle: zipfile.ZipFile, member: str) -> Iterator[IO[bytes]]:
-    """A new member, without the time of writing."""
+    """Write a new member, without the time of writing."""
     entry = zipfile.ZipInfo(member)
     with bundle.open(entry, "w", force_zip64=True) as stream:
         yield stream

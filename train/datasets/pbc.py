@@ -62,7 +62,7 @@ REMEDY = "Restore the file from the original archive, or leave the image out"
 
 
 def load(request: DataRequest, argument: str, progress: Progress) -> Source:
-    """The PBC images behind `argument`, a zip file or a folder with one folder for each class.
+    """Return the PBC images behind `argument`, a zip file or a folder with one folder for each class.
 
     Without an argument they are where `request.root` or $ASSAY_PBC says.
 
@@ -106,7 +106,7 @@ def load(request: DataRequest, argument: str, progress: Progress) -> Source:
 
 
 def _identify(archive: Path, members: Sequence[Member], cache: Path) -> dict[str, JsonValue]:
-    """The hash of a zip, or of a folder's images and their names."""
+    """Return the hash of a zip, or of a folder's images and their names."""
     if archive.is_file():
         return {"sha256": remembered_digest(cache, [archive])}
     names = hashlib.sha256(repr(members).encode()).hexdigest()
@@ -116,11 +116,10 @@ def _identify(archive: Path, members: Sequence[Member], cache: Path) -> dict[str
 def split_by_content(members: Sequence[Member], digests: Sequence[bytes], seed: int) -> dict[str, Positions]:
     """Split images 7:1:2 by class, with BloodMNIST's own counts where the class has as many images.
 
-    Images of the same content stay together. Those of one content with different labels all go to train,
-    where a wrong label is noise, and not to a test in which nobody could be right about both. The other
-    images are taken in an order drawn from seed and name (the same on every machine, whatever the archive),
-    single images first, for test, then validation, then train: so images that occur twice are in train too,
-    unless a class has too few others.
+    Images with the same content stay together. If they have different labels, they all go to train, where a wrong label
+    is noise, and not to a test in which nobody could be right about both. The other images are taken in an order drawn
+    from seed and name (the same on every machine, whatever the archive), single images first, for test, then
+    validation, then train: so images that occur twice are in train as well, unless a class has too few others.
 
     Returns:
         For each of `SPLITS` the positions of its images, in drawn order.
@@ -158,7 +157,9 @@ def split_by_content(members: Sequence[Member], digests: Sequence[bytes], seed: 
 
 
 def split_counts(name: str, total: int) -> tuple[int, int, int]:
-    """Images of a class for train, validation and test: BloodMNIST's where the total is its, else 7:1:2."""
+    """Return how many images of a class are for train, validation and test: BloodMNIST's counts if the total is the
+    same, else 7:1:2.
+    """
     official = OFFICIAL_COUNTS[name]
     if sum(official) == total:
         return official
@@ -183,7 +184,7 @@ def _store_crops(
     cache: Path,
     progress: Progress,
 ) -> Artifact:
-    """The decoded centre crops of all images, in the order of the members, from the cache or made now."""
+    """Return the decoded centre crops of all images, in the order of the members, from the cache or made now."""
     inputs = {**content, "crop": CROP, "members": hashlib.sha256(repr(members).encode()).hexdigest()}
     digests: list[bytes] = []
 
@@ -206,7 +207,7 @@ def _store_crops(
 
 
 def _decode(archive: Path, read: Read, member: Member) -> NDArray[np.uint8]:
-    """The centre crop of one image: uint8, (200, 200, 3)."""
+    """Return the centre crop of one image: uint8, (200, 200, 3)."""
     where = f"{archive}, {member.path}"
     with reporting_damage(where, "an intact RGB image (JPEG, PNG or BMP)", REMEDY):
         content = read(member.path)
@@ -225,7 +226,7 @@ def _decode(archive: Path, read: Read, member: Member) -> NDArray[np.uint8]:
 
 
 def _resized(crops: Artifact, size: int, chosen: Positions, progress: Progress, wanted: Positions) -> Pieces:
-    """Crops at positions `chosen[wanted]`, resized, in pieces.
+    """Iterate over crops at positions `chosen[wanted]`, resized, in pieces.
 
     They are read with plain file reads: pages of a memory map would count as this process's memory.
     """
@@ -243,6 +244,6 @@ def _resized(crops: Artifact, size: int, chosen: Positions, progress: Progress, 
 
 
 def _resize(size: int, crop: bytes) -> NDArray[np.uint8]:
-    """One crop at another size: uint8, (size, size, 3)."""
+    """Return one crop at another size: uint8, (size, size, 3)."""
     image = Image.frombytes("RGB", (CROP, CROP), crop)
     return np.asarray(image if size == CROP else image.resize((size, size), Image.Resampling.BICUBIC))

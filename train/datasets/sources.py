@@ -1,4 +1,4 @@
-"""What a registered data set gives: a description at once, and its images in pieces once opened.
+"""The result of loading a registered data set: a description at once, and its images in pieces once opened.
 
 A description is cheap, so that a stored copy is found again without decoding anything; pieces keep memory
 small whatever the resolution. `assay.train.datasets.data` turns sources into data sets; `assay.train.datasets.pbc`,
@@ -26,7 +26,7 @@ Pieces = Iterator[NDArray[np.uint8]]
 
 
 class UnavailableError(DataError):
-    """A real data set cannot be had here (no download, not at this size); only "auto" may go without."""
+    """A real data set is not available here (no download, or not at this size); only "auto" may go without it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Records:
 
     Attributes:
         labels: int64, (count,).
-        read: gives the images at ascending positions, in pieces: uint8, (some, height, width, channels).
+        read: returns the images at ascending positions, in pieces: uint8, (some, height, width, channels).
     """
 
     labels: NDArray[np.int64]
@@ -49,9 +49,9 @@ class Source:
     Attributes:
         name, classes, attribution, licence, notice, synthetic: as in `assay.train.datasets.data.Dataset`.
         origin: the file or folder the images come from, for messages.
-        size, channels: of every image.
+        size, channels: size and number of channels of every image.
         identity: all that determines the images: hash of the file they come from, seed.
-        open: does the costly part and gives the records of train, validation and test, in this order.
+        open: does the costly part and returns the records of train, validation and test, in this order.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Chosen:
 
     Attributes:
         labels: int64, (count,).
-        shape: of all images together, (count, height, width, channels).
+        shape: shape of all images together, (count, height, width, channels).
         pieces: reads the images.
     """
 
@@ -99,10 +99,10 @@ def choose(source: Source, limit: int) -> dict[str, Chosen]:
 
 
 def stratified(labels: NDArray[np.int64], limit: int) -> Positions:
-    """Ascending positions of at most `limit` images (all for 0) in which every class keeps its share.
+    """Return ascending positions of at most `limit` images (all for 0) in which every class keeps its share.
 
-    Places are given by Adams' method of apportionment, in which no class has two before every class has one;
-    a larger limit only adds images to those of a smaller one.
+    Places are allotted by Adams' method of apportionment, in which no class gets two before every class has one; a
+    larger limit only adds images to those of a smaller one.
     """
     if limit == 0 or limit >= len(labels):
         return np.arange(len(labels))
@@ -122,7 +122,7 @@ def write_array(
 ) -> None:
     """Write an .npy file, uint8 or of another kind, from contiguous pieces along its first axis; `watch` sees each one.
 
-    It is not mapped into memory: a full disk would end the process, without a word, when a page is written.
+    The file is not mapped into memory: a full disk would silently end the process when a page is written.
     """
     with path.open("wb") as stream:
         np.lib.format.write_array_header_1_0(stream, array_header(shape, kind))
@@ -132,12 +132,12 @@ def write_array(
 
 
 def array_header(shape: tuple[int, ...], kind: str) -> dict[str, object]:
-    """The header of an .npy file in C order, as `numpy.lib.format` takes it."""
+    """Return the header of an .npy file in C order, for `numpy.lib.format`."""
     return {"descr": kind, "fortran_order": False, "shape": shape}
 
 
 def remembered_digest(cache: Path, files: Sequence[Path], algorithm: str = "sha256") -> str:
-    """Hash (hex) over the content of files, remembered in `cache` while sizes and times stay the same.
+    """Return the hash (hex) of the content of files, remembered in `cache` while sizes and times stay the same.
 
     Hashing 129 MB takes a third of a second, and 17,000 single files some seconds: too long for each start.
 
@@ -169,7 +169,7 @@ def _file_digest(path: Path, algorithm: str) -> str:
 
 
 def _read_digests(memory: Path) -> dict[str, str]:
-    """The remembered digests; a damaged memory is an empty one."""
+    """Read the remembered digests; a damaged file counts as an empty one."""
     try:
         known = read_json(memory)
     except (OSError, ValueError):
@@ -190,7 +190,7 @@ def _check_labels(where: str, labels: NDArray[np.int64], classes: Sequence[str])
 
 
 def _choose_split(source: Source, name: str, records: Records, limit: int) -> Chosen:
-    """The wanted part of one split."""
+    """Return the wanted part of one split."""
     positions = stratified(records.labels, limit)
     shape = (len(positions), source.size, source.size, source.channels)
     where = f"{source.origin}, split {name},"
@@ -198,7 +198,9 @@ def _choose_split(source: Source, name: str, records: Records, limit: int) -> Ch
 
 
 def _checked(where: str, shape: tuple[int, int, int, int], pieces: Pieces) -> Pieces:
-    """The pieces, each of the right type and shape, and in all as many images as promised."""
+    """Iterate over the pieces, checking that each has the right type and shape, and that there are as many images as
+    promised.
+    """
     total = 0
     for piece in pieces:
         if piece.dtype != np.uint8 or piece.shape[1:] != shape[1:]:

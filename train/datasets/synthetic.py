@@ -1,10 +1,10 @@
 """Drawn cells of eight kinds: the data set that is always at hand, at any resolution.
 
-Each picture is a stained cell among red cells: outline, nucleus, granules and colours are drawn from ranges
-that the kinds share in part, and place, turn, size, stain, focus and noise vary in all of them, so that no
-single pixel tells a kind and a linear model fails where a convolutional network learns. A picture depends on
-seed, split and position alone: a larger resolution shows the same cell, a limit leaves the others as they are.
-The same numpy on the same kind of processor gives the same bytes; elsewhere a pixel may differ by one.
+Each picture is a stained cell among red cells: outline, nucleus, granules and colours are drawn from ranges that the
+kinds share in part, and place, turn, size, stain, focus and noise vary in all of them, so that no single pixel reveals
+a kind and a linear model fails where a convolutional network learns. A picture depends on seed, split and position
+alone: a larger resolution shows the same cell, a limit leaves the others as they are. The same numpy on the same kind
+of processor gives the same bytes; elsewhere a pixel may differ by one.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ Disc = tuple[float, float, float]
 
 
 def _round(random: Generator) -> list[Disc]:
-    """One large round nucleus."""
+    """Draw one large round nucleus."""
     return [(*random.uniform(-0.12, 0.12, 2), random.uniform(0.62, 0.84))]
 
 
 def _small(random: Generator) -> list[Disc]:
-    """One small round nucleus, off the centre."""
+    """Draw one small round nucleus, off the centre."""
     return [(*random.uniform(-0.3, 0.3, 2), random.uniform(0.4, 0.58))]
 
 
 def _oval(random: Generator) -> list[Disc]:
-    """One long nucleus."""
+    """Draw one long nucleus."""
     apart, radius = random.uniform(0.14, 0.3), random.uniform(0.44, 0.58)
     shift = random.uniform(-0.2, 0.2)
     return [(-apart, shift, radius), (apart, shift, radius), (0, shift, radius)]
 
 
 def _two_lobes(random: Generator) -> list[Disc]:
-    """Two round lobes side by side."""
+    """Draw two round lobes side by side."""
     apart, shift = random.uniform(0.36, 0.48), random.uniform(-0.2, 0.2)
     first, second = random.uniform(0.3, 0.42, 2)
     return [(-apart, shift, first), (apart, shift, second)]
 
 
 def _arc_of_lobes(random: Generator) -> list[Disc]:
-    """Three to five small lobes along an arc."""
+    """Draw three to five small lobes along an arc."""
     count = int(random.integers(3, LOBES + 1))
     turns = np.linspace(0, random.uniform(3.2, 4.6), count) + random.uniform(-0.15, 0.15, count)
     reach = random.uniform(0.42, 0.54)
@@ -71,13 +71,13 @@ def _arc_of_lobes(random: Generator) -> list[Disc]:
 
 
 def _none(random: Generator) -> list[Disc]:
-    """No nucleus."""
+    """Draw no nucleus."""
     return []
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the cells of one kind have in common.
+    """The common features of the cells of one kind.
 
     Attributes:
         radius: smallest and largest radius of the cell; the picture is 2 wide.
@@ -116,7 +116,7 @@ KINDS = (
 
 
 def load(request: DataRequest, argument: str, progress: Progress) -> Source:
-    """Drawn cells: 2,000 to train, 400 to validate and 800 to test, as many of each kind.
+    """Return drawn cells: 2,000 to train, 400 to validate and 800 to test, as many of each kind.
 
     Raises:
         DataError: an argument was given, as in "synthetic:x", or the seed is negative.
@@ -157,12 +157,12 @@ def draw(labels: NDArray[np.int64], randoms: list[Generator], size: int) -> NDAr
 
 
 def _labels(count: int, seed: int) -> NDArray[np.int64]:
-    """As many of each kind as of any other, in an order drawn from the seed."""
+    """Return as many labels of each kind as of any other, in an order drawn from the seed."""
     return np.random.default_rng([seed, count]).permutation(np.arange(count) % len(KINDS)).astype(np.int64)
 
 
 def _drawn(request: DataRequest, split: int, progress: Progress, wanted: Positions) -> Pieces:
-    """The pictures at some positions of a split, in pieces."""
+    """Iterate over the pictures at some positions of a split, in pieces."""
     count = list(COUNTS.values())[split]
     labels = _labels(count, request.seed)
     step = max(1, PIXELS_AT_ONCE // request.size**2)
@@ -181,7 +181,7 @@ def _drawn(request: DataRequest, split: int, progress: Progress, wanted: Positio
 
 
 def _sketch(kind: Kind, random: Generator) -> Sketch:
-    """Everything about one cell but its noise; the same draws at every resolution."""
+    """Draw everything about one cell except its noise; the draws are the same at every resolution."""
     radius = random.uniform(*kind.radius)
     angle = random.uniform(0, 2 * np.pi)
     lobes = kind.nucleus(random)
@@ -204,13 +204,13 @@ def _sketch(kind: Kind, random: Generator) -> Sketch:
 
 
 def _red_cell(random: Generator) -> Disc:
-    """A red cell towards the edge of the picture."""
+    """Draw a red cell towards the edge of the picture."""
     angle, far = random.uniform(0, 2 * np.pi), random.uniform(0.85, 1.35)
     return far * np.cos(angle), far * np.sin(angle), random.uniform(0.24, 0.36)
 
 
 def _colours(kind: Kind, random: Generator) -> Values:
-    """Typical colours, each varied, then all under one stain and one light."""
+    """Vary each typical colour, then all of them by one stain and one light."""
     typical = _values([(0.97, 0.88, 0.78), (0.84, 0.7, 0.68), kind.cytoplasm, kind.granule, (0.3, 0.16, 0.46)])
     ease = np.array([[0.5], [0.7], [1], [1], [1]])
     varied = typical + ease * random.normal(0, 0.04, typical.shape)

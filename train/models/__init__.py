@@ -1,1 +1,1 @@
-"""The architectures as idiomatic models of each framework, which take and give neutral weights."""
+"""The architectures as idiomatic models of each framework, which take and return neutral weights."""

@@ -1,7 +1,7 @@
 """The architectures in Flax NNX, in NHWC.
 
 Attribute paths are the canonical ones of `assay.train.architectures`. This file also runs in the tool environment of
-`export/routes/from_jax2tf.py`, with an older Flax, and imports nothing that is not there.
+`export/routes/from_jax2tf.py`, with an older Flax, and imports nothing that is missing there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FLAX_ROLES = {"offset": "bias", "variance": "var"}
 
 
 class ConvUnit(nnx.Module):
-    """Convolution without bias, symmetric padding, BatchNorm; folded, a convolution with bias."""
+    """Convolution without bias, symmetric padding, BatchNorm; if folded, a convolution with bias."""
 
     def __init__(
         self, width_in: int, width_out: int, kernel: int = 3, stride: int = 1, *, folded: bool, rngs: nnx.Rngs
@@ -161,15 +161,15 @@ MODELS = {"bloodnet": BloodNet, "resnet18": ResNet18, "vit-tiny": VitTiny}
 
 
 def build(spec: ModelSpec, *, folded: bool = False) -> nnx.Module:
-    """The model with weights of no meaning; call `put_weights` next."""
+    """Build the model with meaningless weights; call `put_weights` next."""
     return MODELS[spec.architecture](spec, folded=folded, rngs=nnx.Rngs(0))
 
 
 def load(spec: ModelSpec, weights: Weights, *, folded: bool = False) -> nnx.Module:
-    """The model in evaluation mode with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
+    """Load the model in evaluation mode with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
 
     Args:
-        folded: build it without BatchNorm, folding the weights given.
+        folded: whether to build it without BatchNorm, folding the given weights.
 
     Raises:
         ArtifactError: the weights do not fit the model.
@@ -182,7 +182,7 @@ def load(spec: ModelSpec, weights: Weights, *, folded: bool = False) -> nnx.Modu
 
 
 def variables_by_name(model: nnx.Module, spec: ModelSpec) -> Iterator[tuple[str, nnx.Variable]]:
-    """Every array of a model under its canonical name."""
+    """Iterate over every array of a model with its canonical name."""
     to_canonical = {flax_name(parameter): parameter.name for parameter in parameters(spec)}
     for path, variable in nnx.iter_graph(model):
         if isinstance(variable, nnx.Param | nnx.BatchStat):
@@ -191,7 +191,7 @@ def variables_by_name(model: nnx.Module, spec: ModelSpec) -> Iterator[tuple[str,
 
 
 def flax_name(parameter: Parameter) -> str:
-    """The attribute path of a parameter."""
+    """Return the attribute path of a parameter."""
     return f"{parameter.module}.{FLAX_ROLES.get(parameter.role, parameter.role)}".lstrip(".")
 
 

@@ -1,7 +1,6 @@
-"""JAX's functions in bf16: products and convolutions take and give bf16, everything else stays as it is.
-
-JAX has no policy of its own for a function that is given; Flax's layers are told a type, and so would a user's be. The
-function is traced, and each product in it computed of operands that are rounded to bf16, as torch.autocast does.
+"""JAX's functions in bf16: products and convolutions take and return bf16; everything else stays as it is. JAX has no
+policy of its own for a given function; Flax's layers are given a type, and so a user's would have to be. The function
+is traced, and each product in it computed from operands rounded to bf16, as torch.autocast does.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Arrays = Sequence[jax.Array]
 
 
 def narrowed(function: Callable[..., Arrays]) -> Callable[..., list[jax.Array]]:
-    """The function with its products in bf16; those inside of loops and branches stay as they are."""
+    """Return the function with its products in bf16; those inside loops and branches stay as they are."""
 
     def forward(*arrays: jax.Array) -> list[jax.Array]:
         return _evaluated(jax.make_jaxpr(function)(*arrays), list(arrays))

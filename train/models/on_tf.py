@@ -32,7 +32,7 @@ KERAS_ROLES = {"scale": "gamma", "offset": "beta", "mean": "moving_mean", "varia
 
 
 def conv_unit(x: KerasTensor, width: int, name: str, kernel: int = 3, stride: int = 1) -> KerasTensor:
-    """Convolution without bias, symmetric padding (Keras's own "same" is not, with a stride), BatchNorm."""
+    """Apply a convolution without bias, symmetric padding (Keras's own "same" is not, with a stride), and BatchNorm."""
     if stride == 1:
         x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}.conv")(x)
     else:
@@ -106,13 +106,13 @@ MODELS = {"bloodnet": bloodnet, "resnet18": resnet18, "vit-tiny": vit_tiny}
 
 
 def build(spec: ModelSpec) -> keras.Model:
-    """The model with weights of no meaning; call `put_weights` next."""
+    """Build the model with meaningless weights; call `put_weights` next."""
     image = keras.Input(spec.image_shape, name=INPUT_NAME)
     return keras.Model(image, MODELS[spec.architecture](image, spec), name=spec.architecture)
 
 
 def load(spec: ModelSpec, weights: Weights) -> keras.Model:
-    """The model with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
+    """Load the model with the given weights; it maps (batch, H, W, C) to logits (batch, classes).
 
     Raises:
         ArtifactError: the weights do not fit the model.
@@ -124,13 +124,13 @@ def load(spec: ModelSpec, weights: Weights) -> keras.Model:
 
 
 def variables_by_name(model: keras.Model) -> dict[str, keras.Variable]:
-    """A model's variables by "layer.variable", the attention's parts by "layer.part.variable"."""
+    """Return a model's variables by "layer.variable", and the attention's parts by "layer.part.variable"."""
     names = ((variable.path.replace("/", "."), variable) for variable in model.variables)
     return {name.replace("attention_output", "out").removeprefix("tokens."): v for name, v in names}
 
 
 def variable_name(parameter: Parameter) -> str:
-    """The name of a parameter in `variables_by_name`."""
+    """Return the name of a parameter in `variables_by_name`."""
     return f"{parameter.module}.{KERAS_ROLES.get(parameter.role, parameter.role)}".lstrip(".")
 
 
@@ -138,7 +138,7 @@ def put_weights(model: keras.Model, spec: ModelSpec, weights: Weights) -> None:
     """Copy neutral weights into a model; attention kernels only change their shape.
 
     Raises:
-        ArtifactError: they do not fit.
+        ArtifactError: the weights do not fit.
     """
     check_weights(spec, weights)
     variables = variables_by_name(model)

@@ -173,12 +173,12 @@ MODELS: dict[str, type[nn.Module]] = {"bloodnet": BloodNet, "resnet18": ResNet18
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    """The model with weights of no meaning; call `put_weights` next."""
+    """Build the model with meaningless weights; call `put_weights` next."""
     return MODELS[spec.architecture](spec)
 
 
 def load(spec: ModelSpec, weights: Weights, dtype: str = "float32") -> nn.Module:
-    """The model in evaluation mode with the given weights; it maps (batch, C, H, W) to logits (batch, classes).
+    """Load the model in evaluation mode with the given weights; it maps (batch, C, H, W) to logits (batch, classes).
 
     Args:
         dtype: "float32", or "float64" for the reference.
@@ -192,18 +192,18 @@ def load(spec: ModelSpec, weights: Weights, dtype: str = "float32") -> nn.Module
 
 
 def tensor_name(parameter: Parameter) -> str:
-    """The name of a parameter in a PyTorch state dict."""
+    """Return the name of a parameter in a PyTorch state dict."""
     role = TORCH_ROLES.get(parameter.role, parameter.role)
     return f"{parameter.module}.{role}".lstrip(".")
 
 
 def to_torch_layout(array: Tensor) -> Tensor:
-    """HWIO to OIHW, (in, out) to (out, in)."""
+    """Permute HWIO to OIHW, (in, out) to (out, in)."""
     return array.permute(3, 2, 0, 1) if array.ndim == 4 else array.T
 
 
 def to_canonical_layout(array: Tensor) -> Tensor:
-    """OIHW to HWIO, (out, in) to (in, out)."""
+    """Permute OIHW to HWIO, (out, in) to (in, out)."""
     return array.permute(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
@@ -211,7 +211,7 @@ def put_weights(model: nn.Module, spec: ModelSpec, weights: Weights) -> None:
     """Copy neutral weights into a model.
 
     Raises:
-        ArtifactError: they do not fit.
+        ArtifactError: the weights do not fit.
     """
     check_weights(spec, weights)
     tensors = model.state_dict()

@@ -1,1 +1,1 @@
-"""One training step, one file a framework, and the seam between them and the loop."""
+"""One training step, with one file for each framework, and the seam between them and the loop."""

@@ -29,7 +29,7 @@ class FlaxTrainer:
             if isinstance(module, nnx.BatchNorm):
                 module.epsilon, module.momentum = recipe.norm_epsilon, recipe.norm_momentum
         put_weights(self._model, spec, weights)
-        # `optax.adamw` is this chain with a learning rate fixed beforehand; here it comes with each step.
+        # `optax.adamw` is this chain with a fixed learning rate; here the rate comes with each step.
         self._adamw = optax.chain(
             optax.scale_by_adam(b1=recipe.beta1, b2=recipe.beta2, eps=recipe.adam_epsilon),
             optax.add_decayed_weights(recipe.weight_decay, mask=_kernels),
@@ -118,5 +118,5 @@ def _name(path: KeyPath) -> str:
 
 
 def _kernels(params: nnx.State) -> nnx.State:
-    """A tree of the same form that is True for the arrays that decay."""
+    """Return a tree of the same form that is True for the arrays that decay."""
     return tree_map_with_path(lambda path, _: _name(path).endswith("kernel"), params)

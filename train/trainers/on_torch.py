@@ -82,7 +82,7 @@ class TorchTrainer:
         return [parameter for parameter in parameters(self._spec) if parameter.trained]
 
     def _groups(self) -> list[dict[str, object]]:
-        """Kernels decay, the rest does not."""
+        """Group the parameters: kernels decay, the others do not."""
         decay = {True: self._recipe.weight_decay, False: 0.0}
         return [
             {

@@ -1,4 +1,4 @@
-"""What a framework has to offer for training: the interface between the shared loop and each framework."""
+"""The interface between the shared training loop and each framework."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Trainer(Protocol):
     def __init__(self, spec: ModelSpec, recipe: Recipe, weights: Weights) -> None: ...
 
     def step(self, images: NDArray[np.float32], labels: NDArray[np.int64], learning_rate: float) -> float:
-        """One optimiser step on images (batch, H, W, C), -1..1; returns the loss before it."""
+        """Make one optimiser step on images (batch, H, W, C), -1..1; return the loss before it."""
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (batch, classes) in evaluation mode."""
+        """Return the logits (batch, classes) in evaluation mode."""
 
     def weights(self) -> Weights:
-        """A copy of the weights."""
+        """Return a copy of the weights."""
 
     def state(self) -> State:
-        """A copy of all that is needed to go on exactly from here; at least one step has been made."""
+        """Return a copy of all that is needed to continue exactly from here; at least one step has been made."""
 
     def restore(self, state: State) -> None:
-        """Go on from a state that `state` gave, in this or another framework."""
+        """Continue from a state that `state` returned, in this or another framework."""

@@ -1,1 +1,1 @@
-"""A user's model in float64, one file a framework."""
+"""A user's model in float64, with one file for each framework."""

@@ -1,7 +1,6 @@
-"""JAX in float64 throughout, equation by equation, also where a function says `.astype(jnp.float32)` in the middle.
-
-The function is traced as it is; then every equation of its jaxpr is computed by JAX itself, with what it reads widened
-and what it would round to told to be float64.
+"""JAX in float64 throughout, equation by equation, even where a function says `.astype(jnp.float32)` in the middle. The
+function is traced as it is; then every equation of its jaxpr is computed by JAX itself, with its inputs widened and
+float64 in place of any type that it would round to.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ from assay.train.brought.loaders.loaded import Array, Compute
 Values = list[Any]
 
 CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-"""Parameters of equations that only call what is inside."""
+"""Parameters of equations that only call an inner function."""
 LOOPS = {"scan", "while", "cond"}
 SCATTERS = {
     "scatter": jax.lax.scatter, "scatter-add": jax.lax.scatter_add, "scatter_mul": jax.lax.scatter_mul,
     "scatter_min": jax.lax.scatter_min, "scatter_max": jax.lax.scatter_max,
 }  # fmt: skip
-"""Primitives with a rule of how two numbers are combined, which is made for their type."""
+"""Primitives with a rule for combining two numbers, which is made for their type."""
 WITH_RULES = {"reduce", "reduce_window", "custom_linear_solve"}
-"""The same where JAX makes none by itself: they are left to JAX."""
+"""Primitives with such a rule that JAX does not make by itself: they are left to JAX."""
 
 
 def double_of(forward: Callable[..., dict[str, jax.Array]]) -> Compute:
-    """A function of arrays by position in float64, traced with the 64-bit types on or off as they are now.
+    """Return a function of arrays by position in float64, traced with the 64-bit types on or off as they are now.
 
-    Calling what comes back raises InputError where an equation does not compute in float64.
+    Calling it raises InputError where an equation does not compute in float64.
     """
     traced: dict[tuple[tuple[int, ...], ...], tuple[core.ClosedJaxpr, list[str]]] = {}
 
@@ -61,7 +60,7 @@ def double_of(forward: Callable[..., dict[str, jax.Array]]) -> Compute:
                 found = evaluated(closed, [_as_traced(one, to) for one, to in zip(some, closed.in_avals, strict=True)])
             except InputError:
                 raise
-            except Exception as error:  # JAX raises what it likes of a primitive that takes no float64
+            except Exception as error:  # JAX may raise anything for a primitive that takes no float64
                 raise InputError("JAX cannot compute the function in float64", found=said_by(error)) from error
             return {name: jax.device_get(value) for name, value in zip(names, found, strict=True)}
 
@@ -69,7 +68,7 @@ def double_of(forward: Callable[..., dict[str, jax.Array]]) -> Compute:
 
 
 def evaluated(closed: core.ClosedJaxpr, arguments: Values) -> Values:
-    """What a jaxpr gives for these values, in float64."""
+    """Return the results of a jaxpr for these values, in float64."""
     known: dict[Any, Any] = {}
 
     def read(variable: Any) -> Any:
@@ -98,7 +97,7 @@ def _of_equation(equation: core.JaxprEqn, values: Values) -> Values:
         return values
     if name == "bitcast_convert_type" and any(jnp.issubdtype(one.dtype, jnp.floating) for one in values):
         raise InputError("It reads the bits of numbers, which are others in float64", found=name)
-    is_bits = name == "bitcast_convert_type"  # of whole numbers, as generators of random numbers read them
+    is_bits = name == "bitcast_convert_type"  # of whole numbers, as random generators read them
     wide = dict(parameters) if is_bits else {key: _wide_type(value) for key, value in parameters.items()}
     found = equation.primitive.bind(*values, **wide)
     results = list(found) if equation.primitive.multiple_results else [found]
@@ -137,7 +136,7 @@ def _closed(jaxpr: Any) -> core.ClosedJaxpr:
 
 
 def _as_traced(value: Array, to: Any) -> jax.Array:
-    """An argument of the type that the function was traced with: int64 is int32 without the 64-bit types."""
+    """Convert an argument to the type that the function was traced with: int64 is int32 without the 64-bit types."""
     return jnp.asarray(value, to.dtype) if jnp.issubdtype(to.dtype, jnp.integer) else jnp.asarray(value)
 
 
@@ -146,13 +145,13 @@ def _is_narrow(dtype: Any) -> bool:
 
 
 def _wide(value: Any) -> Any:
-    """A value whose floating point is float64."""
+    """Return a value with its floating point widened to float64."""
     dtype = jnp.result_type(value)
     return jnp.asarray(value, jnp.float64) if _is_narrow(dtype) else value
 
 
 def _wide_type(parameter: Any) -> Any:
-    """A parameter, float64 where it names a narrower type."""
+    """Return a parameter, with float64 where it names a narrower type."""
     if parameter is None or isinstance(parameter, str | int | float | tuple | list):
         return parameter
     try:

@@ -1,7 +1,7 @@
 """TensorFlow in float64: the graph of a model with every floating-point operator and constant rewritten to float64.
 
-The graph is TensorFlow's own, traced from the model, and so is what computes it: a reference that owes nothing to any
-exporter. Operators that TensorFlow does not have in float64 leave none.
+The graph is TensorFlow's own, traced from the model, and TensorFlow computes it, so the reference owes nothing to any
+exporter. A model with operators that TensorFlow lacks in float64 has no such reference.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ NARROW = {tf.float32.as_datatype_enum, tf.float16.as_datatype_enum, tf.bfloat16.
 WIDE = tf.float64.as_datatype_enum
 REINTERPRETS = {"Bitcast"}
 NORMS = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
-"""There is no kernel in float64: written out as arithmetic."""
+"""Norms without a kernel in float64, which are written out as arithmetic."""
 
 
 def double_of(call: Callable[..., Outputs]) -> Compute:
-    """A function of tensors by position in float64.
+    """Return a function of tensors by position in float64.
 
-    Calling what comes back raises InputError where TensorFlow cannot compute the graph in float64.
+    Calling it raises InputError where TensorFlow cannot compute the graph in float64.
     """
 
     def compute(inputs: Sequence[Array]) -> dict[str, Array]:
@@ -43,7 +43,7 @@ def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str
     names: list[str] = []
 
     def kept(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        """Each output as a node of its own, also where it is an input or appears twice."""
+        """Make each output a node of its own, even if it is an input or appears twice."""
         outputs = call(*tensors)
         names[:] = outputs
         return [tf.identity(value) for value in outputs.values()]
@@ -59,7 +59,7 @@ def _computed(call: Callable[..., Outputs], inputs: Sequence[Array]) -> dict[str
 
 
 def widened_graph(graph: tf.compat.v1.GraphDef) -> tf.compat.v1.GraphDef:
-    """A copy in float64.
+    """Return a copy in float64.
 
     Raises:
         InputError: a node reads the bits of a number, or normalises with the statistics of its batch.
@@ -92,7 +92,7 @@ def _widen(attribute: tf.compat.v1.AttrValue) -> None:
 
 
 def _write_norm(graph: tf.compat.v1.GraphDef, node: tf.compat.v1.NodeDef) -> None:
-    """(x - mean) * (scale / sqrt(variance + epsilon)) + offset, over the last dimension."""
+    """Write a norm as (x - mean) * (scale / sqrt(variance + epsilon)) + offset, over the last dimension."""
     if node.attr["is_training"].b or (node.attr["data_format"].s or b"NHWC") != b"NHWC":
         raise InputError("It normalises with the statistics of its batch, or over other channels", found=node.name)
     values, scale, offset, mean, variance = (name for name in node.input if not name.startswith("^"))

@@ -1,8 +1,6 @@
-"""PyTorch in float64 throughout, operator by operator, also where a model says `.float()` in the middle.
-
-`module.double()` widens parameters alone. Here every operator on its way to its kernel is told float64 where it is told
-fp32 or less, and gets what is still narrower widened, so that a constant or a cast inside of the model leaves no
-arithmetic in fp32.
+"""PyTorch in float64 throughout, operator by operator, even where a model says `.float()` in the middle.
+`module.double()` widens parameters alone. Here every operator on its way to its kernel gets float64 in place of fp32 or
+less, and narrower inputs are widened, so that a constant or a cast inside the model leaves no arithmetic in fp32.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ from assay.errors import InputError
 
 NARROW = {torch.float32, torch.float16, torch.bfloat16}
 REINTERPRETS = "aten::view.dtype"
-"""The bits of a number as another type: another thing in float64."""
+"""The operator that reads the bits of a number as another type, which means something else in float64."""
 
 
 @contextmanager
 def float64_throughout() -> Iterator[None]:
-    """Everything that is computed inside is computed in float64.
+    """Compute everything inside the block in float64.
 
     Raises:
         InputError: an operator reads the bits of a number.

@@ -1,1 +1,1 @@
-"""Model files of strangers, looked at before anything in them is loaded."""
+"""Model files from strangers, checked before anything in them is loaded."""

@@ -1,8 +1,8 @@
-"""A `.keras` file names the classes and functions that Keras looks up and calls: here they are looked at first.
+"""A check of `.keras` files, which name classes and functions that Keras looks up and calls.
 
 Its configuration may name a lambda (code), a layer that loads another model by a path, a wrapper that unpickles, or a
 vocabulary file anywhere on this machine; its weights may be links to other files. Keras refuses most of that in its
-safe mode. What is checked here does not depend on the version of Keras.
+safe mode. The check here does not depend on the version of Keras.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ REMEDY = "It was not loaded. A model with code of its own needs that code: give 
 def check_keras_file(path: Path) -> None:
     """
     Raises:
-        ArtifactError: it is no `.keras` file, or something in it could run code or read another file.
+        ArtifactError: it is not a `.keras` file, or something in it could run code or read another file.
     """
     try:
         with zipfile.ZipFile(path) as bundle:
@@ -84,7 +84,7 @@ def _check_members(path: Path, bundle: zipfile.ZipFile) -> None:
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
-    """Every dictionary at any depth."""
+    """Iterate over every dictionary at any depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

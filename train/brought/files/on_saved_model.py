@@ -1,7 +1,6 @@
-"""A SavedModel is a program of TensorFlow's operators, and some of these write files, open connections or call Python.
-
-`tf.saved_model.load` runs initialisers that the file names, so the operators are looked at first: those that have
-effects have to be of the few kinds that a model needs for its variables, tables, random numbers and control flow.
+"""A check of SavedModels, programs of TensorFlow's operators, some of which write files, open connections or call
+Python. `tf.saved_model.load` runs initialisers that the file names, so the operators are checked first: those with
+effects must be of the few kinds that a model needs for its variables, tables, random numbers and control flow.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ EFFECTS_OF_MODELS = re.compile(
     r"|Stateless\w+|Rng\w+|NonDeterministicInts|SampleDistortedBoundingBox(V2)?|CheckNumerics(V2)?|CudnnRNN\w*"
     r"|_?(Arg|Retval)|GuaranteeConst|IsTensorFloat32Enabled|DeviceIndex"
 )
-"""Operators with effects, by TensorFlow's own account, that stay within the model."""
+"""Operators that have effects, as TensorFlow says, but only within the model."""
 NOT_OF_MODELS = re.compile(r"Random(Dataset|ShuffleQueue|SeedGenerator)\w*")
 ACTING = re.compile(
     r".*(File|PyFunc|Dataset|Snapshot|Debug|Rpc|Iterator|Summary|Reader).*|ImmutableConst|GenerateVocabRemapping"
@@ -41,23 +40,23 @@ ACTING = re.compile(
 )
 """Operators that read files, call Python or run another program, whatever TensorFlow says of their effects."""
 SAVING = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}
-"""In functions that only TensorFlow's own saver calls."""
+"""Operators in functions that only TensorFlow's own saver calls."""
 REMEDY = "It was not loaded. Take the operator out of the model, or, if you trust it, give --trust"
 LARGEST_PROGRAM = (2 << 30) - 1
 
 
 def check_graph_file(path: Path) -> None:
-    """The same as `check_saved_model`, by the file of the graph in its folder."""
+    """Do the same as `check_saved_model`, given the graph's file in its folder."""
     check_saved_model(path.parent)
 
 
 def check_saved_model(folder: Path, *, trusted: bool = False) -> None:
     """
     Args:
-        trusted: the user gave --trust: its operators may act as they like.
+        trusted: whether the user gave --trust, so that operators may act as they like.
 
     Raises:
-        ArtifactError: it is damaged, of TensorFlow 1, or has an operator that acts outside of the model.
+        ArtifactError: it is damaged, from TensorFlow 1, or has an operator that acts outside the model.
     """
     for name in OTHER_PROGRAMS:
         if (folder / name).exists():
@@ -97,7 +96,7 @@ def _check_graph(file: Path, graph: MetaGraphDef, *, trusted: bool) -> None:
 
 
 def _reachable(functions: dict[str, FunctionDef], graph: MetaGraphDef) -> set[str]:
-    """Functions that are called where the model is loaded or run, by the objects that hold them."""
+    """Return the functions that are called when the model is loaded or run, by the objects that hold them."""
     waiting = [*graph.object_graph_def.concrete_functions]
     waiting += [name for one in graph.graph_def.library.gradient for name in (one.function_name, one.gradient_func)]
     found: set[str] = set()
@@ -117,7 +116,7 @@ def _calls(node: NodeDef) -> Iterator[str]:
 
 
 def _is_replaceable(function: FunctionDef) -> bool:
-    """Whether TensorFlow's optimiser may put it in the place of another."""
+    """Return whether TensorFlow's optimiser may put the function in the place of another."""
     return any(name.startswith(("api_", "_implements", "implements")) for name in function.attr)
 
 
@@ -134,7 +133,7 @@ def _check_nodes(file: Path, where: str, nodes: Iterable[NodeDef], allowed: set[
 
 
 def _is_harmless(operator: str) -> bool:
-    """Whether it only computes; a function of the file goes by its own operators."""
+    """Return whether an operator only computes; a function of the file is judged by its own operators."""
     definition = op_def_registry.get(operator)
     if definition is None:
         return operator.startswith("__") or not re.fullmatch(r"[A-Z]\w*(>\w+)?", operator)

@@ -2,8 +2,8 @@
 
 `torch.export.load` unpickles what its weights-only reader refuses, loads compiled libraries that lie in the file, and
 turns text into Python (`assay.train.brought.files.program_text`). Here every member has to be one that
-`torch.export.save` writes of plain tensors; what would be unpickled is read by the weights-only reader first, which has
-no way to run code. TorchScript is code of an interpreter of its own (`assay.train.brought.files.script_text`).
+`torch.export.save` writes for plain tensors; pickles are first read by the weights-only reader, which cannot run code.
+TorchScript is code for an interpreter of its own (`assay.train.brought.files.script_text`).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ ACTING = {
     "data/constants/opaque_obj_": "a pickled object",
     "data/executorch/": "a compiled program",
 }
-"""What the members of a torch.export file are that can run code, by the beginning of their names."""
+"""Members of a torch.export file that can run code, by the beginning of their names, and what they are."""
 EXPECTED = "only members that torch.export.save writes of a model of plain tensors"
 REMEDY = "Nothing of it was loaded. Export the model again, or give FILE.py:FUNCTION"
 WIDEST_NUMBER = 16
 
 
 def load_checked_program(path: Path) -> torch.export.ExportedProgram:
-    """Load a file of `torch.export.save`, of today's layout or of that before torch 2.8.
+    """Load a file of `torch.export.save`, in today's layout or in that from before torch 2.8.
 
     Raises:
         ArtifactError: a member could run code, or declares more than memory holds; the message names it.
@@ -73,7 +73,7 @@ def load_checked_script(path: Path) -> torch.jit.ScriptModule:
     """Load a file of `torch.jit.save`.
 
     Raises:
-        ArtifactError: its code acts on files, or it has an unknown member; the message names it.
+        ArtifactError: its code acts on files, or it has an unknown member; the message names which.
         Exception: whatever torch raises on a damaged file.
     """
     if is_trusted():
@@ -112,7 +112,7 @@ def check_script_file(path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Check every member as torch's reader sees it, which is not bound to see what zipfile sees."""
+    """Check every member as torch's reader sees it, which may differ from what zipfile sees."""
     reader = torch._C.PyTorchFileReader(str(path))
     names = list(reader.get_all_records())
     for name in names:
@@ -136,7 +136,7 @@ def _check_known(path: Path, name: str) -> None:
 
 
 def _check_config(member: str, content: bytes) -> None:
-    """Where tensors lie: none as a pickle, and none larger than memory."""
+    """Check where tensors lie: none may be a pickle, and none larger than memory."""
     try:
         config = parse_json(content)["config"]
         entries = [(str(name), dict(one)) for name, one in config.items()]
@@ -162,7 +162,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _check_pickle(member: str, content: bytes) -> None:
-    """Read a pickle as weights only, which runs nothing: torch would fall back to running it.
+    """Read a pickle as weights only, which runs nothing; torch itself would fall back to running it.
 
     Raises:
         ArtifactError: it holds more than tensors in tuples and dictionaries.
@@ -170,7 +170,7 @@ def _check_pickle(member: str, content: bytes) -> None:
     if not content:
         return
     try:
-        torch.load(io.BytesIO(content), weights_only=True)  # as torch first does
+        torch.load(io.BytesIO(content), weights_only=True)  # torch tries this first, too
     except Exception as error:  # whatever its reader raises
         raise ArtifactError(
             f"{member} is a pickle of more than tensors, which could run code",
@@ -181,13 +181,15 @@ def _check_pickle(member: str, content: bytes) -> None:
 
 
 def _global_in(error: Exception) -> str:
-    """What the pickle asked for; torch's own message goes on to say how to run it anyway."""
+    """Return what the pickle asked for; torch's own message goes on to say how to run it anyway."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     return named.group(1) if named else f"what its weights-only reader refuses ({type(error).__name__})"
 
 
 def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgram:
-    """A file from before torch 2.8: what is checked here is what is given to torch, which opens no file again."""
+    """Load a file from before torch 2.8: torch is given the very content that is checked here, and opens no file
+    again.
+    """
     from torch._export.serde.serialize import SerializedArtifact, deserialize  # noqa: PLC0415  as above
 
     known = {"version", OLD_PROGRAM, *(f"{name}{ending}" for name in OLD_PICKLES for ending in (".pt", ".json"))}
@@ -208,7 +210,7 @@ def _load_old(path: Path, bundle: zipfile.ZipFile) -> torch.export.ExportedProgr
 
 
 def _forget_sources(program: torch.export.ExportedProgram) -> None:
-    """Texts of the file that compilers like to write into comments of what they generate."""
+    """Remove texts of the file that compilers would write into comments of generated code."""
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:

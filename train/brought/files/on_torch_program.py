@@ -1,4 +1,4 @@
-"""What a program of torch.export says of its inputs, and how it wants them: in the containers it was exported with."""
+"""The inputs that a program of torch.export declares, and their passing in the containers it was exported with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from assay.train.brought.model import Declared
 
 
 def declared_of(program: ExportedProgram) -> tuple[Declared, ...]:
-    """The inputs of a program; a symbolic dimension keeps its name, and what was None when it was exported is left out.
+    """Return the inputs of a program; a symbolic dimension keeps its name, and an input that was None at export is left
+    out.
 
     Raises:
         InputError: an input is not a tensor.
@@ -40,8 +41,8 @@ class ProgramBinding:
     """Inputs put back into the arguments, dictionaries and lists that a program was exported with.
 
     Attributes:
-        structure: of (arguments, arguments by name).
-        leaves: of the structure: the place of an input, or None and the constant.
+        structure: structure of (arguments, arguments by name).
+        leaves: leaves of the structure: the place of an input, or None and the constant.
     """
 
     structure: Any
@@ -49,14 +50,14 @@ class ProgramBinding:
     is_plain: bool = False
 
     def call(self, function: Callable[..., Any], inputs: Sequence[object]) -> Any:
-        """The program's module of inputs in the order of their names."""
+        """Call the program's module with inputs in the order of their names."""
         flat = [constant if place is None else inputs[place] for place, constant in self.leaves]
         arguments, named = pytree.tree_unflatten(flat, self.structure)
         return function(*arguments, **named)
 
 
 def binding_of_program(program: ExportedProgram, names: Sequence[str]) -> Binds:
-    """How inputs of these names, all that the program has, go in."""
+    """Return how inputs of these names, all that the program has, are passed."""
     leaves = tuple(
         (None, one.value) if isinstance(one, ConstantArgument) else (names.index(one.name), None)
         for one in _arguments(program)

@@ -1,8 +1,8 @@
-"""The program in a `.pt2` file is text that torch turns into Python and runs: here it is checked word by word before.
+"""A check, word by word, of the program in a `.pt2` file, which is text that torch turns into Python and runs.
 
-Its reader hands the expressions of symbolic sizes to sympy, which evaluates them as Python; writes guards, names of
-nodes and of arguments into source that it executes; looks up operators as attributes of the `torch` module, down to
-`torch.os.system`; and imports the modules that a tree of inputs names. So every one of these texts has to be of the few
+Torch's reader passes the expressions of symbolic sizes to sympy, which evaluates them as Python; writes guards, names
+of nodes and of arguments into source that it executes; looks up operators as attributes of the `torch` module, down to
+`torch.os.system`; and imports the modules that a tree of inputs names. So each of these texts must be of one of the few
 kinds that `torch.export.save` writes.
 """
 
@@ -43,7 +43,7 @@ TREES = {
     None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", "collections.deque",
     "collections.namedtuple",
 }  # fmt: skip
-"""Types in trees of inputs and outputs that import nothing; others count where a library has registered them."""
+"""Types in trees of inputs and outputs that import nothing; others are accepted if a library has registered them."""
 IMPORTING_TREES = {"collections.defaultdict"}
 
 FUNCTIONS = {
@@ -54,7 +54,7 @@ FUNCTIONS = {
     "IsNonOverlappingAndDenseIndicator", "Relational", "Equality", "Unequality", "StrictLessThan", "LessThan",
     "StrictGreaterThan", "GreaterThan",
 }  # fmt: skip
-"""Functions of sympy and torch that expressions of sizes have."""
+"""Functions of sympy and torch that may appear in expressions of sizes."""
 GUARD_FUNCTIONS = FUNCTIONS | {"max", "min", "abs", "int", "float", "bool"}
 MATHEMATICS = {f"math.{name}" for name in ("floor", "ceil", "trunc", "sqrt", "pow")}
 GUARD_METHODS = {"size", "stride", "storage_offset", "dim"}
@@ -72,10 +72,10 @@ def check_program(member: str, content: bytes) -> None:
     """
     Args:
         member: its name in the file, for messages.
-        content: JSON of `torch.export.save`.
+        content: JSON written by `torch.export.save`.
 
     Raises:
-        ArtifactError: a text in it could run code, or it is none.
+        ArtifactError: a text in it could run code, or it is not a program.
     """
     try:
         program = parse_json(content)
@@ -86,7 +86,7 @@ def check_program(member: str, content: bytes) -> None:
 
 
 def _entries(value: object) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth."""
+    """Iterate over every key with its value, at any depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -138,7 +138,7 @@ def check_guard(member: str, value: Any) -> None:
 
 
 def _nodes(text: str) -> Iterable[ast.AST]:
-    """The syntax tree of an expression; one node that nobody accepts where it is none."""
+    """Return the syntax tree of an expression; a node that nobody accepts where it is not one."""
     if len(text) > LONGEST_EXPRESSION or not text.isascii():
         return [ast.Pass()]
     try:
@@ -162,7 +162,7 @@ def _is_symbol(value: object) -> bool:
 
 
 def _is_small(node: ast.AST) -> bool:
-    """Whether a power in it is of a size that can be computed."""
+    """Return whether a power in it is small enough to be computed."""
     exponents: list[ast.expr] = []
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow | ast.LShift):
         exponents = [node.right]
@@ -172,7 +172,7 @@ def _is_small(node: ast.AST) -> bool:
 
 
 def _number(node: ast.expr) -> float:
-    """The number that is written there; a symbol counts as none, anything else as too large."""
+    """Return the number that is written there; a symbol counts as 0, and anything else as too large."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return _number(node.operand)
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "Integer" and len(node.args) == 1:
@@ -184,7 +184,9 @@ def _number(node: ast.expr) -> float:
 
 
 def _in_guard(node: ast.AST) -> bool:
-    """Like an expression, with the inputs as L['x'], and their sizes as L['x'].size()[0] or L['x'].shape[0]."""
+    """Return whether a node is allowed in a guard: like an expression, with inputs as L['x'], and sizes as
+    L['x'].size()[0] or L['x'].shape[0].
+    """
     if isinstance(node, ast.Name):
         return node.id in {"L", "math"} or bool(SYMBOL.fullmatch(node.id)) or node.id in GUARD_FUNCTIONS | CONSTANTS
     if isinstance(node, ast.Attribute):
@@ -198,7 +200,7 @@ def _in_guard(node: ast.AST) -> bool:
 
 
 def _check_tree(member: str, key: str, value: Any) -> None:
-    """A tree of inputs or outputs: it may name no module to import, and arguments only by names."""
+    """Check a tree of inputs or outputs: it may name no module to import, and arguments only by names."""
     text = value if isinstance(value, str) else "null"
     try:
         tree = parse_json(text)
@@ -218,7 +220,7 @@ def _check_tree(member: str, key: str, value: Any) -> None:
 
 
 def _keywords(tree: Any) -> list[object]:
-    """Names of the keyword arguments, the second part of a tree of inputs; torch writes them into source."""
+    """Return the names of the keyword arguments, the second part of a tree of inputs; torch writes them into source."""
     try:
         words = tree[1]["children_spec"][1]["context"]
         return list(parse_json(words) or []) if isinstance(words, str) else []

@@ -1,8 +1,9 @@
-"""The source in a TorchScript file, run by torch's own interpreter: it knows no Python, but it can write files.
+"""A check of the source in a TorchScript file, which torch's own interpreter runs: it knows no Python, but it can write
+files.
 
 `torch.save` and `torch.from_file` are operators of TorchScript, and a file's `__setstate__` runs while it is loaded. So
-the source is read before: as Python's syntax, of which TorchScript's is a part, and once more as plain text, so that
-what two parsers may see differently is refused.
+the source is read first: as Python's syntax, of which TorchScript's is a part, and once more as plain text, so that
+anything which two parsers may see differently is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from assay.train.brought.files.program_text import ON_FILES
 
 NAMESPACES = {"aten", "prim", "prims", "quantized", "sparse", "torchvision", "mkldnn", "onednn", "mkldnn_prepacked"}
 CLASSES = {"quantized", "rnn", "mkldnn", "xnnpack", "sparse"}
-"""Namespaces of operators and of compiled classes that compute and do nothing else."""
+"""Namespaces of operators and of compiled classes that only compute."""
 IN_TEXT = re.compile(rf"\.[\s\\]*({'|'.join(sorted(ON_FILES))})\b[\s\\]*\(")
 CLASS_IN_PICKLE = re.compile(rb"torch\.classes\.(\w+)")
 
@@ -27,10 +28,10 @@ def check_script(member: str, content: bytes) -> None:
         content: the source, UTF-8.
 
     Raises:
-        ArtifactError: it uses an operator that acts on files or is of an unknown kind, or it is not a source.
+        ArtifactError: it uses an operator that acts on files or is of an unknown kind, or it is not source text.
     """
     try:
-        text = content.decode("utf-8")  # and no encoding that the text itself names
+        text = content.decode("utf-8")  # and in no encoding that the text itself names
         nodes = list(ast.walk(ast.parse(text)))
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ArtifactError(f"{member} is not a source of TorchScript", found=str(error)[:200]) from error

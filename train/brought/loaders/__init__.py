@@ -1,1 +1,1 @@
-"""Loading a user's model, one file a framework."""
+"""Loading of a user's model, with one file for each framework."""

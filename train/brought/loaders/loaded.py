@@ -1,4 +1,4 @@
-"""What every loader of a user's model gives; one file a framework, `load(location) -> Loaded`."""
+"""The result of every loader of a user's model; one file for each framework, with `load(location) -> LoadedModel`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from assay.train.brought.model import Declared
 
 Array = NDArray[np.generic]
 Compute = Callable[[Sequence[Array]], dict[str, Array]]
-"""Inputs by position to outputs by name, as numpy arrays."""
+"""A function from inputs by position to outputs by name, as numpy arrays."""
 
 
 Called = tuple[Compute, Callable[[], Compute]]
-"""A model in its own precision, and a function that makes it in float64 or raises InputError where that cannot be had;
+"""A model in its own precision, and a function that makes it in float64 or raises InputError where that is impossible;
 the function is called last, because it may change the model.
 """
 
@@ -27,20 +27,20 @@ def _unbound(inputs: Sequence[Array]) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is loaded; it is called once it is `bound` to the names of its inputs.
+    """A loaded model, to be called once it is `bound` to the names of its inputs.
 
     Attributes:
-        declared: its inputs, where the file says; else none.
-        called: makes it callable with inputs of these names, in this order, and without outputs of those names; raises
-            InputError where an input fits no argument.
-        native: it in its own precision.
-        double: makes it in float64, see `Called`.
-        random: names the operators that draw random numbers, where its file says so.
-        places: with inputs of these names, how many places an index has that is cut off at its limit and not refused;
-            None where there is none.
-        per_call: names what chooses a scale for each call from all of its rows: dynamic quantisation.
-        narrow: with inputs of these names, the precision below fp32 that it computes in: "fp16", "bf16", or "". What is
-            only stored in it is not computed in it.
+        declared: its inputs, if the file declares them; else empty.
+        called: makes it callable with inputs of given names, in their order, and without outputs of other given names;
+            raises InputError where an input fits no argument.
+        native: the model in its own precision.
+        double: makes it in float64; see `Called`.
+        random: names the operators that draw random numbers, if its file shows them.
+        places: returns, for inputs of given names, the number of places of an index that is silently cut off at its
+            limit; None where there is none.
+        per_call: names the parts that choose a scale for each call from all of its rows: dynamic quantisation.
+        narrow: returns, for inputs of given names, the precision below fp32 that it computes in: "fp16", "bf16", or "".
+            Values that are only stored in a precision do not count.
     """
 
     declared: tuple[Declared, ...]
@@ -53,10 +53,10 @@ class LoadedModel:
     narrow: Callable[[Sequence[str], Sequence[Array]], str] = lambda names, inputs: ""
 
     def bound(self, names: Sequence[str], without: Sequence[str] = ()) -> LoadedModel:
-        """The same, ready to be called with inputs of these names.
+        """Return the same model, ready to be called with inputs of these names.
 
         Args:
-            without: outputs that are left out.
+            without: outputs to leave out.
 
         Raises:
             InputError: an input fits no argument of the model.

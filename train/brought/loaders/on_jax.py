@@ -20,7 +20,7 @@ from assay.train.brought.source import built, explained
 def load(location: Location) -> LoadedModel:
     """
     Raises:
-        InputError: the function fails, or gives nothing that can be called.
+        InputError: the function fails, or returns nothing that can be called.
     """
     function = _load_function(location)
 
@@ -38,7 +38,7 @@ def load(location: Location) -> LoadedModel:
 
 
 def load_forward(model: UserModel) -> Forward:
-    """The model as a function of arrays by position to arrays by name; same errors as `load`."""
+    """Return the model as a function of arrays by position to arrays by name; same errors as `load`."""
     function = _load_function(model.location)
     return by_name(function, [one.name for one in model.inputs], model.without, str(model.location))
 
@@ -60,8 +60,8 @@ def _compute(forward: Forward, location: Location) -> Compute:
 
 
 def _double(forward: Forward, location: Location) -> Compute:
-    """The same function in float64 throughout; where an equation is not to be had so, what comes of it with inputs of
-    float64, its weights having been made without.
+    """Return the same function in float64 throughout; where an equation cannot be computed so, its result for inputs in
+    float64, with weights made without.
     """
     by_equation = double_of(forward)
     jax.config.update("jax_enable_x64", True)
@@ -71,17 +71,17 @@ def _double(forward: Forward, location: Location) -> Compute:
         try:
             with explained(location.path, f"{location.name}(...) in float64"):
                 return by_equation(inputs)
-        except InputError:  # one that reads bits, or a primitive that JAX has not in float64
+        except InputError:  # one that reads bits, or a primitive that JAX lacks in float64
             return by_inputs([one.astype(np.float64) if one.dtype.kind == "f" else one for one in inputs])
 
     return compute
 
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
-    """The fewest places of anything that is looked up by what comes in: JAX cuts an index off and refuses none."""
+    """Return the fewest places of any table that an input indexes: JAX silently cuts an index off at the limit."""
     try:
         traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
-    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places
+    except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows no places
         return None
     return min(_places_in(traced.jaxpr, [True] * len(traced.jaxpr.invars)), default=None)
 
@@ -89,7 +89,7 @@ def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
 def _places_in(jaxpr: Any, follows: Sequence[bool]) -> Iterator[int]:
     """
     Args:
-        follows: by input, whether it follows from what comes in; what does not is a constant of the model.
+        follows: whether each input depends on the model's inputs; otherwise it is a constant of the model.
     """
     known = {variable for variable, is_given in zip(jaxpr.invars, follows, strict=True) if is_given}
     for equation in jaxpr.eqns:

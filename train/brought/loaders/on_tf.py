@@ -24,7 +24,7 @@ from assay.train.brought.source import built, explained
 
 SIGNATURE = "serving_default"
 Forward = Callable[..., dict[str, tf.Tensor]]
-"""Tensors by position to tensors by name."""
+"""A function from tensors by position to tensors by name."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class TensorProgram:
     """A callable of tensors.
 
     Attributes:
-        declared: its inputs, where the model says.
-        keeps: what must live as long as the callable: a SavedModel's functions do not hold its variables.
-        bound: makes a callable of tensors by position of the names of the inputs; raises InputError where one fits no
+        declared: its inputs, if the model declares them.
+        keeps: objects that must live as long as the callable: a SavedModel's functions do not hold its variables.
+        bound: makes a callable of tensors by position from the names of the inputs; raises InputError where one fits no
             argument.
     """
 
@@ -46,8 +46,8 @@ class TensorProgram:
 def load(location: Location) -> LoadedModel:
     """
     Raises:
-        ArtifactError: the file is not what its ending says.
-        InputError: the function fails, or gives no model.
+        ArtifactError: the file is not what its extension says.
+        InputError: the function fails, or returns no model.
     """
     program = _load_program(location)
 
@@ -67,7 +67,7 @@ def load(location: Location) -> LoadedModel:
 
 
 def load_forward(model: UserModel) -> tuple[Forward, object]:
-    """The model as a function of tensors, and what must live as long; same errors as `load`."""
+    """Return the model as a function of tensors, and the objects that must live as long; same errors as `load`."""
     program = _load_program(model.location)
     names = [one.name for one in model.inputs]
     return _by_name(program, names, model.without, str(model.location)), program.keeps
@@ -98,7 +98,7 @@ def _load_program(location: Location) -> TensorProgram:
 
 
 def _function(function: Callable[..., object], location: Location) -> TensorProgram:
-    """A function, or an object with `__call__`, each a tf.function or not."""
+    """Describe a function, or an object with `__call__`, whether it is a tf.function or not."""
     named = function if hasattr(function, "input_signature") else getattr(function, "__call__", function)  # noqa: B004
     parameters = parameters_of(named)
     specs = getattr(named, "input_signature", None) or ()
@@ -123,7 +123,7 @@ def _read_keras(location: Location) -> keras.Model:
         check_keras_file(location.path)
     try:
         return keras.models.load_model(location.path, compile=False, safe_mode=not trusted)
-    except Exception as error:  # Keras raises what it likes
+    except Exception as error:  # Keras may raise anything
         raise ArtifactError(
             f"{location} cannot be loaded",
             expected="a file written by keras.Model.save",
@@ -133,7 +133,7 @@ def _read_keras(location: Location) -> keras.Model:
 
 
 def _keras(model: keras.Model, location: Location) -> TensorProgram:
-    """Its inputs by name, training switched off."""
+    """Describe a Keras model: its inputs by name, with training switched off."""
     return TensorProgram(declared_by(model), model, lambda names: call_of(model, names, str(location)))
 
 
@@ -141,7 +141,7 @@ def _saved_model(location: Location) -> TensorProgram:
     check_saved_model(location.path, trusted=is_trusted())
     try:
         root = tf.saved_model.load(str(location.path))
-    except Exception as error:  # TensorFlow raises what it likes
+    except Exception as error:  # TensorFlow may raise anything
         raise ArtifactError(f"{location} cannot be loaded", expected="a SavedModel", found=said_by(error)) from error
     if SIGNATURE not in root.signatures:
         raise InputError(
@@ -176,7 +176,7 @@ def _compute(forward: Forward, location: Location) -> Compute:
 
 
 def _double(forward: Forward, location: Location) -> Compute:
-    """Its graph in float64."""
+    """Return its graph in float64."""
     from assay.train.brought.double.on_tf import double_of  # noqa: PLC0415  only a reference needs it
 
     compute = double_of(forward)
@@ -189,11 +189,11 @@ def _double(forward: Forward, location: Location) -> Compute:
 
 
 def _fewest_places(forward: Forward, inputs: Sequence[Array]) -> int | None:
-    """The fewest places of any operator that gives nothing for an index beyond them and does not refuse it."""
+    """Return the fewest places of any operator that silently gives nothing for an index beyond them."""
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
     try:
         graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
-    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows no places
+    except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows no places
         return None
     found = []
     for nodes in (graph.node, *(function.node_def for function in graph.library.function)):

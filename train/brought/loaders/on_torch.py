@@ -24,8 +24,8 @@ from assay.train.brought.source import built, explained
 def load(location: Location) -> LoadedModel:
     """
     Raises:
-        ArtifactError: the file is not what its ending says.
-        InputError: the function fails, or gives no module.
+        ArtifactError: the file is not what its extension says.
+        InputError: the function fails, or returns no module.
     """
     module = load_module(location)
     program = load_program(location) if location.form == "program" else None
@@ -47,7 +47,7 @@ def load(location: Location) -> LoadedModel:
 
 
 def load_bound(model: UserModel) -> tuple[nn.Module, Binds]:
-    """The module, and how the model's inputs go into it; same errors as `load`."""
+    """Return the module, and how the model's inputs are passed to it; same errors as `load`."""
     location = model.location
     module = load_module(location)
     program = load_program(location) if location.form == "program" else None
@@ -61,14 +61,14 @@ def _binding(
 
 
 def load_module(location: Location) -> nn.Module:
-    """The module, in evaluation mode and without gradients; same errors as `load`."""
+    """Return the module, in evaluation mode and without gradients; same errors as `load`."""
     if location.form == "function":
         module = built(location.path, location.function)
         if not isinstance(module, nn.Module):
             raise InputError(f"{location} gives no model", expected="a torch.nn.Module", found=type(module).__name__)
         module.eval()
     elif location.form == "program":
-        module = load_program(location).module()  # it is in evaluation mode, and refuses to be told
+        module = load_program(location).module()  # it is in evaluation mode, and refuses to be told so
     else:
         module = _load_script(location)
         module.eval()
@@ -120,7 +120,7 @@ def _compute(forward: Forward, location: Location) -> Compute:
 
 
 def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
-    """The module with parameters, inputs and everything that is computed of them in float64."""
+    """Return the module with parameters, inputs and all results in float64."""
     module.double()
     compute = _compute(forward, location)
 
@@ -134,7 +134,7 @@ def _double(module: nn.Module, forward: Forward, location: Location) -> Compute:
 def _array(name: str, value: Tensor, location: Location) -> Array:
     """
     Raises:
-        InputError: numpy has no such tensor, as of bfloat16 and sparse ones.
+        InputError: numpy has no such tensor, as for bfloat16 and sparse ones.
     """
     try:
         found: Array = value.numpy()
@@ -149,7 +149,7 @@ def _array(name: str, value: Tensor, location: Location) -> Array:
 
 
 def _per_call(module: nn.Module) -> str:
-    """Its dynamically quantised layers, by class."""
+    """Return its dynamically quantised layers, by class."""
     kinds = {type(one).__name__ for one in module.modules() if ".quantized.dynamic." in f"{type(one).__module__}."}
     return ", ".join(sorted(kinds))
 

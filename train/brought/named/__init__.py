@@ -1,1 +1,1 @@
-"""A user's model called by the names of its inputs, one file a framework."""
+"""A user's model called by the names of its inputs, with one file for each framework."""

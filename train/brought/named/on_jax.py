@@ -1,5 +1,5 @@
-"""A JAX function called by the names of its inputs, its outputs by name. Nothing here needs more than JAX and numpy: it
-runs in the tool environment of jax2tf too.
+"""A JAX function called by the names of its inputs, with its outputs by name. This module needs only JAX and numpy,
+since it also runs in the tool environment of jax2tf.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from assay.train.brought.binding import binding_of, parameters_of
 from assay.train.brought.outputs import Children, kept_outputs, named_outputs
 
 Forward = Callable[..., dict[str, jax.Array]]
-"""Arrays by position to arrays by name."""
+"""A function from arrays by position to arrays by name."""
 
 
 def by_name(function: Callable[..., object], names: Sequence[str], without: Sequence[str], what: str) -> Forward:
-    """A function of arrays in the order of their names.
+    """Return a function of arrays in the order of their names.
 
     Args:
-        without: outputs that are left out.
-        what: the model, for messages.
+        without: outputs to leave out.
+        what: description of the model, for messages.
 
     Raises:
         InputError: a name is not an argument of the function; or, when called, an output is not an array.
@@ -40,7 +40,7 @@ def _is_array(value: object) -> bool:
 
 
 def _children(value: object) -> Children | None:
-    """What lies in a container that only JAX knows, such as a registered class."""
+    """Return the content of a container that only JAX knows, such as a registered class."""
     found, structure = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda one: one is not value)
     if jax.tree_util.treedef_is_leaf(structure):
         return None

@@ -1,4 +1,4 @@
-"""What a Keras model says of its inputs, and how it is called: by the names of its dictionary, or of `call`."""
+"""The inputs that a Keras model declares, and its call: by the names of its dictionary, or of `call`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GIVEN = ("training",)
 
 
 def declared_by(model: keras.Model) -> tuple[Declared, ...]:
-    """Inputs of a functional or sequential model, under the keys of its dictionary where it takes one; none of a class
-    that Keras knows nothing of before it is called.
+    """Return the inputs of a functional or sequential model, under the keys of its dictionary if it takes one; none for
+    a class that Keras knows nothing about before it is called.
     """
     return tuple(
         Declared(
@@ -30,7 +30,7 @@ def declared_by(model: keras.Model) -> tuple[Declared, ...]:
 
 
 def call_of(model: keras.Model, names: Sequence[str], what: str) -> Callable[..., object]:
-    """The model as a function of tensors in the order of these names.
+    """Return the model as a function of tensors in the order of these names.
 
     Raises:
         InputError: a name is not an argument of a class's `call`.
@@ -48,7 +48,7 @@ def call_of(model: keras.Model, names: Sequence[str], what: str) -> Callable[...
     needed = [one for one in parameters or () if one.default is one.empty]
     switched = {} if parameters_of(model.call) == parameters else {"training": False}
     if len(needed) == 1 and len(names) > 1 and not {one.name for one in parameters or ()} & set(names):
-        return lambda *tensors: model(list(tensors), **switched)  # Keras's own way to give several: one list
+        return lambda *tensors: model(list(tensors), **switched)  # Keras's own way to pass several inputs: one list
     binding = binding_of(parameters, names, what)
     return lambda *tensors: binding.call(lambda *given, **named: model(*given, **named, **switched), tensors)
 
@@ -61,7 +61,9 @@ def _inputs(model: keras.Model) -> list[keras.KerasTensor]:
 
 
 def _names(model: keras.Model) -> list[str]:
-    """Names of the inputs, in the order of `model.inputs`: Keras flattens a dictionary by its sorted keys."""
+    """Return the names of the inputs, in the order of `model.inputs`: Keras flattens a dictionary by its sorted
+    keys.
+    """
     inputs = _inputs(model)
     structure = _structure(model)
     if isinstance(structure, dict) and len(structure) == len(inputs):
@@ -70,7 +72,7 @@ def _names(model: keras.Model) -> list[str]:
 
 
 def _packed(model: keras.Model, tensors: Sequence[tf.Tensor | None]) -> object:
-    """Tensors in the container that the model wants."""
+    """Put tensors into the container that the model wants."""
     structure = _structure(model)
     return dict(zip(sorted(structure), tensors, strict=True)) if isinstance(structure, dict) else list(tensors)
 

@@ -1,4 +1,4 @@
-"""A PyTorch module called by the names of its inputs, its outputs by name, also where it is traced."""
+"""A PyTorch module called by the names of its inputs, with its outputs by name, including while it is traced."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Forward = Callable[[Sequence[Tensor]], Outputs]
 
 
 def forward_of(module: Callable[..., object], binding: Binds, without: Sequence[str], what: str) -> Forward:
-    """A function of tensors, in the order of their names, to tensors by name, without gradients.
+    """Return a function from tensors, in the order of their names, to tensors by name, without gradients.
 
     Args:
-        without: outputs that are left out.
-        what: the model, for messages.
+        without: outputs to leave out.
+        what: description of the model, for messages.
 
     Calling it raises InputError where an output is not a tensor.
     """
@@ -36,7 +36,7 @@ def forward_of(module: Callable[..., object], binding: Binds, without: Sequence[
 
 
 def module_binding(module: Callable[..., object], names: Sequence[str], what: str) -> Binding:
-    """How inputs of these names go into a module.
+    """Return how inputs of these names are passed to a module.
 
     Raises:
         InputError: a name is not an argument of its `forward`.
@@ -45,7 +45,9 @@ def module_binding(module: Callable[..., object], names: Sequence[str], what: st
 
 
 def traceable(module: nn.Module, binding: Binds, without: Sequence[str], example: Sequence[Tensor]) -> nn.Module:
-    """What can be traced, which takes and gives tensors by position: the module itself where it does that already."""
+    """Return a module that can be traced and that takes and returns tensors by position: the module itself if it
+    already does.
+    """
     with torch.inference_mode():
         outputs = binding.call(module, example)
     flat = [outputs] if isinstance(outputs, Tensor) else outputs
@@ -68,7 +70,7 @@ class ByPosition(nn.Module):  # type: ignore[misc, unused-ignore]
 
 
 def _parameters(module: Callable[..., object]) -> list[Parameter] | None:
-    """The arguments of `forward`, which TorchScript keeps in a schema."""
+    """Return the arguments of `forward`, which TorchScript keeps in a schema."""
     if isinstance(module, torch.jit.ScriptModule):
         arguments = list(module.forward.schema.arguments)[1:]
         kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -92,7 +94,7 @@ def _named(outputs: object) -> dict[str, Any]:
 
 
 def _children(value: object) -> Children | None:
-    """What lies in a container that only PyTorch knows, such as a registered class."""
+    """Return the content of a container that only PyTorch knows, such as a registered class."""
     found, structure = pytree.tree_flatten_with_path(value, is_leaf=lambda one: one is not value)
     if structure.is_leaf():
         return None

@@ -1,1 +1,1 @@
-"""Which part of a model is computed in fp16 or bf16; one file for each framework."""
+"""The part of a model that is computed in fp16 or bf16, with one file for each framework."""

@@ -1,4 +1,4 @@
-"""Which part of a JAX function is computed in fp16 or bf16, by the equations of its jaxpr and of those inside it."""
+"""The part of a JAX function that is computed in fp16 or bf16, by the equations of its jaxpr and of those inside it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ MOVES = {
 
 
 def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
-    """The least exact precision below fp32 to which an equation rounds; "" of none, or of what cannot be traced."""
+    """Return the least exact precision below fp32 to which an equation rounds; "" for none, or if it cannot be
+    traced.
+    """
     try:
         traced = jax.make_jaxpr(forward)(*map(jax.numpy.asarray, inputs))
-    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows nothing
+    except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
         return ""
     return narrowest(one for equation in _equations(traced.jaxpr) for one in _rounds_to(equation))
 

@@ -1,5 +1,5 @@
-"""Which part of a TensorFlow model is computed in fp16 or bf16, by the operations of its graph and of the functions it
-calls.
+"""The part of a TensorFlow model that is computed in fp16 or bf16, by the operations of its graph and of the functions
+it calls.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ MOVES = {
     "SelectV2", "Fill", "ZerosLike", "OnesLike", "Shape", "Rank", "Size", "PartitionedCall", "StatefulPartitionedCall",
     "StopGradient", "PreventGradient", "If", "StatelessIf", "While", "StatelessWhile",
 }  # fmt: skip
-"""Operations that round nothing; of those that call functions, the functions are looked at."""
+"""Operations that round nothing; those that call functions are judged by the functions."""
 TYPES = ("T", "Tout", "dtype", "DstT", "out_type", "Tidx")
 
 
 def narrow_arithmetic(forward: Callable[..., object], inputs: Sequence[Array]) -> str:
-    """The precision below fp32 to which an operation rounds, the least exact one; "" of none, or of no graph."""
+    """Return the least exact precision below fp32 to which an operation rounds; "" for none, or if there is no
+    graph.
+    """
     specs = [tf.TensorSpec(one.shape, one.dtype) for one in inputs]
     try:
         graph = tf.function(forward, autograph=False).get_concrete_function(*specs).graph.as_graph_def()
-    except Exception:  # noqa: BLE001  the user's code raises what it likes; what cannot be traced shows nothing
+    except Exception:  # noqa: BLE001  the user's code may raise anything; what cannot be traced shows nothing
         return ""
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return narrowest(_rounds_to(node) for node in nodes if node.op not in MOVES)
 
 
 def _rounds_to(node: tf.compat.v1.NodeDef) -> str:
-    """The floating-point precision of what an operation gives, "" where it has none."""
+    """Return the floating-point precision of an operation's result, "" where it has none."""
     if node.op == "Cast":
         source, target = (_named(node.attr[name].type) for name in ("SrcT", "DstT"))
         return "" if source == target else target

@@ -1,5 +1,5 @@
-"""Which part of a PyTorch model is computed in fp16 or bf16, by every operator of one call as the dispatcher hands them
-on.
+"""The part of a PyTorch model that is computed in fp16 or bf16, by every operator of one call as the dispatcher passes
+it on.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
 
     @property
     def narrowest(self) -> str:
-        """The least exact of them, "" of none."""
+        """The least exact of these precisions, "" for none."""
         return narrowest(self._found)
 
     def __torch_dispatch__(
@@ -49,7 +49,7 @@ class NarrowSeen(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         result = func(*args, **(kwargs or {}))
         given = {name for one in _tensors(result) if (name := precision_named(str(one.dtype)))}
         operator = func.name().partition("::")[2].partition(".")[0]
-        if operator in CASTS:  # what was as narrow before is not rounded again
+        if operator in CASTS:  # a value that was as narrow before is not rounded again
             given -= {precision_named(str(one.dtype)) for one in _tensors((args, kwargs))}
         if operator not in MOVES:
             self._found |= given
@@ -62,6 +62,6 @@ def _tensors(tree: object) -> list[Tensor]:
 
 @contextmanager
 def narrow_arithmetic() -> Iterator[NarrowSeen]:
-    """What is computed inside is watched."""
+    """Watch the computations inside the block."""
     with torch.inference_mode(), NarrowSeen() as seen:
         yield seen
