@@ -1,1 +1,1 @@
-"""The audit of a study and of single models: what is computed, held against float64, and recorded."""
+"""The audit of a study and of single models: outputs are computed, compared with float64, and recorded."""

@@ -1,7 +1,6 @@
-"""The comparisons of a model that somebody brought, output by output: of `assay compare-model`, and of a pair of files.
-
-What a study's images add (classes, labels, several sets of inputs that are too large to be held at once) is judged by
-`assay.bench.auditing.judge`, by the same rules for numbers.
+"""The comparisons of a model that a user brought, output by output: for `assay compare-model`, and for a pair of files.
+The additions for a study's images (classes, labels, several sets of inputs that are too large to be held at once) are
+in `assay.bench.auditing.judge`, with the same rules for numbers.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from assay.runtimes.entry import AS_IT_COMES
 
 @dataclass(frozen=True)
 class RunOfOutputs:
-    """What one run of a model gave.
+    """The result of one run of a model.
 
     Attributes:
-        ran: where it computed and in what.
-        runtime: a registered runtime, or "" of what is none.
-        rows: gives (rows, numbers) of an output.
-        batch: rows of a call; 0 where all were one call.
-        judgement: what the task makes of one of the outputs.
+        ran: device and precision of the run.
+        runtime: a registered runtime, or "" for anything else.
+        rows: returns the (rows, numbers) of an output.
+        batch: number of rows in a call; 0 where all were one call.
+        judgement: the task's judgement of one of the outputs.
     """
 
     ran: Ran
@@ -40,11 +39,11 @@ class RunOfOutputs:
 
 
 def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
-    """The precision by which a run is judged: what was asked for, or where that is left to the runtime, what its
-    session says that it computed in if that is less exact than the model.
+    """Return the precision by which a run is judged: the one asked for, or where the runtime chooses, the one that its
+    session says it computed in, if that is less exact than the model.
 
     Args:
-        arithmetic: that the model computes in.
+        arithmetic: precision that the model computes in.
     """
     entry = RUNTIMES.find(runtime)
     chooses = entry is not None and entry.precision == AS_IT_COMES
@@ -52,7 +51,9 @@ def judged_in(runtime: str, asked: str, computed: str, arithmetic: str) -> str:
 
 
 def compared_by_output(outputs: Sequence[AuditedOutput], runs: Iterable[RunOfOutputs]) -> list[Comparison]:
-    """Every output of every run, by the output's tolerance; in less than the model computes in it has to follow."""
+    """Compare every output of every run, by the output's tolerance; a run in less than the model's precision has to
+    follow.
+    """
     every = list(runs)
     return [_compared(output, run) for output in outputs for run in every]
 

@@ -1,7 +1,6 @@
-"""Whether what was timed computed the right numbers: the outputs of every timed cell against float64.
-
-How numbers of one model are compared is its judge's: of images with one output here, of anything that somebody brings
-`assay.train.brought.agreement.Judge`.
+"""A check of whether the timed cells computed the right numbers: the outputs of each against float64. A judge compares
+the numbers of one model: the one here for images with one output, and `assay.train.brought.agreement.Judge` for
+anything that a user brings.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from assay.records.results import Agreement
 Rows = NDArray[Any]
 Places = NDArray[np.integer]
 Compared = tuple[dict[str, Agreement], dict[str, Agreement]]
-"""By cell, the comparison of its outputs, and of those of its timed calls."""
+"""The comparison of each cell's outputs, and of those of its timed calls, by cell."""
 
 
 class Judging(Protocol):
@@ -35,8 +34,8 @@ class Judging(Protocol):
     def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
         """
         Args:
-            places: (n,), which records the rows are of.
-            precision: by which they are judged; "" by the model's own.
+            places: the records that the rows belong to, (n,).
+            precision: precision by which they are judged; "" for the model's own.
         """
 
 
@@ -45,9 +44,9 @@ class JudgeOfImages:
     """The judge of one of our architectures.
 
     Attributes:
-        reference: float64 logits (images, classes) of all images that calls take turns with.
-        natives: by framework, the fp32 logits of its own forward pass; the tolerance is derived from them.
-        rule: of the task, for what computes in less.
+        reference: float64 logits (images, classes) of all images that calls use in turn.
+        natives: fp32 logits of each framework's own forward pass, from which the tolerance is derived.
+        rule: the task's rule for computing in less than fp32.
     """
 
     reference: NDArray[np.float64]
@@ -56,7 +55,7 @@ class JudgeOfImages:
 
     @cached_property
     def tolerance(self) -> Tolerance:
-        """One for all images."""
+        """The tolerance for all images."""
         return derive_tolerance(self.reference, self.natives)
 
     def compare(self, subject: str, rows: Rows, places: Places, precision: str = "") -> Agreement:
@@ -65,10 +64,10 @@ class JudgeOfImages:
 
 
 def compared_cells(group: Group, measured: Measurements, judge: Judging, arithmetic: str = "fp32") -> Compared:
-    """Compare what each cell of a group left on the audited records, and its timed calls gave: time what you audit.
+    """Compare each cell's outputs on the audited records and in its timed calls, so that what is timed is also audited.
 
     Args:
-        arithmetic: that the model computes in.
+        arithmetic: precision that the model computes in.
     """
     told: dict[str, list[CellFacts]] = defaultdict(list)
     for fact in measured.facts:

@@ -1,4 +1,6 @@
-"""Who is wrong in an audit, by the one rule of `assay.numerics.guilt`: a sentence for each file that is run wrongly."""
+"""The party at fault in an audit, by the rule of `assay.numerics.guilt`: a sentence for each file that is run
+wrongly.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from assay.records.results import Export
 def witnesses_in(
     comparisons: Iterable[Comparison], runners: Mapping[str, str], failed: Iterable[str] = ()
 ) -> dict[str, Outcome]:
-    """What each runtime of a file says about it, by witness.
+    """Return what each runtime of a file says about it, by witness.
 
     Args:
-        runners: by subject, the witness that it is; other subjects are left out.
-        failed: subjects that gave nothing.
+        runners: witness of each subject; other subjects are left out.
+        failed: subjects without outputs.
     """
     found: dict[str, Outcome] = {runners[name]: "fails" for name in failed if name in runners}
     for name, passed in outcomes_of(comparisons, runners).items():
@@ -29,7 +31,7 @@ def witnesses_in(
 def guilt_of_files(
     comparisons: Sequence[Comparison], exports: Iterable[Export], localisations: Sequence[Localisation]
 ) -> list[str]:
-    """A sentence for each export that some runtime gets wrong, with its name."""
+    """Return a sentence for each export that some runtime gets wrong, with its name."""
     found = []
     for export in exports:
         runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}

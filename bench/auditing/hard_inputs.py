@@ -1,4 +1,4 @@
-"""Images made to be difficult for arithmetic: what a test split never holds, and a camera or a damaged file may.
+"""Images that are difficult for arithmetic: a test split never has them, but a camera or a damaged file may.
 
 All are float32 as a model takes them: normalised to -1..1, (images, height, width, channels).
 """
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 Images = NDArray[np.float32]
 
 EXTREME_CONTRAST = 1e4
-"""Far outside the range of an image, far inside that of fp32: an input that was never normalised, and worse."""
+"""A contrast far outside the range of an image and far inside that of fp32: an input that was never normalised, and
+worse.
+"""
 NOISE_IMAGES = 8
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
@@ -27,7 +29,7 @@ class NamedImages:
 
 
 def hard_inputs(shape: tuple[int, int, int], seed: int = 0) -> NamedImages:
-    """Hard images of one shape (height, width, channels), within the range of an image."""
+    """Make hard images of one shape (height, width, channels), within the range of an image."""
     height, width, _ = shape
     random = np.random.default_rng(seed)
     board, ramp = _checkerboard(shape), _ramp(shape)
@@ -49,7 +51,7 @@ def hard_inputs(shape: tuple[int, int, int], seed: int = 0) -> NamedImages:
 
 
 def extreme_inputs(shape: tuple[int, int, int]) -> NamedImages:
-    """Images of extreme contrast. Their outputs are large, so that they are a set with a scale of its own."""
+    """Make images of extreme contrast. Their outputs are large, so they are a set with a scale of its own."""
     made = {
         "checkerboard of extreme contrast": _checkerboard(shape) * EXTREME_CONTRAST,
         "ramp of extreme contrast": _ramp(shape) * EXTREME_CONTRAST,
@@ -60,7 +62,7 @@ def extreme_inputs(shape: tuple[int, int, int]) -> NamedImages:
 
 
 def special_inputs(shape: tuple[int, int, int], seed: int = 0) -> NamedImages:
-    """Images with values that are not finite, to see whether all runtimes pass them on alike."""
+    """Make images with values that are not finite, to see whether all runtimes pass them on alike."""
     base = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
     row, column = shape[0] // 2, shape[1] // 2
     made = {"all NaN": np.full(shape, np.nan, np.float32)}

@@ -1,4 +1,4 @@
-"""What goes through every subject of an audit, and the float64 reference on it."""
+"""Inputs for every subject of an audit, and the float64 reference on them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from assay.train.datasets.data import Split
 from assay.train.datasets.sources import write_array
 
 AGREE_RELATIVE = 1e-12
-"""How far two float64 forward passes of different frameworks may be apart, relative to the largest logit."""
+"""The largest difference of two float64 forward passes by different frameworks, relative to the largest logit."""
 LARGE = 64
-"""Above so many pixels a side an image costs so much that fewer of them go through what is repeated."""
+"""The pixels a side above which an image costs so much that fewer images go through repeated runs."""
 BOUNDARY_IMAGES, LARGE_BOUNDARY_IMAGES = 32, 8
-"""The search for the boundary takes a gradient in float64 at every step."""
+"""The number of images at the boundary, and of large ones: the search takes a gradient in float64 at every step."""
 IMAGES_AT_ONCE = 256
 WHAT = {
     TEST: "images of the test split",
@@ -42,17 +42,17 @@ WHAT = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """Inputs on disk, and the reference on all of them.
+    """Inputs on disk, and the reference for all of them.
 
     Attributes:
-        sets: what is compared; the first is the test split.
+        sets: the sets to compare on; the first is the test split.
         special: images that are not finite; `special_names` has a name for each.
-        references: by set of inputs, the special ones too, .npy of float64 logits.
-        places: by set of images from the test split, or made from some of it, where they are in it.
+        references: .npy files of float64 logits, by set of inputs, including the special ones.
+        places: places in the test split, by set of images that are from it, or made from some of it.
         agreement: largest relative difference between the two references, over `sets`.
-        records: of all sets.
-        split: the whole test split where it goes through what computes in less than fp32.
-        whole: the reference on it, wherever `sets` have a part of it.
+        records: records of all sets.
+        split: the whole test split, where it is run in less than fp32.
+        whole: the reference on the whole test split, where `sets` have only a part of it.
     """
 
     sets: tuple[Inputs, ...]
@@ -70,7 +70,7 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
     """Write the inputs into `work` and compute the reference on them, unless a run before has done so.
 
     Args:
-        most_images: of the test split, drawn once; 0 for all.
+        most_images: largest number of images from the test split, drawn once; 0 for all.
         reduced: whether anything computes in less than fp32.
 
     Raises:
@@ -120,15 +120,15 @@ def prepare(run: Run, subject: TrainedModel, most_images: int, work: Path, *, re
 
 
 def drawn(of: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Places of at most so many images out of `of`, ascending; all of them for 0."""
+    """Return ascending places of at most so many images out of `of`; all of them for 0."""
     return np.sort(np.random.default_rng(seed).permutation(of)[: most or of])
 
 
 def relative_difference(reference: Path, check: Path, name: str) -> float:
-    """Largest |difference| of two references over the largest |reference|.
+    """Return the largest |difference| of two references over the largest |reference|.
 
     Args:
-        name: of the inputs, for the message.
+        name: name of the inputs, for the message.
 
     Raises:
         FailedError: it is more than 1e-12, so that one of them is wrong.
@@ -147,7 +147,7 @@ def relative_difference(reference: Path, check: Path, name: str) -> float:
 
 
 def _test_inputs(name: str, subject: TrainedModel, split: Split, chosen: NDArray[np.int64], work: Path) -> Inputs:
-    """Images of the test split, normalised in pieces."""
+    """Write images of the test split, normalised in pieces."""
     path, labels = work / f"{name}.npy", work / f"{name} labels.npy"
     shape = (len(chosen), *subject.spec.image_shape)
     pieces = np.split(chosen, range(IMAGES_AT_ONCE, len(chosen), IMAGES_AT_ONCE))

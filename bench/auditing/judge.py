@@ -1,4 +1,6 @@
-"""From outputs on disk to the records of an audit: no process is started, and nothing is held but pieces of arrays."""
+"""The way from outputs on disk to the records of an audit: no process is started, and only pieces of arrays are
+held.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ OUT_OF_RANGE = {
     ("int8", EXTREME): INTEGER_RANGE,
     ("fp16", EXTREME): "fp16 ends at 65,504, which these images may pass inside of a model",
 }
-"""Why no right model of a precision has to follow the reference on the inputs of a set."""
+"""Reasons why even a right model of a precision need not follow the reference on a set of inputs."""
 
 Logits = NDArray[np.floating]
 
@@ -52,9 +54,9 @@ class AuditEvidence:
     """Everything that was computed of one model.
 
     Attributes:
-        outputs: of every subject that ran.
-        references: by set of inputs, .npy of float64 logits.
-        rule: of the task, for what computes in less than fp32.
+        outputs: outputs of every subject that ran.
+        references: .npy file of float64 logits, by set of inputs.
+        rule: the task's rule for computing in less than fp32.
     """
 
     plan: AuditPlan
@@ -64,13 +66,13 @@ class AuditEvidence:
 
     @property
     def natives(self) -> list[Outputs]:
-        """The frameworks' own runtimes, of those that compute in fp32."""
+        """The outputs of the frameworks' own runtimes that compute in fp32."""
         own = [one for one in self.outputs if one.candidate.framework in FRAMEWORKS and not one.ran.otherwise]
         return [one for one in own if one.precision == "fp32"]
 
 
 def judge_all(evidence: AuditEvidence) -> tuple[list[AuditedTolerance], list[Comparison]]:
-    """Every subject on every set of inputs against the tolerance for it."""
+    """Judge every subject on every set of inputs, by the tolerance for it."""
     tolerances: list[AuditedTolerance] = []
     comparisons: list[Comparison] = []
     noise = max((determinism_of(one, evidence.plan).repeated for one in evidence.natives), default=0.0)
@@ -101,9 +103,9 @@ def tolerance_for(
     *,
     may_be_wider: bool = False,
 ) -> AuditedTolerance:
-    """The tolerance that these native runs give; one that did not compute in what the model does measures nothing and
-    is left out, unless it is alone. `natives` has the reason for a native run that could not be measured,
-    and they `may_be_wider` than what the model computes in.
+    """Derive the tolerance that these native runs give; one that did not compute in the model's precision measures
+    nothing and is left out, unless it is alone. `natives` has the reason for a native run that could not be measured,
+    and they `may_be_wider` than the model's precision.
     """
     ceiling = rounding_of(arithmetic).ceiling
     usable = {name: one for name, one in natives.items() if isinstance(one, Measured)}
@@ -128,7 +130,7 @@ def tolerance_for(
 
 
 def _is_sound(found: Measured | str, ceiling: float = CEILING) -> bool:
-    """Whether a native run can serve as a measure of rounding, in fp32 by default."""
+    """Return whether a native run can serve as a measure of rounding, in fp32 by default."""
     return isinstance(found, Measured) and not found.not_finite and found.max_absolute <= ceiling * found.scale
 
 
@@ -140,7 +142,9 @@ def _comparisons(
     tolerance: AuditedTolerance,
     native_bits: float,
 ) -> Iterator[Comparison]:
-    """The whole set, and of the test split the sample at every batch size and number of threads."""
+    """Iterate over the comparisons of the whole set and, for the test split, of the sample at every batch size and
+    number of threads.
+    """
     plan = evidence.plan
     label, precision = outputs.candidate.label, outputs.precision
     rule = evidence.rule
@@ -169,13 +173,13 @@ def judged(
     precision: str = "fp32",
     rule: ReducedRule = BY_ERROR,
 ) -> Comparison:
-    """The record of one comparison.
+    """Return the record of one comparison.
 
     Args:
-        precision: what the subject says that it computes in.
-        found: what was measured, or why nothing could be.
+        precision: precision that the subject says it computes in.
+        found: the measures, or the reason why there are none.
         native_bits: the most effective bits of a native fp32 run on the same inputs.
-        rule: by which what computes in less is judged.
+        rule: rule for computing in less than fp32.
     """
     measured = found if isinstance(found, Measured) else None
     delivered, note = "", ""
@@ -207,18 +211,20 @@ def judged(
 
 
 def _judged_reduced(found: Measured, inputs: str, precision: str, rule: ReducedRule) -> tuple[str, str]:
-    """Why a subject of reduced precision does not meet the policy, or ""; and why it is not judged by it, or ""."""
+    """Return why a subject of reduced precision does not meet the policy, or "", and why the policy does not apply, or
+    "".
+    """
     if inputs not in {HARD, EXTREME, BOUNDARY}:
         return rule.reason(found), ""
     note = OUT_OF_RANGE.get((precision, inputs), "")
     if not note:
-        return reason_by_error(found), ""  # nobody says what is right of inputs that were made
+        return reason_by_error(found), ""  # nobody knows what is right for generated inputs
     broken = reason_against_any(found) if precision == "int8" else ""  # integers cannot overflow to infinity
     return broken, "" if broken else note
 
 
 def reason_against(found: Measured, tolerance: float, delivered: str) -> str:
-    """Why a measured subject does not pass, or ""."""
+    """Return why a measured subject does not pass, or ""."""
     if broken := reason_against_any(found):
         return broken
     if found.max_absolute <= tolerance:
@@ -242,7 +248,7 @@ def _measured(evidence: AuditEvidence, outputs: Outputs, inputs: Inputs) -> Meas
 def measured_or_reason(
     reference: Path, candidate: Path, images: int, labels: Path | None, rule: ReducedRule
 ) -> Measured | str:
-    """The measures of two .npy files of logits, the first `images` of each, or why they cannot be compared."""
+    """Measure two .npy files of logits, the first `images` of each, or return why they cannot be compared."""
     exact, found = (map_array(path) for path in (reference, candidate))
     known = None if labels is None else map_array(labels)
     if found.shape[:1] != (images,):
@@ -262,7 +268,7 @@ def measured_or_reason(
 
 
 def determinism_of(outputs: Outputs, plan: AuditPlan) -> Determinism:
-    """How far a subject's results differ when it runs again, in other batches and with other threads."""
+    """Measure how far a subject's results differ when it runs again, in other batches and with other threads."""
     most, fewest = plan.threads[0], plan.threads[-1]
 
     def logits(batch: int, threads: int, *, repeated: bool = False) -> Logits:
@@ -283,7 +289,9 @@ def determinism_of(outputs: Outputs, plan: AuditPlan) -> Determinism:
 
 
 def difference(left: Logits, right: Logits) -> float:
-    """Largest |left - right|, 0 where the bits are equal (NaN too), the largest float where only one is finite."""
+    """Return the largest |left - right|: 0 where the bits are equal (including NaN), the largest float where only one
+    is finite.
+    """
     if left.shape != right.shape:
         return float(np.finfo(np.float64).max)
     equal = (left == right) | (np.isnan(left) & np.isnan(right))
@@ -300,12 +308,12 @@ def propagation_of(
     found: Logits,
     operators: Mapping[str, str] | None = None,
 ) -> Propagation:
-    """Whether a subject passes on NaN and infinity as the reference does.
+    """Return whether a subject passes on NaN and infinity as the reference does.
 
     Args:
-        names: of the inputs, (images,).
+        names: names of the inputs, (images,).
         reference, found: logits (images, classes).
-        operators: of the subject's runtime, those that lose a NaN, where it was looked at.
+        operators: operators of the subject's runtime that lose a NaN, where it was tested.
     """
     expected, got = (~np.isfinite(one) for one in (reference, found))
     swallowed = [names[int(row)] for row in np.flatnonzero((expected & ~got).any(axis=1))]

@@ -1,4 +1,4 @@
-"""Finished audits of single models, so that an audit that was stopped goes on where it was."""
+"""Finished audits of single models, so that an audit that was stopped continues where it was."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from assay.store import TRY_AGAIN, Store
 
 FILE = "audit.json"
 RULES = 6
-"""Raised when something else is compared, or judged otherwise, so that models are audited again."""
+"""The version of the audit's rules, raised when other things are compared or judged differently, so that models are
+audited again.
+"""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which weights, files and images an audit is of.
+    """The weights, files and images that an audit is about.
 
     Attributes:
         models: sha256 of weights and ONNX files, by name.
-        keys: of the same as artifacts.
-        data_hash: of the content of its data set.
-        machine: what it runs on, `assay.fingerprint.Fingerprint.key`.
+        keys: keys of the same as artifacts.
+        data_hash: hash of the content of its data set.
+        machine: key of the machine, `assay.fingerprint.Fingerprint.key`.
     """
 
     models: dict[str, str]
@@ -38,12 +40,12 @@ class Identity:
 def determined_by(
     identity: Identity, images: int, candidates: Sequence[Candidate], served: Collection[str]
 ) -> dict[str, JsonValue]:
-    """All that determines what the audit of a model finds.
+    """Return all that determines the result of a model's audit.
 
     Args:
-        images: of the test split; 0 for all.
-        candidates: what is compared with the reference.
-        served: of their runtimes, those that the whole test split goes through where the images are a part of it.
+        images: number of images of the test split; 0 for all.
+        candidates: the candidates compared with the reference.
+        served: runtimes that run the whole test split where the images are a part of it.
     """
     versions = [RUNTIMES[one.runtime].versions() for one in candidates]
     programs: dict[str, JsonValue] = {one.label: one.model.program_key for one in candidates if one.model.program_key}
@@ -62,9 +64,9 @@ def determined_by(
 
 
 def kept_or_made(store: Store, inputs: Mapping[str, JsonValue], make: Callable[[], ModelAudit]) -> ModelAudit:
-    """The audit of an earlier run with the same inputs, else the one that `make` makes.
+    """Return the audit of an earlier run with the same inputs, or the one that `make` makes.
 
-    An audit is made again if it lacks something, since what failed may have been a process, or if it followed a wrong
+    An audit is made again if it is incomplete, since the failure may have been a process's, or if it followed a wrong
     export to its node, since the repro may be gone.
     """
 

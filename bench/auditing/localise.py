@@ -1,4 +1,6 @@
-"""Where the wrong exports of a model go wrong: those that failed their checks, and those that its audit refuses."""
+"""The search for where the wrong exports of a model go wrong: those that failed their checks, and those that its audit
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,18 @@ from assay.train.built import BuiltModel
 
 REPRO = "repro"
 RUNNERS = {one.name: one.runner for entry in RUNTIMES.values() for one in RUNTIMES.levels(entry) if one.runner}
-"""What `on_onnx_runners` calls a runtime, by the name that a user gives it; the first does least to a graph."""
+"""The names of runtimes in `on_onnx_runners`, by the users' names; the first does least to a graph."""
 
 
 @dataclass(frozen=True)
 class Followable:
-    """A model whose exports may go wrong, and what goes into it to find out where.
+    """A model whose exports may go wrong, and inputs with which to find out where.
 
     Attributes:
-        records: .npy of images, or of a user's records.
-        native: .npy of what a user's model makes of them; what one of ours makes is computed.
-        edges: the two of a call at the edges of what a user's model takes.
-        pace: of the model, which limits are in proportion to.
+        records: .npy file of images, or of a user's records.
+        native: .npy file of a user's model's outputs for them; those of our models are computed.
+        edges: the same two files for a call at the edges of a user's model's input.
+        pace: pace of the model, to which limits are in proportion.
     """
 
     model: BuiltModel | UserModel
@@ -48,11 +50,11 @@ class Followable:
 
     @property
     def has_steps(self) -> bool:
-        """Whether the model can be followed: an ONNX file that was given is all there is of it."""
+        """Whether the model can be followed: for a given ONNX file there is nothing else to follow."""
         return isinstance(self.model, BuiltModel) or self.model.kind in FOLLOWERS
 
     def label(self, export: Export) -> str:
-        """What an export is called in a folder of logs, or of repros."""
+        """Return the name of an export in a folder of logs, or of repros."""
         if isinstance(self.model, UserModel):
             return export.exporter
         return f"{export.architecture}-{export.size}-{export.exporter}"
@@ -61,10 +63,11 @@ class Followable:
 def localisations_of(
     course: Course, subject: Followable, exports: Iterable[Export], comparisons: Sequence[Comparison]
 ) -> list[Localisation]:
-    """The layer and node of every wrong export of one model, its smallest repro in the course's folder `repro`.
+    """Find the layer and node of every wrong export of one model, with its smallest repro in the course's folder
+    `repro`.
 
-    Where a file is right and only a runtime is wrong, it is the operator of that runtime, without a repro. What cannot
-    be followed has none, and a note of why.
+    If a file is right and only a runtime is wrong, the result is the operator of that runtime, without a repro. An
+    export that cannot be followed has no result, but a note on why.
     """
     found: list[Localisation] = []
     for export in exports:
@@ -83,14 +86,16 @@ def localisations_of(
 
 
 def may_be_wrong(export: Export) -> bool:
-    """Whether there is a file that may be at fault: of one that its runtime has no operator for, nothing is known."""
+    """Return whether there is a file that may be at fault: nothing is known about one that its runtime lacks an
+    operator for.
+    """
     judged = not export.undecided and not lacks_operator(export.reason) and export.precision == "fp32"
     return export.status == "failed" and bool(export.opset) and judged
 
 
 def wrong_and_right(comparisons: Iterable[Comparison], export: Export) -> tuple[list[str], str]:
-    """What an audit refuses of a file, else the witness that does most to it of those that its check found wrong; and
-    what is right about it, or "".
+    """Return the runtimes of a file that the audit refuses, or else the witness that changes it most among those that
+    its check found wrong; and a runtime that is right about it, or "".
     """
     runners = {f"{name}@{export.exporter}": runner for name, runner in RUNNERS.items()}
     wrong, right = disagreeing(outcomes_of(comparisons, runners))
@@ -101,7 +106,7 @@ def wrong_and_right(comparisons: Iterable[Comparison], export: Export) -> tuple[
 def _followed(
     course: Course, subject: Followable, export: Export, comparisons: Sequence[Comparison]
 ) -> list[Localisation]:
-    """Where one export goes wrong, or the runtimes that run it wrongly."""
+    """Find where one export goes wrong, or the runtimes that run it wrongly."""
     file = artifact_folder(export, course.store("onnx")) / MODEL_FILE
     wrong, right = wrong_and_right(comparisons, export)
     failed = may_be_wrong(export)
@@ -139,10 +144,10 @@ def _followed(
 
 
 def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -> dict[str, bool]:
-    """Whether every comparison of a runtime passed, by `RUNNERS`' name of it.
+    """Return whether every comparison of a runtime passed, by its name in `RUNNERS`.
 
     Args:
-        runners: by subject, that name; other subjects are left out.
+        runners: that name for each subject; other subjects are left out.
     """
     found: dict[str, bool] = {}
     for one in comparisons:
@@ -153,13 +158,13 @@ def outcomes_of(comparisons: Iterable[Comparison], runners: Mapping[str, str]) -
 
 
 def disagreeing(outcomes: Mapping[str, bool]) -> tuple[list[str], str]:
-    """The runtimes of one file that are wrong, and the right one that does least to the graph, or ""."""
+    """Return the runtimes that are wrong on a file, and the right one that does least to the graph, or ""."""
     wrong = [name for name in RUNNERS.values() if outcomes.get(name) is False]
     return wrong, next((name for name in RUNNERS.values() if outcomes.get(name)), "")
 
 
 def located(folder: Path) -> list[Localisation]:
-    """What the audit beside results says of where it goes wrong; nothing where there is none."""
+    """Return where the audit beside the results says models go wrong; empty without an audit."""
     if not (folder / AUDIT_FILE).is_file():
         return []
     return [one for model in read_audit(folder / AUDIT_FILE).models for one in model.localisations]

@@ -1,4 +1,4 @@
-"""One output of a foreign model in an audit: what it is held against, its tolerance, and every run of it."""
+"""One output of a foreign model in an audit: its reference, its tolerance, and every run of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[np.generic]
 Float64 = NDArray[np.float64]
 
 AT_THE_EDGES = ", at the edges"
-"""Ends the name of an output on a call that was drawn from the edges of what the model takes."""
+"""Ends the name of an output of a call that was drawn from the edges of the model's input."""
 NO_NUMBERS = "the reference is zero wherever it is a number, and so it has to be here"
 
 
@@ -32,17 +32,18 @@ class AuditedOutput:
     """An output with its reference and correct runs of it in fp32.
 
     Attributes:
-        reference: (rows, numbers), float64, or of whole numbers.
-        natives: the same by run; those that lack the output, or have it in another shape, measure nothing.
-        shape: of one row.
-        whole: it has whole numbers or bools alone, whatever they are written as.
-        exact: False where the reference is itself the model in fp32.
-        decider: what decides it, where it is an index.
-        arithmetic: what the reference computes in, by whose rounding its runs are judged (`assay.numerics.rounding`).
-        narrower: what a candidate computes in where that is less exact than the reference: "fp16", "bf16", or "".
-        may_be_wider: the natives may have computed in more than `arithmetic`.
-        usual_scale: at the edges of what the model takes, the largest number of the same output elsewhere: one that is
-            small at an edge is on that scale. None elsewhere.
+        reference: the right values, (rows, numbers), in float64 or as whole numbers.
+        natives: the same from correct runs, by run; those that lack the output, or have it in another shape, measure
+            nothing.
+        shape: shape of one row.
+        whole: whether it has only whole numbers or bools, in whatever type.
+        exact: false where the reference is the model itself in fp32.
+        decider: the values that decide it, where it is an index.
+        arithmetic: precision of the reference, by whose rounding its runs are judged (`assay.numerics.rounding`).
+        narrower: precision of a candidate that is less exact than the reference: "fp16", "bf16", or "".
+        may_be_wider: whether the natives may have computed in more than `arithmetic`.
+        usual_scale: at the edges of the model's input, the largest number of the same output elsewhere: an output that
+            is small at an edge is judged on that scale. None elsewhere.
     """
 
     name: str
@@ -59,11 +60,11 @@ class AuditedOutput:
 
     @property
     def tensor(self) -> str:
-        """What the output is called in the file."""
+        """The output's name in the file."""
         return self.name.removesuffix(AT_THE_EDGES)
 
     def measured(self, found: Array) -> Measured | str:
-        """The measures of a run's rows, the first of the reference's, or why they cannot be compared."""
+        """Measure a run's rows, which are the first of the reference's, or return why they cannot be compared."""
         reference = self.reference[: len(found)]
         if found.shape != reference.shape:
             return f"outputs of shape {found.shape}, which does not go with the reference's {reference.shape}"
@@ -91,7 +92,7 @@ class AuditedOutput:
 
     @cached_property
     def measured_natives(self) -> dict[str, Measured | str]:
-        """By run."""
+        """The measures of native runs, by run."""
         return {run: self.measured(found) for run, found in self.natives.items()}
 
     @cached_property
@@ -102,7 +103,7 @@ class AuditedOutput:
 
     @cached_property
     def tolerance(self) -> AuditedTolerance:
-        """What is tolerated, and why."""
+        """The tolerance, and its derivation."""
         known = {run: one for run, one in self.measured_natives.items() if isinstance(one, Measured)}
         scale = max((one.scale for one in known.values()), default=0.0)
         errors = {run: one.max_absolute for run, one in known.items()}
@@ -140,7 +141,7 @@ class AuditedOutput:
         return rounding_of(self.narrower or self.arithmetic)
 
     def compared(self, subject: str, call: AuditCall, found: Array, precision: str = "fp32") -> Comparison:
-        """The record of one run."""
+        """Return the record of one run."""
         made = judged(subject, call, self.measured(found), self.tolerance, self.native_bits, precision)
         if not made.passed or self.whole or precision != "fp32":
             return made
@@ -150,7 +151,9 @@ class AuditedOutput:
         return made.model_copy(update={"passed": not reason, "reason": reason})
 
     def followed(self, subject: str, call: AuditCall, found: Array, precision: str) -> Comparison:
-        """The record of a run in reduced precision, which has to follow the reference (`assay.numerics.following`)."""
+        """Return the record of a run in reduced precision, which has to follow the reference
+        (`assay.numerics.following`).
+        """
         measured = replace(self, decider=widened(self.decider)).measured(found)
         made = judged(subject, call, measured, self.tolerance, self.native_bits, precision)
         if self.whole or isinstance(measured, str):
@@ -176,5 +179,5 @@ class AuditedOutput:
 
 
 def as_rows(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Any output as rows, one for each entry of its first dimension."""
+    """Return any output as rows, one for each entry of its first dimension."""
     return array.reshape(len(array), -1) if array.ndim and array.size else array.reshape(1, -1)

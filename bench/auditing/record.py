@@ -1,4 +1,4 @@
-"""The record of an audit, from what its models' audits say."""
+"""The record of an audit, made from the audits of its models."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def audit_of(
     data: str = "",
     notice: str = "",
 ) -> Audit:
-    """The record with its verdict, of a machine and this moment.
+    """Make the record with its verdict, for this machine and moment.
 
     Args:
-        command: what a reader types to make the audit again.
-        seconds: what each part took.
+        command: the command that repeats the audit.
+        seconds: time that each part took.
         strict_nan: whether a runtime's own loss of NaN fails the audit.
-        host: where it was made.
-        data, notice: whose images they are, and what has to be said beside them.
+        host: the host on which it was made.
+        data, notice: description of the images, and the notice that must go with them.
     """
     reasons = reasons_of(models, strict_nan=strict_nan)
     return Audit(

@@ -1,4 +1,4 @@
-"""What every subject of an audit computes: each runtime in its worker, on all inputs, batch sizes and threads."""
+"""The computations of every subject of an audit: each runtime in its worker, on all inputs, batch sizes and threads."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Inputs:
     """One set of inputs on disk.
 
     Attributes:
-        path: .npy of normalised float32 images (images, height, width, channels).
-        labels: .npy of their classes, None where they have none.
+        path: .npy file of normalised float32 images (images, height, width, channels).
+        labels: .npy file of their classes, None where they have none.
     """
 
     name: str
@@ -57,18 +57,18 @@ class AuditCall:
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is run of every subject.
+    """The plan of what every subject runs.
 
     Attributes:
-        sets: inputs that go through whole, at batch 32 and with one thread; the first is the test split.
-        special: inputs that are not finite, which go through likewise and are judged apart.
-        sample: how many of the first set also go through at every batch size, with one thread and with all.
+        sets: inputs that are run whole, at batch 32 and with one thread; the first is the test split.
+        special: inputs that are not finite, which are run in the same way and judged separately.
+        sample: how many of the first set are also run at every batch size, with one thread and with all.
         device: "cpu" or "cuda".
-        limit_seconds: longest that one command of a worker may take.
-        split: the test split as a whole, where the first set is a part of it. What computes in less than fp32 goes
-            through, since its accuracy takes many images, in those of `served`.
-        served: the runtimes that may be chosen to serve with, as the study times them. The other ones, ONNX Runtime's
-            lower levels, compute integers in fp32 and would take longer than all else.
+        limit_seconds: time limit of one command of a worker.
+        split: the whole test split, where the first set is a part of it. It is run in less than fp32, whose accuracy
+            takes many images to show, by the runtimes in `served`.
+        served: the runtimes that may be chosen for serving, as the study times them. The others, ONNX Runtime's lower
+            levels, compute integers in fp32 and would take longer than all else.
     """
 
     sets: tuple[Inputs, ...]
@@ -87,28 +87,28 @@ class AuditPlan:
 
     @property
     def threads(self) -> tuple[int, ...]:
-        """All threads, and one where all are more."""
+        """The numbers of threads: all, and one if all are more."""
         return tuple(sorted({1, len(self.host.cores())}, reverse=True))
 
     def whole(self, name: str) -> AuditCall:
-        """The run of a whole set."""
+        """Return the run of a whole set."""
         images = next(one.images for one in self.inputs if one.name == name)
         return AuditCall(name, FULL_BATCH, self.threads[-1], images)
 
     def sampled(self, batch: int, threads: int, *, repeated: bool = False) -> AuditCall:
-        """A run of the sample."""
+        """Return a run of the sample."""
         test = self.sets[0]
         return AuditCall(test.name, batch, threads, min(self.sample, test.images), repeated)
 
     def takes_whole_split(self, runtime: str, precision: str) -> bool:
-        """Whether the test split as a whole goes through this runtime, where the first set is a part of it."""
+        """Return whether this runtime runs the whole test split, where the first set is a part of it."""
         return precision != "fp32" and runtime in self.served
 
     def calls(self, threads: int, runtime: str, precision: str = "fp32") -> list[AuditCall]:
-        """All runs of a runtime with this many threads, each once.
+        """Return all runs of a runtime with this many threads, each once.
 
         Args:
-            precision: what it computes in.
+            precision: precision that it computes in.
         """
         found = [self.sampled(batch, threads) for batch in BATCHES]
         found.append(self.sampled(FULL_BATCH, threads, repeated=True))
@@ -120,12 +120,12 @@ class AuditPlan:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one subject computed.
+    """The outputs of one subject.
 
     Attributes:
-        precision: by which it is judged: what was asked of it, else what a call showed.
-        files: .npy of logits by run.
-        ran: where it computed and in what.
+        precision: precision by which it is judged: the one asked for, else the one that a call showed.
+        files: .npy file of logits, by run.
+        ran: device and precision of its computation.
     """
 
     candidate: Candidate
@@ -139,16 +139,16 @@ def run_subjects(
 ) -> tuple[list[Outputs], dict[str, AssayError], dict[str, float]]:
     """Run every subject through the plan, in a fresh process for each number of threads.
 
-    An audit is not timed, so that as many processes run at once as there are cores, at most `MOST_AT_ONCE`; one that
-    computes with one thread keeps to one core. On a GPU they run one after the other: TensorFlow takes all its memory.
+    An audit is not timed, so as many processes run at once as there are cores, at most `MOST_AT_ONCE`; one that
+    computes with one thread keeps to one core. On a GPU they run one after another: TensorFlow takes all its memory.
 
     Args:
-        folder: takes logits and logs.
-        progress: told a label, how many processes are done, and of how many.
+        folder: folder for logits and logs.
+        progress: called with a label, the number of processes that are done, and the total.
 
     Returns:
-        What ran, in the order of the candidates; by label, why a subject did not load or run; and by label the seconds
-        that its processes took, which add up to more than the wall shows.
+        The subjects that ran, in the order of the candidates; the reason why a subject did not load or run, by label;
+        and the seconds of its processes, by label, which add up to more than the wall time.
     """
     cores = plan.host.cores()[-(MOST_AT_ONCE if plan.device == "cpu" else 1) :]
     free: SimpleQueue[int] = SimpleQueue()
@@ -172,7 +172,7 @@ def run_subjects(
                 seconds[label] = round(seconds.get(label, 0.0) + part.seconds, 1)
             except DiskError:
                 raise  # the machine's failure, not this one's
-            except AssayError as error:  # it costs its own part of the audit, which then fails
+            except AssayError as error:  # this costs its own part of the audit, which then fails
                 failed.setdefault(label, error)
             progress(label, number, len(tasks))
     finally:
@@ -183,7 +183,9 @@ def run_subjects(
 
 
 def _as_they_end(futures: Iterable[Future[Part]]) -> Iterator[Future[Part]]:
-    """Each future when it is done. It looks up once a second, so that Ctrl-C is heard while all are at work."""
+    """Iterate over futures as they are done, checking once a second, so that Ctrl-C is noticed while all are at
+    work.
+    """
     left = set(futures)
     while left:
         done, left = wait(left, timeout=1, return_when=FIRST_COMPLETED)
@@ -192,7 +194,7 @@ def _as_they_end(futures: Iterable[Future[Part]]) -> Iterator[Future[Part]]:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process of a subject computed, and where and in what."""
+    """The outputs of one process of a subject, and its device and precision."""
 
     ran: Ran
     files: dict[AuditCall, Path]
@@ -206,7 +208,9 @@ def _joined(candidate: Candidate, parts: Mapping[int, Part], plan: AuditPlan) ->
 
 
 def _seen(worker: Worker) -> SessionObserved | str:
-    """What one more call shows, after all calls that count; or why nothing can be seen, which costs none of them."""
+    """Observe one more call, after all calls that count, or return why nothing can be seen, which costs none of
+    them.
+    """
     try:
         return worker.observe()
     except DiskError:
@@ -216,15 +220,15 @@ def _seen(worker: Worker) -> SessionObserved | str:
 
 
 def ran_of(candidate: Candidate, device: str, said: str, seen: SessionObserved | str) -> Ran:
-    """Where a subject computed and in what, held against what was asked of it.
+    """Return the device and precision of a subject, compared with those asked for.
 
-    What computes in more than was asked, as ONNX Runtime does with a file in fp16 on a CPU, is held against it where
+    A subject that computes in more than was asked, as ONNX Runtime does with a file in fp16 on a CPU, is faulted where
     it is timed. Its numbers are those of the file, and are judged.
 
     Args:
-        device: that the audit asks for.
-        said: what the runtime says that it computes in.
-        seen: what a call showed, or why nothing was seen.
+        device: device that the audit asks for.
+        said: precision that the runtime says it computes in.
+        seen: observation of a call, or why there is none.
     """
     shown = SessionObserved(device="", precision="", computed="", model="", facts={}) if isinstance(seen, str) else seen
     precision = shown.precision or said
@@ -242,7 +246,7 @@ def ran_of(candidate: Candidate, device: str, said: str, seen: SessionObserved |
 
 
 def ran_of_cell(cell: Cell) -> Ran:
-    """The same of what was timed, of which the call was seen then."""
+    """Return the same for a timed cell, one of whose calls was observed then."""
     return _held_against(
         Ran(
             subject=cell.label,
@@ -256,14 +260,16 @@ def ran_of_cell(cell: Cell) -> Ran:
 
 
 def _held_against(ran: Ran) -> Ran:
-    """The record with what in it is not as asked."""
+    """Return the record with its deviations from what was asked."""
     asked = ran.asked_precision if is_less_exact(ran.precision, ran.asked_precision) else ""
     otherwise = not_as_asked(ran.asked_device, asked, ran.device, ran.precision)
     return ran.model_copy(update={"otherwise": otherwise})
 
 
 def answering(comparison: Comparison, ran: Ran) -> Comparison:
-    """The comparison, failed where the subject ran on another device or in another arithmetic than was asked for."""
+    """Return the comparison, failed if the subject ran on another device or in another arithmetic than was asked
+    for.
+    """
     if not ran.otherwise:
         return comparison
     reason = "; ".join([*ran.otherwise, *filter(None, [comparison.reason])])
@@ -272,7 +278,7 @@ def answering(comparison: Comparison, ran: Ran) -> Comparison:
 
 @dataclass
 class Crew:
-    """The processes that are at work, so that an interruption ends them all."""
+    """The processes at work, so that an interruption can end them all."""
 
     plan: AuditPlan
     folder: Path
@@ -281,10 +287,10 @@ class Crew:
     ended: bool = False
 
     def run(self, candidate: Candidate, threads: int) -> Part:
-        """One subject with one number of threads.
+        """Run one subject with one number of threads.
 
         Raises:
-            AssayError: it does not load or run, crashed, or took too long.
+            AssayError: the subject does not load or run, crashed, or took too long.
         """
         begun = time.monotonic()
         place = self.folder / candidate.label / f"t{threads}"
@@ -302,7 +308,7 @@ class Crew:
         return Part(ran, files, time.monotonic() - begun)
 
     def kill(self) -> None:
-        """End every process, also one that is about to start."""
+        """End every process, including one that is about to start."""
         self.ended = True
         for worker in list(self.workers):
             worker.kill()

@@ -1,4 +1,4 @@
-"""Some models of a study: to audit one does not need the others trained."""
+"""A selection of a study's models: auditing one does not need the others trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.study import ModelSection, Study
 
 
 def with_models(study: Study, names: Sequence[str]) -> Study:
-    """The study with nothing but the named models and the smaller sizes that their training starts from.
+    """Return the study with only the named models and the smaller sizes that their training starts from.
 
     Args:
         names: "bloodnet/28" and so on; none leaves the study as it is.

@@ -1,4 +1,4 @@
-"""Whether a runtime's own operators explain that it loses NaN: asked of it apart from any model."""
+"""A test of whether a runtime's own operators explain that it loses NaN, apart from any model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
 def operators_that_lose_nan(runtimes: Iterable[str], logs: Path, host: Starter) -> dict[str, dict[str, str]]:
-    """By runtime, its operators that lose a NaN and which one, see `assay.infer.operators.special_job`.
+    """Return the operators of each runtime that lose a NaN, and which; see `assay.infer.operators.special_job`.
 
-    A runtime whose operators cannot be looked at is left out: then nothing explains what it does to NaN.
+    A runtime whose operators cannot be tested is left out: then nothing explains how it treats NaN.
     """
     found = {}
     for name in dict.fromkeys(runtimes):

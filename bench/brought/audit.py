@@ -27,10 +27,10 @@ from assay.train.brought.agreement import parts_of
 def audit_user_model(
     work: Work, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path], exports: Sequence[Export]
 ) -> Audit:
-    """The record of an audit, with a tolerance for each output.
+    """Make the record of an audit, with a tolerance for each output.
 
     Args:
-        outputs: by cell, .npy of what it gave for the records.
+        outputs: .npy file of a cell's outputs for the records, by cell.
     """
     model, known = brought.model, len(brought.reference)
     audited, runs = audited_outputs(brought), list(_runs(brought, cells, outputs))
@@ -68,7 +68,7 @@ def audit_user_model(
 
 
 def _runs(brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]) -> Iterator[RunOfOutputs]:
-    """The cells that left outputs, with those that there is a reference for."""
+    """Iterate over the cells that left outputs, with the rows for which there is a reference."""
     parts, known = dict(parts_of(brought.model)), len(brought.reference)
 
     def rows(file: Path, output: AuditedOutput) -> Array:

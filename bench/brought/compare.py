@@ -1,6 +1,6 @@
-"""`assay model`: a user's own model, native next to ONNX, from its file to results. Imports no framework.
-
-Probing, exporting and checking are jobs, timing is done by the workers of a study; the user's code runs in them alone.
+"""`assay model`: a user's own model, native next to ONNX, from its file to results. No framework is imported here.
+Probing, exporting and checking are jobs, and timing is done by the workers of a study; the user's code runs only in
+them.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ from assay.train.brought.agreement import Judge
 from assay.train.brought.model import KINDS, UserModel
 
 COMMAND_SECONDS = 180.0
-"""The limit of one command of a worker: to load a model, or to call it until it is steady; compilers work in the first
-call.
+"""The limit of one command of a worker: to load a model, or to call it until its times are steady; compilers work in
+the first call.
 """
 ATTRIBUTION_SHARE = 0.5
-"""The share of the minutes for timing during which processes may be added that tell where the time goes."""
+"""The share of the minutes for timing during which processes that attribute the time may be added."""
 CALLS_TO_WARM = 100.0
 INT8 = "int8"
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")
 REDUCED = (INT8, "fp16")
-"""What `assay.export.variants` makes of a file."""
+"""Precisions in which `assay.export.variants` makes a file."""
 BLOCKS = 10
-"""In one process, as in a study; see `assay.study.BenchSection`."""
+"""Blocks in one process, as in a study; see `assay.study.BenchSection`."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
 
 
 def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Host = LOCAL) -> Results:
-    """Do it all, and write results and samples into the folder.
+    """Run the whole comparison, and write results and samples into the folder.
 
     Raises:
-        InputError: the model does not load or run, or nobody says what goes in.
+        InputError: the model does not load or run, or its inputs are unknown.
         NotInstalledError: its framework is missing.
     """
     _check(wanted, host)
@@ -94,7 +94,7 @@ def compare_model(wanted: Wanted, folder: Path, narrator: Narrator, *, host: Hos
 
 
 def _attributed(work: Work, group: Group, cells: list[Cell]) -> Attributed:
-    """Where the time goes; nothing where a person ends the wait for it."""
+    """Attribute the time; return nothing if the user ends the wait for it."""
     minutes = ATTRIBUTION_SHARE * work.wanted.minutes
     place = AttributionSettings(
         work.store("attribution"), work.wanted.opset, _command_seconds(work), minutes * 60, host=work.host
@@ -146,10 +146,10 @@ def _check(wanted: Wanted, host: Host) -> None:
 
 
 def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
-    """What --precision asks for, each once, and the width of intervals, which was its meaning once.
+    """Return the precisions that --precision asks for, each once, and the width of intervals, its former meaning.
 
     Raises:
-        InputError: files are made in no such precision.
+        InputError: files cannot be made in such a precision.
     """
     found: dict[str, None] = {}
     width = None
@@ -169,17 +169,17 @@ def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
 
 
 def _libraries(model: UserModel) -> list[str]:
-    """Those that a model and its exports may run in."""
+    """Return the libraries that a model and its exports may run in."""
     return [family.library for family in RUNTIMES.families if family.framework in {model.kind, "onnx"}]
 
 
 def _command_seconds(work: Work) -> float:
-    """The longest that one command of a worker may take: in proportion to the model's own calls."""
+    """Return the time limit of one command of a worker: in proportion to the model's own calls."""
     return max(work.wanted.call_limit or 0.0, in_proportion(work.call_seconds, CALLS_TO_WARM, least=COMMAND_SECONDS))
 
 
 def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int) -> Group:
-    """All runtimes on one model; those of ONNX on every file that passed its check."""
+    """Return all runtimes on one model; those of ONNX on every file that passed its check."""
     native, wanted = ModelFiles(model=model), work.wanted
     theirs = partial(Candidate, trusted=wanted.trusted)
     candidates = [theirs(name, "", native) for name in natively(wanted, model)]
@@ -202,8 +202,9 @@ def _group(work: Work, model: UserModel, exports: Sequence[Export], audited: int
 
 
 def _workshop(work: Work) -> Workshop:
-    """Where what runtimes load is made of the user's model, calibrated on the inputs that the user gave; on what was
-    drawn at random nothing is."""
+    """Return the place where programs are made from the user's model, calibrated on the user's inputs; nothing is
+    calibrated on random inputs.
+    """
     wanted = work.wanted
     return Workshop(
         work.store("programs"),
@@ -221,7 +222,7 @@ def _workshop(work: Work) -> Workshop:
 def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
     """
     Raises:
-        InputError: another batch is asked for than the model's own.
+        InputError: a batch other than the model's own is asked for.
     """
     only = 1 if model.whole else model.batch
     if only is None:
@@ -238,7 +239,7 @@ def _batches(wanted: Wanted, model: UserModel) -> tuple[int, ...]:
 def _compared(
     work: Work, brought: Brought, group: Group, exports: Sequence[Export], measured: Measurements
 ) -> Compared:
-    """How the outputs agree; what decides indices is looked for where they do not."""
+    """Compare the outputs; values that decide indices are looked for where outputs differ."""
 
     def compared() -> Compared:
         natives = {brought.native_name: brought.native}
@@ -258,7 +259,7 @@ def _in_terms_of_options(cell: Cell) -> Cell:
 
 
 def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
-    """What was asked for and what the model is, without the paths of this machine."""
+    """Return what was asked for and the description of the model, without the paths of this machine."""
     model = brought.model
     return {
         "command": wanted.command,
@@ -296,18 +297,20 @@ def _data(wanted: Wanted, brought: Brought) -> DataSummary:
 
 
 def refusals(results: Results) -> list[str]:
-    """Why the answer is no: numbers that differ, no ONNX file at all, or no time that may be used; none means yes."""
+    """Return why the answer is no: numbers that differ, no ONNX file at all, or no usable time; an empty list means
+    yes.
+    """
     return refusals_of_numbers(results) or unanswered(results)
 
 
 def refused_variants(exports: Sequence[Export]) -> list[Export]:
-    """Variants that were asked for and may not be used; an int8 file that passes with some layers in fp32 is there."""
+    """Return variants that were asked for and may not be used, except int8 files that pass with some layers in fp32."""
     mended = {one.exporter for one in exports if one.search and one.status == "ok"}
     return [one for one in exports if one.is_refused_variant and f"{one.exporter}{SUFFIX}" not in mended]
 
 
 def refusals_of_numbers(results: Results) -> list[str]:
-    """Why numbers or files are refused: they come before anything on speed."""
+    """Return why numbers or files are refused: these come before anything about speed."""
     asked = [one for one in results.exports if one.precision == "fp32"]
     wrong = [one for one in asked if any(not part.passed for part in one.agreement)]
     wrong += [one for one in asked if not one.agreement and one.file_is_right]

@@ -1,8 +1,7 @@
-"""What the task makes of a user's model: which output has the decisions, and every runtime's decisions on all records.
-
-Flips are counted against the float64 reference. Where float64 was computed of a few records only, since an evaluator
+"""The task's judgement of a user's model: the output with the decisions, and every runtime's decisions on all records.
+Flips are counted against the float64 reference. Where float64 was computed for only a few records, since an evaluator
 in Python is slow, and more are judged, they are counted against the model's own answers in fp32, and ties are twice as
-wide: both sides may then be off.
+wide: then both sides may be off.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ MOST_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Decided:
-    """What is judged of a model.
+    """The part of a model that is judged.
 
     Attributes:
-        output: that has the decisions, and `part` its columns among all outputs; None where the task has none.
+        output: the output with the decisions; `part` is its columns among all outputs. None where the task has none.
         threshold: see `Wanted`.
-        records: how many are judged, the first ones.
+        records: number of records judged, from the first on.
     """
 
     task: Task
@@ -52,7 +51,7 @@ class Decided:
 def decided(wanted: Wanted, brought: Brought) -> Decided:
     """
     Raises:
-        InputError: the labels do not go with the inputs, or no output goes with the task.
+        InputError: the labels do not fit the inputs, or no output fits the task.
         ArtifactError: the labels cannot be read.
     """
     labels = _labels(wanted, brought)
@@ -83,7 +82,7 @@ def _labels(wanted: Wanted, brought: Brought) -> Array | None:
 
 
 def audited_outputs(brought: Brought) -> list[AuditedOutput]:
-    """Every output with what it is held against."""
+    """Return every output with its reference."""
     reference, native, deciders = brought.reference, brought.native, brought.deciders
     return [
         AuditedOutput(
@@ -104,7 +103,7 @@ def audited_outputs(brought: Brought) -> list[AuditedOutput]:
 def judgements_of(
     what: Decided, brought: Brought, cells: Sequence[Cell], outputs: Mapping[str, Path]
 ) -> dict[str, Judgement]:
-    """By name of a cell, what the task makes of its outputs; none where the task has no decisions."""
+    """Return the task's judgement of each cell's outputs, by cell; empty where the task has no decisions."""
     if what.output is None:
         return {}
     audited = next(one for one in audited_outputs(brought) if one.name == what.output.name)
@@ -117,7 +116,7 @@ def judgements_of(
         in_float64 = len(reference) >= len(rows)
         base = (reference if in_float64 else native)[: len(rows), what.part]
         if rows.shape[1:] != native.shape[1:]:
-            continue  # its agreement says so
+            continue  # its agreement says so already
         answers = Answers(
             output=what.output,
             base=base,
@@ -137,7 +136,7 @@ def judgements_of(
 
 
 def with_judgements(cells: Sequence[Cell], found: Mapping[str, Judgement]) -> list[Cell]:
-    """The cells, each with its own; one whose decisions speak against it does not agree."""
+    """Return the cells, each with its judgement; a cell whose decisions speak against it does not agree."""
     return [_with(cell, found[cell.name]) if cell.name in found else cell for cell in cells]
 
 

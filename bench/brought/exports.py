@@ -1,4 +1,4 @@
-"""A user's model looked at, exported by every route, and every file checked; each step a job of its own."""
+"""A user's model probed, exported by every route, and every file checked; each step is a job of its own."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ DOING = {
     DOUBLE.name: "The export in float64",
     DECIDERS.name: "The search for what decides indices",
 }
-"""What a job is at where it tells of no step of its own."""
+"""The description of each job, for use where it reports no step of its own."""
 DECIDERS_FILE = "deciders.npz"
 CALIBRATION_SEED = 0
 CALIBRATION_PERCENTILE = 100.0
-"""All records that were given are calibrated with, and they are few: nothing of their ranges is cut off."""
+"""The percentile for calibration with the given records, which are few: nothing of their ranges is cut off."""
 NATIVE_NAMES = {
     "torch": "PyTorch",
     "tf": "TensorFlow",
@@ -55,13 +55,13 @@ NATIVE_NAMES = {
 
 @dataclass(frozen=True)
 class Brought:
-    """A model that was looked at, and what its outputs are compared with.
+    """A model that has been probed, and the reference for its outputs.
 
     Attributes:
-        folder: has its records, its own outputs and the reference.
-        what: what computed the reference, in words.
-        exact: the reference is float64, and not the model's own output.
-        drawn: the records are random numbers; `made` says how they were drawn and what they do not cover.
+        folder: folder of its records, its own outputs and the reference.
+        what: description of what computed the reference.
+        exact: whether the reference is float64, and not the model's own output.
+        drawn: whether the records are random numbers; `made` says how they were drawn and what they do not cover.
     """
 
     model: UserModel
@@ -85,7 +85,7 @@ class Brought:
 
     @property
     def deciders(self) -> dict[str, Decider]:
-        """What decides outputs that are indices, where that was looked for."""
+        """The values that decide outputs that are indices, where they were looked for."""
         return read_deciders(self.folder / DECIDERS_FILE)
 
     @property
@@ -101,7 +101,7 @@ def bring(work: Work) -> Brought:
     """Load, describe and run the model in a job.
 
     Raises:
-        AssayError: it does not load or run.
+        AssayError: the model does not load or run.
     """
     wanted = work.wanted
     folder = work.folder / "model"
@@ -128,16 +128,16 @@ def bring(work: Work) -> Brought:
 
 
 def described(model: UserModel, tensor: Tensor) -> str:
-    """An input or output in words, "features float32 [batch, 256]"."""
+    """Describe an input or output, "features float32 [batch, 256]"."""
     shape = ", ".join("batch" if size is None else str(size) for size in model.open_shape_of(tensor))
     return f"{tensor.name} {tensor.dtype} [{shape}]"
 
 
 def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
-    """Every route of the model's framework, and what was asked for of reduced precision.
+    """Export by every route of the model's framework, with the variants of reduced precision that were asked for.
 
     Returns:
-        The model with a reference, and one record for each route and each variant of what it gave.
+        The model with a reference, and one record for each route and each variant of its file.
     """
     kind, form = brought.model.kind, brought.model.location.form
     routes = (
@@ -164,13 +164,13 @@ def exported(work: Work, brought: Brought) -> tuple[Brought, list[Export]]:
 
 
 def files_of(work: Work, exports: Iterable[Export]) -> dict[str, Path]:
-    """The files that may be used, by exporter."""
+    """Return the files that may be used, by exporter."""
     store = work.store("onnx")
     return {one.exporter: artifact_folder(one, store) / MODEL_FILE for one in exports if one.status == "ok"}
 
 
 def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
-    """The variants of one export that were asked for, calibrated with the records that were given."""
+    """Make the variants of one export that were asked for, calibrated with the given records."""
     records = brought.folder / RECORDS_FILE
     against = _against(brought)
     hashes = {
@@ -195,17 +195,19 @@ def _export_job(work: Work, model: UserModel, route: str) -> ExportJob:
             return work.ask(job, request, log, Limit(_limit(work, job.name) + budget_of(request), doing), *answers)
         except DiskError:
             raise  # the machine's failure, not this one's
-        except InputError as error:  # what the user's own code says is wrong costs its route
+        except InputError as error:  # an error that the user's own code reports costs its route
             raise ExportFailedError(str(error)) from error
 
     return ExportJob(model, route, work.store("onnx"), start, work.wanted.opset)
 
 
 def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Brought:
-    """The model with outputs to compare with: its own in float64, an export's, or at last its own in fp32."""
+    """Return the model with outputs to compare with: its own in float64, an export's, or as a last resort its own in
+    fp32.
+    """
     if brought.exact:
         return brought
-    others = files if brought.model.kind != "onnx" else {}  # a file was computed in float64 when it was looked at
+    others = files if brought.model.kind != "onnx" else {}  # a given file was computed in float64 when it was probed
     for route, file in others.items():
         request = _on_records(brought, file, brought.folder / REFERENCE_FILE)
         work.narrator.tell(f"computing the export by {route} in float64")
@@ -221,7 +223,7 @@ def _with_reference(work: Work, brought: Brought, files: dict[str, Path]) -> Bro
 
 
 def _on_records(brought: Brought, file: Path, out: Path) -> DoubleRequest:
-    """What is computed of an export on the model's records, and where the answer goes."""
+    """Return the request to compute an export on the model's records, with the path for the answer."""
     folder = brought.folder
     return DoubleRequest(
         model=brought.model, file=file, records=folder / RECORDS_FILE, native=folder / NATIVE_FILE, out=out
@@ -229,9 +231,10 @@ def _on_records(brought: Brought, file: Path, out: Path) -> DoubleRequest:
 
 
 def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -> bool:
-    """Whether some file shows, for the first time, what decides an output that is an index.
+    """Look for the values that decide an output that is an index; return whether some file shows them for the first
+    time.
 
-    Done where one differs, as it takes the file in float64 once more.
+    This is only done where one differs, as it computes the file in float64 once more.
     """
     place = brought.folder / DECIDERS_FILE
     if not brought.has_whole_outputs or place.exists():
@@ -250,7 +253,7 @@ def look_for_deciders(work: Work, brought: Brought, files: Mapping[str, Path]) -
 
 
 def _own_reference(brought: Brought) -> Brought:
-    """The model's own fp32 outputs in place of a reference that cannot be had."""
+    """Write the model's own fp32 outputs in place of a reference that is not available."""
     content = io.BytesIO()
     np.save(content, brought.native.astype(np.float64))
     write_atomically(brought.folder / REFERENCE_FILE, content.getvalue())
@@ -259,7 +262,7 @@ def _own_reference(brought: Brought) -> Brought:
 
 
 def _checked(work: Work, brought: Brought, record: Export, file: Path) -> Export:
-    """The record with how the file agrees; one that does not has failed."""
+    """Return the record with the agreement of the file; one that does not agree has failed."""
     held = dict(_against(brought))
     request = CheckExportRequest(model=brought.model, exporter=record.exporter, file=file, **held)
     work.narrator.tell(f"checking the export by {record.exporter}")
@@ -282,7 +285,9 @@ def _against(brought: Brought) -> Against:
 
 
 def _limit(work: Work, do: str) -> float:
-    """Seconds that a job may take in all: in proportion to the model, or what its steps add up to at most."""
+    """Return the seconds that a job may take in all: in proportion to the model, or the most that its steps may add up
+    to.
+    """
     asked = work.wanted.call_limit or 0.0
     if do not in SHARES:
         return max(MOST_SECONDS, 10 * asked)
@@ -290,7 +295,7 @@ def _limit(work: Work, do: str) -> float:
 
 
 def _job(work: Work, job: Job[Asked, Answered], request: Asked, name: str, *answers: Path) -> Answered:
-    """A job of a model that is not yet exported, or of its files.
+    """Run a job on a model that is not yet exported, or on its files.
 
     Args:
         answers: folders that it writes.

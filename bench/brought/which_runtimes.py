@@ -1,4 +1,4 @@
-"""Which runtimes are timed on a model that a user brings: those that were named and apply, or those that do unasked."""
+"""The choice of runtimes to time on a user's model: those that were named and apply, or those that apply by default."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from assay.train.brought.model import UserModel
 
 
 def parted(name: str) -> tuple[str, str]:
-    """A runtime as it is named, and the one export that it is named for, "" for all."""
+    """Split a runtime's name from the one export that it is named for, "" for all."""
     runtime, _, exporter = name.partition("@")
     return runtime, exporter
 
 
 def natively(wanted: Wanted, model: UserModel) -> list[str]:
-    """The runtimes of its own framework that are timed on a model; none on one that is an ONNX file already."""
+    """Return the runtimes of its own framework that are timed on a model; none on an ONNX file."""
     able = [] if model.kind == "onnx" else RUNTIMES.loading(model.kind)
     fit = [one for one in able if model.location.form not in one.not_for]
     return [one.name for one in fit if (one.name in wanted.runtimes if wanted.runtimes else "model" in one.unasked)]
 
 
 def on_files(wanted: Wanted, model: UserModel, exporter: str) -> list[str]:
-    """The runtimes that are timed on the ONNX file of one export, named as in a study: "ort.cpu" for every export, or
-    "openvino@torch-dynamo" for one.
+    """Return the runtimes that are timed on the ONNX file of one export, named as in a study: "ort.cpu" for every
+    export, or "openvino@torch-dynamo" for one.
 
     Where there is no native runtime to compare with, the ways to run a file are compared with each other.
     """
@@ -37,7 +37,7 @@ def on_files(wanted: Wanted, model: UserModel, exporter: str) -> list[str]:
 
 
 def left_out(wanted: Wanted, model: UserModel, exporters: Collection[str]) -> list[str]:
-    """Why each runtime that was named and does not apply to the model, or to its exports, is not timed."""
+    """Return why each named runtime that does not apply to the model, or to its exports, is not timed."""
     found = []
     fit = {*natively(wanted, model), *(one.name for one in RUNTIMES.loading("onnx"))}
     for name, (runtime, only) in {name: parted(name) for name in wanted.runtimes}.items():
@@ -50,7 +50,7 @@ def left_out(wanted: Wanted, model: UserModel, exporters: Collection[str]) -> li
 
 
 def _in_words(model: UserModel, runtime: RuntimeEntry) -> str:
-    """What a runtime does not run: the form of a model where it runs others of its framework, else the framework."""
+    """Say what a runtime does not run: the form of a model if it runs others of its framework, else the framework."""
     if model.kind in runtime.formats:
         return f"a model that comes as a {model.location.form}"
     return f"models of {model.kind}"

@@ -1,4 +1,4 @@
-"""What is asked about a user's model, and the comparison under way."""
+"""The user's request about a model, and the comparison under way."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from assay.train.brought.model import Declared, Location
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for; see the options of `assay model`.
+    """The user's request; see the options of `assay model`.
 
     Attributes:
-        without: outputs that are left out.
-        runtimes: of those that apply, the ones to time; empty for all.
-        command: what a reader types to do it again.
-        call_limit: seconds that one call of the model may take; in proportion to its file where None.
-        again: time everything once more, whatever an earlier run has finished.
-        reduced: precisions that every right file is made in too, "int8" or "fp16".
-        task: how answers are judged, see `assay.bench.tasks`.
-        labels: .npy of what is right of each input; None where nobody says so.
-        threshold: above which an output with one number a decision means class 1; None where nobody says so.
-        trusted: run the model outside of its box, see `assay.boxed.boxing.Box`.
+        without: outputs to leave out.
+        runtimes: the runtimes to time, if they apply; empty for all that do.
+        command: the command that repeats it.
+        call_limit: seconds that one call of the model may take; None for a limit in proportion to its file.
+        again: whether to time everything once more, whatever an earlier run has finished.
+        reduced: precisions in which every right file is also made, "int8" or "fp16".
+        task: task by which answers are judged; see `assay.bench.tasks`.
+        labels: .npy file of the right answer for each input; None without labels.
+        threshold: number above which an output with one number for each decision means class 1; None if not given.
+        trusted: whether to run the model outside its box; see `assay.boxed.boxing.Box`.
     """
 
     location: Location
@@ -60,12 +60,12 @@ class Wanted:
 
 @dataclass
 class Work(Course):
-    """One comparison under way, see `Course` too.
+    """One comparison under way; see also `Course`.
 
     Attributes:
-        call_seconds: of the slowest call of the model when it was looked at; other limits are in proportion.
-        load_seconds: what it took then to import its framework and to make or read it.
-        held: what of the box the platform holds, by name.
+        call_seconds: time of the model's slowest call when it was probed, to which other limits are in proportion.
+        load_seconds: time that it took then to import its framework and to make or read the model.
+        held: limits of the box that the platform enforces, by name.
     """
 
     wanted: Wanted
@@ -78,7 +78,7 @@ class Work(Course):
     load_seconds: float = 0.0
 
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
-        """See `Course`; what the user allows one call of the model, the job is allowed."""
+        """Run a job, see `Course`; it is allowed at least the time that the user allows one call of the model."""
         return run_job(
             job,
             request,
@@ -91,5 +91,5 @@ class Work(Course):
 
 
 def folder_name(location: Location) -> str:
-    """A harmless name for the model's folder of artifacts."""
+    """Return a harmless name for the model's folder of artifacts."""
     return f"model-{short_name(re.sub(r'[^A-Za-z0-9_-]', '-', location.name))}"

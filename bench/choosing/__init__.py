@@ -1,1 +1,1 @@
-"""The best cell under constraints, and why the others are not it. Pure functions."""
+"""The best cell under constraints, and why the others are not chosen. Pure functions."""

@@ -1,7 +1,6 @@
-"""The best of each tier beside an answer, and of the same precision: like with like. Pure functions.
-
-An answer in int8 through ONNX says little of ONNX as long as nobody says how fast int8 is natively. So the best
-candidates of each tier are named, of all precisions and of the answer's own, each with its ratio to the answer.
+"""The best of each tier besides an answer, also in the same precision: like with like. Pure functions. An answer in
+int8 through ONNX says little about ONNX without the speed of native int8. So the best candidates of each tier are
+named, in all precisions and in the answer's own, each with its ratio to the answer.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from assay.runtimes.entry import TIERS
 def best_of_tiers(
     answer: EligibleCell, candidates: Sequence[EligibleCell], cells: Mapping[str, Cell], speeds: Speeds
 ) -> list[TierBest]:
-    """The best candidate of each tier under the answer's conditions: of all precisions, and of the answer's own.
+    """Return the best candidate of each tier under the answer's conditions: in all precisions, and in the answer's own.
 
-    Ratios know of how many each was chosen. A tier that has no candidate is not in it, and neither is the answer.
+    Ratios take into account from how many each was chosen. A tier without a candidate is left out, and so is the
+    answer.
     """
     place = _place(cells[answer.cell])
     alike = [one for one in candidates if _place(cells[one.cell]) == place]

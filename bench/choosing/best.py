@@ -1,10 +1,9 @@
-"""Which of several candidates cannot be told from the fastest: comparisons with the best, on paired evidence.
-
-Cells of one group are timed in the same interleaved blocks of the same processes, so that what they have in common, a
-slow process or a slow minute, cancels out of their ratio (`assay.bench.statistics.stats.ratio_estimate`). Two intervals
-that overlap say less than the ratio does: they hold what is common too. Cells that were never timed together (other
+"""The candidates that cannot be told from the fastest: comparisons with the best, on paired evidence. Cells of one
+group are timed in the same interleaved blocks of the same processes, so that a common disturbance, such as a slow
+process or a slow minute, cancels out of their ratio (`assay.bench.statistics.stats.ratio_estimate`). Two overlapping
+intervals say less than the ratio does, since they include the common part. Cells that were never timed together (other
 sizes, batches or threads) are compared by their processes' medians (Welch 1947), and without samples by the intervals
-on record. What a machine gives with several instances is compared by the rounds that these were measured in.
+on record. The throughput of several instances is compared by the rounds in which they were measured.
 
 How far an answer can be behind the best of all others is bounded for all of these together (Hsu 1984, "Constrained
 simultaneous confidence intervals for multiple comparisons with the best", Annals of Statistics 12), one-sided and by
@@ -27,7 +26,9 @@ from assay.records.choice import EligibleCell, Objective
 from assay.records.results import Cell
 
 MOST_GIVEN_AWAY = 0.05
-"""A simpler candidate is never taken that is estimated slower by more: then noise could hide any difference."""
+"""The largest estimated slowdown at which a simpler candidate may still be taken: without a limit, noise could hide any
+difference.
+"""
 NORMAL_HALF_WIDTH = 1.96
 HOST = "host"
 
@@ -36,11 +37,11 @@ CellSamples = Mapping[str, Mapping[str, Samples]]
 
 @dataclass
 class Speeds:
-    """What is known of how fast candidates are against each other.
+    """The evidence on how fast candidates are relative to each other.
 
     Attributes:
-        cells: by name.
-        objective: what is compared: the time of a call, or that of an image.
+        cells: cells by name.
+        objective: the quantity compared: the time of a call, or that of an image.
         timed: the calls behind the cells, by name and boundary; empty where they were not kept.
     """
 
@@ -51,7 +52,7 @@ class Speeds:
     logs: dict[str, list[float]] = field(default_factory=dict)
 
     def ratio(self, one: EligibleCell, other: EligibleCell) -> Ratio:
-        """How many times as much the one costs as the other, on the scale of logarithms; below zero it is better."""
+        """Return how many times as much the one costs as the other, on a logarithmic scale; below zero it is better."""
         key = (one.cell, other.cell)
         if key not in self.known:
             found = self._ratio(one, other)
@@ -59,11 +60,13 @@ class Speeds:
         return self.known[key]
 
     def tie(self, one: EligibleCell, other: EligibleCell) -> bool:
-        """Whether they differ by no more than the evidence can tell (95 %), or than what does not matter."""
+        """Return whether they differ by no more than the evidence can show (95 %), or than matters."""
         return is_tie(self.ratio(one, other))
 
     def behind_at_most(self, one: EligibleCell, others: Sequence[EligibleCell]) -> float:
-        """By what share it may cost more than the best of the others, with 95 % confidence; 0 where it is the best."""
+        """Return by what share it may cost more than the best of the others, with 95 % confidence; 0 if it is the
+        best.
+        """
         rivals = [other for other in others if other.cell != one.cell]
         if not rivals:
             return 0.0
@@ -85,7 +88,7 @@ class Speeds:
         )
 
     def _process_logs(self, cell: Cell) -> list[float]:
-        """The logarithm of what the objective is in each process: of the median of its blocks' medians."""
+        """Return the logarithm of the objective in each process: that of the median of its blocks' medians."""
         if cell.name not in self.logs:
             by_process: dict[int, list[float]] = {}
             for (process, _), value in block_medians(self.timed[cell.name][HOST]).items():
@@ -95,17 +98,19 @@ class Speeds:
         return self.logs[cell.name]
 
     def _log_share(self, cell: Cell) -> float:
-        """Logarithm of the images that share the time of a call, where it is the time of an image that counts."""
+        """Return the logarithm of the number of images that share a call's time, if the time of an image counts; else
+        0.
+        """
         return 0.0 if self.objective == "latency" else math.log(cell.batch)
 
 
 def is_tie(ratio: Ratio) -> bool:
-    """Whether two things differ by no more than the evidence can tell (95 %), or than what does not matter."""
+    """Return whether two things differ by no more than the evidence can show (95 %), or than matters."""
     return abs(ratio.log_mean) <= max(math.log1p(MARGIN), ratio.half_width())
 
 
 def best_of(candidates: Sequence[EligibleCell], speeds: Speeds) -> EligibleCell:
-    """The one that none is estimated better than, by the evidence that pairs have in common."""
+    """Return the candidate that none is estimated to beat, by paired evidence."""
     best = candidates[0]
     for one in candidates[1:]:
         if speeds.ratio(one, best).log_mean < 0:
@@ -114,7 +119,7 @@ def best_of(candidates: Sequence[EligibleCell], speeds: Speeds) -> EligibleCell:
 
 
 def tied_with_best(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[EligibleCell]:
-    """The candidates that none is told to be better than, and that are not estimated far behind the best."""
+    """Return the candidates that none is shown to beat, and that are not estimated far behind the best."""
     best, most = best_of(candidates, speeds), math.log1p(MOST_GIVEN_AWAY)
     return [
         one
@@ -129,7 +134,7 @@ def _better(rival: EligibleCell, one: EligibleCell, speeds: Speeds) -> bool:
 
 
 def _together(left: Cell, right: Cell) -> bool:
-    """Whether two cells were timed in the same blocks."""
+    """Return whether two cells were timed in the same blocks."""
 
     def place(cell: Cell) -> tuple[str, int, int, int]:
         return cell.architecture, cell.size, cell.batch, cell.threads
@@ -138,7 +143,7 @@ def _together(left: Cell, right: Cell) -> bool:
 
 
 def _upper(ratio: Ratio, level: float) -> float:
-    """Upper bound of a logarithm of a ratio; from a single block it is infinite."""
+    """Return the upper bound of a ratio's logarithm; for a single block it is infinite."""
     if ratio.degrees <= 0:
         return math.inf
     if ratio.log_standard_error == 0:
@@ -147,7 +152,7 @@ def _upper(ratio: Ratio, level: float) -> float:
 
 
 def _of_processes(above: Sequence[float], below: Sequence[float], planned: int) -> Ratio:
-    """Two cells that were not timed together, by the logarithms of their processes: Welch's comparison."""
+    """Compare two cells that were not timed together, by the logarithms of their processes: Welch's comparison."""
     sides = (above, below)
     mean, processes = float(np.mean(above) - np.mean(below)), min(map(len, sides))
     if processes < 2:
@@ -159,7 +164,7 @@ def _of_processes(above: Sequence[float], below: Sequence[float], planned: int) 
 
 
 def _of_intervals(one: EligibleCell, other: EligibleCell, objective: Objective) -> Ratio:
-    """From the estimates on record alone, as if they were independent."""
+    """Compare by the estimates on record alone, as if they were independent."""
     sign = -1 if objective == "throughput" else 1
     mean = sign * math.log(one.value.value / other.value.value)
     halves = [math.log(each.value.high / each.value.low) / 2 for each in (one, other)]

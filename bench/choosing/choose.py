@@ -1,8 +1,7 @@
-"""`assay choose`: the best cell of a study under constraints, and why each of the others is not it. Pure functions.
-
-Only what may be believed can be chosen: a cell that was measured, is valid, and whose audit compared exactly it, with
-the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit, and on
-images that these were not computed of that of the reference, where it is proven that the cell has the same classes
+"""`assay choose`: the best cell of a study under constraints, and why each of the others is not chosen. Pure functions.
+Only a trustworthy cell can be chosen: one that was measured, is valid, and whose audit compared exactly this cell, with
+the weights and the file that were timed, and passed. Its accuracy is that of its own outputs in the audit and, on
+images that it was not run on, that of the reference, if it is proven that the cell has the same classes
 (`assay.bench.judging.quality`). A least accuracy has to be met by the lower bound of its interval (Wilson 1927, 95 %),
 a limit on the 99th percentile by its upper bound (`assay.bench.statistics.tails`), which takes 299 calls, and one on
 memory by the estimate.
@@ -52,15 +51,15 @@ def choose(
     samples: CellSamples | None = None,
     one_process: bool = False,
 ) -> Choice:
-    """The best cell under constraints.
+    """Choose the best cell under constraints.
 
     Args:
         samples: the calls behind the cells; without them ties are judged by the intervals on record.
-        one_process: a whole machine may be priced for one process that does not use all of it.
+        one_process: whether a whole machine may be priced for one process that does not use all of it.
 
     Raises:
-        InputError: the objective "cost" without a price, a constraint that names what does not exist, or an accuracy
-            asked for where nobody knows it, or the price of a machine that the cells do not fill.
+        InputError: the objective is "cost" without a price, a constraint names something that does not exist, an
+            accuracy is asked for without labels, or a price is given for a machine that the cells do not fill.
     """
     labelled = is_labelled(results)
     _check_question(constraints, objective, price_per_hour, labelled=labelled)
@@ -151,14 +150,14 @@ def _believed(
     labelled: bool,
     one_process: bool,
 ) -> EligibleCell:
-    """A cell as a candidate.
+    """Return a cell as a candidate.
 
     Args:
         labelled: whether it is known which answers are right.
-        one_process: whether what several instances give is left out.
+        one_process: whether the throughput of several instances is ignored.
 
     Raises:
-        FailedError: it may not be believed; the text is the reason.
+        FailedError: the cell may not be trusted; the text is the reason.
     """
     if cell.status != "ok" or cell.host is None or cell.throughput is None:
         raise FailedError(f"not measured ({cell.status}): {cell.reason}")
@@ -194,7 +193,7 @@ def _believed(
 
 
 def _as_measured(one: EligibleCell, several: Instances) -> EligibleCell:
-    """With what was measured while so many instances ran."""
+    """Return the candidate with the measurements made while so many instances ran."""
     return one.model_copy(
         update={
             "instances": several.instances,
@@ -208,7 +207,7 @@ def _as_measured(one: EligibleCell, several: Instances) -> EligibleCell:
 
 
 def _wrong(results: Results, audit: Audit, losers: Mapping[str, str]) -> list[str]:
-    """The losers whose outputs do not agree."""
+    """Return the losers whose outputs do not agree."""
     return [
         cell.name
         for cell in judged(results, audit).cells
@@ -226,7 +225,7 @@ def _value(median_ms: Interval, throughput: Interval, objective: Objective, pric
 
 
 def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str, str]:
-    """How each cell that the question is not about differs, by cell."""
+    """Return how each cell that the question is not about differs, by cell."""
     found: dict[str, str] = {}
     for cell in cells:
         for name in ("architecture", "size", "batch", "threads"):
@@ -237,7 +236,7 @@ def _not_asked_for(cells: Sequence[Cell], constraints: Constraints) -> dict[str,
 
 
 def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
-    """Why a cell is not allowed, however good, or ""."""
+    """Return why a cell is not allowed, however good, or ""."""
     if constraints.precisions and found.precision not in constraints.precisions:
         return f"{found.precision} is not among the precisions allowed"
     if constraints.runtimes and cell.runtime not in constraints.runtimes:
@@ -250,7 +249,7 @@ def _excluded(cell: Cell, found: EligibleCell, constraints: Constraints) -> str:
 
 
 def _missed(found: EligibleCell, constraints: Constraints, measure: str) -> list[NearMiss]:
-    """The limits that a candidate does not keep."""
+    """Return the limits that a candidate does not meet."""
     missed = []
     if constraints.least_quality is not None and found.correct.low < constraints.least_quality:
         limit = constraints.least_quality
@@ -278,7 +277,7 @@ def _missed(found: EligibleCell, constraints: Constraints, measure: str) -> list
 def _best(
     candidates: Sequence[EligibleCell], cells: dict[str, Cell], results: Results, speeds: Speeds
 ) -> tuple[EligibleCell | None, set[str]]:
-    """The answer, and the cells that cannot be told from the best of the front."""
+    """Return the answer, and the cells that cannot be told from the best of the front."""
     front = pareto_front(candidates, speeds)
     if not front:
         return None, set()

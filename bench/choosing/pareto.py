@@ -1,10 +1,9 @@
-"""Which candidates nothing beats: dominance and the Pareto front of objective and quality. Pure functions.
-
-Two speeds are a *tie* when their paired ratio cannot be told from one, or they differ by no more than
-`assay.bench.judging.verdicts.MARGIN` (`assay.bench.choosing.best`); two shares that are right when their
-intervals overlap. Shares of different images are not compared, and neither are the candidates that have them. One
-candidate *dominates* another when it is estimated no worse in the objective and in how right it is, and better in one
-of them by more than a tie. What nothing dominates is the Pareto front.
+"""The candidates that nothing beats: dominance and the Pareto front of objective and quality. Pure functions. Two
+speeds are a *tie* when their paired ratio cannot be told from one, or they differ by no more than
+`assay.bench.judging.verdicts.MARGIN` (`assay.bench.choosing.best`); two shares of right answers are a tie when their
+intervals overlap. Shares on different images are not compared, and neither are the candidates that have them. One
+candidate *dominates* another when it is estimated no worse in the objective and in quality, and better in one of them
+by more than a tie. The candidates that nothing dominates are the Pareto front.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from assay.records.choice import EligibleCell, Objective
 
 
 def pareto_front(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[EligibleCell]:
-    """Those that nothing dominates; never empty unless there is no candidate.
+    """Return the candidates that nothing dominates; never empty unless there is no candidate.
 
-    Where cells were not timed in the same number of processes their pairs may contradict each other, so that each is
+    If cells were not timed in the same number of processes, their pairs may contradict each other, so that each is
     dominated by another; then all are on the front.
     """
     front = [one for one in candidates if not any(dominates(other, one, speeds) for other in candidates)]
@@ -26,7 +25,7 @@ def pareto_front(candidates: Sequence[EligibleCell], speeds: Speeds) -> list[Eli
 
 
 def dominates(left: EligibleCell, right: EligibleCell, speeds: Speeds) -> bool:
-    """Whether one candidate is estimated no worse than another, and beyond a tie better in something."""
+    """Return whether one candidate is estimated no worse than another, and better in something by more than a tie."""
     if left is right or left.quality_images != right.quality_images:
         return False
     estimate = speeds.ratio(left, right).log_mean
@@ -37,5 +36,5 @@ def dominates(left: EligibleCell, right: EligibleCell, speeds: Speeds) -> bool:
 
 
 def cost_of(value: float, objective: Objective) -> float:
-    """Less is better."""
+    """Return the objective as a cost, so that less is better."""
     return -value if objective == "throughput" else value

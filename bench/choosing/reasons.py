@@ -1,10 +1,8 @@
-"""Why one of several candidates is the answer to `assay choose`, and why each of the others is not. Pure functions.
-
-Among candidates that are tied the simplest is the answer. In this order, simpler is: more of fp32 (fp32, then bf16,
-fp16, int8), fewer conversions between the trained weights and what runs (none, one export or file of a deployment
-runtime, an export in two steps),
-fewer threads, a smaller batch, a smaller model, and what comes first in Assay's list of runtimes and exporters; a name
-settles what is left, so that the answer never hangs on an order.
+"""Reasons why one of several candidates is the answer to `assay choose`, and why each of the others is not. Pure
+functions. Among tied candidates the simplest is the answer. These are simpler, in this order: a more exact precision
+(fp32, then bf16, fp16, int8), fewer conversions between the trained weights and what runs (none, one export or file of
+a deployment runtime, an export in two steps), fewer threads, a smaller batch, a smaller model, and an earlier place in
+Assay's list of runtimes and exporters; the name decides the rest, so that the answer never depends on an order.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from assay.registry import EXPORTERS, RUNTIMES
 
 
 def simplicity(cell: Cell, precision: str, results: Results) -> tuple[int, int, int, int, int, int, int, str]:
-    """The simpler of two cells has the smaller one, see the module's text."""
+    """Return a key that is smaller for the simpler of two cells; see the module's text."""
     route = cell.exporter.partition("+")[0]
     conversions = 0 if cell.tier == "framework" else 2 if route == "jax2tf" else 1
     parameters = next((one.parameters for one in results.trainings if one.weights == cell.weights), 0)
@@ -45,7 +43,7 @@ def reasons_against(
     results: Results,
     speeds: Speeds,
 ) -> dict[str, str]:
-    """Why each candidate that meets every constraint is not the answer."""
+    """Return why each candidate that meets every constraint is not the answer."""
     found = {}
     for one in candidates:
         if answer is None or one.cell == answer.cell:
@@ -64,7 +62,7 @@ def reasons_against(
 
 
 def _not_compared(one: EligibleCell, answer: EligibleCell) -> str:
-    """That how right two are is not of the same images, or ""."""
+    """Say that the quality of two candidates is known on different images, or return ""."""
     if one.quality_images == answer.quality_images:
         return ""
     images = f"{one.quality_images:,} and {answer.quality_images:,}"
@@ -72,7 +70,7 @@ def _not_compared(one: EligibleCell, answer: EligibleCell) -> str:
 
 
 def _times(loser: EligibleCell, winner: EligibleCell, speeds: Speeds) -> str:
-    """How much worse the objective of one is."""
+    """Say how much worse the objective of one is."""
     ratio = math.exp(speeds.ratio(loser, winner).log_mean)
     if speeds.tie(loser, winner):
         return f"within the measurement error as good (estimated {ratio:.2f} times)"
@@ -80,7 +78,7 @@ def _times(loser: EligibleCell, winner: EligibleCell, speeds: Speeds) -> str:
 
 
 def _simpler(answer: EligibleCell, other: EligibleCell, cells: dict[str, Cell], results: Results) -> str:
-    """The first thing in which the answer is simpler."""
+    """Return the first respect in which the answer is simpler."""
     names = ("precision", "conversions", "threads", "batch", "parameters", "runtime", "exporter", "name")
     mine, theirs = (simplicity(cells[one.cell], one.precision, results) for one in (answer, other))
     place = next(index for index, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1])
@@ -92,7 +90,7 @@ def _simpler(answer: EligibleCell, other: EligibleCell, cells: dict[str, Cell], 
 
 
 def because(answer: EligibleCell, tied: set[str], objective: Objective) -> str:
-    """Why it and not a tied one, in words."""
+    """Say why it was chosen and not a tied one."""
     others = len(tied) - 1
     best = {"latency": "the least median time", "throughput": "the most images a second", "cost": "the least price"}
     if not others:

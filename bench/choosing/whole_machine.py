@@ -1,7 +1,6 @@
-"""What a whole machine gives with one cell, as it was measured with several instances at the same time. Pure functions.
-
+"""The throughput of a whole machine with one cell, measured with several instances at the same time. Pure functions.
 Nothing is multiplied: two processes share the memory and the last cache of their machine, and give less than twice as
-much as one. Where several numbers of instances cannot be told apart, the fewest are taken.
+much as one. If several numbers of instances cannot be told apart, the fewest are taken.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from assay.records.results import Cell, Results
 
 
 def best_instances(results: Results, cell: str) -> Instances | None:
-    """The number of instances that gives most; None where nothing that may be believed was measured of the cell."""
+    """Return the number of instances that gives most; None if there is no trustworthy measurement of the cell."""
     measured = sorted(
         (one for one in results.instances if one.cell == cell and one.is_valid), key=lambda one: one.instances
     )
@@ -28,17 +27,17 @@ def best_instances(results: Results, cell: str) -> Instances | None:
 
 
 def fills(results: Results, cell: Cell, cores: int) -> bool:
-    """Whether it was measured with all instances that so many cores have room for."""
+    """Return whether it was measured with as many instances as so many cores have room for."""
     measured = max((one.instances for one in results.instances if one.cell == cell.name and one.is_valid), default=1)
     return (measured + 1) * cell.threads > cores
 
 
 def assumed_of(results: Results, not_asked_for: Sequence[str], *, one_process: bool) -> str:
-    """What the price of an image takes for granted.
+    """Return the assumptions behind the price of an image.
 
     Raises:
-        InputError: a cell that is asked for leaves cores of the machine idle, nobody said that this is meant, and the
-            study did not measure several instances.
+        InputError: a requested cell leaves cores of the machine idle, the user did not say that this is intended, and
+            the study did not measure several instances.
     """
     asked = [one for one in results.cells if one.name not in not_asked_for and one.status == "ok"]
     asked = [one for one in asked if one.device_kind == "cpu"]
@@ -64,7 +63,7 @@ def assumed_of(results: Results, not_asked_for: Sequence[str], *, one_process: b
 
 
 def reason_against_price(results: Results, cell: Cell) -> str:
-    """Why the price of the machine says nothing of a cell, or ""."""
+    """Return why the price of the machine says nothing about a cell, or ""."""
     cores = results.environment.get("cores")
     if cell.device_kind != "cpu" or not isinstance(cores, int) or fills(results, cell, cores):
         return ""
@@ -72,7 +71,7 @@ def reason_against_price(results: Results, cell: Cell) -> str:
 
 
 def to_serve_with(one: EligibleCell, cell: Cell) -> str:
-    """What to start, in words: "2 instances of 1 thread, each on cores of its own (2 in all), batch 32"."""
+    """Say what to start: "2 instances of 1 thread, each on cores of its own (2 in all), batch 32"."""
     each = f"{cell.threads} thread{'s' if cell.threads > 1 else ''}"
     if one.instances == 1:
         return f"1 instance of {each}, batch {cell.batch}"

@@ -1,1 +1,1 @@
-"""The command `assay`, one file a subject; `main.py` puts them together."""
+"""The command `assay`, with one file for each subject; `main.py` puts them together."""

@@ -1,4 +1,4 @@
-"""How a command waits its turn to time on this machine, and says for whom."""
+"""The wait of a command for its turn to time on this machine, with a message about what it waits for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.bench.words.terminal import complain
 
 
 def alone_on_this_machine() -> AbstractContextManager[None]:
-    """From here on no other command of this user times on this machine."""
+    """Keep other commands of this user from timing on this machine inside the block."""
     return timing_alone(
         lambda who: complain(f"assay: waiting for {who}: two commands that time on one machine disturb each other")
     )

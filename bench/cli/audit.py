@@ -156,7 +156,7 @@ def _of_pair(
 
 
 def sizes_of(dimensions: list[str]) -> dict[str, int]:
-    """From "NAME=64" to sizes by name."""
+    """Turn "NAME=64" into sizes by name."""
     found = {}
     for text in dimensions:
         name, _, size = text.rpartition("=")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from assay.records.choice import Choice, EligibleCell, Objective
 
 NEAREST = 3
-"""So many losers are told of unless all are asked for."""
+"""The number of losers shown unless all are asked for."""
 
 
 def choose(
@@ -100,7 +100,7 @@ def choose(
 
 
 def render(choice: Choice, *, everything: bool = False) -> str:
-    """A choice in lines of text: the answer and the nearest losers, or with `everything` all of them."""
+    """Render a choice in lines of text: the answer and the nearest losers, or with `everything` all of them."""
     from assay.records.choice import nearest_in_words
 
     lines = _answer(choice) if choice.answer else [nearest_in_words(choice)]
@@ -123,7 +123,7 @@ def _answer(choice: Choice) -> list[str]:
 
 
 def _front(choice: Choice) -> list[str]:
-    """What else nothing dominates."""
+    """Show the other candidates that nothing dominates."""
     front = [one for one in choice.candidates if one.front and one.cell != choice.answer]
     if not front:
         return []
@@ -135,8 +135,8 @@ def _front(choice: Choice) -> list[str]:
 
 
 def _all_losers(choice: Choice) -> list[str]:
-    """Every cell that was asked for and is not the answer, what is wrong first."""
-    # What was not asked for is in the record with the rest; here it would bury the cells that were.
+    """Show every cell that was asked for and is not the answer, starting with those that are wrong."""
+    # Cells that were not asked for are in the record with the rest; here they would bury the others.
     asked = {cell: reason for cell, reason in choice.losers.items() if cell not in choice.not_asked_for}
     lines = ["Not chosen:"] if asked else []
     lines += [_against(choice, cell) for cell in sorted(asked, key=lambda cell: cell not in choice.wrong)]
@@ -146,7 +146,7 @@ def _all_losers(choice: Choice) -> list[str]:
 
 
 def _nearest_losers(choice: Choice) -> list[str]:
-    """The few that come nearest to the answer, and how many there are beyond them."""
+    """Show the few that come nearest to the answer, and how many there are beyond them."""
     qualified = [one.cell for one in choice.candidates if one.cell != choice.answer]
     missed = [choice.nearest.cell] if choice.nearest else []
     believed = [cell for cell in choice.losers if cell not in (*choice.wrong, *choice.not_asked_for)]
@@ -162,7 +162,7 @@ def _against(choice: Choice, cell: str) -> str:
 
 
 def _behind(choice: Choice) -> list[str]:
-    """How far the answer may be behind the best of the others."""
+    """Say how far the answer may be behind the best of the others."""
     others = len(choice.candidates) - 1
     if not others or not choice.paired:
         return []
@@ -175,7 +175,7 @@ def _behind(choice: Choice) -> list[str]:
 
 
 def _beside(choice: Choice, precision: str) -> list[str]:
-    """The best of each tier, like with like: of the answer's precision, and of all."""
+    """Show the best of each tier, like with like: in the answer's precision, and in all."""
     from assay.runtimes.entry import TIERS
 
     worse = {"latency": "slow", "throughput": "slow", "cost": "dear"}[choice.objective]
@@ -191,7 +191,7 @@ def _beside(choice: Choice, precision: str) -> list[str]:
 
 
 def _inferred(one: EligibleCell) -> str:
-    """Where it is known from how right it is, if not from its own outputs alone."""
+    """Say where its quality is known from, if not from its own outputs alone."""
     if not one.quality_inferred:
         return ""
     return f" On images that it was not run on it has the reference's class: its outputs agree in fp32{_open(one)}."
@@ -218,14 +218,14 @@ def _numbers(choice: Choice, cell: str) -> str:
 
 
 def _p99(one: EligibleCell) -> str:
-    """The 99th percentile with its bound, or that the calls are too few for one."""
+    """Show the 99th percentile with its bound, or say that the calls are too few for one."""
     if one.p99_at_most_ms is not None:
         return f"p99 {one.p99_ms:.4g} ms (at most {one.p99_at_most_ms:.4g})"
     return f"p99 {one.p99_ms:.4g} ms or more ({one.calls} calls)"
 
 
 def _model(text: str | None) -> tuple[str | None, int | None]:
-    """From "bloodnet/28" or "bloodnet"."""
+    """Split "bloodnet/28" or "bloodnet"."""
     if text is None:
         return None, None
     architecture, _, size = text.partition("/")

@@ -112,14 +112,14 @@ def deploy(
 
 
 def _signer(key: Path | None) -> Sign | None:
-    """What signs with a key; its password is asked for where it has one."""
+    """Return a function that signs with a key, asking for its password if it has one."""
     from assay.bench.deployment.checking.signature import signer
 
     return signer(key, lambda: str(typer.prompt(f"Password of {key}", hide_input=True))) if key else None
 
 
 def _check(folder: Path, signed_by: Path | None, *, trusted: bool) -> tuple[Deployment, str]:
-    """The verified deployment, and what that does and does not show."""
+    """Return the verified deployment, and a sentence on what that does and does not show."""
     from assay.bench.deployment.checking.signature import is_signed
     from assay.bench.deployment.checking.verify import check_deployment
     from assay.bench.words.progress import Narrator
@@ -161,13 +161,13 @@ def _deploy(
 
 
 def _chosen(study: Path, cell: str | None) -> tuple[str, int]:
-    """What `assay choose` answered last, and how many instances it gives most with.
+    """Return the last answer of `assay choose`, and the number of instances with which it gives most.
 
     Args:
-        cell: that is deployed whatever was chosen; one instance where that is another.
+        cell: cell to deploy whatever was chosen; with one instance if it is another.
 
     Raises:
-        ArtifactError: nothing was named or asked.
+        ArtifactError: no cell was named or chosen.
         FailedError: no candidate qualified.
     """
     from assay.records.choice import CHOICE_FILE

@@ -1,4 +1,4 @@
-"""What a person is told when a command fails on its input or on the machine, and what is refused at the start."""
+"""The message when a command fails on its input or on the machine, and refusals at the start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_names(arguments: Iterable[str]) -> None:
     """Refuse names of files that are not UTF-8, before any work: neither records nor frameworks can hold them.
 
     Raises:
-        InputError: an argument, this folder or the one for temporary files or caches has such a name.
+        InputError: an argument, the working folder or the one for temporary files or caches has such a name.
     """
     for name in (*arguments, _here(), tempfile.gettempdir(), os.environ.get(CACHE_VARIABLE, "")):
         try:
@@ -31,7 +31,9 @@ def check_names(arguments: Iterable[str]) -> None:
 
 
 def told_of(error: Exception) -> AssayError | None:
-    """An error as it is told: ours, the disk's, or the system's about a file; None of a mistake in this program."""
+    """Return an error in the form that is shown: ours, the disk's, or the system's about a file; None for a mistake in
+    this program.
+    """
     if isinstance(error, AssayError):
         return error
     found = disk_error_in(error)
@@ -43,10 +45,10 @@ def told_of(error: Exception) -> AssayError | None:
 
 
 def flush() -> None:
-    """Write out standard output while a failure can still be told.
+    """Write out standard output while a failure can still be reported.
 
     Raises:
-        OSError: it cannot be written; what is left of it is given up, so that the interpreter does not try again.
+        OSError: it cannot be written; the rest of it is given up, so that the interpreter does not try again.
     """
     try:
         sys.stdout.flush()
@@ -58,10 +60,10 @@ def flush() -> None:
 
 
 def _here() -> str:
-    """The folder that this is run in.
+    """Return the working folder.
 
     Raises:
-        InputError: it is gone.
+        InputError: the folder is gone.
     """
     try:
         return os.getcwd()

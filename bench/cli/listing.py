@@ -22,7 +22,7 @@ OF_DEVELOPERS = frozenset(("dev", "mutants"))
 NAMES_OF = ("runtimes", "exporters", "architectures", "datasets", "extras")
 
 Listed = dict[str, str]
-"""A name, a line on it, and what has to be installed for it, "" where nothing has."""
+"""A name, a line about it, and what has to be installed for it, "" where nothing has."""
 
 
 def list_names(
@@ -49,7 +49,7 @@ def list_names(
 
 
 def _runtimes() -> list[Listed]:
-    """What runs models; the rulers, which are the instrument's own, are left out."""
+    """List the runtimes of models; the rulers, which are the instrument's own, are left out."""
     from assay.registry import RUNTIMES
 
     return [_runtime(entry) for entry in RUNTIMES.values() if not entry.ruler]
@@ -82,10 +82,10 @@ def _of_registry(known: Mapping[str, Entry]) -> list[Listed]:
 
 
 def _extras() -> list[Listed]:
-    """The extras of this distribution, with the distributions that each brings.
+    """List the extras of this distribution, with the distributions that each brings.
 
     Raises:
-        NotInstalledError: this runs from a folder that was never installed, which has no extras.
+        NotInstalledError: this runs from a folder that was never installed and so has no extras.
     """
     from assay.errors import NotInstalledError
 
@@ -105,7 +105,7 @@ def _extras() -> list[Listed]:
 
 
 def _brought_by(extra: str) -> tuple[str, ...]:
-    """The names of the distributions that an extra asks for here, those of the extras in it among them."""
+    """Return the names of the distributions that an extra asks for here, including those of the extras in it."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 

@@ -225,7 +225,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _end(refusals: list[str]) -> None:
-    """Exit 1 where something was tried and the answer is no, and say why on standard error."""
+    """Exit with 1 if something was tried and the answer is no, and say why on standard error."""
     for reason in refusals:
         complain(f"assay: {reason}")
     if refusals:
@@ -261,7 +261,7 @@ def _inspect(path: Path, *, as_json: bool, trusted: bool) -> None:
         print_lines(render(found))
 
 
-# In the order in which a user meets them, each with what somebody would type.
+# In the order in which a user meets them, each with an example of what to type.
 PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
     "Your model": (
         (compare_model, "assay model model.onnx --shape image=batch,3,224,224 --minutes 2"),
@@ -290,7 +290,7 @@ PANELS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
     ),
 }
 NAMES = {compare_model: "model", list_names: "list"}
-"""Commands that are not called as their functions are."""
+"""Commands whose names differ from their functions'."""
 
 for panel, commands in PANELS.items():
     for command, example in commands:

@@ -1,4 +1,4 @@
-"""What is behind a candidate that does not agree with its reference file: who is wrong, and at which node."""
+"""The reason why a candidate does not agree with its reference file: who is wrong, and at which node."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class Ask(Protocol):
 
 @dataclass(frozen=True)
 class DisagreeingCandidate:
-    """A candidate that did not agree.
+    """A candidate that did not agree with its reference.
 
     Attributes:
         pair: the files, with the inputs that were used.
-        repro: takes repros.
+        repro: folder for repros.
         ask: runs a job on the files.
-        runtimes: what the candidate's runs ran in, by subject.
-        failed: subjects that gave nothing.
-        outputs: what every run is held against.
-        out: has the job's answers.
-        same_file: the reference is the candidate itself.
-        drawn: the inputs are random numbers.
+        runtimes: runtime of each of the candidate's runs, by subject.
+        failed: subjects without outputs.
+        outputs: the outputs that every run is compared with.
+        out: folder of the job's answers.
+        same_file: whether the reference is the candidate itself.
+        drawn: whether the inputs are random numbers.
     """
 
     model: ModelAudit
@@ -73,14 +73,14 @@ class DisagreeingCandidate:
 
 
 def explained(one: DisagreeingCandidate) -> ModelAudit:
-    """The audit with who is wrong and where; without either where it cannot be followed.
+    """Return the audit with who is wrong and where; without either if the candidate cannot be followed.
 
-    A candidate is held against itself first: one that only seems to differ is told as such, and followed nowhere.
+    A candidate is compared with itself first: one that only seems to differ is reported as such, and not followed.
     """
     if told := _of_itself(one):
         return one.model.model_copy(update={"guilt": [f"candidate: {told}"]})
     outcomes = witnesses_in(one.model.comparisons, one.runtimes, one.failed)
-    if one.same_file:  # what the tolerance comes from
+    if one.same_file:  # its runs gave the tolerance
         outcomes.setdefault(UNOPTIMISED, "agrees")
     nodes: list[Localisation] = []
     if followed := _answer(one, LOCALISE, PairToLocalise(**dict(one.pair), repro=one.repro)):
@@ -97,7 +97,7 @@ def explained(one: DisagreeingCandidate) -> ModelAudit:
 
 
 def _answer(one: DisagreeingCandidate, job: Job[Asked, Answered], asked: Asked) -> Answered | None:
-    """What a job answers; None where it cannot, which says nothing of the candidate."""
+    """Return a job's answer; None if it fails, which proves nothing about the candidate."""
     try:
         return one.ask(job, asked)
     except DiskError:
@@ -107,7 +107,7 @@ def _answer(one: DisagreeingCandidate, job: Job[Asked, Answered], asked: Asked) 
 
 
 def _of_itself(one: DisagreeingCandidate) -> str:
-    """What the files held against themselves say in place of who is wrong, or ""."""
+    """Return the verdict of the files compared with themselves, which replaces the party at fault, or ""."""
     if one.same_file:
         return ""
     told = _answer(one, COMPANY, PairToAskItself(**dict(one.pair), drawn=one.drawn))
@@ -115,14 +115,14 @@ def _of_itself(one: DisagreeingCandidate) -> str:
 
 
 def _to_ask(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Who could tell more than those who were asked for."""
+    """Return the witnesses that could tell more than those already asked."""
     if not any(outcome == "agrees" for name, outcome in outcomes.items() if name != EVALUATOR_IN_FLOAT64):
         return [OPENVINO, EVALUATOR]
     return [OPENVINO] if outcomes.get(OPENVINO_AS_IT_COMES) == "differs" else []
 
 
 def _heard(one: DisagreeingCandidate, names: list[str]) -> dict[str, Outcome]:
-    """What others make of the candidate; without those that are not there."""
+    """Return the verdicts of further witnesses on the candidate; without those that are not available."""
     heard = _answer(one, HEAR, PairToHear(**dict(one.pair), runtimes=tuple(names))) if names else None
     files = heard.files if heard else {}
     return {name: _judged(one, read_named(one.out / file)) for name, file in files.items() if name in names}

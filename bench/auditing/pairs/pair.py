@@ -1,4 +1,4 @@
-"""The audit of two ONNX files that are said to be the same model, from wherever they come."""
+"""The audit of two ONNX files, wherever they come from, that are said to be the same model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DOING = {
     HEAR.name: "Asking other runtimes",
     COMPANY.name: "Holding the files against themselves",
 }
-"""By job, what it is at where it tells of no step of its own."""
+"""The description of each job, for use where it reports no step of its own."""
 SAID = "the files were not looked at while they ran: it is what the file and the runtime say of themselves"
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": ""}
 ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
@@ -65,17 +65,17 @@ ORT_LEVELS = tuple(one.runner for one in RUNTIMES.levels(CPU))
 
 @dataclass(frozen=True)
 class PairRequest:
-    """Two ONNX files and what goes into them.
+    """Two ONNX files and their inputs.
 
     Attributes:
-        inputs: .npz or folder of .npy by input name; None draws them.
+        inputs: .npz file or folder of .npy files, by input name; None draws them.
         dimensions: sizes of dynamic dimensions by name.
-        runtimes: of `RUNNERS`, what runs the candidate, and the reference file too.
-        repro: takes the smallest models that show where the candidate goes wrong; None keeps none.
-        call_limit: seconds that one call of a file may take; in proportion to its size where None.
-        trusted: the files run outside of their box, see `assay.boxed.boxing.Box`.
-        without: outputs of both files that are left out.
-        host: where they run.
+        runtimes: runtimes in `RUNNERS` that run the candidate, and also the reference file.
+        repro: folder for the smallest models that show where the candidate goes wrong; None keeps none.
+        call_limit: seconds that one call of a file may take; None for a limit in proportion to its size.
+        trusted: whether the files run outside their box; see `assay.boxed.boxing.Box`.
+        without: outputs of both files to leave out.
+        host: the host that runs them.
     """
 
     reference: Path
@@ -142,7 +142,7 @@ def audit_pair(request: PairRequest) -> Audit:
 
 
 def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Asked) -> Answered:
-    """A job on the files, in their box."""
+    """Run a job on the files, in their box."""
     answers = [out]
     if isinstance(asked, PairToLocalise):
         answers.append(asked.repro)
@@ -162,7 +162,7 @@ def _job(request: PairRequest, out: Path, job: Job[Asked, Answered], asked: Aske
 
 @contextmanager
 def _named_as_given(request: PairRequest) -> Iterator[None]:
-    """Errors of the job name the files as they were given, not where on this machine they lie."""
+    """Make errors of the job name the files as they were given, not their paths on this machine."""
     try:
         yield
     except AssayError as error:
@@ -173,7 +173,9 @@ def _named_as_given(request: PairRequest) -> Iterator[None]:
 
 
 def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[AuditedOutput]:
-    """What every run of the candidate is held against, by output; those of the reference as `_of_reference` has it."""
+    """Return the reference of every run of the candidate, by output; for runs of the reference, `_of_reference` changes
+    it.
+    """
     natives = _outputs(runs.natives, out)
     deciders = read_deciders(out / DECIDERS_FILE)
     narrower = answer.candidate_in if is_less_exact(answer.candidate_in, answer.reference_in) else ""
@@ -194,8 +196,8 @@ def _audited_outputs(answer: PairAnswer, runs: RunsOfPair, out: Path) -> list[Au
 
 
 def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) -> list[AuditedOutput]:
-    """The same of the call at the edges, where there was one. Whole numbers that come out of floating-point inputs may
-    tie there and are left out.
+    """Return the same for the call at the edges, where there was one. Whole numbers that come from floating-point
+    inputs may tie there and are left out.
     """
     if answer.edges is None:
         return []
@@ -210,10 +212,10 @@ def _at_the_edges(answer: PairAnswer, ordinary: list[AuditedOutput], out: Path) 
 
 
 def _runs(answer: RunsOfPair, whole: PairAnswer, out: Path, role: str) -> Iterator[RunOfOutputs]:
-    """Every run of one of the files.
+    """Iterate over every run of one of the files.
 
     Args:
-        answer: has the runs, of `whole` or of its call at the edges.
+        answer: the runs, those of `whole` or of its call at the edges.
     """
     names = {told: name for name, told in RUNNERS.items()}
     own = {"reference": whole.reference_in, "candidate": whole.candidate_in}[role]
@@ -231,7 +233,7 @@ def _rows_of(arrays: Mapping[str, NDArray[np.generic]], output: AuditedOutput) -
 def _compared(
     answer: RunsOfPair, whole: PairAnswer, outputs: list[AuditedOutput], out: Path
 ) -> tuple[list[Comparison], list[Ran]]:
-    """Every output of every run, and where and in what each run computed."""
+    """Compare every output of every run, and return the device and precision of each run."""
     comparisons: list[Comparison] = []
     ran: list[Ran] = []
     for role, held in (("reference", list(map(_of_reference, outputs))), ("candidate", outputs)):
@@ -242,7 +244,7 @@ def _compared(
 
 
 def _of_reference(output: AuditedOutput) -> AuditedOutput:
-    """What the reference file's own runs are held against."""
+    """Return an output as the reference for the reference file's own runs."""
     return replace(output, narrower="") if output.narrower else output
 
 
@@ -275,12 +277,12 @@ def _model_audit(
 
 
 def _judged_by(output: AuditedOutput) -> list[AuditedOutput]:
-    """An output as it is for either file, where they are not judged alike."""
+    """Return an output in both forms, for either file, where these are judged differently."""
     return list({one.narrower: one for one in (_of_reference(output), output)}.values())
 
 
 def _missing(failed: Mapping[str, str], comparisons: list[Comparison]) -> dict[str, str]:
-    """Runs that gave nothing; one with no comparison of the candidate at all is a failure of its own."""
+    """Return runs that gave no outputs; having no comparison of the candidate at all is a failure of its own."""
     found = dict(failed)
     if not any(one.subject.startswith("candidate") for one in comparisons):
         found["candidate"] = "no run of it gave outputs"
