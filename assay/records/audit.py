@@ -100,8 +100,7 @@ class Comparison(Record):
         images: how many of the set were used, from its start.
         measured: None where nothing could be compared; `reason` says why.
         precision: the precision that the subject says it computes in. In a study only "fp32" is judged by the
-            tolerance, all others by `assay.numerics.reduced`; a user's model is judged by its tolerance in any
-            precision.
+            tolerance, all others by `assay.numerics.reduced`; a user's model always is.
         tolerance: largest error that passes; 0 where it is judged in another way.
         delivered: the arithmetic that the errors show; see `assay.numerics.numbers.delivered_precision`.
         passed: whether the largest error is tolerated (or the policy is met) and every value finite.
@@ -195,16 +194,14 @@ class ModelAudit(Record):
         keys: keys of the artifacts, under names such as "weights" and "onnx@tf2onnx", by which results name what they
             timed, and "program@litert.int8" for what was made for a runtime with a format of its own.
         data_hash: hash of the content of all images at this size, as data sets record it; "" where there is none.
-        ran: device and precision of each subject of a study; empty in older records, and for models whose results have
-            them.
+        ran: device and precision of each subject of a study; empty in older records, and if the results have them.
         localisations: where a failed candidate goes wrong.
         guilt: the party at fault for each file that anything gets wrong; see `assay.numerics.guilt`.
         classes: names of the classes, in their order; empty where they have none.
         flipped: images whose class changes in any subject, at most the first `MOST_PICTURES`.
         missing: requested subjects that could not be audited, with the reason.
         left_out: names of outputs that the user left out.
-        split: the reference on the whole test split; None where everything was compared on all of it, and for models
-            without classes.
+        split: the reference on the whole test split; None where all was compared on all of it, or without classes.
     """
 
     name: str
@@ -284,7 +281,7 @@ class Audit(Record):
     Attributes:
         created: UTC, ISO 8601.
         verdict: "passed" when there is no reason against it.
-        reasons: why it failed, by model; `findings` has what readers must know although it does not fail the audit.
+        reasons: why it failed, by model; `findings` must be known to readers but does not fail the audit.
         strict_nan: whether a runtime's own loss of NaN fails it too.
         data, notice: description of the images, and the notice that must appear wherever they are shown.
         command: the command that repeats this audit with the same artifacts.

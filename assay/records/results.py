@@ -82,8 +82,8 @@ class Agreement(Record):
         max_absolute: largest |output - reference| over all logits.
         max_relative: the same divided by the reference's largest magnitude.
         tolerance: largest max_absolute that passes; `derivation` says where it comes from.
-        largest_moved: number of images whose largest number is in another place than the reference's; its meaning
-            depends on the task.
+        largest_moved: number of images whose largest number is elsewhere than the reference's; the task says what it
+            means.
         passed: whether it agrees; `reason` says why not.
     """
 
@@ -111,8 +111,7 @@ class Calibration(Record):
 
     Attributes:
         method: how a range follows from the values seen, such as "percentile 99.99".
-        images: number of images of the validation split, drawn with `seed`; `sha256` is of their content as an .npy
-            file.
+        images: number of images of the validation split, drawn with `seed`; `sha256` is that of their .npy file.
         left_out: nodes that stay in fp32, such as those found by a search.
     """
 
@@ -176,8 +175,7 @@ class Export(Record):
 class Timing(Record):
     """Steady-state time of one call in milliseconds, at one boundary, over `samples` calls.
 
-    The 99th percentile has the bounds that a tail allows (`assay.bench.statistics.tails`), with no upper bound where
-    the calls are too few.
+    The 99th percentile has the bounds of a tail (`assay.bench.statistics.tails`), none above if calls are too few.
     """
 
     median_ms: IntervalOfTime
@@ -202,8 +200,7 @@ class ColdStart(Record):
 
 
 class Steadiness(Record):
-    """Signs of unsteadiness while one cell was timed. None where the system does not show them or there was too little
-    data.
+    """Signs of unsteadiness while one cell was timed; None where the system does not show them or data are too few.
 
     Attributes:
         drift: relative change over the blocks of a process, by the trend that fits best; median over processes.
@@ -213,8 +210,7 @@ class Steadiness(Record):
         stolen_share: processor time a hypervisor kept from the pinned cores over wall time of the bursts.
         throttle_events: how often the cores were slowed down for heat or power.
         floor_share: the median of the runtime that does nothing, over this runtime's median.
-        kinds: a sentence saying that its processes are of two kinds, one of them slower
-            (`assay.bench.statistics.modes`); "" where no such kinds are seen.
+        kinds: a sentence on two kinds of processes, one of them slower (`assay.bench.statistics.modes`), or "".
         not_testable: rules that could not have found anything here, each with its reason; empty in older records.
     """
 
@@ -237,14 +233,13 @@ class Cell(Record):
         runtime: a registered runtime.
         exporter: the export that it ran, for runtimes of ONNX files, else "".
         label: the runtime, followed by "@exporter" where there is one.
-        program: key of the model's conversion for a runtime with a format of its own; "" for all others, and in older
+        program: key of the model's conversion for a runtime with its own format; "" for all others, and in older
             records.
         status: "ok", "failed" (with `reason`), or "skipped" (budget spent, or nothing to run).
         host: time to prepare the input, run, and fetch the output.
         device: time to run alone, with the input already in the runtime's own form.
         throughput: images a second at the host boundary.
-        invalid: why the times of an "ok" cell are not to be trusted, so that it is shown and never ranked; empty if
-            VALID.
+        invalid: why the times of an "ok" cell, which is shown and never ranked, are not to be trusted; empty if VALID.
         processor_use: processor time over wall time of the timed calls; about the number of threads asked for.
         peak_memory_mib: highest resident memory of the process.
         device_kind: the device that it ran on, as a call showed; where none did, the one asked for.

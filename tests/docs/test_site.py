@@ -71,7 +71,7 @@ def test_every_key_of_a_study_is_told_with_its_default(source: Path) -> None:
     text = (source / "build/docs/reference/study.md").read_text(encoding="utf-8")
     for name in BenchSection.model_fields:
         assert f"| `{name}` | " in text, name
-    assert "| `budget_minutes` | number | wall time that timing may cost in all" in text
+    assert "| `budget_minutes` | number | wall time that timing may take in all" in text
     assert '"cpu" or "cuda"' in text
 
 
