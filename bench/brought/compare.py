@@ -33,7 +33,7 @@ from assay.bench.words.progress import Narrator
 from assay.errors import InputError, unknown_name
 from assay.export.probing.probe import RECORDS_FILE
 from assay.export.programs.programs import Workshop
-from assay.export.variants.mixed import SUFFIX
+from assay.export.variants.mixed import MIXED_MINUTES, SUFFIX
 from assay.infer.runtime import ModelFiles
 from assay.records.results import Cell, DataSummary, Export, Results
 from assay.registry import RUNTIMES
@@ -56,6 +56,7 @@ INT8 = "int8"
 SHARE = re.compile(r"0?\.\d+|0|1|[01]\.0*")
 REDUCED = (INT8, "fp16")
 """Precisions in which `assay.export.variants` makes a file."""
+MOST_MIXED_MINUTES = 24.0 * 60
 BLOCKS = 10
 """Blocks in one process, as in a study; see `assay.study.BenchSection`."""
 DRAWN = "Random inputs: drawn from the signature with seed 0, and like none that the model will see."
@@ -166,6 +167,25 @@ def precisions_of(texts: Sequence[str]) -> tuple[tuple[str, ...], float | None]:
                 remedy=f"OpenVINO computes an fp32 file in bf16: --runtime {BF16.name}" if text == "bf16" else None,
             )
     return tuple(found), width
+
+
+def mixed_minutes_of(asked: float | None, reduced: Sequence[str]) -> float:
+    """The minutes for the layers that may not be int8, `MIXED_MINUTES` where nobody says so.
+
+    Raises:
+        InputError: it is no such time, or nothing is made in int8.
+    """
+    if asked is None:
+        return MIXED_MINUTES
+    if not 0 <= asked <= MOST_MIXED_MINUTES:
+        raise InputError(
+            "--mixed-minutes is a time", expected=f"from 0 to {MOST_MIXED_MINUTES:g} minutes", found=f"{asked:g}"
+        )
+    if INT8 not in reduced:
+        raise InputError(
+            "--mixed-minutes is about files in int8, and none are asked for", remedy="Add --precision int8"
+        )
+    return asked
 
 
 def _libraries(model: UserModel) -> list[str]:
@@ -279,6 +299,7 @@ def _settings(wanted: Wanted, brought: Brought) -> dict[str, JsonValue]:
         "minutes": wanted.minutes,
         "interval_width": wanted.interval_width,
         "reduced to": list(wanted.reduced),
+        **({"mixed_minutes": wanted.mixed_minutes} if INT8 in wanted.reduced else {}),
     }
 
 

@@ -18,7 +18,7 @@ from assay.export.probing.probe import NATIVE_FILE, PROBE, RECORDS_FILE, REFEREN
 from assay.export.record import MODEL_FILE
 from assay.export.reference.double_job import DECIDERS, DOUBLE, DoubleRequest
 from assay.export.run import ExportJob, artifact_folder, export_model
-from assay.export.variants.mixed import MIXED_MINUTES, MixedJob, export_mixed
+from assay.export.variants.mixed import MixedJob, export_mixed
 from assay.export.variants.quantize import Int8Settings
 from assay.export.variants.variants import VariantJob, export_variant
 from assay.files.arrays import load_array, map_array
@@ -181,7 +181,8 @@ def _reduced(work: Work, brought: Brought, export: Export) -> list[Export]:
     for precision in work.wanted.reduced:
         variant = VariantJob(export, job, precision, records, CALIBRATION_SEED, Int8Settings(CALIBRATION_PERCENTILE))
         made = export_variant(variant, work.narrator.bar)
-        mixed = export_mixed(MixedJob(variant, made, work.store("trials"), MIXED_MINUTES), work.narrator.bar)
+        search = MixedJob(variant, made, work.store("trials"), work.wanted.mixed_minutes)
+        mixed = export_mixed(search, work.narrator.bar)
         for one in filter(None, (made, mixed)):
             work.narrator.exported(one)
             found.append(one)

@@ -11,6 +11,7 @@ from assay.bench.machine.host import LOCAL, Host
 from assay.bench.words.progress import Narrator
 from assay.boxed.boxing import Box
 from assay.export.reference.reference import CPU_ONLY
+from assay.export.variants.mixed import MIXED_MINUTES
 from assay.files.disk import short_name
 from assay.jobs.job import Answered, Asked, Job
 from assay.jobs.running import run_job
@@ -30,6 +31,7 @@ class Wanted:
         call_limit: seconds that one call of the model may take; None for a limit in proportion to its file.
         again: whether to time everything once more, whatever an earlier run has finished.
         reduced: precisions in which every right file is also made, "int8" or "fp16".
+        mixed_minutes: minutes to search each int8 file that fails for layers that may not be int8; 0 for no search.
         task: task by which answers are judged; see `assay.bench.tasks`.
         labels: .npy file of the right answer for each input; None without labels.
         threshold: number above which an output with one number for each decision means class 1; None if not given.
@@ -44,6 +46,7 @@ class Wanted:
     threads: int = 1
     runtimes: tuple[str, ...] = ()
     reduced: tuple[str, ...] = ()
+    mixed_minutes: float = MIXED_MINUTES
     minutes: float = 5.0
     interval_width: float = 0.02
     processes: int = 3

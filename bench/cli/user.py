@@ -84,6 +84,16 @@ def compare_model(
             help="Make every right ONNX file in int8 or fp16 too, several times for both; int8 needs --inputs.",
         ),
     ] = None,
+    mixed_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--mixed-minutes",
+            min=0,
+            max=24 * 60,
+            help="With --precision int8: how long to look for the layers of each file that has to keep some in fp32; "
+            "5 if not given, 0 for not at all.",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Compute threads of every runtime.")] = 1,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="The wall time that timing may take.")] = 5.0,
     interval_width: Annotated[
@@ -113,7 +123,7 @@ def compare_model(
     location = locate(model, framework)  # before what takes a second to import
 
     from assay.bench.auditing.localise import located
-    from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
+    from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.judging.answers import unanswered
     from assay.bench.report.study_report import as_audited, report_of
@@ -133,6 +143,7 @@ def compare_model(
         "--without": without,
         "--runtime": runtime,
         "--precision": reduced,
+        "--mixed-minutes": [mixed_minutes] if mixed_minutes is not None else [],
         "--batch": batch,
         "--threads": [threads] if threads > 1 else [],
     }
@@ -151,6 +162,7 @@ def compare_model(
         threads=threads,
         runtimes=tuple(runtime or ()),
         reduced=reduced,
+        mixed_minutes=mixed_minutes_of(mixed_minutes, reduced),
         minutes=minutes,
         interval_width=interval_width if width is None else width,
         opset=opset,

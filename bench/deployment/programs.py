@@ -24,12 +24,17 @@ def audited_program(study: Path, cell: Cell, audit: ModelAudit) -> Path:
         FailedError: the audit looked at another file, or does not say at which.
         ArtifactError: it is missing or damaged.
     """
-    again = "Run the study, or `assay compare-model`, again, and `assay audit`"
+    again = "Run `assay run` on the study and then `assay audit`, or `assay model` on a model of your own, again"
     audited = audit.keys.get(f"{PROGRAM}{cell.label}", "")
-    if not cell.program or audited != cell.program:
+    if not cell.program:
+        raise FailedError(
+            f"The results do not say which file was timed in {cell.name}, as those of an older Assay did not",
+            remedy=again,
+        )
+    if audited != cell.program:
         raise FailedError(
             f"{cell.name} was not audited on the file that was timed",
-            expected=cell.program[:KEY_CHARACTERS] or "a key of it in the results, which an older Assay did not write",
+            expected=cell.program[:KEY_CHARACTERS],
             found=audited[:KEY_CHARACTERS] or "no key of it in the audit",
             remedy=again,
         )

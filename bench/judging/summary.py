@@ -46,7 +46,8 @@ def cells_of(
         for batch in group.batches:
             for candidate in group.candidates:
                 blank = blank_cell(group, batch, candidate, weights[group.name])
-                found.append(_cell(blank, told[blank.name], timed.get(blank.name), agreements.get(blank.name)))
+                cell = _cell(blank, told[blank.name], timed.get(blank.name), agreements.get(blank.name))
+                found.append(_with_making(cell, candidate))
             for candidate, reason in group.refused:
                 blank = blank_cell(group, batch, candidate, weights[group.name])
                 found.append(blank.model_copy(update={"status": "failed", "reason": reason}))
@@ -124,6 +125,14 @@ def _cell(blank: Cell, facts: list[CellFacts], timed: dict[str, Samples] | None,
         "agreement": agreement,
     }
     return blank.model_copy(update=update | _as_seen(blank, first.seen))
+
+
+def _with_making(cell: Cell, candidate: Candidate) -> Cell:
+    """The cell, with what it took to make what it loads."""
+    if cell.cold is None or candidate.made_seconds is None:
+        return cell
+    cold = cell.cold.model_copy(update={"made_seconds": candidate.made_seconds})
+    return cell.model_copy(update={"cold": cold})
 
 
 def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:

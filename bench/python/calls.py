@@ -34,6 +34,7 @@ def compare(
     batches: Sequence[int] = (1,),
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
+    mixed_minutes: float | None = None,
     threads: int = 1,
     minutes: float = 5.0,
     task: str = PLAIN_TASK,
@@ -56,6 +57,7 @@ def compare(
         dimensions: sizes of dimensions that it leaves open.
         batches: rows of a call.
         precisions: that every right file is made in too, "int8" or "fp16".
+        mixed_minutes: for the layers that may not be int8, of each int8 file that fails; 0 for no search.
         minutes: that timing may take.
         out: the folder for results.
         trust: run the model outside of its box.
@@ -65,7 +67,7 @@ def compare(
         AssayError: as the command says it; `exit_code` is the command's.
     """
     from assay.alone import timing_alone
-    from assay.bench.brought.compare import compare_model, precisions_of
+    from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of
     from assay.bench.brought.work import Wanted, folder_name
     from assay.bench.report.study_report import report_of
     from assay.files.locks import working_in
@@ -74,6 +76,7 @@ def compare(
     with _working():
         live = located(model, inputs, Path(out) / LIVE, framework)
         place = Path(out) / LIVE / live.location.name
+        reduced = precisions_of(precisions)[0]
         wanted = Wanted(
             location=live.location,
             shapes=read_shapes([f"{name}={shape}" for name, shape in (shapes or {}).items()]),
@@ -82,7 +85,8 @@ def compare(
             batches=tuple(batches),
             threads=threads,
             runtimes=tuple(runtimes),
-            reduced=precisions_of(precisions)[0],
+            reduced=reduced,
+            mixed_minutes=mixed_minutes_of(mixed_minutes, reduced),
             minutes=minutes,
             task=task,
             labels=written_labels(labels, place),

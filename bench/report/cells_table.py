@@ -39,6 +39,7 @@ SCHEMA: dict[str, type[polars.DataType]] = {
     "import_s": polars.Float64,
     "load_s": polars.Float64,
     "first_call_s": polars.Float64,
+    "made_s": polars.Float64,
     "processor_use": polars.Float64,
     "peak_memory_mib": polars.Float64,
     "precision": polars.String,
@@ -91,7 +92,7 @@ def _cell_row(cell: Cell) -> dict[str, Plain]:
     row |= _estimate("throughput_images_s", cell.throughput)
     if cell.cold is not None:
         row |= {"import_s": cell.cold.import_seconds, "load_s": cell.cold.load_seconds}
-        row |= {"first_call_s": cell.cold.first_call_seconds}
+        row |= {"first_call_s": cell.cold.first_call_seconds, "made_s": cell.cold.made_seconds}
     if cell.agreement is not None:
         row |= {"agrees": cell.agreement.passed, "tolerated_error": cell.agreement.tolerance}
         row |= {"largest_error": cell.agreement.max_absolute if cell.agreement.max_absolute >= 0 else None}

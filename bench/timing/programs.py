@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from assay.bench.timing.workers import Candidate
 from assay.errors import AssayError, DiskError
-from assay.export.programs.programs import Workshop, program_of
+from assay.export.programs.programs import Workshop, program_of, seconds_of
 from assay.registry import RUNTIMES
 from assay.train.brought.model import UserModel
 from assay.train.built import BuiltModel
@@ -41,5 +41,5 @@ def with_programs(
             refused.append((candidate, str(error).replace(f"{workshop.store.folder.parent}/", "")))
         else:
             program = files.model_copy(update={"program": made.folder, "program_key": made.key})
-            able.append(replace(candidate, model=program))
+            able.append(replace(candidate, model=program, made_seconds=seconds_of(made)))
     return tuple(able), tuple(refused)

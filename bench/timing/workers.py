@@ -67,6 +67,7 @@ class Candidate:
         variant: tells two apart that run the same in different environments, else "".
         python: the interpreter of its environment; None is this one.
         trusted: a user's model runs outside of its box, see `assay.boxed.boxing.Box`.
+        made_seconds: what it took to make its program, where it has one; None where nobody says so.
     """
 
     runtime: str
@@ -75,6 +76,7 @@ class Candidate:
     variant: str = ""
     python: Path | None = None
     trusted: bool = False
+    made_seconds: float | None = None
 
     @property
     def label(self) -> str:

@@ -105,6 +105,12 @@ def program_of(
     return found
 
 
+def seconds_of(made: Artifact) -> float | None:
+    """What it took to make it, the framework's import left out; None where its manifest does not say so."""
+    seconds = made.manifest.facts.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None
+
+
 def _determined_by(
     entry: RuntimeEntry,
     model: BuiltModel | UserModel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -101,6 +102,23 @@ def test_what_xnnpack_computes_of_a_graph_is_seen(programs: dict[str, ModelFiles
         interpreter.allocate_tensors()
         found.append(run_litert.delegated(interpreter))
     assert found == ["XNNPACK in part", "none"]
+
+
+def test_xnnpack_has_the_whole_graph_at_every_batch_in_its_turn(programs: dict[str, ModelFiles]) -> None:
+    """Another batch takes the graph from XNNPACK and gives it back."""
+    session = LOADERS["fp32"](programs["fp32"], Settings())
+    for batch in (1, 4, 1, 5):
+        assert session.observe(session.prepare(IMAGES[:batch])).facts["delegate"] == "XNNPACK", batch
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux lists them")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_litert_has_as_many_threads_as_were_asked_for(threads: int, programs: dict[str, ModelFiles]) -> None:
+    """The one that calls, and the others of XNNPACK's pool."""
+    before = set(os.listdir("/proc/self/task"))
+    session = LOADERS["fp32"](programs["fp32"], Settings(threads=threads))
+    session.run(session.prepare(IMAGES))
+    assert len(set(os.listdir("/proc/self/task")) - before) == threads - 1
 
 
 @pytest.mark.parametrize("what", ["int8", "fp16"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from assay.bench.auditing.localise import may_be_wrong
-from assay.bench.brought.compare import compare_model, precisions_of, refusals_of_numbers
+from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers
 from assay.bench.brought.work import Wanted
 from assay.bench.words.agreement import numbers_in_words
 from assay.bench.words.progress import Narrator
 from assay.errors import InputError
+from assay.export.variants.mixed import MIXED_MINUTES
 from assay.records.localisation import LayerSearch, Tried
 from assay.records.results import Agreement, Export
 from assay.train.brought.model import Location
@@ -33,6 +35,17 @@ def test_what_no_file_is_made_in_is_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match="makes files of other precisions") as refused:
         precisions_of([text])
     assert words in str(refused.value)
+
+
+def test_the_time_for_layers_that_may_not_be_int8_is_told_where_int8_is_asked_for() -> None:
+    assert mixed_minutes_of(None, []) == mixed_minutes_of(None, ["int8"]) == MIXED_MINUTES
+    assert mixed_minutes_of(0.5, ["fp16", "int8"]) == 0.5
+    assert mixed_minutes_of(0, ["int8"]) == 0
+    with pytest.raises(InputError, match=r"about files in int8.*Add --precision int8"):
+        mixed_minutes_of(0.5, ["fp16"])
+    for wrong in (-1.0, math.nan, math.inf, 2000.0):
+        with pytest.raises(InputError, match=r"from 0 to 1440 minutes, found"):
+            mixed_minutes_of(wrong, ["int8"])
 
 
 def test_int8_needs_real_inputs_and_says_so_before_anything_runs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,16 @@ def test_each_boundary_has_its_own_times_and_each_fact_its_own_rule() -> None:
     assert found == (2, 3, 3), "medians over processes, but the first call is the first process's"
     assert native.peak_memory_mib == 300
     assert onnx.label == ONNX
+
+
+def test_what_it_took_to_make_what_a_runtime_loads_stands_with_its_cold_start() -> None:
+    one = group(28)
+    native, onnx = one.candidates
+    made = replace(one, candidates=(replace(native, made_seconds=40.5), onnx))
+    found = cells([made], timed([one], {NATIVE: (2.0,) * 3, ONNX: (1.0,) * 3}), {})
+    assert [cell.cold.made_seconds for cell in found if cell.cold] == [40.5, None]
+    assert next(cell.cold for cell in cells([made], timed([one], {ONNX: (1.0,) * 3}), {})) is None
+    assert "made_seconds" not in found[1].model_dump_json()
 
 
 def test_of_two_cells_a_wrong_one_is_not_compared() -> None:

@@ -32,6 +32,7 @@ NUMBER_COLUMNS = tuple(
         "Import, s",
         "Load, s",
         "First call, s",
+        "Making, s",
         "Calls",
         "Processes",
     )
@@ -126,13 +127,14 @@ def _timing(timing: Timing | None, path: str) -> tuple[Value, Value, Value, Valu
     )
 
 
-def _cold(cold: ColdStart | None, path: str) -> tuple[Value, Value, Value]:
+def _cold(cold: ColdStart | None, path: str) -> tuple[Value, ...]:
     if cold is None:
-        return (Value(""), Value(""), Value(""))
+        return (Value(""),) * 4
     return (
         _number(cold.import_seconds, f"{path}/import_seconds"),
         _number(cold.load_seconds, f"{path}/load_seconds"),
         _number(cold.first_call_seconds, f"{path}/first_call_seconds"),
+        _number(cold.made_seconds, f"{path}/made_seconds"),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assay.bench.report.drawing.charts import Plot, Row, Scale, bars, dots, notes
 from assay.bench.report.drawing.palette import Series, families_of, series_of
-from assay.bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by, worded
-from assay.bench.report.page.blocks import Figure, Panel, Section
+from assay.bench.report.evidence import Evidence, chart_notice, conditions, legend_of, split_by, worded, worded_columns
+from assay.bench.report.page.blocks import Column, Figure, Panel, Section, Table, Value
 from assay.bench.words.numbers import duration, pixels, significant
 from assay.records.results import Cell, ColdStart
 
@@ -13,6 +13,15 @@ STAGES = (
     Series("import", "import", "@stage-import", "square", (1, 0)),
     Series("load", "load", "@stage-load", "square", (1, 0)),
     Series("first call", "first call", "@stage-first", "square", (1, 0)),
+)
+MADE_COLUMNS = (
+    Column("Runtime"),
+    Column("Architecture"),
+    Column("Image size, px", numeric=True),
+    *(
+        Column(f"{what}, s", numeric=True)
+        for what in ("Making", "Import", "Load", "First call", "Until the first result")
+    ),
 )
 
 
@@ -28,7 +37,43 @@ def cold_start(evidence: Evidence) -> Section | None:
         "What a process pays once: importing the framework, building or opening the model, and the first call "
         "with any compilation in it. The table of all cells has the other sizes and batches."
     )
-    return Section("cold-start", "Cold start", lead, (Figure("cold-start", caption, panels, STAGES, named=True),))
+    figure = Figure("cold-start", caption, panels, STAGES, named=True)
+    made = _made_beforehand(evidence)
+    return Section("cold-start", "Cold start", lead, (figure, made) if made else (figure,))
+
+
+def _made_beforehand(evidence: Evidence) -> Table | None:
+    """What was made of a model for a runtime, once, and how soon a process that loads it is ready; the batch that has
+    the least work stands for all.
+    """
+    least: dict[tuple[str, int, str], tuple[int, Cell, ColdStart]] = {}
+    for index, cell in enumerate(evidence.results.cells):
+        if cell.cold is not None and cell.cold.made_seconds is not None:
+            key = (cell.architecture, cell.size, cell.label)
+            known = least.get(key)
+            if known is None or (cell.batch, cell.threads) < (known[1].batch, known[1].threads):
+                least[key] = (index, cell, cell.cold)
+    if not least:
+        return None
+    caption = (
+        "What has to be made of a model before a process can load it, once for as many processes as there will be; "
+        "the import of what makes it is left out"
+    )
+    rows = tuple(_made_row(index, cell, cold) for index, cell, cold in least.values())
+    return Table("made-beforehand", caption, worded_columns(MADE_COLUMNS, evidence.results), rows)
+
+
+def _made_row(index: int, cell: Cell, cold: ColdStart) -> tuple[Value, ...]:
+    path = f"/cells/{index}"
+    seconds = ("made_seconds", "import_seconds", "load_seconds", "first_call_seconds")
+    numbers = [(name, float(getattr(cold, name))) for name in seconds]
+    return (
+        Value(cell.label),
+        Value(cell.architecture),
+        Value(str(cell.size), cell.size, f"{path}/size"),
+        *(Value(significant(number), number, f"{path}/cold/{name}") for name, number in numbers),
+        Value(significant(_total(cold)), _total(cold)),
+    )
 
 
 def memory(evidence: Evidence) -> Section | None:
