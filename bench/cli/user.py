@@ -89,7 +89,6 @@ def compare_model(
         typer.Option(
             "--mixed-minutes",
             min=0,
-            max=24 * 60,
             help="With --precision int8: how long to look for the layers of each file that has to keep some in fp32; "
             "5 if not given, 0 for not at all.",
         ),

@@ -136,7 +136,7 @@ def test_what_was_timed_and_audited_is_served(
     assert cell.status == "ok", cell.reason
     trusted = served_by(cell.runtime).is_code  # for being our own
     folder = tmp_path / "deployment"
-    write_deployment(read_study(study, trusted=trusted), cell.name, folder, Narrator())
+    write_deployment(read_study(study), cell.name, folder, Narrator())
     check_deployment(folder, trusted=trusted)
     served = start(folder, tmp_path / "log", *(["--trust"] if trusted else []))
     try:
