@@ -1,6 +1,5 @@
-"""A study from images to results. Imports no framework: everything heavy happens in jobs and workers.
-
-Every stage finds what an earlier run finished and does only the rest, so a study stopped anywhere goes on from there.
+"""A study from images to results. No framework is imported here: everything heavy happens in jobs and workers. Every
+stage finds what an earlier run finished and does only the rest, so a study stopped anywhere continues from there.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from assay.study import Study
 def run_study(
     study: Study, folder: Path, cache: Path, narrator: Narrator, *, host: Host = LOCAL, again: bool = False
 ) -> Results:
-    """Do a whole study, or what is left of it, and write its results and samples into its folder.
+    """Run a whole study, or the rest of it, and write its results and samples into its folder.
 
     Args:
-        host: where it is measured.
-        again: time everything once more, whatever an earlier run has finished.
+        host: the host on which it is measured.
+        again: whether to time everything once more, whatever an earlier run has finished.
 
     Raises:
         AssayError: bad input, missing software, or a training that failed. A failing export or runtime costs its
@@ -73,7 +72,8 @@ def run_study(
 def check_machine(study: Study, host: Host) -> None:
     """
     Raises:
-        InputError: the study asks for more threads or instances than there are cores, or for a task that is not for it.
+        InputError: the study asks for more threads or instances than there are cores, or for a task that is not for
+            studies.
     """
     task_of_images(study.task)
     problem = "bench.threads asks for more threads than this process has cores"
@@ -83,7 +83,7 @@ def check_machine(study: Study, host: Host) -> None:
 
 
 def _settings(run: Run) -> dict[str, JsonValue]:
-    """The study file's content, without the paths of this machine."""
+    """Return the study file's content, without the paths of this machine."""
     settings: dict[str, JsonValue] = run.study.model_dump(mode="json")
     data = run.study.data.model_dump(mode="json") | {"name": run.study.data.name.partition(":")[0], "root": None}
     return settings | {"data": data}

@@ -1,4 +1,4 @@
-"""What a study and a comparison of one model have in common while they are under way."""
+"""The common part of a study and a comparison of one model while they are under way."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from assay.store import Store
 
 
 class Course:
-    """Something under way.
+    """A study or comparison under way.
 
     Attributes:
-        folder: takes everything that is made.
-        narrator: tells how it goes.
-        host: where it is measured.
-        seconds: what each stage took in this sitting.
+        folder: folder for everything that is made.
+        narrator: reports the progress.
+        host: the host on which it is measured.
+        seconds: time that each stage took in this session.
     """
 
     folder: Path
@@ -32,11 +32,11 @@ class Course:
     seconds: dict[str, float]
 
     def store(self, room: str) -> Store:
-        """What is kept in one of its folders: "weights", "onnx", "references", "units", "attribution", ..."""
+        """Return the store in one of its folders: "weights", "onnx", "references", "units", "attribution", ..."""
         return Store(self.folder / room)
 
     def ask(self, job: Job[Asked, Answered], request: Asked, log: Path, limit: Limit, *answers: Path) -> Answered:
-        """What a job on a model answers; one that somebody brought is run in its box.
+        """Run a job on a model and return its answer; a user's model is run in its box.
 
         Args:
             answers: folders that it writes.

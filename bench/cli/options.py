@@ -1,4 +1,4 @@
-"""Options that several commands have, each said once."""
+"""Options that several commands share, each declared once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 ARTIFACTS = Path("artifacts")
-"""The folder that everything is made in, where no other is named."""
+"""The default folder for everything that is made."""
 
 Set = Annotated[
     list[str] | None,
@@ -42,11 +42,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def say_trust(trusted: bool) -> None:
-    """One line, where something is about to run outside of its box."""
+    """Print one line when something is about to run outside its box."""
     if trusted:
         typer.echo("assay: --trust: the model's code runs with your variables, network, files and no limits", err=True)
 
 
 def as_words(changes: list[str] | None) -> list[str]:
-    """The options --set as they were written, for the command that a record names."""
+    """Return the --set options as they were written, for the command in a record."""
     return [word for change in changes or () for word in ("--set", change)]

@@ -29,7 +29,7 @@ def selfcheck(
     from assay.records.selfcheck import SELFCHECK_FILE, Design
 
     narrator = Narrator()
-    with replacing(out / SELFCHECK_FILE):  # before five minutes of work it is known that it can be written
+    with replacing(out / SELFCHECK_FILE):  # fails now, not after five minutes, if the record cannot be written
         with alone_on_this_machine(), narrator.showing():
             found = run_selfcheck(minutes * 60, narrator.tell, Design(processes=processes, blocks=blocks))
         path = store_selfcheck(found, out)

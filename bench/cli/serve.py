@@ -231,7 +231,7 @@ def _ways(names: list[str] | None) -> list[Way]:
 
 
 def _printing(*, as_json: bool) -> Callable[[Event], None]:
-    """How events are shown: as JSON, or in words."""
+    """Return a function that shows events: as JSON, or in words."""
 
     def tell(event: Event) -> None:
         sys.stdout.write((json.dumps(event) if as_json else printable(_words(event), lines=True)) + "\n")

@@ -1,7 +1,6 @@
-"""What ends a command before its end: SIGINT, SIGTERM and SIGHUP, each once, in one place.
-
-A signal becomes an exception in the main thread. What is under way is left by it: processes are killed, work folders
-removed, and what is finished stays. Signals that come meanwhile find nobody, so that this ends too.
+"""Signals that end a command early: SIGINT, SIGTERM and SIGHUP, all handled here. A signal becomes an exception in the
+main thread, which unwinds the work under way: processes are killed, work folders are removed, and finished results
+stay. Signals that arrive meanwhile are ignored, so that the unwinding can finish.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(SystemExit):
-    """A signal asks for the end. Typer would answer KeyboardInterrupt by itself, what handles errors must not handle
-    this, and gevent, on which Triton's client runs, prints a traceback of everything but an exit.
+    """Raised when a signal asks for the end. It is not KeyboardInterrupt, which Typer would handle itself, nor an
+    Exception, which error handlers would catch, but an exit, since gevent, on which Triton's client runs, prints a
+    traceback for everything else.
     """
 
     def __init__(self, number: int) -> None:
@@ -26,7 +26,7 @@ class Stopped(SystemExit):
 
     @property
     def exit_code(self) -> int:
-        """As a shell gives it."""
+        """The exit code, as a shell would give it."""
         return 128 + self.signal
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Stopped(SystemExit):
 
 
 def listen() -> None:
-    """From now on the signals end the command; one that was ignored when it began, as by nohup, still is."""
+    """Let the signals end the command from now on; one that was ignored at the start, as by nohup, still is."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -42,8 +42,8 @@ def listen() -> None:
 
 @contextmanager
 def keeping_what_is_there() -> Iterator[None]:
-    """Inside, the first Ctrl-C is a KeyboardInterrupt for whoever can end early with what there is; where nobody can,
-    and from the second on, it ends the command as everywhere.
+    """Make the first Ctrl-C inside the block a KeyboardInterrupt, so that code can end early with what it has; if it
+    does not, and from the second on, it ends the command as everywhere else.
     """
 
     def gently(number: int, frame: FrameType | None) -> NoReturn:
@@ -64,7 +64,7 @@ def keeping_what_is_there() -> Iterator[None]:
 
 
 def no_more() -> None:
-    """The end has begun, and goes on to its end."""
+    """Ignore further signals: the end has begun and must not be interrupted."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -117,9 +117,9 @@ def compare_model(
     from assay.files.locks import working_in
     from assay.train.brought.model import locate, read_shapes
 
-    TASKS[task]  # one that nobody knows is said before anything runs
+    TASKS[task]  # an unknown one is reported before anything runs
     say_trust(trust)
-    location = locate(model, framework)  # before what takes a second to import
+    location = locate(model, framework)  # before imports that take a second
 
     from assay.bench.auditing.localise import located
     from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of, refusals_of_numbers

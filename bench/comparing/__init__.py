@@ -1,1 +1,1 @@
-"""Two runs, or two environments, compared."""
+"""Comparisons of two runs, or two environments."""

@@ -29,16 +29,15 @@ THRESHOLD = 0.05
 
 
 class Change(Record):
-    """What became of one cell.
+    """The change of one cell.
 
     Attributes:
         name: the cell's name in the new run.
-        verdict: of new against base, see `assay.bench.judging.verdicts.judge`; "broken" where base has a time and new
-            has none that
-            counts, "not judged" where base has none.
+        verdict: verdict of new against base, see `assay.bench.judging.verdicts.judge`; "broken" where base has a time
+            and new has none that counts, "not judged" where base has none.
         ratio: new median over base median at the host boundary.
-        regression: whether it is broken, or slower by more than the threshold beyond doubt.
-        reason: of "broken" and "not judged".
+        regression: whether it is broken, or beyond doubt slower by more than the threshold.
+        reason: reason for "broken" or "not judged".
     """
 
     name: str
@@ -54,12 +53,12 @@ class Outcome(Record):
     """A whole comparison.
 
     Attributes:
-        base, new: what was compared, in words.
-        interleaved: whether the two were measured in one go, in turns.
+        base, new: descriptions of the two sides.
+        interleaved: whether the two were measured together, in turns.
         threshold: a slowdown of more than this share is a regression, a difference within it "same".
         allowed: the differences that were the question, each as "name: base, new".
-        machine_unsure: why it is not sure that both ran on one machine, "" where it is.
-        versions: packages whose versions differ, to the two.
+        machine_unsure: why it is not certain that both ran on one machine, or "".
+        versions: the two versions of each package that differs.
         only_in_base, only_in_new: names of cells that the other does not have.
     """
 
@@ -86,7 +85,7 @@ class Outcome(Record):
 
 @dataclass(frozen=True)
 class Side:
-    """One of two runs: its record, its samples by cell and boundary in milliseconds, and where it was read from."""
+    """One of two runs: its record, its samples by cell and boundary in milliseconds, and the path it was read from."""
 
     source: str
     results: Results
@@ -95,7 +94,7 @@ class Side:
 
 @dataclass(frozen=True)
 class CellPair:
-    """A cell of both sides, and the ratio of new to base where both have times."""
+    """A cell on both sides, and the ratio of new to base where both have times."""
 
     base: Cell
     new: Cell
@@ -106,11 +105,11 @@ def compare_runs(base: Side, new: Side, *, allowed: Collection[str] = (), thresh
     """Compare two runs.
 
     Args:
-        allowed: names of `DIFFERENCES` that are the question; cells are matched across them.
+        allowed: names of `DIFFERENCES` that are the subject of the comparison; cells are matched across them.
         threshold: as in `Outcome`.
 
     Raises:
-        InputError: they differ in what makes times incomparable and that is not allowed, or have no cell in common.
+        InputError: they have a difference that makes times incomparable and is not allowed, or have no cell in common.
     """
     unknown = sorted(set(allowed) - set(DIFFERENCES))
     if unknown:
@@ -175,13 +174,13 @@ def changes_of(pairs: Sequence[CellPair], threshold: float) -> list[Change]:
 
 
 def _unjudged(pair: CellPair) -> Change:
-    """A pair of which at least one has no time that counts."""
+    """Return the change for a pair in which a side has no time that counts."""
     before, after = _broken(pair.base), _broken(pair.new)
     times = {"name": pair.new.name, "base_ms": _median_ms(pair.base), "new_ms": _median_ms(pair.new)}
     if before:
         return Change.model_validate({**times, "verdict": "not judged", "reason": f"in base: {before}"})
     if after:
-        # What a study did not get to is not a fault of what it measures.
+        # A cell that a study did not get to is not a fault of the measured software.
         skipped = pair.new.status == "skipped" or bool(pair.new.invalid)
         verdict = "not judged" if skipped else "broken"
         return Change.model_validate(
@@ -191,7 +190,7 @@ def _unjudged(pair: CellPair) -> Change:
 
 
 def _broken(cell: Cell) -> str:
-    """Why a cell's time does not count, or "" where it does."""
+    """Return why a cell's time does not count, or "" where it does."""
     if cell.status != "ok" or cell.host is None:
         return f"{cell.status}: {cell.reason}"
     if cell.agreement is not None and not cell.agreement.passed:
@@ -204,9 +203,9 @@ def _median_ms(cell: Cell) -> float | None:
 
 
 def unpaired_ratio(numerator: Samples, denominator: Samples) -> Ratio:
-    """Ratio of two cells whose processes have nothing to do with each other; see the module for the method.
+    """Return the ratio of two cells with independent processes; see the module's text for the method.
 
-    Where a side has a single process nothing is known of the spread; fewer than three give no verdict.
+    If a side has a single process, nothing is known about the spread; fewer than three give no verdict.
     """
     above, below = _side(numerator), _side(denominator)
     error = math.hypot(above.log_standard_error, below.log_standard_error)
@@ -222,7 +221,7 @@ def unpaired_ratio(numerator: Samples, denominator: Samples) -> Ratio:
 
 
 def _side(samples: Samples) -> Ratio:
-    """One cell against a millisecond that never varies."""
+    """Compare one cell with a millisecond that never varies."""
     unit = Samples(samples.process, samples.block, np.ones_like(samples.values), samples.planned)
     found = ratio_estimate(samples, unit)
     assert found is not None  # both have the same blocks
@@ -230,7 +229,7 @@ def _side(samples: Samples) -> Ratio:
 
 
 def slower_p_value(ratio: Ratio, threshold: float) -> float:
-    """Chance of an estimate so far above 1 + threshold if the truth were exactly that."""
+    """Return the chance of an estimate so far above 1 + threshold if the truth were exactly that."""
     beyond = replace(ratio, log_mean=ratio.log_mean - math.log1p(threshold))
     both_sides = difference_p_value(beyond)
     return both_sides / 2 if beyond.log_mean > 0 else 1 - both_sides / 2
@@ -243,9 +242,9 @@ def _unpaired(base: Side, one: Cell, new: Side, other: Cell) -> Ratio | None:
 
 
 def _matched(base: Side, new: Side, allowed: Collection[str]) -> list[tuple[Cell, Cell]]:
-    """Cells that are the same but for what is allowed to differ, in the order of the new run.
+    """Return cells that are the same except for the allowed differences, in the order of the new run.
 
-    Where threads may differ and each side has one count only, cells are matched across it.
+    If threads may differ and each side has only one count, cells are matched across it.
     """
     sides = (base.results.cells, new.results.cells)
     across = "threads" in allowed and all(len({cell.threads for cell in cells}) == 1 for cells in sides)
@@ -259,7 +258,7 @@ def _matched(base: Side, new: Side, allowed: Collection[str]) -> list[tuple[Cell
 
 
 def differences(base: Results, new: Results, matched: Sequence[tuple[Cell, Cell]]) -> dict[str, tuple[str, str]]:
-    """What differs of all that makes times incomparable, by its name in `DIFFERENCES`, to the two sides' values.
+    """Return the differences that make times incomparable, by name in `DIFFERENCES`, with the values of both sides.
 
     Threads and devices are those of the whole runs, precision and weights those of the cells in common.
     """
@@ -278,14 +277,14 @@ def differences(base: Results, new: Results, matched: Sequence[tuple[Cell, Cell]
         told[name] = tuple(_listed({pair[place] for pair in unequal}) for place in (0, 1))
     found = {name: (told[name][0], told[name][1]) for name in DIFFERENCES if told[name][0] != told[name][1]}
     if "threads" in found and any(one.threads == other.threads for one, other in matched):
-        del found["threads"]  # some counts are in both, and only those are compared
+        del found["threads"]  # some counts are on both sides, and only those are compared
     return found
 
 
 def _machines(base: Results, new: Results) -> tuple[str, str]:
-    """Processors and GPUs: with another of either, times say more of the machine than of the software.
+    """Return the processors and GPUs: if either differs, times say more about the machine than about the software.
 
-    Processors are held against each other by their fingerprints, since clouds give many of them one name.
+    Processors are compared by their fingerprints, since clouds give many of them the same name.
     """
     processors = machines_apart(*(fingerprint_in(side.environment) for side in (base, new)))
     gpus = [side.environment.get("gpus") for side in (base, new)]
@@ -297,7 +296,7 @@ def _machines(base: Results, new: Results) -> tuple[str, str]:
 
 
 def _machine_unsure(base: Results, new: Results) -> str:
-    """What to say where a side is so old that its machine is known by name alone."""
+    """Return the remark for a side that is so old that its machine is known by name alone."""
     sides = {"base": fingerprint_in(base.environment), "new": fingerprint_in(new.environment)}
     masked = [name for name, found in sides.items() if found.masked]
     if not masked:
@@ -312,7 +311,7 @@ def _packages(results: Results) -> dict[str, str]:
 
 
 def changed_versions(base: Mapping[str, str], new: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Packages whose versions differ; one that a side does not have is "none" there."""
+    """Return packages whose versions differ; one that a side does not have is "none" there."""
     return {
         name: (base.get(name, "none"), new.get(name, "none"))
         for name in sorted({*base, *new})

@@ -1,7 +1,6 @@
-"""Two environments on one study, measured in turns: the same weights and files, run by two sets of packages.
-
-Training and exporting happen in Assay's own environment. Then every candidate is timed twice in the same blocks, by a
-worker of each environment, so that what else the machine does falls on both alike.
+"""Two environments on one study, measured in turns: the same weights and files, run by two sets of packages. Training
+and exporting happen in Assay's own environment. Then every candidate is timed twice in the same blocks, by a worker in
+each environment, so that other work on the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ BASE, NEW = "base", "new"
 
 @dataclass(frozen=True)
 class Environment:
-    """Where workers run: what the user named, its interpreter, and the packages in it."""
+    """The environment of workers: the path that the user named, its interpreter, and its packages."""
 
     named: str
     python: Path
@@ -58,7 +57,7 @@ def compare_environments(
 
     Raises:
         InputError: an environment cannot be used.
-        NotInstalledError: an environment lacks what every worker needs.
+        NotInstalledError: an environment lacks packages that every worker needs.
     """
     study = study.model_copy(update={"data": study.data.model_copy(update={"root": data_root or study.data.root})})
     check_machine(study, LOCAL)
@@ -86,11 +85,11 @@ def compare_environments(
 
 
 def environment_of(named: Path, narrator: Narrator) -> Environment:
-    """The environment behind a path.
+    """Return the environment behind a path.
 
     Raises:
         InputError: there is none, or its interpreter does not answer.
-        NotInstalledError: it lacks what every worker needs.
+        NotInstalledError: it lacks packages that every worker needs.
     """
     if named.suffix == ".txt":
         python = toolenv.ensure(named.stem, named, narrator.bar, hashed=False)
@@ -125,7 +124,7 @@ def _versions(named: Path, python: Path) -> dict[str, str]:
 
 
 def in_both(group: Group, sides: dict[str, Environment]) -> Group:
-    """The group with each candidate of a framework once in every environment."""
+    """Return the group with each of the frameworks' candidates once in every environment."""
     candidates = tuple(
         replace(candidate, variant=variant, python=side.python)
         for candidate in group.candidates
@@ -136,7 +135,7 @@ def in_both(group: Group, sides: dict[str, Environment]) -> Group:
 
 
 def _pairs(cells: list[Cell]) -> list[tuple[Cell, Cell]]:
-    """Cells of the base and new environment that differ in nothing else."""
+    """Return pairs of cells of the base and new environment that do not differ otherwise."""
     named = {cell.name: cell for cell in cells}
     return [
         (cell, named[f"{_without_variant(name)}[{NEW}]"])
@@ -150,12 +149,12 @@ def _without_variant(name: str) -> str:
 
 
 def _telling(versions: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Those that matter to a measurement, the interpreter among them, of the packages that both have."""
+    """Return the versions, of packages that both have, that matter to a measurement, including the interpreter's."""
     known = {name.lower() for name in RECORDED_PACKAGES} | {"python"}
     return {name: pair for name, pair in versions.items() if name in known and "none" not in pair}
 
 
 def _key(sides: dict[str, Environment]) -> str:
-    """A name for what two environments gave: other packages, or others' interpreters, are measured anew."""
+    """Return a key for the results of two environments: other packages or interpreters are measured anew."""
     told = {variant: [str(side.python), side.versions] for variant, side in sides.items()}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

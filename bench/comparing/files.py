@@ -1,4 +1,4 @@
-"""Comparisons as files and on the terminal: runs read, Markdown for a pull request, JUnit XML for CI, a table."""
+"""Comparisons as files and on the terminal: reading of runs, Markdown for a pull request, JUnit XML for CI, a table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNS = {"faster": "+", "slower": "-", "same": "=", "undecided": "?", "broken": 
 
 
 def read_side(path: Path) -> Side:
-    """Read one run, given its folder or its results.json.
+    """Read one run from its folder or its results.json.
 
     Raises:
         ArtifactError: there is no run, its version is unknown, or its samples are missing or damaged.
@@ -47,7 +47,7 @@ def read_side(path: Path) -> Side:
 
 
 def sentence(outcome: Outcome) -> str:
-    """The outcome in one sentence."""
+    """Return the outcome in one sentence."""
     lost = [change for change in outcome.regressions if change.verdict == "broken"]
     slower = len(outcome.regressions) - len(lost)
     limit = f"{significant(outcome.threshold * 100, 2)} %"
@@ -79,7 +79,7 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def write_markdown(outcome: Outcome, path: Path) -> None:
-    """Write the comparison as Markdown for a pull request: what changed first, the rest folded away."""
+    """Write the comparison as Markdown for a pull request: changes first, and the rest folded away."""
     told = [change for change in outcome.changes if change.regression or change.verdict in {"faster", "slower"}]
     rest = [change for change in outcome.changes if change not in told]
     lines = [f"### {sentence(outcome)}", "", f"{markdown_code(outcome.new)} against {markdown_code(outcome.base)}.", ""]
@@ -93,7 +93,9 @@ def write_markdown(outcome: Outcome, path: Path) -> None:
 
 
 def write_junit(outcome: Outcome, path: Path) -> None:
-    """Write JUnit XML: a test case a cell, which fails where it regressed and is skipped where it was not judged."""
+    """Write JUnit XML with a test case for each cell, which fails if it regressed and is skipped if it was not
+    judged.
+    """
     failures = len(outcome.regressions)
     skipped = sum(change.verdict == "not judged" for change in outcome.changes)
     counts = {"tests": str(len(outcome.changes)), "failures": str(failures), "errors": "0", "skipped": str(skipped)}
@@ -116,7 +118,7 @@ def write_junit(outcome: Outcome, path: Path) -> None:
 
 
 def _texts(change: Change) -> tuple[str, str, str, str]:
-    """Base, new, ratio and verdict as a reader wants them."""
+    """Return base, new, ratio and verdict in the form for readers."""
     base, new = (significant(ms) if ms is not None else "" for ms in (change.base_ms, change.new_ms))
     verdict = f"{change.verdict}: {change.reason}" if change.reason else change.verdict
     mark = " (regression)" if change.regression and change.verdict != "broken" else ""
@@ -132,7 +134,7 @@ def _markdown_table(changes: list[Change]) -> list[str]:
 
 
 def _remarks(outcome: Outcome) -> list[str]:
-    """What a reader has to know beside the table."""
+    """Return the remarks that a reader needs besides the table."""
     how = "measured in turns in one go" if outcome.interleaved else "measured one after the other, not in turns"
     lines = [
         f"The two were {how}; intervals are 95 %, verdicts corrected for {counted(len(outcome.changes), 'cell')}; "

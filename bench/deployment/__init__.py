@@ -1,1 +1,1 @@
-"""What a deployment is made of, one file a part; `assay.bench.deployment.deploy` puts them together."""
+"""The parts of a deployment, one file for each; `assay.bench.deployment.deploy` puts them together."""

@@ -1,4 +1,4 @@
-"""What a version answered when it was audited, read again."""
+"""The answers of a version when it was audited, read again."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Answered:
     """Everything that one version was audited on, in one order.
 
     Attributes:
-        inputs: (count,), where the deployment has them.
-        outputs: (count,).
-        labels: int64 (count,), the true classes, where there are classes.
+        inputs: the inputs, (count,), where the deployment has them.
+        outputs: the outputs, (count,).
+        labels: the true classes, int64 (count,), where there are classes.
     """
 
     inputs: Records | None
@@ -33,10 +33,10 @@ class Answered:
 def read_answered(folder: Path, deployment: Deployment) -> Answered:
     """
     Args:
-        folder: of the version, below `assay.records.deployment.AUDITED`.
+        folder: folder of the version, below `assay.records.deployment.AUDITED`.
 
     Raises:
-        ArtifactError: a file is missing, or does not go with the deployment or the others.
+        ArtifactError: a file is missing, or does not fit the deployment or the other files.
     """
     kept = deployment.unit == "record"
     outputs = _records(folder / OUTPUTS_FILE, deployment)

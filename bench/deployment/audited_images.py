@@ -1,4 +1,6 @@
-"""What a study's model was audited on: the images of a data set's test split, with pixels in and decisions out."""
+"""The images that a study's model was audited on: a data set's test split, with pixels as input and decisions as
+output.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,7 @@ def audited_images(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: 
 
 @dataclass(frozen=True)
 class _Judge:
-    """What a served graph's answers to a test split are judged by; `weights` and `references` are folders."""
+    """The judge of a served graph's answers to a test split; `weights` and `references` are folders."""
 
     dataset: Dataset
     audit: ModelAudit
@@ -99,7 +101,7 @@ def _check_classes(names: Sequence[str]) -> None:
 
 
 def _weights(study: FinishedStudy, cell: Cell, audit: ModelAudit) -> Path:
-    """The folder of the weights artifact of a cell."""
+    """Return the folder of the weights artifact of a cell."""
     for manifest in sorted((study.folder / "weights").glob("*/manifest.json")):
         artifact = read_artifact(manifest.parent, "weights")
         if artifact.key == cell.weights:
@@ -111,7 +113,7 @@ def _weights(study: FinishedStudy, cell: Cell, audit: ModelAudit) -> Path:
 
 
 def _dataset_folder(study: FinishedStudy, size: int) -> Path:
-    """Where the images of one size are stored; the study's own sample of them names the folder and the content."""
+    """Return the folder of the images of one size; the study's own sample of them names the folder and the content."""
     for manifest in sorted((study.folder / "images").glob(f"*-{size}-*/manifest.json")):
         if manifest.parent.name.startswith("calibration-"):
             continue

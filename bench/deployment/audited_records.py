@@ -1,11 +1,9 @@
-"""What a model of `assay model` was audited on: its records, for the audited file is served as it is.
-
-Nothing is put around the file and nothing is known of its inputs but what they were drawn or given as, so there is no
-image and no class: what can be promised is that a server answers the audited records as audited. Where the user said
-what is right, the card has what the audit found of it, on all of their records.
-
-A record is a row where the model takes any number of rows, which the server then puts into batches. Where it takes one
-number of rows alone, or rows depend on each other, a record is a whole call and so is a request.
+"""The records that a model of `assay model` was audited on, since the audited file is served as it is. Nothing is put
+around the file, and nothing is known of its inputs except how they were drawn or given, so there are no images and no
+classes: the only promise is that a server gives the audited answers to the audited records. If the user gave labels,
+the card has the audit's findings on them, for all records. A record is a row if the model takes any number of rows,
+which the server then puts into batches. If it takes only a fixed number of rows, or rows depend on each other, a record
+is a whole call, and so is a request.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ REMEDY = "Run `assay model` again"
 def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export: Export | None) -> AuditedModel:
     """
     Raises:
-        InputError: a model that the server cannot carry.
+        InputError: the server cannot run the model.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     del export
@@ -70,12 +68,12 @@ def audited_records(study: FinishedStudy, cell: Cell, audit: ModelAudit, export:
 
 @dataclass(frozen=True)
 class AuditedRecords:
-    """The audited records and their answers, record by record of what is served.
+    """The audited records and their answers, one by one in the form in which they are served.
 
     Attributes:
-        inputs, outputs: of a request about one record; see the module's text.
-        records: (count,), those that there is a reference for.
-        reference: by output, float64 (count, *shape).
+        inputs, outputs: tensors of a request about one record; see the module's text.
+        records: the records that have a reference, (count,).
+        reference: float64 (count, *shape), by output.
     """
 
     inputs: list[ServedTensor]
@@ -85,12 +83,12 @@ class AuditedRecords:
 
 
 def served_name(name: str) -> str:
-    """What the server calls a model: small letters, digits, dashes and underscores."""
+    """Return the server's name of a model: small letters, digits, dashes and underscores."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "model"
 
 
 def _model(folder: Path, audit: ModelAudit) -> UserModel:
-    """What the model is, as `assay model` found it; and its records are the audited ones."""
+    """Return the model as `assay model` found it, after checking that its records are the audited ones."""
     path = folder / DESCRIPTION_FILE
     try:
         model = UserModel.model_validate_json(read_bytes(path))
@@ -122,8 +120,8 @@ def _array(path: Path) -> NDArray[Any]:
 def asked_of(model: UserModel, records: Records, reference: NDArray[Any]) -> AuditedRecords:
     """
     Args:
-        records: of `assay.train.brought.arrays.record_type`, all that there are.
-        reference: (the first so many, `model.width`).
+        records: all records, of `assay.train.brought.arrays.record_type`.
+        reference: outputs for the first records, (count, `model.width`).
 
     Raises:
         InputError: the server has no such type.
@@ -163,19 +161,20 @@ def _tensor(one: user.Tensor, rows: list[int], model: UserModel) -> ServedTensor
 def judge_outputs(
     found: Records, reference: Mapping[str, NDArray[np.float64]], audit: ModelAudit, spread: Mapping[str, float]
 ) -> dict[str, ServedTolerance]:
-    """Hold the answers of a file against the reference, and derive how far a server's may be from them.
+    """Compare the answers of a file with the reference, and derive how far a server's may be from them.
 
-    Whatever is as close to the reference as the audit tolerates may be that far from an answer that is itself so far
-    from it: the sum of the two is tolerated.
+    A server's answer may be as far from the reference as the audit tolerates, and so may the file's own: so the two may
+    be twice that far apart.
 
     Args:
-        found: (count,), the outputs of the file.
-        reference: by output, (count, *shape).
-        audit: has a tolerance for each output.
-        spread: by output, the largest difference between correct evaluations of the file.
+        found: the outputs of the file, (count,).
+        reference: (count, *shape), by output.
+        audit: the audit, with a tolerance for each output.
+        spread: largest difference between correct evaluations of the file, by output.
 
     Raises:
-        FailedError: they are further away than the audit tolerates, or from each other.
+        FailedError: the answers are further from the reference, or correct evaluations from each other, than the audit
+            tolerates.
     """
     tolerances = {one.inputs: one for one in audit.tolerances if not one.for_subject and not one.problem}
     allowed: dict[str, ServedTolerance] = {}
@@ -207,10 +206,10 @@ def judge_outputs(
 def judge_reduced(
     found: Records, reference: Mapping[str, NDArray[np.float64]], audit: ModelAudit, spread: Mapping[str, float]
 ) -> dict[str, ServedTolerance]:
-    """The same of a file in reduced precision, which has to follow the reference (`assay.numerics.following`).
+    """Do the same for a file in reduced precision, which has to follow the reference (`assay.numerics.following`).
 
-    How far it is from the reference says nothing of how far a server may be from it: what does is how far apart correct
-    evaluations of the file are. Whole numbers, which the audit has counted, have to be the same from all of them.
+    Its distance from the reference does not show how far a server may be from it; the distance between correct
+    evaluations of the file does. Whole numbers, which the audit has counted, have to be the same in all of them.
 
     Raises:
         FailedError: an output does not follow the reference.

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 
 WARM_UP = "warmup"
-"""The folder beside the versions in which Triton looks for what it warms up with: the raw inputs of one real record,
-which it repeats to the batch size asked for."""
+"""The folder beside the versions in which Triton looks for its warm-up data: the raw inputs of one real record, which
+it repeats to the batch size asked for.
+"""
 LEAST_MOST_RECORDS = 32
 QUEUE_DELAY_MICROSECONDS = 0
-"""A request waits for no other: what arrived while the model was busy makes up the next batch."""
+"""The delay for which a request waits for others: none. Requests that arrived while the model was busy make up the next
+batch.
+"""
 
 
 def preferred_batches(curve: Sequence[Cell]) -> list[int]:
-    """The batch sizes above one that pay: more images a second than every smaller one, beyond the measurement error.
+    """Return the batch sizes above one that pay: more images a second than every smaller one, beyond the measurement
+    error.
 
     Args:
         curve: valid cells of one runtime at several batch sizes, ascending.
@@ -41,23 +45,25 @@ def preferred_batches(curve: Sequence[Cell]) -> list[int]:
 
 
 def most_records(curve: Sequence[Cell]) -> int:
-    """In one request: the largest batch that was measured, and at least 32, which every model went through."""
+    """Return the most records in one request: the largest measured batch, and at least 32, which every model went
+    through.
+    """
     return max([LEAST_MOST_RECORDS, *(cell.batch for cell in curve)])
 
 
 def warm_up_files(deployment: Deployment) -> dict[str, str]:
-    """By input, the name of its file in `WARM_UP`."""
+    """Return the name of each input's file in `WARM_UP`."""
     return files_by_input(deployment.unit, deployment.inputs)
 
 
 def files_by_input(unit: Unit, inputs: Sequence[ServedTensor]) -> dict[str, str]:
-    """By input, the name of the file with its raw numbers of one record."""
+    """Return the name of the file with the raw numbers of one record, by input."""
     numbers = [""] if len(inputs) == 1 else [f"-{place}" for place in range(1, len(inputs) + 1)]
     return {one.name: f"{unit}{number}.raw" for one, number in zip(inputs, numbers, strict=True)}
 
 
 def config_of(deployment: Deployment) -> ModelConfig:
-    """The configuration of the version that serves.
+    """Return the configuration of the version that serves.
 
     Raises:
         NotInstalledError: tritonclient is missing.
@@ -86,14 +92,14 @@ def config_of(deployment: Deployment) -> ModelConfig:
 
 
 def _bound(policy: ModelQueuePolicy, deployment: Deployment) -> None:
-    """Refuse what would wait too long or among too many."""
+    """Refuse requests that would wait too long or among too many."""
     policy.timeout_action = policy.REJECT
     policy.default_timeout_microseconds = QUEUE_SECONDS * 1_000_000
     policy.max_queue_size = most_queued(deployment)
 
 
 def config_text(config: ModelConfig) -> str:
-    """As `config.pbtxt`, in ASCII: whatever is in a name stands between its quotes."""
+    """Return the text of `config.pbtxt`, in ASCII: any name stays between its quotes."""
     from google.protobuf import text_format  # noqa: PLC0415
 
     return str(text_format.MessageToString(config, as_utf8=False))
@@ -117,7 +123,7 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def _schema() -> ModuleType:
-    """The protobuf module of the configuration.
+    """Return the protobuf module of the configuration.
 
     Raises:
         NotInstalledError: tritonclient is missing.
@@ -135,8 +141,9 @@ def _type(pb: ModuleType, tensor: ServedTensor) -> int:
 
 
 def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: ServedTensor) -> ModelInput | ModelOutput:
-    """An input or output of the configuration. Triton knows none without a dimension beside the batch: a single number
-    is shown as one of size 1, and reshaped to what the graph has."""
+    """Describe an input or output in the configuration. Triton has none without a dimension besides the batch: a single
+    number is shown as one of size 1, and reshaped to the graph's shape.
+    """
     made.name, made.data_type = tensor.name, _type(pb, tensor)
     made.dims.extend(tensor.wire_shape)
     if not tensor.shape:
@@ -145,7 +152,7 @@ def _described(made: ModelInput | ModelOutput, pb: ModuleType, tensor: ServedTen
 
 
 def _parameters(deployment: Deployment) -> dict[str, str]:
-    """The parameters of the backend, by the names that it reads: what was measured is what is served."""
+    """Return the parameters of the backend, by the names that it reads: what was measured is what is served."""
     served = served_by(deployment.version(deployment.serving).runtime)
     program = {"model_file": served.file} if served.backend == PYTHON_BACKEND else {}
     return program | served.options_of(deployment.threads, decides=is_deciding(deployment.outputs))

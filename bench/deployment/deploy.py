@@ -1,7 +1,7 @@
 """`assay deploy`: from an audited cell to a folder that a stock Triton serves, and back to an older version.
 
-A deployment is written whole or not at all (`assay.bench.deployment.folder`). A second one into the same folder adds a
-version and serves it; the older ones stay, so that going back is one step.
+A deployment is written whole or not at all (`assay.bench.deployment.folder`). A second deployment into the same folder
+adds a version and serves it; the older versions stay, so that going back is one step.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ from assay.runtimes.entry import ServedBy
 from assay.store import Store, file_sha256
 
 AUDITED_OF = {"study": audited_images, "model": audited_records}
-"""By kind of results, how what a model was audited on is found."""
+"""The way to find what a model was audited on, by kind of results."""
 
 
 def subject_of(study: FinishedStudy, name: str) -> Deployable:
-    """Everything about one cell, verified.
+    """Collect and verify everything about one cell.
 
     Raises:
-        InputError: no such cell, one of a runtime that no server runs, or a model that it cannot carry.
-        FailedError: it is not valid, was not audited, or did not pass.
-        NotInstalledError: its runtime is missing here, or is another version than was measured.
+        InputError: there is no such cell, no server has its runtime, or the server cannot run its model.
+        FailedError: the cell is not valid, was not audited, or did not pass.
+        NotInstalledError: its runtime is missing here, or has another version than the measured one.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     cell = servable_cell(study.results, name)
@@ -110,17 +110,17 @@ def write_deployment(
     instances: int = 1,
     sign: Sign | None = None,
 ) -> Deployment:
-    """Deploy one cell: as version 1 of a new folder, or as the next version of one that is there.
+    """Deploy one cell: as version 1 of a new folder, or as the next version of an existing one.
 
     Args:
-        cell: its name.
+        cell: name of the cell.
         out: the deployment folder.
-        instances: of the model, that the server holds.
-        sign: signs the checksums of the folder that it is given; without it a signature that was there goes.
+        instances: number of the model's instances that the server holds.
+        sign: signs the checksums of a folder; without it an existing signature is removed.
 
     Raises:
-        InputError: no such cell, one that cannot be served, or a folder that is not a deployment or cannot be written.
-        FailedError: it is not valid, not audited, did not pass, or the served graph's answers are wrong.
+        InputError: there is no such cell, it cannot be served, or the folder is not a deployment or cannot be written.
+        FailedError: the cell is not valid, was not audited, did not pass, or the served graph's answers are wrong.
         ArtifactError: a file is missing, damaged, or not the one that was audited.
     """
     subject = subject_of(study, cell)
@@ -140,7 +140,7 @@ def write_deployment(
 
 
 def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Deployment:
-    """Serve an older version again: the one before the present one, or the one of a number.
+    """Serve an older version again: the one before the present one, or the one with a given number.
 
     Raises:
         ArtifactError: the folder is not a deployment, is damaged, or has no such version.
@@ -169,11 +169,12 @@ def roll_back(out: Path, to: int | None = None, sign: Sign | None = None) -> Dep
 
 
 def render_again(out: Path, sign: Sign | None = None) -> Deployment:
-    """Write what follows from a deployment's record in its present form, as after an update of Assay, and sign it.
+    """Write the files that follow from a deployment's record in their present form, as after an update of Assay, and
+    sign it.
 
     Raises:
         ArtifactError: the folder is not a deployment or is damaged.
-        InputError: it cannot be written.
+        InputError: the folder cannot be written.
     """
     changed = _in_present_form(out, _read(out))
     write_whole(out, lambda folder: render(folder, changed), sign)
@@ -181,7 +182,7 @@ def render_again(out: Path, sign: Sign | None = None) -> Deployment:
 
 
 def _read(out: Path) -> Deployment:
-    """A deployment that is there, its files as they were written.
+    """Read an existing deployment, checking that its files are as they were written.
 
     Raises:
         ArtifactError: the folder is not a deployment or is damaged.
@@ -194,7 +195,7 @@ def _read(out: Path) -> Deployment:
 
 
 def _in_present_form(out: Path, deployment: Deployment) -> Deployment:
-    """The record as this Assay writes it, with what an older one did not say."""
+    """Return the record as this Assay writes it, with what an older one did not record."""
     return deployment.model_copy(update={"rendering": RENDERING, "warm_up": _warm_up_sums(out, deployment)})
 
 
@@ -204,11 +205,11 @@ def _warm_up_sums(folder: Path, deployment: Deployment) -> dict[str, str]:
 
 
 def _before(out: Path, subject: Deployable) -> Deployment | None:
-    """The deployment that is there, None where the folder is new or empty.
+    """Return the existing deployment, or None where the folder is new or empty.
 
     Raises:
         InputError: the folder holds something else, or the deployment of another model.
-        ArtifactError: it is damaged.
+        ArtifactError: the deployment is damaged.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -230,7 +231,7 @@ def _before(out: Path, subject: Deployable) -> Deployment | None:
 
 
 def _contract(one: AuditedModel | Deployment, *, batched: bool) -> str:
-    """What all versions of a deployment have in common, in words."""
+    """Describe what all versions of a deployment have in common."""
     inputs, outputs = (
         ", ".join(f"{tensor.name} {tensor.datatype} {tensor.shape}" for tensor in tensors)
         for tensors in (one.inputs, one.outputs)
@@ -258,7 +259,7 @@ def _version(study: FinishedStudy, subject: Deployable, built: ServedGraph, numb
 
 
 def _files_beside(folder: Path, served: ServedBy) -> dict[str, str]:
-    """What else belongs to a model that is a folder, or more than a file, by its path, with its hash."""
+    """Return the hashes of the other files of a model that is a folder or has several files, by path."""
     (top, *rest) = Path(served.file).parts
     paths = sorted((folder / top).rglob("*")) if rest else [folder / name for name in served.beside]
     found = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths if path.is_file()}
@@ -291,7 +292,9 @@ def _deployment(subject: Deployable, versions: Sequence[Version], instances: int
 def _add_files(
     folder: Path, deployment: Deployment, subject: Deployable, built: ServedGraph, study: FinishedStudy
 ) -> None:
-    """What a new version brings: its model, what it answered, its audit and measurement, and a record to warm up."""
+    """Add the files of a new version: its model, its answers, its audit and measurement, and a record to warm up
+    with.
+    """
     number = str(deployment.serving)
     repository = folder / MODELS / deployment.name
     audited = folder / AUDITED / number

@@ -1,6 +1,5 @@
-"""Writing a deployment folder: built beside, checked, and put in its place in one step.
-
-Whatever stops the work, a full disk or a kill, the folder that was there before is still there and whole.
+"""The writing of a deployment folder: it is built beside the old one, checked, and put in its place in one step.
+Whatever stops the work, a full disk or a kill, the old folder is still there and whole.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from assay.store import file_sha256, reporting_disk_errors
 
 
 def write_whole(folder: Path, fill: Callable[[Path], None], sign: Callable[[Path], None] | None = None) -> None:
-    """Fill a copy of a folder, an empty one where there is none, and put it in its place.
+    """Fill a copy of a folder, or an empty one if it is new, and put it in its place.
 
-    The checksums are written after `fill`, then signed where asked for: a signature that was there is of what was there
-    and goes. The content is on disk before the folder takes its name.
+    The checksums are written after `fill`, then signed if asked for; an old signature belongs to the old content and is
+    removed. The content is on disk before the folder takes its name.
 
     Raises:
-        DiskError: the place cannot be written; what was there before is untouched.
+        DiskError: the place cannot be written; the old folder is untouched.
     """
     folder = folder.absolute()
     with reporting_disk_errors(folder), folder_beside(folder) as work:
@@ -36,13 +35,13 @@ def write_whole(folder: Path, fill: Callable[[Path], None], sign: Callable[[Path
 
 
 def write_checksums(folder: Path) -> None:
-    """checksums.sha256 of every file but itself, as `sha256sum --check` reads it."""
+    """Write checksums.sha256 of every file except itself, as `sha256sum --check` reads it."""
     lines = [f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_of(folder)]
     (folder / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Every file below a folder but its checksums and their signature, in order."""
+    """Iterate over every file below a folder except its checksums and their signature, in order."""
     for path in sorted(folder.rglob("*")):
         if not path.is_dir() and path not in {folder / CHECKSUMS_FILE, folder / SIGNATURE_FILE}:
             yield path

@@ -1,4 +1,4 @@
-"""What a version's settings and the numbers on its card come from: the study's own records of it."""
+"""The study's own records behind a version's settings and the numbers on its card."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class MeasuredVersion(Record):
     """The study's records of one version.
 
     Attributes:
-        curve: of the served runtime on the served export, one cell a batch size, ascending.
-        export: that is served; None of a runtime of the framework.
-        comparisons: with the fastest native runtime, of the same batch sizes, where the study compared.
-        environment: of the machine that measured.
+        curve: cells of the served runtime on the served export, one for each batch size, ascending.
+        export: the served export; None for a framework's own runtime.
+        comparisons: comparisons with the fastest native runtime at the same batch sizes, where the study has them.
+        environment: environment of the machine that measured.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""The picture beside a deployment's sample requests."""
+"""The picture that goes with a deployment's sample requests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from assay.errors import missing
 
 SIGNATURE, CHUNKS = b"\x89PNG\r\n\x1a\n", {b"IHDR", b"IDAT", b"IEND"}
 HEADER_BYTES = 12
-"""The bytes of a chunk around its data: its length, its type and its checksum."""
+"""The bytes of a chunk besides its data: its length, its type and its checksum."""
 
 
 def png_of(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of pixels (height, width, 1 or 3).
+    """Return a PNG of pixels (height, width, 1 or 3).
 
     Raises:
         NotInstalledError: Pillow is missing.
@@ -29,7 +29,7 @@ def png_of(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def is_same_picture(expected: bytes, found: bytes) -> bool:
-    """Whether a PNG shows the same pixels and holds nothing else; another Pillow packs them into other bytes."""
+    """Return whether a PNG shows the same pixels and holds nothing else; another Pillow packs them into other bytes."""
     if expected == found:
         return True
     if len(found) > 2 * len(expected) + 1024 or not _only_pixels(found):
@@ -39,7 +39,7 @@ def is_same_picture(expected: bytes, found: bytes) -> bool:
         with pillow.open(io.BytesIO(expected)) as wanted, pillow.open(io.BytesIO(found), formats=["PNG"]) as given:
             same: bool = (wanted.size, wanted.mode) == (given.size, given.mode) and wanted.tobytes() == given.tobytes()
             return same
-    except (OSError, ValueError, SyntaxError):  # which Pillow raises for a broken chunk
+    except (OSError, ValueError, SyntaxError):  # Pillow raises these for a broken chunk
         return False
 
 
@@ -52,7 +52,7 @@ def _pillow() -> ModuleType:
 
 
 def _only_pixels(content: bytes) -> bool:
-    """Whether these are the chunks of a plain PNG, up to the last byte."""
+    """Return whether these are the chunks of a plain PNG, up to the last byte."""
     place, kind = len(SIGNATURE), b""
     if not content.startswith(SIGNATURE):
         return False

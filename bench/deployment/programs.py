@@ -1,4 +1,4 @@
-"""What was made of a model for a runtime with a format of its own, found again: the file that was timed and audited."""
+"""A model's conversion for a runtime with a format of its own, found again: the file that was timed and audited."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PROGRAMS = "programs"
 
 
 def audited_program(study: Path, cell: Cell, audit: ModelAudit) -> Path:
-    """The file that a cell's runtime loaded, verified.
+    """Return the file that a cell's runtime loaded, verified.
 
     Args:
         study: folder of the study, or of the comparison of a user's model.
 
     Raises:
-        FailedError: the audit looked at another file, or does not say at which.
-        ArtifactError: it is missing or damaged.
+        FailedError: the audit is about another file, or does not say which.
+        ArtifactError: the file is missing or damaged.
     """
     again = "Run `assay run` on the study and then `assay audit`, or `assay model` on a model of your own, again"
     audited = audit.keys.get(f"{PROGRAM}{cell.label}", "")

@@ -54,18 +54,18 @@ from assay.records.trainings import Metrics
 from assay.train.metrics import classification_metrics
 
 CLIENTS: dict[Unit, str] = {"image": "client.txt", "record": "client-of-records.txt"}
-"""By what a request is about, requests/client.py: the same program for every model of its kind."""
+"""The template of requests/client.py by what a request is about: the same program for every model of its kind."""
 TRITONS = {1: "25.06", RENDERING: STOCK_TRITON}
-"""By rendering, the tag of the stock image that it names."""
+"""The tag of the stock image that each rendering names."""
 
 
 @dataclass(frozen=True)
 class RenderingInputs:
-    """What a rendering needs beside the record, of the version that serves.
+    """The data that a rendering needs besides the record, for the version that serves.
 
     Attributes:
-        warm_up: by input, the record that the server warms up with, in the shape of one.
-        metrics: from the audited answers; None where nobody knows what is right.
+        warm_up: the record that the server warms up with, by input, in the shape of one record.
+        metrics: metrics from the audited answers; None without labels.
     """
 
     warm_up: dict[str, Array]
@@ -87,9 +87,9 @@ def read_kept(folder: Path, deployment: Deployment) -> RenderingInputs:
 
 
 def render(folder: Path, deployment: Deployment) -> None:
-    """Write everything that follows from the record in its present form, and remove what does not belong to it.
+    """Write everything that follows from the record in its present form, and remove files that do not belong to it.
 
-    What else a deployment has (`assay.bench.deployment.checking.contents.kept_files`) must be there.
+    A deployment's other files (`assay.bench.deployment.checking.contents.kept_files`) must exist.
     """
     belonging = files_of_deployment(deployment)
     for path in [path for path in folder.rglob("*") if not path.is_dir()]:
@@ -104,10 +104,10 @@ def render(folder: Path, deployment: Deployment) -> None:
 
 
 def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
-    """By path below the deployment's folder, what follows from its record: written by `render`, compared by `check`.
+    """Return the files that follow from a deployment's record, by path: written by `render`, compared by `check`.
 
-    The record, the server's configuration, labels, sample requests, manifests, client and model card, in the form of
-    the record's rendering.
+    They are the record, the server's configuration, labels, sample requests, manifests, client and model card, in the
+    form of the record's rendering.
     """
     found = server_files(deployment) | {DEPLOYMENT_FILE: deployment.model_dump_json(indent=1).encode()}
     header = request_header(deployment, kept.warm_up)
@@ -126,15 +126,15 @@ def rendered(deployment: Deployment, kept: RenderingInputs) -> dict[str, bytes]:
     for version in deployment.versions:
         found |= _programs(deployment, version.number)
     client = CLIENTS[deployment.unit]
-    if deployment.rendering == 1:  # the client of which had the names in its text
+    if deployment.rendering == 1:  # its client had the names in its text
         return found | {CLIENT: render_template(client, words, deployment.rendering).encode()}
     described = json.dumps(_served(deployment), indent=1) + "\n"
     return found | {CLIENT: template(client).encode(), SERVED_FILE: described.encode()}
 
 
 def server_files(deployment: Deployment) -> dict[str, bytes]:
-    """The part of `rendered` that the server reads: nothing that it reads is taken from a folder, but the model
-    itself.
+    """Return the part of `rendered` that the server reads: apart from the model itself, nothing that it reads is taken
+    from a folder.
     """
     found = _programs(deployment, deployment.serving)
     found |= {config_file(deployment): config_text(config_of(deployment)).encode()}
@@ -144,7 +144,7 @@ def server_files(deployment: Deployment) -> dict[str, bytes]:
 
 
 def _programs(deployment: Deployment, number: int) -> dict[str, bytes]:
-    """What Triton's Python backend runs a version with."""
+    """Return the programs with which Triton's Python backend runs a version."""
     found = {}
     for place, module in programs_of(deployment, number).items():
         package, _, name = module.rpartition(".")
@@ -153,13 +153,15 @@ def _programs(deployment: Deployment, number: int) -> dict[str, bytes]:
 
 
 def _read_warm_up(folder: Path, deployment: Deployment) -> dict[str, Array]:
-    """The record that the server warms up with."""
+    """Read the record that the server warms up with."""
     paths = warm_up_paths(deployment)
     return {one.name: np.fromfile(folder / paths[one.name], one.dtype).reshape(one.shape) for one in deployment.inputs}
 
 
 def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
-    """Metrics of a version, from its audited probabilities (images, classes); None where there are no labels."""
+    """Return the metrics of a version, from its audited probabilities (images, classes); None where there are no
+    labels.
+    """
     if not deployment.classes:
         return None
     labels = read_array(audited / TRUE_LABELS_FILE)
@@ -169,13 +171,13 @@ def _metrics(audited: Path, deployment: Deployment) -> Metrics | None:
 
 
 def judgement_of(known: MeasuredVersion, version: Version) -> Judgement | None:
-    """How right the version's answers to a user's records are; None where nobody told."""
+    """Return the judgement of the version's answers to a user's records; None without labels."""
     found = next((cell.judgement for cell in known.curve if cell.name == version.cell), None)
     return found if found and found.qualities else None
 
 
 def request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
-    """The JSON that comes before the raw inputs of one record in a binary request."""
+    """Return the JSON that comes before the raw inputs of one record in a binary request."""
     more: dict[str, dict[str, JsonValue]] = {
         name: {"parameters": {"binary_data_size": array.nbytes}} for name, array in arrays.items()
     }
@@ -183,12 +185,12 @@ def request_header(deployment: Deployment, arrays: dict[str, Array]) -> bytes:
 
 
 def json_request(deployment: Deployment, arrays: dict[str, Array]) -> str:
-    """The whole request for one record as JSON."""
+    """Return the whole request for one record as JSON."""
     return _request(deployment, {name: {"data": array.reshape(-1).tolist()} for name, array in arrays.items()})
 
 
 def _request(deployment: Deployment, more: dict[str, dict[str, JsonValue]]) -> str:
-    """A request for one record, with what else is to be said of each input."""
+    """Return a request for one record, with further facts about each input."""
     inputs: list[JsonValue] = []
     for one in deployment.inputs:
         shape: list[JsonValue] = [*([1] if deployment.most_records else []), *one.wire_shape]
@@ -197,7 +199,7 @@ def _request(deployment: Deployment, more: dict[str, dict[str, JsonValue]]) -> s
 
 
 def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
-    """What the templates speak of."""
+    """Return the words that the templates use."""
     known = kept.measured
     others = [one.number for one in deployment.versions if one.number != deployment.serving]
     machine = fingerprint_in(known.environment).words if known.environment.get("processor") else None
@@ -240,13 +242,13 @@ def _words(deployment: Deployment, kept: RenderingInputs) -> dict[str, object]:
 
 
 def _model_server(deployment: Deployment) -> Written:
-    """The settings of OpenVINO Model Server as JSON."""
+    """Return the settings of OpenVINO Model Server as JSON."""
     options = served_by(deployment.version(deployment.serving).runtime).model_server
     return Written(json.dumps({name: value.format(threads=deployment.threads) for name, value in options.items()}))
 
 
 def _requirements(deployment: Deployment, known: MeasuredVersion) -> list[str]:
-    """What a stock server needs installed for its Python backend, in the versions that were measured."""
+    """Return the packages that a stock server needs for its Python backend, in the versions that were measured."""
     found = known.environment.get("packages")
     versions: Mapping[str, JsonValue] = found if isinstance(found, Mapping) else {}
     packages = served_by(deployment.version(deployment.serving).runtime).packages
@@ -258,7 +260,7 @@ def _percent(interval: Interval) -> str:
 
 
 def _decimals(interval: Interval | Tail) -> str:
-    """With its interval; of a percentile that the calls were too few to bound, that it is this or more."""
+    """Show a number with its interval; for a percentile that the calls were too few to bound, "or more"."""
     if interval.high is None:
         return f"{interval.value:.4g} or more"
     return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
@@ -269,7 +271,7 @@ def _rounded(interval: Interval) -> str:
 
 
 def _served(deployment: Deployment) -> dict[str, JsonValue]:
-    """What the client has to know."""
+    """Return what the client has to know."""
     inputs: list[JsonValue] = [
         {"name": one.name, "dtype": one.dtype, "shape": list(one.wire_shape)} for one in deployment.inputs
     ]

@@ -1,9 +1,8 @@
-"""What is to be deployed: an audited cell with all that its deployment is made of, or the reason why not.
-
-Nothing is deployed on trust. The file must be the one that its manifest, the results and the audit speak of, by its
-hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. What a model was
-audited on depends on the kind of the results: images of a data set (`audited_images`), or records that go into the file
-as they are (`audited_records`). Both fill an `AuditedModel`, and there is one road from there on.
+"""The subject of a deployment: an audited cell with all the parts of its deployment, or the reason why it cannot be
+deployed. Nothing is deployed on trust. The file must be the one that its manifest, the results and the audit name, by
+its hash; the audit must have compared exactly this runtime on exactly this file, and have passed it. The audited data
+depend on the kind of results: images of a data set (`audited_images`), or records that go into the file as they are
+(`audited_records`). Both fill an `AuditedModel`, and everything after that is the same.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class FinishedStudy:
     """A finished study, or the comparison of a user's model, on disk.
 
     Attributes:
-        folder: with results.json, audit.json, onnx/, and what they were made of.
+        folder: folder of results.json, audit.json, onnx/, and what they were made from.
         data: the folder of stored data sets, beside it unless told otherwise.
-        trusted: a user's model runs outside of a box, see `assay.boxed.boxing.Box`.
+        trusted: whether a user's model runs outside a box; see `assay.boxed.boxing.Box`.
     """
 
     folder: Path
@@ -55,8 +54,8 @@ class ServedGraph:
     """A graph as it is served, with its answers, judged.
 
     Attributes:
-        folder: has the files of `assay.export.served.contract_job`.
-        tolerances: by output, for `assay.records.deployment.Version`.
+        folder: folder of the files of `assay.export.served.contract_job`.
+        tolerances: tolerances by output, for `assay.records.deployment.Version`.
     """
 
     folder: Path
@@ -65,22 +64,22 @@ class ServedGraph:
 
 
 Judged = tuple[dict[str, ServedTolerance], Interval | None]
-"""By output how far a server may be from the answers, and how many of them are right where anybody knows."""
+"""How far a server may be from the answers, by output, and how many of the answers are right, if known."""
 
 
 @dataclass(frozen=True)
 class AuditedModel:
-    """What a model was audited on, as it will be served.
+    """A model with the data that it was audited on, in the form in which it will be served.
 
     Attributes:
         name, unit, inputs, outputs, classes, data: as in `assay.records.deployment.Deployment`.
-        batched: a request may hold any number of records.
-        model: that was audited, built or brought.
-        contract: to put around the audited file; None where it is served as it is.
-        warm_up: (1,), a real record.
-        records: (count,), which the deployment takes along, or .npy of those that `data` names.
-        labels: int64 (count,), true classes, or None.
-        judge: holds the served graph's answers (count,) and their spread by output against the reference.
+        batched: whether a request may hold any number of records.
+        model: the audited model, built or brought.
+        contract: contract to put around the audited file; None where it is served as it is.
+        warm_up: a real record, (1,).
+        records: the records, (count,), which the deployment includes, or the .npy file of those that `data` names.
+        labels: true classes, int64 (count,), or None.
+        judge: compares the served graph's answers (count,), with their spread by output, with the reference.
     """
 
     name: str
@@ -100,16 +99,16 @@ class AuditedModel:
 
 @dataclass(frozen=True)
 class Deployable:
-    """What may be deployed, verified.
+    """A verified subject of a deployment.
 
     Attributes:
-        cell: the measurement.
-        curve: the same runtime and export with the same threads at every batch size, ascending; valid ones only.
-        export: that it runs; None of a runtime of the framework, which gets a file of its own.
+        cell: the measured cell.
+        curve: valid cells of the same runtime and export with the same threads at every batch size, ascending.
+        export: the export that it runs; None for a framework's own runtime, which gets a file of its own.
         audited_sha256: as in `assay.records.deployment.Version`.
         source: the audited file of the export.
         most_records: as in `assay.records.deployment.Deployment`.
-        trusted: the file runs outside of a box, see `assay.boxed.boxing.Box`.
+        trusted: whether the file runs outside a box; see `assay.boxed.boxing.Box`.
     """
 
     results: Results
@@ -124,7 +123,7 @@ class Deployable:
 
     @property
     def runtime(self) -> str:
-        """As a version has it: "" of the one that was served before there were others."""
+        """The runtime as a version records it: "" for the only one that was served before there were others."""
         return "" if self.cell.runtime == served_runtime("").name else self.cell.runtime
 
     @property
@@ -132,10 +131,10 @@ class Deployable:
         return self.cell.precision or "fp32"
 
     def build(self, folder: Path, narrator: Narrator) -> ServedGraph:
-        """Make the served graph in an empty folder, run it over all that was audited, and judge its answers.
+        """Make the served graph in an empty folder, run it over all audited data, and judge its answers.
 
         Raises:
-            FailedError: they are not what the audit allows.
+            FailedError: the answers are not what the audit allows.
         """
         audited, records = self.audited, self.audited.records
         if not isinstance(records, Path):
@@ -173,10 +172,10 @@ def read_study(folder: Path, data: Path | None = None, *, trusted: bool = False)
 
 
 def audited_comparisons(audit: Audit, cell: Cell) -> tuple[ModelAudit, list[Comparison]]:
-    """The audit of a cell's model, and what it compared of the cell's runtime on its export.
+    """Return the audit of a cell's model, and its comparisons of the cell's runtime on its export.
 
     Raises:
-        FailedError: it was not audited, or did not pass.
+        FailedError: the cell was not audited, or did not pass.
     """
     model = next((one for one in audit.models if is_of(cell, one)), None)
     comparisons = [one for one in model.comparisons if one.subject == cell.label] if model else []
@@ -195,7 +194,7 @@ def servable_cell(results: Results, name: str) -> Cell:
     """
     Raises:
         InputError: there is no such cell, or it is of a runtime that no server runs.
-        FailedError: it was not measured, or its measurement is not valid.
+        FailedError: the cell was not measured, or its measurement is not valid.
     """
     cell = next((one for one in results.cells if one.name == name), None)
     if cell is None:
@@ -216,7 +215,7 @@ def servable_cell(results: Results, name: str) -> Cell:
 
 
 def curve_of(results: Results, cell: Cell) -> list[Cell]:
-    """The cell at every batch size that was measured and is valid, ascending."""
+    """Return the cell at every batch size that was measured and is valid, ascending."""
     alike = [
         one
         for one in results.cells
@@ -248,7 +247,7 @@ def export_of(results: Results, cell: Cell) -> Export:
 
 
 def audited_hash(audit: ModelAudit, export: Export | None) -> str:
-    """What the audit knows of that which was audited: the export's file, neutral weights, or a user's model."""
+    """Return the audit's hash of what was audited: the export's file, neutral weights, or a user's model."""
     names = [f"onnx@{export.exporter}"] if export else ["weights", "model"]
     return next((audit.models[name] for name in names if name in audit.models), "none")
 

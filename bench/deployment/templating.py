@@ -1,8 +1,7 @@
-"""The templates of a deployment's texts, and what may be filled into them.
-
-What is filled in is data: in Markdown it is escaped, and everywhere else a text has to be a plain word, unless a filter
-has written it as the format wants it. The first rendering did neither; what is rendered in its form is compared with a
-deployment that has it, and never written.
+"""The templates of a deployment's texts, and the texts that may be filled into them. Filled-in text is data: in
+Markdown it is escaped, and everywhere else it has to be a plain word, unless a filter has written it in the required
+format. The first rendering did neither; files rendered in its form are compared with a deployment that has it, and
+never written.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ PLAIN_WORD = re.compile(r"[A-Za-z0-9._:/-]*")
 
 
 class Written(str):
-    """Text that is already written as its format wants it."""
+    """Text that is already written in the required format."""
 
     __slots__ = ()
 
 
 def render_template(name: str, words: dict[str, object], rendering: int = RENDERING) -> str:
-    """One template with its words filled in; three blank lines or more become one.
+    """Return one template with its words filled in; three blank lines or more become one.
 
     Raises:
-        ArtifactError: a word of the record is none that may stand in such a file.
+        ArtifactError: a word of the record may not be in such a file.
     """
     environment = _environment(rendering, is_markdown=name.endswith(".md"))
     text = environment.from_string(template(name, rendering)).render(words)
@@ -40,7 +39,7 @@ def render_template(name: str, words: dict[str, object], rendering: int = RENDER
 
 @functools.cache
 def template(name: str, rendering: int = RENDERING) -> str:
-    """The text of a template, or of a file that is the same in every deployment."""
+    """Return the text of a template, or of a file that is the same in every deployment."""
     folder = resources.files("assay.bench.deployment") / "templates"
     if rendering != RENDERING:
         folder = folder / f"rendering-{rendering}"
@@ -49,7 +48,7 @@ def template(name: str, rendering: int = RENDERING) -> str:
 
 @functools.cache
 def _environment(rendering: int, *, is_markdown: bool) -> jinja2.Environment:
-    """For templates of plain text; an unknown word is an error."""
+    """Return the environment for templates of plain text; an unknown word is an error."""
     finalize = _in_markdown if is_markdown else _plain
     made = jinja2.Environment(  # noqa: S701  not a page: Markdown, YAML and scripts, each with its own rule
         undefined=jinja2.StrictUndefined,
@@ -69,15 +68,15 @@ def _as_code(text: str) -> Written:
 
 
 def _quoted(text: str) -> Written:
-    """A text in YAML and in a Dockerfile's command, which read JSON's strings."""
+    """Quote a text for YAML and for a Dockerfile's command, both of which read JSON's strings."""
     return Written(json.dumps(text))
 
 
 def _requirement(text: str) -> Written:
-    """A pinned distribution.
+    """Write a pinned distribution.
 
     Raises:
-        ArtifactError: it is none.
+        ArtifactError: the text is not a pinned distribution.
     """
     name, equals, version = text.partition("==")
     if not equals:
@@ -88,7 +87,7 @@ def _requirement(text: str) -> Written:
 def _plain(value: object) -> object:
     """
     Raises:
-        ArtifactError: it is a text with anything in it that a shell, YAML or a Dockerfile could take for its own.
+        ArtifactError: the text contains something that a shell, YAML or a Dockerfile could interpret.
     """
     if isinstance(value, Written) or not isinstance(value, str) or PLAIN_WORD.fullmatch(value):
         return Written(value) if isinstance(value, str) else value

@@ -1,1 +1,1 @@
-"""Why a time is what it is: layers, factors, the roofline. Pure functions."""
+"""Explanations of a time: layers, factors, the roofline. Pure functions."""

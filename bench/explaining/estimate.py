@@ -1,4 +1,6 @@
-"""From rounds of timed and profiled calls to the two estimators, the fit over batches and the crossover. Pure."""
+"""The way from rounds of timed and profiled calls to the two estimators, the fit over batches and the crossover.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,11 @@ Rows = NDArray[np.float64]
 def profiled_estimate(
     by_process: Sequence[Sequence[Round]], costs_ns: Sequence[float], wall_ms: Interval, wall_processes: int = 0
 ) -> ProfiledEstimate:
-    """What the profiles of fresh processes say of a cell whose median is `wall_ms`.
+    """Estimate by the profiles of fresh processes, for a cell whose median is `wall_ms`.
 
-    What the profiler costs (`event_cost_ns`) is taken off the wall time for every event it records, and off the kernel
-    time for those that lie inside operators. What remains is a share, which holds for the cell's own median even if
-    the machine was slower or faster when it was profiled. What disturbs a round only ever makes it slower: inflation
+    The profiler's cost (`event_cost_ns`) is subtracted from the wall time for every event it records, and from the
+    kernel time for those inside operators. The remainder is used as a share, which holds for the cell's own median even
+    if the machine was slower or faster when it was profiled. A disturbance only ever makes a round slower: inflation
     compares lower quartiles over the rounds, and the share rests on the faster half of them.
 
     Each process gives one share and one inflation, by its own rounds and its own cost; the intervals are Student's over
@@ -43,8 +45,8 @@ def profiled_estimate(
 
     Args:
         by_process: the rounds of each process.
-        costs_ns: what an event costs, of each process.
-        wall_processes: of how many the cell's median is; 0 where nobody knows.
+        costs_ns: cost of an event, for each process.
+        wall_processes: number of processes behind the cell's median; 0 if unknown.
     """
     rows = [_rows(rounds) for rounds in by_process]
     inflation = ratio_over_processes([_inflation(one) for one in rows])
@@ -63,9 +65,10 @@ def profiled_estimate(
 
 
 def event_cost_ns(by_batch: Sequence[Sequence[Round]]) -> float:
-    """What recording one event adds to a call: the inflation of a call, shared out among its events.
+    """Return what recording one event adds to a call: the inflation of a call, shared out among its events.
 
-    It does not depend on the batch, while the noise it is found in grows with it: the least over the batches counts.
+    The cost does not depend on the batch, while the noise around it grows with the batch: so the least over the batches
+    counts.
     """
     return min((_event_cost(_rows(rounds)) for rounds in by_batch), default=0.0)
 
@@ -73,11 +76,11 @@ def event_cost_ns(by_batch: Sequence[Sequence[Round]]) -> float:
 def skeleton_estimate(
     by_process: Sequence[Sequence[float]], wall_ms: Interval, wall_processes: int = 0
 ) -> SkeletonEstimate:
-    """What the skeleton's bursts say of a cell: its time is the framework's, the rest of the cell's is kernels.
+    """Estimate by the skeleton's bursts: its time is the framework's, and the rest of the cell's time is kernels.
 
     Args:
-        by_process: of each fresh process, the median nanoseconds of a call in each burst.
-        wall_processes: of how many the cell's median is; 0 where nobody knows.
+        by_process: median nanoseconds of a call in each burst, for each fresh process.
+        wall_processes: number of processes behind the cell's median; 0 if unknown.
     """
     found = ratio_over_processes([float(np.median(bursts)) / NANOSECONDS_IN_MS for bursts in by_process])
     overhead = Interval(
@@ -91,7 +94,7 @@ def skeleton_estimate(
 
 
 def judged(attribution: Attribution) -> Attribution:
-    """The attribution with whether its estimators agree, and what it means where they do not."""
+    """Return the attribution with whether its estimators agree, and the meaning of a disagreement."""
     profiled, skeleton = attribution.profiled.kernel_ms, attribution.skeleton.kernel_ms
     if profiled is None or skeleton is None:
         return attribution
@@ -109,7 +112,7 @@ def judged(attribution: Attribution) -> Attribution:
 
 
 def affine_fits(cells: Sequence[Cell]) -> list[AffineFit]:
-    """For every runtime on every model that was timed at two batch sizes or more."""
+    """Fit every runtime on every model that was timed at two batch sizes or more."""
     found = []
     for (architecture, size, threads, label), members in _grouped(cells, lambda c: c.size).items():
         batches = np.array([cell.batch for cell in members], float)
@@ -134,7 +137,7 @@ def affine_fits(cells: Sequence[Cell]) -> list[AffineFit]:
 
 
 def crossovers(cells: Sequence[Cell], attributions: Sequence[Attribution]) -> list[Crossover]:
-    """For every runtime, batch and estimator: the size from which on kernels take more than half of the wall time.
+    """Find, for every runtime, batch and estimator, the size from which kernels take more than half of the wall time.
 
     Between two sizes the logarithm of kernel over framework time is taken to be linear in that of the size.
     """
@@ -177,7 +180,9 @@ def _event_cost(rows: Rows) -> float:
 
 
 def _kernel_share(rows: Rows, event_ns: float) -> float:
-    """Median, over the faster half of the rounds, of the corrected share of operators in the corrected wall time."""
+    """Return the median, over the faster half of the rounds, of the corrected share of operators in the corrected wall
+    time.
+    """
     rows = rows[rows[:, 1] <= np.median(rows[:, 1])]
     wall = rows[:, 1] - event_ns * rows[:, 3]
     kernel = rows[:, 2] - event_ns * rows[:, 4]
@@ -188,7 +193,9 @@ Key = tuple[str, int, int, str]
 
 
 def _grouped(cells: Sequence[Cell], of: Callable[[Cell], int]) -> dict[Key, list[Cell]]:
-    """Timed cells of a framework by architecture, one more number, threads and label; sizes and batches ascending."""
+    """Group timed cells of a framework by architecture, one more number, threads and label; sizes and batches
+    ascend.
+    """
     found: dict[Key, list[Cell]] = defaultdict(list)
     for cell in sorted(cells, key=lambda cell: (cell.size, cell.batch)):
         if cell.status == "ok" and cell.device is not None and cell.framework:
@@ -197,7 +204,7 @@ def _grouped(cells: Sequence[Cell], of: Callable[[Cell], int]) -> dict[Key, list
 
 
 def _log_ratio(attribution: Attribution | None, estimator: Literal["profiled", "skeleton"]) -> float | None:
-    """Logarithm of kernel over framework time; None where there is no estimate."""
+    """Return the logarithm of kernel over framework time; None where there is no estimate."""
     if attribution is None:
         return None
     estimate = attribution.profiled if estimator == "profiled" else attribution.skeleton
@@ -208,7 +215,7 @@ def _log_ratio(attribution: Attribution | None, estimator: Literal["profiled", "
 
 
 def _crossing(ratios: Sequence[tuple[int, float]]) -> tuple[Literal["between", "below", "above"], float | None]:
-    """The last size at which the sign turns to kernels for good."""
+    """Return the last size at which the sign turns to kernels for good."""
     if ratios[-1][1] < 0:
         return "above", None
     for (small, before), (large, after) in reversed(list(itertools.pairwise(ratios))):

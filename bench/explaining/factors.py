@@ -3,7 +3,7 @@
 With the same weights, size and batch, the logarithm of a time is a mean, plus the effect of the exporter, plus that of
 the runtime, plus their interaction (the two-way layout with effects that sum to zero; Scheffe 1959, "The analysis of
 variance", chapter 4). Multiplied effects are added logarithms. Every interleaved block in which all cells of the table
-were timed gives one table; what its numbers vary by over blocks and processes gives their intervals.
+were timed gives one table; the variation of its numbers over blocks and processes gives their intervals.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Blocks = dict[tuple[int, int], NDArray[np.float64]]  # by process and block, log
 
 
 def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
-    """The table of every group of ONNX cells with two exporters and two runtimes, and that of the levels.
+    """Return the table of every group of ONNX cells with two exporters and two runtimes, and that of the levels.
 
     Args:
         timed: samples by cell name and boundary.
@@ -52,15 +52,15 @@ def factors_of(cells: Sequence[Cell], timed: Timed) -> list[Factors]:
 
 
 def level_of(runtime: str) -> str:
-    """How far it optimises a graph, "" where nothing is to be compared in that."""
+    """Return a runtime's level of graph optimisation, "" where there are no levels to compare."""
     entry = RUNTIMES.find(runtime)
     return entry.level if entry else ""
 
 
 def whole_table(cells: Sequence[Cell]) -> Table:
-    """Exporters by runtimes without a gap; empty where that leaves fewer than two of either.
+    """Return exporters by runtimes without a gap; empty where that leaves fewer than two of either.
 
-    An exporter that some runtime has no time for is left out, since a table with gaps would mix up the two effects.
+    An exporter for which some runtime has no time is left out, since a table with gaps would mix up the two effects.
     """
     rows: Table = defaultdict(dict)
     for cell in cells:
@@ -71,7 +71,7 @@ def whole_table(cells: Sequence[Cell]) -> Table:
 
 
 def _blocks(table: Table, timed: Timed) -> Blocks:
-    """A table of logarithms for every block in which all of its cells were timed."""
+    """Return a table of logarithms for every block in which all of its cells were timed."""
     runtimes = list(next(iter(table.values())))
     medians = [
         [block_medians(timed[row[runtime].name]["host"]) for runtime in runtimes if row[runtime].name in timed]
@@ -84,14 +84,14 @@ def _blocks(table: Table, timed: Timed) -> Blocks:
 
 
 def effects(table: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Effects of rows (rows,) and columns (columns,), and the interaction (rows, columns); each sums to zero."""
+    """Return effects of rows (rows,) and columns (columns,), and the interaction (rows, columns); each sums to zero."""
     mean = table.mean()
     rows, columns = table.mean(axis=1) - mean, table.mean(axis=0) - mean
     return rows, columns, table - mean - rows[:, None] - columns[None, :]
 
 
 def shares_of(table: NDArray[np.float64]) -> dict[str, float]:
-    """What share of the table's variation the rows, the columns and their interaction explain."""
+    """Return the shares of the table's variation that the rows, the columns and their interaction explain."""
     rows, columns, interaction = effects(table)
     squares = {
         "exporter": float(np.sum(rows**2)) * table.shape[1],
@@ -129,7 +129,9 @@ def _factors(question: Question, table: Table, blocks: Blocks, planned: int) -> 
 
 
 def interval_over_blocks(blocks: Sequence[tuple[int, int]], logs: Sequence[float], planned: int) -> Interval:
-    """An effect as a ratio with its interval: what `assay.bench.statistics.stats` makes of blocks' ratios to one."""
+    """Return an effect as a ratio with its interval, which `assay.bench.statistics.stats` derives from the blocks'
+    ratios to one.
+    """
     process, block = (np.array([pair[place] for pair in blocks], dtype=np.int64) for place in (0, 1))
     found = paired_ratio(Samples(process, block, np.exp(logs), planned), Samples(process, block, np.ones(len(logs))))
     assert found is not None  # both have the same blocks

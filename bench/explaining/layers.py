@@ -1,4 +1,4 @@
-"""Which layer an operator computes: by its name where the framework kept it, else by its place. Pure."""
+"""The layer that an operator computes: found by its name if the framework kept it, else by its place. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ How = Literal["", "name", "order"]
 
 
 def computing_layers(spec: ModelSpec, framework: str) -> list[str]:
-    """The layers that are a convolution or a matrix product, in the order a framework executes them.
+    """Return the layers that are a convolution or a matrix product, in the order in which a framework executes them.
 
     A residual block's shortcut comes after its units where the model says `units(x) + shortcut(x)`, as PyTorch's
     does, and before them in the models of TensorFlow and JAX.
@@ -27,7 +27,7 @@ def computing_layers(spec: ModelSpec, framework: str) -> list[str]:
 
 
 def _shortcuts_first(layers: list[str]) -> list[str]:
-    """The same layers with each shortcut before the units of its block."""
+    """Return the same layers with each shortcut before the units of its block."""
     found: list[str] = []
     for layer in layers:
         block, shortcut, _ = layer.partition(".shortcut")
@@ -37,9 +37,9 @@ def _shortcuts_first(layers: list[str]) -> list[str]:
 
 
 def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec | None, framework: str) -> list[OperatorTime]:
-    """The operators with their layers and shares, the longest first; what took no time at all is left out.
+    """Return the operators with their layers and shares, the longest first, without those that took no time.
 
-    A name that contains a canonical layer path settles it. Operators without are aligned by order, if there are
+    A name that contains a canonical layer path determines the layer. Other operators are aligned by order, if there are
     exactly as many convolutions and products among them as the model has layers of that kind, and no name contradicts
     it; a runtime that fuses several layers into one operator has fewer, and its operators stay without a layer.
     """
@@ -66,7 +66,7 @@ def aligned(operators: Sequence[RecordedOperator], spec: ModelSpec | None, frame
 
 
 def _layer_in(name: str, layers: Sequence[str]) -> str:
-    """The layer whose path is in a name, whatever separates its parts; "" when there is none."""
+    """Return the layer whose path is in a name, whatever separates its parts; "" if there is none."""
     plain = re.sub(r"[/:]", ".", name)
     for layer in layers:
         if re.search(rf"(^|[^\w]){re.escape(layer)}(_\d+)?($|[^\w])", plain):
@@ -75,9 +75,10 @@ def _layer_in(name: str, layers: Sequence[str]) -> str:
 
 
 def _by_order(operators: Sequence[RecordedOperator], layers: Sequence[str]) -> list[str]:
-    """A layer for each convolution and product by counting them; "" for all where the counts differ.
+    """Find a layer for each convolution and product by counting them; "" for all if the counts differ.
 
-    The kind of an operator counts before its name: what rearranges a convolution's input may be named after it.
+    The kind of an operator counts before its name, since an operator that rearranges a convolution's input may be named
+    after it.
     """
     places = [i for i, one in enumerate(operators) if COMPUTING.search(one.kind)]
     if len(places) != len(layers):

@@ -1,10 +1,10 @@
-"""Precision or runtime? What a smaller precision brings, apart from what runs it: pure functions.
+"""Precision or runtime? The gain from a smaller precision, apart from that of the runtime: pure functions.
 
-The logarithm of a time is a mean, plus the effect of the runtime, plus that of the precision, and where all ONNX
-runtimes ran several graphs in both precisions that of the graph, plus what these do not explain (a layout with effects
+The logarithm of a time is a mean, plus the effect of the runtime, plus that of the precision, plus that of the graph
+where all ONNX runtimes ran several graphs in both precisions, plus what these do not explain (a layout with effects
 that sum to zero; Scheffe 1959, "The analysis of variance", chapters 4 and 5). The difference of the two effects of
-precision is what it brings, in the mean over runtimes. Runtimes of all tiers are in one table: what a precision brings
-is not a merit of whoever was alone in being timed in it.
+precision is its gain, on average over runtimes. Runtimes of all tiers are in one table: the gain from a precision is
+not a merit of the only runtime timed in it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Blocks = Mapping[tuple[int, int], NDArray[np.float64]]  # by process and block, 
 
 @dataclass(frozen=True)
 class Twin:
-    """One runtime on one graph, in fp32 and in less."""
+    """One runtime on one graph, in fp32 and in a smaller precision."""
 
     full: Cell
     reduced: Cell
@@ -45,7 +45,8 @@ class Twin:
 
 
 def precision_factors_of(cells: Sequence[Cell], timed: Timed) -> list[PrecisionFactors]:
-    """For every group and precision below fp32 that two runtimes were timed in, and in fp32 as well.
+    """Return the factors for every group and every precision below fp32 in which two runtimes were timed, as well as in
+    fp32.
 
     Args:
         timed: samples by cell name and boundary.
@@ -66,9 +67,9 @@ def precision_factors_of(cells: Sequence[Cell], timed: Timed) -> list[PrecisionF
 
 
 def twins_of(members: Sequence[Cell], precision: str) -> list[Twin]:
-    """Each cell of a precision with what it would be in fp32, where that was timed.
+    """Return each cell of a precision with its counterpart in fp32, if that was timed.
 
-    A runtime that has a precision in two ways, as bf16 by autocast and by weights, is there in the faster one.
+    A runtime that has a precision in two ways, such as bf16 by autocast and by weights, appears with the faster one.
     """
     found: dict[tuple[str, str], Twin] = {}
     for cell in sorted((one for one in members if one.precision == precision), key=_median_ms):
@@ -79,7 +80,7 @@ def twins_of(members: Sequence[Cell], precision: str) -> list[Twin]:
 
 
 def _runs_fp32_of(full: Cell, cell: Cell) -> bool:
-    """Whether a runtime that is another in fp32 is held against that one."""
+    """Return whether `full` is the fp32 counterpart of a cell, which may be another runtime."""
     entry = RUNTIMES.find(cell.runtime)
     return full.runtime == (entry.reduces if entry and entry.reduces else cell.runtime)
 
@@ -90,7 +91,9 @@ def _median_ms(cell: Cell) -> float:
 
 
 def _fastest_graphs(twins: Sequence[Twin]) -> list[list[Twin]]:
-    """One row: every runtime with the graph that it runs fastest in the smaller precision; none of a single runtime."""
+    """Return one row: every runtime with the graph that it runs fastest in the smaller precision; none for a single
+    runtime.
+    """
     best: dict[str, Twin] = {}
     for one in sorted(twins, key=lambda twin: _median_ms(twin.reduced)):
         best.setdefault(one.runtime, one)
@@ -98,7 +101,7 @@ def _fastest_graphs(twins: Sequence[Twin]) -> list[list[Twin]]:
 
 
 def _all_graphs(twins: Sequence[Twin]) -> list[list[Twin]]:
-    """A row a graph, without a gap; none where that leaves fewer than two of graphs or runtimes."""
+    """Return a row for each graph, without a gap; none where that leaves fewer than two graphs or runtimes."""
     rows: dict[str, dict[str, Twin]] = defaultdict(dict)
     for one in twins:
         if one.graph:
@@ -109,7 +112,7 @@ def _all_graphs(twins: Sequence[Twin]) -> list[list[Twin]]:
 
 
 def _layout(precision: str, table: Sequence[Sequence[Twin]], timed: Timed) -> PrecisionFactors | None:
-    """A table taken apart; None where no block has all of its cells."""
+    """Decompose a table; None where no block has all of its cells."""
     blocks = _blocks(table, timed)
     if not blocks:
         return None
@@ -142,7 +145,7 @@ def _layout(precision: str, table: Sequence[Sequence[Twin]], timed: Timed) -> Pr
 
 
 def _blocks(table: Sequence[Sequence[Twin]], timed: Timed) -> Blocks:
-    """A table of logarithms for every block in which all of its cells were timed."""
+    """Return a table of logarithms for every block in which all of its cells were timed."""
     medians = [
         [[block_medians(timed[cell.name]["host"]) for cell in (one.full, one.reduced)] for one in row] for row in table
     ]

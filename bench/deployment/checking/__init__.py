@@ -1,1 +1,1 @@
-"""Whether a deployment folder is what was written, and by whom."""
+"""Checks of whether a deployment folder is what was written, and by whom."""

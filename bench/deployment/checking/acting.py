@@ -1,4 +1,4 @@
-"""A model's file of a deployment that could act is refused before anything opens it."""
+"""The refusal of a deployment's model file that could act, before anything opens it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from assay.steps import Limit, load_seconds, size_of
 from assay.store import file_sha256
 
 _found_harmless: set[tuple[str, str]] = set()
-"""Runtimes and contents that this process has looked at: one command looks at a file once."""
+"""Runtimes and contents that this process has checked, so that one command checks a file only once."""
 
 
 def refuse_what_acts(path: Path, runtime: str, host: Starter = LOCAL, *, trusted: bool = False) -> None:
-    """Look at a file in a process of its own, where its format is one that could act.
+    """Check a file in a process of its own, if its format is one that could act.
 
     Args:
-        runtime: that serves it, as a deployment's version has it.
-        trusted: it may act.
+        runtime: the runtime that serves it, as recorded in a deployment's version.
+        trusted: whether it may act.
 
     Raises:
         InputError: the file could act, or is damaged.

@@ -1,8 +1,7 @@
-"""Whether a deployment folder is what was written: `assay deploy --check`.
-
-The folder is held against its record: a closed list of paths, and everything that follows from the record rendered
-again and compared byte for byte. Checksums say that nothing was damaged since they were written. Neither says who wrote
-the record: that is what a signature is for (`assay.bench.deployment.checking.signature`).
+"""A check of whether a deployment folder is what was written: `assay deploy --check`. The folder is compared with its
+record: a closed list of paths, and everything that follows from the record, rendered again and compared byte for byte.
+Checksums show that nothing was damaged since they were written. Neither shows who wrote the record: that is what a
+signature is for (`assay.bench.deployment.checking.signature`).
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ REMEDY = "Do not serve it; deploy again"
 CHECKSUM = re.compile(r"([0-9a-f]{64})  (.+)")
 PROGRAM_BITS = 0o111 | stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 HARMLESS_NAME = re.compile(r"[\w .:/@-]*")
-"""A tensor's name where the first rendering put names into a program as they were."""
+"""Names of tensors that were harmless when the first rendering put names into a program as they were."""
 
 
 def check_files(folder: Path, deployment: Deployment) -> None:
-    """All that a server reads, and that there is nothing else: paths, checksums, models, labels, configuration.
+    """Check all that a server reads, and that there is nothing else: paths, checksums, models, labels, configuration.
 
-    No model is loaded, and what nobody serves from (manifests, client, card) is not rendered: see `check_rendered`.
+    No model is loaded, and files that no server reads (manifests, client, card) are not rendered: see `check_rendered`.
 
     Raises:
         ArtifactError: a path leaves the folder, or something is missing, changed, or not of this deployment.
@@ -60,7 +59,7 @@ def check_files(folder: Path, deployment: Deployment) -> None:
 
 
 def check_rendered(folder: Path, deployment: Deployment) -> None:
-    """Everything that follows from the record is there, as Assay writes it.
+    """Check that everything that follows from the record is there, as Assay writes it.
 
     Raises:
         ArtifactError: a file is missing or not what is rendered again.
@@ -69,15 +68,15 @@ def check_rendered(folder: Path, deployment: Deployment) -> None:
         _check_old_names(folder, deployment)
     for name, expected in rendered(deployment, read_kept(folder, deployment)).items():
         if deployment.rendering == 1 and name in {DEPLOYMENT_FILE, config_file(deployment)}:
-            continue  # of which an older Assay's text may differ; both were read and compared
+            continue  # an older Assay's text of these may differ; both were read and compared
         _compare(folder / name, expected)
 
 
 def check_paths(folder: Path) -> None:
-    """No link, nothing but files and folders, nothing that lies elsewhere, and no program.
+    """Check that there are no links, no programs, nothing but files and folders, and nothing that lies elsewhere.
 
     Raises:
-        ArtifactError: naming the first that is.
+        ArtifactError: there is one of these; the message names the first.
     """
     root = folder.resolve()
     for place, folders, files in os.walk(folder, onerror=_unreadable):
@@ -102,10 +101,10 @@ def check_paths(folder: Path) -> None:
 
 
 def check_contents(folder: Path, deployment: Deployment) -> None:
-    """The closed list: nothing is there that the record does not speak of, and one model is in the repository.
+    """Check the closed list: the folder has nothing that the record does not name, and one model is in the repository.
 
     Raises:
-        ArtifactError: naming the first path that does not belong.
+        ArtifactError: a path does not belong; the message names the first.
     """
     files, folders = files_of_deployment(deployment), folders_of_deployment(deployment)
     for path in sorted(folder.rglob("*")):
@@ -119,10 +118,10 @@ def check_contents(folder: Path, deployment: Deployment) -> None:
 
 
 def check_models(folder: Path, deployment: Deployment) -> None:
-    """Every file of every version's model is the one that the record names.
+    """Check that every file of every version's model is the one that the record names.
 
     Raises:
-        ArtifactError: naming the first that is not.
+        ArtifactError: one is not; the message names the first.
     """
     for version in deployment.versions:
         wanted = {model_file(deployment, version.number): version.model_sha256}
@@ -132,10 +131,10 @@ def check_models(folder: Path, deployment: Deployment) -> None:
 
 
 def check_sums(folder: Path) -> None:
-    """Every file is listed in checksums.sha256 and is what it was, and no other is listed.
+    """Check that every file, and no other, is listed in checksums.sha256 and is unchanged.
 
     Raises:
-        ArtifactError: naming the first that is not.
+        ArtifactError: one is not; the message names the first.
     """
     listed = _listed(folder)
     there = {path.relative_to(folder).as_posix() for path in files_of(folder)}
@@ -147,7 +146,7 @@ def check_sums(folder: Path) -> None:
 
 
 def _listed(folder: Path) -> dict[str, str]:
-    """sha256 by relative path."""
+    """Return the sha256 of each file, by relative path."""
     path = folder / CHECKSUMS_FILE
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -169,7 +168,9 @@ def _listed(folder: Path) -> dict[str, str]:
 
 
 def _check_warm_up(folder: Path, deployment: Deployment) -> None:
-    """What the server warms up with is one record, the one that the record names; an older one does not say which."""
+    """Check that the server warms up with one record, the one that the record names; an older record does not name
+    it.
+    """
     kind = record_type(deployment.inputs)
     paths = {name: folder / place for name, place in warm_up_paths(deployment).items()}
     for name, path in paths.items():
@@ -192,8 +193,9 @@ def _check_warm_up(folder: Path, deployment: Deployment) -> None:
 
 
 def _check_config(path: Path, deployment: Deployment) -> None:
-    """What a configuration says; its bytes are compared too, but those of an older Assay, whose protobuf may have laid
-    out its text in another way."""
+    """Check what a configuration says; its bytes are compared too, except for those of an older Assay, whose protobuf
+    may have laid out the text differently.
+    """
     found, expected = read_config(path), config_of(deployment)
     if found != expected:
         raise ArtifactError(
@@ -205,7 +207,7 @@ def _check_config(path: Path, deployment: Deployment) -> None:
 
 
 def _check_old_names(folder: Path, deployment: Deployment) -> None:
-    """The first rendering put names into requests/client.py as they were; what was a program there is refused."""
+    """Refuse names that were a program: the first rendering put names into requests/client.py as they were."""
     for one in (*deployment.inputs, *deployment.outputs):
         if not HARMLESS_NAME.fullmatch(one.name):
             raise ArtifactError(
@@ -233,7 +235,7 @@ def _compare(path: Path, expected: bytes, what: str = "what Assay writes for thi
 
 
 def _content(path: Path, size: int) -> bytes:
-    """The beginning of a file: of one that is far larger than it should be, no more than shows that."""
+    """Return the content of a file; of one that is far larger than it should be, only enough to show that."""
     try:
         with path.open("rb") as stream:
             return stream.read(2 * size + 4096)
@@ -242,7 +244,7 @@ def _content(path: Path, size: int) -> bytes:
 
 
 def _excerpt(content: bytes, other: bytes) -> str:
-    """The first line that another text has not, so that the reader sees what differs."""
+    """Return the first line that another text does not have, to show what differs."""
     theirs = set(other.splitlines())
     line = next((line for line in content.splitlines() if line not in theirs), b"")
     return ascii(line[:100].decode(errors="replace"))[1:-1] if line else f"{len(content)} bytes"

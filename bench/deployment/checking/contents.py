@@ -31,23 +31,23 @@ PLACES = {
     "Dockerfile": "docker/Dockerfile",
     "infer.sh": f"{REQUESTS}/infer.sh",
 }
-"""By template, where its text goes; the client's template hangs on what a request is about."""
+"""The place of each template's text; the client's template depends on what a request is about."""
 PYTHON_PLACES = {"requirements.txt": "docker/requirements.txt"}
-"""The same where Triton's Python backend runs the model."""
+"""The places of further texts where Triton's Python backend runs the model."""
 MODEL_SERVER_PLACES = {
     "openvino-model-server.json": "openvino-model-server/config.json",
     "openvino-model-server.yaml": "openvino-model-server/compose.yaml",
 }
-"""The same where OpenVINO Model Server runs it too."""
+"""The places of further texts where OpenVINO Model Server also runs it."""
 CLIENT, SERVED_FILE = f"{REQUESTS}/client.py", f"{REQUESTS}/model.json"
-"""The client, and what it has to know of the model: names are data for it, never part of its text."""
+"""The client, and what it has to know about the model: names are data for it, never part of its text."""
 MODEL_PROGRAM = "assay.infer.server.opened.in_triton"
 OPENER_FILE = "open_model.py"
 UNRENDERED = frozenset({CHECKSUMS_FILE, SIGNATURE_FILE})
 
 
 def model_folder(deployment: Deployment) -> str:
-    """The folder of the one model in the repository."""
+    """Return the folder of the one model in the repository."""
     return f"{MODELS}/{deployment.name}"
 
 
@@ -56,7 +56,7 @@ def config_file(deployment: Deployment) -> str:
 
 
 def labels_file(deployment: Deployment) -> str:
-    """The file with the labels of a model that classifies."""
+    """Return the file with the labels of a model that classifies."""
     return f"{model_folder(deployment)}/{LABELS_FILE}"
 
 
@@ -65,13 +65,13 @@ def model_file(deployment: Deployment, number: int) -> str:
 
 
 def files_beside(deployment: Deployment, number: int) -> dict[str, str]:
-    """What else belongs to a version's model, by its path below the folder, with its hash."""
+    """Return the hashes of the other files of a version's model, by path below the deployment's folder."""
     folder = f"{model_folder(deployment)}/{number}"
     return {f"{folder}/{name}": sha256 for name, sha256 in deployment.version(number).files.items()}
 
 
 def programs_of(deployment: Deployment, number: int) -> dict[str, str]:
-    """What Triton's Python backend runs a version with: its path below the folder, and the module that it is."""
+    """Return the modules with which Triton's Python backend runs a version, by path below the deployment's folder."""
     served = served_by(deployment.version(number).runtime)
     if served.backend != PYTHON_BACKEND:
         return {}
@@ -80,24 +80,26 @@ def programs_of(deployment: Deployment, number: int) -> dict[str, str]:
 
 
 def warm_up_paths(deployment: Deployment) -> dict[str, str]:
-    """By input, the file that the server warms up with."""
+    """Return the file that the server warms up with, by input."""
     return {name: f"{model_folder(deployment)}/{WARM_UP}/{file}" for name, file in warm_up_files(deployment).items()}
 
 
 def sample_request(deployment: Deployment, ending: str) -> str:
-    """A request about the record that the server warms up with: "json" or "bin"."""
+    """Return the path of a request about the record that the server warms up with: "json" or "bin"."""
     return f"{REQUESTS}/{deployment.unit}.{ending}"
 
 
 def places_of(deployment: Deployment) -> dict[str, str]:
-    """By template, where its text goes, of the version that serves."""
+    """Return the place of each template's text, for the version that serves."""
     served = served_by(deployment.version(deployment.serving).runtime)
     found = PLACES | (PYTHON_PLACES if served.backend == PYTHON_BACKEND else {})
     return found | (MODEL_SERVER_PLACES if served.model_server else {})
 
 
 def kept_files(deployment: Deployment) -> list[str]:
-    """What does not follow from the record, but is tied to it: models, and what they were audited and measured on."""
+    """Return the files that do not follow from the record but are tied to it: models, and what they were audited and
+    measured on.
+    """
     audited = [OUTPUTS_FILE, AUDIT_COPY, MEASURED_FILE]
     audited += [INPUTS_FILE] if deployment.unit == "record" else []
     audited += [TRUE_LABELS_FILE] if deployment.classes else []
@@ -111,7 +113,9 @@ def kept_files(deployment: Deployment) -> list[str]:
 
 
 def rendered_files(deployment: Deployment) -> list[str]:
-    """What follows from the record and the files that are kept; `assay.bench.deployment.render` makes exactly these."""
+    """Return the files that follow from the record and the kept files; `assay.bench.deployment.render` makes exactly
+    these.
+    """
     pictures = [f"{REQUESTS}/image.png"] if deployment.unit == "image" else []
     return [
         DEPLOYMENT_FILE,
@@ -127,12 +131,12 @@ def rendered_files(deployment: Deployment) -> list[str]:
 
 
 def files_of_deployment(deployment: Deployment) -> frozenset[str]:
-    """Every file that belongs, by its path below the folder; the signature may be missing."""
+    """Return every file that belongs, by its path below the folder; the signature may be missing."""
     return frozenset(kept_files(deployment)) | frozenset(rendered_files(deployment)) | UNRENDERED
 
 
 def folders_of_deployment(deployment: Deployment) -> frozenset[str]:
-    """Every folder that belongs, by its path below the deployment's."""
+    """Return every folder that belongs, by its path below the deployment's folder."""
     return frozenset(
         parent.as_posix()
         for file in files_of_deployment(deployment)

@@ -1,6 +1,5 @@
-"""The keys that deployments are signed with, by the package 'cryptography': see `signature.py`.
-
-Ed25519, or the NIST curves P-256, P-384 and P-521 with SHA-256; what `openssl` writes and reads.
+"""The keys with which deployments are signed, by the package 'cryptography': see `signature.py`. They are of Ed25519,
+or of the NIST curves P-256, P-384 and P-521 with SHA-256, as `openssl` writes and reads them.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ MOST_BYTES = 100_000
 
 PrivateKey: TypeAlias = Any
 PublicKey: TypeAlias = Any
-"""A key of one of the two kinds; the type checker skips the package, as it skips the frameworks."""
+"""A key of one of the two kinds; the type checker ignores the package, as it ignores the frameworks."""
 
 
 def private_key(path: Path, password: Callable[[], str]) -> PrivateKey:
-    """A private key of a PEM file that nobody but its owner may read; the password is asked for where there is one.
+    """Read a private key from a PEM file that nobody but its owner may read; ask for the password if there is one.
 
     Raises:
-        InputError: it is not such a key, others may read it, or the password is wrong.
+        InputError: the file is not such a key, others may read it, or the password is wrong.
     """
     _check_is_private(path)
     content = _content(path)
@@ -70,12 +69,12 @@ def public_key(path: Path) -> PublicKey:
 
 
 def signature_of(content: bytes, key: PrivateKey) -> bytes:
-    """By Ed25519, or ECDSA with SHA-256."""
+    """Sign content by Ed25519, or by ECDSA with SHA-256."""
     return bytes(key.sign(content) if isinstance(key, Ed25519PrivateKey) else key.sign(content, ECDSA(SHA256())))
 
 
 def is_signature(signature: bytes, content: bytes, key: PublicKey) -> bool:
-    """Whether a signature is of this content by the key's private one."""
+    """Return whether a signature of this content was made with the private key that belongs to this key."""
     try:
         if isinstance(key, Ed25519PublicKey):
             key.verify(signature, content)

@@ -1,9 +1,7 @@
-"""Who wrote a deployment: a signature of its checksums, by a plain key.
-
-Checksums show damage, and whoever changes a file can write them anew. A signature cannot be written without the private
-key. It is of checksums.sha256, in which every other file of the closed list stands exactly once, so that it is of the
-whole folder, and of one state of it: another version that serves is another signature. docs/how-to/serving.md says how
-`openssl` verifies it.
+"""The author of a deployment, shown by a signature of its checksums with a plain key. Checksums show damage, but
+anybody who changes a file can write them anew. A signature cannot be made without the private key. It signs
+checksums.sha256, in which every other file of the closed list appears exactly once, so it covers the whole folder in
+one state: when another version serves, the signature is another. docs/how-to/serving.md says how `openssl` verifies it.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ Sign = Callable[[Path], None]
 
 
 def is_signed(folder: Path) -> bool:
-    """Whether a deployment has a signature; not whose it is."""
+    """Return whether a deployment has a signature, whoever made it."""
     return (folder / SIGNATURE_FILE).is_file()
 
 
 def signer(key: Path, password: Callable[[], str]) -> Sign:
-    """What signs a deployment's checksums, a function of its folder; the key is read now, before any work.
+    """Return a function that signs a deployment's checksums, given its folder; the key is read now, before any work.
 
     Raises:
         InputError: see `assay.bench.deployment.checking.keys.private_key`.
@@ -42,14 +40,14 @@ def signer(key: Path, password: Callable[[], str]) -> Sign:
 
 
 def check_signature(folder: Path, key: Path) -> None:
-    """Whether a deployment's checksums are signed; `check.py` holds its files against them.
+    """Check that a deployment's checksums are signed; `check.py` compares its files with them.
 
     Args:
         key: a PEM file of the public key.
 
     Raises:
-        ArtifactError: there is no signature, or it is by another key or of other checksums.
-        InputError: this is not a public key.
+        ArtifactError: there is no signature, or it was made with another key or for other checksums.
+        InputError: `key` is not a public key.
         NotInstalledError: the package 'cryptography' is missing.
     """
     used = _keys()

@@ -1,6 +1,6 @@
-"""What a deployment keeps and cannot render again, held together: model, audit, measurement, answers and record.
-
-None of this shows who made it; it shows that the parts are of one deployment, and that its audit let it be deployed.
+"""A check that the parts of a deployment which cannot be rendered again belong together: model, audit, measurement,
+answers and record. This does not show who made them; it shows that the parts are of one deployment, and that its audit
+allowed it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from assay.train.metrics import share
 
 
 def check_version(folder: Path, deployment: Deployment, version: Version) -> None:
-    """Hold one version's audit, measurement and answers against each other and the record.
+    """Compare one version's audit, measurement and answers with each other and with the record.
 
     Raises:
-        ArtifactError: a file is missing or damaged, or speaks of something else.
+        ArtifactError: a file is missing or damaged, or is about something else.
     """
     audited = folder / AUDITED / str(version.number)
     known = measured.read(audited / MEASURED_FILE)
@@ -49,7 +49,7 @@ def check_version(folder: Path, deployment: Deployment, version: Version) -> Non
 
 
 def _check_audit(path: Path, deployment: Deployment, version: Version, known: MeasuredVersion) -> None:
-    """The audit names the file that this version came from, and lets it pass."""
+    """Check that the audit names the file that this version came from, and lets it pass."""
     cell = next((one for one in known.curve if one.name == version.cell), None)
     if cell is None:
         names = ", ".join(one.name for one in known.curve)
@@ -65,7 +65,7 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
         raise _other(path, "the audit of the file that was timed", cell.program, "another, or none")
     named = audited_hash(model, known.export)
     expected = {version.audited_sha256} if version.audited_sha256 else set()
-    if deployment.unit == "record" and known.export and not made:  # whose file is served as it was audited
+    if deployment.unit == "record" and known.export and not made:  # its file is served as it was audited
         expected.add(version.model_sha256)
     if expected - {named}:
         raise _other(path, "the audit of the deployed file", ", ".join(sorted(expected)), named)
@@ -76,8 +76,8 @@ def _check_audit(path: Path, deployment: Deployment, version: Version, known: Me
 
 
 def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit) -> dict[str, float]:
-    """By output, what its tolerance cannot exceed: what the audit tolerates, twice, for the audited answers themselves
-    are so near; of our architectures the task says it.
+    """Return the most that each output's tolerance can be: twice what the audit tolerates, since the audited answers
+    are that close themselves; for our architectures the task defines it.
     """
     audited = {one.inputs: one.value for one in model.tolerances if not one.for_subject and not one.problem}
     if deployment.unit == "record":
@@ -87,7 +87,7 @@ def _most_tolerated(deployment: Deployment, version: Version, model: ModelAudit)
 
 
 def _check_answers(path: Path, deployment: Deployment, version: Version, answered: Answered) -> None:
-    """The answers are as right as the record says."""
+    """Check that the answers are as right as the record says."""
     accuracy = None
     index = next((one.name for one in deployment.outputs if one.index_of), None)
     if answered.labels is not None and index is not None:
@@ -99,7 +99,7 @@ def _check_answers(path: Path, deployment: Deployment, version: Version, answere
 
 
 def _check_settings(path: Path, deployment: Deployment, known: MeasuredVersion) -> None:
-    """Threads and batches are those that were measured."""
+    """Check that threads and batches are those that were measured."""
     expected = (
         known.threads,
         preferred_batches(known.curve),
@@ -111,7 +111,7 @@ def _check_settings(path: Path, deployment: Deployment, known: MeasuredVersion) 
 
 
 def _check_first_record(folder: Path, deployment: Deployment, answered: Answered) -> None:
-    """What the server warms up with is the first audited record, where the deployment has those."""
+    """Check that the server warms up with the first audited record, if the deployment has those."""
     if answered.inputs is None:
         return
     for name in warm_up_files(deployment):

@@ -1,4 +1,4 @@
-"""The whole check of a deployment folder: its files, and that its models load, run and keep the contract."""
+"""The whole check of a deployment folder: its files, and whether its models load, run and keep the contract."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from assay.steps import MOST_SECONDS, Limit, load_seconds, size_of
 def check_deployment(
     folder: Path, signed_by: Path | None = None, *, trusted: bool = False, host: Starter = LOCAL
 ) -> Deployment:
-    """Verify a deployment completely; see `assay.records.deployment` for what has to be there.
+    """Verify a deployment completely; see `assay.records.deployment` for its required content.
 
     Args:
-        signed_by: the public key whose signature it has to have.
-        trusted: its models run outside of a box, see `assay.boxed.boxing.Box`.
-        host: where they run.
+        signed_by: the public key of the signature that it must have.
+        trusted: whether its models run outside a box; see `assay.boxed.boxing.Box`.
+        host: the host that runs them.
 
     Raises:
         ArtifactError: a path leaves the folder, a file is missing, changed or not what the record says, or it is not
-            signed so.
-        InputError: this is not a public key.
+            signed with that key.
+        InputError: `signed_by` is not a public key.
         ExportFailedError: a model does not keep the contract, load or run.
         NotInstalledError: tritonclient is missing.
     """
@@ -54,9 +54,9 @@ def check_deployment(
 
 
 def _check_models(folder: Path, deployment: Deployment, host: Starter, *, trusted: bool) -> None:
-    """Every version loads, answers the warm-up, and answers what was audited as it did, where the deployment has that.
+    """Check, in a process of its own, that every version loads, answers the warm-up, and gives the audited answers.
 
-    In a process of its own.
+    The last applies where the deployment has audited inputs.
     """
     models = [
         ModelToCheck(

@@ -1,4 +1,4 @@
-"""Whether what a deployment runs in is installed here, in the version that was measured and audited."""
+"""A check of whether a deployment's runtime is installed here, in the version that was measured and audited."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from assay.errors import NotInstalledError
 from assay.records.deployment import served_by, served_runtime
 
 SAME_ANYWAY = frozenset({"numpy"})
-"""It carries numbers and computes none that were audited."""
+"""Packages whose version does not matter: numpy passes on numbers and computes none that were audited."""
 
 
 def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], what: str) -> None:
     """
     Args:
-        runtime: that serves, as a deployment's version has it.
-        environment: of the machine that measured; what it does not tell is not asked for.
-        what: is served, for the message.
+        runtime: the runtime that serves, as recorded in a deployment's version.
+        environment: environment of the machine that measured; versions that it lacks are not required.
+        what: name of what is served, for the message.
 
     Raises:
-        NotInstalledError: a package is missing, or is there in another version.
+        NotInstalledError: a package is missing, or installed in another version.
     """
     entry = served_runtime(runtime)
     extra = entry.installed_by
@@ -46,7 +46,7 @@ def refuse_other_versions(runtime: str, environment: Mapping[str, JsonValue], wh
 
 
 def _public(version: str) -> str:
-    """A version without what a builder added to it, "+cpu"."""
+    """Return a version without a builder's addition, such as "+cpu"."""
     return version.partition("+")[0]
 
 
