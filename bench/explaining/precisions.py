@@ -156,7 +156,7 @@ def _blocks(table: Sequence[Sequence[Twin]], timed: Timed) -> Blocks:
 
 
 def _between(cells: Sequence[Cell], timed: Timed) -> Interval:
-    """The slowest over the fastest; both were chosen, of so many pairs."""
+    """Return the slowest over the fastest, both of which were chosen from so many pairs."""
     ordered = sorted(cells, key=_median_ms)
     found = ratio_estimate(timed[ordered[-1].name]["host"], timed[ordered[0].name]["host"])
     assert found is not None  # the table's blocks have both
@@ -164,13 +164,17 @@ def _between(cells: Sequence[Cell], timed: Timed) -> Interval:
 
 
 def main_effects(table: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The effect of each place of each side of a table of any number of sides; those of a side sum to zero."""
+    """Return the effect of each place of each side of a table with any number of sides; the effects of a side sum to
+    zero.
+    """
     sides = range(table.ndim)
     return [table.mean(axis=tuple(one for one in sides if one != side)) - table.mean() for side in sides]
 
 
 def shares_of_sides(table: NDArray[np.float64]) -> dict[str, float]:
-    """What share of a table's variation each of `SIDES` explains, and what they explain only together."""
+    """Return the share of a table's variation that each of `SIDES` explains, and the share they explain only
+    together.
+    """
     squares = {
         name: float(np.sum(effect**2)) * table.size / len(effect)
         for name, effect in zip(SIDES, main_effects(table), strict=True)

@@ -1,9 +1,10 @@
 """The least time the machine allows for each cell: pure functions from work, ceilings and cells to bounds.
 
 The model is the roofline (see `assay.records.roofline`). For the bound to hold for every runtime, whatever it fuses or
-skips, it is made of the least that any way to compute the model by multiplying and adding needs: no operation on
-padding, and of the bytes only weights, input and output, each moved once. Weights are as wide as the cell's precision.
-From one call to the next caches keep what they hold, so that only what they cannot hold has to come from farther away.
+skips, it counts only the least that any way to compute the model by multiplying and adding needs: no operations on
+padding, and only the bytes of weights, input and output, each moved once. Weights are as wide as the cell's precision.
+Caches keep their content from one call to the next, so that only what does not fit in them has to come from farther
+away.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ WEIGHT_BYTES = {"fp32": 4, "bf16": 2, "int8": 1}
 
 
 def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Sequence[Ceilings]) -> list[Bound]:
-    """The bound of every timed cell of a framework on the CPU whose work and ceilings are known."""
+    """Return the bound of every timed cell of a framework on the CPU whose work and ceilings are known."""
     work_of = leanest_works(works)
     machine = {found.threads: found for found in ceilings}
     found = []
@@ -34,9 +35,9 @@ def bounds_of(cells: Sequence[Cell], works: Sequence[GraphWork], ceilings: Seque
 
 
 def leanest_works(works: Sequence[GraphWork]) -> dict[Model, GraphWork]:
-    """By model and batch, of the exports whose operations are all known the one with the fewest.
+    """Return, by model and batch, the least work among the exports whose operations are all known.
 
-    All exports of a model compute the same function, so what one of them can do without, every runtime can.
+    All exports of a model compute the same function, so work that one of them avoids, every runtime can avoid.
     """
     found: dict[Model, GraphWork] = {}
     for work in works:
@@ -53,7 +54,7 @@ def _cost(work: GraphWork) -> tuple[int, int]:
 
 
 def bound_of(cell: str, precision: str, work: GraphWork, ceilings: Ceilings, device_median_ms: float) -> Bound:
-    """The bound of one cell, from work in `flops` and bytes, and ceilings in 10^9 a second."""
+    """Return the bound of one cell, from work in `flops` and bytes, and ceilings in 10^9 a second."""
     weight_bytes = work.weight_bytes * WEIGHT_BYTES[precision] // WEIGHT_BYTES["fp32"]
     least_bytes = weight_bytes + work.input_bytes + work.output_bytes
     arithmetic_ms = work.least_flops / ceilings.gflop_s[precision].best / 1e6
@@ -76,10 +77,10 @@ def bound_of(cell: str, precision: str, work: GraphWork, ceilings: Ceilings, dev
 
 
 def traffic_of(working_set_bytes: int, bandwidths: Sequence[Bandwidth]) -> tuple[float, str]:
-    """The least time in ms to move a working set once in every call, and the level of the memory that takes it.
+    """Return the least time in ms to move a working set once in every call, and the level of the memory that takes it.
 
-    From each level, or from beyond it, comes at least what the caches before it cannot hold together. Levels work at
-    the same time, so that the slowest of them is the bound.
+    At least the part that the caches before a level cannot hold together comes from that level or beyond. Levels work
+    at the same time, so the slowest of them is the bound.
     """
     caches = sorted((one for one in bandwidths if one.capacity_bytes), key=lambda one: one.capacity_bytes)
     memory = next(one for one in bandwidths if not one.capacity_bytes)

@@ -1,1 +1,1 @@
-"""Whether times may be believed, and what follows from them: cells, ratios, verdicts. Pure functions."""
+"""Tests of whether times may be trusted, and the results that follow: cells, ratios, verdicts. Pure functions."""

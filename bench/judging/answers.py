@@ -1,4 +1,4 @@
-"""Whether a run answers what it was asked: exit code 0 means that it does. Pure functions."""
+"""A test of whether a run answers its question: exit code 0 means that it does. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from assay.records.results import Cell, Results
 from assay.registry import FRAMEWORKS
 
 NO_ANSWER = {"missing", "invalid"}
-"""Outcomes of a group that leave the question of what is faster open."""
+"""Outcomes of a group that leave open which side is faster."""
 
 
 def unanswered(results: Results) -> list[str]:
-    """Why nothing that was asked is answered, and what to do about it; empty where some group has its answer.
+    """Return why no question is answered, and what to do about it; empty if some group has its answer.
 
-    Native and ONNX are held against each other, or, where one side alone was asked for, a valid time of it is enough.
-    Calls that are too short to be ranked are an answer too: they were timed, and no other run would rank them.
+    Native and ONNX must have been compared; if only one side was asked for, a valid time of it is enough. Calls that
+    are too short to be ranked are also an answer: they were timed, and no other run would rank them.
     """
     cells = [cell for cell in results.cells if cell.framework]
     if _is_answered(results, cells):
@@ -40,12 +40,12 @@ def _is_answered(results: Results, cells: list[Cell]) -> bool:
 
 
 def _is_known(cell: Cell, results: Results) -> bool:
-    """Whether a cell's time is known, and its calls are merely too short to be ranked."""
+    """Return whether a cell's time is known, and its calls are merely too short to be ranked."""
     return is_timed(cell) and is_too_short(cell) and not agreement_fails(cell, results)
 
 
 def is_believed(cell: Cell, results: Results) -> bool:
-    """Whether a cell has a time that may be compared."""
+    """Return whether a cell has a time that may be compared."""
     return is_timed(cell) and not cell.invalid and not agreement_fails(cell, results)
 
 

@@ -1,12 +1,11 @@
-"""For every group of cells that were timed together, the best ONNX cell against the best native one. Pure functions.
+"""The best ONNX cell against the best native one, for every group of cells that were timed together. Pure functions.
+Both compute in fp32 if both sides have such a cell; cells in less are among the rivals. If not, as for a user's model
+in bf16, both compute in the precision of the fastest native cell that ONNX also has; and if no precision is on both
+sides, nothing is compared here: a ratio of two precisions would not be a verdict on ONNX (`assay.bench.judging.races`
+then says which is the fastest of all).
 
-Both compute in fp32, where both sides have such a cell; what computes in less is among the rivals. Where they have not,
-as of a user's model in bf16, both compute in the precision of the fastest native cell that ONNX has too; and where no
-precision is on both sides, nothing is compared here: a ratio of two precisions would be no verdict on ONNX
-(`assay.bench.judging.races` says then what is the fastest of all).
-
-A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. What is read together is
-a family: the verdicts on ONNX of all groups and precisions, and in each group those on the other cells. A single
+A cell that is not valid, or whose outputs do not agree with the reference, is not ranked. Verdicts that are read
+together are a family: those on ONNX of all groups and precisions, and in each group those on the other cells. A single
 family of all would hide every difference behind comparisons that nobody asked for: three processes leave Student's
 distribution two degrees of freedom, whose tails are long.
 """
@@ -24,10 +23,10 @@ from assay.records.results import Cell
 
 
 def comparisons_of(cells: Sequence[Cell], races: Sequence[Race], timed: CellSamples) -> list[SpeedComparison]:
-    """For each group the race that is its verdict on ONNX, with every other ranked cell beside it.
+    """Return for each group the race that is its verdict on ONNX, together with every other ranked cell.
 
     Args:
-        races: of the same cells, which have the verdicts.
+        races: races of the same cells, with their verdicts.
         timed: samples by cell name and boundary.
     """
     found = []
@@ -40,7 +39,9 @@ def comparisons_of(cells: Sequence[Cell], races: Sequence[Race], timed: CellSamp
 
 
 def main_lineup(them: Sequence[Cell]) -> Lineup | None:
-    """The native and the ONNX cells that compute in fp32, else in the fastest native one's precision that both have."""
+    """Return the native and the ONNX cells that compute in fp32, else in the fastest native cell's precision that both
+    have.
+    """
     both = [one for one in lineups(them) if one.natives and one.exported and one.precision != OF_ALL]
     full = next((one for one in both if one.precision == FULL_PRECISION), None)
     if full:
@@ -50,7 +51,7 @@ def main_lineup(them: Sequence[Cell]) -> Lineup | None:
 
 
 def _comparison(race: Race, main: Lineup, members: Sequence[Cell], timed: CellSamples) -> SpeedComparison:
-    assert race.speedup is not None  # a race that has a verdict has its ratio
+    assert race.speedup is not None  # a race with a verdict has a ratio
     assert race.verdict is not None
     ratios = _ratios(race, main, members, timed)
     others = [label for label in ratios if label not in {race.native, race.onnx}]
@@ -74,7 +75,7 @@ def _comparison(race: Race, main: Lineup, members: Sequence[Cell], timed: CellSa
 
 
 def _ratios(race: Race, main: Lineup, members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
-    """By label, the time of each ranked cell of the group over that of the native one that is compared."""
+    """Return the time of each ranked cell of the group over that of the compared native one, by label."""
     base = next(timed[cell.name]["host"] for cell in main.natives if cell.label == race.native)
     found = {cell.label: ratio_estimate(timed[cell.name]["host"], base) for cell in members}
     return {
@@ -85,9 +86,9 @@ def _ratios(race: Race, main: Lineup, members: Sequence[Cell], timed: CellSample
 
 
 def _gains(members: Sequence[Cell], timed: CellSamples) -> dict[str, Ratio]:
-    """By label of reduced precision, the time of the same runtime in fp32 over its own.
+    """Return the time of the same runtime in fp32 over that in reduced precision, by label.
 
-    The one that gains most is told of, so that each counts as chosen from all of them.
+    The largest gain is reported, so each counts as chosen from all of them.
     """
     found = {}
     smaller = sum(cell.reduced_precision for cell in members)

@@ -1,4 +1,6 @@
-"""Records of instances from what their sets gave: rates, latencies, whether they may be believed. Pure functions."""
+"""Records of instances from the results of their sets: rates, latencies, and whether they may be trusted. Pure
+functions.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,13 @@ from assay.records.instances import Instances
 from assay.records.results import Cell
 
 LEAST_SETS = 2
-"""One set says nothing about how sets differ."""
+"""The fewest sets: a single one says nothing about how sets differ."""
 P99 = 0.99
 
 
 @dataclass(frozen=True)
 class SetSeen:
-    """One set of one cell: what was seen, and what it gave; None where nothing, or not all, ran."""
+    """One set of one cell: its conditions and its results, which are None if nothing, or not all, ran."""
 
     round: int
     seen: BatchSeen
@@ -33,12 +35,12 @@ class SetSeen:
 def instances_of(
     cell: Cell, instances: int, sets: Sequence[SetSeen], alone: Sequence[SetSeen], reason: str = ""
 ) -> Instances:
-    """The record of one cell at one number of instances.
+    """Return the record of one cell at one number of instances.
 
     Args:
-        sets: those of so many instances, in the order of rounds.
-        alone: those of a single instance, where it was measured; else none.
-        reason: why nothing was measured, where there are no sets.
+        sets: sets of so many instances, in the order of rounds.
+        alone: sets of a single instance, if it was measured; else empty.
+        reason: why nothing was measured, if there are no sets.
     """
     good = [one for one in sets if one.gave is not None]
     cores = instances * cell.threads
@@ -66,7 +68,7 @@ def instances_of(
 
 
 def _tail(gave: Sequence[Together]) -> Tail:
-    """The 99th percentile over all sets; a set is to it what a process is elsewhere, and an instance a block."""
+    """Return the 99th percentile over all sets; a set counts as a process elsewhere, and an instance as a block."""
     calls = [(place, number, one) for place, each in enumerate(gave) for number, one in enumerate(each.calls_ms)]
     return tail(
         Samples(
@@ -79,14 +81,14 @@ def _tail(gave: Sequence[Together]) -> Tail:
 
 
 def _slowed(sets: Sequence[SetSeen], alone: Sequence[SetSeen]) -> Interval | None:
-    """How many times as long a call takes as alone, over the rounds that both are of."""
+    """Return how many times as long a call takes as alone, over the rounds that have both."""
     single = {one.round: one.gave.median_ms for one in alone if one.gave}
     pairs = [(one.gave.median_ms, single[one.round]) for one in sets if one.gave and one.round in single]
     return ratio_interval(*zip(*pairs, strict=True)) if pairs else None
 
 
 def _reasons(cell: Cell, sets: Sequence[SetSeen], gave: Sequence[Together]) -> list[str]:
-    """Why the numbers are not to be believed; none when they are. The limits are those of `validity`."""
+    """Return why the numbers are not to be trusted; empty if they are. The limits are those of `validity`."""
     found = []
     if len(gave) < LEAST_SETS:
         found.append(f"{TOO_FEW} sets of processes: {len(gave)}, at least {LEAST_SETS} are needed")

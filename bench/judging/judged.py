@@ -1,8 +1,6 @@
-"""Results as their audit leaves them: what failed it does not agree, and is not ranked. Pure functions.
-
-Timing comes before the audit, and checks fewer images: a cell may agree on the calls that were timed and fail on the
-whole test split. `results.json` stays as it was measured. What is said of it, in the report and on the terminal, is
-said of the results that this module gives.
+"""Results in the light of their audit: a cell that failed it does not agree, and is not ranked. Pure functions. Timing
+comes before the audit, and checks fewer images: a cell may agree in its timed calls and fail on the whole test split.
+`results.json` stays as it was measured. The report and the terminal show the results that this module returns.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from assay.records.stale import Stale, is_of, stale_parts
 
 
 def judged(results: Results, audit: Audit | None, timed: CellSamples | None = None) -> Results:
-    """The same results, where an audit of exactly what was timed failed a cell with an agreement that says so.
+    """Return the results, in which every cell that an audit of exactly what was timed refused has a failed agreement.
 
-    Such a cell loses its place among the ratios of its group, as one whose timed outputs do not agree has none. Where
-    it is one of the two that are compared it stays, and the comparison is worth nothing. The races are run anew without
-    it where the calls behind them are there; without them a race that it won is worth nothing.
+    Such a cell loses its place among the ratios of its group, like a cell whose timed outputs do not agree. If it is
+    one of the two that are compared it stays, and the comparison is worth nothing. The races are run again without it
+    if the calls behind them are available; if not, a race that it won is worth nothing.
 
     Args:
         timed: samples by cell name and boundary.
@@ -45,8 +43,8 @@ def judged(results: Results, audit: Audit | None, timed: CellSamples | None = No
 
 
 def failures(results: Results, audit: Audit) -> dict[str, str]:
-    """The first reason of each cell that did not pass its audit, by the cell's name; an audit that is out of date says
-    nothing.
+    """Return the first reason of each cell that did not pass its audit, by the cell's name; an audit that is out of
+    date does not count.
     """
     stale = stale_parts(audit, results)
     found = {}
@@ -60,7 +58,7 @@ def failures(results: Results, audit: Audit) -> dict[str, str]:
 
 
 def _failed(cell: Cell, reason: str) -> Cell:
-    """With an agreement that failed; where the cell had one, its numbers are kept."""
+    """Return the cell with an agreement that failed; if the cell had one, its numbers are kept."""
     said = f"its audit: {reason}"
     known = cell.agreement or Agreement(
         subject=cell.name, images=0, max_absolute=-1, max_relative=-1, tolerance=0, derivation="", largest_moved=0,
@@ -72,7 +70,7 @@ def _failed(cell: Cell, reason: str) -> Cell:
 
 
 def _without(comparison: SpeedComparison, wrong: list[Cell]) -> SpeedComparison:
-    """Without the ratios of what is wrong, except those of the two that are compared."""
+    """Return a comparison without the ratios of wrong cells, except those of the two that are compared."""
     compared = {comparison.native, comparison.onnx}
     place = (comparison.architecture, comparison.size, comparison.batch, comparison.threads)
     labels = {one.label for one in wrong if (one.architecture, one.size, one.batch, one.threads) == place} - compared
@@ -87,7 +85,7 @@ def _without(comparison: SpeedComparison, wrong: list[Cell]) -> SpeedComparison:
 
 
 def _without_failed(found: Sequence[PrecisionFactors], wrong: Sequence[Cell]) -> list[PrecisionFactors]:
-    """Those tables of precisions in which nothing failed."""
+    """Return the tables of precisions in which no cell failed."""
     failed = {(*group_key(one), one.label) for one in wrong}
     return [
         one

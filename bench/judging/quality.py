@@ -1,4 +1,4 @@
-"""How right a cell is, as far as its audit knows, by the measure of the task that its model was judged by."""
+"""The quality of a cell's answers, as far as its audit knows it, by the measure of its model's task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.records.results import Cell
 def quality_of_cell(audit: Audit, cell: Cell) -> KnownQuality:
     """
     Raises:
-        FailedError: the cell was not audited, did not pass, or its audit does not have the measure.
+        FailedError: the cell was not audited, did not pass, or its audit lacks the measure.
     """
     model, comparisons = audited_comparisons(audit, cell)
     return task_of(model).known_quality(model, comparisons)

@@ -1,13 +1,10 @@
-"""Like against like: in each precision, the fastest native cell against the fastest through ONNX. Pure functions.
-
-What a smaller precision brings is not a merit of ONNX, so that fp32 is held against fp32, bf16 against bf16 and int8
-against int8, by what a call of each cell showed its numbers to be in. Beside these stands the fastest of all that keeps
-its accuracy, each side in whichever precision serves it best: the audit says what keeps it
-(`assay.bench.judging.judged`).
-
-Native is what runs in its framework or in the framework's own deployment runtime. Both of a race are chosen by the
-samples that are tested, which is corrected for (`assay.bench.statistics.selection`), and the verdicts of all races of a
-study are one family (`assay.bench.judging.verdicts`).
+"""Like against like: in each precision, the fastest native cell against the fastest through ONNX. Pure functions. The
+gain from a smaller precision is not a merit of ONNX, so fp32 is compared with fp32, bf16 with bf16 and int8 with int8,
+by the precision that a call of each cell showed. There is also a race of the fastest of all that keep their accuracy,
+each side in whichever precision suits it best: the audit says which do (`assay.bench.judging.judged`). A native cell
+runs in its framework or in the framework's own deployment runtime. Both sides of a race are chosen by the samples that
+are tested, which is corrected for (`assay.bench.statistics.selection`), and the verdicts of all races of a study are
+one family (`assay.bench.judging.verdicts`).
 """
 
 from __future__ import annotations
@@ -33,9 +30,9 @@ class Lineup:
     """The cells of one race.
 
     Attributes:
-        natives, exported: that may be ranked, by side.
-        native_rivals, exported_rivals: how many each fastest was chosen from; what its first process put out of the
-            running is among them.
+        natives, exported: cells of each side that may be ranked.
+        native_rivals, exported_rivals: how many each fastest was chosen from, including those that their first process
+        put out of the running.
     """
 
     precision: str
@@ -49,7 +46,7 @@ class Lineup:
         return group_key(self.members[0])
 
     def is_of(self, race: Race) -> bool:
-        """Whether it is the one that a record is of."""
+        """Return whether it is the lineup of a race's record."""
         return self.precision == race.precision and self.key == race.group
 
     @property
@@ -65,7 +62,7 @@ class Lineup:
         return fastest(self.exported)
 
     def ratio(self, timed: CellSamples) -> Ratio | None:
-        """ONNX over native; None where a side is missing, or the two were never timed in the same block."""
+        """Return ONNX over native; None if a side is missing, or the two were never timed in the same block."""
         native, onnx = self.native, self.onnx
         if native is None or onnx is None:
             return None
@@ -74,7 +71,7 @@ class Lineup:
 
 
 def races_of(cells: Sequence[Cell], timed: CellSamples) -> list[Race]:
-    """The races of every group of cells that were timed together, in the order of groups and of exactness.
+    """Return the races of every group of cells that were timed together, in the order of groups and of exactness.
 
     Args:
         timed: samples by cell name and boundary.
@@ -99,7 +96,7 @@ def races_of(cells: Sequence[Cell], timed: CellSamples) -> list[Race]:
 
 
 def groups_of(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells of each group that are ranked, or that nothing but too few processes keep from it."""
+    """Return the cells of each group that are ranked, or that only too few processes keep from being ranked."""
     groups: dict[GroupKey, list[Cell]] = defaultdict(list)
     for cell in cells:
         if ranked(cell) or dropped(cell):
@@ -108,10 +105,11 @@ def groups_of(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def lineups(them: Sequence[Cell]) -> list[Lineup]:
-    """A group's races: one for each precision that a ranked cell computes in, and that of all where these are several.
+    """Return a group's races: one for each precision that a ranked cell computes in, and one of all if there are
+    several.
 
     Args:
-        them: the group's ranked cells and those that were dropped.
+        them: the group's ranked cells, and those that were dropped.
     """
     found = {computed_in(cell) for cell in them if ranked(cell)}
     order = sorted(found, key=lambda one: (EXACTNESS.index(one) if one in EXACTNESS else len(EXACTNESS), one))
@@ -120,7 +118,7 @@ def lineups(them: Sequence[Cell]) -> list[Lineup]:
 
 
 def computed_in(cell: Cell) -> str:
-    """The precision whose race a cell is in: what its numbers were seen to be in, and nothing that its name says."""
+    """Return the precision whose race a cell is in: the one observed for its numbers, whatever its name says."""
     return cell.precision if cell.reduced_precision else FULL_PRECISION
 
 
@@ -141,7 +139,7 @@ def _lineup(precision: str, them: Sequence[Cell]) -> Lineup:
 
 
 def _race(lineup: Lineup) -> Race:
-    """Who is in it, without an answer yet."""
+    """Return the participants of a race, without a verdict yet."""
     best: dict[Tier, str] = {}
     for tier in TIERS:
         first = fastest([cell for cell in lineup.members if cell.tier == tier])

@@ -1,4 +1,4 @@
-"""From samples to the cells of a study's results: pure functions."""
+"""The way from samples to the cells of a study's results: pure functions."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def cells_of(
     weights: dict[str, str],
     planned: int = 0,
 ) -> list[Cell]:
-    """One record for each candidate and batch of each group.
+    """Return one record for each candidate and batch of each group.
 
     Args:
-        agreements: by cell name, the comparison of its outputs.
-        weights: by group name, the key of the weights all its candidates run.
+        agreements: comparison of each cell's outputs, by cell name.
+        weights: key of the weights that all candidates of a group run, by group name.
         planned: see `Samples`.
     """
     told: dict[str, list[CellFacts]] = defaultdict(list)
@@ -55,7 +55,7 @@ def cells_of(
 
 
 def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> Cell:
-    """A cell of which nothing is known yet."""
+    """Return a cell about which nothing is known yet."""
     spec = candidate.model.spec
     return Cell(
         name=group.cell_name(batch, candidate.label),
@@ -78,16 +78,18 @@ def blank_cell(group: Group, batch: int, candidate: Candidate, weights: str) -> 
 
 
 def planned_of(settings: Mapping[str, JsonValue]) -> int:
-    """How many processes the settings of a record plan before any is added (see `Samples`); 0 where none is added."""
+    """Return how many processes the settings of a record plan before any is added (see `Samples`); 0 if none is ever
+    added.
+    """
     bench = settings.get("bench")
     asked = bench if isinstance(bench, dict) else settings
     processes = asked.get("processes")
-    adds = asked.get("interval_width", asked.get("precision"))  # as older records call it
+    adds = asked.get("interval_width", asked.get("precision"))  # its name in older records
     return processes if isinstance(processes, int) and adds else 0
 
 
 def by_cell(samples: polars.DataFrame, planned: int = 0) -> dict[str, dict[str, Samples]]:
-    """Samples by cell name and boundary, in milliseconds; `planned` as in `Samples`."""
+    """Return samples by cell name and boundary, in milliseconds; `planned` is that of `Samples`."""
     found: dict[str, dict[str, Samples]] = defaultdict(dict)
     for (cell, boundary), part in samples.group_by("cell", "boundary"):
         found[str(cell)][str(boundary)] = Samples(
@@ -136,9 +138,9 @@ def _with_making(cell: Cell, candidate: Candidate) -> Cell:
 
 
 def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:
-    """What a call showed of where a cell computed and in what.
+    """Return the device and precision of a cell that a call showed.
 
-    Nobody asks for the precision of a user's model. A file that says fp32 asks for it of whatever runs it.
+    A user's model is not asked for a precision. A file in fp32 asks every runtime for fp32.
     """
     if seen is None:
         return {}
@@ -148,7 +150,7 @@ def _as_seen(blank: Cell, seen: Observation | None) -> dict[str, str]:
 
 
 def timing(samples: Samples) -> Timing:
-    """Median, 90th and 99th percentile, the first two with their intervals and the last with its bounds."""
+    """Return the median, 90th and 99th percentile, the first two with their intervals and the last with its bounds."""
     median, p90 = quantile_intervals(samples, (0.5, 0.9))
     return Timing(
         median_ms=median,
@@ -160,24 +162,24 @@ def timing(samples: Samples) -> Timing:
 
 
 def _throughput(median_ms: Interval, batch: int) -> Interval:
-    """Images a second when calls follow each other; low and high change places."""
+    """Return images a second when calls follow each other; low and high change places."""
     return Interval(
         value=batch * 1e3 / median_ms.value, low=batch * 1e3 / median_ms.high, high=batch * 1e3 / median_ms.low
     )
 
 
 def group_key(cell: Cell) -> GroupKey:
-    """What a cell is compared within: architecture, size, batch and threads."""
+    """Return what a cell is compared within: architecture, size, batch and threads."""
     return (cell.architecture, cell.size, cell.batch, cell.threads)
 
 
 def ranked(cell: Cell) -> bool:
-    """Whether a cell may be ranked: measured, valid, of a framework, and not shown to be wrong."""
+    """Return whether a cell may be ranked: measured, valid, of a framework, and not shown to be wrong."""
     agrees = cell.agreement is None or cell.agreement.passed
     return cell.status == "ok" and cell.host is not None and bool(cell.framework) and agrees and not cell.invalid
 
 
 def dropped(cell: Cell) -> bool:
-    """Whether nothing but too few processes keep a cell from being ranked: it was in the running for a while."""
+    """Return whether only too few processes keep a cell from being ranked: it was in the running for a while."""
     few = bool(cell.invalid) and all(reason.startswith(TOO_FEW) for reason in cell.invalid)
     return few and ranked(cell.model_copy(update={"invalid": []}))

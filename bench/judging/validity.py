@@ -1,6 +1,5 @@
-"""Whether a cell's times may be believed: VALID, or INVALID with every reason. Pure functions.
-
-A number that fails is shown and never ranked, as in MLPerf LoadGen. Each limit says below where it comes from.
+"""A test of whether a cell's times may be trusted: VALID, or INVALID with every reason. Pure functions. A number that
+fails is shown and never ranked, as in MLPerf LoadGen. The origin of each limit is given below.
 """
 
 from __future__ import annotations
@@ -22,38 +21,42 @@ from assay.records.results import Agreement, Cell, Steadiness
 from assay.runtimes.rulers import NULL
 
 TOO_SHORT = "harness floor"
-"""How a reason begins that a larger batch would mend, and no quieter machine would."""
+"""The beginning of a reason that a larger batch would remove, and no quieter machine would."""
 
 LEAST_PROCESSES = 2
 """The fewest processes: one says nothing about how processes differ."""
 
 LEAST_CALLS = 8
-"""The fewest calls: with less, not even the median's interval is inside the sample (a sign interval of 99 % needs
+"""The fewest calls: with fewer, not even the median's interval lies inside the sample (a sign interval of 99 % needs
 eight).
 """
 
 MOST_STOLEN = 0.02
-"""The margin within which runtimes count as the same: more than that stolen, and theft alone could decide."""
+"""The largest share of stolen time, equal to the margin within which runtimes count as the same: with more, theft alone
+could decide.
+"""
 
 MOST_SWITCHES_PER_SECOND = 100.0
 LEAST_KEPT = 0.95
-"""A switch costs a few microseconds and a share of the caches: at this rate about 1 % of the time. A runtime that hands
-work from one of its threads to another switches as often by itself, but the processor stays with it: switches are held
-against a cell only where its processor time, for each thread asked for, is below this share of the wall time."""
+"""The least share of wall time that a cell keeps of its processor. A switch costs a few microseconds and a share of the
+caches: at this rate about 1 % of the time. A runtime that hands work from one of its threads to another switches as
+often by itself, but the processor stays with it: switches count against a cell only if its processor time, for each
+thread asked for, is below this share of the wall time.
+"""
 
 MOST_FLOOR = 0.01
 PROCESSOR_SLACK = 0.1
-"""By what share of the threads asked for processor time over wall time may exceed them."""
+"""The share by which processor time over wall time may exceed the number of threads asked for."""
 
 LEAST_BUSY = 0.75
-"""Below this share of one thread a runtime on the CPU was waiting for something that is not its work."""
+"""The share of one thread below which a runtime on the CPU was waiting for something other than its work."""
 
 
 def judged(cells: Sequence[Cell], measured: Measurements, timed: Mapping[str, Agreement]) -> list[Cell]:
-    """The cells with what happened while they were timed, and with the reasons why they are not valid.
+    """Return the cells with the conditions while they were timed, and the reasons why they are not valid.
 
     Args:
-        timed: by cell name, how the outputs of timed calls agree with the reference.
+        timed: agreement of the outputs of timed calls with the reference, by cell name.
     """
     samples = measured.by_cell
     bursts = {str(cell): part for (cell,), part in measured.bursts.group_by("cell")}
@@ -76,7 +79,7 @@ def _judge(
 
 
 def steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Cell | None) -> Steadiness:
-    """What happened while a cell was timed."""
+    """Return the conditions while a cell was timed."""
     found = steadiness(host)
     wall_seconds = _total(bursts, "wall_ns") / 1e9
     return Steadiness(
@@ -93,7 +96,7 @@ def steadiness_of(cell: Cell, host: Samples, bursts: polars.DataFrame, floor: Ce
 
 
 def _not_testable(host: Samples, found: Found) -> list[str]:
-    """The rules that so few blocks or processes do not allow to find anything."""
+    """Return the rules that cannot find anything with so few blocks or processes."""
     processes, blocks = len(np.unique(host.process)), len(block_medians(host))
     told = []
     if not found.drift_testable:
@@ -112,7 +115,7 @@ def _total(bursts: polars.DataFrame, column: str) -> float:
 
 
 def _shown(bursts: polars.DataFrame, column: str) -> bool:
-    """Whether the system showed this for every burst."""
+    """Return whether the system showed this for every burst."""
     return bursts[column].null_count() == 0
 
 
@@ -123,7 +126,7 @@ def _floor_share(cell: Cell, floor: Cell | None) -> float | None:
 
 
 def reasons(cell: Cell) -> list[str]:
-    """Why the cell's times are not to be believed; none when they are. The ruler's own zero is not judged."""
+    """Return why the cell's times are not to be trusted; empty if they are. The instrument's own zero is not judged."""
     if not cell.framework:
         return []
     return [
@@ -136,14 +139,14 @@ def reasons(cell: Cell) -> list[str]:
 
 
 def is_too_short(cell: Cell) -> bool:
-    """Whether nothing but the length of its calls is against a cell: the harness itself takes too much of them."""
+    """Return whether only the length of its calls is against a cell: the harness itself takes too much of them."""
     return bool(cell.invalid) and all(reason.startswith(TOO_SHORT) for reason in cell.invalid)
 
 
 def times_may_change(cell: Cell) -> bool:
-    """Whether the cell is INVALID for a reason that another timing may not find.
+    """Return whether the cell is INVALID for a reason that another timing may not find.
 
-    Outputs that are wrong stay so, and to processes that are too few others are added; those it has are as good as any.
+    Wrong outputs stay wrong, and too few processes only need more; those it has are as good as any.
     """
     if not cell.invalid:  # without times there is nothing to judge
         return False
@@ -152,7 +155,7 @@ def times_may_change(cell: Cell) -> bool:
 
 
 def to_time_again(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells of which that is so."""
+    """Return the cells that another timing may make valid."""
     return [cell for cell in cells if times_may_change(cell)]
 
 
@@ -172,10 +175,10 @@ def _too_few(cell: Cell) -> list[str]:
 
 
 def disturbances(*, stolen_share: float, throttle_events: int, switches_per_second: float, lost: float) -> list[str]:
-    """What disturbed calls from outside by more than is tolerated.
+    """Return the disturbances of calls from outside that exceed the limits.
 
     Args:
-        lost: of the processor time that the threads asked for would have used, the share that they did not.
+        lost: unused share of the processor time that the threads asked for would have used.
     """
     found = []
     if stolen_share > MOST_STOLEN:
@@ -217,7 +220,7 @@ def _wrong_processor_use(cell: Cell) -> list[str]:
 
 
 def _not_as_asked(cell: Cell) -> list[str]:
-    """Times of another device or another arithmetic than was asked for answer another question."""
+    """Return deviations of device or arithmetic from what was asked for: such times answer another question."""
     computed = cell.computed_in or cell.precision
     return not_as_asked(cell.asked_device, cell.asked_precision, cell.device_kind, computed)
 

@@ -6,11 +6,12 @@ comparison of the two one-sided tests procedure and the power approach for asses
 bioavailability"). Comparisons that are read together are a family, and each question is corrected over the family by
 Holm's method (1979, "A simple sequentially rejective multiple test procedure"): the chance of a single false "faster"
 or "slower" in the family is at most 1 - confidence, and so is that of a single false "same". A ratio of cells that were
-chosen as the fastest by the samples that are tested knows of how many (`assay.bench.statistics.selection`).
+chosen as the fastest by the samples that are tested takes into account from how many
+(`assay.bench.statistics.selection`).
 
 Fewer than three fresh processes give no verdict. Two that agree by chance look like certainty: one degree of freedom
-asks for normal effects out to where nobody has seen them, and a process in five that is slower (a mode of its own, see
-`assay.bench.statistics.modes`) is missed by two with even chances.
+requires normal effects further out than anybody has seen them, and a slower process in five (a mode of its own, see
+`assay.bench.statistics.modes`) is missed by two of them more often than not.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from assay.records.base import Verdict
 
 MARGIN = 0.02
 TOLD_OFTEN = 0.8
-"""Power at which a difference is called one that can be told, as is usual (Cohen 1988)."""
+"""The power at which a difference counts as detectable, as is usual (Cohen 1988)."""
 
 
 def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float = CONFIDENCE) -> list[Verdict]:
-    """One verdict for each ratio of a family; each is the time of a subject over the time of its reference.
+    """Return one verdict for each ratio of a family; each is the time of a subject over the time of its reference.
 
-    What lies within the margin is "same", even if it differs measurably: a difference of 0.5 % that is beyond doubt
-    is still the same within 2 %. What does not, and differs, is "faster" (below one) or "slower". All else is
+    A ratio within the margin is "same", even if it differs measurably: a difference of 0.5 % that is beyond doubt is
+    still the same within 2 %. A ratio that is not, and differs, is "faster" (below one) or "slower". All others are
     "undecided".
 
     Args:
         margin: the largest difference that does not matter, 0.02 for 2 %.
-        confidence: of the whole family.
+        confidence: confidence of the whole family.
     """
     level = 1 - confidence
     family = [ratio for ratio in ratios if gives_verdict(ratio)]
@@ -53,7 +54,7 @@ def judge(ratios: Sequence[Ratio], *, margin: float = MARGIN, confidence: float 
 
 
 def gives_verdict(ratio: Ratio) -> bool:
-    """Whether a ratio rests on enough processes for a verdict of any kind."""
+    """Return whether a ratio rests on enough processes for a verdict of any kind."""
     return ratio.processes >= LEAST_PROCESSES
 
 
@@ -66,16 +67,19 @@ def _verdict(ratio: Ratio, *, differs: bool, same: bool) -> Verdict:
 
 
 def difference_p_value(ratio: Ratio) -> float:
-    """Chance of an estimate so far from one, on either side, if the two were equally fast; 1 for too few processes."""
+    """Return the chance of an estimate so far from one, on either side, if the two were equally fast; 1 for too few
+    processes.
+    """
     if not gives_verdict(ratio):
         return 1.0
     return ratio.as_far()
 
 
 def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
-    """Largest chance of an estimate so well within the margin if the truth were outside it.
+    """Return the largest chance of an estimate so well within the margin if the truth were outside it.
 
-    The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin. 1 of too few processes.
+    The margin is symmetric on the logarithmic scale: from 1 / (1 + margin) to 1 + margin. It is 1 for too few
+    processes.
     """
     if not gives_verdict(ratio):
         return 1.0
@@ -84,12 +88,14 @@ def equivalence_p_value(ratio: Ratio, margin: float = MARGIN) -> float:
 
 
 def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE) -> float | None:
-    """The smallest difference that such samples tell four times out of five, as a share; None where they tell none.
+    """Return the smallest difference that such samples detect four times out of five, as a share; None if they detect
+    none.
 
-    What Student's test asks of the first of a family (`holm`), and beyond that what four of five estimates reach.
+    It is the difference that Student's test demands of the first of a family (`holm`), plus the spread that four of
+    five estimates stay within.
 
     Args:
-        family: how many comparisons are read together.
+        family: number of comparisons that are read together.
     """
     if ratio.degrees <= 0 or not gives_verdict(ratio):
         return None
@@ -101,7 +107,7 @@ def least_told(ratio: Ratio, family: int = 1, *, confidence: float = CONFIDENCE)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values: to be compared with the level wanted for the whole family."""
+    """Return Holm's adjusted p-values: to be compared with the level wanted for the whole family."""
     order = np.argsort(p_values, kind="stable")
     adjusted = [1.0] * len(p_values)
     largest = 0.0

@@ -1,1 +1,1 @@
-"""What this machine is and has, and what disturbs it."""
+"""Facts about this machine, its hardware and software, and its disturbances."""

@@ -1,6 +1,5 @@
-"""What disturbs a measurement from outside, as counters that only grow: take them before and after, and subtract.
-
-All are Linux's; where the system does not show one it is None, which is not the same as zero.
+"""Disturbances of a measurement from outside, as counters that only grow: take them before and after, and subtract. All
+are Linux's; a counter that the system does not show is None, which is not the same as zero.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import TypeVar
 Number = TypeVar("Number", int, float)
 
 CPU_FOLDER = Path("/sys/devices/system/cpu")
-STEAL_FIELD = 7  # of a line of /proc/stat: user nice system idle iowait irq softirq steal
+STEAL_FIELD = 7  # in a line of /proc/stat: user nice system idle iowait irq softirq steal
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """Counters at one moment, or what they grew by in between.
+    """Counters at one moment, or their growth in between.
 
     Attributes:
         stolen_seconds: processor time that the hypervisor gave to others although we had work; summed over cores.
@@ -34,7 +33,7 @@ class Disturbance:
     involuntary_switches: int | None
 
     def since(self, before: Disturbance) -> Disturbance:
-        """What happened after `before`."""
+        """Return the growth since `before`."""
         return Disturbance(
             _difference(self.stolen_seconds, before.stolen_seconds),
             _difference(self.busy_seconds, before.busy_seconds),
@@ -44,10 +43,10 @@ class Disturbance:
 
 
 def disturbance(cores: Iterable[int], pid: int | None = None) -> Disturbance:
-    """The counters now. Reads a few small files: some 0.3 ms.
+    """Return the counters now. It reads a few small files, which takes some 0.3 ms.
 
     Args:
-        cores: the cores to look at.
+        cores: the cores to observe.
         pid: the process whose involuntary switches count, all its threads together.
     """
     chosen = tuple(cores)
@@ -60,13 +59,17 @@ def disturbance(cores: Iterable[int], pid: int | None = None) -> Disturbance:
 
 
 def stolen_seconds(cores: Iterable[int]) -> float | None:
-    """Processor time stolen from these cores since the machine started, in seconds; steps of a clock tick (10 ms)."""
+    """Return processor time stolen from these cores since the machine started, in seconds; steps of a clock tick (10
+    ms).
+    """
     times = _core_times(cores)
     return None if times is None else sum(fields[STEAL_FIELD] for fields in times) / _ticks_per_second()
 
 
 def busy_seconds(cores: Iterable[int]) -> float | None:
-    """Processor time these cores worked since the machine started, in seconds: all but idle, waiting and stolen."""
+    """Return processor time these cores worked since the machine started, in seconds: all but idle, waiting and
+    stolen.
+    """
     times = _core_times(cores)
     if times is None:
         return None
@@ -74,7 +77,7 @@ def busy_seconds(cores: Iterable[int]) -> float | None:
 
 
 def throttle_events(cores: Iterable[int]) -> int | None:
-    """How often these cores or their package were throttled since the machine started."""
+    """Return how often these cores or their package were throttled since the machine started."""
     names = ("core_throttle_count", "package_throttle_count")
     found = [_integer(CPU_FOLDER / f"cpu{core}/thermal_throttle/{name}") for core in cores for name in names]
     shown = [number for number in found if number is not None]
@@ -82,7 +85,7 @@ def throttle_events(cores: Iterable[int]) -> int | None:
 
 
 def involuntary_switches(pid: int) -> int | None:
-    """Involuntary context switches of all threads a process has now."""
+    """Return the involuntary context switches of all threads that a process has now."""
     total = None
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
         number = _status_number(status, "nonvoluntary_ctxt_switches")
@@ -92,7 +95,7 @@ def involuntary_switches(pid: int) -> int | None:
 
 
 def _core_times(cores: Iterable[int]) -> list[list[int]] | None:
-    """Per core the clock ticks of /proc/stat: user nice system idle iowait irq softirq steal."""
+    """Return the clock ticks of /proc/stat for each core: user nice system idle iowait irq softirq steal."""
     wanted = {f"cpu{core}" for core in cores}
     try:
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
@@ -106,7 +109,7 @@ def _core_times(cores: Iterable[int]) -> list[list[int]] | None:
 def _status_number(status: Path, name: str) -> int | None:
     try:
         lines = status.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # a thread that ended meanwhile
+    except OSError:  # a thread has ended meanwhile
         return None
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)
 

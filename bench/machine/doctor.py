@@ -1,4 +1,4 @@
-"""`assay doctor`: what this machine has, what is missing, and the command that installs it."""
+"""`assay doctor`: the contents of this machine, what is missing, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROGRAMS = {
 
 
 class Program(Record):
-    """Where a program is, "" where it is not, what it is needed for and how to get it."""
+    """The path of a program, or "" if it is missing, its purpose, and how to install it."""
 
     found: str
     needed_for: str
@@ -31,7 +31,7 @@ class Program(Record):
 
 
 class KnownRuntime(Record):
-    """What a runtime says about itself, as far as it helps to choose one."""
+    """A runtime's description of itself, as far as it helps to choose one."""
 
     name: str
     summary: str
@@ -43,7 +43,7 @@ class KnownRuntime(Record):
 
 
 class Diagnosis(Record):
-    """Everything doctor shows: machine, frameworks, programs, runtimes."""
+    """Everything that doctor shows: machine, frameworks, programs, runtimes."""
 
     machine: dict[str, JsonValue]
     advice: list[str]
@@ -56,7 +56,7 @@ class Diagnosis(Record):
 
 
 def diagnose(host: Host = LOCAL) -> Diagnosis:
-    """Look at a machine and what is installed."""
+    """Examine a machine and its installed software."""
     machine = host.environment()
     return Diagnosis(
         machine=machine,

@@ -1,4 +1,5 @@
-"""Reading what a processor says of itself, without root: /proc/cpuinfo and sysfs. See `assay.fingerprint`."""
+"""The reading of a processor's description of itself, without root: /proc/cpuinfo and sysfs. See
+`assay.fingerprint`."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ OF_THE_KERNEL = frozenset((
     "split_lock_detect", "ssb_disable", "ssbd", "stibp", "tpr_shadow", "tsc_known_freq", "tsc_reliable",
     "user_shstk", "vmcall", "vmmcall", "vnmi", "vpid", "xenpv", "xtopology", "zen",
 ))  # fmt: skip
-"""Flags that Linux makes up itself, or that its version and boot options decide on: they say nothing of a processor."""
+"""Flags that Linux makes up itself, or that depend on its version and boot options: they say nothing about a
+processor.
+"""
 
 X86 = {"vendor": "vendor_id", "family": "cpu family", "model": "model", "stepping": "stepping"}
 ARM = {"vendor": "CPU implementer", "family": "CPU architecture", "model": "CPU part", "stepping": "CPU revision"}
@@ -36,15 +39,15 @@ Entries = Mapping[str, str]
 
 @functools.cache
 def fingerprint() -> Fingerprint:
-    """This machine's."""
+    """Return this machine's fingerprint."""
     return read_fingerprint(Path("/"))
 
 
 def read_fingerprint(root: Path) -> Fingerprint:
-    """What a machine's files tell.
+    """Return the fingerprint that a machine's files give.
 
     Args:
-        root: below which /proc and /sys are.
+        root: folder that contains /proc and /sys.
     """
     processors = parse_cpuinfo(_read(root / "proc/cpuinfo"))
     first = processors[0] if processors else {}
@@ -64,7 +67,7 @@ def read_fingerprint(root: Path) -> Fingerprint:
 
 
 def parse_cpuinfo(text: str) -> list[dict[str, str]]:
-    """The entries of every processor in /proc/cpuinfo; ARM says some of them once for all, at the end."""
+    """Return the entries of every processor in /proc/cpuinfo; ARM gives some of them once for all, at the end."""
     found = []
     for part in re.split(r"\n\s*\n", text.strip()):
         pairs = (line.partition(":") for line in part.splitlines())
@@ -75,7 +78,7 @@ def parse_cpuinfo(text: str) -> list[dict[str, str]]:
 
 
 def hypervisor(root: Path, flags: Iterable[str]) -> str:
-    """ "" where none is seen, else "hypervisor", and which as far as it tells."""
+    """Return "" where no hypervisor is seen, else "hypervisor", and which one as far as it tells."""
     if "hypervisor" not in flags:
         return ""
     vendor, product = _read(root / "sys/class/dmi/id/sys_vendor"), _read(root / "sys/class/dmi/id/product_name")
@@ -84,7 +87,7 @@ def hypervisor(root: Path, flags: Iterable[str]) -> str:
 
 
 def _flags(processors: Sequence[Entries]) -> set[str]:
-    """What any of the processors can do."""
+    """Return the flags of all processors."""
     return {flag for entries in processors for flag in (entries.get("flags") or entries.get("Features", "")).split()}
 
 
@@ -98,7 +101,7 @@ def _each(processors: Sequence[Entries], key: str) -> str:
 
 
 def _caches(folder: Path) -> dict[str, str]:
-    """Sizes of the first core's caches by name."""
+    """Return the sizes of the first core's caches, by name."""
     found = {}
     for index in sorted(folder.glob("index*")):
         level, kind, size = (_read(index / name) for name in ("level", "type", "size"))
@@ -108,8 +111,8 @@ def _caches(folder: Path) -> dict[str, str]:
 
 
 def _nominal_mhz(root: Path, first: Entries) -> float | None:
-    """The frequency without turbo: as the system shows it, as the name says it, or that of the time stamp counter,
-    which Linux counts delay loops in (two a cycle).
+    """Return the frequency without turbo: from the system, from the name, or from the time stamp counter, in which
+    Linux counts delay loops (two a cycle).
     """
     shown = _mhz(_read(root / CPU / "cpufreq/base_frequency"), per_mhz=1000)
     shown = shown or _mhz(_read(root / CPU / "acpi_cppc/nominal_freq"), per_mhz=1)

@@ -1,6 +1,5 @@
-"""A machine that is measured on: it starts processes, and says of itself what a measurement has to know.
-
-Nothing above knows which machine that is. What is compared with each other runs on one of them.
+"""A machine for measurements: it starts processes, and describes itself as far as a measurement needs. No caller knows
+which machine that is. Things that are compared with each other run on the same one.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from assay.jobs.process import Here
 
 
 class Host(Starter, Protocol):
-    """A machine that is measured on."""
+    """A machine for measurements."""
 
     def cores(self) -> tuple[int, ...]:
-        """The cores that its processes may use."""
+        """Return the cores that its processes may use."""
 
     def disturbance(self, cores: Sequence[int]) -> Disturbance:
-        """What disturbs these cores, as counters that only grow."""
+        """Return the disturbances of these cores, as counters that only grow."""
 
     def fingerprint(self) -> Fingerprint:
-        """What its processor is."""
+        """Return the fingerprint of its processor."""
 
     def environment(self) -> dict[str, JsonValue]:
-        """All that is worth recording of it with a measurement."""
+        """Return all that is worth recording about it with a measurement."""
 
 
 class LocalHost(Here):
@@ -58,6 +57,6 @@ LOCAL = LocalHost()
 
 
 def machine_facts(host: Host, names: Iterable[str] | None = None) -> dict[str, JsonValue]:
-    """What is recorded of a machine with results: itself, and what frameworks say of themselves there."""
+    """Return the facts about a machine that are recorded with results: its own, and those of frameworks there."""
     frameworks: dict[str, JsonValue] = {name: dict(facts) for name, facts in probe_frameworks(host, names).items()}
     return host.environment() | {"frameworks": frameworks}

@@ -1,4 +1,4 @@
-"""The machine and the software on it: what a measurement was taken with."""
+"""The machine and the software on it, with which a measurement was taken."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ RECORDED_PACKAGES = (
 
 
 def environment() -> dict[str, JsonValue]:
-    """Processor and what steers its speed, memory, load, operating system, interpreter and package versions."""
+    """Return the processor and what affects its speed, memory, load, operating system, interpreter and package
+    versions.
+    """
     return {
         "processor": fingerprint().name,
         "fingerprint": fingerprint().model_dump(mode="json"),
@@ -70,14 +72,14 @@ def environment() -> dict[str, JsonValue]:
 
 
 def usable_cores() -> tuple[int, ...]:
-    """Numbers of the cores this process may run on."""
+    """Return the numbers of the cores that this process may run on."""
     return cores_usable_by()
 
 
 def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
     """
     Raises:
-        InputError: this problem, when so many cores are more than this process may use.
+        InputError: this process may use fewer than so many cores; `problem` says what is wrong.
     """
     most = len(cores)
     if wanted > most:
@@ -85,14 +87,14 @@ def check_cores(problem: str, wanted: int, cores: Sequence[int]) -> None:
 
 
 def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
-    """Numbers of the cores that a program listening on this machine's loopback may use.
+    """Return the numbers of the cores that a program listening on this machine's loopback may use.
 
     Args:
         address: HOST:PORT.
-        program: its name.
+        program: name of the program.
 
     Returns:
-        None where that cannot be seen: it runs on another machine or in a container, or is not this program.
+        None if unknown: it runs on another machine or in a container, or is not this program.
     """
     if not is_on_loopback(address) or not can_pin():
         return None
@@ -107,7 +109,7 @@ def cores_of_server(address: str, program: str) -> tuple[int, ...] | None:
 
 
 def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | None:
-    """The process of this name behind a port: the one that listens or, where that is a filter, one beside or below
+    """Return the process of this name behind a port: the one that listens or, if that is a filter, one beside or below
     it.
     """
     parent = listening.parent()
@@ -116,13 +118,13 @@ def _of_this_name(listening: psutil.Process, program: str) -> psutil.Process | N
 
 
 def threads_per_core() -> int | str:
-    """Hardware threads that share a physical core, as far as the system shows it; 1 without SMT."""
+    """Return the number of hardware threads on a physical core, as far as the system shows it; 1 without SMT."""
     siblings = _read("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
     return len(cores_in(siblings)) if siblings else NOT_SHOWN
 
 
 def cores_in(text: str) -> list[int]:
-    """The numbers in Linux's notation for sets of cores, "0-2,5"."""
+    """Return the numbers in Linux's notation for sets of cores, "0-2,5"."""
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -131,7 +133,7 @@ def cores_in(text: str) -> list[int]:
 
 
 def frequency_mhz() -> dict[str, float]:
-    """Present, least and most frequency of the first core, of those that are shown."""
+    """Return the present, least and greatest frequency of the first core, as far as they are shown."""
     files = {"now": "scaling_cur_freq", "least": "scaling_min_freq", "most": "scaling_max_freq"}
     shown = {name: _read(f"{FREQUENCY}/{file}") for name, file in files.items()}
     found = {name: int(text) / 1000 for name, text in shown.items() if text.isdigit()}
@@ -141,14 +143,14 @@ def frequency_mhz() -> dict[str, float]:
 
 
 def turbo() -> str:
-    """Whether the processor may go above its nominal frequency."""
+    """Return whether the processor may exceed its nominal frequency."""
     intel = _read("/sys/devices/system/cpu/intel_pstate/no_turbo")
     boost = _read("/sys/devices/system/cpu/cpufreq/boost")
     return {"0": "on", "1": "off"}.get(intel) or {"1": "on", "0": "off"}.get(boost) or NOT_SHOWN
 
 
 def virtualisation() -> str:
-    """ "none seen", or the hypervisor and the container that are seen, as far as they tell who they are."""
+    """Return "none seen", or the hypervisor and the container that are seen, as far as they identify themselves."""
     seen = [fingerprint().hypervisor] if fingerprint().hypervisor else []
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         seen.append("container")
@@ -156,7 +158,7 @@ def virtualisation() -> str:
 
 
 def stolen_share() -> float | str:
-    """Share of the processor time wanted since the machine started that a hypervisor gave to others."""
+    """Return the share of the processor time wanted since the machine started that a hypervisor gave to others."""
     cores = usable_cores()
     stolen, busy = stolen_seconds(cores), busy_seconds(cores)
     if stolen is None or busy is None:
@@ -165,12 +167,12 @@ def stolen_share() -> float | str:
 
 
 def telling_variables() -> dict[str, str]:
-    """Environment variables that change how libraries compute, of those that are set."""
+    """Return the environment variables that are set and change how libraries compute."""
     return {name: os.environ[name] for name in TELLING_VARIABLES if name in os.environ}
 
 
 def advice(facts: Mapping[str, JsonValue]) -> list[str]:
-    """What to change for a quieter machine, one sentence each, from the facts of `environment`; pure."""
+    """Return what to change for a quieter machine, one sentence each, from the facts of `environment`; pure."""
     found = []
     governor = facts.get("frequency_governor")
     if governor not in (None, NOT_SHOWN, "performance"):
@@ -205,7 +207,7 @@ def _advice_on_guests(facts: Mapping[str, JsonValue]) -> list[str]:
 
 
 def gpus() -> tuple[str, ...]:
-    """Names of the NVIDIA GPUs, as nvidia-smi lists them; none where there is no such program."""
+    """Return the names of the NVIDIA GPUs, as nvidia-smi lists them; empty without that program."""
     program = shutil.which("nvidia-smi")
     if not program:
         return ()
@@ -220,7 +222,7 @@ def gpus() -> tuple[str, ...]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that matter to a measurement, of those that are installed."""
+    """Return the versions of installed packages that matter to a measurement."""
     installed = {}
     for name in RECORDED_PACKAGES:
         try:
@@ -231,10 +233,10 @@ def package_versions() -> dict[str, str]:
 
 
 def probe_frameworks(host: Starter, names: Iterable[str] | None = None) -> dict[str, dict[str, str]]:
-    """What each framework says of itself; {"missing": reason} for one that cannot be imported. Others are left out.
+    """Return what each framework says of itself; {"missing": reason} if it cannot be imported. Others are left out.
 
     Args:
-        names: of libraries, as families of runtimes have them; those of all families where None.
+        names: names of libraries, as families of runtimes have them; None for those of all families.
     """
     found: dict[str, dict[str, str]] = {}
     known = [family.library for family in RUNTIMES.families if family.probe]

@@ -1,4 +1,4 @@
-"""Whether the machine is quiet enough to time on, looked at before the timing begins."""
+"""A check, before the timing begins, of whether the machine is quiet enough."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from assay.bench.machine.disturbance import Disturbance
 from assay.bench.machine.host import Host
 
 WATCHED_SECONDS = 1.0
-"""How long to look: with counters in steps of 10 ms this tells one percent of a core."""
+"""How long to watch: with counters in steps of 10 ms this shows one percent of a core."""
 
 MOST_BUSY = 0.05
-"""A core that is shared makes single calls two or more times as long: one call in twenty, and the tails are theirs."""
+"""The largest share of time that others may use: sharing a core makes single calls twice as long or more, and at one
+call in twenty these determine the tails.
+"""
 
 
 def say_if_busy(host: Host, cores: Sequence[int], note: Callable[[str], None]) -> None:
-    """Tell a person before the timing begins, where the machine is busy."""
+    """Tell the user before the timing begins if the machine is busy."""
     if said := watch(host, cores):
         note(said)
 
 
 def watch(host: Host, cores: Sequence[int], seconds: float = WATCHED_SECONDS) -> str:
-    """Do nothing for a moment and say who else works on these cores; "" where the machine is quiet."""
+    """Do nothing for a moment and say who else works on these cores; "" if the machine is quiet."""
     before = host.disturbance(cores)
     time.sleep(seconds)
     return busy_in_words(host.disturbance(cores).since(before), len(cores), seconds)
@@ -34,10 +36,11 @@ def _cores(number: int) -> str:
 
 
 def busy_in_words(seen: Disturbance, cores: int, seconds: float) -> str:
-    """What disturbed idle cores, and what follows; "" where too little did, or the system does not show it.
+    """Describe the disturbance of idle cores, and its consequences; "" if there was too little, or the system does not
+    show it.
 
     Args:
-        seen: over `seconds` in which this program itself did nothing.
+        seen: counters over `seconds` in which this program itself did nothing.
     """
     whole = cores * seconds
     busy, stolen = (seen.busy_seconds or 0) / whole, (seen.stolen_seconds or 0) / whole

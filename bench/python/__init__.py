@@ -1,1 +1,1 @@
-"""The calls from Python, `assay.compare`, `assay.audit` and `assay.read`, and what they give."""
+"""The calls from Python, `assay.compare`, `assay.audit` and `assay.read`, and their results."""

@@ -1,4 +1,6 @@
-"""`assay.compare`, `assay.audit` and `assay.read`: the commands `model`, `audit` and what their folders hold."""
+"""`assay.compare`, `assay.audit` and `assay.read`: the commands `model` and `audit`, and the content of their
+folders.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from assay.start import START
 
 FOLDER = "artifacts"
 LIVE = "live"
-"""Below the folder of results: what was written of models that lived in the caller's process."""
+"""The folder below the results for files of models that lived in the caller's process."""
 
 
 def compare(
@@ -53,18 +55,18 @@ def compare(
         model: a file or FILE.py:FUNCTION as text, or a `torch.nn.Module`, a Keras model, a `tf.function`, a function
             at the top of a file (PyTorch, TensorFlow, JAX), an `onnx.ModelProto`; see `docs/how-to/python.md`.
         inputs: arrays by the names of the model's inputs, one array, several in order, or a file; drawn where None.
-        shapes: of inputs that the model does not declare, {"image": "batch,3,224,224"}.
+        shapes: shapes of inputs that the model does not declare, {"image": "batch,3,224,224"}.
         dimensions: sizes of dimensions that it leaves open.
-        batches: rows of a call.
-        precisions: that every right file is made in too, "int8" or "fp16".
-        mixed_minutes: for the layers that may not be int8, of each int8 file that fails; 0 for no search.
-        minutes: that timing may take.
+        batches: numbers of rows in a call.
+        precisions: precisions in which every correct file is made too, "int8" or "fp16".
+        mixed_minutes: minutes of search for the layers that may not be int8, for each int8 file that fails; 0: none.
+        minutes: minutes that timing may take.
         out: the folder for results.
-        trust: run the model outside of its box.
-        quiet: show nothing while it runs.
+        trust: whether to run the model outside its box.
+        quiet: whether to show nothing while it runs.
 
     Raises:
-        AssayError: as the command says it; `exit_code` is the command's.
+        AssayError: with the command's message; `exit_code` is the command's.
     """
     from assay.alone import timing_alone
     from assay.bench.brought.compare import compare_model, mixed_minutes_of, precisions_of
@@ -116,15 +118,16 @@ def audit(
     trust: bool = False,
     quiet: bool = False,
 ) -> AuditFindings:
-    """Hold an ONNX file, and what runs it, against a reference file in float64, as `assay audit --reference` does.
+    """Compare an ONNX file, and the runtimes that run it, with a reference file in float64, as `assay audit
+    --reference` does.
 
     Args:
-        reference, candidate: files, or `onnx.ModelProto`; the reference itself where there is no candidate.
+        reference, candidate: files, or `onnx.ModelProto`; without a candidate, the reference itself.
         inputs, dimensions, without, out, trust, quiet: as for `compare`.
-        runtimes: for both files; ONNX Runtime at every level of optimisation where none is named.
+        runtimes: runtimes for both files; by default, ONNX Runtime at every level of optimisation.
 
     Raises:
-        AssayError: as the command says it.
+        AssayError: the command's error.
     """
     from assay.bench.auditing.localise import RUNNERS
     from assay.bench.auditing.pairs.pair import ORT_LEVELS, PairRequest, audit_pair
@@ -161,10 +164,10 @@ def audit(
 
 
 def read(folder: str | Path) -> ModelFindings:
-    """What a folder of `assay run` or `assay model` holds.
+    """Read the content of a folder of `assay run` or `assay model`.
 
     Raises:
-        ArtifactError: there is nothing, or it is damaged.
+        ArtifactError: there are no results, or they are damaged.
     """
     from assay.bench.report.study_report import as_audited
 
@@ -186,7 +189,7 @@ def read(folder: str | Path) -> ModelFindings:
 
 
 def _said(results: Results) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the command prints, and why the answer is no."""
+    """Return what the command prints, and why the answer is no."""
     from assay.bench.brought.compare import refusals_of_numbers
     from assay.bench.judging.answers import unanswered
     from assay.bench.tasks.task import task_of
@@ -201,10 +204,10 @@ def _said(results: Results) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @contextmanager
 def _working() -> Iterator[None]:
-    """Nothing that was started here is left running, however it ends.
+    """Make sure that nothing which was started here is left running, however the block ends.
 
     Raises:
-        InputError: this runs while the model's own file is read in another process, which would never end.
+        InputError: this is called while the model's own file is read in another process, which would never end.
     """
     from assay.files.scratch import private_temporary_folder
     from assay.jobs.process import end_all

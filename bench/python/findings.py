@@ -1,4 +1,4 @@
-"""What the calls from Python give: records with types, tables of polars, and a page for notebooks."""
+"""The results of the calls from Python: typed records, tables of polars, and a page for notebooks."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ RATIO_SCHEMA = {
 
 @dataclass(frozen=True)
 class AuditFindings:
-    """Whether numbers still agree with float64.
+    """The result of an audit: whether numbers still agree with float64.
 
     Attributes:
         audit: the whole record.
-        folder: that it is in.
+        folder: folder that contains it.
     """
 
     audit: Audit
@@ -56,12 +56,14 @@ class AuditFindings:
 
     @property
     def verdict(self) -> str:
-        """In one sentence."""
+        """The verdict in one sentence."""
         return str(self.audit.verdict)
 
     @property
     def comparisons(self) -> polars.DataFrame:
-        """One row a comparison with float64: errors and tolerances absolute, null where nothing could be compared."""
+        """One row for each comparison with float64: absolute errors and tolerances, null where nothing could be
+        compared.
+        """
         rows = [
             {
                 "model": model.name,
@@ -89,14 +91,14 @@ class AuditFindings:
 
 @dataclass(frozen=True)
 class ModelFindings:
-    """What a folder of `assay run` or `assay model` holds.
+    """The content of a folder of `assay run` or `assay model`.
 
     Attributes:
-        results: the whole record, judged by the audit beside it.
-        folder: that it is in.
-        audit: None where none was made.
-        choice: the last answer of `assay choose`, None where it was not asked.
-        lines: what the command says: numbers, verdicts, what was refused.
+        results: the whole record, judged by the audit in the same folder.
+        folder: folder that contains it.
+        audit: the audit, None if none was made.
+        choice: the last answer of `assay choose`, None if it was not asked.
+        lines: the command's output: numbers, verdicts, refusals.
         refused: why the answer is no; empty means yes.
     """
 
@@ -109,26 +111,28 @@ class ModelFindings:
 
     @property
     def passed(self) -> bool:
-        """Whether there is an answer whose numbers agree: where the command would end with 0."""
+        """Whether there is an answer whose numbers agree, so that the command would end with 0."""
         return not self.refused
 
     @property
     def report(self) -> Path:
-        """The page, where it was written."""
+        """The page, if it was written."""
         return self.folder / "report" / "report.html"
 
     @property
     def cells(self) -> polars.DataFrame:
         """One row for each runtime, export, batch and number of threads, with medians and bounds in ms, as in
-        cells.parquet (`assay.bench.report.cells_table`)."""
+        cells.parquet (`assay.bench.report.cells_table`).
+        """
         from assay.bench.report.cells_table import cells_frame  # noqa: PLC0415  takes a while, and not all want it
 
         return cells_frame(self.results)
 
     @property
     def ratios(self) -> polars.DataFrame:
-        """How many times as slow each cell is as the fastest native one, with 95 % intervals and verdicts, see
-        `assay.records.races.SpeedComparison`."""
+        """How many times as slow each cell is as the fastest native one, with 95 % intervals and verdicts; see
+        `assay.records.races.SpeedComparison`.
+        """
         rows = [
             {
                 "architecture": one.architecture,

@@ -1,4 +1,4 @@
-"""Arrays that are given from Python, written where the jobs of a model read them."""
+"""Arrays that are passed from Python, written where the jobs of a model can read them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ INPUTS_FILE, LABELS_FILE = "inputs.npz", "labels.npy"
 
 
 def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
-    """Inputs by name, whatever holds them: numpy's arrays, tensors of a framework, lists of numbers.
+    """Return inputs by name, whatever holds them: numpy's arrays, tensors of a framework, lists of numbers.
 
     Args:
         inputs: a mapping by name, or one array or a list or tuple of arrays for the inputs in their order.
-        names: of the model's inputs in their order; empty where nobody knows them, and then a mapping is needed.
+        names: names of the model's inputs in their order; if unknown, empty, and then a mapping is needed.
 
     Raises:
-        InputError: they are not as many as the inputs, or one is not an array of numbers.
+        InputError: there are not as many arrays as inputs, or one is not an array of numbers.
     """
     if isinstance(inputs, Mapping):
         return {str(name): as_array(value, str(name)) for name, value in inputs.items()}
@@ -43,10 +43,10 @@ def as_arrays(inputs: object, names: Sequence[str]) -> Arrays:
 def as_array(value: object, name: str) -> NDArray[Any]:
     """
     Raises:
-        InputError: it is not an array of numbers.
+        InputError: the value is not an array of numbers.
     """
     plain: Any = value
-    for step in ("detach", "cpu", "numpy"):  # of a tensor of PyTorch; TensorFlow's has the last
+    for step in ("detach", "cpu", "numpy"):  # for a tensor of PyTorch; TensorFlow's has the last
         plain = getattr(plain, step)() if hasattr(plain, step) else plain
     array = np.asarray(plain)
     if array.dtype.kind not in "fiub":
@@ -55,11 +55,13 @@ def as_array(value: object, name: str) -> NDArray[Any]:
 
 
 def written_inputs(inputs: object, names: Sequence[str], folder: Path) -> Path | None:
-    """The file of the inputs: the one that was named, or a new one in the folder; None where none were given."""
+    """Return the file of the inputs: the one that was named, or a new one in the folder; None if there are no
+    inputs.
+    """
     if inputs is None or isinstance(inputs, str | Path):
         return None if inputs is None else Path(inputs)
     folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / INPUTS_FILE, "w") as bundle:  # numpy.savez takes no input that is called `file`
+    with zipfile.ZipFile(folder / INPUTS_FILE, "w") as bundle:  # numpy.savez cannot write an input called `file`
         for name, array in as_arrays(inputs, names).items():
             with bundle.open(f"{name}.npy", "w") as stream:
                 np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
@@ -67,7 +69,7 @@ def written_inputs(inputs: object, names: Sequence[str], folder: Path) -> Path |
 
 
 def written_labels(labels: object, folder: Path) -> Path | None:
-    """The same of labels."""
+    """Return the file of the labels in the same way."""
     if labels is None or isinstance(labels, str | Path):
         return None if labels is None else Path(labels)
     folder.mkdir(parents=True, exist_ok=True)

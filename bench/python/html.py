@@ -1,4 +1,4 @@
-"""Findings as a small page for notebooks: sentences and one table, in which no text of others acts."""
+"""Findings as a small page for notebooks: sentences and one table, in which no foreign text can act."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from assay.texts import printable
 
 STYLE = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
 MOST_ROWS = 200
-"""More are in the table itself."""
+"""The most rows shown; the table itself has them all."""
 
 
 def page_of(lines: Iterable[str], table: polars.DataFrame) -> str:
-    """HTML of the lines, and of the table's first rows."""
+    """Return HTML of the lines, and of the table's first rows."""
     said = "".join(f"<p style='margin:2px 0'>{_text(line)}</p>" for line in lines)
     head = "".join(f"<th style='{STYLE}'>{_text(name.replace('_', ' '))}</th>" for name in table.columns)
     rows = "".join(

@@ -3,5 +3,5 @@
     from assay.bench.report.write import write_report
     write_report(read_results(folder / "results.json"), polars.read_parquet(folder / "samples.parquet"), out)
 
-To add a section, write a function and put it into `assay.bench.report.sections.order`.
+To add a section, write a function and add it to `assay.bench.report.sections.order`.
 """

@@ -52,9 +52,9 @@ SCHEMA: dict[str, type[polars.DataType]] = {
 
 
 def cells_frame(results: Results) -> polars.DataFrame:
-    """One row a cell, columns as in `SCHEMA`; what a cell does not have is null.
+    """Return one row for each cell, with columns as in `SCHEMA`; null for what a cell does not have.
 
-    The last two columns say of every row which images it rests on.
+    The last two columns say for every row which images it rests on.
     """
     rows = [
         {**_cell_row(cell), "synthetic_images": results.data.synthetic, "data_notice": results.data.notice}

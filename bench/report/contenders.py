@@ -1,4 +1,4 @@
-"""Who may be recommended: the fastest of each case that agrees and keeps its accuracy, and what it gains."""
+"""The candidates for a recommendation: the fastest of each case that agrees and keeps its accuracy, and its gain."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from assay.registry import RUNTIMES
 
 @dataclass(frozen=True)
 class Case:
-    """One group's cells that may be ranked, from the fastest on.
+    """One group's cells that may be ranked, the fastest first.
 
     Attributes:
-        comparison: of both sides; None where one is missing.
+        comparison: the comparison of both sides; None if one is missing.
     """
 
     group: CellGroup
@@ -38,23 +38,23 @@ class Case:
 
     @property
     def exact(self) -> Cell | None:
-        """The fastest that computes in no less than fp32."""
+        """The fastest cell that computes in no less than fp32."""
         return next((cell for cell in self.ranked if not cell.reduced_precision), None)
 
     @property
     def native(self) -> Cell | None:
-        """What gains are over: the fastest native one in the precision of the comparison."""
+        """The basis of gains: the fastest native cell in the precision of the comparison."""
         wanted = self.comparison.native.rsplit("/", 1)[-1] if self.comparison else ""
         return next((cell for cell in self.ranked if cell.label == wanted), None)
 
     def gain(self, cell: Cell) -> Interval | None:
-        """How many times as fast as the fastest native one it is."""
+        """Return how many times as fast as the fastest native cell it is."""
         if self.comparison is None or cell.label not in self.comparison.ratios:
             return None
         return inverse(self.comparison.ratios[cell.label])
 
     def verdict(self, cell: Cell) -> Verdict | None:
-        """How a cell stands against the fastest native one."""
+        """Return a cell's verdict against the fastest native cell."""
         if self.comparison is None:
             return None
         if cell.label == self.comparison.onnx.rsplit("/", 1)[-1]:
@@ -62,12 +62,12 @@ class Case:
         return self.comparison.verdicts.get(cell.label)
 
     def firsts(self) -> list[Cell]:
-        """The fastest of each family and precision, from the fastest on."""
+        """Return the fastest of each family and precision, the fastest first."""
         return firsts_of(self.ranked)
 
 
 def firsts_of(cells: Iterable[Cell]) -> list[Cell]:
-    """The first of each family and precision among cells in order."""
+    """Return the first of each family and precision among cells in order."""
     found: dict[tuple[str, str], Cell] = {}
     for cell in cells:
         family = series_of(cell.label, cell.framework).family
@@ -76,7 +76,7 @@ def firsts_of(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def cases(evidence: Evidence) -> list[Case]:
-    """Every group in which something may be ranked, in the order of groups."""
+    """Return every group in which something may be ranked, in the order of groups."""
     results = evidence.results
     comparisons = {CellGroup(c.architecture, c.size, c.batch, c.threads): c for c in results.comparisons}
     members: dict[CellGroup, list[Cell]] = defaultdict(list)
@@ -90,10 +90,11 @@ def cases(evidence: Evidence) -> list[Case]:
 
 
 def recommended(found: Sequence[Case], evidence: Evidence) -> tuple[Case, Cell] | None:
-    """What to run where one call has to be fast: the fastest of the models that none is known to be more right than.
+    """Return what to run when one call has to be fast: the fastest of the models that no other is known to beat in
+    quality.
 
-    Compared are the models at the smallest batch and the fewest threads. One whose accuracy has an interval below that
-    of the best is left out; where no accuracy is known it is the first model's.
+    Models are compared at the smallest batch and the fewest threads. One whose accuracy has an interval below that of
+    the best is left out; if no accuracy is known, the first model is taken.
     """
     least = min(((case.group.threads, case.group.batch) for case in found), default=None)
     first = [case for case in found if (case.group.threads, case.group.batch) == least]
@@ -107,7 +108,9 @@ def recommended(found: Sequence[Case], evidence: Evidence) -> tuple[Case, Cell] 
 
 
 def not_told_from(cell: Cell, case: Case, evidence: Evidence) -> list[Cell]:
-    """The first of other families and precisions that the samples do not tell from this one; none without samples."""
+    """Return the first of other families and precisions that the samples cannot tell from this one; empty without
+    samples.
+    """
     if evidence.samples is None:
         return []
     others = [one for one in case.firsts() if one.name != cell.name]
@@ -121,12 +124,12 @@ def not_told_from(cell: Cell, case: Case, evidence: Evidence) -> list[Cell]:
 
 
 def runtime_name(cell: Cell) -> str:
-    """What runs it, as readers know its family where that runs files, else by its own name."""
+    """Return readers' name of a cell's runtime."""
     entry = RUNTIMES.find(cell.runtime)
     return (entry.words or entry.name) if entry else cell.runtime
 
 
 def called(cell: Cell) -> str:
-    """ "ONNX Runtime int8": the runtime, and what it computes in where that is less than fp32."""
+    """Return "ONNX Runtime int8": the runtime, and its precision if that is less than fp32."""
     name = runtime_name(cell)
     return f"{name} {cell.precision}" if cell.reduced_precision and cell.precision not in name else name

@@ -1,4 +1,4 @@
-"""What a report is made from, and the questions that several of its sections ask of it."""
+"""The material of a report, and questions about it that several sections ask."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLAIN_WORDS = {
     "images": "records",
     "image": "record",
 }
-"""What a report says in place of the words of a study, replaced in this order."""
+"""A report's words in place of those of a study, replaced in this order."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,7 @@ class CellGroup:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study's record and, where they were kept, the raw samples behind it, and the audit and load test beside it."""
+    """A study's record, the raw samples behind it if they were kept, and the audit and load test in the same folder."""
 
     results: Results
     samples: polars.DataFrame | None = None
@@ -56,11 +56,11 @@ class Evidence:
 
     @property
     def timed(self) -> list[Cell]:
-        """The cells that have times, the ruler's own zero left out."""
+        """The cells that have times, without the instrument's own zero."""
         return [cell for cell in self.results.cells if is_timed(cell) and cell.framework]
 
     def place_of(self, cell: Cell) -> int:
-        """The cell's index in the record."""
+        """Return the cell's index in the record."""
         return next(index for index, other in enumerate(self.results.cells) if other is cell)
 
     @property
@@ -73,11 +73,11 @@ def group_of(cell: Cell) -> CellGroup:
 
 
 def worded(text: str, results: Results) -> str:
-    """A text of ours in the words that fit what was measured: a user's model has records and numbers, no images and
+    """Return a text of ours in words that fit what was measured: a user's model has records and numbers, not images and
     logits.
 
     Args:
-        text: without anything that others wrote, such as names.
+        text: a text without any foreign parts, such as names.
     """
     if results.kind == "model":
         for word, plain in PLAIN_WORDS.items():
@@ -86,7 +86,7 @@ def worded(text: str, results: Results) -> str:
 
 
 def worded_columns(columns: Sequence[Column], results: Results) -> tuple[Column, ...]:
-    """The same of the headings of a table."""
+    """Do the same for the headings of a table."""
     return tuple(replace(column, heading=worded(column.heading, results)) for column in columns)
 
 
@@ -95,19 +95,19 @@ def is_timed(cell: Cell) -> bool:
 
 
 def chart_notice(results: Results) -> str:
-    """The few words that label every chart: that images are synthetic, or the split unofficial."""
+    """Return the few words that label every chart: that images are synthetic, or the split unofficial."""
     if results.data.synthetic:
         return SYNTHETIC_LABEL
     return re.split(r"[.:;]", " ".join(results.data.notice.split()))[0]
 
 
 def legend_of(cells: Iterable[Cell]) -> tuple[Series, ...]:
-    """The series of the cells' labels, in the order of legends."""
+    """Return the series of the cells' labels, in the order of legends."""
     return ordered(series_of(cell.label, cell.framework) for cell in cells)
 
 
 def split_by(cells: Iterable[Cell], key: Callable[[Cell], tuple[str | int, ...]]) -> list[list[Cell]]:
-    """The cells in groups of equal key, groups in the order of their keys."""
+    """Return the cells in groups of equal key, with groups in the order of their keys."""
     groups: dict[tuple[str | int, ...], list[Cell]] = {}
     for cell in cells:
         groups.setdefault(key(cell), []).append(cell)
@@ -115,7 +115,7 @@ def split_by(cells: Iterable[Cell], key: Callable[[Cell], tuple[str | int, ...]]
 
 
 def conditions(cell: Cell | CellGroup, *, size: bool = False, batch: bool = False, threads: bool = False) -> str:
-    """The words that head a panel: "bloodnet, 64x64, batch 1, 2 threads", as far as they are asked for."""
+    """Return the words that head a panel: "bloodnet, 64x64, batch 1, 2 threads", as far as they are asked for."""
     parts = [cell.architecture]
     parts += [pixels(cell.size)] if size else []
     parts += [f"batch {cell.batch}"] if batch else []
@@ -124,20 +124,20 @@ def conditions(cell: Cell | CellGroup, *, size: bool = False, batch: bool = Fals
 
 
 def training_of(results: Results, weights: str) -> Training | None:
-    """The training that made these weights."""
+    """Return the training that made these weights."""
     return next((training for training in results.trainings if training.weights == weights), None)
 
 
 def agreement_fails(cell: Cell, results: Results) -> bool:
-    """Whether the cell's own output, or the file it ran, was found not to agree."""
+    """Return whether the cell's own output, or the file it ran, was found not to agree."""
     if cell.agreement is not None and not cell.agreement.passed:
         return True
     return any(not agreement.passed for agreement in agreements_of_export(cell, results))
 
 
 def agreements_of_export(cell: Cell, results: Results) -> list[Agreement]:
-    """Every comparison with the reference of the file the cell ran; none for a native cell, and none of a right file
-    that only some optimisation level of ONNX Runtime gets wrong: what a runtime makes of that is its own.
+    """Return every comparison with the reference of the file that the cell ran; none for a native cell, and none for a
+    right file that only some optimisation level of ONNX Runtime gets wrong, which is the runtime's own fault.
     """
     wanted = (cell.architecture, cell.size, cell.exporter)
     exports = [e for e in results.exports if (e.architecture, e.size, e.exporter) == wanted and not e.file_is_right]
@@ -145,13 +145,13 @@ def agreements_of_export(cell: Cell, results: Results) -> list[Agreement]:
 
 
 def median_of(cell: Cell) -> Interval:
-    """The median host time of a timed cell, in milliseconds."""
+    """Return the median host time of a timed cell, in milliseconds."""
     assert cell.host is not None
     return cell.host.median_ms
 
 
 def fastest_files(cells: Iterable[Cell]) -> list[Cell]:
-    """The fastest of these timed cells for each runtime and size, so that five exports do not fill a chart."""
+    """Return the fastest of these timed cells for each runtime and size, so that five exports do not fill a chart."""
     best: dict[tuple[str, int], Cell] = {}
     for cell in cells:
         key = (cell.runtime, cell.size)

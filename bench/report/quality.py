@@ -1,4 +1,4 @@
-"""How right each cell's answers are, by the measure of the task: what a report draws against time."""
+"""The quality of each cell's answers, by the measure of the task, which a report draws against time."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from assay.records.stale import is_of, stale_parts
 
 
 def qualities(evidence: Evidence) -> dict[str, Interval]:
-    """By cell, its accuracy on all there is, where it is known and the cell may be believed."""
+    """Return each trustworthy cell's accuracy on all images, by cell, if it is known."""
     timed = [cell for cell in evidence.timed if not cell.invalid and not agreement_fails(cell, evidence.results)]
     found = {cell.name: _judged(evidence, cell) or _accuracy(evidence, cell) for cell in timed}
     return {name: accuracy for name, accuracy in found.items() if accuracy}
 
 
 def _judged(evidence: Evidence, cell: Cell) -> Interval | None:
-    """What the task found of a user's model, against their labels; all cells on the same records."""
+    """Return the task's judgement of a user's model, against their labels; all cells are judged on the same records."""
     found = cell.judgement.quality(task_of(evidence.results).quality) if cell.judgement else None
     return found.value if found else None
 
 
 def _accuracy(evidence: Evidence, cell: Cell) -> Interval | None:
-    """The accuracy in the audit; without an audit, in fp32, that of the weights that the cell runs."""
+    """Return the accuracy in the audit; without an audit, in fp32, that of the weights that the cell runs."""
     training = training_of(evidence.results, cell.weights)
     if training is None:
         return None

@@ -8,7 +8,7 @@ import onnx
 
 
 def write(model: object, inputs: object, stem: Path) -> tuple[Path, tuple[str, ...]] | None:
-    """See `assay.bench.python.live.written.Write`."""
+    """Write a model; see `assay.bench.python.live.written.Write`."""
     del inputs
     if not isinstance(model, onnx.ModelProto):
         return None

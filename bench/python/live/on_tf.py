@@ -1,4 +1,4 @@
-"""A live Keras model or `tf.function` as a file: .keras where Keras' own layers suffice, else a SavedModel."""
+"""A live Keras model or `tf.function` as a file: .keras if Keras' own layers suffice, else a SavedModel."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from assay.files.arrays import load_arrays
 
 
 def write(model: object, inputs: object, stem: Path) -> tuple[Path, tuple[str, ...]] | None:
-    """See `assay.bench.python.live.written.Write`.
+    """Write a model; see `assay.bench.python.live.written.Write`.
 
     Raises:
-        InputError: a `tf.function` or a class of the user's without inputs to trace it with.
+        InputError: there are no inputs with which to trace a `tf.function` or the user's own class.
     """
     if isinstance(model, keras.Model):
         if _is_all_kerass(model):
@@ -33,13 +33,13 @@ def write(model: object, inputs: object, stem: Path) -> tuple[Path, tuple[str, .
 
 
 def _is_all_kerass(model: keras.Model) -> bool:
-    """Whether a file without any code makes it anew."""
+    """Return whether a file without any code can recreate the model."""
     of_keras = all(type(one).__module__.startswith("keras.") for one in (model, *model._flatten_layers()))
     return of_keras and bool(getattr(model, "inputs", None))
 
 
 def _exported(model: keras.Model, inputs: object, stem: Path) -> tuple[Path, tuple[str, ...]]:
-    """A SavedModel, which holds the graph of classes that Keras does not know."""
+    """Write a SavedModel, which holds the graph of classes that Keras does not know."""
     names = tuple(one for one in inspect.signature(model.call).parameters if one not in {"training", "mask"})
     arrays = _arrays(inputs, names, "A Keras class of your own") if not model.built or inputs is not None else {}
     if arrays and not model.built:

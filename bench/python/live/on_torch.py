@@ -1,4 +1,4 @@
-"""A live PyTorch model as a file: a program of `torch.export`, or TorchScript where it is that already."""
+"""A live PyTorch model as a file: a program of `torch.export`, or TorchScript if it already is TorchScript."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BATCH = "batch"
 
 
 def write(model: object, inputs: object, stem: Path) -> tuple[Path, tuple[str, ...]] | None:
-    """See `assay.bench.python.live.written.Write`.
+    """Write a model; see `assay.bench.python.live.written.Write`.
 
     Raises:
-        InputError: a module without inputs to trace it with.
+        InputError: there are no inputs with which to trace a module.
     """
     if isinstance(model, torch.jit.ScriptModule):
         path = stem.with_suffix(".pt")
@@ -47,7 +47,7 @@ def _names(forward: Any) -> tuple[str, ...]:
 
 
 def _example(inputs: object, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    """Two rows or more of every input that has rows, so that no batch of one is baked in."""
+    """Return two rows or more of every input that has rows, so that no batch of one is baked in."""
     if inputs is None:
         raise InputError(
             "A live PyTorch module is written by torch.export, which traces it with an example",
@@ -67,14 +67,14 @@ def _at_least_two(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _program(model: torch.nn.Module, example: dict[str, torch.Tensor]) -> torch.export.ExportedProgram:
-    """The module as it infers, for any batch where it takes one; its own mode stays what it was."""
+    """Export the module in inference mode, for any batch if it takes one; the module's own mode is restored."""
     modes = {module: module.training for module in model.modules()}
     any_batch = {name: {0: torch.export.Dim(BATCH)} if one.ndim else None for name, one in example.items()}
     try:
         model.eval()
         try:
             return torch.export.export(model, (), example, dynamic_shapes=any_batch)
-        except Exception:  # noqa: BLE001 - it takes the example's batch alone, or cannot be exported at all
+        except Exception:  # noqa: BLE001 - it takes only the example's batch, or cannot be exported at all
             return torch.export.export(model, (), example)
     finally:
         for module, training in modes.items():

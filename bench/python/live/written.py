@@ -1,5 +1,5 @@
-"""From a model as the caller has it to a place on disk. No framework is imported here: an object of one exists only
-where the caller has imported it."""
+"""The way from a caller's model to a file on disk. No framework is imported here: an object of one exists only if the
+caller has imported it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LiveModel:
     """A model on disk.
 
     Attributes:
-        location: where it lies.
-        names: of its inputs in their order, as far as the object says; empty where it does not.
+        location: its location.
+        names: names of its inputs in their order, if the object tells; else empty.
     """
 
     location: Location
@@ -31,24 +31,25 @@ class LiveModel:
 
 
 Write = Callable[[object, object, Path], "tuple[Path, tuple[str, ...]] | None"]
-"""Writes a model, given inputs and a path without an ending: its file and the names of its inputs; None where the model
-is none of this framework's."""
+"""Writes a model, given inputs and a path without extension; returns its file and the names of its inputs, or None if
+the model is not one of this framework's.
+"""
 WRITERS = {"torch": "on_torch", "tensorflow": "on_tf", "onnx": "on_onnx"}
-"""By the package whose objects it writes, the module of this folder."""
+"""The module of this folder that writes the objects of each package."""
 
 
 def located(model: object, inputs: object, folder: Path, framework: str = "") -> LiveModel:
-    """Where a model lies, after writing it where it lives only in this process.
+    """Return where a model lies, after writing it if it lives only in this process.
 
     Args:
-        model: what the command takes as text or path, or a `torch.nn.Module`, a program of `torch.export`, a
+        model: a text or path as the command takes it, or a `torch.nn.Module`, a program of `torch.export`, a
             TorchScript module, a Keras model, a `tf.function`, an `onnx.ModelProto`, or a function at the top of a
             file.
-        inputs: as for `assay.compare`; some forms are written by an example.
-        folder: for what is written.
+        inputs: as for `assay.compare`; some forms need an example to be written.
+        folder: folder for written files.
 
     Raises:
-        InputError: it is none of these, or cannot be written; with the reason.
+        InputError: the model is none of these, or cannot be written; the message has the reason.
     """
     if isinstance(model, str | Path):
         return LiveModel(locate(str(model), framework))
@@ -74,7 +75,7 @@ def _written(write: Write, model: object, inputs: object, stem: Path) -> tuple[P
         return write(model, inputs, stem)
     except (InputError, OSError):
         raise
-    except Exception as error:  # whatever a framework's exporter raises
+    except Exception as error:  # a framework's exporter may raise anything
         raise InputError(
             f"{type(model).__name__} cannot be written to disk",
             found=f"{type(error).__name__}: {said_by(error)}",
@@ -88,7 +89,8 @@ def _name_of(model: object) -> str:
 
 
 def _at_the_top_of_a_file(function: Callable[..., Any], framework: str) -> Location:
-    """A function's own file, which every process runs anew: the form that functions are brought in.
+    """Return the location of a function in its own file, which every process runs anew: the form in which functions are
+    brought.
 
     Raises:
         InputError: no other process would find it there.

@@ -1,8 +1,6 @@
-"""The few forms of chart the report uses, in Altair: lines, dots by name, heat maps, stacked bars.
-
-Rows are plain dicts. Wherever a chart tells series apart, its rows have `label` and `family`; `notes`, pairs of
-a name and a text, are what the tooltip says. A chart has no width and no theme: the page and the figure
-files add theirs.
+"""The few forms of chart that the report uses, in Altair: lines, dots by name, heat maps, stacked bars. Rows are plain
+dicts. If a chart distinguishes series, its rows have `label` and `family`; `notes`, pairs of a name and a text, are
+shown in the tooltip. A chart has no width and no theme: the page and the figure files add theirs.
 """
 
 from __future__ import annotations
@@ -34,17 +32,17 @@ TOOLTIP = {"content": "data"}
 
 
 def notes(*pairs: tuple[str, str]) -> JsonValue:
-    """What a tooltip says: names and texts; a line without a name stands alone."""
+    """Return the content of a tooltip: names and texts; a line without a name stands alone."""
     return [[name, text] for name, text in pairs]
 
 
 @dataclass(frozen=True)
 class Plot:
-    """What every chart has.
+    """The common parts of every chart.
 
     Attributes:
-        title: what the panel is about.
-        measure: what its marks stand for, with the unit.
+        title: title of the panel.
+        measure: meaning of its marks, with the unit.
         notice: the label that every chart of a study carries, or "".
         rows: the data.
         series: the legend's entries, in order.
@@ -67,7 +65,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Scale:
-    """A field on an axis: its title, whether it is logarithmic, where it ends and its ticks, where they are fixed."""
+    """A field on an axis: its title, whether it is logarithmic, where it ends, and its ticks if they are fixed."""
 
     field: str
     title: str = ""
@@ -97,7 +95,7 @@ class Scale:
 
 
 def log_ticks(values: Sequence[float]) -> tuple[float, ...]:
-    """Round numbers within the values' range, three to eight of them where the range has so many."""
+    """Return round numbers within the values' range, three to eight of them if the range has so many."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     if not positive:
         return ()
@@ -112,9 +110,9 @@ def log_ticks(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True, nested: bool = False) -> Spec:
-    """A line for each `line` of the rows; `low` and `high` draw an interval at each point.
+    """Draw a line for each `line` of the rows; `low` and `high` draw an interval at each point.
 
-    Nested lines are drawn each thinner than the one before, so that lines that coincide are all seen.
+    Nested lines are each drawn thinner than the one before, so that lines that coincide can all be seen.
     """
     base = alt.Chart().encode(x=x.x(plot), color=_colour(plot), opacity=_focus())
     line = base.mark_line(strokeWidth=1.8).encode(y=y.y(plot), strokeDash=_dash(plot), detail="line:N")
@@ -126,8 +124,8 @@ def lines(plot: Plot, x: Scale, y: Scale, *, points: bool = True, nested: bool =
 
 
 def lit_lines(plot: Plot, x: Scale, y: Scale) -> Spec:
-    """Lines on logarithmic axes, those with `lit` in colour with their `name` at their right ends, the rest grey until
-    the legend chooses them.
+    """Draw lines on logarithmic axes: those with `lit` in colour with their `name` at their right ends, and the others
+    grey until the legend chooses them.
     """
     rows = _with_ends(plot, x.field, y.field)
     plot = replace(plot, rows=rows)
@@ -152,14 +150,16 @@ def lit_lines(plot: Plot, x: Scale, y: Scale) -> Spec:
 
 
 def _span(plot: Plot, field: str) -> tuple[float, float]:
-    """Where a logarithmic axis ends, a little beyond all that is drawn."""
+    """Return the ends of a logarithmic axis, a little beyond all that is drawn."""
     values = [value for value in plot.numbers(field, "low", "high") if value > 0]
     beyond = (max(values) / min(values)) ** 0.06 * 1.01
     return min(values) / beyond, max(values) * beyond
 
 
 def _with_ends(plot: Plot, along: str, field: str) -> list[Row]:
-    """The rows, and in the last one of each line in colour the `end` where its name stands, none over another."""
+    """Return the rows, with the `end` where a name stands in the last row of each coloured line, so that no names
+    overlap.
+    """
     last: dict[str, Row] = {}
     for row in sorted(plot.rows, key=lambda row: float(str(row[along]))):
         if row.get("lit"):
@@ -172,7 +172,7 @@ def _with_ends(plot: Plot, along: str, field: str) -> list[Row]:
 
 
 def apart_from_each_other(places: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """The places moved as little as keeps them so far apart, within the ends where these have the room."""
+    """Move the places as little as possible so that they are so far apart, within the ends if these have the room."""
     order = sorted(range(len(places)), key=lambda index: places[index])
     found = list(places)
     for before, index in itertools.pairwise(order):
@@ -185,7 +185,7 @@ def apart_from_each_other(places: Sequence[float], apart: float, low: float, hig
 
 
 def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") -> Spec:
-    """Names down the side, a mark for each row; `low` and `high` draw an interval, `limit` a tick."""
+    """Draw names down the side and a mark for each row; `low` and `high` draw an interval, `limit` a tick."""
     base = alt.Chart().encode(y=_names(names), opacity=_focus())
     layers = []
     if plot.has("low"):
@@ -201,7 +201,7 @@ def dots(plot: Plot, names: Sequence[str], x: Scale, *, size_field: str = "") ->
 
 
 def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
-    """Marks with intervals over the values of `group`, side by side in it by their `place`."""
+    """Draw marks with intervals over the values of `group`, side by side in it by their `place`."""
     x = alt.X("group:O", axis=alt.Axis(title=x_title, labelAngle=0, grid=False), sort=None)
     base = alt.Chart().encode(x=x, xOffset=alt.XOffset("place:N", sort=None), opacity=_focus())
     base = base.encode(color=_colour(plot))
@@ -211,9 +211,9 @@ def grouped_dots(plot: Plot, y: Scale, x_title: str) -> Spec:
 
 
 def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Scale, strong: str) -> Spec:
-    """A grid of `row` by `column`, coloured by `colour`, each cell with its `text`.
+    """Draw a grid of `row` by `column`, coloured by `colour`, each cell with its `text`.
 
-    Where the expression `strong` holds, the ground is deep and the text takes the other ink.
+    Where the expression `strong` holds, the background is dark and the text takes the other colour.
     """
     x_axis = alt.Axis(
         title=None, labelAngle=-90, orient="top", labelLimit=0, domain=False, ticks=False, labelExpr=LINES
@@ -234,7 +234,7 @@ def heat(plot: Plot, down: Sequence[str], across: Sequence[str], colour: alt.Sca
 
 
 def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
-    """Names down the side, bars stacked from the rows of a name in the order of `order`."""
+    """Draw names down the side, with bars stacked from the rows of a name in the order of `order`."""
     amount = x.x(plot).stack("zero")
     bar = alt.Chart().mark_bar(height={"band": 0.72}, tooltip=TOOLTIP).encode(y=_names(names), x=amount)
     bar = bar.encode(color=_colour(plot), order="order:Q", opacity=_focus())
@@ -242,7 +242,7 @@ def bars(plot: Plot, names: Sequence[str], x: Scale) -> Spec:
 
 
 def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
-    """Marks in the plane, and over them a stepped line through those that have `front`, each ringed."""
+    """Draw marks in the plane, and over them a stepped line through those that have `front`, each ringed."""
     line = alt.Chart().encode(x=x.x(plot), y=y.y(plot)).transform_filter("datum.front")
     step = line.mark_line(interpolate="step-after", strokeWidth=1.2, strokeDash=[3, 3], color="@muted")
     rings = line.mark_point(filled=False, size=190, strokeWidth=1.4, color="@ink")
@@ -252,7 +252,7 @@ def scatter_with_front(plot: Plot, x: Scale, y: Scale) -> Spec:
 
 
 def _spec(plot: Plot, layers: list[alt.Chart], height_px: int) -> Spec:
-    """The layers as one Vega-Lite view; the tests validate it, which takes as long as all the rest."""
+    """Return the layers as one Vega-Lite view; the tests validate it, which takes as long as all the rest."""
     subtitle = [line for line in (plot.measure, *textwrap.wrap(plot.notice, NOTICE_LETTERS)) if line]
     title = alt.TitleParams(plot.title, subtitle=subtitle, anchor="start", frame="bounds")
     chart = alt.layer(*layers, data=alt.NamedData("rows")).properties(title=title, height=height_px)
@@ -268,7 +268,7 @@ def _names(names: Sequence[str]) -> alt.Y:
 
 
 def _focus(full: float = 1) -> alt.Opacity:
-    """Full strength for what the legend has chosen, or for all when nothing is."""
+    """Return full strength for what the legend has chosen, or for all when nothing is chosen."""
     return alt.condition(FOCUS, alt.value(full), alt.value(FAINT))
 
 

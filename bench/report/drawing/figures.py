@@ -1,4 +1,4 @@
-"""How charts look, and the image files of a report: one SVG and one PNG for each figure, on a light ground."""
+"""The look of charts, and the image files of a report: one SVG and one PNG for each figure, on a light background."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_figures(sections: Iterable[Section], out: Path) -> list[Path]:
 
 
 def figure_spec(figure: Figure) -> Spec:
-    """All panels of a figure in one Vega-Lite chart with a legend, in light colours on white."""
+    """Return all panels of a figure in one Vega-Lite chart with a legend, in light colours on white."""
     panels: list[JsonValue] = [_placed(panel, figure.small) for panel in figure.panels]
     legend = VEGA_CONFIG["legend"]
     assert isinstance(legend, dict)
@@ -86,7 +86,9 @@ def figure_spec(figure: Figure) -> Spec:
 
 
 def seen(part: JsonValue) -> JsonValue:
-    """A chart whose texts hold nothing but what is seen: a control character in one would be no XML, and no picture."""
+    """Return a chart whose texts have only visible characters: a control character would not be XML, and there would be
+    no picture.
+    """
     if isinstance(part, dict):
         return {printable(key, lines=True): seen(inner) for key, inner in part.items()}
     if isinstance(part, list):
@@ -101,6 +103,6 @@ def _columns(figure: Figure) -> int:
 
 
 def _placed(panel: Panel, small: bool) -> Spec:
-    """A panel with a width; one that asks for room gets it beside its labels."""
+    """Give a panel a width; one that needs room gets it in addition to its labels."""
     usual = SMALL_WIDTH_PX if small else PANEL_WIDTH_PX
     return panel.spec | {"width": max(usual, panel.min_width_px - LABELS_PX)}

@@ -20,7 +20,7 @@ from assay.runtimes.entry import SHADES, Family
 
 @dataclass(frozen=True)
 class Series:
-    """One entry of a legend: `label` as the data has it, the family it belongs to, and its looks."""
+    """One entry of a legend: `label` as in the data, the family it belongs to, and its look."""
 
     label: str
     family: str
@@ -31,7 +31,7 @@ class Series:
 
 DASHES = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3), (4, 4))
 
-# Everything else that has a colour: page, text, rules, and the two-sided scale of ratios (blue: ONNX side).
+# All other colours: page, text, rules, and the two-sided scale of ratios (blue: ONNX side).
 LIGHT = {
     "paper": "#fdfcfa", "raised": "#f5f3ee", "ink": "#1d1c1a", "muted": "#5f5b55", "rule": "#e1ddd5", "rest": "#c9c4ba",
     "accent": "#0b5cad", "good": "#0b6b4f", "bad": "#a3261b", "notice": "#7a4b00", "notice-paper": "#fdf0d5",
@@ -47,7 +47,7 @@ DARK = {
 
 
 def colours(dark: bool = False) -> dict[str, str]:
-    """Every token and its colour on a light or on a dark page."""
+    """Return every token and its colour on a light or on a dark page."""
     tokens = dict(DARK if dark else LIGHT)
     for family in RUNTIMES.families:
         shades = family.looks.dark if dark else family.looks.light
@@ -56,7 +56,7 @@ def colours(dark: bool = False) -> dict[str, str]:
 
 
 def family_of(framework: str, runtime: str = "") -> Family:
-    """The family of a runtime; of one that is not known here, the first that runs what its framework does.
+    """Return the family of a runtime; for one that is not known here, the first that runs its framework's models.
 
     Args:
         framework: as the results name it, "torch", "tf", "jax", "onnx" or "".
@@ -68,19 +68,19 @@ def family_of(framework: str, runtime: str = "") -> Family:
 
 
 def series_of(label: str, framework: str) -> Series:
-    """The looks of a runtime's label ("tf.function", "ort.cpu@tf2onnx"), the same in every report."""
+    """Return the look of a runtime's label ("tf.function", "ort.cpu@tf2onnx"), the same in every report."""
     runtime, _, exporter = label.partition("@")
     family = family_of(framework, runtime)
     siblings = [entry.name for entry in RUNTIMES.siblings(family)]
     index = _place(exporter, list(EXPORTERS)) if exporter else _place(runtime, siblings)
     entry = RUNTIMES.find(runtime)
     shape = entry.shape if entry and entry.shape else family.looks.shape
-    dash = DASHES[(index + index // SHADES) % len(DASHES)]  # another one when the shades begin anew
+    dash = DASHES[(index + index // SHADES) % len(DASHES)]  # another dash when the shades repeat
     return Series(label, family.words, f"@{family.name}-{index % SHADES}", shape, dash)
 
 
 def framework_series(frameworks: Iterable[str]) -> tuple[Series, ...]:
-    """One entry for each framework, where a chart compares frameworks and not their runtimes."""
+    """Return one entry for each framework, for charts that compare frameworks and not their runtimes."""
     present = [family_of(name) for name in dict.fromkeys(frameworks)]
     ordered = [family for family in RUNTIMES.families if family in present]
     return tuple(
@@ -90,7 +90,7 @@ def framework_series(frameworks: Iterable[str]) -> tuple[Series, ...]:
 
 
 def families_of(series: Iterable[Series]) -> tuple[Series, ...]:
-    """One entry for each family among the series, for charts that name the single ones themselves."""
+    """Return one entry for each family among the series, for charts that name single series themselves."""
     present = {entry.family for entry in series}
     return tuple(
         Series(family.words, family.words, f"@{family.name}-0", family.looks.shape, (1, 0))
@@ -100,14 +100,14 @@ def families_of(series: Iterable[Series]) -> tuple[Series, ...]:
 
 
 def ordered(series: Iterable[Series]) -> tuple[Series, ...]:
-    """Without repeats, family by family, each in the order of the registries."""
+    """Return the series without repeats, family by family, each in the order of the registries."""
     names = [family.words for family in RUNTIMES.families]
     unique = {entry.label: entry for entry in series}
     return tuple(sorted(unique.values(), key=lambda s: (names.index(s.family), _rank(s.label), s.label)))
 
 
 def resolved(spec: JsonValue, tokens: dict[str, str]) -> JsonValue:
-    """A chart with its colour tokens replaced; the data inside it stays untouched."""
+    """Return a chart with its colour tokens replaced; the data inside it stays untouched."""
     if isinstance(spec, dict):
         return {key: part if key == "data" else resolved(part, tokens) for key, part in spec.items()}
     if isinstance(spec, list):
@@ -118,7 +118,7 @@ def resolved(spec: JsonValue, tokens: dict[str, str]) -> JsonValue:
 
 
 def _place(name: str, known: list[str]) -> int:
-    """Position among the known names; an unknown one gets a fixed place derived from its letters."""
+    """Return the position among the known names; an unknown one gets a fixed place derived from its letters."""
     return known.index(name) if name in known else sum(map(ord, name)) + len(known)
 
 

@@ -1,4 +1,4 @@
-"""An audit as one HTML file to read, print and file: no script, nothing asked of the network."""
+"""An audit as one HTML file to read, print and archive: without scripts, and without any request to the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 
 
 def render_audit(audit: Audit) -> str:
-    """The whole page."""
+    """Return the whole page."""
     names = list(dict.fromkeys(model.name for model in audit.models))
     title = f"Audit of {names[0]}" if len(names) == 1 else f"Audit of {len(names)} models"
     return (
@@ -35,7 +35,9 @@ def render_audit(audit: Audit) -> str:
 
 
 def _without_script(section: Section) -> Section:
-    """Its tables without buttons to sort them, which would do nothing here, and without what these sort by."""
+    """Return a section whose tables have no buttons to sort them, which would do nothing here, nor the values to sort
+    by.
+    """
     blocks = tuple(_unsorted(one) if isinstance(one, Table) else one for one in section.blocks)
     return replace(section, blocks=blocks)
 

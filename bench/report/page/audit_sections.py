@@ -1,4 +1,4 @@
-"""An audit in sections: what the standalone page consists of, and what the report's section takes from it."""
+"""An audit in sections: the content of the standalone page, and of the report's section."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUBJECTS = (
     Column("Effective bits", numeric=True),
     Column("Arithmetic seen"),
 )
-"""The columns after what the task adds."""
+"""The columns after those that the task adds."""
 SUBJECTS_AFTER = (Column("Again, other batch, other threads"), Column("NaN and infinity"))
 MODELS = (
     Column("Model"),
@@ -56,7 +56,7 @@ COMPARISONS = (
     Column("Bits", numeric=True),
     Column("Least cosine", numeric=True),
 )
-"""Likewise."""
+"""The columns of comparisons after those that the task adds."""
 COMPARISONS_AFTER = (Column("Agrees"),)
 INPUTS = (
     Column("Inputs"),
@@ -68,7 +68,7 @@ TWO_COLUMNS = (Column("What"), Column("Value"))
 
 
 def audit_sections(audit: Audit) -> list[Section]:
-    """Every section of the page, in order."""
+    """Return every section of the page, in order."""
     return [
         _verdict(audit),
         *(section for model in audit.models for section in _of_model(audit, model)),
@@ -77,7 +77,7 @@ def audit_sections(audit: Audit) -> list[Section]:
 
 
 def headline(audit: Audit) -> str:
-    """The verdict in one sentence, with how much was compared."""
+    """Return the verdict in one sentence, with how much was compared."""
     comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
     failed = sum(not one.passed for one in comparisons)
     changed = "".join(f", and {one}" for one in _changed(audit))
@@ -92,7 +92,9 @@ def headline(audit: Audit) -> str:
 
 
 def of_whom(audit: Audit) -> str:
-    """Which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree: ..."."""
+    """Return which comparisons of a failed audit did not agree: "2 of 3,134 comparisons with float64 did not agree:
+    ...".
+    """
     comparisons = [one for model in audit.models for one in model.comparisons if not one.note]
     failed = {
         model.name: list(dict.fromkeys(one.subject for one in model.comparisons if not one.passed))
@@ -106,14 +108,14 @@ def of_whom(audit: Audit) -> str:
 
 
 def _changed(audit: Audit) -> Iterator[str]:
-    """What changed in the decisions of all models of a task, task by task."""
+    """Iterate over what changed in the decisions of all models of a task, task by task."""
     for name in dict.fromkeys(model.task for model in audit.models):
         if said := task(name).changed_in_audit([model for model in audit.models if model.task == name]):
             yield said
 
 
 def outcome_items(audit: Audit) -> Iterator[Block]:
-    """Why it failed, and what else a reader has to know."""
+    """Iterate over why it failed, and what else a reader has to know."""
     guilt = [f"{model.name}: {said}" for model in audit.models for said in model.guilt]
     if guilt:
         yield Listing("Who is wrong", tuple(Item(said) for said in guilt))
@@ -129,7 +131,7 @@ def outcome_items(audit: Audit) -> Iterator[Block]:
 
 
 def _findings(audit: Audit) -> Iterator[Item]:
-    """Each finding once, and below it the models that it is of."""
+    """Iterate over each finding once, with the models that it is about."""
     found: dict[str, list[str]] = {}
     for model in audit.models:
         for finding in model.findings():
@@ -140,7 +142,9 @@ def _findings(audit: Audit) -> Iterator[Item]:
 
 
 def models_table(audit: Audit) -> Table:
-    """One row for each model, those that failed first and then by what they take of their tolerance."""
+    """Return one row for each model: those that failed first, and then by the share of their tolerance that they
+    use.
+    """
     rows = [_model_row(model) for model in audit.models]
     rows.sort(key=lambda row: (not row[2].number, -(row[3].number or 0)))
     caption = "The worst of each model; audit.html has every subject and comparison"
@@ -162,7 +166,7 @@ def _model_row(model: ModelAudit) -> tuple[Value, ...]:
 
 
 def subjects_table(model: ModelAudit, number: int = 0) -> Table:
-    """One row for each subject, those that failed first: its worst over all inputs, batches and threads."""
+    """Return one row for each subject, those that failed first: its worst over all inputs, batches and threads."""
     failed = {one.subject for one in model.comparisons if not one.passed}
     names = dict.fromkeys(one.subject for one in model.comparisons)
     rows = tuple(_subject(model, name) for name in sorted(names, key=lambda name: name not in failed))
@@ -218,7 +222,7 @@ def _subject(model: ModelAudit, subject: str) -> tuple[Value, ...]:
 
 
 def _tolerated(shares: list[float], comparisons: list[Comparison]) -> Value:
-    """The most of its tolerance that a subject takes; reduced precision has none."""
+    """Return the largest share of its tolerance that a subject uses; reduced precision has none."""
     if shares:
         return Value(_share(max(shares)), 100 * max(shares))
     reduced = any(one.measured and one.precision != "fp32" for one in comparisons)
@@ -230,7 +234,7 @@ def _share(share: float) -> str:
 
 
 def _determinism(model: ModelAudit, subject: str) -> str:
-    """ "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
+    """Return "same bits; 2.1e-7; same bits" for running again, in another batch, with other threads."""
     found = next((one for one in model.determinism if one.subject == subject), None)
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""The first screen: what to run and what one gains, and in short what that rests on."""
+"""The first screen: what to run, the gain, and in short the basis for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIT: dict[bool, tuple[str, Tone]] = {True: ("fit", GOOD), False: ("FAILED", BAD)
 
 
 def answer(evidence: Evidence) -> Section:
-    """What to run, or that nothing can be recommended, with the facts that say how far to trust it."""
+    """Say what to run, or that nothing can be recommended, with the facts that say how far to trust it."""
     found = cases(evidence)
     chosen = recommended(found, evidence)
     facts = tuple(fact for fact in _facts(evidence, found, chosen) if fact.text)
@@ -40,7 +40,7 @@ def answer(evidence: Evidence) -> Section:
 
 
 def _sentence(evidence: Evidence, found: list[Case], case: Case, cell: Cell) -> str:
-    """ "Run ONNX Runtime int8: 0.20 ms, 5.1x as fast as the fastest native fp32, accuracy 98.5 %."."""
+    """Return "Run ONNX Runtime int8: 0.20 ms, 5.1x as fast as the fastest native fp32, accuracy 98.5 %."."""
     several = len({(one.group.architecture, one.group.size) for one in found}) > 1
     which = f"{case.group.architecture} at {pixels(case.group.size)} in " if several else ""
     quality = qualities(evidence).get(cell.name)
@@ -62,7 +62,7 @@ def _gain_in_short(case: Case, cell: Cell) -> str:
 
 
 def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
-    """Which model and file it is of, over what and how surely, with the intervals."""
+    """Say which model and file it is about, over what and with which intervals."""
     place = f"{case.group.architecture}, {pixels(case.group.size)}, " if case.group.size else ""
     made = f" of the {cell.exporter} export" if cell.exporter else ""
     parts = [f"{place}batch {case.group.batch}{made}: {interval(median_of(cell), f'{SPACE}ms')} a call"]
@@ -77,7 +77,9 @@ def _rests_on(evidence: Evidence, case: Case, cell: Cell) -> str:
 
 
 def _bars(case: Case, cell: Cell) -> tuple[Bar, ...]:
-    """The recommended one, the fastest that is exact, the fastest native one and the first of the other side."""
+    """Return bars for the recommended cell, the fastest exact one, the fastest native one and the first of the other
+    side.
+    """
     first_exported = next((one for one in case.ranked if not one.is_native and not one.reduced_precision), None)
     shown = [cell, case.exact, first_exported, case.native]
     cells = {one.name: one for one in shown if one is not None}
@@ -113,7 +115,7 @@ def _exact(case: Case, cell: Cell) -> Fact:
 
 
 def _numbers(evidence: Evidence, chosen: tuple[Case, Cell] | None) -> Fact:
-    """The audit in words and numbers; without one, what the timed outputs say."""
+    """Return the audit in words and numbers; without one, the agreement of the timed outputs."""
     if evidence.audit is None:
         return _timed_numbers(evidence)
     stale = stale_parts(evidence.audit, evidence.results)
@@ -147,7 +149,7 @@ def _and_the_recommended(evidence: Evidence, chosen: tuple[Case, Cell] | None) -
 
 
 def _machine(evidence: Evidence) -> Fact:
-    """The processor, its cores, and how many threads each runtime had."""
+    """Return the processor, its cores, and how many threads each runtime had."""
     known = evidence.results.environment
     if not isinstance(known.get("processor"), str):
         return Fact("Machine", "")
@@ -171,7 +173,7 @@ def _ruler(evidence: Evidence) -> Fact:
 
 
 def _sure(evidence: Evidence) -> Fact:
-    """Over how many processes, which differences could be told, and what was not to be believed."""
+    """Say how many processes were timed, which differences could be detected, and what was not to be trusted."""
     results = evidence.results
     judged = [cell for cell in evidence.timed if cell.steadiness is not None]
     invalid = sum(bool(cell.invalid) for cell in judged)

@@ -1,4 +1,4 @@
-"""One table of all cases: who is how many times as fast, whether the numbers hold, and what is to be said of it."""
+"""One table of all cases: which is how many times as fast, whether the numbers hold, and remarks."""
 
 from __future__ import annotations
 
